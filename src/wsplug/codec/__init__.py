@@ -1,0 +1,81 @@
+"""
+RFC 6455 and RFC 7692 without I/O: bytes in, messages out.
+
+Nothing here imports anything but the standard library and L{wsplug.errors}, knows the
+time, or raises for what a peer sends.
+
+    - L{HeadParser} reads request heads; L{check_upgrade} judges a handshake.
+    - L{MessageReceiver} turns bytes into messages for a L{MessageSink}.
+    - L{encode_frame} makes what is sent; L{pack_close} a close frame's payload.
+    - L{DeflatePolicy} agrees on compression, and gives the L{Deflater} and
+      L{Inflater} of a connection.
+    - L{advance} says which L{State} follows.
+"""
+
+from wsplug.codec.closecodes import CloseCode, may_be_sent, pack_close, unpack_close
+from wsplug.codec.compression import Deflater, Inflater
+from wsplug.codec.deflate import DeflateAgreement, DeflatePolicy
+from wsplug.codec.extensions import Extension, parse_extensions
+from wsplug.codec.frames import (
+    FIN,
+    MAX_CONTROL_SIZE,
+    OP_BINARY,
+    OP_CLOSE,
+    OP_CONTINUATION,
+    OP_PING,
+    OP_PONG,
+    OP_TEXT,
+    RSV1,
+    encode_frame,
+    encode_header,
+)
+from wsplug.codec.handshake import (
+    Upgrade,
+    accept_key,
+    check_upgrade,
+    encode_refusal,
+    encode_switch,
+    wants_upgrade,
+)
+from wsplug.codec.httphead import HeadParser, RequestHead
+from wsplug.codec.lifecycle import Event, State, advance
+from wsplug.codec.masking import apply_mask
+from wsplug.codec.receiver import MessageReceiver, MessageSink
+
+__all__ = [
+    "FIN",
+    "MAX_CONTROL_SIZE",
+    "OP_BINARY",
+    "OP_CLOSE",
+    "OP_CONTINUATION",
+    "OP_PING",
+    "OP_PONG",
+    "OP_TEXT",
+    "RSV1",
+    "CloseCode",
+    "DeflateAgreement",
+    "DeflatePolicy",
+    "Deflater",
+    "Event",
+    "Extension",
+    "HeadParser",
+    "Inflater",
+    "MessageReceiver",
+    "MessageSink",
+    "RequestHead",
+    "State",
+    "Upgrade",
+    "accept_key",
+    "advance",
+    "apply_mask",
+    "check_upgrade",
+    "encode_frame",
+    "encode_header",
+    "encode_refusal",
+    "encode_switch",
+    "may_be_sent",
+    "pack_close",
+    "parse_extensions",
+    "unpack_close",
+    "wants_upgrade",
+]

@@ -1,0 +1,172 @@
+"""
+permessage-deflate: what is agreed in the handshake (RFC 7692 section 7.1).
+
+What happens to messages afterwards is in L{wsplug.codec.compression}.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final
+
+from wsplug.codec.compression import Deflater, Inflater
+from wsplug.codec.extensions import Extension
+
+__all__ = ["EXTENSION_NAME", "DeflateAgreement", "DeflatePolicy"]
+
+EXTENSION_NAME: Final = "permessage-deflate"
+
+_WINDOW_BITS: Final = re.compile(r"[89]|1[0-5]")
+"""
+8 to 15, without leading zeros (sections 7.1.2.1 and 7.1.2.2).
+"""
+
+
+@dataclass(frozen=True)
+class DeflateAgreement:
+    """
+    The four parameters that both sides hold to from now on (section 7.1).
+
+    @ivar server_no_context_takeover: the server compresses each message for itself.
+    @ivar client_no_context_takeover: the client does.
+    @ivar server_max_window_bits: the base-2 logarithm of the server's window.
+    @ivar client_max_window_bits: the same of the client's.
+    @ivar names_server_bits: whether the answer must name the server's window even
+        where it is the largest, since the client asked for a limit: it takes silence
+        for a refusal (section 7.1.2.1).
+    """
+
+    server_no_context_takeover: bool = False
+    client_no_context_takeover: bool = False
+    server_max_window_bits: int = 15
+    client_max_window_bits: int = 15
+    names_server_bits: bool = field(default=False, compare=False)
+
+    def header(self) -> bytes:
+        """
+        Give the value of C{Sec-WebSocket-Extensions} that says so.
+        """
+        parts = [EXTENSION_NAME]
+        if self.server_no_context_takeover:
+            parts.append("server_no_context_takeover")
+        if self.client_no_context_takeover:
+            parts.append("client_no_context_takeover")
+        if self.server_max_window_bits < 15 or self.names_server_bits:
+            parts.append(f"server_max_window_bits={self.server_max_window_bits}")
+        if self.client_max_window_bits < 15:
+            parts.append(f"client_max_window_bits={self.client_max_window_bits}")
+        return "; ".join(parts).encode("ascii")
+
+
+class DeflatePolicy:
+    """
+    What one server agrees to, and the compressors that its connections share.
+
+    @ivar min_size: messages of fewer bytes are not compressed.
+    """
+
+    def __init__(
+        self,
+        *,
+        context_takeover: bool = False,
+        server_max_window_bits: int = 15,
+        client_max_window_bits: int = 15,
+        level: int = 6,
+        min_size: int = 128,
+    ) -> None:
+        """
+        @param context_takeover: whether either side may refer to its earlier messages.
+            It compresses similar messages better, and costs each connection a
+            compressor and a decompressor: up to 256 KiB and 40 KiB at 15 window bits,
+            half of it for each bit less.
+        @param server_max_window_bits: 8 to 15.
+        @param client_max_window_bits: 8 to 15; clients that don't offer the parameter
+            can't be held to it (section 7.1.2.2).
+        @param level: zlib's, 1 to 9.
+        @param min_size: in bytes.
+        """
+        self.min_size = min_size
+        self._context_takeover = context_takeover
+        self._server_max_window_bits = server_max_window_bits
+        self._client_max_window_bits = client_max_window_bits
+        self._level = level
+        self._shared: dict[int, Deflater] = {}
+
+    def negotiate(self, offers: Iterable[Extension]) -> DeflateAgreement | None:
+        """
+        Answer a client's offers.
+
+        @param offers: its extensions, the preferred first.
+        @return: the answer to the first offer of permessage-deflate that can be
+            accepted; C{None} where there is none. Each other offer is declined
+            (section 7.1).
+        """
+        for offer in offers:
+            if offer.name == EXTENSION_NAME:
+                agreement = self._accept(offer)
+                if agreement is not None:
+                    return agreement
+        return None
+
+    def _accept(self, offer: Extension) -> DeflateAgreement | None:
+        offered = dict(offer.parameters)
+        if len(offered) != len(offer.parameters):
+            return None  # a parameter twice
+        # Popped one by one: what is left over at the end is unknown.
+        for name in ("server_no_context_takeover", "client_no_context_takeover"):
+            if offered.get(name) is not None:
+                return None  # has no value (sections 7.1.1.1 and 7.1.1.2)
+        own = not self._context_takeover
+        server_alone = "server_no_context_takeover" in offered
+        client_alone = "client_no_context_takeover" in offered
+        offered.pop("server_no_context_takeover", None)
+        offered.pop("client_no_context_takeover", None)
+
+        server_bits = self._server_max_window_bits
+        names_server_bits = "server_max_window_bits" in offered
+        if names_server_bits:
+            value = offered.pop("server_max_window_bits")
+            if value is None or not _WINDOW_BITS.fullmatch(value):
+                return None  # must have one (section 7.1.2.1)
+            server_bits = min(server_bits, int(value))
+
+        client_bits = 15
+        if "client_max_window_bits" in offered:
+            value = offered.pop("client_max_window_bits")
+            if value is not None and not _WINDOW_BITS.fullmatch(value):
+                return None  # may have one (section 7.1.2.2)
+            client_bits = min(self._client_max_window_bits, int(value or 15))
+
+        if offered:
+            return None
+        return DeflateAgreement(
+            own or server_alone,
+            own or client_alone,
+            server_bits,
+            client_bits,
+            names_server_bits,
+        )
+
+    def deflater(self, agreement: DeflateAgreement) -> Deflater:
+        """
+        Give what compresses messages to the client: one for all connections with the
+        same window where nothing is taken over, else one of the connection's own.
+        """
+        bits = agreement.server_max_window_bits
+        if not agreement.server_no_context_takeover:
+            return Deflater(bits, self._level, takes_over=True)
+        if bits not in self._shared:
+            self._shared[bits] = Deflater(bits, self._level, takes_over=False)
+        return self._shared[bits]
+
+    def inflater(self, agreement: DeflateAgreement) -> Inflater:
+        """
+        Give what inflates messages from the client. Never shared: a message could
+        refer to what another connection sent.
+        """
+        return Inflater(
+            agreement.client_max_window_bits,
+            takes_over=not agreement.client_no_context_takeover,
+        )

@@ -1,0 +1,72 @@
+"""
+Frames going out: opcodes, headers, whole frames (RFC 6455 section 5.2).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from wsplug.codec.masking import apply_mask
+
+__all__ = [
+    "FIN",
+    "MAX_CONTROL_SIZE",
+    "OP_BINARY",
+    "OP_CLOSE",
+    "OP_CONTINUATION",
+    "OP_PING",
+    "OP_PONG",
+    "OP_TEXT",
+    "RSV1",
+    "encode_frame",
+    "encode_header",
+]
+
+# Plain integers rather than an enumeration: the receiver compares them for each frame.
+OP_CONTINUATION: Final = 0x0
+OP_TEXT: Final = 0x1
+OP_BINARY: Final = 0x2
+OP_CLOSE: Final = 0x8
+OP_PING: Final = 0x9
+OP_PONG: Final = 0xA
+
+FIN: Final = 0x80
+RSV1: Final = 0x40
+"""
+On a message's first frame: it is compressed (RFC 7692 section 6).
+"""
+
+MAX_CONTROL_SIZE: Final = 125
+"""
+Bytes of payload that a control frame may have (RFC 6455 section 5.5).
+"""
+
+
+def encode_header(first: int, size: int, masked: bool = False) -> bytes:
+    """
+    Make a frame's header, without the mask.
+
+    @param first: its first byte: L{FIN}, L{RSV1} and the opcode.
+    @param size: of the payload, in bytes.
+    @param masked: whether a mask follows, as it must from a client.
+    """
+    bit = 0x80 if masked else 0
+    if size < 126:
+        return bytes((first, bit | size))
+    if size < 0x10000:
+        return bytes((first, bit | 126)) + size.to_bytes(2, "big")
+    return bytes((first, bit | 127)) + size.to_bytes(8, "big")
+
+
+def encode_frame(first: int, payload: bytes, mask: bytes | None = None) -> bytes:
+    """
+    Make a whole frame.
+
+    @param first: its first byte: L{FIN}, L{RSV1} and the opcode.
+    @param payload: not masked yet.
+    @param mask: four unpredictable bytes where a client sends (section 5.3).
+    """
+    if mask is None:
+        return encode_header(first, len(payload)) + payload
+    header = encode_header(first, len(payload), masked=True)
+    return header + mask + apply_mask(payload, mask)

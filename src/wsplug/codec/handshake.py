@@ -1,0 +1,185 @@
+"""
+The opening handshake: is this request one, and what answers it (RFC 6455 section 4.2).
+"""
+
+from __future__ import annotations
+
+import re
+from base64 import b64encode
+from collections.abc import Iterable
+from dataclasses import dataclass
+from hashlib import sha1
+from http import HTTPStatus
+from typing import Final
+
+from wsplug.codec.extensions import Extension, parse_extensions
+from wsplug.codec.httphead import TOKEN, RequestHead
+from wsplug.errors import HandshakeRefused
+
+__all__ = [
+    "Upgrade",
+    "accept_key",
+    "check_upgrade",
+    "encode_refusal",
+    "encode_switch",
+    "wants_upgrade",
+]
+
+_GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+"""
+Section 1.3.
+"""
+
+_KEY: Final = re.compile(rb"[A-Za-z0-9+/]{21}[AQgw]==")
+"""
+16 bytes in base64, no bit too many (section 4.2.1 number 5).
+"""
+
+_SUBPROTOCOL: Final = re.compile(TOKEN)
+
+
+@dataclass(frozen=True)
+class Upgrade:
+    """
+    What a right handshake asks for.
+
+    @ivar key: the value of C{Sec-WebSocket-Key}.
+    @ivar subprotocols: those that the client speaks, its preferred first.
+    @ivar extensions: those that it offers, its preferred first.
+    """
+
+    key: bytes
+    subprotocols: tuple[str, ...]
+    extensions: tuple[Extension, ...]
+
+
+def wants_upgrade(head: RequestHead) -> bool:
+    """
+    Tell a handshake, right or wrong, from a request for a page.
+    """
+    return any(item.lower() == b"websocket" for item in head.items(b"upgrade"))
+
+
+def check_upgrade(head: RequestHead) -> Upgrade | HandshakeRefused:
+    """
+    Check a handshake, in the order of section 4.2.1.
+
+    @param head: one that L{wants_upgrade}.
+    @return: what it asks for, or the refusal that answers it.
+    """
+    try:
+        return _check_upgrade(head)
+    except HandshakeRefused as refusal:
+        return refusal
+
+
+def _check_upgrade(head: RequestHead) -> Upgrade:
+    if head.method != b"GET":
+        raise HandshakeRefused(
+            405, "a WebSocket handshake is a GET", headers=[(b"Allow", b"GET")]
+        )
+    if head.version != (1, 1):
+        raise HandshakeRefused(400, "a WebSocket handshake is in HTTP/1.1")
+    if head.body_size != 0:
+        raise HandshakeRefused(400, "a WebSocket handshake has no body")
+    if not any(item.lower() == b"upgrade" for item in head.items(b"connection")):
+        raise HandshakeRefused(
+            400, "no 'Connection: Upgrade'; perhaps a proxy in between removes it"
+        )
+    _check_version(head)
+    keys = head.all(b"sec-websocket-key")
+    if len(keys) != 1 or not _KEY.fullmatch(keys[0]):
+        raise HandshakeRefused(
+            400, "Sec-WebSocket-Key must be there once, with 16 bytes in base64"
+        )
+    return Upgrade(
+        keys[0],
+        _subprotocols(head.items(b"sec-websocket-protocol")),
+        parse_extensions(head.all(b"sec-websocket-extensions")),
+    )
+
+
+def _check_version(head: RequestHead) -> None:
+    """
+    Version 13 only (section 4.4). The drafts before RFC 6455 sent others, or none
+    but C{Sec-WebSocket-Key1} and C{-Key2}: they learn which one is spoken.
+    """
+    versions = head.all(b"sec-websocket-version")
+    if versions == [b"13"]:
+        return
+    if len(versions) > 1:
+        raise HandshakeRefused(400, "more than one Sec-WebSocket-Version header")
+    raise HandshakeRefused(
+        426,
+        "only version 13 of the WebSocket protocol (RFC 6455) is spoken here",
+        headers=[(b"Upgrade", b"websocket"), (b"Sec-WebSocket-Version", b"13")],
+    )
+
+
+def _subprotocols(items: Iterable[bytes]) -> tuple[str, ...]:
+    """
+    Read the offered subprotocols (section 4.1 number 10), each once.
+    """
+    names: dict[str, None] = {}
+    for item in items:
+        if not _SUBPROTOCOL.fullmatch(item):
+            raise HandshakeRefused(400, "malformed Sec-WebSocket-Protocol header")
+        names[item.decode("ascii")] = None
+    return tuple(names)
+
+
+def accept_key(key: bytes) -> bytes:
+    """
+    Make the value of C{Sec-WebSocket-Accept} (section 4.2.2 number 5.4).
+    """
+    return b64encode(sha1(key + _GUID).digest())
+
+
+def encode_switch(
+    key: bytes,
+    subprotocol: str | None,
+    extensions: bytes | None,
+    headers: Iterable[tuple[bytes, bytes]] = (),
+) -> bytes:
+    """
+    Make the response that opens the connection (section 4.2.2 number 5).
+
+    @param key: the client's.
+    @param subprotocol: the chosen one, if any.
+    @param extensions: the value of C{Sec-WebSocket-Extensions}, if any.
+    @param headers: further ones, free of line ends.
+    """
+    lines = [
+        b"HTTP/1.1 101 Switching Protocols",
+        b"Upgrade: websocket",
+        b"Connection: Upgrade",
+        b"Sec-WebSocket-Accept: " + accept_key(key),
+    ]
+    if subprotocol is not None:
+        lines.append(b"Sec-WebSocket-Protocol: " + subprotocol.encode("ascii"))
+    if extensions is not None:
+        lines.append(b"Sec-WebSocket-Extensions: " + extensions)
+    lines.extend(name + b": " + value for name, value in headers)
+    return b"\r\n".join(lines) + b"\r\n\r\n"
+
+
+def encode_refusal(refusal: HandshakeRefused) -> bytes:
+    """
+    Make the response that a refusal is. The connection ends with it.
+    """
+    body = refusal.body
+    headers = list(refusal.headers)
+    if body is None:
+        body = refusal.reason.encode("utf-8") + b"\n" if refusal.reason else b""
+        headers.append((b"Content-Type", b"text/plain; charset=utf-8"))
+    try:
+        phrase = HTTPStatus(refusal.status).phrase
+    except ValueError:
+        phrase = "Refused"
+    lines = [f"HTTP/1.1 {refusal.status} {phrase}".encode("ascii")]
+    lines.extend(name + b": " + value for name, value in headers)
+    lines.append(b"Content-Length: %d" % len(body))
+    upgrades = any(name.lower() == b"upgrade" for name, _ in headers)
+    # Whoever sends Upgrade names it in Connection too (RFC 9110 section 7.8).
+    lines.append(b"Connection: Upgrade, close" if upgrades else b"Connection: close")
+    return b"\r\n".join(lines) + b"\r\n\r\n" + body

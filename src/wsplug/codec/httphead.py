@@ -1,0 +1,276 @@
+"""
+The head of an HTTP/1 request: the one parser that the opening handshake has.
+
+Goal: bytes of anybody's making come in, cut anywhere; out comes a head that means one
+thing only, or the refusal that answers it. It is stricter than RFC 9112 obliges to be
+(no bare line feeds, no folded lines, no whitespace around names), since each leniency
+is one more way for a proxy in front to have read something else.
+
+Invariants: what has been read is at most C{max_size} bytes; a byte that no head can
+hold is refused when it arrives; each byte is looked at a bounded number of times.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from wsplug.errors import HandshakeRefused
+
+__all__ = [
+    "DEFAULT_MAX_HEADERS",
+    "DEFAULT_MAX_HEAD_SIZE",
+    "TOKEN",
+    "HeadParser",
+    "RequestHead",
+]
+
+DEFAULT_MAX_HEAD_SIZE: Final = 16 * 1024
+"""
+Bytes of request line and headers. Browsers send under 2 KiB without cookies; nginx
+takes 8 KiB a line, Node's http 16 KiB in all.
+"""
+
+DEFAULT_MAX_HEADERS: Final = 100
+"""
+Header lines. Apache takes as many.
+"""
+
+TOKEN: Final = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
+"""
+A token (RFC 9110 section 5.6.2), as the source of a regular expression.
+"""
+
+_CLEAN: Final = re.compile(rb"(?:[^\x00-\x08\x0a-\x1f\x7f]+|\r\n)*")
+"""
+Whatever a head may hold: no control bytes but tabs and line ends.
+"""
+
+_BEGINNING: Final = re.compile(rb"%b{1,32}(?: |\Z)" % TOKEN[:-1])
+"""
+A method, so far. The longest registered one has 17 letters; the bound keeps the cost of
+looking again with each byte in bounds.
+"""
+
+_REQUEST_LINE: Final = re.compile(rb"(%b) ([!-~]+) HTTP/([0-9])\.([0-9])" % TOKEN)
+"""
+Method, target and version (RFC 9112 section 3).
+"""
+
+_HEADER_LINE: Final = re.compile(rb"(%b):(.*)" % TOKEN)
+"""
+A field (RFC 9112 section 5). The value can be anything that L{_CLEAN} lets through; the
+whitespace around it is stripped afterwards, since an expression that leaves it out
+looks at each run of it again for each of its bytes.
+"""
+
+_HOST: Final = re.compile(
+    rb"(?:\[[0-9A-Fa-f:.]+\]|[!$&'()*+,;=A-Za-z0-9\-._~%]*)(?::[0-9]*)?"
+)
+"""
+C{uri-host [ ":" port ]} (RFC 9110 section 7.2).
+"""
+
+_SIZE: Final = re.compile(rb"[0-9]{1,18}")
+
+
+class RequestHead:
+    """
+    A request's line and headers.
+
+    @ivar raw: the head as it came, with the empty line that ends it.
+    @ivar method: as sent: C{b"GET"}.
+    @ivar target: as sent: C{b"/chat?room=1"}.
+    @ivar version: C{(1, 1)} or C{(1, 0)}.
+    @ivar headers: pairs of lower-case name and value, in their order.
+    @ivar body_size: the number of bytes that follow, 0 where none do; C{None} where
+        the body comes in chunks (RFC 9112 section 7.1).
+    """
+
+    __slots__ = ("body_size", "headers", "method", "raw", "target", "version")
+
+    def __init__(
+        self,
+        raw: bytes,
+        method: bytes,
+        target: bytes,
+        version: tuple[int, int],
+        headers: tuple[tuple[bytes, bytes], ...],
+        body_size: int | None,
+    ) -> None:
+        self.raw = raw
+        self.method = method
+        self.target = target
+        self.version = version
+        self.headers = headers
+        self.body_size = body_size
+
+    def all(self, name: bytes) -> list[bytes]:
+        """
+        Give each value of a header.
+
+        @param name: in lower case.
+        """
+        return [value for key, value in self.headers if key == name]
+
+    def items(self, name: bytes) -> list[bytes]:
+        """
+        Give the elements of a header that is a list (RFC 9110 section 5.6.1), the
+        empty ones left out.
+
+        @param name: in lower case.
+        """
+        parts = b",".join(self.all(name)).split(b",")
+        return [part for part in (part.strip(b" \t") for part in parts) if part]
+
+
+class HeadParser:
+    """
+    Collects and reads one head after another from a connection's bytes.
+
+    @ivar rest: once a head is whole: what came behind it. The caller takes it.
+    @ivar begun: whether a part of a head is there.
+    """
+
+    __slots__ = ("_buffer", "_clean", "_max_headers", "_max_size", "rest")
+
+    def __init__(
+        self,
+        max_size: int = DEFAULT_MAX_HEAD_SIZE,
+        max_headers: int = DEFAULT_MAX_HEADERS,
+    ) -> None:
+        """
+        @param max_size: bytes that a head may have.
+        @param max_headers: header lines that it may have.
+        """
+        self._max_size = max_size
+        self._max_headers = max_headers
+        self._buffer = bytearray()
+        self._clean = 0
+        self.rest = b""
+
+    @property
+    def begun(self) -> bool:
+        return bool(self._buffer)
+
+    def feed(self, data: bytes) -> RequestHead | HandshakeRefused | None:
+        """
+        Take the next bytes.
+
+        @param data: any number of bytes; not kept beyond the head's end but in
+            C{rest}.
+        @return: the head, once it is whole; the refusal, once it can be none: then
+            nothing more may be fed; C{None} while it may become one.
+        """
+        try:
+            return self._feed(data)
+        except HandshakeRefused as refusal:
+            return refusal
+
+    def _feed(self, data: bytes) -> RequestHead | None:
+        buffer = self._buffer
+        if not buffer:
+            # A client may send an empty line too many (RFC 9112 section 2.2).
+            data = data.lstrip(b"\r\n") if data[:1] in (b"\r", b"\n") else data
+        searched = max(len(buffer) - 3, 0)
+        buffer += data
+        end = buffer.find(b"\r\n\r\n", searched)
+        size = len(buffer) if end < 0 else end + 4
+        # Looked at up to the limit first: garbage of any length is no large head.
+        self._check_bytes(min(size, self._max_size + 1))
+        if size > self._max_size:
+            raise HandshakeRefused(
+                431,
+                f"the request's head is over {self._max_size} bytes",
+                setting="max-head-size",
+            )
+        if end < 0:
+            return None
+        raw = bytes(buffer[:size])
+        self.rest = bytes(buffer[size:])
+        self._buffer = bytearray()
+        self._clean = 0
+        return _parse(raw, self._max_headers)
+
+    def _check_bytes(self, stop: int) -> None:
+        """
+        Refuse what no head can hold, as soon as it is there.
+        """
+        buffer = self._buffer
+        match = _CLEAN.match(buffer, self._clean, stop)
+        self._clean = match.end() if match else 0
+        # A carriage return may yet become a line end.
+        possible = self._clean + (buffer[self._clean : stop][:1] == b"\r")
+        # The first wrong byte says which rule it was, however the input is cut.
+        if possible and not _BEGINNING.match(buffer, 0, possible):
+            raise HandshakeRefused(400, "not an HTTP request")
+        if possible < stop:
+            raise HandshakeRefused(400, "control byte or bare line end in the head")
+
+
+def _parse(raw: bytes, max_headers: int) -> RequestHead:
+    """
+    Read a head that is whole, within its size and free of control bytes.
+
+    @raise HandshakeRefused: it is no right one.
+    """
+    lines = raw[:-4].split(b"\r\n")
+    match = _REQUEST_LINE.fullmatch(lines[0])
+    if match is None:
+        raise HandshakeRefused(400, "malformed request line")
+    version = (int(match[3]), int(match[4]))
+    if version not in ((1, 1), (1, 0)):
+        raise HandshakeRefused(505, "only HTTP/1.1 and HTTP/1.0 are spoken here")
+    if len(lines) - 1 > max_headers:
+        raise HandshakeRefused(
+            431,
+            f"the request has over {max_headers} headers",
+            setting="max-headers",
+        )
+    headers = tuple(_parse_header(line) for line in lines[1:])
+    head = RequestHead(raw, match[1], match[2], version, headers, None)
+    _check_host(head)
+    head.body_size = _body_size(head)
+    return head
+
+
+def _parse_header(line: bytes) -> tuple[bytes, bytes]:
+    match = _HEADER_LINE.fullmatch(line)
+    if match is None:
+        if line[:1] in (b" ", b"\t"):  # RFC 9112 section 5.2
+            raise HandshakeRefused(400, "folded header")
+        raise HandshakeRefused(400, "malformed header")
+    return match[1].lower(), match[2].strip(b" \t")
+
+
+def _check_host(head: RequestHead) -> None:
+    """
+    Hold a request to one right Host (RFC 9112 section 3.2).
+    """
+    hosts = head.all(b"host")
+    if len(hosts) > 1:
+        raise HandshakeRefused(400, "more than one Host header")
+    if not hosts and head.version == (1, 1):
+        raise HandshakeRefused(400, "no Host header")
+    if hosts and not _HOST.fullmatch(hosts[0]):
+        raise HandshakeRefused(400, "malformed Host header")
+
+
+def _body_size(head: RequestHead) -> int | None:
+    """
+    Tell how the body's end is found, where all who read the request must agree (RFC
+    9112 section 6.3).
+    """
+    sizes = head.all(b"content-length")
+    codings = head.all(b"transfer-encoding")
+    if codings:
+        if sizes or head.version == (1, 0):
+            raise HandshakeRefused(400, "ambiguous length of the request's body")
+        if [coding.lower() for coding in codings] != [b"chunked"]:
+            raise HandshakeRefused(501, "only the chunked transfer coding is spoken")
+        return None
+    if not sizes:
+        return 0
+    if len(sizes) > 1 or not _SIZE.fullmatch(sizes[0]):
+        raise HandshakeRefused(400, "malformed Content-Length header")
+    return int(sizes[0])

@@ -1,0 +1,544 @@
+"""
+Frames coming in, up to whole messages (RFC 6455 sections 5 and 8, RFC 7692 section 6).
+
+This is the hot loop. It is written to be compiled: attributes with one type each, no
+generators, slices whose ends are known, integers compared and not objects.
+
+Goal: bytes come in, cut anywhere; each whole message, ping, pong and close goes to the
+sink as soon as its last byte is there; the first wrong byte ends it all, with the rule
+that it broke.
+
+Plan: a message that lies in one frame in one piece of input, as nearly all do, is cut
+out, unmasked and delivered. Whatever is cut by the input's end goes the longer way: a
+header's bytes are collected in C{_head} and looked at one by one, a payload's pieces
+are unmasked, inflated and checked as they come, and collected in place in C{_message}.
+
+Invariants: lengths are checked against the limit before a byte of payload is kept; no
+more is held than a header, a control frame, one message within the limit, and the
+piece of input that a paused sink is not ready for; each byte is copied a bounded
+number of times, however the input is cut.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Protocol
+
+from wsplug.codec.closecodes import CloseCode, unpack_close
+from wsplug.codec.compression import Inflater
+from wsplug.codec.frames import (
+    FIN,
+    MAX_CONTROL_SIZE,
+    OP_BINARY,
+    OP_CLOSE,
+    OP_CONTINUATION,
+    OP_PING,
+    OP_PONG,
+    OP_TEXT,
+    RSV1,
+)
+from wsplug.codec.masking import apply_mask
+from wsplug.codec.utf8 import check_utf8
+from wsplug.errors import ProtocolViolation
+
+__all__ = ["DEFAULT_MAX_MESSAGE_SIZE", "MessageReceiver", "MessageSink"]
+
+DEFAULT_MAX_MESSAGE_SIZE: Final = 1024 * 1024
+"""
+Bytes of a message's payload, inflated. The C{websockets} library takes as many.
+"""
+
+
+class MessageSink(Protocol):
+    """
+    What a receiver delivers to. A method may call any method of the receiver, and
+    must not raise.
+    """
+
+    def text_received(self, message: str) -> None:
+        """A whole text message."""
+
+    def binary_received(self, message: bytes) -> None:
+        """A whole binary message."""
+
+    def ping_received(self, payload: bytes) -> None:
+        """A ping: 125 bytes at most, to be sent back in a pong (section 5.5.2)."""
+
+    def pong_received(self, payload: bytes) -> None:
+        """A pong: 125 bytes at most."""
+
+    def close_received(self, code: int, reason: str) -> None:
+        """A close frame; 1005 where it has no code. Nothing follows."""
+
+    def violation_received(self, violation: ProtocolViolation) -> None:
+        """The peer broke a rule. Nothing follows."""
+
+
+# What a frame's first byte may be, by (compression agreed, inside a fragmented
+# message): 256 entries each, 0 for right, else an index into _FIRST_BYTE_RULES.
+_FIRST_BYTE_RULES: Final = (
+    "",
+    "reserved bit set",  # section 5.2
+    "reserved opcode",  # section 5.2
+    "fragmented control frame",  # section 5.4
+    "continuation of nothing",  # section 5.4
+    "new message inside a fragmented one",  # section 5.4
+    "compressed bit on a frame that can't have it",  # RFC 7692 section 6.1
+)
+
+
+def _judge_first_byte(first: int, compression: bool, fragmented: bool) -> int:
+    opcode = first & 0x0F
+    if first & 0x30 or (first & RSV1 and not compression):
+        return 1
+    if opcode not in (OP_CONTINUATION, OP_TEXT, OP_BINARY, OP_CLOSE, OP_PING, OP_PONG):
+        return 2
+    if opcode >= OP_CLOSE:
+        if not first & FIN:
+            return 3
+    elif opcode == OP_CONTINUATION:
+        if not fragmented:
+            return 4
+    elif fragmented:
+        return 5
+    if first & RSV1 and opcode not in (OP_TEXT, OP_BINARY):
+        return 6
+    return 0
+
+
+_FIRST_BYTES: Final = tuple(
+    bytes(_judge_first_byte(first, compression, fragmented) for first in range(256))
+    for compression in (False, True)
+    for fragmented in (False, True)
+)
+
+
+class MessageReceiver:
+    """
+    Turns one connection's bytes into messages.
+    """
+
+    __slots__ = (
+        "_checked",
+        "_collecting",
+        "_compressed",
+        "_control",
+        "_first",
+        "_first_bytes",
+        "_head",
+        "_inflater",
+        "_input",
+        "_left",
+        "_limit",
+        "_mask",
+        "_masked",
+        "_message",
+        "_opcode",
+        "_paused",
+        "_position",
+        "_running",
+        "_sink",
+        "_stopped",
+        "_wire_size",
+    )
+
+    def __init__(
+        self,
+        sink: MessageSink,
+        *,
+        max_message_size: int = DEFAULT_MAX_MESSAGE_SIZE,
+        inflater: Inflater | None = None,
+        from_client: bool = True,
+    ) -> None:
+        """
+        @param sink: gets what is received. The receiver refers to it until
+            L{stop}.
+        @param max_message_size: bytes that a message may have, inflated.
+        @param inflater: where compression was agreed on, the connection's own.
+        @param from_client: whether the peer is a client, whose frames must be masked;
+            a server's must not be (section 5.1).
+        """
+        self._sink: MessageSink | None = sink
+        self._limit: int = max_message_size
+        self._inflater: Inflater | None = inflater
+        self._masked: int = 0x80 if from_client else 0
+        # The input that is not read yet, from _position on.
+        self._input: bytes = b""
+        self._position: int = 0
+        self._paused: bool = False
+        self._running: bool = False
+        self._stopped: bool = False
+        # A header that the input's end cut.
+        self._head: bytearray | None = None
+        # The frame whose payload is being collected, and what is missing of it.
+        self._first: int = 0
+        self._left: int = 0
+        self._mask: bytes = b""
+        self._collecting: bool = False
+        self._control: bytearray | None = None
+        # The message that is being collected: OP_CONTINUATION where there is none.
+        self._opcode: int = OP_CONTINUATION
+        self._compressed: bool = False
+        self._message: bytearray | None = None
+        self._checked: int = 0
+        self._wire_size: int = 0
+        self._first_bytes: bytes = _FIRST_BYTES[2 if inflater is not None else 0]
+
+    def feed(self, data: bytes) -> None:
+        """
+        Take the next bytes, and deliver what they complete.
+
+        It never raises, whatever the peer sends: the sink gets the violation.
+
+        @param data: any number of bytes; kept only while the receiver is paused.
+        """
+        if self._stopped:
+            return
+        if self._position < len(self._input):
+            self._input = self._input[self._position :] + data
+        else:
+            self._input = data
+        self._position = 0
+        self._run()
+
+    def pause(self) -> None:
+        """
+        Deliver nothing more until L{resume}. What is fed meanwhile is kept: the caller
+        bounds it by not reading.
+        """
+        self._paused = True
+
+    def resume(self) -> None:
+        """
+        Go on delivering, at once.
+        """
+        self._paused = False
+        self._run()
+
+    def stop(self) -> None:
+        """
+        Throw away what is here and all that is fed from now on, and let go of the
+        sink.
+        """
+        self._stopped = True
+        self._sink = None
+        self._input = b""
+        self._position = 0
+        self._head = self._control = self._message = self._inflater = None
+
+    def _run(self) -> None:
+        """
+        Read the input up to its end, a pause or a violation: the one place where a
+        broken rule becomes the sink's.
+        """
+        if self._running:
+            return  # called from the sink: the outer loop goes on
+        self._running = True
+        try:
+            self._read()
+        except ProtocolViolation as violation:
+            sink = self._sink
+            self.stop()
+            if sink is not None:
+                sink.violation_received(violation)
+        finally:
+            self._running = False
+
+    def _read(self) -> None:
+        while self._position < len(self._input) and not self._paused:
+            if self._collecting:
+                self._read_payload()
+            elif self._head is not None:
+                self._read_head_slowly()
+            else:
+                self._read_frame()
+        if self._position >= len(self._input):
+            # A connection at rest holds nothing of what it has read.
+            self._input = b""
+            self._position = 0
+
+    def _read_frame(self) -> None:
+        """
+        Read a frame that begins here: the way of nearly all.
+        """
+        data = self._input
+        start = self._position
+        available = len(data) - start
+        if available < 2:
+            self._head = bytearray()
+            return
+        first = data[start]
+        second = data[start + 1]
+        self._check_start(first, second)
+        size = second & 0x7F
+        position = start + 2
+        extra = 0 if size < 126 else 2 if size == 126 else 8
+        if available < 2 + extra + (4 if self._masked else 0):
+            self._head = bytearray()
+            return
+        if extra:
+            size = int.from_bytes(data[position : position + extra], "big")
+            position += extra
+            _check_length(size, extra)
+        mask = b""
+        if self._masked:
+            mask = data[position : position + 4]
+            position += 4
+        self._check_size(first, size)
+        if size > len(data) - position:
+            self._position = position
+            self._begin_payload(first, size, mask)
+            return
+        end = position + size
+        payload = data[position:end]
+        if mask:
+            payload = apply_mask(payload, mask)
+        self._position = end
+        if first == FIN | OP_TEXT:
+            self._deliver_text(payload)
+        elif first == FIN | OP_BINARY:
+            self._deliver_binary(payload)
+        elif first & 0x08:
+            self._deliver_control(first & 0x0F, payload)
+        else:
+            self._begin_message(first)
+            self._collect(payload)
+            self._end_frame(first)
+
+    def _read_head_slowly(self) -> None:
+        """
+        Read a header that the input's end cuts, or has cut, one byte at a time, so
+        that a wrong first or second byte doesn't wait for the others.
+        """
+        head = self._head
+        assert head is not None
+        data = self._input
+        position = self._position
+        needed = 2 if len(head) < 2 else _head_size(head[1])
+        while position < len(data) and len(head) < needed:
+            head.append(data[position])
+            position += 1
+            self._position = position
+            if len(head) == 1:
+                self._check_start(head[0], self._masked)
+            if len(head) >= 2:
+                if len(head) == 2:
+                    self._check_start(head[0], head[1])
+                needed = _head_size(head[1])
+        if len(head) < 2 or len(head) < needed:
+            return
+        size = head[1] & 0x7F
+        extra = needed - 2 - (4 if self._masked else 0)
+        if extra:
+            size = int.from_bytes(head[2 : 2 + extra], "big")
+            _check_length(size, extra)
+        self._check_size(head[0], size)
+        self._head = None
+        self._begin_payload(head[0], size, bytes(head[2 + extra :]))
+
+    def _begin_payload(self, first: int, size: int, mask: bytes) -> None:
+        """
+        Go on to a payload that is not all here yet.
+        """
+        self._first = first
+        self._left = size
+        self._mask = mask
+        if first & 0x08:
+            self._control = bytearray()
+        else:
+            self._begin_message(first)
+        self._collecting = True
+        if size == 0:
+            self._end_payload()
+
+    def _read_payload(self) -> None:
+        """
+        Read the next piece of a payload.
+        """
+        start = self._position
+        end = min(len(self._input), start + self._left)
+        piece = self._input[start:end]
+        self._position = end
+        size = end - start
+        self._left -= size
+        if self._mask:
+            piece = apply_mask(piece, self._mask)
+            turn = size & 3
+            self._mask = self._mask[turn:] + self._mask[:turn]
+        control = self._control
+        if control is not None:
+            control += piece
+            if self._first & 0x0F == OP_CLOSE and self._left:
+                _check_close_prefix(control)
+        else:
+            self._collect(piece)
+        if not self._left:
+            self._end_payload()
+
+    def _end_payload(self) -> None:
+        self._collecting = False
+        control = self._control
+        if control is not None:
+            self._control = None
+            self._deliver_control(self._first & 0x0F, bytes(control))
+        else:
+            self._end_frame(self._first)
+
+    def _check_start(self, first: int, second: int) -> None:
+        """
+        Check a frame's first two bytes (section 5.2).
+        """
+        rule = self._first_bytes[first]
+        if rule:
+            raise ProtocolViolation(CloseCode.PROTOCOL_ERROR, _FIRST_BYTE_RULES[rule])
+        if second & 0x80 != self._masked:  # section 5.1
+            raise ProtocolViolation(
+                CloseCode.PROTOCOL_ERROR,
+                "frame is not masked" if self._masked else "frame is masked",
+            )
+        if first & 0x08 and second & 0x7F > MAX_CONTROL_SIZE:  # section 5.5
+            raise ProtocolViolation(
+                CloseCode.PROTOCOL_ERROR, "control frame over 125 bytes"
+            )
+
+    def _check_size(self, first: int, size: int) -> None:
+        """
+        Check a data frame's declared length against the limit, with what its message
+        has already, before any of it is kept.
+        """
+        if first & 0x08:
+            return
+        if first & RSV1 or (self._compressed and first & 0x0F == OP_CONTINUATION):
+            # What comes out is counted while it does. This bounds what goes in, by
+            # more than zlib adds to data that it can't compress (its deflateBound).
+            wire = size if first & RSV1 else size + self._wire_size
+            if wire > self._limit + (self._limit >> 3) + (self._limit >> 6) + 64:
+                raise self._too_big()
+        else:
+            message = self._message
+            if message is not None and first & 0x0F == OP_CONTINUATION:
+                size += len(message)
+            if size > self._limit:
+                raise self._too_big()
+
+    def _too_big(self) -> ProtocolViolation:
+        return ProtocolViolation(
+            CloseCode.MESSAGE_TOO_BIG,
+            f"message over {self._limit} bytes",
+            "max-message-size",
+        )
+
+    def _begin_message(self, first: int) -> None:
+        """
+        Start to collect a message, or go on with one.
+        """
+        opcode = first & 0x0F
+        if opcode == OP_CONTINUATION:
+            return
+        self._opcode = opcode
+        self._compressed = first & RSV1 != 0
+        self._message = bytearray()
+        self._checked = 0
+        self._wire_size = 0
+        self._first_bytes = _FIRST_BYTES[3 if self._inflater is not None else 1]
+
+    def _collect(self, piece: bytes) -> None:
+        """
+        Add a piece of payload, unmasked, to the message, inflated.
+        """
+        message = self._message
+        assert message is not None
+        if self._compressed:
+            inflater = self._inflater
+            assert inflater is not None
+            self._wire_size += len(piece)
+            piece = inflater.inflate(piece, self._limit - len(message))
+        message += piece
+        # Before the limit: of two broken rules the first in the stream counts, also
+        # where one piece of input breaks both.
+        if self._opcode == OP_TEXT:
+            self._checked = check_utf8(message, self._checked, False)
+        if len(message) > self._limit:
+            raise self._too_big()
+
+    def _end_frame(self, first: int) -> None:
+        """
+        Deliver the collected message if the frame was its last.
+        """
+        if not first & FIN:
+            return
+        message = self._message
+        assert message is not None
+        if self._compressed:
+            inflater = self._inflater
+            assert inflater is not None
+            message += inflater.finish(self._limit - len(message))
+            if len(message) > self._limit:
+                raise self._too_big()
+        opcode = self._opcode
+        self._opcode = OP_CONTINUATION
+        self._message = None
+        self._first_bytes = _FIRST_BYTES[2 if self._inflater is not None else 0]
+        if opcode == OP_TEXT:
+            check_utf8(message, self._checked, True)
+            self._deliver_text(message)
+        else:
+            self._deliver_binary(bytes(message))
+
+    def _deliver_text(self, payload: bytes | bytearray) -> None:
+        try:
+            text = payload.decode("utf-8")
+        except UnicodeDecodeError:
+            raise ProtocolViolation(
+                CloseCode.INVALID_DATA, "text is not UTF-8"
+            ) from None
+        sink = self._sink
+        if sink is not None:
+            sink.text_received(text)
+
+    def _deliver_binary(self, payload: bytes) -> None:
+        sink = self._sink
+        if sink is not None:
+            sink.binary_received(payload)
+
+    def _deliver_control(self, opcode: int, payload: bytes) -> None:
+        sink = self._sink
+        if sink is None:
+            return
+        if opcode == OP_PING:
+            sink.ping_received(payload)
+        elif opcode == OP_PONG:
+            sink.pong_received(payload)
+        else:
+            code, reason = unpack_close(payload)
+            self.stop()
+            sink.close_received(code, reason)
+
+
+def _head_size(second: int) -> int:
+    """
+    Give the size of a whole header from its second byte (section 5.2).
+    """
+    size = second & 0x7F
+    extra = 0 if size < 126 else 2 if size == 126 else 8
+    return 2 + extra + (4 if second & 0x80 else 0)
+
+
+def _check_length(size: int, extra: int) -> None:
+    """
+    Check a length of two or eight bytes (section 5.2).
+    """
+    if extra == 8 and size >> 63:
+        raise ProtocolViolation(CloseCode.PROTOCOL_ERROR, "length over 63 bits")
+    if size < (126 if extra == 2 else 0x10000):
+        raise ProtocolViolation(
+            CloseCode.PROTOCOL_ERROR, "length not in its shortest form"
+        )
+
+
+def _check_close_prefix(payload: bytearray) -> None:
+    """
+    Check the part of a close frame that is here already.
+    """
+    if len(payload) >= 2:
+        unpack_close(bytes(payload[:2]))
+        check_utf8(payload[2:], 0, False, "close reason")

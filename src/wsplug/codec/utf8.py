@@ -1,0 +1,41 @@
+"""
+UTF-8, checked while it arrives (RFC 6455 section 8.1).
+"""
+
+from __future__ import annotations
+
+from codecs import utf_8_decode
+
+from wsplug.codec.closecodes import CloseCode
+from wsplug.errors import ProtocolViolation
+
+__all__ = ["check_utf8"]
+
+
+def check_utf8(buffer: bytearray, start: int, final: bool, what: str = "text") -> int:
+    """
+    Check the part of a text that has come since the last check.
+
+    A byte that can't continue the text is refused at once, not when the message ends.
+    The cost is that of the new bytes: at most three are looked at twice.
+
+    @param buffer: the text so far; not kept.
+    @param start: how much of it is known to be whole, right characters.
+    @param final: whether the text ends here, so that a character may not be cut.
+    @param what: what the violation calls it.
+    @return: how much is known now.
+    @raise ProtocolViolation: it is no UTF-8 (1007).
+    """
+    with memoryview(buffer) as view, view[start:] as tail:
+        try:
+            known = start + utf_8_decode(tail, "strict", final)[1]
+        except UnicodeDecodeError:
+            raise _not_utf8(what) from None
+    # Python waits for the third byte before it refuses a surrogate's first two.
+    if known + 1 < len(buffer) and buffer[known] == 0xED and buffer[known + 1] > 0x9F:
+        raise _not_utf8(what)
+    return known
+
+
+def _not_utf8(what: str) -> ProtocolViolation:
+    return ProtocolViolation(CloseCode.INVALID_DATA, f"{what} is not UTF-8")

@@ -1,0 +1,246 @@
+"""
+A connection as a coroutine uses it.
+
+It is built on the plugin contract alone: a L{CoroutineProtocol} is an
+L{IWebSocketProtocol} like any other, and attaches itself as a producer to learn when
+the peer is slow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import Any, Final
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IPushProducer
+from twisted.internet.task import deferLater
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from wsplug.errors import ConnectionClosed
+from wsplug.interfaces import (
+    IHandshakeRequest,
+    IServices,
+    IWebSocketProtocol,
+    IWebSocketTransport,
+)
+
+__all__ = ["CoroutineProtocol", "Socket"]
+
+_INTERNAL_ERROR: Final = 1011
+
+
+class Socket:
+    """
+    One connection, from the inside of the coroutine that serves it.
+
+    C{async for} gives message after message, C{str} for text and C{bytes} for binary,
+    and ends when the connection does. No further message is read from the peer before
+    the last one was taken.
+
+    @ivar transport: the L{IWebSocketTransport} behind it.
+    @ivar closed: why the connection ended; C{None} as long as it hasn't.
+    """
+
+    def __init__(self, transport: IWebSocketTransport, services: IServices) -> None:
+        self.transport = transport
+        self.closed: ConnectionClosed | None = None
+        self._services = services
+        # A message that waits for the coroutine, and what its taking releases.
+        self._message: str | bytes | None = None
+        self._taken: Deferred[None] | None = None
+        # What the coroutine waits for.
+        self._asked: Deferred[str | bytes] | None = None
+        self._drained: Deferred[None] | None = None
+        self._slow = False
+        self._sleeps: set[Deferred[None]] = set()
+
+    @property
+    def request(self) -> IHandshakeRequest:
+        """
+        The handshake's request.
+        """
+        return self.transport.request
+
+    def __aiter__(self) -> AsyncIterator[str | bytes]:
+        return self
+
+    async def __anext__(self) -> str | bytes:
+        try:
+            return await self.receive()
+        except ConnectionClosed:
+            raise StopAsyncIteration from None
+
+    async def receive(self) -> str | bytes:
+        """
+        Wait for the next message.
+
+        @raise ConnectionClosed: none will come any more.
+        @raise RuntimeError: it is being waited for already.
+        """
+        message = self._message
+        if message is not None:
+            self._message = None
+            taken, self._taken = self._taken, None
+            if taken is not None:
+                taken.callback(None)
+            return message
+        if self.closed is not None:
+            raise self.closed
+        if self._asked is not None:
+            raise RuntimeError("another coroutine waits for the next message already")
+        self._asked = Deferred(self._forget)
+        return await self._asked
+
+    async def send(self, message: str | bytes) -> None:
+        """
+        Send a message, and wait while the peer is too slow for more.
+
+        @param message: text for a text message, bytes for a binary one.
+        @raise ConnectionClosed: the connection is gone.
+        """
+        if self.closed is not None:
+            raise self.closed
+        if isinstance(message, str):
+            self.transport.sendTextMessage(message)
+        else:
+            self.transport.sendBytesMessage(message)
+        await self.drained()
+
+    async def drained(self) -> None:
+        """
+        Wait until the peer has read what it was sent, if it is slow.
+
+        @raise ConnectionClosed: the connection is gone.
+        """
+        while self._slow and self.closed is None:
+            if self._drained is None:
+                self._drained = Deferred()
+            waiting: Deferred[None] = Deferred()
+            self._drained.chainDeferred(waiting)
+            await waiting
+        if self.closed is not None:
+            raise self.closed
+
+    async def sleep(self, seconds: float) -> None:
+        """
+        Wait for a while.
+
+        @raise ConnectionClosed: the connection is gone before it is over.
+        """
+        if self.closed is not None:
+            raise self.closed
+        sleep: Deferred[None] = deferLater(self._services.clock, seconds)
+        self._sleeps.add(sleep)
+        try:
+            await sleep
+        except CancelledError:
+            if self.closed is not None:
+                raise self.closed from None
+            raise
+        finally:
+            self._sleeps.discard(sleep)
+
+    def close(self, code: int = 1000, reason: str = "") -> None:
+        """
+        Close the connection; see L{IWebSocketTransport.loseConnection}.
+        """
+        self.transport.loseConnection(code, reason)
+
+    # What the protocol calls
+
+    def deliver(self, message: str | bytes) -> Deferred[None] | None:
+        """
+        Hand a message to the coroutine.
+
+        @return: fires when the coroutine has taken it; C{None} if it did at once.
+        """
+        asked, self._asked = self._asked, None
+        if asked is not None:
+            asked.callback(message)
+            return None
+        self._message = message
+        self._taken = Deferred()
+        return self._taken
+
+    def setSlow(self, slow: bool) -> None:
+        """
+        Have senders wait, or go on.
+        """
+        self._slow = slow
+        drained, self._drained = self._drained, None
+        if not slow and drained is not None:
+            drained.callback(None)
+        elif drained is not None:
+            self._drained = drained
+
+    def end(self, closed: ConnectionClosed) -> None:
+        """
+        Wake whatever waits: the connection is gone.
+        """
+        self.closed = closed
+        self.setSlow(False)
+        asked, self._asked = self._asked, None
+        if asked is not None:
+            asked.errback(closed)
+        for sleep in list(self._sleeps):
+            sleep.cancel()
+
+    def _forget(self, asked: Deferred[str | bytes]) -> None:
+        if self._asked is asked:
+            self._asked = None
+
+
+@implementer(IWebSocketProtocol, IPushProducer)
+class CoroutineProtocol:
+    """
+    Runs a coroutine for one connection.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        function: Callable[[Socket], Coroutine[Any, Any, object]],
+        name: str,
+        services: IServices,
+    ) -> None:
+        self._function = function
+        self._name = name
+        self._services = services
+
+    def negotiationStarted(self, transport: IWebSocketTransport) -> None:
+        self._socket = Socket(transport, self._services)
+        transport.attachProducer(self)
+
+    def negotiationFinished(self) -> None:
+        running = Deferred.fromCoroutine(self._function(self._socket))
+        running.addCallbacks(lambda _: self._socket.close(), self._failed)
+
+    def textMessageReceived(self, message: str) -> Deferred[None] | None:
+        return self._socket.deliver(message)
+
+    def bytesMessageReceived(self, data: bytes) -> Deferred[None] | None:
+        return self._socket.deliver(data)
+
+    def pongReceived(self, payload: bytes) -> None:
+        pass
+
+    def connectionLost(self, reason: Failure) -> None:
+        self._socket.end(reason.value)
+
+    def pauseProducing(self) -> None:
+        self._socket.setSlow(True)
+
+    def resumeProducing(self) -> None:
+        self._socket.setSlow(False)
+
+    def stopProducing(self) -> None:
+        self._socket.setSlow(False)
+
+    def _failed(self, failure: Failure) -> None:
+        if failure.check(ConnectionClosed):
+            return  # it was told, and had nothing to add
+        self._log.failure("{application} failed", failure, application=self._name)
+        self._socket.close(_INTERNAL_ERROR, "internal error")

@@ -1,0 +1,204 @@
+"""
+The short way to an application: C{@application} over a coroutine function or a class.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from functools import partial
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
+
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from wsplug.interfaces import (
+    IHandshakeRequest,
+    IServices,
+    IWebSocketApplication,
+    IWebSocketApplicationPlugin,
+    IWebSocketProtocol,
+    IWebSocketTransport,
+)
+from wsplug.options import REQUIRED, Kind, Option, boolean, integer, number, text
+from wsplug.coroutine import CoroutineProtocol
+
+__all__ = ["DeclaredApplication", "WebSocketProtocol", "application"]
+
+
+@implementer(IWebSocketProtocol)
+class WebSocketProtocol:
+    """
+    A protocol that does nothing with what it gets: override what you need.
+
+    @ivar transport: the L{IWebSocketTransport}, from C{negotiationStarted} on.
+    """
+
+    transport: IWebSocketTransport
+
+    def negotiationStarted(self, transport: IWebSocketTransport) -> None:
+        self.transport = transport
+
+    def negotiationFinished(self) -> Any:
+        pass
+
+    def textMessageReceived(self, message: str) -> Any:
+        pass
+
+    def bytesMessageReceived(self, data: bytes) -> Any:
+        pass
+
+    def pongReceived(self, payload: bytes) -> Any:
+        pass
+
+    def connectionLost(self, reason: Failure) -> Any:
+        pass
+
+
+@implementer(IWebSocketApplication)
+class _ProtocolApplication:
+    """
+    An application that is nothing but its protocols.
+    """
+
+    def __init__(
+        self,
+        makeProtocol: Callable[[], IWebSocketProtocol],
+        subprotocols: Sequence[str],
+        pages: str | None,
+    ) -> None:
+        self._makeProtocol = makeProtocol
+        self.subprotocols = subprotocols
+        self.pages = pages
+
+    def buildProtocol(self, request: IHandshakeRequest) -> IWebSocketProtocol:
+        return self._makeProtocol()
+
+    def startApplication(self) -> None:
+        pass
+
+    def stopApplication(self) -> None:
+        pass
+
+
+@implementer(IWebSocketApplicationPlugin)
+class DeclaredApplication:
+    """
+    What C{@application} makes: a plugin, for C{--app} and for drop-ins.
+
+    @ivar target: the decorated function or class.
+    """
+
+    def __init__(
+        self,
+        target: Callable[..., Any],
+        name: str,
+        help: str,
+        subprotocols: Sequence[str],
+        pages: str | None,
+    ) -> None:
+        self.target = target
+        self.name = name
+        self.help = help
+        self.options = _optionsOf(target)
+        self._subprotocols = tuple(subprotocols)
+        self._pages = pages
+        self.__doc__ = target.__doc__
+        self.__module__ = target.__module__
+
+    def makeApplication(
+        self, options: Mapping[str, Any], services: IServices
+    ) -> IWebSocketApplication:
+        arguments = {name.replace("-", "_"): value for name, value in options.items()}
+        bound = partial(self.target, **arguments)
+        makeProtocol: Callable[[], IWebSocketProtocol]
+        if isinstance(self.target, type):
+            makeProtocol = bound
+        else:
+            makeProtocol = partial(CoroutineProtocol, bound, self.name, services)
+        return _ProtocolApplication(makeProtocol, self._subprotocols, self._pages)
+
+    def __repr__(self) -> str:
+        return f"<application {self.name!r}>"
+
+
+def application(
+    name: str,
+    *,
+    help: str = "",
+    subprotocols: Sequence[str] = (),
+    pages: str | None = None,
+) -> Callable[[type | Callable[..., Coroutine[Any, Any, object]]], DeclaredApplication]:
+    """
+    Make an application of a coroutine function, which is called with a
+    L{wsplug.Socket} for each connection, or of a class, which is called for each and
+    makes an L{IWebSocketProtocol}.
+
+    Its keyword-only parameters are the application's options::
+
+        @application("shout", help="Repeat every text in capitals.")
+        async def shout(socket, *, times: Annotated[int, "How often."] = 1): ...
+
+    They are C{str}, C{int}, C{float} or C{bool}, or, as the first argument of
+    C{Annotated}, any kind of L{wsplug.options}; one without a default must be given.
+
+    @param name: its word for C{--app}.
+    @param help: what it is for, in one line; the docstring's first line where not
+        given.
+    @param subprotocols: those that it speaks.
+    @param pages: a folder for plain HTTP requests.
+    @raise TypeError: it is neither, or has a parameter that is no option.
+    """
+
+    def declare(
+        target: type | Callable[..., Coroutine[Any, Any, object]],
+    ) -> DeclaredApplication:
+        if not isinstance(target, type) and not inspect.iscoroutinefunction(target):
+            raise TypeError(
+                f"{target!r} is neither a coroutine function ('async def') nor a class"
+            )
+        line = help or (inspect.getdoc(target) or "").partition("\n")[0]
+        return DeclaredApplication(target, name, line, subprotocols, pages)
+
+    return declare
+
+
+_KINDS: dict[Any, Kind] = {
+    str: text,
+    int: integer(-(10**15), 10**15),
+    float: number(-1e15, 1e15),
+    bool: boolean,
+}
+
+
+def _optionsOf(target: Callable[..., Any]) -> tuple[Option, ...]:
+    """
+    Read the options from a signature.
+    """
+    function = target.__init__ if isinstance(target, type) else target  # type: ignore[misc]
+    parameters = inspect.signature(target).parameters.values()
+    keywords = [
+        parameter
+        for parameter in parameters
+        if parameter.kind is inspect.Parameter.KEYWORD_ONLY
+    ]
+    hints = get_type_hints(function, include_extras=True) if keywords else {}
+    return tuple(_optionOf(parameter, hints, target) for parameter in keywords)
+
+
+def _optionOf(
+    parameter: inspect.Parameter, hints: Mapping[str, Any], target: Any
+) -> Option:
+    hint = hints.get(parameter.name, str)
+    help = ""
+    if get_origin(hint) is Annotated:
+        hint, help = get_args(hint)[:2]
+    kind = _KINDS.get(hint) if isinstance(hint, type) else hint
+    if not callable(kind):
+        raise TypeError(
+            f"the parameter {parameter.name!r} of {target!r} can't be an option: "
+            f"{hint!r} is none of str, int, float, bool"
+        )
+    missing = parameter.default is inspect.Parameter.empty
+    default = REQUIRED if missing else parameter.default
+    return Option(parameter.name.replace("_", "-"), kind, default, help)

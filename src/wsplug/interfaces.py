@@ -1,0 +1,309 @@
+"""
+The contracts of wsplug: every zope interface, and nothing else.
+
+An application is written against three of them: L{IWebSocketApplication} lives as long
+as the server does and makes one L{IWebSocketProtocol} for each connection, which is
+given an L{IWebSocketTransport} to answer through. L{IWebSocketApplicationPlugin} gives
+an application its word for C{--app}.
+
+The dialect is that of C{twisted.web.websocket}: what is written for that runs here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from twisted.internet.interfaces import IAddress, IPushProducer
+from twisted.plugin import IPlugin
+from twisted.python.failure import Failure
+from twisted.web.http_headers import Headers
+from zope.interface import Attribute, Interface
+
+from wsplug.options import Option
+
+__all__ = [
+    "IHandshakeRequest",
+    "IPreparedMessage",
+    "IServices",
+    "IWebSocketApplication",
+    "IWebSocketApplicationPlugin",
+    "IWebSocketProtocol",
+    "IWebSocketTransport",
+]
+
+
+class IHandshakeRequest(Interface):
+    """
+    The request that opened, or asks to open, a connection. Where C{twisted.web} has a
+    name for something, it is the name here.
+    """
+
+    method: bytes = Attribute("C{b'GET'}.")
+    uri: bytes = Attribute("The request's target as it was sent, query and all.")
+    path: bytes = Attribute("The path as it was sent: percent-encoded, no query.")
+    prepath: list[bytes] = Attribute(
+        "The segments of the path that the application is mounted at, decoded."
+    )
+    postpath: list[bytes] = Attribute(
+        "The segments behind those, decoded: they are the application's own. "
+        "C{/chat/lobby} gives C{[b'lobby']} to what is mounted at C{/chat}."
+    )
+    segments: tuple[str, ...] = Attribute(
+        "C{postpath} as text, without empty segments; what is no UTF-8 has "
+        "replacement characters."
+    )
+    args: dict[bytes, list[bytes]] = Attribute("The query's names and values, decoded.")
+    requestHeaders: Headers = Attribute("The request's headers.")
+    responseHeaders: Headers = Attribute(
+        "What C{buildProtocol} puts in here is sent with the 101. The handshake's own "
+        "headers can't be changed."
+    )
+    subprotocols: tuple[str, ...] = Attribute(
+        "The subprotocols that the client offers, its preferred first."
+    )
+    subprotocol: str | None = Attribute(
+        "The one that was chosen. C{buildProtocol} may set it, to one of those "
+        "offered: anything else is a C{ValueError}. Where it doesn't, it is the first "
+        "offered one that the application names."
+    )
+    avatar: object = Attribute("Who the client proved to be; C{None} for nobody.")
+
+    def getHeader(name: bytes) -> bytes | None:
+        """
+        Give a request header's last value.
+
+        @param name: in any case.
+        """
+
+    def getCookie(name: bytes) -> bytes | None:
+        """
+        Give a cookie's value as it was sent.
+        """
+
+    def getClientAddress() -> IAddress:
+        """
+        Give the client's address.
+        """
+
+    def getHost() -> IAddress:
+        """
+        Give the address that the client connected to.
+        """
+
+    def isSecure() -> bool:
+        """
+        Tell whether the connection is over TLS.
+        """
+
+
+class IPreparedMessage(Interface):
+    """
+    A message that goes to many connections: framed once, and compressed once for all
+    that agreed on the same. L{wsplug.PreparedMessage} makes one.
+    """
+
+    isText: bool = Attribute("Whether it is a text message.")
+    payload: bytes = Attribute("Its payload; UTF-8 if it is text.")
+
+    def frame(deflater: Any) -> bytes:
+        """
+        Give the whole frame for a connection. Transports call this.
+
+        @param deflater: the connection's L{wsplug.codec.Deflater}, one that takes
+            nothing over; C{None} for no compression.
+        """
+
+
+class IWebSocketTransport(Interface):
+    """
+    A connection, as its application sees it.
+
+    Sending never blocks and never waits: what the network doesn't take at once is kept
+    in order, up to the send limit. Once the connection is closing, whatever is sent is
+    dropped in silence, as by any Twisted transport.
+    """
+
+    request: IHandshakeRequest = Attribute("The request that opened the connection.")
+    bytesWaiting: int = Attribute(
+        "How many bytes wait to be sent because the peer doesn't read them, at most: "
+        "0 where nothing holds it up."
+    )
+
+    def sendTextMessage(text: str) -> None:
+        """
+        Send a text message.
+
+        @raise UnicodeEncodeError: it holds lone surrogates, which no UTF-8 has.
+        """
+
+    def sendBytesMessage(data: bytes) -> None:
+        """
+        Send a binary message.
+
+        @param data: may be changed by its owner as soon as this returns.
+        """
+
+    def sendPreparedMessage(message: IPreparedMessage) -> None:
+        """
+        Send a message that goes to other connections too.
+        """
+
+    def ping(payload: bytes = b"") -> None:
+        """
+        Send a ping. The answer comes to C{pongReceived}.
+
+        @raise ValueError: the payload has over 125 bytes (RFC 6455 section 5.5).
+        """
+
+    def loseConnection(code: int = 1000, reason: str = "") -> None:
+        """
+        Close, once all that was sent before is on its way: a close frame goes out, and
+        the connection ends when the peer has answered it, or hasn't in time. No
+        message is delivered any more.
+
+        @param code: 1000 to 1014 without 1004 to 1006, or 3000 to 4999.
+        @param reason: cut to 123 bytes of UTF-8.
+        @raise ValueError: the code may not be sent (RFC 6455 section 7.4).
+        """
+
+    def abortConnection() -> None:
+        """
+        End the connection at once; what waits to be sent is lost.
+        """
+
+    def attachProducer(producer: IPushProducer) -> None:
+        """
+        Have a producer told when to pause, because the peer doesn't read what it is
+        sent, and when to go on.
+
+        @raise RuntimeError: another one is attached.
+        """
+
+    def detachProducer() -> None:
+        """
+        Tell the attached producer nothing more.
+        """
+
+
+class IWebSocketProtocol(Interface):
+    """
+    One connection of an application. The application's author writes it;
+    L{wsplug.WebSocketProtocol} has an empty one to start from.
+
+    Each method but C{negotiationStarted} may return a C{Deferred} or a coroutine: then
+    nothing more is delivered to it, and nothing more is read from the connection,
+    until that has fired. If a method raises, or what it returned fails, the traceback
+    is logged, the connection is closed with 1011, and nothing else happens to anybody.
+    """
+
+    def negotiationStarted(transport: IWebSocketTransport) -> None:
+        """
+        The handshake was right, and the answer to it is on its way. What is sent from
+        here on arrives behind it.
+        """
+
+    def negotiationFinished() -> Any:
+        """
+        Messages can go both ways.
+        """
+
+    def textMessageReceived(message: str) -> Any:
+        """
+        A whole text message, within the size limit, has come.
+        """
+
+    def bytesMessageReceived(data: bytes) -> Any:
+        """
+        A whole binary message, within the size limit, has come. It belongs to the
+        application.
+        """
+
+    def pongReceived(payload: bytes) -> Any:
+        """
+        The peer has answered a ping, or sent a pong on its own. The answers to
+        wsplug's own pings don't come here.
+        """
+
+    def connectionLost(reason: Failure) -> Any:
+        """
+        The connection is gone: called once, last, and always, if C{negotiationStarted}
+        was.
+
+        @param reason: its value is a L{wsplug.errors.ConnectionClosed}: who closed,
+            with which code and reason, and which setting did it. It is a Twisted
+            C{ConnectionDone} too where both sides closed in order, else a
+            C{ConnectionLost}.
+        """
+
+
+class IWebSocketApplication(Interface):
+    """
+    What is mounted at a path. It lives as long as the server.
+    """
+
+    subprotocols: Sequence[str] = Attribute(
+        "The names of the subprotocols that it speaks; empty for none."
+    )
+    pages: str | None = Attribute(
+        "The folder of the pages that plain HTTP requests for its path get; C{None} "
+        "for none: those get a 426 then."
+    )
+
+    def buildProtocol(request: IHandshakeRequest) -> Any:
+        """
+        Make what serves one connection.
+
+        @return: an L{IWebSocketProtocol}, or a C{Deferred} or coroutine that gives
+            one; the client waits for it, no longer than the open timeout.
+        @raise wsplug.errors.HandshakeRefused: the client gets this HTTP status,
+            headers and body instead.
+        """
+
+    def startApplication() -> Any:
+        """
+        The server starts. It may be listening already, but serves nobody yet.
+
+        @return: C{None}, or a C{Deferred} or coroutine: the server serves once it has
+            fired, and ends with an error if it fails.
+        """
+
+    def stopApplication() -> Any:
+        """
+        The server has closed all connections, and is about to end.
+
+        @return: C{None}, or a C{Deferred} or coroutine that the end waits for.
+        """
+
+
+class IServices(Interface):
+    """
+    What the server has to offer to its applications.
+    """
+
+    reactor: Any = Attribute("The reactor that the server runs in.")
+    clock: Any = Attribute(
+        "An C{IReactorTime}: the reactor, or in tests a clock that they turn."
+    )
+
+
+class IWebSocketApplicationPlugin(IPlugin):
+    """
+    A kind of application, to be chosen with C{--app}.
+    """
+
+    name: str = Attribute("Its word for C{--app}: letters, digits, C{-} and C{_}.")
+    help: str = Attribute("What it is for, in one line.")
+    options: Sequence[Option] = Attribute("What can be set about it.")
+
+    def makeApplication(
+        options: Mapping[str, Any], services: IServices
+    ) -> IWebSocketApplication:
+        """
+        Make an application.
+
+        @param options: a value for each of C{options}, by name, of its type.
+        @param services: what it may use.
+        @raise wsplug.errors.InvalidOption: the values don't go together; the message
+            says why.
+        """

@@ -1,0 +1,216 @@
+"""
+Typed options: what the server's settings and the applications' options are made of.
+
+An option's value comes as text from the command line or as a TOML value from the
+configuration file. Its I{kind} makes the value of it, or says in a C{ValueError} what
+would be one.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from wsplug.errors import InvalidOption
+
+__all__ = [
+    "REQUIRED",
+    "UNLIMITED",
+    "Kind",
+    "Option",
+    "boolean",
+    "choice",
+    "count",
+    "integer",
+    "number",
+    "parseOptions",
+    "seconds",
+    "size",
+    "text",
+]
+
+Kind = Callable[[str], Any]
+
+REQUIRED: Final = object()
+"""
+The default of an option that has none.
+"""
+
+UNLIMITED: Final = sys.maxsize
+"""
+The value of a limit that is switched off.
+"""
+
+
+@dataclass(frozen=True)
+class Option:
+    """
+    One option.
+
+    @ivar name: in lower case with dashes: C{"max-message-size"}.
+    @ivar kind: makes the value from text; raises C{ValueError} with what it wants.
+    @ivar default: the value where none is given, or L{REQUIRED}.
+    @ivar help: one line.
+    @ivar shown: the default as the user would write it; made from it where not given.
+    """
+
+    name: str
+    kind: Kind
+    default: Any
+    help: str
+    shown: str | None = None
+
+    @property
+    def shownDefault(self) -> str:
+        if self.shown is not None:
+            return self.shown
+        if self.default is REQUIRED:
+            return "required"
+        if isinstance(self.default, bool):
+            return "yes" if self.default else "no"
+        return str(self.default)
+
+    def parse(self, value: object) -> Any:
+        """
+        Make the option's value.
+
+        @param value: text, or a number or boolean of TOML.
+        @raise InvalidOption: it can be none; the message names the option, the value,
+            and what would be right.
+        """
+        if isinstance(value, bool):
+            value = "yes" if value else "no"
+        if not isinstance(value, (str, int, float)):
+            raise InvalidOption(f"{self.name} takes a single value, not {value!r}")
+        try:
+            return self.kind(str(value))
+        except ValueError as error:
+            raise InvalidOption(f"{self.name} takes {error}, not {value!r}") from None
+
+
+def parseOptions(
+    options: Sequence[Option], values: Mapping[str, object]
+) -> dict[str, Any]:
+    """
+    Make a value for each of some options.
+
+    @param values: what was given, by name.
+    @raise InvalidOption: one is unknown, missing or wrong.
+    """
+    known = {option.name: option for option in options}
+    for name in values:
+        if name not in known:
+            names = ", ".join(known) or "none"
+            raise InvalidOption(f"there is no option {name!r}; there are: {names}")
+    parsed = {}
+    for option in options:
+        if option.name in values:
+            parsed[option.name] = option.parse(values[option.name])
+        elif option.default is REQUIRED:
+            raise InvalidOption(f"the option {option.name!r} is missing")
+        else:
+            parsed[option.name] = option.default
+    return parsed
+
+
+def text(value: str) -> str:
+    """
+    Any text.
+    """
+    return value
+
+
+def boolean(value: str) -> bool:
+    """
+    C{yes} or C{no}; C{on}, C{true}, C{1} and their opposites too.
+    """
+    word = value.lower()
+    if word in ("yes", "on", "true", "1"):
+        return True
+    if word in ("no", "off", "false", "0"):
+        return False
+    raise ValueError("yes or no")
+
+
+def integer(low: int, high: int) -> Kind:
+    """
+    A whole number in a range, both ends in it.
+    """
+
+    def parse(value: str) -> int:
+        if re.fullmatch(r"-?[0-9]{1,18}", value) and low <= int(value) <= high:
+            return int(value)
+        raise ValueError(f"a whole number from {low} to {high}")
+
+    return parse
+
+
+def number(low: float, high: float) -> Kind:
+    """
+    A number in a range, both ends in it.
+    """
+
+    def parse(value: str) -> float:
+        plain = re.fullmatch(r"-?[0-9]{1,18}(\.[0-9]{1,18})?", value)
+        if plain and low <= float(value) <= high:
+            return float(value)
+        raise ValueError(f"a number from {low:g} to {high:g}")
+
+    return parse
+
+
+def count(value: str) -> int:
+    """
+    A whole number from 1 on, or C{unlimited}.
+    """
+    if value == "unlimited":
+        return UNLIMITED
+    if re.fullmatch(r"[0-9]{1,18}", value) and int(value) > 0:
+        return int(value)
+    raise ValueError("a whole number from 1 on, or 'unlimited'")
+
+
+_UNITS: Final = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
+
+
+def size(value: str) -> int:
+    """
+    A number of bytes, C{KiB}, C{MiB} or C{GiB}, or C{unlimited}.
+    """
+    if value == "unlimited":
+        return UNLIMITED
+    match = re.fullmatch(r"([0-9]{1,12}) ?(?:([kmg])(?:i?b)?|b)?", value.lower())
+    if match is None or int(match[1]) == 0:
+        raise ValueError("a size like 65536, 64KiB or 1MiB, or 'unlimited'")
+    return int(match[1]) * _UNITS[match[2] or ""]
+
+
+_SECONDS: Final = {"": 1, "s": 1, "m": 60, "h": 3600}
+
+
+def seconds(value: str) -> float:
+    """
+    A time in seconds, minutes (C{5m}) or hours (C{1h}), or C{off}, which is 0.
+    """
+    if value == "off":
+        return 0.0
+    match = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,6})?) ?([smh]?)", value.lower())
+    if match is None or float(match[1]) == 0:
+        raise ValueError("a time in seconds like 10, 0.5 or 5m, or 'off'")
+    return float(match[1]) * _SECONDS[match[2]]
+
+
+def choice(*words: str) -> Kind:
+    """
+    One of some words.
+    """
+
+    def parse(value: str) -> str:
+        if value in words:
+            return value
+        raise ValueError("one of " + ", ".join(words))
+
+    return parse

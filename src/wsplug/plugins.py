@@ -1,0 +1,356 @@
+"""
+Applications by their names: C{--app NAME[:key=value...]} read, looked up, and made.
+
+A name is a plugin's (L{IWebSocketApplicationPlugin}, found by C{twisted.plugin}), a
+file's (C{shout.py}), or a place in a module (C{package.module:shout}).
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import sys
+import traceback
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import import_module
+from importlib.util import module_from_spec, spec_from_file_location
+from types import ModuleType
+from typing import Any
+
+from twisted.plugin import getCache, getPlugins
+from twisted.python.modules import getModule
+from zope.interface import implementer
+from zope.interface.exceptions import Invalid
+from zope.interface.verify import verifyObject
+
+from wsplug.errors import InvalidOption, PluginFailed, UnknownApplication
+from wsplug.interfaces import (
+    IServices,
+    IWebSocketApplication,
+    IWebSocketApplicationPlugin,
+)
+from wsplug.options import Option, boolean, parseOptions, text
+from wsplug.server.mounts import Mount
+
+__all__ = [
+    "Description",
+    "MOUNT_OPTIONS",
+    "Services",
+    "findApplications",
+    "findFailures",
+    "loadPlugin",
+    "makeMounts",
+    "parseDescription",
+]
+
+MOUNT_OPTIONS = (
+    Option("path", text, "", "where it is mounted", "/, or /NAME with several"),
+    Option("compression", boolean, True, "whether its messages may be compressed"),
+)
+"""
+The options that each application has besides its own.
+"""
+
+
+@implementer(IServices)
+@dataclass(frozen=True)
+class Services:
+    """
+    What applications may use.
+    """
+
+    reactor: Any
+    clock: Any
+
+
+@dataclass(frozen=True)
+class Description:
+    """
+    What one C{--app} says.
+
+    @ivar name: a plugin's, a file's or a module's.
+    @ivar attribute: the application's in that file or module.
+    @ivar values: the options, not parsed yet.
+    """
+
+    name: str
+    attribute: str | None = None
+    values: Mapping[str, object] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return self.name if self.attribute is None else f"{self.name}:{self.attribute}"
+
+
+def parseDescription(description: str) -> Description:
+    """
+    Read C{NAME[:key=value...]} by the rules of Twisted's endpoint strings: colons
+    separate, and a backslash takes the meaning from a colon, an equals sign or a
+    backslash behind it.
+
+    @raise InvalidOption: it isn't of that form.
+    """
+    words = list(_split(description))
+    name = words.pop(0)[0]
+    if not name:
+        raise InvalidOption("an application's name is missing: --app NAME")
+    attribute = None
+    if words and words[0][1] is None:
+        attribute = words.pop(0)[0]
+    values: dict[str, object] = {}
+    for key, value in words:
+        if value is None:
+            raise InvalidOption(
+                f"--app {description}: options are key=value, not {key!r}"
+            )
+        if key in values:
+            raise InvalidOption(f"--app {description}: {key!r} is there twice")
+        values[key] = value
+    return Description(name, attribute, values)
+
+
+def _split(description: str) -> Iterable[tuple[str, str | None]]:
+    """
+    Give the parts between colons: key and value, or text and C{None}.
+    """
+    key: str | None = None
+    current = ""
+    characters = iter(description)
+    for character in characters:
+        if character == "\\":
+            current += next(characters, "\\")
+        elif character == ":":
+            yield (current, None) if key is None else (key, current)
+            key, current = None, ""
+        elif character == "=" and key is None:
+            key, current = current, ""
+        else:
+            current += character
+    yield (current, None) if key is None else (key, current)
+
+
+# Looking up
+
+
+def findApplications() -> list[IWebSocketApplicationPlugin]:
+    """
+    Give the plugins that load, by their names.
+    """
+    plugins: Iterable[Any] = getPlugins(IWebSocketApplicationPlugin)  # type: ignore[type-abstract]
+    return sorted(plugins, key=lambda plugin: str(plugin.name))
+
+
+def findFailures() -> list[tuple[str, str]]:
+    """
+    Give the drop-ins that don't load, whatever they are for, and the plugins that
+    break their contract.
+
+    @return: the name and the reason of each.
+    """
+    import twisted.plugins as package
+
+    failures = []
+    for plugin in findApplications():
+        reason = _brokenContract(plugin)
+        if reason is not None:
+            failures.append((repr(plugin), reason))
+    loaded = getCache(package)
+    for module in getModule(package.__name__).iterModules():
+        if module.name.rpartition(".")[2] not in loaded:
+            try:
+                module.load()
+            except Exception as error:
+                failures.append((module.filePath.path, _explain(error)))
+    return failures
+
+
+def loadPlugin(description: Description) -> IWebSocketApplicationPlugin:
+    """
+    Find the plugin that a description names.
+
+    @raise UnknownApplication: there is none.
+    @raise PluginFailed: it is there, but it doesn't load, or breaks its contract.
+    """
+    name = description.name
+    if name.endswith(".py"):
+        found = _choose(_importFile(name), description)
+    elif description.attribute is not None:
+        found = _choose(_importModule(name), description)
+    else:
+        found = _findByName(name)
+    plugin = _adapt(found, str(description))
+    reason = _brokenContract(plugin)
+    if reason is not None:
+        raise PluginFailed(f"the application {description} is broken: {reason}")
+    return plugin
+
+
+def _findByName(name: str) -> object:
+    plugins = findApplications()
+    for plugin in plugins:
+        if plugin.name == name:
+            return plugin
+    if "." in name or "/" in name:
+        raise UnknownApplication(
+            f"no application {name!r}; one in a module is named package.module:name, "
+            "one in a file by a path that ends in .py"
+        )
+    names = [plugin.name for plugin in plugins]
+    close = difflib.get_close_matches(name, names, 1)
+    hint = f"did you mean {close[0]!r}?" if close else "there are: " + ", ".join(names)
+    failures = findFailures()
+    if failures:
+        hint += f" ({failures[0][0]} does not load; see --list-apps)"
+    raise UnknownApplication(f"no application {name!r}; {hint}")
+
+
+def _importFile(name: str) -> ModuleType:
+    path = os.path.abspath(name)
+    if not os.path.isfile(path):
+        raise UnknownApplication(f"no file {name!r}")
+    stem = os.path.basename(path)[: -len(".py")]
+    spec = spec_from_file_location(f"wsplug_file_{stem}", path)
+    assert spec is not None and spec.loader is not None
+    module = module_from_spec(spec)
+    # What inspects the module's functions later looks it up there.
+    sys.modules[spec.name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[spec.name]
+        raise PluginFailed(f"{name} does not load: {_explain(error)}") from None
+    return module
+
+
+def _importModule(name: str) -> ModuleType:
+    if os.getcwd() not in sys.path and "" not in sys.path:
+        # As with "python -m": what is in the working directory can be named.
+        sys.path.insert(0, os.getcwd())
+    try:
+        return import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is not None and (name + ".").startswith(error.name + "."):
+            raise UnknownApplication(f"no module {error.name!r}") from None
+        raise PluginFailed(f"{name} does not load: {_explain(error)}") from None
+    except Exception as error:
+        raise PluginFailed(f"{name} does not load: {_explain(error)}") from None
+
+
+def _choose(module: ModuleType, description: Description) -> object:
+    if description.attribute is not None:
+        found: object = module
+        for part in description.attribute.split("."):
+            try:
+                found = getattr(found, part)
+            except AttributeError:
+                raise UnknownApplication(
+                    f"{description.name} has no {description.attribute!r}"
+                ) from None
+        return found
+    names = [
+        name
+        for name, value in vars(module).items()
+        if IWebSocketApplicationPlugin.providedBy(value)
+    ]
+    if not names:
+        raise UnknownApplication(
+            f"{description.name} has no application: decorate a coroutine function "
+            'with @application("name")'
+        )
+    if len(names) > 1:
+        raise UnknownApplication(
+            f"{description.name} has several applications; say which one: "
+            + " or ".join(f"{description.name}:{name}" for name in names)
+        )
+    return getattr(module, names[0])
+
+
+@implementer(IWebSocketApplicationPlugin)
+class _ReadyApplication:
+    """
+    An application that is made already: it has no options.
+    """
+
+    options: Sequence[Option] = ()
+    help = ""
+
+    def __init__(self, application: Any, name: str) -> None:
+        self._application = application
+        self.name = name
+
+    def makeApplication(
+        self, options: Mapping[str, Any], services: IServices
+    ) -> IWebSocketApplication:
+        application: IWebSocketApplication = self._application
+        return application
+
+
+def _adapt(found: object, name: str) -> IWebSocketApplicationPlugin:
+    if IWebSocketApplicationPlugin.providedBy(found):
+        plugin: Any = found
+        return plugin  # type: ignore[no-any-return]
+    if not isinstance(found, type) and callable(getattr(found, "buildProtocol", None)):
+        return _ReadyApplication(found, name.rpartition(":")[2])
+    raise UnknownApplication(
+        f"{name} is no application: decorate a coroutine function or a class with "
+        '@application("name"), or name an object that has buildProtocol'
+    )
+
+
+def _brokenContract(plugin: Any) -> str | None:
+    try:
+        verifyObject(IWebSocketApplicationPlugin, plugin)
+    except Invalid as error:
+        return " ".join(str(error).split())
+    return None
+
+
+def _explain(error: BaseException) -> str:
+    """
+    Say in one line what went wrong while something was imported, and where.
+    """
+    if isinstance(error, SyntaxError):
+        return f"{error.msg} ({error.filename}, line {error.lineno})"
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f" ({frames[-1].filename}, line {frames[-1].lineno})" if frames else ""
+    message = " ".join(str(error).split())
+    return f"{type(error).__name__}: {message}{where}"
+
+
+# Making
+
+
+def makeMounts(descriptions: Sequence[Description], services: IServices) -> list[Mount]:
+    """
+    Make and mount applications: a single one at C{/}, several at C{/NAME}, unless
+    C{path} says otherwise.
+
+    @raise UnknownApplication: one isn't there.
+    @raise PluginFailed: one doesn't load, or fails to be made.
+    @raise InvalidOption: an option is unknown, missing or wrong.
+    """
+    single = len(descriptions) == 1
+    return [_makeMount(description, services, single) for description in descriptions]
+
+
+def _makeMount(description: Description, services: IServices, single: bool) -> Mount:
+    plugin = loadPlugin(description)
+    values = dict(description.values)
+    own = {option.name for option in plugin.options}
+    shared = {
+        option.name: values.pop(option.name)
+        for option in MOUNT_OPTIONS
+        if option.name in values and option.name not in own
+    }
+    try:
+        mountOptions = parseOptions(MOUNT_OPTIONS, shared)
+        options = parseOptions(plugin.options, values)
+        application = plugin.makeApplication(options, services)
+        path = mountOptions["path"] or ("/" if single else f"/{plugin.name}")
+        return Mount(path, application, plugin.name, mountOptions["compression"])
+    except InvalidOption as error:
+        raise InvalidOption(f"--app {description}: {error}") from None
+    except Exception as error:
+        raise PluginFailed(
+            f"--app {description} can't be made: {_explain(error)}"
+        ) from None

@@ -1,0 +1,46 @@
+"""
+How a TCP connection ends, and what the application is told about it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.error import ConnectionDone, ConnectionLost
+from twisted.internet.interfaces import ISSLTransport, ITCPTransport
+
+from wsplug.errors import ConnectionClosed
+
+__all__ = ["CleanlyClosed", "UncleanlyClosed", "endWriting"]
+
+
+class CleanlyClosed(ConnectionClosed, ConnectionDone):
+    """
+    Both sides closed in order: what C{reason.check(ConnectionDone)} asks for.
+    """
+
+    __str__ = ConnectionClosed.__str__
+
+
+class UncleanlyClosed(ConnectionClosed, ConnectionLost):
+    """
+    They didn't: what C{reason.check(ConnectionLost)} asks for.
+    """
+
+    __str__ = ConnectionClosed.__str__
+
+
+def endWriting(transport: Any) -> None:
+    """
+    End a connection on which the peer may still be sending, without losing the last
+    words to it: were the socket closed with unread bytes in it, the kernel would send
+    a reset, and the peer would throw away what it hasn't read yet.
+
+    A TCP or UNIX connection is closed for writing only; the caller reads and throws
+    away what comes, and aborts after a while. TLS has no such half of a connection,
+    but Twisted reads on for the peer's C{close_notify} by itself.
+    """
+    if ITCPTransport.providedBy(transport) and not ISSLTransport.providedBy(transport):
+        transport.loseWriteConnection()
+    else:
+        transport.loseConnection()

@@ -1,0 +1,121 @@
+"""
+Deadlines by the thousand: one call to the reactor for all that fall due in a tick.
+
+A server with 10,000 idle connections has tens of thousands of timeouts that are set
+often and hardly ever reached. Here setting and clearing one is an insertion into and a
+removal from a set; the reactor has a single delayed call, for the next tick that
+anything falls due in, and none when nothing does.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+
+__all__ = ["Deadline", "Deadlines"]
+
+
+class Deadline:
+    """
+    One thing that happens unless it is cleared in time.
+    """
+
+    __slots__ = ("_call", "tick")
+
+    def __init__(self, call: Callable[[], object], tick: int) -> None:
+        self._call = call
+        self.tick = tick
+
+    def reach(self) -> None:
+        """
+        Do it.
+        """
+        self._call()
+
+
+class Deadlines:
+    """
+    The deadlines of one server.
+
+    @ivar now: gives the time, in seconds; a plain function, for those who ask for each
+        message.
+    """
+
+    _log = Logger()
+
+    def __init__(self, clock: IReactorTime, granularity: float = 0.25) -> None:
+        """
+        @param clock: what tells the time and calls back.
+        @param granularity: seconds in a tick: a deadline is never reached early, and
+            late by no more than that.
+        """
+        self._clock = clock
+        self.now: Callable[[], float] = clock.seconds
+        self._granularity = granularity
+        self._ticks: dict[int, set[Deadline]] = {}
+        self._next: IDelayedCall | None = None
+        self._nextTick = 0
+
+    def __len__(self) -> int:
+        return sum(len(due) for due in self._ticks.values())
+
+    def set(self, seconds: float, call: Callable[[], object]) -> Deadline:
+        """
+        Have something done in some time.
+
+        @param seconds: from now.
+        @param call: is called with nothing. If it raises, that is logged, and the
+            other deadlines are kept.
+        @return: what L{clear} takes.
+        """
+        tick = math.ceil((self.now() + seconds) / self._granularity)
+        deadline = Deadline(call, tick)
+        due = self._ticks.get(tick)
+        if due is None:
+            self._ticks[tick] = {deadline}
+            if self._next is None or tick < self._nextTick:
+                self._schedule(tick)
+        else:
+            due.add(deadline)
+        return deadline
+
+    def clear(self, deadline: Deadline | None) -> None:
+        """
+        Have it not done; fine if it was, or if there is none.
+        """
+        if deadline is None:
+            return
+        due = self._ticks.get(deadline.tick)
+        if due is None:
+            return
+        due.discard(deadline)
+        if not due:
+            del self._ticks[deadline.tick]
+            if not self._ticks and self._next is not None:
+                self._next.cancel()
+                self._next = None
+
+    def _schedule(self, tick: int) -> None:
+        if self._next is not None:
+            self._next.cancel()
+        self._nextTick = tick
+        delay = max(0.0, tick * self._granularity - self.now())
+        self._next = self._clock.callLater(delay, self._reach)
+
+    def _reach(self) -> None:
+        self._next = None
+        now = self.now() / self._granularity
+        for tick in sorted(tick for tick in self._ticks if tick <= now):
+            due = self._ticks[tick]
+            while due:
+                deadline = due.pop()
+                try:
+                    deadline.reach()
+                except Exception:
+                    self._log.failure("a deadline's call failed")
+            self._ticks.pop(tick, None)
+        if self._ticks and self._next is None:
+            self._schedule(min(self._ticks))

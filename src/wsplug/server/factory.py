@@ -1,0 +1,243 @@
+"""
+The factory: what all connections of a server have in common, and the list of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IAddress, IReactorTime
+from twisted.internet.protocol import ServerFactory
+from twisted.web.server import Site
+
+from wsplug.codec import CloseCode, DeflateAgreement, DeflatePolicy
+from wsplug.errors import HandshakeRefused, Side
+from wsplug.interfaces import IWebSocketProtocol
+from wsplug.server.connection import Connection
+from wsplug.server.deadlines import Deadlines
+from wsplug.server.mounts import Mount, Mounts
+from wsplug.server.origins import SAME_HOST, OriginRules
+from wsplug.server.protocol import WebSocketServerProtocol
+from wsplug.server.request import HandshakeRequest
+from wsplug.server.settings import Settings
+
+__all__ = ["WebSocketFactory"]
+
+_CLOSING_BATCH = 500
+"""
+Connections that are told at a time that the server stops.
+"""
+
+_CLOSING_PAUSE = 0.05
+"""
+Seconds between two of those, in which others are served and their clients, who will
+connect again, spread out.
+"""
+
+
+class WebSocketFactory(ServerFactory):
+    """
+    Makes the protocols of one server, for any number of ports.
+
+    @ivar connections: the open ones.
+    """
+
+    noisy = False
+
+    def __init__(
+        self,
+        mounts: Iterable[Mount],
+        *,
+        clock: IReactorTime,
+        settings: Settings | None = None,
+        origins: Sequence[str] = (SAME_HOST,),
+        site: Site | None = None,
+    ) -> None:
+        """
+        @param mounts: the applications. Whoever makes the factory starts and stops
+            them; L{wsplug.WebSocketService} does.
+        @param clock: the reactor, or in tests a clock that they turn.
+        @param settings: the default ones where not given.
+        @param origins: which pages may connect; see L{OriginRules}.
+        @param site: answers plain HTTP requests; without it each gets 426 or 404.
+        @raise InvalidOption: two mounts have the same path.
+        @raise ValueError: an origin is none.
+        """
+        self.mounts = Mounts(mounts)
+        self.clock = clock
+        self.settings = settings if settings is not None else Settings()
+        self.origins = OriginRules(origins)
+        self.site = site
+        self.deadlines = Deadlines(clock)
+        self.connections: set[Connection] = set()
+        self._opening: set[WebSocketServerProtocol] = set()
+        self._held = False
+        self._stopped: Deferred[None] | None = None
+        self.deflatePolicy = _makeDeflatePolicy(self.settings)
+
+    def buildProtocol(self, addr: IAddress | None) -> WebSocketServerProtocol:
+        return WebSocketServerProtocol(self)
+
+    def startFactory(self) -> None:
+        if self.site is not None:
+            self.site.doStart()
+
+    def stopFactory(self) -> None:
+        if self.site is not None:
+            self.site.doStop()
+
+    # What the protocols call
+
+    def protocolMade(
+        self, protocol: WebSocketServerProtocol
+    ) -> HandshakeRefused | None:
+        """
+        Count a new connection in.
+
+        @return: the refusal that answers it, if it is one too many.
+        """
+        self._opening.add(protocol)
+        if self._stopped is not None:
+            return HandshakeRefused(
+                503, "the server is stopping", headers=[(b"Retry-After", b"5")]
+            )
+        if len(self._opening) + len(self.connections) > self.settings.max_connections:
+            return HandshakeRefused(
+                503,
+                "too many connections",
+                headers=[(b"Retry-After", b"10")],
+                setting="max-connections",
+            )
+        if self._held:
+            transport: Any = protocol.transport
+            transport.pauseProducing()
+        return None
+
+    def protocolAccepted(
+        self, protocol: WebSocketServerProtocol, connection: Connection
+    ) -> None:
+        """
+        Count an accepted handshake's connection as open.
+        """
+        self._opening.discard(protocol)
+        self.connections.add(connection)
+
+    def protocolLost(self, protocol: WebSocketServerProtocol) -> None:
+        """
+        Count out a connection that never became a WebSocket.
+        """
+        self._opening.discard(protocol)
+        self._checkStopped()
+
+    def makeConnection(
+        self,
+        request: HandshakeRequest,
+        transport: Any,
+        application: IWebSocketProtocol,
+        name: str,
+        agreement: DeflateAgreement | None,
+    ) -> Connection:
+        """
+        Make the connection of an accepted handshake.
+        """
+        policy = self.deflatePolicy
+        deflater = inflater = None
+        if agreement is not None and policy is not None:
+            deflater = policy.deflater(agreement)
+            inflater = policy.inflater(agreement)
+        return Connection(
+            request,
+            transport,
+            application,
+            name=name,
+            settings=self.settings,
+            deadlines=self.deadlines,
+            deflater=deflater,
+            inflater=inflater,
+            whenLost=self._connectionLost,
+        )
+
+    def _connectionLost(self, connection: Connection) -> None:
+        self.connections.discard(connection)
+        self._checkStopped()
+
+    # Starting and stopping
+
+    def hold(self) -> None:
+        """
+        Read nothing from new connections until L{serve}: the applications are not
+        ready.
+        """
+        self._held = True
+
+    def serve(self) -> None:
+        """
+        Go on with the connections that came while they were held.
+        """
+        self._held = False
+        for protocol in list(self._opening):
+            transport: Any = protocol.transport
+            transport.resumeProducing()
+
+    def closeConnections(
+        self, reason: str = "the server is stopping"
+    ) -> Deferred[None]:
+        """
+        Close all connections with 1001, in batches, and let no new one in. Those that
+        are still there after the stop timeout are aborted.
+
+        @return: fires with C{None} once all are gone. It doesn't fail.
+        @raise RuntimeError: they are being closed already.
+        """
+        if self._stopped is not None:
+            raise RuntimeError("the connections are being closed already")
+        self._stopped = stopped = Deferred()
+        for protocol in list(self._opening):
+            protocol.finish()
+        self._closeBatch(list(self.connections), reason)
+        timeout = self.settings.stop_timeout
+        if timeout:
+            deadline = self.deadlines.set(timeout, self.abortConnections)
+            stopped.addCallback(lambda _: self.deadlines.clear(deadline))
+        self._checkStopped()
+        return stopped
+
+    def _closeBatch(self, connections: list[Connection], reason: str) -> None:
+        batch, rest = connections[:_CLOSING_BATCH], connections[_CLOSING_BATCH:]
+        for connection in batch:
+            connection.close(CloseCode.GOING_AWAY, reason, Side.SERVER)
+        if rest:
+            self.clock.callLater(_CLOSING_PAUSE, self._closeBatch, rest, reason)
+
+    def abortConnections(self) -> None:
+        """
+        End all connections at once.
+        """
+        for connection in list(self.connections):
+            connection.abortForStop()
+        for protocol in list(self._opening):
+            transport: Any = protocol.transport
+            transport.abortConnection()
+
+    def _checkStopped(self) -> None:
+        stopped = self._stopped
+        if (
+            stopped is not None
+            and not stopped.called
+            and not self.connections
+            and not self._opening
+        ):
+            stopped.callback(None)
+
+
+def _makeDeflatePolicy(settings: Settings) -> DeflatePolicy | None:
+    if not settings.compression:
+        return None
+    return DeflatePolicy(
+        context_takeover=settings.context_takeover,
+        server_max_window_bits=settings.server_max_window_bits,
+        client_max_window_bits=settings.client_max_window_bits,
+        level=settings.compression_level,
+    )

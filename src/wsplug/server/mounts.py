@@ -1,0 +1,141 @@
+"""
+Which application is at which path.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, unquote_to_bytes
+
+from zope.interface import implementer
+
+from wsplug.errors import InvalidOption
+from wsplug.interfaces import (
+    IHandshakeRequest,
+    IWebSocketApplication,
+)
+
+__all__ = ["Mount", "Mounts", "splitPath"]
+
+
+def splitPath(path: bytes) -> list[bytes]:
+    """
+    Take a path apart.
+
+    @param path: of a request: percent-encoded, with its leading slash.
+    @return: its segments, decoded; C{[b""]} for C{/}.
+    """
+    return [unquote_to_bytes(segment) for segment in path[1:].split(b"/")]
+
+
+@implementer(IWebSocketApplication)
+class _BareFactory:
+    """
+    What only has C{buildProtocol}, as the factories of C{twisted.web.websocket} do.
+    """
+
+    subprotocols: Sequence[str] = ()
+    pages: str | None = None
+
+    def __init__(self, factory: Any) -> None:
+        self._factory = factory
+
+    def buildProtocol(self, request: IHandshakeRequest) -> Any:
+        return self._factory.buildProtocol(request)
+
+    def startApplication(self) -> None:
+        pass
+
+    def stopApplication(self) -> None:
+        pass
+
+
+@dataclass(frozen=True)
+class Mount:
+    """
+    An application at a path.
+
+    @ivar path: with a leading slash and none at its end, not percent-encoded:
+        C{"/team/chat"}; C{"/"} for all paths that no other mount has.
+    @ivar application: an L{IWebSocketApplication}, or anything that has its
+        C{buildProtocol}.
+    @ivar name: what the log calls it.
+    @ivar compression: whether its messages may be compressed. Switch it off where
+        secrets and what an attacker chooses come in one message.
+    """
+
+    path: str
+    application: IWebSocketApplication
+    name: str = ""
+    compression: bool = True
+
+    def __post_init__(self) -> None:
+        trimmed = self.path.rstrip("/") or "/"
+        if not self.path.startswith("/") or "//" in trimmed or "?" in trimmed:
+            raise InvalidOption(
+                f"a path to mount at is like /chat or /team/chat, not {self.path!r}"
+            )
+        object.__setattr__(self, "path", trimmed)
+        if not IWebSocketApplication.providedBy(self.application):
+            if not callable(getattr(self.application, "buildProtocol", None)):
+                raise TypeError(
+                    f"{self.application!r} is no application: it has no buildProtocol"
+                )
+            object.__setattr__(self, "application", _BareFactory(self.application))
+        if not self.name:
+            object.__setattr__(self, "name", trimmed.strip("/") or "/")
+
+    @property
+    def segments(self) -> list[bytes]:
+        """
+        The path's segments; empty for C{/}.
+        """
+        return [part for part in self.path.encode("utf-8").split(b"/") if part]
+
+    @property
+    def url(self) -> str:
+        """
+        The path, percent-encoded.
+        """
+        return quote(self.path)
+
+
+class Mounts:
+    """
+    All of a server's applications.
+    """
+
+    def __init__(self, mounts: Iterable[Mount]) -> None:
+        """
+        @raise InvalidOption: two are at the same path.
+        """
+        self._bySegments: dict[tuple[bytes, ...], Mount] = {}
+        for mount in mounts:
+            key = tuple(mount.segments)
+            if key in self._bySegments:
+                other = self._bySegments[key]
+                raise InvalidOption(
+                    f"{other.name} and {mount.name} are both mounted at {mount.path}; "
+                    "give one of them another path="
+                )
+            self._bySegments[key] = mount
+        self._deepest = max(map(len, self._bySegments), default=0)
+
+    def __iter__(self) -> Any:
+        return iter(self._bySegments.values())
+
+    def find(self, segments: Sequence[bytes]) -> tuple[Mount, int] | None:
+        """
+        Find what is mounted at a path or at the next level above it.
+
+        @param segments: from L{splitPath}.
+        @return: the mount, and how many of the segments are its own; C{None} where
+            there is nothing.
+        """
+        for depth in range(min(self._deepest, len(segments)), -1, -1):
+            mount = self._bySegments.get(tuple(segments[:depth]))
+            if mount is not None:
+                return mount, depth
+        return None

@@ -1,0 +1,106 @@
+"""
+Plain HTTP on the WebSocket's port: C{twisted.web} answers, one request at a time.
+
+Twisted's channel reads requests by itself, and would read a handshake as one more. So
+it is given each request's head only once L{wsplug.codec.HeadParser} has read it, and
+tells when it is done with the request: what comes then is parsed here again, and may
+be a handshake. Reverse proxies use connections like that.
+
+C{HTTPChannel} calls its C{setLineMode}, a public method of C{LineReceiver}, with the
+bytes behind a request when the response to it is complete. That is the place to step
+in; C{tests/server/test_pages.py} fails if Twisted changes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.interfaces import IReactorTime
+from twisted.python.failure import Failure
+from twisted.web.http import HTTPChannel
+from twisted.web.server import Site
+
+from wsplug.codec import RequestHead
+
+__all__ = ["PageChannel"]
+
+
+class PageChannel(HTTPChannel):
+    """
+    Answers the requests of one connection that are for pages.
+
+    @ivar busy: whether a request is being read or answered.
+    """
+
+    def __init__(
+        self, site: Site, clock: IReactorTime, done: Callable[[bytes], object]
+    ) -> None:
+        """
+        @param site: answers the requests.
+        @param done: is called after a response that wasn't complete at once, with what
+            has come behind the request.
+        """
+        super().__init__()
+        self.site = site
+        self.factory = site
+        self.requestFactory = site.requestFactory
+        self.timeOut = site.timeOut
+        self.callLater = clock.callLater
+        self.busy = False
+        self._done: Callable[[bytes], object] | None = done
+        self._feeding = False
+        self._behind = b""
+
+    def serve(self, head: RequestHead, rest: bytes) -> bytes:
+        """
+        Begin to answer a request.
+
+        @param rest: what has come behind its head.
+        @return: as from L{feed}.
+        """
+        self.busy = True
+        # The head is within wsplug's own limits already.
+        self.totalHeadersSize = self.MAX_LENGTH = len(head.raw)
+        self.maxHeaders = len(head.headers)
+        self.feed(head.raw)
+        # Without a body, and answered already: the rest isn't the channel's.
+        return self.feed(rest) if self.busy else rest
+
+    def feed(self, data: bytes) -> bytes:
+        """
+        Take what comes while a request is being read or answered.
+
+        @return: what of it is behind the request, if that is done with now; else
+            nothing, and C{done} gets it later.
+        """
+        self._feeding = True
+        try:
+            self.dataReceived(data)
+        finally:
+            self._feeding = False
+        behind, self._behind = self._behind, b""
+        return behind
+
+    def setLineMode(self, extra: bytes = b"") -> Any:
+        super().setLineMode()
+        self.busy = False
+        if self._feeding:
+            self._behind = extra
+        elif self._done is not None:
+            self._done(extra)
+
+    def release(self) -> None:
+        """
+        Let go of the connection, so that it can become a WebSocket's.
+        """
+        self._done = None
+        self.setTimeout(None)
+        self.transport.unregisterProducer()
+
+    def lose(self, reason: Failure) -> None:
+        """
+        Pass on that the connection is gone.
+        """
+        self._done = None
+        self.connectionLost(reason)

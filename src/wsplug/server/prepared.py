@@ -1,0 +1,69 @@
+"""
+One message to many connections, framed and compressed once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from zope.interface import implementer
+
+from wsplug.codec import FIN, OP_BINARY, OP_TEXT, RSV1, Deflater, encode_frame
+from wsplug.interfaces import IPreparedMessage, IWebSocketTransport
+
+__all__ = ["PreparedMessage", "broadcast"]
+
+
+@implementer(IPreparedMessage)
+class PreparedMessage:
+    """
+    Keeps its frames: the plain one, and one for each way of compressing it that can be
+    shared.
+    """
+
+    __slots__ = ("_compressed", "_plain", "isText", "payload")
+
+    def __init__(self, message: str | bytes) -> None:
+        """
+        @param message: text for a text message, bytes for a binary one.
+        """
+        self.isText = isinstance(message, str)
+        self.payload = message.encode("utf-8") if isinstance(message, str) else message
+        self._plain: bytes | None = None
+        self._compressed: dict[Deflater, bytes] = {}
+
+    def frame(self, deflater: Deflater | None) -> bytes:
+        """
+        Give the frame for a connection.
+
+        @param deflater: what compresses there, and takes nothing over; C{None} where
+            this message isn't compressed.
+        """
+        if deflater is None:
+            if self._plain is None:
+                self._plain = encode_frame(self._first, self.payload)
+            return self._plain
+        frame = self._compressed.get(deflater)
+        if frame is None:
+            compressed = deflater.deflate(self.payload)
+            if len(compressed) < len(self.payload):
+                frame = encode_frame(self._first | RSV1, compressed)
+            else:
+                frame = self.frame(None)
+            self._compressed[deflater] = frame
+        return frame
+
+    @property
+    def _first(self) -> int:
+        return FIN | (OP_TEXT if self.isText else OP_BINARY)
+
+
+def broadcast(message: str | bytes, transports: Iterable[IWebSocketTransport]) -> None:
+    """
+    Send one message to many connections.
+
+    @param message: text for a text message, bytes for a binary one.
+    """
+    prepared = PreparedMessage(message)
+    for transport in list(transports):
+        transport.sendPreparedMessage(prepared)

@@ -1,0 +1,356 @@
+"""
+The beginning of each connection: HTTP, until a right handshake makes it a WebSocket or
+a refusal ends it.
+
+Each request's head is parsed once, by L{wsplug.codec.HeadParser}. One for a page goes
+on to C{twisted.web}, and the next is parsed here again. Once a handshake is accepted,
+the L{Connection} takes the transport's calls over, and nothing of this is left between
+the two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import ITCPTransport
+from twisted.internet.protocol import Protocol
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from wsplug.codec import (
+    HeadParser,
+    RequestHead,
+    Upgrade,
+    check_upgrade,
+    encode_refusal,
+    encode_switch,
+    wants_upgrade,
+)
+from wsplug.errors import HandshakeRefused
+from wsplug.interfaces import IWebSocketProtocol
+from wsplug.server.addresses import nameOfPeer
+from wsplug.server.closing import endWriting
+from wsplug.server.deadlines import Deadline
+from wsplug.server.mounts import Mount, splitPath
+from wsplug.server.pages import PageChannel
+from wsplug.server.request import HandshakeRequest, splitTarget
+
+if TYPE_CHECKING:
+    from wsplug.server.factory import WebSocketFactory
+
+__all__ = ["WebSocketServerProtocol"]
+
+
+class WebSocketServerProtocol(Protocol):
+    """
+    One connection, up to its 101 or its refusal.
+    """
+
+    _log = Logger()
+
+    factory: WebSocketFactory
+
+    def __init__(self, factory: WebSocketFactory) -> None:
+        self.factory = factory
+        settings = factory.settings
+        self._parser: HeadParser | None = HeadParser(
+            settings.max_head_size, settings.max_headers
+        )
+        self._deadline: Deadline | None = None
+        self._channel: PageChannel | None = None
+        # The application's answer to a handshake, and what has come meanwhile.
+        self._answer: Deferred[Any] | None = None
+        self._early = b""
+
+    # What the transport calls
+
+    def connectionMade(self) -> None:
+        if ITCPTransport.providedBy(self.transport):
+            self.transport.setTcpNoDelay(True)
+        refusal = self.factory.protocolMade(self)
+        if refusal is not None:
+            self.refuse(refusal)
+            return
+        self._setDeadline(self._headTimedOut)
+
+    def dataReceived(self, data: bytes) -> None:
+        channel = self._channel
+        if self._parser is None:
+            return  # refused: thrown away until the peer has closed as well
+        if self._answer is not None:
+            self._early += data
+        elif channel is not None and channel.busy:
+            self._read(channel.feed(data))
+        else:
+            self._read(data)
+
+    def connectionLost(self, reason: Failure = Failure(CancelledError())) -> None:
+        self._clearDeadline()
+        self._parser = None
+        channel, self._channel = self._channel, None
+        if channel is not None:
+            channel.lose(reason)
+        answer, self._answer = self._answer, None
+        if answer is not None:
+            answer.cancel()
+        self.factory.protocolLost(self)
+
+    # Requests
+
+    def _read(self, data: bytes) -> None:
+        """
+        Read request after request, until there is none left or one has to be waited
+        for.
+        """
+        while data and self._parser is not None:
+            head = self._parser.feed(data)
+            if head is None:
+                if self._deadline is None:
+                    self._setDeadline(self._headTimedOut)
+                return
+            self._clearDeadline()
+            if isinstance(head, HandshakeRefused):
+                self.refuse(head)
+                return
+            rest, self._parser.rest = self._parser.rest, b""
+            if wants_upgrade(head):
+                self._receiveHandshake(head, rest)
+                return
+            data = self._servePage(head, rest)
+
+    def _servePage(self, head: RequestHead, rest: bytes) -> bytes:
+        site = self.factory.site
+        if site is None:
+            self.refuse(self._refusePage(head))
+            return b""
+        channel = self._channel
+        if channel is None:
+            channel = PageChannel(site, self.factory.clock, self._read)
+            channel.makeConnection(self.transport)
+            self._channel = channel
+        return channel.serve(head, rest)
+
+    def _refusePage(self, head: RequestHead) -> HandshakeRefused:
+        """
+        Answer a request for a page where nobody has pages.
+        """
+        if self.factory.mounts.find(splitPath(splitTarget(head.target)[0])) is None:
+            return HandshakeRefused(404, "nothing is here")
+        return HandshakeRefused(
+            426, "this is a WebSocket server", headers=[(b"Upgrade", b"websocket")]
+        )
+
+    # Handshakes
+
+    def _receiveHandshake(self, head: RequestHead, rest: bytes) -> None:
+        channel, self._channel = self._channel, None
+        if channel is not None:
+            channel.release()
+        upgrade = check_upgrade(head)
+        if isinstance(upgrade, HandshakeRefused):
+            self.refuse(upgrade)
+            return
+        segments = splitPath(splitTarget(head.target)[0])
+        found = self.factory.mounts.find(segments)
+        if found is None:
+            self.refuse(HandshakeRefused(404, "no application is at this path"))
+            return
+        mount, depth = found
+        if not self._isAllowed(head):
+            self.refuse(
+                HandshakeRefused(
+                    403, "pages from this origin may not connect", setting="origin"
+                )
+            )
+            return
+        request = HandshakeRequest(
+            head, self.transport, segments, depth, upgrade.subprotocols
+        )
+        self._early = rest
+        self._ask(mount, request, upgrade)
+
+    def _isAllowed(self, head: RequestHead) -> bool:
+        origins = head.all(b"origin")
+        hosts = head.all(b"host")
+        return len(origins) < 2 and self.factory.origins.allow(
+            origins[0] if origins else None, hosts[0] if hosts else None
+        )
+
+    def _ask(self, mount: Mount, request: HandshakeRequest, upgrade: Upgrade) -> None:
+        """
+        Ask the application for what will serve the connection.
+        """
+        try:
+            answer = mount.application.buildProtocol(request)
+        except Exception:
+            self._refuseWith(Failure(), mount)
+            return
+        if isinstance(answer, Coroutine):
+            answer = Deferred.fromCoroutine(answer)
+        if not isinstance(answer, Deferred):
+            self._accept(answer, mount, request, upgrade)
+            return
+        self._answer = answer
+        self.transport.pauseProducing()
+        self._setDeadline(self._answerTimedOut)
+        answer.addBoth(self._answered)
+        answer.addCallbacks(
+            self._accept,
+            self._refuseWith,
+            callbackArgs=(mount, request, upgrade),
+            errbackArgs=(mount,),
+        )
+        answer.addErrback(
+            lambda failure: self._log.failure("a handshake failed", failure)
+        )
+
+    def _answered(self, result: Any) -> Any:
+        if self._answer is None:
+            # Too late: the peer is gone, or was told so.
+            if isinstance(result, Failure):
+                result.trap(CancelledError)
+            return None
+        self._answer = None
+        self._clearDeadline()
+        self.transport.resumeProducing()
+        return result
+
+    def _accept(
+        self,
+        application: IWebSocketProtocol | None,
+        mount: Mount,
+        request: HandshakeRequest,
+        upgrade: Upgrade,
+    ) -> None:
+        if self._parser is None:
+            return  # gone meanwhile
+        if application is None:
+            self.refuse(HandshakeRefused(403, "the application takes no connection"))
+            return
+        factory = self.factory
+        transport: Any = self.transport
+        subprotocol = request.subprotocol = _chooseSubprotocol(request, mount)
+        agreement = None
+        if mount.compression and factory.deflatePolicy is not None:
+            agreement = factory.deflatePolicy.negotiate(upgrade.extensions)
+        connection = factory.makeConnection(
+            request, transport, application, mount.name, agreement
+        )
+        switch = encode_switch(
+            upgrade.key,
+            subprotocol,
+            agreement.header() if agreement is not None else None,
+            request.takeResponseHeaders(),
+        )
+        early = self._early
+        # From here on the transport calls the connection without a detour, and what
+        # the handshake took up is free.
+        self.__dict__.clear()
+        self.factory = factory
+        self.transport = transport
+        self.dataReceived = connection.dataReceived  # type: ignore[method-assign]
+        self.connectionLost = connection.connectionLost  # type: ignore[method-assign]
+        factory.protocolAccepted(self, connection)
+        connection.open(switch, early)
+
+    def _refuseWith(self, failure: Failure, mount: Mount) -> None:
+        """
+        Refuse a handshake as the application wants it, or because it failed.
+        """
+        if isinstance(failure.value, HandshakeRefused):
+            self.refuse(failure.value)
+            return
+        self._log.failure(
+            "{application} failed in the handshake of {peer}",
+            failure,
+            application=mount.name,
+            peer=nameOfPeer(self.transport),
+        )
+        self.refuse(HandshakeRefused(500, "the application failed"))
+
+    # Ends
+
+    def refuse(self, refusal: HandshakeRefused) -> None:
+        """
+        Answer with an error and end the connection.
+        """
+        if self._parser is None:
+            return
+        self._parser = None
+        self._early = b""
+        transport: Any = self.transport
+        self._log.info(
+            "{peer} refused: {refusal}",
+            peer=nameOfPeer(transport),
+            refusal=refusal,
+            status=refusal.status,
+            reason=refusal.reason,
+            setting=refusal.setting,
+        )
+        transport.write(encode_refusal(refusal))
+        transport.resumeProducing()
+        endWriting(transport)
+        self._clearDeadline()
+        self._setDeadline(
+            transport.abortConnection, self.factory.settings.close_timeout
+        )
+
+    def finish(self) -> None:
+        """
+        The server stops: end the connection once the page is sent, if there is one.
+        """
+        if self._channel is not None and self._channel.busy:
+            self._channel.persistent = 0
+        elif self._parser is not None:
+            self._parser = None
+            transport: Any = self.transport
+            transport.loseConnection()
+
+    def _headTimedOut(self) -> None:
+        self._deadline = None
+        seconds = self.factory.settings.open_timeout
+        self.refuse(
+            HandshakeRefused(
+                408, f"no whole request in {seconds:g} seconds", setting="open-timeout"
+            )
+        )
+
+    def _answerTimedOut(self) -> None:
+        self._deadline = None
+        answer, self._answer = self._answer, None
+        seconds = self.factory.settings.open_timeout
+        self.refuse(
+            HandshakeRefused(
+                503,
+                f"no answer from the application in {seconds:g} seconds",
+                setting="open-timeout",
+            )
+        )
+        if answer is not None:
+            answer.cancel()
+
+    def _setDeadline(
+        self, call: Callable[[], object], seconds: float | None = None
+    ) -> None:
+        factory = self.factory
+        if seconds is None:
+            seconds = factory.settings.open_timeout
+        if seconds:
+            self._deadline = factory.deadlines.set(seconds, call)
+
+    def _clearDeadline(self) -> None:
+        self.factory.deadlines.clear(self._deadline)
+        self._deadline = None
+
+
+def _chooseSubprotocol(request: HandshakeRequest, mount: Mount) -> str | None:
+    """
+    Take the application's choice, or the client's most preferred one that the
+    application speaks (RFC 6455 section 4.2.2).
+    """
+    if request.subprotocol is not None:
+        return request.subprotocol
+    spoken = mount.application.subprotocols
+    return next((name for name in request.subprotocols if name in spoken), None)

@@ -1,0 +1,176 @@
+"""
+The handshake's request, as applications see it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import parse_qs
+
+from twisted.internet.interfaces import IAddress, ISSLTransport
+from twisted.web.http_headers import Headers
+from zope.interface import implementer
+
+from wsplug.codec import RequestHead
+from wsplug.interfaces import IHandshakeRequest
+
+__all__ = ["HandshakeRequest", "splitTarget"]
+
+
+def splitTarget(target: bytes) -> tuple[bytes, bytes]:
+    """
+    Take a request's target apart (RFC 9112 section 3.2).
+
+    @param target: C{b"/a?b"}, or C{b"http://host/a?b"} as proxies get it.
+    @return: path and query; the path of a target that has none is C{b"/"}, or as it
+        was sent where it is no path (C{b"*"}).
+    """
+    head, _, query = target.partition(b"?")
+    lowered = head[:8].lower()
+    if lowered.startswith((b"http://", b"https://")):
+        _, slash, path = head.split(b"://", 1)[1].partition(b"/")
+        head = slash + path if slash else b"/"
+    return head, query
+
+
+@implementer(IHandshakeRequest)
+class HandshakeRequest:
+    """
+    Reads from the parsed head whatever is asked for, when it is asked for: most
+    applications look at the path, if anything.
+    """
+
+    __slots__ = (
+        "_depth",
+        "_head",
+        "_responseHeaders",
+        "_subprotocol",
+        "_transport",
+        "avatar",
+        "path",
+        "postpath",
+        "prepath",
+        "subprotocols",
+    )
+
+    def __init__(
+        self,
+        head: RequestHead,
+        transport: Any,
+        segments: Sequence[bytes],
+        depth: int,
+        subprotocols: tuple[str, ...],
+    ) -> None:
+        """
+        @param head: the request's.
+        @param transport: of the connection that it came on.
+        @param segments: of its path, decoded.
+        @param depth: how many of them lead to the application's mount.
+        @param subprotocols: the offered ones.
+        """
+        self._head = head
+        self._transport = transport
+        self._responseHeaders: Headers | None = None
+        self._subprotocol: str | None = None
+        self.path = splitTarget(head.target)[0]
+        self.prepath = list(segments[:depth])
+        self.postpath = list(segments[depth:])
+        self.subprotocols = subprotocols
+        self.avatar: object = None
+
+    @property
+    def method(self) -> bytes:
+        return self._head.method
+
+    @property
+    def uri(self) -> bytes:
+        return self._head.target
+
+    @property
+    def segments(self) -> tuple[str, ...]:
+        return tuple(part.decode("utf-8", "replace") for part in self.postpath if part)
+
+    @property
+    def args(self) -> dict[bytes, list[bytes]]:
+        query = splitTarget(self._head.target)[1]
+        return parse_qs(query, keep_blank_values=True)
+
+    @property
+    def requestHeaders(self) -> Headers:
+        headers = Headers()
+        for name, value in self._head.headers:
+            headers.addRawHeader(name, value)
+        return headers
+
+    @property
+    def responseHeaders(self) -> Headers:
+        if self._responseHeaders is None:
+            self._responseHeaders = Headers()
+        return self._responseHeaders
+
+    @property
+    def subprotocol(self) -> str | None:
+        return self._subprotocol
+
+    @subprotocol.setter
+    def subprotocol(self, name: str | None) -> None:
+        if name is not None and name not in self.subprotocols:
+            offered = ", ".join(self.subprotocols) or "none"
+            raise ValueError(f"{name!r} is not offered by the client ({offered})")
+        self._subprotocol = name
+
+    def getHeader(self, name: bytes) -> bytes | None:
+        values = self._head.all(name.lower())
+        return values[-1] if values else None
+
+    def getCookie(self, name: bytes) -> bytes | None:
+        for header in self._head.all(b"cookie"):
+            for pair in header.split(b";"):
+                key, equals, value = pair.strip(b" \t").partition(b"=")
+                if equals and key == name:
+                    return value
+        return None
+
+    def getClientAddress(self) -> IAddress:
+        address: IAddress = self._transport.getPeer()
+        return address
+
+    def getHost(self) -> IAddress:
+        address: IAddress = self._transport.getHost()
+        return address
+
+    def isSecure(self) -> bool:
+        return ISSLTransport.providedBy(self._transport)
+
+    def takeResponseHeaders(self) -> list[tuple[bytes, bytes]]:
+        """
+        Give the headers that the application adds to the 101, and forget them.
+        """
+        headers = self._responseHeaders
+        self._responseHeaders = None
+        if headers is None:
+            return []
+        return [
+            (name, value)
+            for name, values in headers.getAllRawHeaders()
+            if name.lower() not in _RESERVED
+            for value in values
+        ]
+
+
+_RESERVED = frozenset(
+    {
+        b"upgrade",
+        b"connection",
+        b"sec-websocket-accept",
+        b"sec-websocket-extensions",
+        b"sec-websocket-protocol",
+        b"content-length",
+        b"transfer-encoding",
+    }
+)
+"""
+The headers of a 101 that are the handshake's own (RFC 6455 section 4.2.2), or that no
+101 may have (RFC 9110 section 8.6, RFC 9112 section 6.1).
+"""

@@ -1,0 +1,206 @@
+"""
+The whole server as a Twisted service: applications, ports, pages.
+
+This is what C{twistd wsplug} runs, and what a Twisted shop puts in its own service tree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, gatherResults, maybeDeferred, succeed
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import IListeningPort, IStreamServerEndpoint
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from wsplug.errors import StartupError
+from wsplug.server.addresses import nameOfAddress
+from wsplug.server.factory import WebSocketFactory
+from wsplug.server.mounts import Mount, Mounts
+from wsplug.server.origins import SAME_HOST
+from wsplug.server.settings import Settings
+from wsplug.web.site import makeSite
+
+__all__ = ["WebSocketService"]
+
+
+class WebSocketService(Service):
+    """
+    Serves applications on any number of endpoints.
+
+    It listens in C{privilegedStartService}, so that low ports can be had before
+    C{twistd} gives up its rights, and starts the applications in C{startService},
+    without them. Nobody is served before all applications have started.
+
+    @ivar factory: the L{WebSocketFactory}; its C{connections} are the open ones.
+    @ivar ports: what listens, once it does.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        mounts: Iterable[Mount],
+        endpoints: Iterable[IStreamServerEndpoint | tuple[str, IStreamServerEndpoint]],
+        *,
+        reactor: Any,
+        settings: Settings | None = None,
+        origins: Sequence[str] = (SAME_HOST,),
+    ) -> None:
+        """
+        @param mounts: the applications and their paths.
+        @param endpoints: where to listen; with a name each where error messages should
+            have one.
+        @param reactor: the one that the service runs in.
+        @param settings: the default ones where not given.
+        @param origins: which pages may connect: C{"same-host"}, C{"*"} or exact
+            origins like C{"https://example.org"}.
+        @raise wsplug.errors.InvalidOption: two mounts have the same path.
+        @raise ValueError: an origin is none.
+        """
+        mounts = list(mounts)
+        self._endpoints = [
+            pair if isinstance(pair, tuple) else (repr(pair), pair)
+            for pair in endpoints
+        ]
+        self.factory = WebSocketFactory(
+            mounts,
+            clock=reactor,
+            settings=settings,
+            origins=origins,
+            site=makeSite(Mounts(mounts), reactor),
+        )
+        self.ports: list[IListeningPort] = []
+        self._listening = False
+        self._starting = False
+        self._errors: list[StartupError] = []
+        self._started: list[Mount] = []
+
+    # Starting
+
+    def privilegedStartService(self) -> None:
+        """
+        Listen.
+
+        @raise StartupError: an endpoint can't be listened on.
+        """
+        super().privilegedStartService()
+        self._startNow(self._listen)
+
+    def startService(self) -> None:
+        """
+        Start the applications, and listen where that wasn't done yet.
+
+        @raise StartupError: an endpoint can't be listened on, or an application
+            failed at once. For one that fails later, see L{startFailed}.
+        """
+        super().startService()
+        self.factory.hold()
+        self._startNow(self._listen)
+        self._startNow(self._startApplications)
+
+    def _startNow(self, start: Any) -> None:
+        """
+        Take a step of starting, and raise what of it fails at once.
+        """
+        self._starting = True
+        start()
+        self._starting = False
+        if self._errors:
+            raise self._errors.pop(0)
+
+    def _listen(self) -> None:
+        if self._listening:
+            return
+        self._listening = True
+        for name, endpoint in self._endpoints:
+            listening: Deferred[Any] = maybeDeferred(endpoint.listen, self.factory)
+            listening.addCallback(self._listens)
+            listening.addErrback(_explainListening, name)
+            listening.addErrback(self._failed)
+
+    def _listens(self, port: IListeningPort) -> None:
+        self.ports.append(port)
+        self._log.info("listening on {address}", address=nameOfAddress(port.getHost()))
+
+    def _startApplications(self) -> None:
+        starts = [self._startApplication(mount) for mount in self.factory.mounts]
+        all = gatherResults(starts, consumeErrors=True)
+        all.addCallback(lambda _: self.factory.serve())
+        all.addErrback(lambda failure: failure.value.subFailure)
+        all.addErrback(self._failed)
+
+    def _startApplication(self, mount: Mount) -> Deferred[None]:
+        def started(_: object) -> None:
+            self._started.append(mount)
+
+        def failed(failure: Failure) -> None:
+            self._log.failure(
+                "{application} did not start", failure, application=mount.name
+            )
+            raise StartupError(
+                f"the application {mount.name} did not start: "
+                f"{failure.getErrorMessage()}"
+            )
+
+        starting: Deferred[Any] = maybeDeferred(mount.application.startApplication)
+        return starting.addCallbacks(started, failed)
+
+    def _failed(self, failure: Failure) -> None:
+        failure.trap(StartupError)
+        if self._starting:
+            self._errors.append(failure.value)
+        else:
+            self._log.critical("{error}", error=str(failure.value))
+            self.startFailed(failure.value)
+
+    def startFailed(self, error: StartupError) -> None:
+        """
+        Starting has failed, and whoever started the service has no more to do with it:
+        stop. C{twistd wsplug} ends the process too.
+        """
+        self.stopService()
+
+    # Stopping
+
+    def stopService(self) -> Deferred[None]:
+        """
+        Stop listening, close all connections with 1001, and stop the applications.
+
+        @return: fires with C{None} once all that is done.
+        """
+        if not self.running:
+            return succeed(None)
+        super().stopService()
+        return Deferred.fromCoroutine(self._stop())
+
+    async def _stop(self) -> None:
+        ports, self.ports = self.ports, []
+        for port in ports:
+            await maybeDeferred(port.stopListening)
+        count = len(self.factory.connections)
+        if count:
+            self._log.info("closing {count} connections", count=count)
+        await self.factory.closeConnections()
+        started, self._started = self._started, []
+        for mount in reversed(started):
+            try:
+                await maybeDeferred(mount.application.stopApplication)
+            except Exception:
+                self._log.failure(
+                    "{application} did not stop well", application=mount.name
+                )
+
+
+def _explainListening(failure: Failure, name: str) -> None:
+    """
+    Say in one line why an endpoint can't be listened on.
+    """
+    error = failure.value
+    if isinstance(error, CannotListenError):
+        error = error.socketError
+    reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    raise StartupError(f"can't listen on {name}: {reason}")

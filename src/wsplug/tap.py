@@ -1,0 +1,264 @@
+"""
+The command: C{twistd wsplug}.
+
+Whatever can be wrong about its arguments is found while they are read, before anything
+listens, and is one line on standard error and exit status 1.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import platform
+import signal
+import sys
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+import twisted
+from twisted.application.service import IService
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.interfaces import IStreamServerEndpoint
+from twisted.python import usage
+
+import wsplug
+from wsplug.config import LISTENING, REPEATABLE, Configuration, combine, readFile
+from wsplug.errors import ConfigurationError, InvalidOption, StartupError
+from wsplug.options import Option
+from wsplug.plugins import (
+    MOUNT_OPTIONS,
+    Services,
+    findApplications,
+    findFailures,
+    makeMounts,
+    parseDescription,
+)
+from wsplug.server.mounts import Mount, Mounts
+from wsplug.server.settings import SETTINGS
+from wsplug.service import WebSocketService
+
+__all__ = ["Options", "makeService"]
+
+_SINGLE = (*LISTENING, *SETTINGS)
+
+
+class Options(usage.Options):
+    """
+    The command line.
+
+    @ivar reactor: the one that the server is going to run in.
+    @ivar mounts: once it is read: the applications.
+    @ivar endpoints: where to listen, with names.
+    @ivar configuration: all the rest.
+    """
+
+    synopsis = "[options] --app NAME[:key=value...] [--app ...]"
+    longdesc = (
+        "Serve WebSocket applications. Sizes are in bytes, KiB or MiB, times in "
+        "seconds; --list-apps shows what can be served."
+    )
+
+    optParameters = [
+        [option.name, None, None, f"{option.help} [{option.shownDefault}]"]
+        for option in _SINGLE
+    ]
+
+    mounts: list[Mount]
+    endpoints: list[tuple[str, IStreamServerEndpoint]]
+    configuration: Configuration
+
+    def __init__(self, reactor: Any = None) -> None:
+        """
+        @param reactor: for C{twistd}, which gives none, the installed one.
+        """
+        super().__init__()
+        self._reactor = reactor
+        self._repeated: dict[str, list[str]] = {}
+        self._file: dict[str, object] = {}
+
+    @property
+    def reactor(self) -> Any:
+        if self._reactor is None:
+            # Not before the arguments are read: "twistd --reactor" installs it then.
+            from twisted.internet import reactor
+
+            self._reactor = reactor
+        return self._reactor
+
+    # The options that aren't a single value
+
+    def opt_app(self, value: str) -> None:
+        """application to serve: NAME[:key=value...], file.py or package.module:name"""
+        self._repeated.setdefault("app", []).append(value)
+
+    def opt_listen(self, value: str) -> None:
+        """Twisted endpoint string to listen on, as unix:/run/wsplug.sock"""
+        self._repeated.setdefault("listen", []).append(value)
+
+    def opt_origin(self, value: str) -> None:
+        """origin whose pages may connect: an exact one, * or same-host [same-host]"""
+        self._repeated.setdefault("origin", []).append(value)
+
+    def opt_config(self, path: str) -> None:
+        """TOML file with the same names; the command line wins over it"""
+        self._file = readFile(path)
+
+    def opt_list_apps(self) -> NoReturn:
+        """show the applications with their options, and what does not load"""
+        print(_listApplications())
+        sys.exit(0)
+
+    def opt_version(self) -> NoReturn:
+        """show the versions of wsplug and what it runs on"""
+        print(
+            f"wsplug {wsplug.__version__} (codec: pure Python), "
+            f"Twisted {twisted.__version__}, "
+            f"{platform.python_implementation()} {platform.python_version()}"
+        )
+        sys.exit(0)
+
+    # Reading
+
+    def parseOptions(self, options: Any = None) -> None:
+        """
+        Read the arguments.
+
+        @raise SystemExit: they are wrong; its code is the line that says how.
+        """
+        try:
+            super().parseOptions(options)
+        except (usage.UsageError, ConfigurationError) as error:
+            message = " ".join(str(error).split())
+            sys.exit(f"wsplug: {message}")
+
+    def parseArgs(self, *arguments: str) -> None:
+        if arguments:
+            raise usage.UsageError(
+                f"unexpected argument {arguments[0]!r}; applications go with --app"
+            )
+
+    def postOptions(self) -> None:
+        """
+        Make everything that the arguments speak of, so that all errors in them show.
+        """
+        given = _known(self)
+        commandLine: dict[str, object] = {
+            option.name: option.parse(given[option.name])
+            for option in _SINGLE
+            if given.get(option.name) is not None
+        }
+        commandLine.update(self._repeated)
+        if "app" in self._repeated:
+            commandLine["app"] = [
+                parseDescription(text) for text in self._repeated["app"]
+            ]
+        self.configuration = combine(commandLine, self._file)
+        services = Services(self.reactor, self.reactor)
+        self.mounts = makeMounts(self.configuration.applications, services)
+        Mounts(self.mounts)
+        self.endpoints = [
+            (name, _makeEndpoint(self.reactor, name, description))
+            for name, description in self.configuration.endpoints
+        ]
+
+
+def _known(options: Any) -> dict[str, str | None]:
+    return dict(options)
+
+
+def _makeEndpoint(reactor: Any, name: str, description: str) -> IStreamServerEndpoint:
+    try:
+        return serverFromString(reactor, description)
+    except Exception as error:
+        # Endpoint plugins raise whatever they like: a wrong word, a missing file.
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise InvalidOption(f"can't listen on {name!r}: {reason}") from None
+
+
+# Showing
+
+
+def _listApplications() -> str:
+    lines = []
+    for plugin in findApplications():
+        lines.append(f"{plugin.name}: {plugin.help}")
+        lines.extend(_describe(option) for option in plugin.options)
+    lines.append("")
+    lines.append("Each application takes these too:")
+    lines.extend(_describe(option) for option in MOUNT_OPTIONS)
+    failures = findFailures()
+    if failures:
+        lines.append("")
+        lines.append("These do not load:")
+        lines.extend(f"    {name}: {reason}" for name, reason in failures)
+    return "\n".join(lines)
+
+
+def _describe(option: Option) -> str:
+    return f"    {option.name}: {option.help} [{option.shownDefault}]"
+
+
+# Running
+
+
+class _TwistdService(WebSocketService):
+    """
+    The service as the process's main thing.
+    """
+
+    def __init__(self, *arguments: Any, reactor: Any, **keywords: Any) -> None:
+        super().__init__(*arguments, reactor=reactor, **keywords)
+        self._reactor = reactor
+
+    def startService(self) -> None:
+        super().startService()
+        self._reactor.callWhenRunning(self._handleSIGTERM)
+
+    def _handleSIGTERM(self) -> None:
+        """
+        Stop in order, and with exit status 0. Twisted's own handler stops in order
+        too, but has C{twistd} kill itself with the signal at the end.
+        """
+        stop: Callable[[], None] = self._stopReactor
+        signal.signal(signal.SIGTERM, lambda *_: self._reactor.callFromThread(stop))
+
+    def _stopReactor(self) -> None:
+        if self.running:
+            self._log.info("SIGTERM: stopping")
+            self._reactor.stop()
+        else:
+            self._log.info("SIGTERM again: closing the last connections at once")
+            self.factory.abortConnections()
+
+    def startFailed(self, error: StartupError) -> None:
+        print(f"wsplug: {error}", file=sys.__stderr__, flush=True)
+        _exitWithFailure()
+        self._reactor.stop()
+
+
+def _exitWithFailure() -> None:
+    """
+    Have the process end with status 1 once C{twistd} is done. It has no way to say so
+    while the reactor runs, and must still remove its pidfile.
+    """
+
+    def end() -> None:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(1)
+
+    atexit.register(end)
+
+
+def makeService(options: Options) -> IService:
+    """
+    Make the service that C{twistd} runs.
+    """
+    configuration = options.configuration
+    return _TwistdService(
+        options.mounts,
+        options.endpoints,
+        reactor=options.reactor,
+        settings=configuration.settings,
+        origins=configuration.origins,
+    )

@@ -1,0 +1,3 @@
+"""
+What plain HTTP requests get: C{twisted.web} resources.
+"""

@@ -1,0 +1,72 @@
+"""
+The site in front of the applications: each one's folder of pages at its path.
+"""
+
+from __future__ import annotations
+
+from twisted.internet.interfaces import IReactorTime
+from twisted.web.pages import notFound
+from twisted.web.resource import IResource, Resource
+from twisted.web.server import Request, Site
+from twisted.web.static import File
+
+from wsplug.server.mounts import Mounts
+
+__all__ = ["makeSite"]
+
+
+class _UpgradeRequired(Resource):
+    """
+    Says that only WebSockets are to be had here (RFC 9110 section 15.5.22).
+    """
+
+    isLeaf = True
+
+    def render(self, request: Request) -> bytes:
+        request.setResponseCode(426, b"Upgrade Required")
+        request.setHeader(b"Upgrade", b"websocket")
+        request.setHeader(b"Connection", b"Upgrade")
+        request.setHeader(b"Content-Type", b"text/plain; charset=utf-8")
+        return b"this is a WebSocket server\n"
+
+
+class _Folder(File):
+    """
+    A folder of pages. What isn't a file in it, or the index of a folder, isn't there.
+    """
+
+    def directoryListing(self) -> IResource:
+        return notFound()
+
+
+class _MountedPages(Resource):
+    """
+    The root: finds the mount that a path belongs to.
+    """
+
+    def __init__(self, mounts: Mounts) -> None:
+        super().__init__()
+        self._mounts = mounts
+
+    def getChildWithDefault(self, path: bytes, request: Request) -> IResource:
+        segments = [*request.prepath, *request.postpath]
+        found = self._mounts.find(segments)
+        if found is None:
+            return notFound()
+        mount, depth = found
+        request.prepath[:] = segments[:depth]
+        request.postpath[:] = segments[depth:]
+        pages = mount.application.pages
+        if pages is None:
+            return _UpgradeRequired()
+        return _Folder(pages)
+
+
+def makeSite(mounts: Mounts, clock: IReactorTime) -> Site:
+    """
+    Make the site for a server's applications.
+
+    @param mounts: where they are.
+    @param clock: for its timeouts.
+    """
+    return Site(_MountedPages(mounts), reactor=clock)

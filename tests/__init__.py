@@ -1,0 +1,1 @@
+"""wsplug's tests."""

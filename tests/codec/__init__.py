@@ -1,0 +1,1 @@
+"""Tests of the codec: bytes in, messages out, no I/O."""

@@ -1,0 +1,80 @@
+"""The Sec-WebSocket-Extensions header (RFC 6455 section 9.1)."""
+
+from __future__ import annotations
+
+import pytest
+
+from wsplug.codec import Extension, parse_extensions
+from wsplug.errors import HandshakeRefused
+
+
+@pytest.mark.parametrize(
+    ("values", "offers"),
+    [
+        ([], []),
+        ([b""], []),
+        ([b"foo"], [("foo", [])]),
+        ([b"foo, bar; baz=2"], [("foo", []), ("bar", [("baz", "2")])]),
+        ([b"foo; a; b=1", b"bar"], [("foo", [("a", None), ("b", "1")]), ("bar", [])]),
+        ([b'foo; a="b"'], [("foo", [("a", "b")])]),
+        ([b'foo; a="1\\0"'], [("foo", [("a", "10")])]),
+        ([b"foo \t;\ta = b , bar"], [("foo", [("a", "b")]), ("bar", [])]),
+        ([b"foo; a; a"], [("foo", [("a", None), ("a", None)])]),
+        ([b"foo,"], [("foo", [])]),
+        ([b"foo, \t"], [("foo", [])]),
+        (
+            [b"permessage-deflate; client_max_window_bits, permessage-deflate"],
+            [
+                ("permessage-deflate", [("client_max_window_bits", None)]),
+                ("permessage-deflate", []),
+            ],
+        ),
+    ],
+)
+def test_good(
+    values: list[bytes], offers: list[tuple[str, list[tuple[str, str | None]]]]
+) -> None:
+    """The grammar of section 9.1; several headers are one list."""
+    expected = tuple(Extension(name, tuple(pairs)) for name, pairs in offers)
+    assert parse_extensions(values) == expected
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b";",
+        b",",
+        b", foo",
+        b"foo,, bar",
+        b"foo;",
+        b"foo; ;bar",
+        b"foo; a=",
+        b"foo; =a",
+        b"foo=1",
+        b"foo bar",
+        b"foo; a=b c",
+        b'foo; a="',
+        b'foo; a="b',
+        b'foo; a=""',
+        b'foo; a="b c"',
+        b'foo; a="b"c',
+        b'"foo"',
+        b"foo; a@b",
+        b"f\xc3\xb6\xc3\xb6",
+        b"foo\x00",
+        b'foo; a="\\',
+        b"foo/bar",
+        b"foo\r\nX: y",
+    ],
+)
+def test_bad(value: bytes) -> None:
+    """Section 9.1: what does not follow the grammar fails the handshake."""
+    with pytest.raises(HandshakeRefused) as caught:
+        parse_extensions([value])
+    assert caught.value.status == 400
+
+
+def test_headers_do_not_run_together() -> None:
+    """An offer ends where its header does."""
+    with pytest.raises(HandshakeRefused):
+        parse_extensions([b"foo;", b"bar"])

@@ -1,0 +1,3 @@
+"""
+Measuring the server with the Autobahn testsuite; see L{tests.conformance.run}.
+"""

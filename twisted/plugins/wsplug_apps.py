@@ -1,0 +1,7 @@
+"""
+The applications that come with wsplug.
+"""
+
+from wsplug.apps.echo import echo
+
+__all__ = ["echo"]
