@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from wsplug.coroutine import Socket
     from wsplug.declare import WebSocketProtocol, application
     from wsplug.errors import ConnectionClosed, HandshakeRefused, Side
     from wsplug.options import Option
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
         broadcast,
     )
     from wsplug.service import WebSocketService
-    from wsplug.coroutine import Socket
 
 __all__ = [
     "ConnectionClosed",

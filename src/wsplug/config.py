@@ -36,9 +36,9 @@ else:
 
 __all__ = [
     "DEFAULT_PORT",
-    "Configuration",
     "LISTENING",
     "REPEATABLE",
+    "Configuration",
     "combine",
     "readFile",
 ]
@@ -129,11 +129,12 @@ def _checkKeys(document: Mapping[str, object]) -> dict[str, object]:
 
 
 def _readTexts(key: str, value: object) -> list[str]:
-    items = value if isinstance(value, list) else [value]
-    for item in items:
+    texts = []
+    for item in value if isinstance(value, list) else [value]:
         if not isinstance(item, str):
             raise InvalidOption(f"{key} takes texts, not {item!r}")
-    return items
+        texts.append(item)
+    return texts
 
 
 def _readApplications(value: object) -> list[Description]:

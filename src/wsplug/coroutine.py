@@ -228,7 +228,8 @@ class CoroutineProtocol:
         pass
 
     def connectionLost(self, reason: Failure) -> None:
-        self._socket.end(reason.value)
+        closed: Any = reason.value
+        self._socket.end(closed)
 
     def pauseProducing(self) -> None:
         self._socket.setSlow(True)

@@ -12,6 +12,7 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from wsplug.coroutine import CoroutineProtocol
 from wsplug.interfaces import (
     IHandshakeRequest,
     IServices,
@@ -21,7 +22,6 @@ from wsplug.interfaces import (
     IWebSocketTransport,
 )
 from wsplug.options import REQUIRED, Kind, Option, boolean, integer, number, text
-from wsplug.coroutine import CoroutineProtocol
 
 __all__ = ["DeclaredApplication", "WebSocketProtocol", "application"]
 

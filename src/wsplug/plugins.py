@@ -34,8 +34,8 @@ from wsplug.options import Option, boolean, parseOptions, text
 from wsplug.server.mounts import Mount
 
 __all__ = [
-    "Description",
     "MOUNT_OPTIONS",
+    "Description",
     "Services",
     "findApplications",
     "findFailures",
@@ -136,7 +136,7 @@ def findApplications() -> list[IWebSocketApplicationPlugin]:
     """
     Give the plugins that load, by their names.
     """
-    plugins: Iterable[Any] = getPlugins(IWebSocketApplicationPlugin)  # type: ignore[type-abstract]
+    plugins: Iterable[Any] = getPlugins(IWebSocketApplicationPlugin)
     return sorted(plugins, key=lambda plugin: str(plugin.name))
 
 
@@ -210,7 +210,8 @@ def _importFile(name: str) -> ModuleType:
         raise UnknownApplication(f"no file {name!r}")
     stem = os.path.basename(path)[: -len(".py")]
     spec = spec_from_file_location(f"wsplug_file_{stem}", path)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = module_from_spec(spec)
     # What inspects the module's functions later looks it up there.
     sys.modules[spec.name] = module

@@ -1,7 +1,8 @@
 """
 The whole server as a Twisted service: applications, ports, pages.
 
-This is what C{twistd wsplug} runs, and what a Twisted shop puts in its own service tree.
+This is what C{twistd wsplug} runs, and what a Twisted shop puts in its own service
+tree.
 """
 
 from __future__ import annotations
@@ -87,7 +88,7 @@ class WebSocketService(Service):
 
         @raise StartupError: an endpoint can't be listened on.
         """
-        super().privilegedStartService()
+        super().privilegedStartService()  # type: ignore[no-untyped-call]
         self._startNow(self._listen)
 
     def startService(self) -> None:
@@ -97,7 +98,7 @@ class WebSocketService(Service):
         @raise StartupError: an endpoint can't be listened on, or an application
             failed at once. For one that fails later, see L{startFailed}.
         """
-        super().startService()
+        super().startService()  # type: ignore[no-untyped-call]
         self.factory.hold()
         self._startNow(self._listen)
         self._startNow(self._startApplications)
@@ -128,9 +129,9 @@ class WebSocketService(Service):
 
     def _startApplications(self) -> None:
         starts = [self._startApplication(mount) for mount in self.factory.mounts]
-        all = gatherResults(starts, consumeErrors=True)
+        all: Deferred[Any] = gatherResults(starts, consumeErrors=True)
         all.addCallback(lambda _: self.factory.serve())
-        all.addErrback(lambda failure: failure.value.subFailure)
+        all.addErrback(_firstFailure)
         all.addErrback(self._failed)
 
     def _startApplication(self, mount: Mount) -> Deferred[None]:
@@ -151,11 +152,12 @@ class WebSocketService(Service):
 
     def _failed(self, failure: Failure) -> None:
         failure.trap(StartupError)
+        error: Any = failure.value
         if self._starting:
-            self._errors.append(failure.value)
+            self._errors.append(error)
         else:
-            self._log.critical("{error}", error=str(failure.value))
-            self.startFailed(failure.value)
+            self._log.critical("{error}", error=str(error))
+            self.startFailed(error)
 
     def startFailed(self, error: StartupError) -> None:
         """
@@ -174,7 +176,7 @@ class WebSocketService(Service):
         """
         if not self.running:
             return succeed(None)
-        super().stopService()
+        super().stopService()  # type: ignore[no-untyped-call]
         return Deferred.fromCoroutine(self._stop())
 
     async def _stop(self) -> None:
@@ -193,6 +195,15 @@ class WebSocketService(Service):
                 self._log.failure(
                     "{application} did not stop well", application=mount.name
                 )
+
+
+def _firstFailure(failure: Failure) -> Failure:
+    """
+    Give what C{gatherResults} failed with.
+    """
+    error: Any = failure.value
+    first: Failure = error.subFailure
+    return first
 
 
 def _explainListening(failure: Failure, name: str) -> None:

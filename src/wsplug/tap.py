@@ -13,16 +13,16 @@ import platform
 import signal
 import sys
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import Any, ClassVar, NoReturn
 
-import twisted
 from twisted.application.service import IService
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IStreamServerEndpoint
 from twisted.python import usage
 
+import twisted
 import wsplug
-from wsplug.config import LISTENING, REPEATABLE, Configuration, combine, readFile
+from wsplug.config import LISTENING, Configuration, combine, readFile
 from wsplug.errors import ConfigurationError, InvalidOption, StartupError
 from wsplug.options import Option
 from wsplug.plugins import (
@@ -58,7 +58,7 @@ class Options(usage.Options):
         "seconds; --list-apps shows what can be served."
     )
 
-    optParameters = [
+    optParameters: ClassVar = [
         [option.name, None, None, f"{option.help} [{option.shownDefault}]"]
         for option in _SINGLE
     ]
@@ -71,7 +71,7 @@ class Options(usage.Options):
         """
         @param reactor: for C{twistd}, which gives none, the installed one.
         """
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._reactor = reactor
         self._repeated: dict[str, list[str]] = {}
         self._file: dict[str, object] = {}
@@ -126,7 +126,7 @@ class Options(usage.Options):
         @raise SystemExit: they are wrong; its code is the line that says how.
         """
         try:
-            super().parseOptions(options)
+            super().parseOptions(options)  # type: ignore[no-untyped-call]
         except (usage.UsageError, ConfigurationError) as error:
             message = " ".join(str(error).split())
             sys.exit(f"wsplug: {message}")
@@ -141,7 +141,7 @@ class Options(usage.Options):
         """
         Make everything that the arguments speak of, so that all errors in them show.
         """
-        given = _known(self)
+        given: dict[str, str | None] = dict(self)
         commandLine: dict[str, object] = {
             option.name: option.parse(given[option.name])
             for option in _SINGLE
@@ -162,13 +162,10 @@ class Options(usage.Options):
         ]
 
 
-def _known(options: Any) -> dict[str, str | None]:
-    return dict(options)
-
-
 def _makeEndpoint(reactor: Any, name: str, description: str) -> IStreamServerEndpoint:
     try:
-        return serverFromString(reactor, description)
+        endpoint: IStreamServerEndpoint = serverFromString(reactor, description)
+        return endpoint
     except Exception as error:
         # Endpoint plugins raise whatever they like: a wrong word, a missing file.
         reason = " ".join(str(error).split()) or type(error).__name__

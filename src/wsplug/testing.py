@@ -23,7 +23,7 @@ from typing import Any, Final
 from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.error import ConnectionAborted, ConnectionDone
-from twisted.internet.interfaces import IAddress, IPushProducer, ITCPTransport
+from twisted.internet.interfaces import IPushProducer, ITCPTransport
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -75,7 +75,7 @@ class MemoryTransport:
 
     bufferSize = 64 * 1024
 
-    def __init__(self, peer: IAddress, host: IAddress) -> None:
+    def __init__(self, peer: IPv4Address, host: IPv4Address) -> None:
         self.reading = True
         self.aborted = False
         self.disconnecting = False
@@ -132,10 +132,10 @@ class MemoryTransport:
     def stopProducing(self) -> None:
         self.loseConnection()
 
-    def getPeer(self) -> IAddress:
+    def getPeer(self) -> IPv4Address:
         return self._peer
 
-    def getHost(self) -> IAddress:
+    def getHost(self) -> IPv4Address:
         return self._host
 
     def getTcpNoDelay(self) -> bool:
@@ -276,6 +276,7 @@ class MemoryServer:
         )
         self.factory.site = makeSite(self.factory.mounts, self.clock)
         self._transports: list[MemoryTransport] = []
+        self._clients: list[MemoryClient] = []
         self._ports = iter(range(50000, 1 << 30))
         failures: list[Failure] = []
         starting = maybeDeferred(self.application.startApplication)
@@ -332,8 +333,10 @@ class MemoryServer:
             lines.append("Sec-WebSocket-Extensions: permessage-deflate")
         lines.extend(f"{name}: {value}" for name, value in headers)
         client.transport.put("\r\n".join([*lines, "", ""]).encode("latin-1"))
+        self._clients.append(client)
         self.run()
-        client.pump()
+        if client.refused is not None:
+            raise client.refused
         return client
 
     def request(self, data: bytes) -> bytes:
@@ -347,12 +350,15 @@ class MemoryServer:
 
     def run(self) -> None:
         """
-        Let everything happen that is due.
+        Let everything happen that is due, on both sides.
         """
-        self.clock.advance(0)
-        while any([transport.step() for transport in self._transports]):
+        moved = True
+        while moved:
             self.clock.advance(0)
+            steps = [transport.step() for transport in self._transports]
+            moved = any(steps + [client.read() for client in self._clients])
         self._transports = [each for each in self._transports if not each.lost]
+        self._clients = [each for each in self._clients if not each.transport.lost]
 
     def advance(self, seconds: float) -> None:
         """
@@ -368,8 +374,7 @@ class MemoryServer:
         """
         Stop as the service does: close all connections, then stop the application.
 
-        @return: fires when that is done; clients that are to answer the close have to
-            be looked at, and time to pass.
+        @return: fires when that is done; time may have to pass.
         """
         stopping = self.factory.closeConnections()
         stopping.addCallback(lambda _: self.application.stopApplication())
@@ -381,11 +386,13 @@ class MemoryClient:
     """
     A client, and what it has received so far.
 
-    It reads whenever it is looked at or sends something, unless it has stopped
-    reading, and answers pings and closes as browsers do.
+    Unless it has stopped reading, it reads what comes, and answers pings and closes as
+    browsers do.
 
     @ivar transport: the connection's other end.
     @ivar opened: whether the handshake is done.
+    @ivar refused: the answer to it, if that is an HTTP error.
+    @ivar messages: all messages that have come: C{str} for text, C{bytes} for binary.
     @ivar subprotocol: the chosen one.
     @ivar responseHeaders: the 101's, by lower-case name.
     @ivar pings: payloads of the pings that came.
@@ -395,12 +402,13 @@ class MemoryClient:
     def __init__(self, server: MemoryServer, transport: MemoryTransport) -> None:
         self.transport = transport
         self.opened = False
+        self.refused: HandshakeRefused | None = None
+        self.messages: list[str | bytes] = []
         self.subprotocol: str | None = None
         self.responseHeaders: dict[str, str] = {}
         self.pings: list[bytes] = []
         self.pongs: list[bytes] = []
         self._server = server
-        self._messages: list[str | bytes] = []
         self._closed: tuple[int, str] | None = None
         self._sentClose = False
         self._reads = True
@@ -411,20 +419,11 @@ class MemoryClient:
     # Looking
 
     @property
-    def messages(self) -> list[str | bytes]:
-        """
-        All messages that have come: C{str} for text, C{bytes} for binary.
-        """
-        self.pump()
-        return self._messages
-
-    @property
     def closed(self) -> tuple[int, str] | None:
         """
         Code and reason of the close frame that came; 1006 where the connection ended
         without; C{None} as long as it hasn't.
         """
-        self.pump()
         if self._closed is None and self.transport.closedForWriting:
             return 1006, ""
         return self._closed
@@ -437,7 +436,7 @@ class MemoryClient:
         """
         if not self.messages:
             raise AssertionError(f"no message has come (closed: {self.closed})")
-        return self._messages.pop(0)
+        return self.messages.pop(0)
 
     # Doing
 
@@ -464,7 +463,7 @@ class MemoryClient:
         Send a close frame.
         """
         self._sendClose(pack_close(code, reason))
-        self.pump()
+        self._server.run()
 
     def drop(self) -> None:
         """
@@ -478,7 +477,7 @@ class MemoryClient:
         Send bytes as they are.
         """
         self.transport.put(data)
-        self.pump()
+        self._server.run()
 
     def stopReading(self) -> None:
         """
@@ -491,18 +490,18 @@ class MemoryClient:
         Read again.
         """
         self._reads = True
-        self.pump()
+        self._server.run()
 
-    def pump(self) -> None:
+    def read(self) -> bool:
         """
-        Let everything happen that is due, on both sides.
+        Read what there is, unless this has stopped reading. The server calls it.
+
+        @return: whether there was anything.
         """
-        while True:
-            self._server.run()
-            data = self.transport.take() if self._reads else b""
-            if not data:
-                return
+        data = self.transport.take() if self._reads else b""
+        if data:
             self._feed(data)
+        return bool(data)
 
     def _feed(self, data: bytes) -> None:
         if self._receiver is not None:
@@ -518,12 +517,13 @@ class MemoryClient:
             self.responseHeaders[name.lower()] = value.strip()
         if status.split(" ", 2)[1] != "101":
             headers = [line.encode("latin-1").split(b": ", 1) for line in lines]
-            raise HandshakeRefused(
+            self.refused = HandshakeRefused(
                 int(status.split(" ", 2)[1]),
                 rest.decode("utf-8", "replace").rstrip("\n"),
                 headers=[(name, value) for name, value in headers],
                 body=rest,
             )
+            return
         self.opened = True
         self.subprotocol = self.responseHeaders.get("sec-websocket-protocol")
         self._receiver = MessageReceiver(
@@ -563,10 +563,10 @@ class MemoryClient:
     # The codec's sink
 
     def text_received(self, message: str) -> None:
-        self._messages.append(message)
+        self.messages.append(message)
 
     def binary_received(self, message: bytes) -> None:
-        self._messages.append(message)
+        self.messages.append(message)
 
     def ping_received(self, payload: bytes) -> None:
         self.pings.append(payload)

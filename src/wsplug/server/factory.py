@@ -77,7 +77,7 @@ class WebSocketFactory(ServerFactory):
         self._stopped: Deferred[None] | None = None
         self.deflatePolicy = _makeDeflatePolicy(self.settings)
 
-    def buildProtocol(self, addr: IAddress | None) -> WebSocketServerProtocol:
+    def buildProtocol(self, addr: IAddress | None) -> Any:
         return WebSocketServerProtocol(self)
 
     def startFactory(self) -> None:
@@ -193,7 +193,8 @@ class WebSocketFactory(ServerFactory):
         """
         if self._stopped is not None:
             raise RuntimeError("the connections are being closed already")
-        self._stopped = stopped = Deferred()
+        stopped: Deferred[None] = Deferred()
+        self._stopped = stopped
         for protocol in list(self._opening):
             protocol.finish()
         self._closeBatch(list(self.connections), reason)

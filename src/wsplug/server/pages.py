@@ -41,12 +41,12 @@ class PageChannel(HTTPChannel):
         @param done: is called after a response that wasn't complete at once, with what
             has come behind the request.
         """
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.site = site
         self.factory = site
         self.requestFactory = site.requestFactory
-        self.timeOut = site.timeOut
-        self.callLater = clock.callLater
+        self.timeOut = site.timeOut  # type: ignore[assignment]
+        self.callLater = clock.callLater  # type: ignore[method-assign, assignment]
         self.busy = False
         self._done: Callable[[bytes], object] | None = done
         self._feeding = False
@@ -76,14 +76,14 @@ class PageChannel(HTTPChannel):
         """
         self._feeding = True
         try:
-            self.dataReceived(data)
+            self.dataReceived(data)  # type: ignore[no-untyped-call]
         finally:
             self._feeding = False
         behind, self._behind = self._behind, b""
         return behind
 
     def setLineMode(self, extra: bytes = b"") -> Any:
-        super().setLineMode()
+        super().setLineMode()  # type: ignore[no-untyped-call]
         self.busy = False
         if self._feeding:
             self._behind = extra
@@ -95,12 +95,13 @@ class PageChannel(HTTPChannel):
         Let go of the connection, so that it can become a WebSocket's.
         """
         self._done = None
-        self.setTimeout(None)
-        self.transport.unregisterProducer()
+        self.setTimeout(None)  # type: ignore[no-untyped-call]
+        transport: Any = self.transport
+        transport.unregisterProducer()
 
     def lose(self, reason: Failure) -> None:
         """
         Pass on that the connection is gone.
         """
         self._done = None
-        self.connectionLost(reason)
+        self.connectionLost(reason)  # type: ignore[no-untyped-call]

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import ITCPTransport
-from twisted.internet.protocol import Protocol
+from twisted.internet.protocol import Protocol, connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -86,7 +86,7 @@ class WebSocketServerProtocol(Protocol):
         else:
             self._read(data)
 
-    def connectionLost(self, reason: Failure = Failure(CancelledError())) -> None:
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._clearDeadline()
         self._parser = None
         channel, self._channel = self._channel, None
@@ -128,7 +128,7 @@ class WebSocketServerProtocol(Protocol):
         channel = self._channel
         if channel is None:
             channel = PageChannel(site, self.factory.clock, self._read)
-            channel.makeConnection(self.transport)
+            channel.makeConnection(self.transport)  # type: ignore[no-untyped-call]
             self._channel = channel
         return channel.serve(head, rest)
 
@@ -193,7 +193,8 @@ class WebSocketServerProtocol(Protocol):
             self._accept(answer, mount, request, upgrade)
             return
         self._answer = answer
-        self.transport.pauseProducing()
+        transport: Any = self.transport
+        transport.pauseProducing()
         self._setDeadline(self._answerTimedOut)
         answer.addBoth(self._answered)
         answer.addCallbacks(
@@ -214,7 +215,8 @@ class WebSocketServerProtocol(Protocol):
             return None
         self._answer = None
         self._clearDeadline()
-        self.transport.resumeProducing()
+        transport: Any = self.transport
+        transport.resumeProducing()
         return result
 
     def _accept(
@@ -250,8 +252,9 @@ class WebSocketServerProtocol(Protocol):
         self.__dict__.clear()
         self.factory = factory
         self.transport = transport
-        self.dataReceived = connection.dataReceived  # type: ignore[method-assign]
-        self.connectionLost = connection.connectionLost  # type: ignore[method-assign]
+        calls: Any = self
+        calls.dataReceived = connection.dataReceived
+        calls.connectionLost = connection.connectionLost
         factory.protocolAccepted(self, connection)
         connection.open(switch, early)
 

@@ -4,6 +4,8 @@ The site in front of the applications: each one's folder of pages at its path.
 
 from __future__ import annotations
 
+from typing import Any
+
 from twisted.internet.interfaces import IReactorTime
 from twisted.web.pages import notFound
 from twisted.web.resource import IResource, Resource
@@ -45,20 +47,22 @@ class _MountedPages(Resource):
     """
 
     def __init__(self, mounts: Mounts) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._mounts = mounts
 
     def getChildWithDefault(self, path: bytes, request: Request) -> IResource:
-        segments = [*request.prepath, *request.postpath]
+        prepath: Any = request.prepath
+        postpath: Any = request.postpath
+        segments = [*prepath, *postpath]
         found = self._mounts.find(segments)
         if found is None:
             return notFound()
         mount, depth = found
-        request.prepath[:] = segments[:depth]
-        request.postpath[:] = segments[depth:]
+        prepath[:] = segments[:depth]
+        postpath[:] = segments[depth:]
         pages = mount.application.pages
         if pages is None:
-            return _UpgradeRequired()
+            return _UpgradeRequired()  # type: ignore[no-untyped-call]
         return _Folder(pages)
 
 
