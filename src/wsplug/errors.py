@@ -19,8 +19,10 @@ Only the standard library is imported here, since the codec uses these too.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from enum import Enum
+from typing import Final
 
 __all__ = [
     "ConfigurationError",
@@ -56,6 +58,10 @@ class PeerError(WSPlugError):
     setting: str | None
 
 
+_HEADER_NAME: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_HEADER_VALUE: Final = re.compile(rb"[^\x00\r\n]*")
+
+
 class HandshakeRefused(PeerError):
     """
     A request to upgrade gets an HTTP error instead.
@@ -80,10 +86,14 @@ class HandshakeRefused(PeerError):
         @param body: the response's whole body; say its C{Content-Type} in
             C{headers}.
         @param setting: the name of the setting behind the refusal.
-        @raise ValueError: the status is none that can refuse a request.
+        @raise ValueError: the status is none that can refuse a request, or a header's
+            name or value is none (RFC 9110 section 5).
         """
         if not 300 <= status <= 599:
             raise ValueError(f"an HTTP status from 300 to 599 refuses, not {status}")
+        for name, value in headers:
+            if not _HEADER_NAME.fullmatch(name) or not _HEADER_VALUE.fullmatch(value):
+                raise ValueError(f"{name!r}: {value!r} is no header")
         super().__init__(status, reason)
         self.status = status
         self.reason = reason
@@ -167,8 +177,18 @@ class ConnectionClosed(WSPlugError):
     def __str__(self) -> str:
         by = f"by the {self.side}" + ("" if self.clean else ", without a handshake")
         setting = f" ({self.setting})" if self.setting else ""
-        reason = f": {self.reason}" if self.reason else ""
+        reason = f": {_printable(self.reason)}" if self.reason else ""
         return f"closed {by}, {self.code}{reason}{setting}"
+
+
+def _printable(text: str) -> str:
+    """
+    Escape what could play tricks on whoever reads the log.
+    """
+    return "".join(
+        character if character.isprintable() else ascii(character)[1:-1]
+        for character in text
+    )
 
 
 class ConfigurationError(WSPlugError):

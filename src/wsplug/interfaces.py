@@ -100,7 +100,7 @@ class IHandshakeRequest(Interface):
 class IPreparedMessage(Interface):
     """
     A message that goes to many connections: framed once, and compressed once for all
-    that agreed on the same. L{wsplug.PreparedMessage} makes one.
+    that agreed on the same. L{wsplug.server.prepared.PreparedMessage} makes one.
     """
 
     isText: bool = Attribute("Whether it is a text message.")
@@ -287,7 +287,7 @@ class IServices(Interface):
     )
 
 
-class IWebSocketApplicationPlugin(IPlugin):
+class IWebSocketApplicationPlugin(IPlugin, Interface):
     """
     A kind of application, to be chosen with C{--app}.
     """

@@ -39,9 +39,10 @@ REQUIRED: Final = object()
 The default of an option that has none.
 """
 
-UNLIMITED: Final = sys.maxsize
+UNLIMITED: Final = sys.maxsize // 4
 """
-The value of a limit that is switched off.
+The value of a limit that is switched off: more than there can be, and with room to
+calculate with.
 """
 
 

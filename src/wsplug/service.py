@@ -111,6 +111,9 @@ class WebSocketService(Service):
         start()
         self._starting = False
         if self._errors:
+            for port in self.ports:
+                port.stopListening()
+            self.ports.clear()
             raise self._errors.pop(0)
 
     def _listen(self) -> None:

@@ -227,10 +227,24 @@ class _TwistdService(WebSocketService):
             self._log.info("SIGTERM again: closing the last connections at once")
             self.factory.abortConnections()
 
+    def _startNow(self, start: Any) -> None:
+        try:
+            super()._startNow(start)
+        except StartupError as error:
+            _say(error)
+            raise
+
     def startFailed(self, error: StartupError) -> None:
-        print(f"wsplug: {error}", file=sys.__stderr__, flush=True)
+        _say(error)
         _exitWithFailure()
         self._reactor.stop()
+
+
+def _say(error: StartupError) -> None:
+    """
+    Tell the user, not only the log, which has taken C{sys.stderr} over by now.
+    """
+    print(f"wsplug: {error}", file=sys.__stderr__, flush=True)
 
 
 def _exitWithFailure() -> None:

@@ -362,10 +362,11 @@ class MemoryServer:
 
     def advance(self, seconds: float) -> None:
         """
-        Let time pass, in steps of at most a tenth of a second.
+        Let time pass, in steps of at most an eighth of a second: a number that sums up
+        without rounding.
         """
         while seconds > 0:
-            step = min(seconds, 0.1)
+            step = min(seconds, 0.125)
             self.clock.advance(step)
             self.run()
             seconds -= step

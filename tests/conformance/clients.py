@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.conformance.children import HOST, Child, check_server
+from tests.conformance.children import HOST, Child, ServerError, check_server
 from tests.conformance.common import (
     Deadline,
     TimeLimitError,
@@ -23,6 +23,9 @@ from tests.conformance.judge import CaseResult, ReportError, read_index
 # No case may take longer than 480 s, by the testsuite's own limits. It can hang all the
 # same, when an exception keeps it from writing its reports.
 STALL_SECONDS = 600.0
+
+# How long the clients may take to write their reports when the server has gone.
+WIND_UP_SECONDS = 10.0
 
 # The groups of cases that are split, and may be run side by side.
 LONG_GROUPS = ("9", "12", "13")
@@ -194,14 +197,31 @@ class Run:
                     stack.enter_context(client.child)
                     running.append(client)
                 time.sleep(0.1)
-                running = [client for client in running if self._is_running(client)]
-                check_server(self._server)
+                before = running
+                running = [client for client in before if self._is_running(client)]
                 try:
                     self._deadline.remaining()
+                    check_server(self._server)
                 except TimeLimitError as error:
                     left = [client.progress() for client in running]
                     left += [batch.name for batch in waiting]
                     raise TimeLimitError(f"{error}; left: {', '.join(left)}") from None
+                except ServerError as error:
+                    got_to = ", ".join(client.progress() for client in before)
+                    self._wind_up(running)
+                    raise ServerError(f"{got_to}: {error}") from None
+
+    def _wind_up(self, running: Sequence[Client]) -> None:
+        """
+        Take over what clients have found out, after the server has gone.
+
+        @param running: the clients.
+        """
+        # Once they are refused a connection they write their reports and end.
+        give_up = time.monotonic() + WIND_UP_SECONDS
+        while running and time.monotonic() < give_up:
+            time.sleep(0.1)
+            running = [client for client in running if self._is_running(client)]
 
     def _is_running(self, client: Client) -> bool:
         """
@@ -213,7 +233,10 @@ class Run:
         if client.child.status() is None:
             if not client.is_stalled():
                 return True
-            self.errors.append(f"the testsuite hangs: {client.progress()}")
+            self.errors.append(
+                f"the testsuite hangs: {client.progress()}; "
+                f"the end of {client.child.log}:\n{tail(client.child.log)}"
+            )
             client.child.stop()
             return False
         try:
@@ -225,4 +248,11 @@ class Run:
             seconds = time.monotonic() - client.started
             name = client.batch.name
             print(f"  {name}: {len(results)} cases in {seconds:.0f} s", flush=True)
+            # When the server has gone, that is what there is to tell.
+            left_out = len(client.batch.case_ids) - len(results)
+            if left_out and self._server.status() is None:
+                self.errors.append(
+                    f"the testsuite ended early: {client.progress()}; "
+                    f"the end of {client.child.log}:\n{tail(client.child.log, 5)}"
+                )
         return False

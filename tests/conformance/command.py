@@ -100,10 +100,9 @@ def _positive_int(text: str) -> int:
     @param text: the value of an option.
     @return: the number it is.
     """
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("must be at least 1")
-    return number
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 on")
+    return int(text)
 
 
 def server_command(template: str | None, port: int) -> list[str]:
@@ -168,9 +167,9 @@ def measure(options: argparse.Namespace) -> Judgement:
     @raise TimeLimitError: when the time is over before the run has begun.
     """
     deadline = Deadline(options.timeout)
-    port = free_port()
-    # First of all what may be wrong with the command line, the installation takes long.
-    command = server_command(options.server_command, port)
+    # What is wrong with the command line is told before the installation, which takes
+    # long; the port is chosen after it, as somebody else may take it in the meantime.
+    server_command(options.server_command, port=0)
     python27 = find_python27(options.python27, os.environ)
     testsuite = Testsuite(options.env)
     testsuite.install(python27, deadline)
@@ -178,6 +177,8 @@ def measure(options: argparse.Namespace) -> Judgement:
     reports: Path = options.reports.absolute()
     prepare_folder(reports)
 
+    port = free_port()
+    command = server_command(options.server_command, port)
     environment = dict(os.environ, PYTHONUNBUFFERED="1")
     with Child(command, reports / "server.log", environment) as server:
         wait_for_server(server, port, deadline)
@@ -215,7 +216,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = parse_arguments(arguments)
     # What would end the runner at once has to leave it the time to end its children.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, signal.default_int_handler)
     try:
         return 0 if measure(options).good else 1
     except SetupError as error:

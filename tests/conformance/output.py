@@ -109,7 +109,8 @@ def summary(judgement: Judgement) -> str:
     if expected:
         parts.append(f"{expected} failed as expected")
     if judgement.errors:
-        parts.append(f"{len(judgement.errors)} errors")
+        count = len(judgement.errors)
+        parts.append("1 error" if count == 1 else f"{count} errors")
     return ", ".join(parts)
 
 

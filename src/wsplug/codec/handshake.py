@@ -37,6 +37,11 @@ _KEY: Final = re.compile(rb"[A-Za-z0-9+/]{21}[AQgw]==")
 
 _SUBPROTOCOL: Final = re.compile(TOKEN)
 
+_FRAMING: Final = frozenset({b"connection", b"content-length", b"transfer-encoding"})
+"""
+The headers of a refusal that say where it ends: they are not the application's.
+"""
+
 
 @dataclass(frozen=True)
 class Upgrade:
@@ -168,7 +173,7 @@ def encode_refusal(refusal: HandshakeRefused) -> bytes:
     Make the response that a refusal is. The connection ends with it.
     """
     body = refusal.body
-    headers = list(refusal.headers)
+    headers = [pair for pair in refusal.headers if pair[0].lower() not in _FRAMING]
     if body is None:
         body = refusal.reason.encode("utf-8") + b"\n" if refusal.reason else b""
         headers.append((b"Content-Type", b"text/plain; charset=utf-8"))

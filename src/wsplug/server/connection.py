@@ -42,6 +42,7 @@ from wsplug.codec import (
     State,
     advance,
     encode_frame,
+    may_be_sent,
     pack_close,
 )
 from wsplug.errors import ConnectionClosed, ProtocolViolation, Side
@@ -100,6 +101,7 @@ class Connection:
         "_name",
         "_pinged",
         "_producer",
+        "_producerPaused",
         "_queue",
         "_queued",
         "_receiver",
@@ -158,6 +160,7 @@ class Connection:
         self._blocked = False
         self._ending: Callable[[Any], None] | None = None
         self._producer: IPushProducer | None = None
+        self._producerPaused = False
         self._held = 0
         # When a byte last came, and when a ping went out that waits for one.
         self._heard = deadlines.now()
@@ -206,6 +209,7 @@ class Connection:
         self._deflater = None
         self._queue = None
         self._queued = self._handed = 0
+        self._ending = None
         self._detach()
         closed = self._closed
         if closed is None:
@@ -329,7 +333,8 @@ class Connection:
             self._writeMessage(encode_frame(FIN | OP_PING, bytes(payload)))
 
     def loseConnection(self, code: int = 1000, reason: str = "") -> None:
-        pack_close(code, reason)  # a wrong code is the caller's error, even too late
+        if not may_be_sent(code):  # it is the caller's error, even too late
+            raise ValueError(f"close code {code} may not be sent (RFC 6455 section 7.4)")
         self.close(code, reason, Side.APPLICATION)
 
     def abortConnection(self) -> None:
@@ -342,8 +347,9 @@ class Connection:
             producer.stopProducing()
             return
         self._producer = producer
+        self._producerPaused = False
         if self._blocked:
-            producer.pauseProducing()
+            self._pauseProducer()
 
     def detachProducer(self) -> None:
         self._producer = None
@@ -409,15 +415,23 @@ class Connection:
 
     def _closeTimedOut(self) -> None:
         self._closeDeadline = None
-        self._transport.abortConnection()
+        self._abort(
+            CloseCode.ABNORMAL, "did not close in time", Side.SERVER, "close-timeout"
+        )
 
     def _abort(
         self, code: int, reason: str, side: Side, setting: str | None = None
     ) -> None:
         if self._state is State.LOST:
             return
-        if self._closed is None:
+        closed = self._closed
+        if closed is None:
             self._closed = UncleanlyClosed(code, reason, side, setting)
+        elif self._state is State.CLOSE_SENT and closed.setting is None:
+            # Who closed stays who closed; it is this that didn't wait for the answer.
+            self._closed = UncleanlyClosed(
+                closed.code, closed.reason, closed.side, setting
+            )
         self._transport.abortConnection()
 
     # The application's calls and answers
@@ -574,8 +588,7 @@ class Connection:
         self._setSendDeadline()
         if self._state is State.OPEN:
             self._hold(_HELD_BY_OUTPUT)
-            if self._producer is not None:
-                self._producer.pauseProducing()
+            self._pauseProducer()
 
     def resumeProducing(self) -> None:
         """
@@ -590,8 +603,10 @@ class Connection:
         self._flush()
         if self._blocked:
             return
-        if self._producer is not None:
-            self._producer.resumeProducing()
+        producer = self._producer
+        if producer is not None and self._producerPaused:
+            self._producerPaused = False
+            self._tellProducer(producer.resumeProducing)
         if not self._blocked:
             self._release(_HELD_BY_OUTPUT)
 
@@ -608,7 +623,23 @@ class Connection:
         producer = self._producer
         self._producer = None
         if producer is not None:
-            producer.stopProducing()
+            self._tellProducer(producer.stopProducing)
+
+    def _pauseProducer(self) -> None:
+        """
+        Tell the application's producer to pause, once for all the batches that the
+        peer is too slow for.
+        """
+        producer = self._producer
+        if producer is not None and not self._producerPaused:
+            self._producerPaused = True
+            self._tellProducer(producer.pauseProducing)
+
+    def _tellProducer(self, call: Callable[[], object]) -> None:
+        try:
+            call()
+        except Exception:
+            self._applicationFailed(Failure())
 
     def _setSendDeadline(self) -> None:
         seconds = self._settings.send_timeout
@@ -627,6 +658,8 @@ class Connection:
         Give up on a peer that doesn't read: drop what no frame is torn apart by, and
         let it have the close frame if it reads again in time.
         """
+        if self._state is not State.OPEN:
+            return  # the close frame waits in the queue already
         queue = self._queue
         if queue:
             begun = queue[0] if isinstance(queue[0], memoryview) else None

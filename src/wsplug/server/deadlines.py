@@ -109,13 +109,18 @@ class Deadlines:
         self._next = None
         now = self.now() / self._granularity
         for tick in sorted(tick for tick in self._ticks if tick <= now):
-            due = self._ticks[tick]
+            # Reaching one may have cleared all that were due in a later tick.
+            due = self._ticks.get(tick, set())
             while due:
                 deadline = due.pop()
                 try:
                     deadline.reach()
                 except Exception:
                     self._log.failure("a deadline's call failed")
-            self._ticks.pop(tick, None)
-        if self._ticks and self._next is None:
-            self._schedule(min(self._ticks))
+            if self._ticks.get(tick) is due:
+                del self._ticks[tick]
+        if self._ticks:
+            # What was set meanwhile may be due later than what was there before.
+            first = min(self._ticks)
+            if self._next is None or first < self._nextTick:
+                self._schedule(first)

@@ -28,7 +28,9 @@ class PreparedMessage:
         @param message: text for a text message, bytes for a binary one.
         """
         self.isText = isinstance(message, str)
-        self.payload = message.encode("utf-8") if isinstance(message, str) else message
+        self.payload = (
+            message.encode("utf-8") if isinstance(message, str) else bytes(message)
+        )
         self._plain: bytes | None = None
         self._compressed: dict[Deflater, bytes] = {}
 

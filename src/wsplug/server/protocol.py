@@ -152,9 +152,10 @@ class WebSocketServerProtocol(Protocol):
         if isinstance(upgrade, HandshakeRefused):
             self.refuse(upgrade)
             return
-        segments = splitPath(splitTarget(head.target)[0])
+        path = splitTarget(head.target)[0]
+        segments = splitPath(path)
         found = self.factory.mounts.find(segments)
-        if found is None:
+        if found is None or not path.startswith(b"/"):
             self.refuse(HandshakeRefused(404, "no application is at this path"))
             return
         mount, depth = found
@@ -250,6 +251,7 @@ class WebSocketServerProtocol(Protocol):
         # From here on the transport calls the connection without a detour, and what
         # the handshake took up is free.
         self.__dict__.clear()
+        self.connected = 1
         self.factory = factory
         self.transport = transport
         calls: Any = self

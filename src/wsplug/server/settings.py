@@ -22,7 +22,7 @@ class Settings:
     """
     How the server treats its connections. L{SETTINGS} says what each one means; times
     are in seconds and 0 switches one off, sizes are in bytes and
-    L{wsplug.options.UNLIMITED} switches one off.
+    C{wsplug.options.UNLIMITED} switches one off.
     """
 
     max_message_size: int = DEFAULT_MAX_MESSAGE_SIZE

@@ -73,4 +73,6 @@ def makeSite(mounts: Mounts, clock: IReactorTime) -> Site:
     @param mounts: where they are.
     @param clock: for its timeouts.
     """
-    return Site(_MountedPages(mounts), reactor=clock)
+    site = Site(_MountedPages(mounts), reactor=clock)
+    site.noisy = False
+    return site

@@ -1,0 +1,3 @@
+"""
+The examples and the documentation do what they say.
+"""

@@ -1,0 +1,151 @@
+"""
+What the README and the pages in C{docs/} say is so.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from wsplug.config import LISTENING, REPEATABLE, combine, readFile
+from wsplug.interfaces import IWebSocketApplicationPlugin
+from wsplug.server import SETTINGS
+from wsplug.tap import Options
+from wsplug.testing import MemoryServer
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text("utf-8")
+APPLICATIONS = (ROOT / "docs" / "applications.md").read_text("utf-8")
+
+
+def _blocks(text: str, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+def _rows(text: str) -> list[list[str]]:
+    """
+    Give the cells of each table's row, without backquotes.
+    """
+    lines = re.findall(r"^\| (.*) \|$", text, re.MULTILINE)
+    return [[cell.strip().strip("`") for cell in line.split(" | ")] for line in lines]
+
+
+def _run(code: str) -> dict[str, Any]:
+    """
+    Run a block of Python.
+    """
+    names: dict[str, Any] = {"__name__": "documentation"}
+    exec(code, names)
+    return names
+
+
+def _only_plugin(names: dict[str, Any]) -> Any:
+    (plugin,) = (
+        value
+        for value in names.values()
+        if IWebSocketApplicationPlugin.providedBy(value)
+    )
+    return plugin
+
+
+def test_limits() -> None:
+    """
+    The README's table of limits is the settings, with their defaults.
+    """
+    section = README.partition("## Limits")[2]
+    documented = [tuple(row) for row in _rows(section)[2:] if len(row) == 3]
+    actual = [(each.name, each.shownDefault, each.help) for each in SETTINGS]
+    assert actual == documented
+
+
+def test_options() -> None:
+    """
+    The README's table of options names each one that is no limit, and no other.
+    """
+    section = README.partition("## Options")[2].partition("## Limits")[0]
+    documented = {row[0].split()[0] for row in _rows(section)[2:]}
+    settings = {f"--{each.name}" for each in SETTINGS}
+    actual = {f"--{name.rstrip('=')}" for name in Options().longOpt}
+    assert actual - settings - {"--help"} == documented
+    for option in (*LISTENING, *REPEATABLE):
+        assert f"--{option.name}" in documented
+
+
+def test_application() -> None:
+    """
+    The README's ten lines are an application, at most ten of them, and its test
+    passes.
+    """
+    code, test = _blocks(README, "python")
+    assert len(code.strip().splitlines()) <= 10
+    names = _run(code)
+    exec(test.replace("from shout import shout\n", ""), names)
+    names["test_shout"]()
+
+
+def test_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    The README's configuration file can be served.
+    """
+    (block,) = _blocks(README, "toml")
+    monkeypatch.chdir(ROOT / "examples")
+    path = tmp_path / "wsplug.toml"
+    path.write_text(block, "utf-8")
+    configuration = combine({}, readFile(str(path)))
+    assert [str(each) for each in configuration.applications] == ["echo", "shout.py"]
+    assert configuration.settings.max_message_size == 64 * 1024
+    options = Options()
+    options.parseOptions(["--config", str(path)])
+    assert [mount.path for mount in options.mounts] == ["/echo", "/shout"]
+
+
+def test_commands(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Each C{twistd wsplug} command line of the README can be read, where the files that
+    it names are.
+    """
+    monkeypatch.chdir(ROOT / "examples")
+    lines = re.findall(r"twistd\b.*? wsplug (--.*?)[`\n]", README)
+    assert len(lines) >= 5
+    for line in lines:
+        words = shlex.split(line)
+        if {"--list-apps", "--help", "--config"} & set(words):
+            continue
+        Options().parseOptions(words)
+
+
+def test_links() -> None:
+    """
+    Each page and folder that the README and the docs link to is there.
+    """
+    for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
+        for link in re.findall(r"\]\(([^)#:]+)\)", page.read_text("utf-8")):
+            assert (page.parent / link).exists(), f"{page.name} links to {link}"
+
+
+def test_documented_applications() -> None:
+    """
+    The applications in docs/applications.md work, and its test of one passes.
+    """
+    blocks = _blocks(APPLICATIONS, "python")
+    names = _run(blocks[0])
+    count = _only_plugin(names)
+    server = MemoryServer(count, options={"step": "2"})
+    client = server.connect()
+    server.advance(4)
+    assert client.messages == ["0", "1", "2"]
+
+    parrot = _only_plugin(_run(blocks[1]))
+    client = MemoryServer(parrot).connect()
+    client.send("hello")
+    assert client.messages == ["hello"]
+    assert parrot.help == "Say it again."
+
+    (test,) = (block for block in blocks if "def test_count" in block)
+    names["MemoryServer"] = MemoryServer
+    exec(test, names)
+    names["test_count"]()

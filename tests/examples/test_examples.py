@@ -1,0 +1,125 @@
+"""
+Each example runs, as its first lines say it is run.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import ClientConnection, connect
+
+from tests.processes import HOST, TWISTD, Process, Server, waitUntil
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+def test_shout(tmp_path: Path) -> None:
+    """
+    The coroutine application answers, takes its option, and refuses binary messages.
+    """
+    with (
+        Server(tmp_path, ["--app", f"{EXAMPLES}/shout.py:times=2"]) as server,
+        connect(f"ws://{HOST}:{server.port}/") as client,
+    ):
+        client.send("hello")
+        assert client.recv() == "HELLO HELLO"
+        client.send(b"hello")
+        assert _close_of(client) == (1003, "only text is understood here")
+
+
+def test_relay(tmp_path: Path) -> None:
+    """
+    What one client says goes to the others in its room, and to nobody else.
+    """
+    with Server(tmp_path, ["--app", f"{EXAMPLES}/relay.py:largest=2"]) as server:
+        url = f"ws://{HOST}:{server.port}"
+        with (
+            connect(f"{url}/a") as ann,
+            connect(f"{url}/a") as bob,
+            connect(f"{url}/b") as cid,
+        ):
+            ann.send("to bob")
+            bob.send(b"to ann")
+            cid.send("to nobody")
+            assert bob.recv() == "to bob"
+            assert ann.recv() == b"to ann"
+            with connect(f"{url}/a") as dan:
+                assert _close_of(dan) == (1013, "this room is full")
+            ann.send("still here")
+            assert bob.recv() == "still here"
+
+
+def test_dice(tmp_path: Path) -> None:
+    """
+    The package installs with its drop-in: C{--list-apps} shows it, C{--app} runs it.
+    """
+    target = tmp_path / "installed"
+    subprocess.run(
+        [
+            *(sys.executable, "-m", "pip", "install", "--quiet", "--no-deps"),
+            *("--no-build-isolation", "--disable-pip-version-check"),
+            *("--target", str(target), str(_copy(EXAMPLES / "dice", tmp_path))),
+        ],
+        check=True,
+        timeout=300,
+    )
+    environment = {"PYTHONPATH": str(target)}
+    with Process(
+        [TWISTD, "wsplug", "--list-apps"], tmp_path, environment=environment
+    ) as listing:
+        assert listing.wait() == 0
+        assert "dice: Throw dice: send how many.\n    sides: " in listing.out
+    arguments = ["--app", "dice:sides=1"]
+    with (
+        Server(tmp_path, arguments, environment=environment) as server,
+        connect(f"ws://{HOST}:{server.port}/") as client,
+    ):
+        client.send("3")
+        assert client.recv() == "1 1 1"
+        client.send("many")
+        assert client.recv() == "send a number from 1 to 100"
+
+
+def test_service_tree(tmp_path: Path) -> None:
+    """
+    wsplug runs in a service tree of somebody else's, with settings of its own.
+    """
+    command = [TWISTD, "--pidfile=", "-ny", str(EXAMPLES / "service_tree.tac")]
+    with Process(command, tmp_path, environment={"PORT": "0"}) as process:
+        waitUntil(lambda: "listening on" in process.out, "it listens")
+        match = re.search(r"listening on \S+:(\d+)$", process.out, re.MULTILINE)
+        assert match is not None
+        with connect(f"ws://{HOST}:{match[1]}/clock") as client:
+            assert re.fullmatch(r"\d\d:\d\d:\d\d", str(client.recv(timeout=30)))
+            client.send("x" * 1025)
+            assert _close_of(client) == (1009, "message over 1024 bytes")
+
+
+def _close_of(client: ClientConnection) -> tuple[int, str]:
+    """
+    Read up to the close frame, and give what it says.
+    """
+    with pytest.raises(ConnectionClosed) as raised:
+        _read_all(client)
+    close = raised.value.rcvd
+    assert close is not None
+    return close.code, close.reason
+
+
+def _read_all(client: ClientConnection) -> None:
+    while True:
+        client.recv(timeout=30)
+
+
+def _copy(folder: Path, target: Path) -> Path:
+    """
+    Copy a package's sources, so that building leaves nothing beside them.
+    """
+    ignored = shutil.ignore_patterns("build", "*.egg-info", "__pycache__")
+    return Path(shutil.copytree(folder, target / folder.name, ignore=ignored))
