@@ -199,7 +199,7 @@ def test_answers_are_right_for_each_offer() -> None:
             assert header is not None
             name, *parts = header.decode().split("; ")
             assert name == "permessage-deflate"
-            given = dict((part.split("=") + [""])[:2] for part in parts)
+            given = dict([*part.split("="), ""][:2] for part in parts)
             assert len(given) == len(parts)
             assert set(given) <= set(NAMES)
             assert not any(given.get(alone) for alone in NAMES[:2])

@@ -1,0 +1,55 @@
+"""What fuzzing starts from: right inputs, made here rather than kept as files."""
+
+from __future__ import annotations
+
+from tests.codec.threeways import frame
+
+__all__ = ["SEEDS"]
+
+_HELLO = b"\xf2\x48\xcd\xc9\xc9\x07\x00"
+_FIELDS = (
+    b"Upgrade: websocket\r\n"
+    b"Connection: keep-alive, Upgrade\r\n"
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+    b"Sec-WebSocket-Version: 13\r\n"
+)
+_OFFER = b"permessage-deflate; client_max_window_bits"
+_FRAGMENTS = frame(0x01, b"H\xc3") + frame(0x89, b"!") + frame(0x80, b"\xbc")
+_STORED = b"\x00\x05\x00\xfa\xffHello\x00"
+_FINAL = b"\xf3\x48\xcd\xc9\xc9\x07\x00\x00"
+
+SEEDS: dict[str, list[bytes]] = {
+    "head": [
+        b"GET / HTTP/1.1\r\nHost: a\r\n\r\nrest",
+        b"GET /chat HTTP/1.1\r\nHost: [::1]:80\r\n" + _FIELDS + b"\r\n",
+        b"\r\nPOST / HTTP/1.0\r\nContent-Length: 3\r\n\r\nabc",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        b"PUT / HTTP/1.1\r\nhost:a\r\nTransfer-Encoding: chunked\r\n\r\n",
+    ],
+    "handshake": [
+        _FIELDS + b"\r\n",
+        _FIELDS + b"Sec-WebSocket-Protocol: a, b\r\n\r\n",
+        _FIELDS + b"Sec-WebSocket-Extensions: " + _OFFER + b"\r\n\r\n",
+        _FIELDS.replace(b"13", b"8") + b"\r\n",
+    ],
+    "extensions": [
+        _OFFER,
+        _OFFER + b'=10; server_max_window_bits="9", permessage-deflate',
+        b"permessage-deflate; server_no_context_takeover; client_no_context_takeover",
+        b"foo; a=b; c, bar,",
+    ],
+    "receiver": [
+        b"\x00\x80" + frame(0x81, b"Hello") + frame(0x82, b"x" * 126),
+        b"\x00\x40" + _FRAGMENTS + frame(0x88, b"\x03\xe8bye"),
+        b"\x01\x80" + frame(0x81, b"Hello", key=None) + frame(0x8A, key=None),
+        b"\x00\x80" + frame(0x82, b"", declared=65536),
+    ],
+    "compressed": [
+        b"\x0e\x80" + frame(0xC1, _HELLO) + frame(0x81, b"plain"),
+        b"\x1e\x80" + frame(0xC1, _HELLO) + frame(0xC1, b"\xf2\x00\x11\x00\x00"),
+        b"\x0e\x80" + frame(0x41, _HELLO[:3]) + frame(0x80, _HELLO[3:]),
+        b"\x0f\x80" + frame(0xC2, _STORED, key=None) + frame(0xC2, _FINAL, key=None),
+    ],
+    "close": [b"", b"\x03\xe8", b"\x03\xe9gr\xc3\xbc\xc3\x9f", b"\x0b\xb8\xed\xa0"],
+}
+"""By the name of the target."""

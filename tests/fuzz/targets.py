@@ -1,0 +1,245 @@
+"""
+The fuzz targets: what must hold for any bytes at all, one function for each parser.
+
+A target gets bytes and raises if its invariant is broken. Nothing here needs a fuzzer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tests.codec.threeways import EventTuple, Recorder, describe, feed_head, frame
+from wsplug.codec import (
+    DeflatePolicy,
+    HeadParser,
+    Inflater,
+    MessageReceiver,
+    RequestHead,
+    Upgrade,
+    check_upgrade,
+    encode_refusal,
+    encode_switch,
+    may_be_sent,
+    pack_close,
+    parse_extensions,
+    unpack_close,
+    wants_upgrade,
+)
+from wsplug.errors import HandshakeRefused, ProtocolViolation
+
+__all__ = ["TARGETS"]
+
+HEAD_LIMIT = 1024
+HEADERS = 16
+LIMIT = 256
+
+
+def _octets(data: bytes) -> list[bytes]:
+    return [bytes([octet]) for octet in data]
+
+
+def head(data: bytes) -> None:
+    """
+    Invariant: a head parser gives the same whole and byte by byte, and loses no byte;
+    a parsed head is within the limits, and written anew from its parts it is parsed to
+    the same parts.
+    """
+    result, rest, _ = feed_head([data], HeadParser(HEAD_LIMIT, HEADERS))
+    slow, slow_rest, fed = feed_head(_octets(data), HeadParser(HEAD_LIMIT, HEADERS))
+    assert describe(slow) == describe(result)
+    if not isinstance(result, RequestHead):
+        leading = len(data) - len(data.lstrip(b"\r\n"))
+        if result is None:
+            assert len(data) - leading <= HEAD_LIMIT
+        else:
+            assert fed - leading <= HEAD_LIMIT + 1
+        return
+    assert slow_rest == rest
+    assert data.lstrip(b"\r\n") == result.raw + rest
+    assert len(result.raw) <= HEAD_LIMIT
+    assert len(result.headers) <= HEADERS
+    lines = [b"%b %b HTTP/%d.%d" % (result.method, result.target, *result.version)]
+    lines += [b"%b: %b" % pair for pair in result.headers]
+    again = HeadParser(2 * HEAD_LIMIT, HEADERS).feed(b"\r\n".join(lines) + b"\r\n\r\n")
+    assert describe(again)[2:] == describe(result)[2:]
+
+
+def handshake(data: bytes) -> None:
+    """
+    Invariant: any head that parses is answered with one response, whose lines are those
+    that were meant: nothing of the request's adds one.
+    """
+    start = b"GET / HTTP/1.1\r\nHost: a\r\n"
+    result = HeadParser().feed(start + data)
+    if not isinstance(result, RequestHead):
+        return
+    wants_upgrade(result)
+    upgrade = check_upgrade(result)
+    if isinstance(upgrade, HandshakeRefused):
+        wire = encode_refusal(upgrade)
+        response, _, body = wire.partition(b"\r\n\r\n")
+        assert b"Content-Length: %d" % len(body) in response.split(b"\r\n")
+        return
+    assert isinstance(upgrade, Upgrade)
+    assert len(set(upgrade.subprotocols)) == len(upgrade.subprotocols)
+    agreement = DeflatePolicy().negotiate(upgrade.extensions)
+    extensions = None if agreement is None else agreement.header()
+    for name in (None, *upgrade.subprotocols):
+        wire = encode_switch(upgrade.key, name, extensions)
+        count = 5 + (name is not None) + (extensions is not None)
+        assert wire.count(b"\r\n") == wire.count(b"\n") == wire.count(b"\r") == count
+        assert wire.endswith(b"\r\n\r\n")
+
+
+def extensions(data: bytes) -> None:
+    """
+    Invariant: an extension header is refused with 400 or parsed, and what was parsed,
+    written anew, is parsed to the same; an answer names no parameter twice and grants
+    what the accepted offer asks for.
+    """
+    try:
+        offers = parse_extensions([data])
+    except HandshakeRefused as refusal:
+        if refusal.status != 400:
+            raise
+        return
+    written = ", ".join(
+        "; ".join(
+            [offer.name]
+            + [
+                name if value is None else f"{name}={value}"
+                for name, value in offer.parameters
+            ]
+        )
+        for offer in offers
+    )
+    assert parse_extensions([written.encode("ascii")]) == offers
+    agreement = DeflatePolicy(context_takeover=True).negotiate(offers)
+    if agreement is None:
+        return
+    (answer,) = parse_extensions([agreement.header()])
+    given = dict(answer.parameters)
+    assert len(given) == len(answer.parameters)
+    assert any(
+        offer.name == answer.name
+        and all(
+            name in given
+            for name, _ in offer.parameters
+            if name != "client_max_window_bits"
+        )
+        and int(given.get("server_max_window_bits") or 15)
+        <= int(dict(offer.parameters).get("server_max_window_bits") or 15)
+        for offer in offers
+    )
+
+
+def _received(
+    chunks: list[bytes], from_client: bool, inflater: Inflater | None
+) -> list[EventTuple]:
+    """
+    Feed a receiver, and hold it to its bounds after each piece.
+    """
+    sink = Recorder()
+    receiver = MessageReceiver(
+        sink, max_message_size=LIMIT, inflater=inflater, from_client=from_client
+    )
+    for chunk in chunks:
+        receiver.feed(chunk)
+        held = receiver._message
+        assert held is None or len(held) <= LIMIT
+        assert receiver._input == b""
+    ends = [event for event in sink.events if event[0] in ("close", "violation")]
+    assert ends in ([], sink.events[-1:])
+    if ends:
+        count = len(sink.events)
+        receiver.feed(frame(0x89, b"late", key=b"abcd" if from_client else None))
+        assert len(sink.events) == count
+        assert (receiver._message, receiver._head, receiver._inflater) == (None,) * 3
+    for event in sink.events:
+        if event[0] == "text":
+            assert len(event[1].encode("utf-8")) <= LIMIT
+        elif event[0] == "binary":
+            assert len(event[1]) <= LIMIT
+        elif event[0] in ("ping", "pong"):
+            assert len(event[1]) <= 125
+        elif event[0] == "close":
+            assert event[1] == 1005 or may_be_sent(event[1])
+        else:
+            assert event[1] in (1002, 1007, 1009)
+            assert len(event[2].encode("ascii")) <= 123
+    return sink.events
+
+
+def _all_ways(data: bytes, make: Callable[[], Inflater | None]) -> None:
+    """
+    Receive the same whole, byte by byte and cut once. The first byte says whose role
+    it is, the second where the cut is.
+    """
+    if len(data) < 2:
+        return
+    from_client = data[0] & 1 == 0
+    stream = data[2:]
+    place = data[1] * len(stream) // 255
+    expected = _received([stream], from_client, make())
+    for chunks in (_octets(stream), [stream[:place], stream[place:]]):
+        events = _received(chunks, from_client, make())
+        if make() is not None:
+            # Bad text and a bad block in one piece: both are 1007, and zlib refuses
+            # both at once, so that only the reason tells how the input was cut.
+            for each in (events, expected):
+                each[-1:] = [
+                    event[:2] if event[:2] == ("violation", 1007) else event
+                    for event in each[-1:]
+                ]
+        assert events == expected
+
+
+def receiver(data: bytes) -> None:
+    """
+    Invariant: whatever comes, feed() raises nothing; events don't depend on the cuts;
+    no message, held or delivered, is over the limit; nothing follows the end, and
+    nothing is held after it.
+    """
+    _all_ways(data, lambda: None)
+
+
+def compressed(data: bytes) -> None:
+    """
+    Invariant: as for C{receiver}, where compression was agreed on: the limit is that of
+    what comes out.
+    """
+    if data:
+        bits = 8 + (data[0] >> 1 & 7)
+        takes_over = data[0] & 16 != 0
+        _all_ways(data, lambda: Inflater(bits, takes_over=takes_over))
+
+
+def close(data: bytes) -> None:
+    """
+    Invariant: a close payload that is read and packed again is the same bytes; one that
+    is refused is refused for the same reason within a frame, however that is cut.
+    """
+    payload = data[:125]
+    event: EventTuple
+    try:
+        code, reason = unpack_close(payload)
+    except ProtocolViolation as violation:
+        if violation.code not in (1002, 1007):
+            raise
+        event = ("violation", int(violation.code), violation.reason, None)
+    else:
+        assert pack_close(code, reason) == payload
+        event = ("close", code, reason)
+    wire = frame(0x88, payload)
+    assert _received([wire], True, None) == [event]
+    assert _received(_octets(wire), True, None) == [event]
+
+
+TARGETS: dict[str, Callable[[bytes], None]] = {
+    "head": head,
+    "handshake": handshake,
+    "extensions": extensions,
+    "receiver": receiver,
+    "compressed": compressed,
+    "close": close,
+}
