@@ -238,7 +238,9 @@ class CoroutineProtocol:
         self._socket.setSlow(False)
 
     def stopProducing(self) -> None:
-        self._socket.setSlow(False)
+        # Nothing is sent any more: who sends all the same waits for the end, which is
+        # near, rather than go on and on.
+        self._socket.setSlow(True)
 
     def _failed(self, failure: Failure) -> None:
         if failure.check(ConnectionClosed):

@@ -194,7 +194,7 @@ def _optionOf(
     if get_origin(hint) is Annotated:
         hint, help = get_args(hint)[:2]
     kind = _KINDS.get(hint) if isinstance(hint, type) else hint
-    if not callable(kind):
+    if not callable(kind) or get_origin(kind) is not None:
         raise TypeError(
             f"the parameter {parameter.name!r} of {target!r} can't be an option: "
             f"{hint!r} is none of str, int, float, bool"

@@ -228,5 +228,6 @@ class StartupError(ConfigurationError, SystemExit):
     """
 
     def __init__(self, message: str) -> None:
+        message = " ".join(message.split())  # others' errors may have several lines
         super().__init__(message)
         self.code = message

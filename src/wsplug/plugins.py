@@ -134,10 +134,14 @@ def _split(description: str) -> Iterable[tuple[str, str | None]]:
 
 def findApplications() -> list[IWebSocketApplicationPlugin]:
     """
-    Give the plugins that load, by their names.
+    Give the plugins that load and keep their contract, by their names.
     """
-    plugins: Iterable[Any] = getPlugins(IWebSocketApplicationPlugin)
-    return sorted(plugins, key=lambda plugin: str(plugin.name))
+    kept = [plugin for plugin in _allPlugins() if _brokenContract(plugin) is None]
+    return sorted(kept, key=lambda plugin: str(plugin.name))
+
+
+def _allPlugins() -> list[Any]:
+    return list(getPlugins(IWebSocketApplicationPlugin))
 
 
 def findFailures() -> list[tuple[str, str]]:
@@ -150,7 +154,7 @@ def findFailures() -> list[tuple[str, str]]:
     import twisted.plugins as package
 
     failures = []
-    for plugin in findApplications():
+    for plugin in _allPlugins():
         reason = _brokenContract(plugin)
         if reason is not None:
             failures.append((repr(plugin), reason))
@@ -186,16 +190,16 @@ def loadPlugin(description: Description) -> IWebSocketApplicationPlugin:
 
 
 def _findByName(name: str) -> object:
-    plugins = findApplications()
-    for plugin in plugins:
-        if plugin.name == name:
-            return plugin
+    for plugin in _allPlugins():
+        if getattr(plugin, "name", None) == name:
+            found: object = plugin
+            return found
     if "." in name or "/" in name:
         raise UnknownApplication(
             f"no application {name!r}; one in a module is named package.module:name, "
             "one in a file by a path that ends in .py"
         )
-    names = [plugin.name for plugin in plugins]
+    names = [plugin.name for plugin in findApplications()]
     close = difflib.get_close_matches(name, names, 1)
     hint = f"did you mean {close[0]!r}?" if close else "there are: " + ", ".join(names)
     failures = findFailures()
@@ -217,7 +221,7 @@ def _importFile(name: str) -> ModuleType:
     sys.modules[spec.name] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         del sys.modules[spec.name]
         raise PluginFailed(f"{name} does not load: {_explain(error)}") from None
     return module
@@ -233,7 +237,7 @@ def _importModule(name: str) -> ModuleType:
         if error.name is not None and (name + ".").startswith(error.name + "."):
             raise UnknownApplication(f"no module {error.name!r}") from None
         raise PluginFailed(f"{name} does not load: {_explain(error)}") from None
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise PluginFailed(f"{name} does not load: {_explain(error)}") from None
 
 

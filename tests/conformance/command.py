@@ -43,13 +43,13 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="conformance",
         description="Measure the server with the Autobahn testsuite.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument(
         "--cases",
         default=ALL_GROUPS,
         metavar="PATTERNS",
-        help="the cases to run, separated by commas, such as '1.*,5.3'",
+        help="the cases to run, separated by commas, such as '1.*,5.3' "
+        "(default: %(default)s)",
     )
     parser.add_argument(
         "--server-command",
@@ -63,28 +63,30 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         default=2,
         metavar="N",
         help="how many fuzzing clients to run at a time, for the groups of cases that "
-        "take long",
+        "take long (default: %(default)s)",
     )
     parser.add_argument(
         "--timeout",
         type=_positive_int,
         default=3000,
         metavar="SECONDS",
-        help="the time limit of the whole run",
+        help="the time limit of the whole run (default: %(default)s)",
     )
     parser.add_argument(
         "--reports",
         type=Path,
         default=BUILD / "reports",
         metavar="DIR",
-        help="the folder for the reports; those of the last run are removed",
+        help="the folder for the reports; those of the last run are removed "
+        "(default: %(default)s)",
     )
     parser.add_argument(
         "--env",
         type=Path,
         default=BUILD / "py27",
         metavar="DIR",
-        help="the folder the testsuite is installed in, and kept for the next run",
+        help="the folder the testsuite is installed in, and kept for the next run "
+        "(default: %(default)s)",
     )
     parser.add_argument(
         "--python27",

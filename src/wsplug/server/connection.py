@@ -334,7 +334,9 @@ class Connection:
 
     def loseConnection(self, code: int = 1000, reason: str = "") -> None:
         if not may_be_sent(code):  # it is the caller's error, even too late
-            raise ValueError(f"close code {code} may not be sent (RFC 6455 section 7.4)")
+            raise ValueError(
+                f"close code {code} may not be sent (RFC 6455 section 7.4)"
+            )
         self.close(code, reason, Side.APPLICATION)
 
     def abortConnection(self) -> None:

@@ -37,6 +37,12 @@ class _Folder(File):
     A folder of pages. What isn't a file in it, or the index of a folder, isn't there.
     """
 
+    def getChild(self, path: bytes, request: Request) -> IResource:
+        if b"\0" in path:
+            return notFound()  # no file system has it, and some raise
+        child: IResource = super().getChild(path, request)  # type: ignore[no-untyped-call]
+        return child
+
     def directoryListing(self) -> IResource:
         return notFound()
 
