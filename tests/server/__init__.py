@@ -1,0 +1,1 @@
+"""The Twisted face, in memory: no sockets, no sleeping, no real time."""

@@ -1,0 +1,20 @@
+"""Each test sees what is logged, and fails if that is a traceback it didn't expect."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from twisted.logger import capturedLogs
+
+from tests.server.kit import Logs
+
+
+@pytest.fixture(autouse=True)
+def logs() -> Iterator[Logs]:
+    """What is logged during the test."""
+    with capturedLogs() as events:
+        logs = Logs(events)
+        yield logs
+        left = logs.failures()
+    assert not left, "logged: " + "".join(each.getTraceback() for each in left)

@@ -1,0 +1,1045 @@
+"""The opening handshake over raw bytes (RFC 6455 section 4; DESIGN section 5)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.python.failure import Failure
+
+from tests.server.kit import (
+    ACCEPT,
+    HOST,
+    KEY,
+    App,
+    Logs,
+    Recorder,
+    Response,
+    frame,
+    handshake,
+    parseResponse,
+    parseResponses,
+    raw,
+    serve,
+)
+from wsplug import HandshakeRefused, Settings
+from wsplug.codec import FIN, OP_CLOSE, pack_close
+from wsplug.interfaces import IHandshakeRequest
+from wsplug.testing import MemoryServer
+
+HIXIE = (
+    f"GET / HTTP/1.1\r\nHost: {HOST}\r\nUpgrade: WebSocket\r\nConnection: Upgrade\r\n"
+    "Sec-WebSocket-Key1: 4 @1  46546xW%0l 1 5\r\n"
+    "Sec-WebSocket-Key2: 12998 5 Y3 1  .P00\r\n\r\n^n:ds[4U"
+)
+HUGE = ["X-Huge: " + "x" * (16 * 1024)]
+MANY = [f"X-{number}: 1" for number in range(100)]
+
+
+def bad(name: str, *arguments: Any) -> Any:
+    return pytest.param(*arguments, id=name)
+
+
+REFUSALS = [
+    bad("TLS", b"\x16\x03\x01\x02\x00\x01\x00", 400, "control byte"),
+    bad("no request line", b"hello\r\n\r\n", 400, "not an HTTP request"),
+    bad("no target", b"GET HTTP/1.1\r\n\r\n", 400, "malformed request line"),
+    bad("HTTP/2", handshake("GET / HTTP/2.0"), 505, "HTTP/1.1"),
+    bad("NUL", handshake(more=["X-Bad: a\0b"]), 400, "control byte"),
+    bad("bell", handshake(more=["X-Bad: \a"]), 400, "control byte"),
+    bad("bare line feed", b"GET / HTTP/1.1\nHost: a\n\n", 400, "control byte"),
+    bad("two Hosts", handshake(more=["Host: b"]), 400, "more than one Host"),
+    bad("no Host", handshake(changes={"Host": None}), 400, "no Host"),
+    bad("bad Host", handshake(changes={"Host": "a b"}), 400, "malformed Host"),
+    bad("folded", handshake(more=["X-A: 1", " 2"]), 400, "folded header"),
+    bad("no colon", handshake(more=["X-A"]), 400, "malformed header"),
+    bad("space at colon", handshake(more=["X-A : 1"]), 400, "malformed header"),
+    bad("body", handshake(more=["Content-Length: 5"]) + b"12345", 400, "no body"),
+    bad("chunks", handshake(more=["Transfer-Encoding: chunked"]), 400, "no body"),
+    bad(
+        "two lengths",
+        handshake(more=["Content-Length: 5", "Transfer-Encoding: chunked"]),
+        400,
+        "ambiguous length",
+    ),
+    bad("gzip", handshake(more=["Transfer-Encoding: gzip"]), 501, "chunked"),
+    bad("large", handshake(more=HUGE), 431, "over 16384 bytes", "max-head-size"),
+    bad("many", handshake(more=MANY), 431, "over 100 headers", "max-headers"),
+    bad("POST", handshake("POST / HTTP/1.1"), 405, "is a GET"),
+    bad("HEAD", handshake("HEAD / HTTP/1.1"), 405, "is a GET"),
+    bad("HTTP/1.0", handshake("GET / HTTP/1.0"), 400, "HTTP/1.1"),
+    bad("proxied", handshake(changes={"Connection": "close"}), 400, "proxy"),
+    bad("no Connection", handshake(changes={"Connection": None}), 400, "proxy"),
+    bad("draft 8", handshake(changes={"Sec-WebSocket-Version": "8"}), 426, "13"),
+    bad("version 013", handshake(changes={"Sec-WebSocket-Version": "013"}), 426, "13"),
+    bad("no version", handshake(changes={"Sec-WebSocket-Version": None}), 426, "13"),
+    bad("draft 76", HIXIE.encode("ascii"), 426, "13"),
+    bad("two versions", handshake(more=["Sec-WebSocket-Version: 8"]), 400, "more than"),
+    bad("no key", handshake(changes={"Sec-WebSocket-Key": None}), 400, "16 bytes"),
+    bad("empty key", handshake(changes={"Sec-WebSocket-Key": ""}), 400, "16 bytes"),
+    bad(
+        "15 bytes of key",
+        handshake(changes={"Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAA"}),
+        400,
+        "16 bytes",
+    ),
+    bad(
+        "17 bytes of key",
+        handshake(changes={"Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAAA="}),
+        400,
+        "16 bytes",
+    ),
+    bad(
+        "no base64",
+        handshake(changes={"Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25j!Q=="}),
+        400,
+        "16 bytes",
+    ),
+    bad("two keys", handshake(more=[f"Sec-WebSocket-Key: {KEY}"]), 400, "once"),
+    bad(
+        "subprotocol",
+        handshake(more=["Sec-WebSocket-Protocol: a b"]),
+        400,
+        "malformed Sec-WebSocket-Protocol",
+    ),
+    bad(
+        "extension",
+        handshake(more=["Sec-WebSocket-Extensions: ;"]),
+        400,
+        "malformed Sec-WebSocket-Extensions",
+    ),
+    bad(
+        "Origin",
+        handshake(more=["Origin: https://evil.example"]),
+        403,
+        "origin",
+        "origin",
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("data", "status", "words", "setting"),
+    [pytest.param(*(*row.values, None)[:4], id=str(row.id)) for row in REFUSALS],
+)
+def test_refusal(
+    data: bytes, status: int, words: str, setting: str | None, logs: Logs
+) -> None:
+    """DESIGN section 5, the handshake's rows: a status, a text that says why, one line
+    in the log that names the rule, and the connection closed for writing."""
+    app = App()
+    server = MemoryServer(app)
+    transport = raw(server, data)
+    response = parseResponse(transport.take())
+    assert response.status == status
+    assert words in response.body.decode("ascii")
+    assert response.all("content-type") == ["text/plain; charset=utf-8"]
+    assert response.all("content-length") == [str(len(response.body))]
+    (connection,) = response.all("connection")
+    assert "close" in connection.split(", ")
+    assert app.requests == []
+    check_end(server, transport)
+    (event,) = logs.events("refused")
+    assert event["status"] == status
+    assert event["setting"] == setting
+    assert event["reason"] + "\n" == response.body.decode("ascii")
+    assert logs.lines() == [
+        f"192.0.2.1:50000 refused: {status} {event['reason']}",
+    ]
+
+
+def check_end(server: MemoryServer, transport: Any) -> None:
+    """A refused connection is closed for writing; what comes late is thrown away, and
+    after close-timeout it is aborted (RFC 9112 section 9.6)."""
+    assert transport.closedForWriting
+    assert not transport.lost
+    transport.put(handshake() + frame(b"late"))
+    server.run()
+    assert transport.take() == b""
+    server.advance(4.5)
+    assert not transport.lost
+    server.advance(0.75)
+    assert transport.aborted
+    assert len(server.factory.deadlines) == 0
+
+
+@pytest.mark.parametrize(
+    ("data", "name", "values"),
+    [
+        pytest.param(handshake("POST / HTTP/1.1"), "Allow", ["GET"], id="405"),
+        pytest.param(
+            handshake(changes={"Sec-WebSocket-Version": "14"}),
+            "Sec-WebSocket-Version",
+            ["13"],
+            id="version",
+        ),
+        pytest.param(HIXIE.encode(), "Sec-WebSocket-Version", ["13"], id="draft 76"),
+        pytest.param(
+            handshake(changes={"Sec-WebSocket-Version": "14"}),
+            "Upgrade",
+            ["websocket"],
+            id="upgrade",
+        ),
+        pytest.param(
+            handshake(changes={"Sec-WebSocket-Version": "14"}),
+            "Connection",
+            ["Upgrade, close"],
+            id="connection",
+        ),
+    ],
+)
+def test_refusal_header(data: bytes, name: str, values: list[str]) -> None:
+    """What a refusal owes the client: Allow with a 405 (RFC 9110 section 15.5.6), the
+    version with a 426 (RFC 6455 section 4.2.2), Upgrade in Connection."""
+    assert parseResponse(raw(MemoryServer(App()), data).take()).all(name) == values
+
+
+@pytest.mark.parametrize("number", range(0, 200, 7))
+def test_refusal_byte_by_byte(number: int) -> None:
+    """A head is refused the same however it is cut."""
+    server = MemoryServer(App())
+    transport = server.connectTransport()
+    data = handshake(changes={"Sec-WebSocket-Version": "8"})
+    for piece in (data[:number], data[number:]):
+        transport.put(piece)
+        server.run()
+    assert parseResponse(transport.take()).status == 426
+
+
+def test_accepted() -> None:
+    """The 101 and its headers (RFC 6455 section 4.2.2 number 5), with section 1.3's
+    own key."""
+    server = MemoryServer(App())
+    response = parseResponse(raw(server, handshake()).take())
+    assert response == Response(
+        101,
+        (
+            ("upgrade", "websocket"),
+            ("connection", "Upgrade"),
+            ("sec-websocket-accept", ACCEPT),
+        ),
+        b"",
+    )
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(handshake(changes={"Upgrade": "h2c, WebSocket"}), id="list"),
+        pytest.param(handshake(changes={"Connection": "keep-alive, UPGRADE"}), id="ff"),
+        pytest.param(b"\r\n" + handshake(), id="empty line"),
+        pytest.param(handshake(changes={"Host": ""}), id="empty Host"),
+        pytest.param(handshake("GET http://server.example/ HTTP/1.1"), id="absolute"),
+        pytest.param(handshake(more=["Content-Length: 0"]), id="empty body"),
+    ],
+)
+def test_accepted_in_any_form(data: bytes) -> None:
+    """What may differ between clients, does, and is right (RFC 6455 section 4.2.1)."""
+    assert parseResponse(raw(MemoryServer(App()), data).take()).status == 101
+
+
+def test_accepted_byte_by_byte() -> None:
+    """A handshake may come byte by byte."""
+    app = App()
+    server = MemoryServer(app)
+    transport = server.connectTransport()
+    for byte in handshake():
+        assert transport.take() == b""
+        transport.put(bytes([byte]))
+        server.run()
+    assert parseResponse(transport.take()).status == 101
+    assert app.recorders[0].names == ["started", "finished"]
+
+
+@pytest.mark.parametrize("target", ["*", "chat", "Xchat", "ws://server.example/chat"])
+def test_target_that_is_no_path(target: str) -> None:
+    """A target that is neither a path nor an HTTP URL leads to no application (RFC 9112
+    section 3.2); a letter instead of the slash least of all."""
+    for path in ("/", "/chat"):
+        app = App()
+        server = MemoryServer(app, path=path)
+        transport = raw(server, handshake(f"GET {target} HTTP/1.1"))
+        assert parseResponse(transport.take()).status in (400, 404)
+        assert app.requests == []
+
+
+# Timeouts
+
+
+def test_open_timeout(logs: Logs) -> None:
+    """DESIGN section 5: a handshake that isn't finished in 10 s gets a 408."""
+    server = MemoryServer(App())
+    transport = raw(server, b"GET / HTTP/1.1\r\n")
+    server.advance(9.9)
+    assert transport.take() == b""
+    server.advance(0.4)
+    response = parseResponse(transport.take())
+    assert (response.status, response.body) == (
+        408,
+        b"no whole request in 10 seconds\n",
+    )
+    check_end(server, transport)
+    (event,) = logs.events("refused")
+    assert (event["status"], event["setting"]) == (408, "open-timeout")
+
+
+def test_open_timeout_of_silence() -> None:
+    """Who connects and sends nothing at all gets a 408 as well."""
+    server = serve(open_timeout=2)
+    transport = server.connectTransport()
+    server.advance(2.3)
+    assert parseResponse(transport.take()).status == 408
+
+
+def test_open_timeout_is_for_the_whole_head() -> None:
+    """A byte now and then buys no time."""
+    server = MemoryServer(App())
+    transport = server.connectTransport()
+    for byte in handshake()[:20]:
+        transport.put(bytes([byte]))
+        server.advance(0.5)
+    server.advance(0.3)
+    assert parseResponse(transport.take()).status == 408
+
+
+def test_open_timeout_off() -> None:
+    """Switched off, it is off."""
+    server = serve(open_timeout=0)
+    transport = raw(server, handshake()[:-2])
+    server.advance(100)
+    transport.put(b"\r\n")
+    server.run()
+    assert parseResponse(transport.take()).status == 101
+
+
+def test_open_timeout_ends_with_the_handshake() -> None:
+    """It says nothing about the open connection."""
+    server = serve(ping_interval=0)
+    client = server.connect()
+    assert len(server.factory.deadlines) == 0
+    server.advance(11)
+    assert client.closed is None
+
+
+def test_close_timeout_off_leaves_the_refused() -> None:
+    """Without close-timeout, a refused client may take its time, and its own end of the
+    connection ends it."""
+    server = serve(close_timeout=0)
+    transport = raw(server, b"\0")
+    transport.take()
+    server.advance(100)
+    assert not transport.lost
+    transport.shut()
+    server.run()
+    assert transport.lost
+    assert not transport.aborted
+
+
+def test_head_that_ends_early(logs: Logs) -> None:
+    """Who leaves in the middle of its head is forgotten, and not logged."""
+    server = MemoryServer(App())
+    transport = raw(server, b"GET / HT")
+    transport.shut()
+    server.run()
+    assert transport.lost
+    assert len(server.factory.deadlines) == 0
+    assert logs.lines() == []
+
+
+# Too many
+
+
+def test_max_connections(logs: Logs) -> None:
+    """DESIGN section 5: one connection too many gets a 503 with Retry-After, at once;
+    those that haven't finished their handshake count too."""
+    server = serve(max_connections=2)
+    first = server.connect()
+    second = server.connectTransport()
+    third = server.connectTransport()
+    response = parseResponse(third.take())
+    assert (response.status, response.body) == (503, b"too many connections\n")
+    assert response.all("retry-after") == ["10"]
+    (event,) = logs.events("refused")
+    assert event["setting"] == "max-connections"
+    second.put(handshake())
+    server.run()
+    assert parseResponse(second.take()).status == 101
+    assert first.closed is None
+    server.advance(5.25)
+    assert third.aborted
+
+
+@pytest.mark.parametrize("how", ["drop", "close"])
+def test_max_connections_frees_places(how: str) -> None:
+    """A connection that ended, in whatever way, counts no more."""
+    server = serve(max_connections=1)
+    for _ in range(3):
+        client = server.connect()
+        getattr(client, how)()
+        assert not server.factory.connections
+    refused = raw(server, b"\0")
+    assert parseResponse(refused.take()).status == 400
+    assert parseResponse(raw(server, b"").take()).status == 503
+    server.advance(5.3)
+    assert server.connect().opened
+
+
+# Origins
+
+EXACT = ["https://example.org", "http://example.org:8080", "http://[::1]"]
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "https://example.org",
+        "https://example.org:443",
+        "HTTPS://Example.ORG",
+        "http://example.org:8080",
+        "http://[::1]",
+        "http://[::1]:80",
+    ],
+)
+def test_origin_allowed(origin: str) -> None:
+    """An exact origin is let in, in whatever case, its default port written or not
+    (RFC 6454 section 4)."""
+    server = MemoryServer(App(), origins=EXACT)
+    assert server.connect(origin=origin).opened
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "null",
+        "",
+        "file://",
+        "http://example.org",
+        "https://example.org:8443",
+        "http://example.org:80",
+        "https://example.org.evil.example",
+        "https://evil-example.org",
+        "https://evilexample.org",
+        "https://www.example.org",
+        "https://example.or",
+        "https://example.org.",
+        "https://example.org:443.evil.example",
+        "https://example.org:443:443",
+        "https://example.org:",
+        "https://example.org:000443",
+        "https://example.org@evil.example",
+        "https://evil.example@example.org",
+        "https://user@example.org",
+        "https://evil.example/https://example.org",
+        "https://evil.example?https://example.org",
+        "https://evil.example#https://example.org",
+        "https://evil.example\\.example.org",
+        "https://example.org/",
+        "https://example.org https://evil.example",
+        "https://evil.example https://example.org",
+        "https://example.org, https://evil.example",
+        "//example.org",
+        "example.org",
+        "https:/example.org",
+        "https:example.org",
+        "https://",
+        "https://*",
+        "*",
+        "same-host",
+        "javascript://example.org",
+        "wss://example.org",
+        "https://[::1]:80",
+        "http://[::2]",
+        "http://[::1].evil.example",
+        "http://[::1",
+        "http://::1",
+        "http://0:0:0:0:0:0:0:1",
+        "https://ex\xe4mple.org",
+        "https://example.org:" + "4" * 5000,
+    ],
+)
+def test_origin_refused(origin: str) -> None:
+    """DESIGN section 5: no other page gets in, whatever it looks like."""
+    server = MemoryServer(App(), origins=EXACT)
+    with pytest.raises(HandshakeRefused) as caught:
+        server.connect(origin=origin)
+    assert caught.value.status == 403
+
+
+@pytest.mark.parametrize(
+    ("host", "origin", "allowed"),
+    [
+        ("a.example", "http://a.example", True),
+        ("a.example", "https://a.example", True),  # a proxy in front ends TLS
+        ("a.example:80", "http://a.example", True),
+        ("a.example:443", "https://a.example", True),
+        ("A.Example", "http://a.example", True),
+        ("a.example:9000", "http://a.example:9000", True),
+        ("a.example:9000", "https://a.example:9000", True),
+        ("[::1]:9000", "http://[::1]:9000", True),
+        ("[::1]", "http://[::1]", True),
+        ("127.0.0.1:9000", "http://127.0.0.1:9000", True),
+        ("a.example:", "http://a.example", True),
+        ("a.example:80", "https://a.example", False),
+        ("a.example:443", "http://a.example", False),
+        ("a.example", "http://a.example:9000", False),
+        ("a.example:9000", "http://a.example", False),
+        ("a.example:9000", "http://a.example:9001", False),
+        ("a.example", "http://b.a.example", False),
+        ("b.a.example", "http://a.example", False),
+        ("a.example", "http://a.example.", False),
+        ("a.example:80", "http://a.example:80@evil.example", False),
+        ("127.0.0.1:9000", "http://localhost:9000", False),
+        ("[::1]:9000", "http://[::2]:9000", False),
+        ("", "http://", False),
+        ("", "null", False),
+        ("null", "null", False),
+        ("a.example:" + "9" * 5000, "http://a.example", False),
+        ("a.example:" + "0" * 5000 + "80", "http://a.example", False),
+    ],
+)
+def test_origin_of_the_same_host(host: str, origin: str, allowed: bool) -> None:
+    """By default pages from the host and port that they connect to are let in, and no
+    others (RFC 6455 section 10.2)."""
+    data = handshake(changes={"Host": host}, more=[f"Origin: {origin}"])
+    response = parseResponse(raw(MemoryServer(App()), data).take())
+    assert response.status == (101 if allowed else 403)
+
+
+@pytest.mark.parametrize("origins", [("same-host",), ("*",), ()])
+def test_no_origin(origins: Sequence[str]) -> None:
+    """What is no browser sends no Origin, and could send any: it is let in."""
+    assert MemoryServer(App(), origins=origins).connect().opened
+
+
+@pytest.mark.parametrize("origin", ["null", "https://evil.example", "??"])
+def test_any_origin(origin: str) -> None:
+    """Where every page is let in, every page is."""
+    assert MemoryServer(App(), origins=["*"]).connect(origin=origin).opened
+
+
+def test_two_origins() -> None:
+    """Two Origin headers are refused, even if both are right: others may have read the
+    other one."""
+    line = f"Origin: http://{HOST}"
+    for origins in (["same-host"], ["*"]):
+        server = MemoryServer(App(), origins=origins)
+        response = parseResponse(raw(server, handshake(more=[line, line])).take())
+        assert response.status == 403
+
+
+def test_rules_together() -> None:
+    """Several rules: each lets its own in."""
+    server = MemoryServer(App(), origins=["same-host", "https://a.example"])
+    assert server.connect(origin=f"http://{HOST}").opened
+    assert server.connect(origin="https://a.example").opened
+    with pytest.raises(HandshakeRefused):
+        server.connect(origin="https://b.example")
+
+
+# Paths and the request
+
+
+def test_nothing_mounted(logs: Logs) -> None:
+    """DESIGN section 5: a path that nothing is mounted at gets a 404."""
+    server = MemoryServer(App(), path="/chat")
+    response = parseResponse(raw(server, handshake("GET /chatt HTTP/1.1")).take())
+    assert response.status == 404
+    assert len(logs.events("refused: 404")) == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "target", "prepath", "segments"),
+    [
+        ("/", "/", [], ()),
+        ("/", "/a/b", [], ("a", "b")),
+        ("/chat", "/chat", [b"chat"], ()),
+        ("/chat", "/chat/", [b"chat"], ()),
+        ("/chat", "/chat/lobby?x=1", [b"chat"], ("lobby",)),
+        ("/chat", "/%63hat/a%2Fb", [b"chat"], ("a/b",)),
+        ("/team/chat", "/team/chat//a", [b"team", b"chat"], ("a",)),
+        ("/chat", "/chat/%FF", [b"chat"], ("\ufffd",)),
+        ("/chat", "http://server.example/chat/x", [b"chat"], ("x",)),
+    ],
+)
+def test_path(
+    path: str, target: str, prepath: list[bytes], segments: tuple[str, ...]
+) -> None:
+    """The mount's part of the path and the application's own (DESIGN section 2)."""
+    app = App()
+    MemoryServer(app, path=path).connect(target)
+    (request,) = app.requests
+    assert request.prepath == prepath
+    assert request.segments == segments
+
+
+def test_request() -> None:
+    """All that an application can know of the handshake."""
+    app = App()
+    server = MemoryServer(app, path="/chat")
+    server.connect(
+        "/chat/lobby?a=1&a=2&b=",
+        headers=[("Cookie", "x=1; y=2"), ("X-One", "1"), ("X-One", "2")],
+        subprotocols=["v2", "v1", "v2"],
+    )
+    (request,) = app.requests
+    assert request.method == b"GET"
+    assert request.uri == b"/chat/lobby?a=1&a=2&b="
+    assert request.path == b"/chat/lobby"
+    assert request.postpath == [b"lobby"]
+    assert request.args == {b"a": [b"1", b"2"], b"b": [b""]}
+    assert request.subprotocols == ("v2", "v1")
+    assert request.getHeader(b"X-ONE") == b"2"
+    assert request.getHeader(b"x-two") is None
+    assert request.requestHeaders.getRawHeaders(b"x-one") == [b"1", b"2"]
+    assert request.getCookie(b"y") == b"2"
+    assert request.getCookie(b"z") is None
+    assert str(request.getClientAddress().host) == "192.0.2.1"  # type: ignore[attr-defined]
+    assert request.getHost().port == 9000  # type: ignore[attr-defined]
+    assert not request.isSecure()
+    assert request.avatar is None
+    assert app.recorders[0].transport.request is request
+
+
+# Subprotocols
+
+
+@pytest.mark.parametrize(
+    ("spoken", "offered", "chosen"),
+    [
+        (["a", "b"], ["b", "a"], "b"),
+        (["a", "b"], ["c", "a"], "a"),
+        (["a"], ["b"], None),
+        (["a"], [], None),
+        ([], ["a"], None),
+        (["a"], ["A"], None),
+    ],
+)
+def test_subprotocol(spoken: list[str], offered: list[str], chosen: str | None) -> None:
+    """The client's most preferred one that is spoken, or none (RFC 6455 section
+    4.2.2); names are compared as they are."""
+    app = App(subprotocols=spoken)
+    client = MemoryServer(app).connect(subprotocols=offered)
+    assert client.subprotocol == chosen
+    assert app.requests[0].subprotocol == chosen
+
+
+def test_subprotocol_of_the_applications_choice() -> None:
+    """An application may choose by itself, among those that are offered."""
+
+    def build(request: IHandshakeRequest) -> Recorder:
+        request.subprotocol = request.subprotocols[-1]
+        return Recorder()
+
+    client = MemoryServer(App(build, ["a", "b"])).connect(subprotocols=["a", "b", "c"])
+    assert client.subprotocol == "c"
+
+
+@pytest.mark.parametrize("offered", [["a"], []])
+def test_subprotocol_that_is_not_offered(offered: list[str], logs: Logs) -> None:
+    """One that isn't offered is the application's error, not the client's (RFC 6455
+    section 4.1: the client would have to fail the connection)."""
+
+    def build(request: IHandshakeRequest) -> Recorder:
+        request.subprotocol = "b"
+        return Recorder()
+
+    with pytest.raises(HandshakeRefused) as caught:
+        MemoryServer(App(build)).connect(subprotocols=offered)
+    assert caught.value.status == 500
+    (failure,) = logs.failures()
+    assert failure.check(ValueError)
+    assert "'b' is not offered" in failure.getErrorMessage()
+
+
+# Response headers
+
+
+def test_response_headers() -> None:
+    """What buildProtocol adds goes out with the 101."""
+
+    def build(request: IHandshakeRequest) -> Recorder:
+        request.responseHeaders.addRawHeader(b"Set-Cookie", b"a=1")
+        request.responseHeaders.addRawHeader(b"Set-Cookie", b"b=2")
+        return Recorder()
+
+    response = parseResponse(raw(MemoryServer(App(build)), handshake()).take())
+    assert response.status == 101
+    assert response.all("set-cookie") == ["a=1", "b=2"]
+
+
+RESERVED = [
+    "Upgrade",
+    "Connection",
+    "Sec-WebSocket-Accept",
+    "Sec-WebSocket-Extensions",
+    "Sec-WebSocket-Protocol",
+    "Content-Length",
+    "Transfer-Encoding",
+]
+
+
+@pytest.mark.parametrize("name", RESERVED)
+def test_reserved_response_header(name: str) -> None:
+    """The handshake's own headers can't be changed by an application."""
+
+    def build(request: IHandshakeRequest) -> Recorder:
+        request.responseHeaders.setRawHeaders(name.upper().encode(), [b"bad"])
+        return Recorder()
+
+    app = App(build, ["a"])
+    data = handshake(more=["Sec-WebSocket-Protocol: a"])
+    response = parseResponse(raw(MemoryServer(app), data).take())
+    assert response.status == 101
+    assert "bad" not in response.all(name)
+    assert response.all("Sec-WebSocket-Accept") == [ACCEPT]
+    assert response.all("Sec-WebSocket-Protocol") == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        (b"X-Name", b"1\r\nEvil: 1"),
+        (b"X-Name", b"1\nEvil: 1"),
+        (b"X-Name", b"1\r\n\r\nEvil: 1"),
+        (b"X-Name: 1\r\nEvil", b"1"),
+        (b"X-Name\r\n\r\nEvil", b"1"),
+    ],
+)
+def test_response_header_injection(name: bytes, value: bytes, logs: Logs) -> None:
+    """No value and no name smuggles in a line of its own, were it made of what the
+    client sent."""
+
+    def build(request: IHandshakeRequest) -> Recorder:
+        request.responseHeaders.addRawHeader(name, value)
+        return Recorder()
+
+    output = raw(MemoryServer(App(build)), handshake()).take()
+    assert parseResponses(output)[0].status in (101, 500)
+    assert b"\nEvil" not in output
+    assert output.count(b"\r\n\r\n") == 1
+    logs.failures()
+
+
+# Refusals by applications
+
+
+def test_refused_by_the_application(logs: Logs) -> None:
+    """An application's refusal: status, headers and body are its own; one log line."""
+
+    def build(request: IHandshakeRequest) -> Recorder:
+        raise HandshakeRefused(
+            402,
+            "no money",
+            headers=[(b"Content-Type", b"application/json"), (b"X-Price", b"3")],
+            body=b'{"price": 3}',
+        )
+
+    server = MemoryServer(App(build))
+    transport = raw(server, handshake())
+    response = parseResponse(transport.take())
+    assert response.status == 402
+    assert response.all("content-type") == ["application/json"]
+    assert response.all("x-price") == ["3"]
+    assert response.body == b'{"price": 3}'
+    assert logs.lines() == ["192.0.2.1:50000 refused: 402 no money"]
+    check_end(server, transport)
+
+
+def test_refused_with_a_reason_only() -> None:
+    """Without a body the reason is one; any text goes."""
+    with pytest.raises(HandshakeRefused) as caught:
+        MemoryServer(App(_refuses(HandshakeRefused(418, "Tee läuft")))).connect()
+    assert caught.value.reason == "Tee läuft"
+
+
+def test_redirected() -> None:
+    """A refusal may be a redirection."""
+    refusal = HandshakeRefused(307, headers=[(b"Location", b"/other")])
+    server = MemoryServer(App(_refuses(refusal)))
+    response = parseResponse(raw(server, handshake()).take())
+    assert (response.status, response.body) == (307, b"")
+    assert response.all("location") == ["/other"]
+
+
+@pytest.mark.parametrize("status", [100, 101, 200, 299, 600])
+def test_refusal_status(status: int) -> None:
+    """A status that refuses nothing is none for a refusal."""
+    with pytest.raises(ValueError, match="300 to 599"):
+        HandshakeRefused(status)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        (b"Location", b"/\r\nSet-Cookie: a=1"),
+        (b"Location", b"/\nSet-Cookie: a=1"),
+        (b"Location", b"/\r\n\r\n<script>"),
+        (b"X: 1\r\nSet-Cookie", b"a=1"),
+        (b"", b"1"),
+        (b"X Y", b"1"),
+    ],
+)
+def test_refusal_header_injection(header: tuple[bytes, bytes], logs: Logs) -> None:
+    """Nor does a refusal's header: one that is none is the application's error."""
+
+    def build(request: IHandshakeRequest) -> Recorder:
+        raise HandshakeRefused(307, headers=[header])
+
+    output = raw(MemoryServer(App(build)), handshake()).take()
+    assert parseResponse(output).status == 500
+    assert b"Set-Cookie" not in output
+    (failure,) = logs.failures()
+    assert failure.check(ValueError)
+
+
+def test_refusal_keeps_its_length() -> None:
+    """The length and the end of the connection are wsplug's, once."""
+    headers = [(b"Content-Length", b"7"), (b"Connection", b"keep-alive")]
+    refusal = HandshakeRefused(403, headers=headers, body=b"no")
+    server = MemoryServer(App(_refuses(refusal)))
+    output = raw(server, handshake()).take()
+    response = parseResponse(output)
+    assert response.all("content-length") == ["2"]
+    assert response.all("connection") == ["close"]
+    assert response.body == b"no"
+
+
+def _refuses(refusal: Exception) -> Any:
+    def build(request: IHandshakeRequest) -> Recorder:
+        raise refusal
+
+    return build
+
+
+def test_no_protocol() -> None:
+    """An application that makes none takes no connection: 403."""
+    with pytest.raises(HandshakeRefused) as caught:
+        MemoryServer(App(lambda _: None)).connect()
+    assert caught.value.status == 403
+
+
+def test_application_fails(logs: Logs) -> None:
+    """An application that raises: 500, the traceback in the log and not on the wire
+    (DESIGN section 5)."""
+    server = MemoryServer(App(_refuses(RuntimeError("secret"))))
+    transport = raw(server, handshake())
+    output = transport.take()
+    assert parseResponse(output).status == 500
+    assert b"secret" not in output
+    (failure,) = logs.failures()
+    assert failure.check(RuntimeError)
+    check_end(server, transport)
+    assert len(logs.events("refused: 500")) == 1
+
+
+# Answers that take time
+
+
+def test_answer_later() -> None:
+    """A Deferred: the client waits, and nothing is read from it meanwhile."""
+    answer: Deferred[Recorder] = Deferred()
+    server = MemoryServer(App(lambda _: answer))
+    client = server.connect()
+    assert not client.opened
+    assert not client.transport.reading
+    server.advance(9)
+    recorder = Recorder()
+    answer.callback(recorder)
+    server.run()
+    assert client.opened
+    assert client.transport.reading
+    client.send("hello")
+    assert recorder.events[2:] == [("text", "hello")]
+    server.advance(5)
+    assert client.closed is None
+
+
+def test_answer_at_once() -> None:
+    """A Deferred that has fired already."""
+    assert MemoryServer(App(lambda _: succeed(Recorder()))).connect().opened
+
+
+def test_answer_of_a_coroutine() -> None:
+    """A coroutine, which waits for something itself."""
+    waiting: Deferred[None] = Deferred()
+    recorder = Recorder()
+
+    async def build(request: IHandshakeRequest) -> Recorder:
+        await waiting
+        request.subprotocol = "b"
+        return recorder
+
+    server = MemoryServer(App(build, ["a", "b"]))
+    client = server.connect(subprotocols=["a", "b"])
+    assert not client.opened
+    waiting.callback(None)
+    server.run()
+    assert client.opened
+    assert client.subprotocol == "b"
+    assert recorder.names == ["started", "finished"]
+
+
+def test_answer_that_refuses() -> None:
+    """A Deferred that fails with a refusal."""
+    server = MemoryServer(App(lambda _: fail(HandshakeRefused(401, "who are you?"))))
+    with pytest.raises(HandshakeRefused) as caught:
+        server.connect()
+    assert caught.value.status == 401
+
+
+@pytest.mark.parametrize("later", [False, True])
+def test_answer_that_fails(later: bool, logs: Logs) -> None:
+    """A coroutine that fails, at once or later: 500."""
+    waiting: Deferred[None] = Deferred()
+
+    async def build(request: IHandshakeRequest) -> Recorder:
+        if later:
+            await waiting
+        raise KeyError("secret")
+
+    server = MemoryServer(App(build))
+    transport = raw(server, handshake())
+    waiting.callback(None)
+    server.run()
+    assert parseResponse(transport.take()).status == 500
+    (failure,) = logs.failures()
+    assert failure.check(KeyError)
+    check_end(server, transport)
+
+
+def test_answer_of_none() -> None:
+    """A Deferred that gives none."""
+    with pytest.raises(HandshakeRefused) as caught:
+        MemoryServer(App(lambda _: succeed(None))).connect()
+    assert caught.value.status == 403
+
+
+def test_answer_that_takes_too_long(logs: Logs) -> None:
+    """No answer within the open timeout: 503, and the application's Deferred is
+    cancelled; what it gives later comes too late."""
+    cancelled: list[object] = []
+    answer: Deferred[Recorder] = Deferred(cancelled.append)
+    server = MemoryServer(App(lambda _: answer))
+    transport = raw(server, handshake())
+    server.advance(9.9)
+    assert transport.take() == b""
+    server.advance(0.4)
+    response = parseResponse(transport.take())
+    assert response.status == 503
+    assert b"no answer from the application in 10 seconds" in response.body
+    assert cancelled == [answer]
+    (event,) = logs.events("refused")
+    assert event["setting"] == "open-timeout"
+    check_end(server, transport)
+    assert not server.factory.connections
+
+
+def test_answer_despite_its_cancellation() -> None:
+    """An application that can't be stopped, and answers a client that is gone."""
+    answer: Deferred[Recorder] = Deferred(lambda it: it.callback(recorder))
+    recorder = Recorder()
+    server = MemoryServer(App(lambda _: answer))
+    transport = raw(server, handshake())
+    server.advance(10.3)
+    assert parseResponse(transport.take()).status == 503
+    server.advance(10)
+    assert recorder.events == []
+    assert not server.factory.connections
+
+
+def test_client_leaves_meanwhile(logs: Logs) -> None:
+    """The client doesn't wait: the application's Deferred is cancelled, quietly, and
+    no protocol is told of a connection that never was."""
+    cancelled: list[object] = []
+    answer: Deferred[Recorder] = Deferred(cancelled.append)
+    server = MemoryServer(App(lambda _: answer))
+    transport = raw(server, handshake())
+    transport.abortConnection()
+    assert cancelled == [answer]
+    assert len(server.factory.deadlines) == 0
+    assert logs.lines() == []
+    server.run()
+    assert not server.factory.connections
+
+
+def test_client_leaves_a_failing_application(logs: Logs) -> None:
+    """What fails because it is cancelled, but with an error of its own, is logged."""
+    answer: Deferred[Recorder] = Deferred(lambda it: it.errback(KeyError("x")))
+    server = MemoryServer(App(lambda _: answer))
+    transport = raw(server, handshake())
+    transport.abortConnection()
+    (failure,) = logs.failures()
+    assert failure.check(KeyError)
+
+
+def test_no_timeout_for_the_answer() -> None:
+    """With open-timeout off the application has all the time."""
+    answer: Deferred[Recorder] = Deferred()
+    app = App(lambda _: answer)
+    server = MemoryServer(app, settings=Settings(open_timeout=0))
+    client = server.connect()
+    server.advance(60)
+    answer.callback(Recorder())
+    server.run()
+    assert client.opened
+
+
+def test_wrong_protocol(logs: Logs) -> None:
+    """What buildProtocol returned is no protocol at all: 1011, and the log says so."""
+    client = MemoryServer(App(lambda _: "nonsense")).connect()
+    assert client.closed == (1011, "internal error")
+    failures = logs.failures()
+    assert failures
+    assert all(isinstance(each, Failure) for each in failures)
+
+
+# Early frames
+
+
+@pytest.mark.parametrize("later", [False, True])
+def test_early_frames(later: bool) -> None:
+    """Frames sent right behind the request, before the 101 is there, are delivered
+    after negotiationFinished; answered at once or later."""
+    recorder = Recorder()
+    answer: Deferred[Recorder] = Deferred()
+    server = MemoryServer(App(lambda _: answer if later else recorder))
+    transport = raw(server, handshake() + frame(b"one") + frame(b"two")[:4])
+    transport.put(frame(b"two")[4:] + frame(b"three"))
+    server.run()
+    if later:
+        assert transport.take() == b""
+        answer.callback(recorder)
+        server.run()
+    assert recorder.events[1:] == [
+        ("finished", None),
+        ("text", "one"),
+        ("text", "two"),
+        ("text", "three"),
+    ]
+
+
+def test_early_nonsense() -> None:
+    """What follows a handshake is WebSocket, right or wrong: 1002 behind the 101."""
+    server = MemoryServer(App())
+    output = raw(server, handshake() + b"GET / HTTP/1.1\r\n\r\n").take()
+    response = parseResponse(output)
+    assert response.status == 101
+    reason = response.body[4:].decode("ascii")
+    assert response.body == bytes([FIN | OP_CLOSE, 2 + len(reason)]) + pack_close(
+        1002, reason
+    )
+
+
+def test_sent_in_negotiationStarted() -> None:
+    """What the application sends before it is finished arrives behind the 101, and with
+    it (DESIGN section 4: corked)."""
+
+    def started(transport: Any) -> None:
+        transport.sendTextMessage("welcome")
+
+    server = serve(Recorder(started=started))
+    response = parseResponse(raw(server, handshake()).take())
+    assert response.status == 101
+    assert response.body == b"\x81\x07welcome"

@@ -1,0 +1,504 @@
+"""Plain HTTP on the WebSocket's port, and handshakes behind it (DESIGN section 5: no
+``Upgrade: websocket``; RFC 9110, RFC 9112)."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+from twisted.internet.address import IPv4Address
+from twisted.internet.task import Clock, Cooperator
+from twisted.web.http import HTTPChannel
+from twisted.web.resource import Resource
+from twisted.web.server import NOT_DONE_YET, Request, Site
+
+from tests.server.kit import (
+    HOST,
+    App,
+    Logs,
+    frame,
+    handshake,
+    parseResponse,
+    parseResponses,
+    raw,
+)
+from wsplug import Settings
+from wsplug.server import Mount, WebSocketFactory
+from wsplug.testing import MemoryServer, MemoryTransport
+
+
+def get(target: str = "/", method: str = "GET", *headers: str) -> bytes:
+    lines = [f"{method} {target} HTTP/1.1", f"Host: {HOST}", *headers, "", ""]
+    return "\r\n".join(lines).encode("ascii")
+
+
+# Folders
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """Twisted sends files by the global reactor's cooperator: here by the clock's."""
+    clock = Clock()
+    cooperator = Cooperator(scheduler=lambda call: clock.callLater(0.001, call))
+    helpers = import_module("twisted.internet._producer_helpers")
+    monkeypatch.setattr(helpers, "cooperate", cooperator.cooperate)
+    return clock
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> str:
+    pages = tmp_path / "pages"
+    (pages / "sub" / "deep").mkdir(parents=True)
+    (pages / "index.html").write_text("<p>index")
+    (pages / "style.css").write_text("p {}")
+    (pages / "sub" / "index.html").write_text("<p>sub")
+    (pages / "large.bin").write_bytes(b"x" * 300_000)
+    (tmp_path / "secret").write_text("secret")
+    return str(pages)
+
+
+def fetch(server: MemoryServer, data: bytes) -> bytes:
+    """Send requests, and read the answers for as long as there come any."""
+    transport = raw(server, data)
+    output = b""
+    for _ in range(50):
+        server.advance(0.01)
+        output += transport.take()
+    return output
+
+
+@pytest.mark.parametrize(
+    ("target", "kind", "body"),
+    [
+        ("/", "text/html", b"<p>index"),
+        ("/?x=1", "text/html", b"<p>index"),
+        ("/index.html", "text/html", b"<p>index"),
+        ("/style.css", "text/css", b"p {}"),
+        ("/sub/", "text/html", b"<p>sub"),
+        ("/large.bin", "application/octet-stream", b"x" * 300_000),
+    ],
+)
+def test_folder(clock: Clock, folder: str, target: str, kind: str, body: bytes) -> None:
+    """An application's folder of pages is at its path."""
+    server = MemoryServer(App(pages=folder), clock=clock)
+    response = parseResponse(fetch(server, get(target)))
+    assert (response.status, response.body) == (200, body)
+    assert response.all("content-type") == [kind]
+
+
+@pytest.mark.parametrize("target", ["/chat/", "/chat/index.html", "/chat/?x=1"])
+def test_folder_at_a_path(clock: Clock, folder: str, target: str) -> None:
+    """The mount's path is not the folder's."""
+    server = MemoryServer(App(pages=folder), clock=clock, path="/chat")
+    assert parseResponse(fetch(server, get(target))).body == b"<p>index"
+    response = parseResponse(fetch(server, get("/chat")))
+    assert response.status in (301, 302)  # or relative links would lead elsewhere
+    assert response.all("location") == ["/chat/"]
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "/missing",
+        "/sub/deep/",
+        "/../secret",
+        "/sub/../../secret",
+        "/%2e%2e/secret",
+        "/..%2fsecret",
+        "/%2e%2e%2fsecret",
+        "/..%5csecret",
+        "//etc/passwd",
+        "/%2fetc/passwd",
+        "/index.html%00",
+        "/index.html/more",
+    ],
+)
+def test_folder_and_nothing_else(clock: Clock, folder: str, target: str) -> None:
+    """What isn't a page in the folder isn't there: no listing, no way out."""
+    server = MemoryServer(App(pages=folder), clock=clock)
+    output = fetch(server, get(target))
+    assert parseResponse(output).status in (404, 403)
+    assert b"secret" not in output.partition(b"\r\n\r\n")[2]
+    assert b"root:" not in output
+    assert b"index.html" not in output.partition(b"\r\n\r\n")[2]
+
+
+def test_folder_and_websocket(clock: Clock, folder: str) -> None:
+    """The same path is a page for a browser and a WebSocket for the page."""
+    app = App(pages=folder)
+    server = MemoryServer(app, clock=clock)
+    output = fetch(server, get("/"))
+    assert parseResponse(output).status == 200
+    assert server.connect("/", origin=f"http://{HOST}").opened
+
+
+def test_head(clock: Clock, folder: str) -> None:
+    """HEAD gets no body (RFC 9110 section 9.3.2), and the next request its answer."""
+    server = MemoryServer(App(pages=folder), clock=clock)
+    output = fetch(server, get("/", "HEAD") + handshake())
+    first, _, rest = output.partition(b"\r\n\r\n")
+    assert first.startswith(b"HTTP/1.1 200 ")
+    assert b"content-length: 8" in first.lower()
+    assert parseResponse(rest).status == 101
+
+
+# No pages
+
+
+def test_no_pages() -> None:
+    """Without pages: 426, and what to upgrade to (RFC 9110 section 15.5.22)."""
+    response = parseResponse(MemoryServer(App()).request(get("/chat")))
+    assert response.status == 426
+    assert response.body == b"this is a WebSocket server\n"
+    assert response.all("upgrade") == ["websocket"]
+    assert response.all("connection") == ["Upgrade"]
+
+
+def test_nothing_mounted() -> None:
+    """Where nothing is mounted: 404."""
+    server = MemoryServer(App(), path="/chat")
+    assert parseResponse(server.request(get("/"))).status == 404
+    assert parseResponse(server.request(get("/chat/x"))).status == 426
+
+
+@pytest.mark.parametrize(("target", "status"), [("/chat", 426), ("/", 404)])
+def test_no_site(target: str, status: int, logs: Logs) -> None:
+    """A factory without a site says the same, and ends the connection."""
+    server = MemoryServer(App(), path="/chat")
+    server.factory.site = None
+    transport = raw(server, get(target) + get(target))
+    assert parseResponse(transport.take()).status == status
+    assert transport.closedForWriting
+    assert len(logs.events("refused")) == 1
+
+
+def test_other_upgrade() -> None:
+    """An upgrade to something else is a request for a page (RFC 9110 section 7.8)."""
+    data = get("/", "GET", "Connection: Upgrade", "Upgrade: h2c")
+    assert parseResponse(MemoryServer(App()).request(data)).status == 426
+
+
+# A site of one's own
+
+
+NOT_YET: int = NOT_DONE_YET
+
+
+class Page(Resource):
+    """Says what it was asked; ``/later`` waits until the test says when."""
+
+    isLeaf = True
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.later: list[Request] = []
+
+    def render_GET(self, request: Request) -> bytes | int:
+        if request.path == b"/later":
+            self.later.append(request)
+            return NOT_YET
+        return b"page " + request.path
+
+    def render_POST(self, request: Request) -> bytes | int:
+        assert request.content is not None
+        if request.path == b"/later":
+            self.later.append(request)
+            return NOT_YET
+        content: bytes = request.content.read()
+        return b"body " + content
+
+    def finish(self) -> None:
+        request = self.later.pop(0)
+        request.setHeader(b"Content-Length", b"4")
+        request.write(b"late")
+        request.finish()
+
+
+class Serving:
+    """A server with a site of the test's own."""
+
+    def __init__(self, **settings: float) -> None:
+        self.app = App()
+        self.server = MemoryServer(self.app, settings=Settings(**settings))  # type: ignore[arg-type]
+        self.page = Page()
+        self.server.factory.site = Site(self.page, reactor=self.server.clock)
+
+    def texts(self) -> list[str]:
+        return self.app.recorders[0].got("text")
+
+
+CHUNKED = get("/post", "POST", "Transfer-Encoding: chunked") + (
+    b"3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"
+)
+SIZED = get("/post", "POST", "Content-Length: 5") + b"abcde"
+
+BEFORE = [
+    pytest.param(get("/a"), [b"page /a"], id="a page"),
+    pytest.param(get("/a") + get("/b"), [b"page /a", b"page /b"], id="two pages"),
+    pytest.param(SIZED, [b"body abcde"], id="a body"),
+    pytest.param(CHUNKED, [b"body abcde"], id="chunks"),
+    pytest.param(
+        CHUNKED + get("/a") + SIZED,
+        [b"body abcde", b"page /a", b"body abcde"],
+        id="all of it",
+    ),
+]
+
+
+@pytest.mark.parametrize(("data", "bodies"), BEFORE)
+@pytest.mark.parametrize("step", [0, 1, 7, 50])
+def test_upgrade_behind_pages(data: bytes, bodies: list[bytes], step: int) -> None:
+    """Pages first, then a handshake on the same connection, as reverse proxies send
+    them: in one write, or in pieces; with frames right behind."""
+    serving = Serving()
+    transport = serving.server.connectTransport()
+    whole = data + handshake("GET /ws HTTP/1.1") + frame(b"early")
+    for start in range(0, len(whole), step or len(whole)):
+        transport.put(whole[start : start + (step or len(whole))])
+        serving.server.run()
+    *pages, switch = parseResponses(transport.take())
+    assert [page.body for page in pages] == bodies
+    assert [page.status for page in pages] == [200] * len(bodies)
+    assert switch.status == 101
+    assert serving.texts() == ["early"]
+    assert serving.app.requests[0].uri == b"/ws"
+    transport.put(frame(b"more"))
+    serving.server.run()
+    assert serving.texts() == ["early", "more"]
+    for _ in range(7):  # longer than twisted.web lets a connection idle
+        serving.server.advance(10)
+        transport.put(frame(b"alive"))
+        serving.server.run()
+    assert not transport.lost
+    assert serving.texts()[-7:] == ["alive"] * 7
+
+
+@pytest.mark.parametrize("pipelined", [True, False])
+@pytest.mark.parametrize("post", [True, False])
+def test_upgrade_behind_a_page_that_takes_time(pipelined: bool, post: bool) -> None:
+    """The page is answered later: the handshake behind it waits for its turn."""
+    serving = Serving()
+    body = (b"Transfer-Encoding: chunked", b"1\r\nx\r\n0\r\n\r\n")
+    request = get("/later")
+    if post:
+        request = get("/later", "POST", body[0].decode()) + body[1]
+    upgrade = handshake() + frame(b"early")
+    transport = raw(serving.server, request + (upgrade if pipelined else b""))
+    if not pipelined:
+        transport.put(upgrade)
+    serving.server.run()
+    serving.server.advance(15)  # the open timeout is for what has to be waited for
+    assert transport.take() == b""
+    assert not serving.app.requests
+    serving.page.finish()
+    serving.server.run()
+    page, switch = parseResponses(transport.take())
+    assert (page.body, switch.status) == (b"late", 101)
+    assert serving.texts() == ["early"]
+    assert transport.reading
+
+
+def test_two_pages_that_take_time() -> None:
+    """One at a time, in order."""
+    serving = Serving()
+    transport = raw(serving.server, get("/later") + get("/later") + get("/a"))
+    assert len(serving.page.later) == 1
+    serving.page.finish()
+    assert len(serving.page.later) == 1
+    serving.page.finish()
+    bodies = [page.body for page in parseResponses(transport.take())]
+    assert bodies == [b"late", b"late", b"page /a"]
+
+
+def test_much_behind_a_page_that_takes_time() -> None:
+    """What comes meanwhile isn't collected without end: reading is paused, and goes on
+    with the answer."""
+    serving = Serving()
+    transport = raw(serving.server, get("/later"))
+    transport.put(get("/a", "GET", "X: " + "x" * 10_000) * 20)
+    serving.server.run()
+    assert not transport.reading
+    serving.page.finish()
+    serving.server.run()
+    assert len(parseResponses(transport.take())) == 21
+    assert transport.reading
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(get("/a", "GET", "Connection: close"), id="Connection: close"),
+        pytest.param(f"GET /a HTTP/1.0\r\nHost: {HOST}\r\n\r\n".encode(), id="1.0"),
+        pytest.param(b"GET /a HTTP/1.0\r\n\r\n", id="1.0 without Host"),
+    ],
+)
+def test_last_request(data: bytes) -> None:
+    """Behind a last request nothing is answered any more (RFC 9112 section 9.6)."""
+    serving = Serving()
+    transport = raw(serving.server, data + handshake())
+    assert transport.take().endswith(b"\r\n\r\npage /a")
+    serving.server.run()
+    assert transport.lost
+    assert not serving.app.requests
+
+
+def test_idle() -> None:
+    """A connection with nothing to do is ended by twisted.web's own timeout."""
+    serving = Serving()
+    transport = raw(serving.server, get("/a"))
+    transport.take()
+    serving.server.advance(59)
+    assert not transport.lost
+    serving.server.advance(2)
+    assert transport.lost
+    assert len(serving.server.factory.deadlines) == 0
+
+
+def test_slow_second_head(logs: Logs) -> None:
+    """DESIGN section 5, 408: a second request has no more time than the first; it
+    counts from its first byte."""
+    serving = Serving()
+    transport = raw(serving.server, get("/a"))
+    transport.take()
+    serving.server.advance(30)
+    transport.put(b"GET /b HT")
+    serving.server.advance(9.75)
+    assert transport.take() == b""
+    serving.server.advance(0.5)
+    assert parseResponse(transport.take()).status == 408
+    assert transport.closedForWriting
+    (event,) = logs.events("refused")
+    assert event["setting"] == "open-timeout"
+    serving.server.advance(5.25)
+    assert transport.lost
+
+
+@pytest.mark.parametrize(
+    ("data", "status"),
+    [
+        (handshake(changes={"Sec-WebSocket-Version": "8"}), 426),
+        (handshake(more=["Origin: https://evil.example"]), 403),
+        (b"\0", 400),
+        (get("/", "GET", "X: " + "x" * 20_000), 431),
+    ],
+)
+def test_refused_behind_a_page(data: bytes, status: int, logs: Logs) -> None:
+    """A refusal of a later request ends the connection like that of a first."""
+    serving = Serving()
+    transport = raw(serving.server, get("/a") + data)
+    page, refusal = parseResponses(transport.take())
+    assert (page.status, refusal.status) == (200, status)
+    assert transport.closedForWriting
+    assert not transport.lost
+    assert len(logs.events("refused")) == 1
+    transport.put(handshake())
+    serving.server.advance(5.25)
+    assert transport.take() == b""
+    assert transport.aborted
+    assert not serving.app.requests
+
+
+def test_large_head() -> None:
+    """A head within a raised max-head-size and max-headers passes Twisted's own
+    limits too: 16 KiB, 500 headers."""
+    serving = Serving(max_head_size=200_000, max_headers=2000)
+    long = [f"X-Long: {'x' * 100_000}"]
+    many = [f"X-{number}: 1" for number in range(1500)]
+    data = get("/a", "GET", *long) + get("/b", "GET", *many) + get("/c")
+    bodies = [page.body for page in parseResponses(serving.server.request(data))]
+    assert bodies == [b"page /a", b"page /b", b"page /c"]
+
+
+def test_client_leaves() -> None:
+    """The client leaves before its page is there: the resource learns it."""
+    serving = Serving()
+    transport = raw(serving.server, get("/later"))
+    (request,) = serving.page.later
+    lost: list[object] = []
+    request.notifyFinish().addErrback(lost.append)
+    transport.abortConnection()
+    assert len(lost) == 1
+
+
+def test_expect_continue() -> None:
+    """Twisted's own features work (RFC 9110 section 10.1.1)."""
+    serving = Serving()
+    head = get("/post", "POST", "Content-Length: 5", "Expect: 100-continue")
+    transport = raw(serving.server, head)
+    assert transport.take() == b"HTTP/1.1 100 Continue\r\n\r\n"
+    transport.put(b"abcde" + handshake())
+    serving.server.run()
+    page, switch = parseResponses(transport.take())
+    assert (page.body, switch.status) == (b"body abcde", 101)
+
+
+def test_factory_starts_its_site() -> None:
+    """The site is started and stopped with the factory, once for all its ports."""
+    clock = Clock()
+    site = Site(Page(), reactor=clock)
+    factory = WebSocketFactory([Mount("/", App())], clock=clock, site=site)
+    factory.doStart()  # type: ignore[no-untyped-call]
+    factory.doStart()  # type: ignore[no-untyped-call]
+    assert site.numPorts == 1
+    factory.doStop()  # type: ignore[no-untyped-call]
+    assert site.numPorts == 1
+    factory.doStop()  # type: ignore[no-untyped-call]
+    assert site.numPorts == 0
+    assert not clock.getDelayedCalls()
+
+
+# What pages.py takes from Twisted
+
+
+class LineModes(HTTPChannel):
+    """Notes what setLineMode is called with, as wsplug.server.pages relies on."""
+
+    calls: list[bytes]
+
+    def setLineMode(self, extra: bytes = b"") -> object:
+        self.calls.append(extra)
+        return super().setLineMode(extra)  # type: ignore[no-untyped-call]
+
+
+@pytest.mark.parametrize(
+    ("data", "behind"),
+    [
+        pytest.param(get("/later"), b"", id="nothing"),
+        pytest.param(get("/later"), b"behind it", id="a page"),
+        pytest.param(
+            get("/later", "POST", "Content-Length: 1") + b"x", b"behind it", id="a body"
+        ),
+        pytest.param(
+            get("/later", "POST", "Transfer-Encoding: chunked") + b"0\r\n\r\n",
+            b"behind it",
+            id="chunks",
+        ),
+    ],
+)
+@pytest.mark.parametrize("pieces", [1, 2])
+def test_what_twisted_does(data: bytes, behind: bytes, pieces: int) -> None:
+    """HTTPChannel calls setLineMode, with the bytes behind a request, when its response
+    is complete, and not before: if Twisted changes that, pages.py has to change."""
+    clock = Clock()
+    page = Page()
+    site = Site(page, reactor=clock)
+    channel: Any = LineModes()  # type: ignore[no-untyped-call]
+    channel.calls = []
+    channel.site = channel.factory = site
+    channel.requestFactory = site.requestFactory
+    channel.callLater = clock.callLater
+    address = IPv4Address("TCP", "192.0.2.1", 50000)
+    transport = MemoryTransport(address, address)
+    transport.attach(channel)
+    if pieces == 1:
+        transport.put(data + behind)
+    else:
+        transport.put(data)
+        transport.step()
+        transport.put(behind)
+    transport.step()
+    assert channel.calls == []
+    page.finish()
+    assert channel.calls == [behind]

@@ -1,0 +1,530 @@
+"""Starting and stopping: the factory's closing of all connections, and the service
+(DESIGN section 5: anyone, when the server stops)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from twisted.application.service import MultiService
+from twisted.internet.address import IPv4Address
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import IListeningPort, IStreamServerEndpoint
+from twisted.internet.task import Clock
+from twisted.web.resource import Resource
+from twisted.web.server import NOT_DONE_YET, Request, Site
+from zope.interface import implementer
+
+from tests.server.kit import (
+    HOST,
+    App,
+    Logs,
+    Recorder,
+    frame,
+    handshake,
+    parseResponse,
+    raw,
+    serve,
+)
+from wsplug import ConnectionClosed, Mount, Settings, Side, WebSocketService
+from wsplug.errors import InvalidOption, StartupError
+from wsplug.testing import MemoryServer, MemoryTransport
+
+# Closing all connections
+
+
+def fired(deferred: Deferred[Any]) -> bool:
+    """Tell whether it has, with None, as it must."""
+    results: list[Any] = []
+    deferred.addBoth(results.append)
+    assert results in ([], [None])
+    return bool(results)
+
+
+def test_close_all() -> None:
+    """All get a 1001 and a reason; it is done when all are gone, and then the
+    application is stopped."""
+    server = serve()
+    clients = [server.connect() for _ in range(5)]
+    done = server.stop()
+    assert all(each.closed == (1001, "the server is stopping") for each in clients)
+    assert fired(done)
+    assert isinstance(server.application, App)
+    assert server.application.calls == ["start", "stop"]
+    assert not server.clock.getDelayedCalls()
+
+
+def test_close_none() -> None:
+    """Without connections it is done at once."""
+    server = serve()
+    assert fired(server.factory.closeConnections())
+    assert not server.clock.getDelayedCalls()
+
+
+def test_close_in_batches() -> None:
+    """Many are told in batches: others are served in between, and don't all come back
+    in the same moment."""
+    server = serve(max_connections=5000)
+    clients = [server.connect() for _ in range(1200)]
+    for client in clients:
+        client.stopReading()
+    closed = [id(each) for each in server.factory.connections if each.bytesWaiting]
+    assert closed == []
+    done = server.factory.closeConnections("maintenance")
+
+    def told() -> int:
+        return sum(1 for each in clients if each.transport._out)
+
+    assert told() == 500
+    server.clock.advance(0.05)
+    assert told() == 1000
+    server.clock.advance(0.05)
+    assert told() == 1200
+    for client in clients:
+        client.startReading()
+    assert all(each.closed == (1001, "maintenance") for each in clients)
+    assert fired(done)
+
+
+def test_served_until_told() -> None:
+    """Who hasn't been told yet is served as ever."""
+    server = serve(max_connections=5000)
+    clients = [server.connect() for _ in range(501)]
+    app = server.application
+    assert isinstance(app, App)
+    server.factory.closeConnections()
+    waiting = [each for each in clients if each.closed is None]
+    for client in waiting:
+        client.sendBytes(frame(b"x"))
+    server.advance(1)
+    assert all(client.closed for client in clients)
+
+
+def test_stop_timeout() -> None:
+    """Who doesn't answer is aborted at the stop timeout."""
+    recorder = Recorder()
+    server = serve(recorder, close_timeout=0, stop_timeout=10)
+    client = server.connect()
+    client.stopReading()
+    other = raw(server, b"GET / HTTP")  # a handshake that goes on for ever
+    done = server.stop()
+    server.advance(9.875)
+    assert not client.transport.lost
+    assert not fired(done)
+    server.advance(0.25)
+    assert client.transport.aborted
+    assert other.lost
+    assert recorder.closed.setting == "stop-timeout"
+    assert not server.clock.getDelayedCalls()
+
+
+def test_stop_timeout_off() -> None:
+    """Switched off, it waits for the last one."""
+    server = serve(close_timeout=0, stop_timeout=0)
+    client = server.connect()
+    client.stopReading()
+    done = server.stop()
+    server.advance(100)
+    assert not fired(done)
+    client.startReading()
+    assert not server.factory.connections
+
+
+def test_handshakes_meanwhile(logs: Logs) -> None:
+    """A new connection gets a 503 with Retry-After while the server stops, and the stop
+    waits until it is gone as well."""
+    server = serve()
+    client = server.connect()
+    client.stopReading()
+    done = server.stop()
+    late = raw(server, handshake())
+    response = parseResponse(late.take())
+    assert (response.status, response.body) == (503, b"the server is stopping\n")
+    assert response.all("retry-after") == ["5"]
+    assert len(logs.events("refused: 503")) == 1
+    client.startReading()
+    assert not fired(done)
+    late.shut()
+    server.run()
+    assert late.lost
+
+
+def test_handshakes_under_way() -> None:
+    """One that isn't finished is ended, and the application's answer cancelled."""
+    cancelled: list[object] = []
+    answer: Deferred[Recorder] = Deferred(cancelled.append)
+    server = MemoryServer(App(lambda _: answer))
+    waiting = raw(server, handshake())
+    begun = raw(server, handshake()[:20])
+    silent = server.connectTransport()
+    done = server.stop()
+    assert waiting.lost
+    assert begun.lost
+    assert silent.lost
+    assert cancelled == [answer]
+    assert fired(done)
+    assert not server.clock.getDelayedCalls()
+
+
+def test_page_in_progress() -> None:
+    """A page that is being made is finished first; an idle connection isn't waited
+    for."""
+    later: list[Request] = []
+
+    class Slow(Resource):
+        isLeaf = True
+
+        def render_GET(self, request: Request) -> int:
+            later.append(request)
+            return NOT_DONE_YET
+
+    server = serve()
+    site = Site(Slow(), reactor=server.clock)  # type: ignore[no-untyped-call]
+    server.factory.site = site
+    page = f"GET / HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode()
+    transport = raw(server, page + handshake())
+    done = server.stop()
+    server.advance(3)
+    assert not transport.lost
+    later[0].write(b"page")
+    later[0].finish()
+    server.run()
+    assert b"page" in transport.take()
+    server.run()
+    assert transport.lost
+    assert fired(done)
+    app = server.application
+    assert isinstance(app, App)
+    assert app.requests == []
+
+
+def test_close_twice() -> None:
+    """It is for once."""
+    server = serve()
+    server.factory.closeConnections()
+    with pytest.raises(RuntimeError, match="already"):
+        server.factory.closeConnections()
+
+
+# The service
+
+
+@implementer(IListeningPort)
+class Port:
+    """A port that listens on nothing."""
+
+    def __init__(self, calls: list[str], wait: Deferred[None] | None = None) -> None:
+        self.calls = calls
+        self.wait = wait
+
+    def startListening(self) -> None:
+        raise NotImplementedError
+
+    def stopListening(self) -> Deferred[None] | None:
+        self.calls.append("port")
+        return self.wait
+
+    def getHost(self) -> IPv4Address:
+        return IPv4Address("TCP", "192.0.2.2", 9000)
+
+
+@implementer(IStreamServerEndpoint)
+class Endpoint:
+    """Listens, or doesn't, when the test says so."""
+
+    def __init__(self, result: Any = None) -> None:
+        self.calls: list[str] = []
+        self.result = result if result is not None else Port(self.calls)
+        self.factories: list[Any] = []
+
+    def listen(self, protocolFactory: Any) -> Any:
+        self.factories.append(protocolFactory)
+        if isinstance(self.result, Deferred):
+            return self.result
+        if isinstance(self.result, Exception):
+            return fail(self.result)
+        return succeed(self.result)
+
+    def connect(self, data: bytes) -> MemoryTransport:
+        """A client that sends something."""
+        address = IPv4Address("TCP", "192.0.2.1", 50000)
+        transport = MemoryTransport(address, address)
+        transport.attach(self.factories[0].buildProtocol(address))
+        transport.put(data)
+        transport.step()
+        return transport
+
+
+class Starting(App):
+    """An application that takes its time to start and stop."""
+
+    def __init__(self, name: str, calls: list[str], start: Any = None) -> None:
+        super().__init__()
+        self.name = name
+        self.log = calls
+        self.start = start
+        self.stop: Any = None
+
+    def startApplication(self) -> Any:
+        self.log.append(f"start {self.name}")
+        if isinstance(self.start, Exception):
+            raise self.start
+        return self.start
+
+    def stopApplication(self) -> Any:
+        self.log.append(f"stop {self.name}")
+        if isinstance(self.stop, Exception):
+            raise self.stop
+        return self.stop
+
+
+def makeService(
+    applications: Sequence[App], endpoints: Sequence[Any], **settings: Any
+) -> WebSocketService:
+    mounts = [
+        Mount(f"/{number}", application, f"app{number}")
+        for number, application in enumerate(applications)
+    ]
+    return WebSocketService(
+        mounts, endpoints, reactor=Clock(), settings=Settings(**settings)
+    )
+
+
+def test_service(logs: Logs) -> None:
+    """Listening, serving, stopping: ports first, then connections, then applications,
+    the last one first."""
+    calls: list[str] = []
+    apps = [Starting("a", calls), Starting("b", calls)]
+    endpoint = Endpoint()
+    endpoint.result.calls = calls
+    service = makeService(apps, [endpoint])
+    service.privilegedStartService()
+    assert len(endpoint.factories) == 1
+    assert calls == []
+    service.startService()
+    assert len(endpoint.factories) == 1
+    assert calls == ["start a", "start b"]
+    assert logs.lines("listening") == ["listening on 192.0.2.2:9000"]
+    transport = endpoint.connect(handshake("GET /1 HTTP/1.1"))
+    assert parseResponse(transport.take()).status == 101
+    recorder = apps[1].recorders[0]
+    recorder.answers["lost"] = lambda _: calls.append("lost")
+    stopping = service.stopService()
+    assert calls[2:] == ["port"]
+    assert logs.lines("closing") == ["closing 1 connections"]
+    assert not fired(stopping)
+    transport.abortConnection()
+    assert calls[2:] == ["port", "lost", "stop b", "stop a"]
+    assert service.ports == []
+    closed: ConnectionClosed = recorder.closed
+    assert (closed.code, closed.side) == (1001, Side.SERVER)
+
+
+def test_service_without_privileges() -> None:
+    """startService listens too, where nobody called privilegedStartService before."""
+    endpoints = [Endpoint(), Endpoint()]
+    service = makeService([App()], endpoints)
+    service.startService()
+    assert [len(each.factories) for each in endpoints] == [1, 1]
+    assert len(service.ports) == 2
+    assert fired(service.stopService())
+    assert [each.calls for each in endpoints] == [["port"], ["port"]]
+
+
+def test_service_in_a_tree() -> None:
+    """It is a service like any other in a Twisted shop's tree."""
+    parent = MultiService()
+    calls: list[str] = []
+    service = makeService([Starting("a", calls)], [Endpoint()])
+    service.setServiceParent(parent)  # type: ignore[no-untyped-call]
+    parent.startService()
+    assert service.running
+    parent.stopService()
+    assert calls == ["start a", "stop a"]
+
+
+def test_stop_waits_for_ports() -> None:
+    """Connections are closed once the ports are."""
+    wait: Deferred[None] = Deferred()
+    calls: list[str] = []
+    service = makeService([Starting("a", calls)], [Endpoint(Port(calls, wait))])
+    service.startService()
+    stopping = service.stopService()
+    assert calls == ["start a", "port"]
+    wait.callback(None)
+    assert fired(stopping)
+    assert calls == ["start a", "port", "stop a"]
+
+
+def test_stop_twice() -> None:
+    """A second stop does nothing, whether the first is done or not; nor does one of
+    what never ran."""
+    calls: list[str] = []
+    app = Starting("a", calls)
+    app.stop = Deferred()
+    service = makeService([app], [Endpoint()])
+    assert fired(service.stopService())
+    service.startService()
+    first = service.stopService()
+    second = service.stopService()
+    assert not fired(first)
+    app.stop.callback(None)
+    assert fired(first)
+    assert fired(second)
+    assert fired(service.stopService())
+    assert calls == ["start a", "stop a"]
+
+
+def test_stop_of_a_failing_application(logs: Logs) -> None:
+    """One that doesn't stop well is logged, and the others are stopped all the same."""
+    calls: list[str] = []
+    apps = [Starting("a", calls), Starting("b", calls), Starting("c", calls)]
+    apps[1].stop = KeyError("b")
+    apps[2].stop = fail(KeyError("c"))
+    service = makeService(apps, [Endpoint()])
+    service.startService()
+    assert fired(service.stopService())
+    assert calls[3:] == ["stop c", "stop b", "stop a"]
+    assert len(logs.failures()) == 2
+    assert logs.lines("did not stop well") == [
+        "app2 did not stop well",
+        "app1 did not stop well",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (
+            CannotListenError("", 80, OSError(98, "Address already in use")),
+            "can't listen on the port: Address already in use",
+        ),
+        (PermissionError(13, "Permission denied"), "Permission denied"),
+        (ValueError("no such\nthing"), "no such thing"),
+        (RuntimeError(), "RuntimeError"),
+    ],
+)
+@pytest.mark.parametrize("privileged", [True, False])
+def test_listen_fails(error: Exception, words: str, privileged: bool) -> None:
+    """It can't listen: a StartupError, one line, raised where twistd sees it."""
+    service = makeService([App()], [("the port", Endpoint(error))])
+    start = service.privilegedStartService if privileged else service.startService
+    with pytest.raises(StartupError) as caught:
+        start()
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert caught.value.code == str(caught.value)
+
+
+def test_listen_fails_later(logs: Logs) -> None:
+    """An endpoint that takes its time to fail: logged in one line, and the service
+    stops."""
+    listening: Deferred[Any] = Deferred()
+    calls: list[str] = []
+    other = Endpoint()
+    service = makeService(
+        [Starting("a", calls)], [other, ("the port", Endpoint(listening))]
+    )
+    service.startService()
+    listening.errback(CannotListenError("", 80, OSError(98, "Address in use")))
+    assert logs.lines("can't") == ["can't listen on the port: Address in use"]
+    assert not service.running
+    assert other.calls == ["port"]
+    assert calls == ["start a", "stop a"]
+
+
+@pytest.mark.parametrize("how", ["raise", "Deferred"])
+def test_application_does_not_start(how: str, logs: Logs) -> None:
+    """An application that fails at once: StartupError with its words, and the traceback
+    in the log."""
+    error: Any = OSError("no database")
+    calls: list[str] = []
+    start = error if how == "raise" else fail(error)
+    service = makeService([Starting("a", calls, start)], [Endpoint()])
+    with pytest.raises(StartupError) as caught:
+        service.startService()
+    assert str(caught.value) == "the application app0 did not start: no database"
+    (failure,) = logs.failures()
+    assert failure.check(OSError)
+
+
+def test_application_does_not_start_later(logs: Logs) -> None:
+    """One that fails later: logged, the service stops, and so do the applications that
+    had started."""
+    calls: list[str] = []
+    start: Deferred[None] = Deferred()
+    apps = [Starting("a", calls), Starting("b", calls, start)]
+    endpoint = Endpoint()
+    service = makeService(apps, [endpoint])
+    service.startService()
+    start.errback(OSError("no\ndatabase"))
+    logs.failures()
+    assert not service.running
+    assert calls == ["start a", "start b", "stop a"]
+    assert endpoint.calls == ["port"]
+    (line,) = logs.lines("the application app1 did not start: no")
+    assert "\n" not in line
+
+
+def test_nobody_is_served_before_all_have_started() -> None:
+    """Connections that come while an application starts aren't read from, and are
+    served once all have started."""
+    start: Deferred[None] = Deferred()
+    calls: list[str] = []
+    apps = [Starting("a", calls), Starting("b", calls, start)]
+    endpoint = Endpoint()
+    service = makeService(apps, [endpoint])
+    service.startService()
+    transports = [endpoint.connect(handshake("GET /0 HTTP/1.1")) for _ in range(3)]
+    for transport in transports:
+        assert not transport.reading
+        assert transport.take() == b""
+    assert apps[0].requests == []
+    start.callback(None)
+    for transport in transports:
+        assert transport.step()
+        assert parseResponse(transport.take()).status == 101
+    later = endpoint.connect(handshake("GET /0 HTTP/1.1"))
+    assert parseResponse(later.take()).status == 101
+
+
+def test_stop_while_starting() -> None:
+    """Stopped before all have started: those that had are stopped."""
+    start: Deferred[None] = Deferred()
+    calls: list[str] = []
+    apps = [Starting("a", calls), Starting("b", calls, start)]
+    endpoint = Endpoint()
+    service = makeService(apps, [endpoint])
+    service.startService()
+    held = endpoint.connect(handshake("GET /0 HTTP/1.1"))
+    stopping = service.stopService()
+    held.step()
+    assert held.lost
+    assert fired(stopping)
+    assert calls == ["start a", "start b", "stop a"]
+
+
+def test_coroutines() -> None:
+    """startApplication and stopApplication may be coroutines (DESIGN section 2)."""
+    calls: list[str] = []
+
+    class Coroutines(App):
+        async def startApplication(self) -> None:
+            calls.append("start")
+
+        async def stopApplication(self) -> None:
+            calls.append("stop")
+
+    service = makeService([Coroutines()], [Endpoint()])
+    service.startService()
+    assert fired(service.stopService())
+    assert calls == ["start", "stop"]
+
+
+def test_same_path() -> None:
+    """Two applications at one path are the operator's error."""
+    mounts = [Mount("/a", App(), "one"), Mount("/a/", App(), "two")]
+    with pytest.raises(InvalidOption, match="one and two are both mounted at /a"):
+        WebSocketService(mounts, [], reactor=Clock())

@@ -1,0 +1,794 @@
+"""The write path: corked, bounded, in order (DESIGN sections 4 and 5)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from twisted.internet.address import IPv4Address
+
+from tests.server.kit import (
+    App,
+    Logs,
+    Opened,
+    Producer,
+    Recorder,
+    frame,
+    handshake,
+    openOne,
+    serve,
+)
+from wsplug import PreparedMessage, Settings, Side
+from wsplug.codec import FIN, OP_CLOSE, OP_PING, MessageReceiver, pack_close
+from wsplug.errors import ProtocolViolation
+from wsplug.interfaces import IWebSocketTransport
+from wsplug.server.connection import BATCH
+from wsplug.testing import MemoryServer, MemoryTransport
+
+MIB = 1024 * 1024
+
+
+class CountingTransport(MemoryTransport):
+    """Notes what is written, piece by piece, and can be read from piece by piece."""
+
+    def __init__(self) -> None:
+        peer = IPv4Address("TCP", "192.0.2.1", 50000)
+        super().__init__(peer, IPv4Address("TCP", "192.0.2.2", 9000))
+        self.writes: list[bytes] = []
+        self.pauses = 0
+
+    def write(self, data: bytes) -> None:
+        self.writes.append(data)
+        super().write(data)
+
+    def pauseProducing(self) -> None:
+        self.pauses += 1
+        super().pauseProducing()
+
+
+class Reader:
+    """A client's end of the bytes: what was read has to parse, whatever happened."""
+
+    def __init__(self) -> None:
+        self.messages: list[str | bytes] = []
+        self.closed: tuple[int, str] | None = None
+        self._receiver = MessageReceiver(
+            self, max_message_size=1 << 40, from_client=False
+        )
+
+    def feed(self, data: bytes) -> None:
+        assert self.closed is None or not data, "bytes behind the close frame"
+        self._receiver.feed(data)
+
+    def text_received(self, message: str) -> None:
+        self.messages.append(message)
+
+    def binary_received(self, message: bytes) -> None:
+        self.messages.append(message)
+
+    def ping_received(self, payload: bytes) -> None:
+        self.messages.append(b"ping " + payload)
+
+    def pong_received(self, payload: bytes) -> None:
+        self.messages.append(b"pong " + payload)
+
+    def close_received(self, code: int, reason: str) -> None:
+        self.closed = (code, reason)
+
+    def violation_received(self, violation: ProtocolViolation) -> None:
+        raise AssertionError(str(violation))
+
+
+class Line:
+    """One connection over a transport that counts."""
+
+    def __init__(self, recorder: Recorder | None = None, **settings: Any) -> None:
+        self.recorder = recorder if recorder is not None else Recorder()
+        self.server = serve(self.recorder, **settings)
+        self.wire = CountingTransport()
+        self.wire.attach(self.server.factory.buildProtocol(self.wire.getPeer()))
+        self.reader = Reader()
+        self.receive(handshake())
+        self.wire.take()
+        self.wire.writes.clear()
+
+    @property
+    def transport(self) -> IWebSocketTransport:
+        return self.recorder.transport
+
+    def receive(self, data: bytes) -> None:
+        """Have the server get something."""
+        self.wire.put(data)
+        while self.wire.step():
+            pass
+
+    def read(self) -> int:
+        """Read what is there, and say how much it was."""
+        data = self.wire.take()
+        self.reader.feed(data)
+        while self.wire.step():
+            pass
+        return len(data)
+
+    def readAll(self) -> None:
+        while self.read():
+            pass
+
+
+# Corking
+
+
+def test_cork() -> None:
+    """A hundred replies to a hundred messages in one input leave in one write."""
+    line = Line()
+    line.recorder.answers["text"] = lambda text: line.transport.sendTextMessage(text)
+    texts = [str(number) for number in range(100)]
+    line.receive(b"".join(frame(text.encode()) for text in texts))
+    assert len(line.wire.writes) == 1
+    line.read()
+    assert line.reader.messages == texts
+
+
+def test_cork_of_everything() -> None:
+    """Messages, pings, pongs and the close: all in one write, in order."""
+    line = Line()
+
+    def answer(text: str) -> None:
+        line.transport.sendTextMessage("a")
+        line.transport.sendBytesMessage(b"b")
+        line.transport.sendPreparedMessage(PreparedMessage("c"))
+        line.transport.ping(b"d")
+        line.transport.loseConnection(4000, "e")
+
+    line.recorder.answers["text"] = answer
+    line.receive(frame(b"?", FIN | OP_PING) + frame(b"x"))
+    assert len(line.wire.writes) == 1
+    line.read()
+    assert line.reader.messages == [b"pong ?", "a", b"b", "c", b"ping d"]
+    assert line.reader.closed == (4000, "e")
+
+
+def test_cork_of_the_opening() -> None:
+    """The 101 and what is sent in negotiationStarted and negotiationFinished, and in
+    answer to what came early: one write."""
+
+    def send(text: Any) -> None:
+        recorder.transport.sendTextMessage("x")
+
+    recorder = Recorder(started=send, finished=send, text=send)
+    server = serve(recorder)
+    wire = CountingTransport()
+    wire.attach(server.factory.buildProtocol(wire.getPeer()))
+    wire.put(handshake() + frame(b"early"))
+    wire.step()
+    assert len(wire.writes) == 1
+    assert wire.writes[0].startswith(b"HTTP/1.1 101 ")
+    assert wire.writes[0].endswith(b"\r\n\r\n" + b"\x81\x01x" * 3)
+
+
+def test_cork_is_no_delay() -> None:
+    """What is sent outside of input leaves at once."""
+    line = Line()
+    line.transport.sendTextMessage("a")
+    assert line.wire.writes == [b"\x81\x01a"]
+    line.transport.sendTextMessage("b")
+    assert line.wire.writes == [b"\x81\x01a", b"\x81\x01b"]
+
+
+def test_cork_is_for_one_connection() -> None:
+    """What goes to another connection while input is handled leaves at once too, and
+    in order."""
+    line, other = Line(), Line()
+
+    def both(text: str) -> None:
+        line.transport.sendTextMessage(text)
+        other.transport.sendTextMessage(text)
+
+    line.recorder.answers["text"] = both
+    line.receive(frame(b"a") + frame(b"b"))
+    assert len(line.wire.writes) == 1
+    other.read()
+    assert other.reader.messages == ["a", "b"]
+
+
+def test_cork_holds_no_heap() -> None:
+    """A cork doesn't collect without end: over a batch the transport gets to say that
+    it is too much."""
+    line = Line()
+
+    def answer(text: str) -> None:
+        for _ in range(8):
+            line.transport.sendBytesMessage(b"x" * 50_000)
+
+    line.recorder.answers["text"] = answer
+    line.receive(frame(b"go"))
+    assert line.wire.writes
+    assert all(len(each) <= BATCH for each in line.wire.writes)
+    assert line.transport.bytesWaiting > 8 * 50_000 - BATCH
+    line.readAll()
+    assert line.reader.messages == [b"x" * 50_000] * 8
+
+
+def test_cork_over_waiting() -> None:
+    """What was held up and goes on later is corked again."""
+    line = Line()
+    line.recorder.answers["text"] = lambda text: line.transport.sendTextMessage(text)
+    big = b"x" * (BATCH * 2)
+    line.transport.sendBytesMessage(big)
+    line.receive(b"".join(frame(b"%d" % number) for number in range(50)))
+    assert not line.wire.reading
+    line.readAll()
+    assert line.reader.messages == [big, *(str(number) for number in range(50))]
+    assert len(line.wire.writes) <= 5
+
+
+def test_order() -> None:
+    """Whatever is sent, large, small, from inside and outside of input, while there is
+    room and while there is none: it arrives in that order."""
+    line = Line(send_limit=100 * MIB)
+    line.recorder.answers["text"] = lambda text: line.transport.sendTextMessage(text)
+    expected: list[str | bytes] = []
+    for number in range(60):
+        size = (number * 7919) % 300_000 if number % 3 else number
+        message = bytes([number]) * size
+        line.transport.sendBytesMessage(message)
+        expected.append(message)
+        if number % 10 == 9:
+            line.readAll()
+        if number % 20 == 0:
+            line.receive(frame(b"echo"))
+            line.readAll()
+            expected.append("echo")
+    line.readAll()
+    assert line.reader.messages == expected
+
+
+# Backpressure
+
+
+def test_bytes_waiting() -> None:
+    """bytesWaiting: nothing while all is taken; all that waits, wherever it does, once
+    it isn't; nothing again at the end."""
+    line = Line()
+    assert line.transport.bytesWaiting == 0
+    line.transport.sendBytesMessage(b"x" * 1000)
+    assert line.transport.bytesWaiting == 0
+    line.transport.sendBytesMessage(b"x" * 300_000)
+    assert line.transport.bytesWaiting == 300_010
+    line.transport.sendBytesMessage(b"x" * 1000)
+    assert line.transport.bytesWaiting == 301_014
+    line.read()
+    assert line.transport.bytesWaiting == 301_014 - BATCH
+    line.readAll()
+    assert line.transport.bytesWaiting == 0
+    line.transport.sendBytesMessage(b"x" * 300_000)
+    line.wire.abortConnection()
+    assert line.transport.bytesWaiting == 0
+
+
+def test_reading_pauses_with_writing() -> None:
+    """Nothing is read from a peer that doesn't read, so that one who only asks stops
+    itself; and everything is, once it reads again."""
+    line = Line()
+    line.recorder.answers["text"] = lambda text: line.transport.sendBytesMessage(
+        b"x" * 100_000
+    )
+    for _ in range(20):
+        line.receive(frame(b"more"))
+    assert line.recorder.got("text") == ["more"]
+    assert not line.wire.reading
+    line.readAll()
+    assert line.recorder.got("text") == ["more"] * 20
+    assert line.reader.messages == [b"x" * 100_000] * 20
+    assert line.wire.reading
+
+
+def test_reading_pauses_in_the_midst_of_input() -> None:
+    """Messages behind the one whose answer was too much wait as well."""
+    line = Line()
+    line.recorder.answers["text"] = lambda text: line.transport.sendBytesMessage(
+        b"x" * 150_000
+    )
+    line.receive(frame(b"more") * 20)
+    assert line.recorder.got("text") == ["more"]
+    line.readAll()
+    assert len(line.recorder.got("text")) == len(line.reader.messages) == 20
+
+
+def test_producer() -> None:
+    """An attached producer is told to pause and to go on, each time once."""
+    line = Line()
+    producer = Producer()
+    line.transport.attachProducer(producer)
+    line.transport.sendBytesMessage(b"x" * 1000)
+    assert producer.calls == []
+    line.transport.sendBytesMessage(b"x" * 400_000)
+    line.transport.sendBytesMessage(b"x" * 100_000)
+    assert producer.calls == ["pause"]
+    line.read()
+    assert producer.calls == ["pause"]
+    line.readAll()
+    assert producer.calls == ["pause", "resume"]
+    line.transport.sendBytesMessage(b"x" * 100_000)
+    line.readAll()
+    assert producer.calls == ["pause", "resume"] * 2
+
+
+def test_producer_that_produces() -> None:
+    """A producer that goes on at once when it is told to: as a real one does."""
+    line = Line()
+    left = iter(range(50))
+
+    class Pump(Producer):
+        paused = False
+
+        def pauseProducing(self) -> None:
+            super().pauseProducing()
+            self.paused = True
+
+        def resumeProducing(self) -> None:
+            super().resumeProducing()
+            self.paused = False
+            while not self.paused:
+                if next(left, None) is None:
+                    line.transport.detachProducer()
+                    break
+                line.transport.sendBytesMessage(b"x" * 30_000)
+                assert line.transport.bytesWaiting < BATCH * 2
+
+    pump = Pump()
+    line.transport.attachProducer(pump)
+    pump.resumeProducing()
+    line.readAll()
+    assert line.reader.messages == [b"x" * 30_000] * 50
+    assert line.wire.reading
+
+
+def test_producer_attached_late() -> None:
+    """One that is attached while the peer doesn't read learns it at once."""
+    line = Line()
+    line.transport.sendBytesMessage(b"x" * 400_000)
+    producer = Producer()
+    line.transport.attachProducer(producer)
+    assert producer.calls == ["pause"]
+    line.readAll()
+    assert producer.calls == ["pause", "resume"]
+
+
+def test_producer_detached() -> None:
+    """A detached one is told nothing more, not even the end; another may come."""
+    line = Line()
+    producer = Producer()
+    line.transport.attachProducer(producer)
+    with pytest.raises(RuntimeError, match="another producer"):
+        line.transport.attachProducer(Producer())
+    line.transport.detachProducer()
+    line.transport.detachProducer()
+    line.transport.sendBytesMessage(b"x" * 400_000)
+    line.wire.abortConnection()
+    assert producer.calls == []
+
+
+@pytest.mark.parametrize("end", ["abort", "close", "peer closes", "violation"])
+def test_producer_is_stopped(end: str) -> None:
+    """When nothing can be sent any more the producer is told, once."""
+    line = Line()
+    producer = Producer()
+    line.transport.attachProducer(producer)
+    if end == "abort":
+        line.wire.abortConnection()
+    elif end == "close":
+        line.transport.loseConnection()
+    elif end == "peer closes":
+        line.receive(frame(b"", FIN | OP_CLOSE))
+    else:
+        line.receive(b"\xff\xff")
+    line.wire.abortConnection()
+    assert producer.calls == ["stop"]
+    late = Producer()
+    line.transport.attachProducer(late)
+    assert late.calls == ["stop"]
+
+
+# Peers that don't read
+
+
+def check_gives_up(line: Line, setting: str, messages: list[str | bytes]) -> None:
+    """The peer is given up with 1013; if it reads again, all that it gets is whole."""
+    line.transport.sendTextMessage("too late")
+    line.readAll()
+    assert line.reader.messages == messages
+    assert line.reader.closed is not None
+    assert line.reader.closed[0] == 1013
+    line.receive(frame(pack_close(1013), FIN | OP_CLOSE))
+    line.readAll()
+    assert line.wire.lost
+    closed = line.recorder.closed
+    assert (closed.code, closed.side, closed.setting) == (1013, Side.SERVER, setting)
+
+
+@pytest.mark.parametrize("size", [1, 100, 1000, 30_000, 65_000])
+def test_send_limit(size: int) -> None:
+    """DESIGN section 5: over send-limit it is closed with 1013; what the transport has
+    already arrives, the rest is dropped, and no frame is torn."""
+    line = Line(send_limit=MIB // 8)
+    blocked = b"b" * 70_000
+    line.transport.sendBytesMessage(blocked)
+    for _ in range(MIB // 8 // size + 1):
+        line.transport.sendBytesMessage(b"x" * size)
+    assert line.transport.bytesWaiting < 71_000
+    check_gives_up(line, "send-limit", [blocked])
+
+
+def test_send_limit_is_exact() -> None:
+    """Just as much as the limit may wait."""
+    line = Line(send_limit=200_000)
+    line.transport.sendBytesMessage(b"x" * 99_990)  # and 10 for its header
+    line.transport.sendBytesMessage(b"x" * 99_990)
+    assert line.transport.bytesWaiting == 200_000
+    line.transport.ping()
+    check_gives_up(line, "send-limit", [b"x" * 99_990])
+
+
+def test_send_limit_within_a_message() -> None:
+    """A message of which a part is gone is sent to its end: a torn frame would make
+    nonsense of the close frame behind it."""
+    line = Line(send_limit=2 * MIB)
+    half = b"h" * (10 * BATCH)
+    line.transport.sendBytesMessage(half)
+    line.read()
+    line.read()
+    for _ in range(11):
+        line.transport.sendBytesMessage(b"x" * 100_000)
+    assert 7 * BATCH < line.transport.bytesWaiting < 9 * BATCH
+    check_gives_up(line, "send-limit", [half])
+
+
+def test_send_limit_behind_a_whole_message() -> None:
+    """Messages that haven't begun are dropped, though they were there before."""
+    line = Line(send_limit=MIB)
+    line.transport.sendBytesMessage(b"x" * (BATCH - 10))  # fills a batch exactly
+    line.transport.sendBytesMessage(b"dropped" * 100_000)
+    line.transport.sendBytesMessage(b"one too many" * 100_000)
+    check_gives_up(line, "send-limit", [b"x" * (BATCH - 10)])
+
+
+def test_send_limit_while_corked() -> None:
+    """Also in the midst of answering, with what comes behind it not delivered."""
+
+    def flood(text: str) -> None:
+        for _ in range(100):
+            line.transport.sendBytesMessage(b"x" * 20_000)
+
+    line = Line(Recorder(text=flood), send_limit=MIB // 2)
+    line.receive(frame(b"flood") + frame(b"again"))
+    assert line.recorder.got("text") == ["flood"]
+    line.readAll()
+    assert line.reader.closed is not None
+    assert line.reader.closed[0] == 1013
+    assert set(line.reader.messages) == {b"x" * 20_000}
+
+
+def test_broadcast_to_one_who_does_not_read() -> None:
+    """A slow one is given up; the others get everything."""
+    app = App()
+    server = MemoryServer(app, settings=Settings(send_limit=200_000))
+    clients = [server.connect() for _ in range(3)]
+    clients[1].stopReading()
+    for _ in range(10):
+        message = PreparedMessage(b"x" * 66_000)
+        for recorder in app.recorders:
+            recorder.transport.sendPreparedMessage(message)
+        server.run()
+    assert len(clients[0].messages) == len(clients[2].messages) == 10
+    server.advance(5.25)
+    assert app.recorders[1].closed.setting == "send-limit"
+
+
+def test_large_message_to_an_empty_queue() -> None:
+    """A single message over send-limit is no sign of a peer that doesn't read."""
+    line = Line(send_limit=1000)
+    message = b"x" * (5 * MIB)
+    line.transport.sendBytesMessage(message)
+    line.readAll()
+    assert line.reader.messages == [message]
+    line.transport.sendBytesMessage(message)
+    line.readAll()
+    assert line.reader.messages == [message, message]
+    assert line.reader.closed is None
+
+
+def test_send_limit_off() -> None:
+    """Unlimited is unlimited."""
+    line = Line(send_limit=1 << 62)
+    for _ in range(100):
+        line.transport.sendBytesMessage(b"x" * 500_000)
+    line.readAll()
+    assert len(line.reader.messages) == 100
+
+
+def test_send_timeout() -> None:
+    """DESIGN section 5: who reads nothing for send-timeout is closed with 1013, and not
+    sooner; what was begun is finished, the rest dropped."""
+    line = Line(send_timeout=30)
+    begun = b"x" * 300_000
+    line.transport.sendBytesMessage(begun)
+    line.transport.sendBytesMessage(b"dropped")
+    line.server.advance(29.875)
+    assert line.transport.bytesWaiting == 300_010 + 9
+    line.server.advance(0.125)
+    assert line.transport.bytesWaiting < 300_100
+    check_gives_up(line, "send-timeout", [begun])
+
+
+def test_send_timeout_is_for_each_batch() -> None:
+    """A slow but steady reader of a large message survives: it is given the time for
+    each 128 KiB, and everything arrives."""
+    line = Line(send_timeout=30)
+    message = b"x" * (10 * MIB)
+    line.transport.sendBytesMessage(message)
+    rounds = 0
+    while line.transport.bytesWaiting:
+        line.server.advance(29)
+        assert line.recorder.failure is None
+        line.read()
+        rounds += 1
+    assert rounds > 60
+    line.readAll()
+    assert line.reader.messages == [message]
+    assert line.reader.closed is None
+
+
+def test_send_timeout_off() -> None:
+    """Switched off, a client may sleep for hours."""
+    line = Line(send_timeout=0)
+    line.transport.sendBytesMessage(b"x" * MIB)
+    line.server.advance(300)
+    line.readAll()
+    assert line.reader.messages == [b"x" * MIB]
+
+
+def test_send_timeout_while_closing() -> None:
+    """Once it is closing, the peer has close-timeout to read, and finds all that was
+    sent before, with the close frame at its end."""
+    line = Line(send_timeout=2, close_timeout=10)
+    line.transport.sendBytesMessage(b"x" * 300_000)
+    line.transport.sendTextMessage("last words")
+    line.transport.loseConnection(4000, "bye")
+    line.server.advance(5)
+    line.readAll()
+    assert line.reader.messages == [b"x" * 300_000, "last words"]
+    assert line.reader.closed == (4000, "bye")
+
+
+# Closing with output
+
+
+def test_close_waits_behind_output() -> None:
+    """loseConnection behind much output: the close frame comes last, and the TCP
+    connection ends only when all is gone."""
+    line = Line()
+    line.transport.sendBytesMessage(b"x" * (5 * BATCH))
+    line.transport.loseConnection(4000, "bye")
+    line.receive(frame(pack_close(4000), FIN | OP_CLOSE))
+    assert not line.wire.disconnecting
+    line.read()
+    assert not line.wire.disconnecting
+    line.readAll()
+    assert line.reader.messages == [b"x" * (5 * BATCH)]
+    assert line.reader.closed == (4000, "bye")
+    assert line.wire.lost
+    assert not line.wire.aborted
+    assert line.recorder.closed.clean
+
+
+def test_peers_close_waits_behind_output() -> None:
+    """So does the answer to the peer's close, which is still read: it isn't output that
+    it waits for, but the end."""
+    line = Line()
+    line.recorder.answers["text"] = lambda text: line.transport.sendBytesMessage(
+        b"x" * (5 * BATCH)
+    )
+    line.receive(frame(b"much") + frame(pack_close(1001), FIN | OP_CLOSE))
+    line.readAll()
+    assert line.reader.messages == [b"x" * (5 * BATCH)]
+    assert line.reader.closed == (1001, "")
+    assert line.wire.lost
+    assert line.recorder.closed.clean
+
+
+def test_violation_waits_behind_output() -> None:
+    """And the close frame of a violation, with the half-close behind it."""
+    line = Line()
+
+    def answer(text: str) -> None:
+        line.transport.sendBytesMessage(b"x" * 60_000)
+        line.transport.sendBytesMessage(b"y" * (4 * BATCH))
+
+    line.recorder.answers["text"] = answer
+    line.receive(frame(b"much") + b"\xff\xff")
+    line.readAll()
+    assert line.reader.messages == [b"x" * 60_000, b"y" * (4 * BATCH)]
+    assert line.reader.closed == (1002, "reserved bit set")
+    assert line.wire.closedForWriting
+    assert not line.wire.lost
+
+
+def test_close_timeout_over_stuck_output() -> None:
+    """A peer that doesn't read its last messages is aborted after close-timeout."""
+    line = Line()
+    line.transport.sendBytesMessage(b"x" * (5 * BATCH))
+    line.transport.loseConnection()
+    line.server.advance(5)
+    assert line.wire.aborted
+    assert line.recorder.closed.setting == "close-timeout"
+    assert len(line.server.factory.deadlines) == 0
+
+
+# Reentrance
+
+
+def test_abort_in_mid_flush() -> None:
+    """A producer that aborts when it is told to pause, in the midst of a flush."""
+    line = Line()
+
+    class Impatient(Producer):
+        def pauseProducing(self) -> None:
+            super().pauseProducing()
+            line.transport.abortConnection()
+
+    producer = Impatient()
+    line.transport.attachProducer(producer)
+    line.transport.sendBytesMessage(b"x" * (5 * BATCH))
+    assert producer.calls == ["pause", "stop"]
+    assert line.wire.aborted
+    assert line.recorder.names[-1] == "lost"
+    assert line.transport.bytesWaiting == 0
+
+
+def test_close_in_mid_flush() -> None:
+    """One that closes instead."""
+    line = Line()
+
+    class Polite(Producer):
+        def pauseProducing(self) -> None:
+            super().pauseProducing()
+            line.transport.loseConnection(4000)
+
+    producer = Polite()
+    line.transport.attachProducer(producer)
+    line.transport.sendBytesMessage(b"x" * (5 * BATCH))
+    line.readAll()
+    assert line.reader.messages == [b"x" * (5 * BATCH)]
+    assert line.reader.closed == (4000, "")
+    assert producer.calls == ["pause", "stop"]
+
+
+def test_send_in_mid_flush() -> None:
+    """One that sends a last message when it is told to pause: it is told again when the
+    peer has read, and nothing is lost or turned around."""
+    line = Line()
+
+    class Talkative(Producer):
+        def pauseProducing(self) -> None:
+            super().pauseProducing()
+            line.transport.sendTextMessage("paused")
+
+        def resumeProducing(self) -> None:
+            super().resumeProducing()
+            line.transport.sendTextMessage("resumed")
+
+    line.transport.attachProducer(Talkative())
+    line.transport.sendBytesMessage(b"x" * (3 * BATCH))
+    line.transport.sendTextMessage("behind")
+    line.readAll()
+    assert line.reader.messages == [b"x" * (3 * BATCH), "paused", "behind", "resumed"]
+
+
+@pytest.mark.parametrize("how", ["raise on pause", "raise on resume"])
+def test_producer_that_raises(how: str, logs: Logs) -> None:
+    """DESIGN section 5: an application that raises is closed with 1011, and its
+    producer is a part of it; the transport never sees it."""
+    line = Line()
+
+    class Broken(Producer):
+        def pauseProducing(self) -> None:
+            if how == "raise on pause":
+                raise KeyError("secret")
+
+        def resumeProducing(self) -> None:
+            raise KeyError("secret")
+
+    line.transport.attachProducer(Broken())
+    line.transport.sendBytesMessage(b"x" * (3 * BATCH))
+    line.readAll()
+    (failure,) = logs.failures()
+    assert failure.check(KeyError)
+    assert line.reader.closed == (1011, "internal error")
+
+
+def pairs() -> Iterator[tuple[str, bytes]]:
+    yield "loseConnection", b"\x88\x02\x03\xe8"
+    yield "abortConnection", b""
+
+
+@pytest.mark.parametrize(("method", "sent"), list(pairs()))
+def test_closing_another_connection(method: str, sent: bytes) -> None:
+    """An application that closes one connection in the callback of another, which has
+    input of its own lying about."""
+    app = App()
+    server = MemoryServer(app)
+    first, second = server.connect(), server.connect()
+    one, two = app.recorders
+    one.answers["text"] = lambda _: getattr(two.transport, method)()
+    second.transport.put(frame(b"too late?"))
+    first.transport.put(frame(b"end it"))
+    server.run()
+    assert two.names[-1] == "lost"
+    assert two.closed.side is Side.APPLICATION
+    assert second.closed == ((1000, "") if sent else (1006, ""))
+    first.send("and on")
+    assert one.got("text") == ["end it", "and on"]
+    assert first.closed is None
+
+
+def test_closing_each_other() -> None:
+    """Each one's connectionLost closes the other."""
+    app = App()
+    server = MemoryServer(app)
+    server.connect(), server.connect()
+    one, two = app.recorders
+    one.answers["lost"] = lambda _: two.transport.abortConnection()
+    two.answers["lost"] = lambda _: one.transport.abortConnection()
+    one.transport.abortConnection()
+    assert not server.factory.connections
+    assert one.names.count("lost") == two.names.count("lost") == 1
+
+
+def test_sending_from_connectionLost() -> None:
+    """Nobody is there any more: it is dropped in silence; to others it goes."""
+    app = App()
+    server = MemoryServer(app)
+    client, bystander = server.connect(), server.connect()
+    one, two = app.recorders
+
+    def lost(_: object) -> None:
+        one.transport.sendTextMessage("gone")
+        one.transport.sendBytesMessage(b"gone")
+        one.transport.sendPreparedMessage(PreparedMessage("gone"))
+        one.transport.ping()
+        one.transport.loseConnection()
+        one.transport.abortConnection()
+        two.transport.sendTextMessage("they left")
+
+    one.answers["lost"] = lost
+    client.close()
+    assert client.messages == []
+    assert bystander.messages == ["they left"]
+    assert one.names.count("lost") == 1
+
+
+def test_sending_much_from_negotiationStarted() -> None:
+    """Much is sent before anything was: it all arrives behind the 101, and
+    negotiationFinished and messages come as ever."""
+    recorder = Recorder()
+
+    def started(transport: IWebSocketTransport) -> None:
+        for number in range(10):
+            transport.sendBytesMessage(bytes([number]) * BATCH)
+
+    recorder.answers["started"] = started
+    opened = openOne(recorder, send_limit=2 * MIB)
+    assert opened.client.messages == [bytes([number]) * BATCH for number in range(10)]
+    opened.client.send("hello")
+    assert recorder.names == ["started", "finished", "text"]
+
+
+def test_closing_in_negotiationStarted() -> None:
+    """Closed before it began: the 101, the close frame, and no negotiationFinished."""
+    recorder = Recorder(started=lambda transport: transport.loseConnection(4000, "no"))
+    opened: Opened = openOne(recorder)
+    assert opened.client.opened
+    assert opened.client.closed == (4000, "no")
+    assert recorder.names == ["started", "lost"]

@@ -1,0 +1,211 @@
+"""The configuration file and the command line together (wsplug.config)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from wsplug.config import LISTENING, combine, readFile
+from wsplug.errors import InvalidOption
+from wsplug.options import UNLIMITED
+from wsplug.plugins import Description
+from wsplug.server.settings import SETTINGS, Settings
+
+EVERYTHING = """
+port = 8000
+interface = "127.0.0.1"
+listen = ["unix:/run/a.sock"]
+origin = ["https://a.example", "same-host"]
+app = ["echo", "chat.py:room:history=5"]
+max-message-size = "64KiB"
+max-head-size = 8192
+max-headers = 50
+max-connections = "unlimited"
+open-timeout = 5
+close-timeout = "1m"
+ping-interval = "off"
+ping-timeout = 2.5
+send-limit = "2MiB"
+send-timeout = 60
+stop-timeout = 3
+compression = false
+compression-level = 9
+compression-min-size = "1k"
+context-takeover = true
+server-max-window-bits = 10
+client-max-window-bits = 9
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "wsplug.toml"
+
+
+def read(file: Path, text: str) -> dict[str, object]:
+    file.write_text(text)
+    return readFile(str(file))
+
+
+def test_every_key(file: Path) -> None:
+    """Each setting and each other option can be in the file."""
+    values = read(file, EVERYTHING)
+    names = {option.name for option in (*SETTINGS, *LISTENING)}
+    assert set(values) == names | {"app", "listen", "origin"}
+    configuration = combine({}, values)
+    assert configuration.settings == Settings(
+        max_message_size=65536,
+        max_head_size=8192,
+        max_headers=50,
+        max_connections=UNLIMITED,
+        open_timeout=5.0,
+        close_timeout=60.0,
+        ping_interval=0.0,
+        ping_timeout=2.5,
+        send_limit=2 * 1024**2,
+        send_timeout=60.0,
+        stop_timeout=3.0,
+        compression=False,
+        compression_level=9,
+        compression_min_size=1024,
+        context_takeover=True,
+        server_max_window_bits=10,
+        client_max_window_bits=9,
+    )
+    assert configuration.origins == ("https://a.example", "same-host")
+    assert configuration.applications == (
+        Description("echo"),
+        Description("chat.py", "room", {"history": "5"}),
+    )
+    assert configuration.endpoints == (
+        ("port 8000 of 127.0.0.1", "tcp:8000:interface=127.0.0.1"),
+        ("unix:/run/a.sock", "unix:/run/a.sock"),
+    )
+
+
+def test_application_tables(file: Path) -> None:
+    """[[app]] tables: 'use' names the application, the rest are its options."""
+    values = read(
+        file,
+        '[[app]]\nuse = "echo"\npath = "/a:b"\ncompression = false\n'
+        '[[app]]\nuse = "chat.py:room:x=1"\nhistory = 5\n',
+    )
+    assert values["app"] == [
+        Description("echo", None, {"path": "/a:b", "compression": False}),
+        Description("chat.py", "room", {"x": "1", "history": 5}),
+    ]
+
+
+def test_single_values_for_lists(file: Path) -> None:
+    """What can be given several times may be given once, without brackets."""
+    values = read(file, 'app = "echo"\norigin = "*"\nlisten = "unix:/a"\n')
+    assert values["app"] == [Description("echo")]
+    assert values["origin"] == ["*"]
+    assert values["listen"] == ["unix:/a"]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("prot = 80", "unknown key 'prot'; did you mean 'port'?"),
+        ("zzz = 1", "unknown key 'zzz'"),
+        ("[sever]\nx = 1", "unknown table 'sever'"),
+        ("[[apps]]\nuse = 'echo'", "unknown table 'apps'; did you mean 'app'?"),
+        ("port = 'x'", "port takes a whole number from 0 to 65535, not 'x'"),
+        ("port = 65536", "port takes"),
+        ("port = [80]", "port takes a single value"),
+        ("max-message-size = 0", "max-message-size takes a size"),
+        ("open-timeout = 1979-05-27", "open-timeout takes a single value"),
+        ("origin = [1]", "origin takes texts, not 1"),
+        ("listen = {a = 1}", "listen takes texts"),
+        ("app = 5", "app takes texts or tables, not 5"),
+        ("[[app]]\npath = '/'", "[[app]] table 1: the key 'use'"),
+        ("[[app]]\nuse = 'a'\n[[app]]\nuse = 1", "[[app]] table 2: the key 'use'"),
+        ("app = ['']", "name is missing"),
+        ("port = ", "is not TOML"),
+        ("port = 1\nport = 2", "is not TOML"),
+    ],
+)
+def test_wrong_file(file: Path, text: str, words: str) -> None:
+    """What is wrong, in one line that begins with the file's name."""
+    with pytest.raises(InvalidOption) as caught:
+        read(file, text)
+    message = str(caught.value)
+    assert message.startswith(str(file))
+    assert words in message
+    assert "\n" not in message
+
+
+def test_unreadable_file(file: Path) -> None:
+    """No file, a folder, no UTF-8."""
+    with pytest.raises(InvalidOption, match=r"can't read .*No such file"):
+        readFile(str(file))
+    with pytest.raises(InvalidOption, match=r"can't read .*Is a directory"):
+        readFile(str(file.parent))
+    file.write_bytes(b"a = '\xff'")
+    with pytest.raises(InvalidOption, match="is not TOML"):
+        readFile(str(file))
+
+
+ECHO = [Description("echo")]
+
+
+@pytest.mark.parametrize(
+    ("commandLine", "file", "endpoints"),
+    [
+        ({}, {}, ["tcp:9000"]),
+        ({"port": 80}, {"port": 81}, ["tcp:80"]),
+        ({}, {"port": 81}, ["tcp:81"]),
+        ({"interface": "::1"}, {"port": 81}, [r"tcp6:81:interface=\:\:1"]),
+        ({"interface": "127.0.0.1"}, {}, ["tcp:9000:interface=127.0.0.1"]),
+        ({"listen": ["unix:/a"]}, {"port": 81}, ["unix:/a"]),
+        ({"port": 80}, {"listen": ["unix:/a"]}, ["tcp:80"]),
+        ({"port": 80, "listen": ["unix:/a"]}, {}, ["tcp:80", "unix:/a"]),
+        ({}, {"listen": ["unix:/a", "tcp:1"]}, ["unix:/a", "tcp:1"]),
+        ({"listen": ["tcp:1"]}, {"listen": ["tcp:2"]}, ["tcp:1"]),
+    ],
+)
+def test_where_to_listen(
+    commandLine: dict[str, Any], file: dict[str, Any], endpoints: list[str]
+) -> None:
+    """The command line wins; each way of saying where replaces the other."""
+    configuration = combine({"app": ECHO, **commandLine}, file)
+    assert [endpoint for _, endpoint in configuration.endpoints] == endpoints
+
+
+def test_precedence() -> None:
+    """The command line wins for each option alone."""
+    configuration = combine(
+        {"app": ECHO, "max-headers": 5, "origin": ["*"]},
+        {"app": [Description("x")], "max-headers": 6, "max-connections": 7},
+    )
+    assert configuration.applications == tuple(ECHO)
+    assert configuration.settings == Settings(max_headers=5, max_connections=7)
+    assert configuration.origins == ("*",)
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({}, "no application to serve"),
+        ({"app": []}, "no application to serve"),
+        ({"app": ECHO, "origin": ["example.org"]}, "'example.org' is no origin"),
+        ({"app": ECHO, "listen": ["tcp:1"], "interface": "::1"}, "interface goes with"),
+    ],
+)
+def test_what_can_not_be(values: dict[str, Any], words: str) -> None:
+    """What is right in parts and wrong together."""
+    with pytest.raises(InvalidOption, match=words):
+        combine(values, {})
+
+
+def test_settings_are_all_there() -> None:
+    """Each setting is an option and the other way round, with the same default."""
+    names = [option.name.replace("-", "_") for option in SETTINGS]
+    assert sorted(names) == sorted(vars(Settings()))
+    for option in SETTINGS:
+        default = getattr(Settings(), option.name.replace("-", "_"))
+        assert option.default == default
+        assert option.parse(option.shownDefault) == default

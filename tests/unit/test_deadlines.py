@@ -1,0 +1,132 @@
+"""Deadlines by the thousand (wsplug.server.deadlines)."""
+
+from __future__ import annotations
+
+import random
+from functools import partial
+
+from twisted.internet.task import Clock
+
+from tests.server.kit import Logs
+from wsplug.server.deadlines import Deadline, Deadlines
+
+
+def test_never_early_and_at_most_a_tick_late() -> None:
+    """Each is reached, once, between its time and a tick later, however they mix."""
+    randomness = random.Random(1)
+    clock = Clock()
+    deadlines = Deadlines(clock, 0.25)
+    reached: dict[int, float] = {}
+    due: dict[int, float] = {}
+
+    def reach(number: int) -> None:
+        assert number not in reached
+        reached[number] = clock.seconds()
+
+    for number in range(500):
+        seconds = randomness.choice([0.0, 0.1, 0.25, 1.0, 7.3, 20.0, 60.0])
+        due[number] = clock.seconds() + seconds
+        deadlines.set(seconds, partial(reach, number))
+        clock.advance(randomness.choice([0, 1 / 64, 1 / 16, 0.5]))
+    for _ in range(70 * 64):
+        clock.advance(1 / 64)
+    assert len(reached) == 500
+    for number, time in reached.items():
+        assert due[number] <= time <= due[number] + 0.25 + 1 / 2
+    assert len(deadlines) == 0
+    assert not clock.getDelayedCalls()
+
+
+def test_one_reactor_call() -> None:
+    """Thousands cost the reactor a single delayed call, for the next of them."""
+    clock = Clock()
+    deadlines = Deadlines(clock)
+    for number in range(1000):
+        deadlines.set(100 - number / 20, int)
+    assert len(deadlines) == 1000
+    (call,) = clock.getDelayedCalls()
+    assert call.getTime() == 50.25
+
+
+def test_cleared_leaves_none() -> None:
+    """When all are cleared the reactor has nothing to do; clearing again, or none, is
+    fine."""
+    clock = Clock()
+    deadlines = Deadlines(clock)
+    set_ = [deadlines.set(seconds, int) for seconds in (1, 1, 2, 3)]
+    for deadline in [*set_, set_[0], None]:
+        deadlines.clear(deadline)
+    assert len(deadlines) == 0
+    assert not clock.getDelayedCalls()
+    clock.advance(10)
+    deadlines.clear(deadlines.set(1, int))
+    assert not clock.getDelayedCalls()
+
+
+def test_cleared_is_not_reached() -> None:
+    """Not even if it is cleared by another one of the same tick."""
+    clock = Clock()
+    deadlines = Deadlines(clock)
+    both: list[Deadline] = []
+    reached: list[int] = []
+
+    def reach(number: int) -> None:
+        reached.append(number)
+        deadlines.clear(both[1 - number])
+
+    both += [deadlines.set(1, partial(reach, number)) for number in (0, 1)]
+    clock.advance(2)
+    assert len(reached) == 1
+    assert not clock.getDelayedCalls()
+
+
+def test_reaching_one_that_clears_a_later_tick() -> None:
+    """Reached late, as on a busy server, one may clear others that are due as well."""
+    clock = Clock()
+    deadlines = Deadlines(clock)
+    reached: list[str] = []
+    later: list[Deadline] = []
+    deadlines.set(1, lambda: deadlines.clear(later[0]))
+    later.append(deadlines.set(2, lambda: reached.append("cleared")))
+    deadlines.set(3, lambda: reached.append("kept"))
+    deadlines.set(9, lambda: reached.append("last"))
+    clock.advance(5)
+    assert reached == ["kept"]
+    clock.advance(5)
+    assert reached == ["kept", "last"]
+
+
+def test_setting_while_one_is_reached() -> None:
+    """What is set then delays nothing that is due before it; nor is it lost itself."""
+    clock = Clock()
+    deadlines = Deadlines(clock)
+    reached: list[tuple[str, float]] = []
+
+    def note(name: str) -> None:
+        reached.append((name, clock.seconds()))
+
+    def first() -> None:
+        note("first")
+        deadlines.set(20, partial(note, "far"))
+        deadlines.set(0, partial(note, "now"))
+
+    deadlines.set(1, first)
+    deadlines.set(2, partial(note, "second"))
+    for _ in range(200):
+        clock.advance(0.125)
+    assert reached == [("first", 1.0), ("now", 1.0), ("second", 2.0), ("far", 21.0)]
+
+
+def test_failing_call(logs: Logs) -> None:
+    """One that raises is logged, and the others are kept."""
+    clock = Clock()
+    deadlines = Deadlines(clock)
+    reached: list[int] = []
+    nothing: dict[str, int] = {}
+    for seconds in (1, 1, 2):
+        deadlines.set(seconds, partial(nothing.__getitem__, "missing"))
+        deadlines.set(seconds, partial(reached.append, seconds))
+    clock.advance(1)
+    clock.advance(1)
+    assert reached == [1, 1, 2]
+    assert [failure.check(KeyError) for failure in logs.failures()] == [KeyError] * 3

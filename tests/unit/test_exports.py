@@ -1,0 +1,57 @@
+"""What is there by name."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib import import_module
+
+import pytest
+
+import wsplug
+
+FACADES = ["wsplug", "wsplug.codec", "wsplug.server"]
+MODULES = [
+    "wsplug.config",
+    "wsplug.coroutine",
+    "wsplug.declare",
+    "wsplug.errors",
+    "wsplug.interfaces",
+    "wsplug.options",
+    "wsplug.plugins",
+    "wsplug.service",
+    "wsplug.tap",
+    "wsplug.testing",
+    "wsplug.web.site",
+]
+
+
+@pytest.mark.parametrize("name", FACADES + MODULES)
+def test_all_resolves(name: str) -> None:
+    """Each name of __all__ is there, once."""
+    module = import_module(name)
+    names = module.__all__
+    assert len(set(names)) == len(names)
+    for each in names:
+        assert getattr(module, each) is not None
+
+
+def test_root_is_lazy() -> None:
+    """Importing wsplug, its errors or its codec imports nothing of Twisted or zope
+    (DESIGN section 1)."""
+    code = (
+        "import sys, wsplug, wsplug.errors, wsplug.codec, wsplug.options\n"
+        "bad = [name for name in sys.modules if name.split('.')[0] in "
+        "('twisted', 'zope')]\n"
+        "assert not bad, bad\n"
+        "wsplug.application\n"
+        "assert 'zope.interface' in sys.modules\n"
+        "assert 'twisted.internet.reactor' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_unknown_name() -> None:
+    """A name that isn't there is an AttributeError, as ever."""
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        wsplug.nonsense  # noqa: B018

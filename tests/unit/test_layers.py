@@ -1,0 +1,101 @@
+"""Which way dependencies point (DESIGN section 1)."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import wsplug
+
+ROOT = Path(wsplug.__file__).parent
+FILES = sorted(path for path in ROOT.rglob("*.py"))
+IDS = [str(path.relative_to(ROOT)) for path in FILES]
+
+
+def imports(path: Path, top: bool = False) -> Iterator[str]:
+    """The modules, and names in them, that a file imports; at its top level only, or
+    anywhere."""
+    tree = ast.parse(path.read_text("utf-8"))
+    for node in tree.body if top else ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "relative import"
+            assert node.module is not None
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+@pytest.mark.parametrize("path", FILES, ids=IDS)
+def test_codec_imports_the_standard_library(path: Path) -> None:
+    """codec: itself, the errors and the standard library; the errors less still."""
+    room = path.relative_to(ROOT).parts[0]
+    if room not in ("codec", "errors.py"):
+        return
+    allowed = ("wsplug.errors.", "wsplug.codec.") if room == "codec" else ()
+    for name in imports(path):
+        standard = name.split(".")[0] in {*sys.stdlib_module_names, "__future__"}
+        assert standard or name.startswith(allowed), name
+
+
+FORBIDDEN = {
+    "server": (
+        "web",
+        "apps",
+        "broker",
+        "tap",
+        "service",
+        "plugins",
+        "config",
+        "testing",
+    ),
+    "web": ("apps", "broker", "tap", "service", "plugins", "config", "testing"),
+    "apps": (
+        "server",
+        "codec",
+        "web",
+        "tap",
+        "service",
+        "plugins",
+        "config",
+        "testing",
+    ),
+    "interfaces.py": ("server", "codec", "web", "apps", "tap", "service", "plugins"),
+    "options.py": ("server", "codec", "web", "apps", "tap", "service", "plugins"),
+    "coroutine.py": ("server", "codec", "web", "apps", "tap", "service", "plugins"),
+    "declare.py": ("server", "codec", "web", "apps", "tap", "service", "plugins"),
+    "service.py": ("tap", "config", "plugins", "apps", "testing"),
+    "plugins.py": ("tap", "config", "service", "apps", "testing"),
+    "config.py": ("tap", "service", "apps", "testing"),
+    "tap.py": ("testing",),
+}
+
+
+@pytest.mark.parametrize("path", FILES, ids=IDS)
+def test_rooms(path: Path) -> None:
+    """codec <- server <- (web, apps) <- tap, never the other way."""
+    forbidden = FORBIDDEN.get(path.relative_to(ROOT).parts[0], ())
+    for name in imports(path):
+        parts = name.split(".")
+        if parts[0] == "wsplug" and len(parts) > 1:
+            assert parts[1] not in forbidden, name
+
+
+@pytest.mark.parametrize("path", FILES, ids=IDS)
+def test_no_global_reactor(path: Path) -> None:
+    """The reactor is a parameter; no module imports the global one."""
+    for name in imports(path, top=True):
+        assert not name.startswith("twisted.internet.reactor"), name
+    if path.name != "tap.py":  # the command takes the one that twistd installed
+        assert not any(
+            name.startswith("twisted.internet.reactor") for name in imports(path)
+        )
+
+
+def test_one_place_for_twisted_webs_channel() -> None:
+    """Only pages.py builds on HTTPChannel."""
+    users = {path.name for path in FILES if "HTTPChannel" in path.read_text("utf-8")}
+    assert users == {"pages.py"}

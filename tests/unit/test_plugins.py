@@ -1,0 +1,334 @@
+"""Applications by their names (wsplug.plugins)."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.internet.endpoints import quoteStringArgument
+from twisted.internet.task import Clock
+
+import twisted.plugins
+from wsplug.errors import (
+    ConfigurationError,
+    InvalidOption,
+    PluginFailed,
+    UnknownApplication,
+)
+from wsplug.interfaces import IWebSocketApplicationPlugin
+from wsplug.plugins import (
+    Description,
+    Services,
+    findApplications,
+    findFailures,
+    loadPlugin,
+    makeMounts,
+    parseDescription,
+)
+
+SHOUT = """
+from typing import Annotated
+from wsplug import application
+
+@application("shout", help="Repeat in capitals.")
+async def shout(socket, *, times: Annotated[int, "How often."] = 1):
+    pass
+"""
+TWO = (
+    SHOUT
+    + """
+@application("whisper")
+async def whisper(socket):
+    pass
+"""
+)
+SERVICES = Services(Clock(), Clock())
+
+# Descriptions
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "attribute", "values"),
+    [
+        ("chat", "chat", None, {}),
+        ("chat:path=/team", "chat", None, {"path": "/team"}),
+        ("chat:a=1:b=2", "chat", None, {"a": "1", "b": "2"}),
+        ("chat:a=", "chat", None, {"a": ""}),
+        ("chat:a=b=c", "chat", None, {"a": "b=c"}),
+        (r"chat:a=b\:c", "chat", None, {"a": "b:c"}),
+        (r"chat:a=b\\", "chat", None, {"a": "b\\"}),
+        (r"chat:a=b\\:c=d", "chat", None, {"a": "b\\", "c": "d"}),
+        (r"chat:a\=b=c", "chat", None, {"a=b": "c"}),
+        (r"chat:a=\n", "chat", None, {"a": "n"}),
+        ("shout.py", "shout.py", None, {}),
+        ("shout.py:loud", "shout.py", "loud", {}),
+        ("package.module:shout", "package.module", "shout", {}),
+        ("package.module:a.b:x=1", "package.module", "a.b", {"x": "1"}),
+        (r"C\:\\shout.py:x=1", "C:\\shout.py", None, {"x": "1"}),
+    ],
+)
+def test_description(
+    text: str, name: str, attribute: str | None, values: dict[str, object]
+) -> None:
+    """NAME[:key=value...], a place in a file or module, and escapes."""
+    assert parseDescription(text) == Description(name, attribute, values)
+
+
+@given(st.dictionaries(st.from_regex(r"[a-z-]{1,9}", fullmatch=True), st.text()))
+def test_descriptions_are_quoted_as_endpoints(values: dict[str, str]) -> None:
+    """Twisted's own way of quoting makes any value of an endpoint string, and any of
+    ours."""
+    quoted = [f"{key}={quoteStringArgument(value)}" for key, value in values.items()]
+    assert parseDescription(":".join(["chat", *quoted])).values == values
+
+
+@given(st.text(alphabet="ab:=\\./"))
+def test_descriptions_never_crash(text: str) -> None:
+    """Anything is a description or an InvalidOption."""
+    with suppress(InvalidOption):
+        assert parseDescription(text).name
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "name is missing"),
+        (":a=1", "name is missing"),
+        ("chat:a=1:b", "options are key=value, not 'b'"),
+        ("chat:x:y", "options are key=value, not 'y'"),
+        ("chat:a=1:a=2", "'a' is there twice"),
+    ],
+)
+def test_wrong_description(text: str, words: str) -> None:
+    """What is wrong, and where."""
+    with pytest.raises(InvalidOption) as caught:
+        parseDescription(text)
+    assert words in str(caught.value)
+
+
+# Files
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A working directory of the test's own."""
+    before = dict(sys.modules)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    yield tmp_path
+    for name in set(sys.modules) - set(before):
+        if name.startswith(("wsplug_file_", "mine", "twisted.plugins.own")):
+            del sys.modules[name]
+
+
+def load(description: str) -> IWebSocketApplicationPlugin:
+    return loadPlugin(parseDescription(description))
+
+
+def test_file(here: Path) -> None:
+    """The only application in a file, by the file; absolute paths too."""
+    (here / "shout.py").write_text(SHOUT)
+    assert load("shout.py").name == "shout"
+    assert load(f"{here}/shout.py:times=3").help == "Repeat in capitals."
+    assert [option.name for option in load("shout.py").options] == ["times"]
+
+
+def test_several_in_a_file(here: Path) -> None:
+    """Several: one has to be named, and the error says which there are."""
+    (here / "two.py").write_text(TWO)
+    assert load("two.py:whisper").name == "whisper"
+    with pytest.raises(UnknownApplication) as caught:
+        load("two.py")
+    assert "two.py:shout or two.py:whisper" in str(caught.value)
+
+
+BROKEN = [
+    ("none.py", "x = 1", UnknownApplication, "has no application"),
+    ("none.py:y", "x = 1", UnknownApplication, "none.py has no 'y'"),
+    ("none.py:x", "x = 1", UnknownApplication, "is no application"),
+    ("missing.py", None, UnknownApplication, "no file 'missing.py'"),
+    ("bad.py", "def (", PluginFailed, "bad.py, line 1"),
+    ("bad.py", "import nowhere_at_all", PluginFailed, "nowhere_at_all"),
+    ("bad.py", "1 / 0", PluginFailed, "ZeroDivisionError"),
+    ("bad.py", "raise ValueError('a\\nb')", PluginFailed, "ValueError: a b"),
+    ("mine_bad:x", "1 / 0", PluginFailed, "mine_bad does not load"),
+    ("mine_bad:x", "import mine_nowhere", PluginFailed, "mine_nowhere"),
+    ("mine_missing:x", None, UnknownApplication, "no module 'mine_missing'"),
+    ("mine.missing:x", None, UnknownApplication, "no module 'mine'"),
+]
+
+
+@pytest.mark.parametrize(("name", "source", "error", "words"), BROKEN)
+def test_broken_file(
+    here: Path,
+    name: str,
+    source: str | None,
+    error: type[ConfigurationError],
+    words: str,
+) -> None:
+    """What is not there or doesn't load: one line that says so, and where."""
+    if source is not None:
+        file = name.split(":")[0].removesuffix(".py") + ".py"
+        (here / file).write_text(source)
+    with pytest.raises(error) as caught:
+        load(name)
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert not any(each.startswith("wsplug_file_bad") for each in sys.modules)
+
+
+def test_module(here: Path) -> None:
+    """package.module:name, from the working directory as well."""
+    (here / "mine_pkg").mkdir()
+    (here / "mine_pkg" / "__init__.py").write_text("")
+    (here / "mine_pkg" / "apps.py").write_text(TWO + "class space: inner = shout\n")
+    assert load("mine_pkg.apps:whisper").name == "whisper"
+    assert load("mine_pkg.apps:space.inner").name == "shout"
+
+
+def test_object_with_buildProtocol(here: Path) -> None:
+    """A ready application, which has no options, is one too; its class isn't."""
+    (here / "ready.py").write_text(
+        "class Factory:\n    def buildProtocol(self, request): pass\n"
+        "factory = Factory()\n"
+    )
+    plugin = load("ready.py:factory")
+    assert (plugin.name, list(plugin.options)) == ("factory", [])
+    with pytest.raises(UnknownApplication, match="is no application"):
+        load("ready.py:Factory")
+
+
+# Drop-ins
+
+
+def test_bundled() -> None:
+    """Those that come with wsplug are found by their names."""
+    assert load("echo").name == "echo"
+    assert "echo" in [plugin.name for plugin in findApplications()]
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("ecko", "did you mean 'echo'?"),
+        ("something", "there are: "),
+        ("package.module", "package.module:name"),
+        ("dir/file", "ends in .py"),
+    ],
+)
+def test_unknown(name: str, words: str) -> None:
+    """No application of that name: what may have been meant."""
+    with pytest.raises(UnknownApplication) as caught:
+        load(name)
+    assert words in str(caught.value)
+
+
+@pytest.fixture
+def dropIns(here: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of drop-ins beside the real ones."""
+    folder = here / "twisted" / "plugins"
+    folder.mkdir(parents=True)
+    monkeypatch.setattr(sys, "path", [str(here), *sys.path])
+    path = [str(folder), *twisted.plugins.__path__]
+    monkeypatch.setattr(twisted.plugins, "__path__", path)
+    return folder
+
+
+def test_drop_in(dropIns: Path) -> None:
+    """One under twisted/plugins/ is found by its name."""
+    (dropIns / "own_shout.py").write_text(SHOUT)
+    assert load("shout").name == "shout"
+
+
+def test_broken_drop_in(dropIns: Path) -> None:
+    """One that doesn't load is told of, and hinders no other."""
+    (dropIns / "own_broken.py").write_text("1 / 0\n")
+    assert load("echo").name == "echo"
+    with pytest.raises(UnknownApplication, match=r"own_broken\.py does not load"):
+        load("something")
+    ((name, reason),) = findFailures()
+    assert name.endswith("own_broken.py")
+    assert "ZeroDivisionError" in reason
+
+
+CONTRACTS = [
+    ("no name", "help = 'x'; options = ()\n    def makeApplication(self, o, s): pass"),
+    ("no method", "name = 'mine'; help = 'x'; options = ()"),
+    (
+        "wrong method",
+        "name = 'mine'; help = 'x'; options = ()\n    def makeApplication(self): pass",
+    ),
+]
+
+
+@pytest.mark.parametrize("body", [pytest.param(b, id=i) for i, b in CONTRACTS])
+def test_broken_contract(dropIns: Path, body: str) -> None:
+    """A plugin that breaks its contract: told of, named, and no hindrance to others."""
+    (dropIns / "own_contract.py").write_text(
+        "from zope.interface import implementer\n"
+        "from wsplug.interfaces import IWebSocketApplicationPlugin\n"
+        "@implementer(IWebSocketApplicationPlugin)\n"
+        f"class Plugin:\n    {body}\n"
+        "plugin = Plugin()\n"
+    )
+    assert load("echo").name == "echo"
+    ((name, reason),) = findFailures()
+    assert "Plugin" in name
+    assert "\n" not in reason
+    with pytest.raises(ConfigurationError) as caught:
+        load("mine")
+    assert "\n" not in str(caught.value)
+
+
+# Making
+
+
+def test_make_mounts(here: Path) -> None:
+    """A single one at the root, several at their names, path= for all else."""
+    (here / "two.py").write_text(TWO)
+
+    def paths(*descriptions: str) -> list[tuple[str, bool]]:
+        parsed = [parseDescription(each) for each in descriptions]
+        return [(m.path, m.compression) for m in makeMounts(parsed, SERVICES)]
+
+    assert paths("echo") == [("/", True)]
+    assert paths("echo", "two.py:shout") == [("/echo", True), ("/shout", True)]
+    assert paths("echo:path=/x/", "echo") == [("/x", True), ("/echo", True)]
+    assert paths("two.py:shout:times=2:compression=no") == [("/", False)]
+
+
+@pytest.mark.parametrize(
+    ("description", "error", "words"),
+    [
+        ("echo:x=1", InvalidOption, "--app echo: there is no option 'x'"),
+        ("two.py:shout:times=x", InvalidOption, "--app two.py:shout: times takes"),
+        ("echo:path=x", InvalidOption, "a path to mount at"),
+        ("echo:compression=maybe", InvalidOption, "compression takes yes or no"),
+        ("fails.py", PluginFailed, "can't be made: KeyError: 'x'"),
+    ],
+)
+def test_make_mounts_wrongly(
+    here: Path, description: str, error: type[ConfigurationError], words: str
+) -> None:
+    """What is wrong with which --app."""
+    (here / "two.py").write_text(TWO)
+    (here / "fails.py").write_text(
+        SHOUT + "type(shout).makeApplication\n"
+        "class Fails:\n"
+        "    name = 'f'; help = ''; options = ()\n"
+        "    def makeApplication(self, options, services): raise KeyError('x')\n"
+        "from zope.interface import directlyProvides\n"
+        "from wsplug.interfaces import IWebSocketApplicationPlugin\n"
+        "fails = Fails(); directlyProvides(fails, IWebSocketApplicationPlugin)\n"
+        "del shout\n"
+    )
+    with pytest.raises(error) as caught:
+        makeMounts([parseDescription(description)], SERVICES)
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)

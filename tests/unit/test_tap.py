@@ -1,0 +1,130 @@
+"""The command line in memory (wsplug.tap)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from twisted.internet.testing import MemoryReactorClock
+
+import wsplug
+from tests.server.kit import Logs
+from wsplug.server.settings import SETTINGS, Settings
+from wsplug.service import WebSocketService
+from wsplug.tap import Options, makeService
+
+
+def parse(*arguments: str) -> Options:
+    options = Options(MemoryReactorClock())
+    options.parseOptions(list(arguments))
+    return options
+
+
+def test_defaults() -> None:
+    """Only --app has to be said."""
+    options = parse("--app", "echo")
+    assert [mount.path for mount in options.mounts] == ["/"]
+    assert options.configuration.settings == Settings()
+    assert [name for name, _ in options.endpoints] == ["port 9000"]
+
+
+def test_everything(tmp_path: Path) -> None:
+    """Options, repeated ones, and a file under them."""
+    file = tmp_path / "wsplug.toml"
+    file.write_text("max-headers = 7\nport = 1\nping-interval = 'off'\n")
+    options = parse(
+        *("--config", str(file), "--port", "0", "--max-headers", "8"),
+        *("--app", "echo:path=/a", "--app", "echo:path=/b"),
+        *("--origin", "*", "--listen", "tcp:1234"),
+    )
+    assert [mount.path for mount in options.mounts] == ["/a", "/b"]
+    settings = options.configuration.settings
+    assert (settings.max_headers, settings.ping_interval) == (8, 0.0)
+    assert [name for name, _ in options.endpoints] == ["port 0", "tcp:1234"]
+    assert options.configuration.origins == ("*",)
+
+
+def test_every_setting_is_an_option() -> None:
+    """And its help says its default."""
+    text = str(Options(MemoryReactorClock()))
+    for option in SETTINGS:
+        assert f"--{option.name}=" in text
+        assert f"[{option.shownDefault}]" in " ".join(text.split())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "no application to serve"),
+        (["--app", "nothing-like-it"], "no application 'nothing-like-it'"),
+        (["--app", "ecko"], "did you mean 'echo'?"),
+        (["--app", "echo:x=1"], "there is no option 'x'"),
+        (["--app", "echo", "--app", "echo"], "both mounted at /echo"),
+        (["--app", "missing.py"], "no file"),
+        (["--app", ""], "name is missing"),
+        (["--app", "echo", "--port", "x"], "port takes a whole number"),
+        (["--app", "echo", "--port", ""], "port takes a whole number"),
+        (["--app", "echo", "--origin", "x"], "is no origin"),
+        (["--app", "echo", "--listen", "nonsense:1"], "can't listen on 'nonsense:1'"),
+        (["--app", "echo", "--listen", "ssl:1:privateKey=/no"], "can't listen on"),
+        (["--app", "echo", "--listen", ""], "can't listen on"),
+        (["--app", "echo", "--config", "/no/where"], "can't read /no/where"),
+        (["--app", "echo", "--max-message-size", "0"], "max-message-size takes"),
+        (["--app", "echo", "--nonsense"], "nonsense"),
+        (["--app"], "app"),
+        (["echo"], "unexpected argument 'echo'"),
+    ],
+)
+def test_wrong(arguments: list[str], words: str) -> None:
+    """Whatever is wrong is a SystemExit with one line, never a traceback."""
+    with pytest.raises(SystemExit) as caught:
+        parse(*arguments)
+    message = caught.value.code
+    assert isinstance(message, str)
+    assert message.startswith("wsplug: ")
+    assert words in message
+    assert "\n" not in message
+
+
+def test_file_that_exits(tmp_path: Path) -> None:
+    """Nor is an application's file that ends the interpreter a success."""
+    file = tmp_path / "quits.py"
+    file.write_text("raise SystemExit(0)\n")
+    with pytest.raises(SystemExit) as caught:
+        parse("--app", str(file))
+    assert isinstance(caught.value.code, str)
+    assert "does not load" in caught.value.code
+
+
+def test_list_apps(capsys: pytest.CaptureFixture[str]) -> None:
+    """--list-apps: each application, its help and its options, and success."""
+    with pytest.raises(SystemExit) as caught:
+        parse("--list-apps")
+    assert caught.value.code == 0
+    output = capsys.readouterr().out
+    assert "echo: Send every message back as it came." in output
+    assert "path: where it is mounted [/, or /NAME with several]" in output
+    assert "do not load" not in output
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    """--version: what runs on what."""
+    with pytest.raises(SystemExit) as caught:
+        parse("--version")
+    assert caught.value.code == 0
+    output = capsys.readouterr().out
+    assert output.startswith(f"wsplug {wsplug.__version__} (codec: ")
+    assert "Twisted " in output
+    assert output.count("\n") == 1
+
+
+def test_make_service(logs: Logs) -> None:
+    """The service that is made listens with the given reactor, and serves."""
+    options = parse("--app", "echo", "--port", "8000", "--max-headers", "5")
+    service = makeService(options)
+    assert isinstance(service, WebSocketService)
+    assert service.factory.settings.max_headers == 5
+    service.privilegedStartService()
+    ((port, factory, *_),) = options.reactor.tcpServers
+    assert port == 8000
+    assert factory is service.factory

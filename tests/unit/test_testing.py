@@ -1,0 +1,217 @@
+"""The kit itself (wsplug.testing): what plugin authors rely on."""
+
+from __future__ import annotations
+
+import pytest
+from twisted.internet.address import IPv4Address
+from twisted.internet.defer import fail
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.python.failure import Failure
+
+from tests.server.kit import App, Producer, Recorder, handshake, openOne, parseResponse
+from wsplug import HandshakeRefused
+from wsplug.apps.echo import echo
+from wsplug.errors import InvalidOption
+from wsplug.testing import MemoryServer, MemoryTransport
+
+
+def test_as_documented() -> None:
+    """The example of the module's first page."""
+    client = MemoryServer(echo).connect()
+    client.send("hello")
+    assert client.messages == ["hello"]
+    assert client.receive() == "hello"
+    assert client.messages == []
+    with pytest.raises(AssertionError, match="no message has come"):
+        client.receive()
+
+
+def test_refused() -> None:
+    """connect raises what the server answers."""
+    server = MemoryServer(App(), path="/chat")
+    with pytest.raises(HandshakeRefused) as caught:
+        server.connect("/")
+    assert caught.value.status == 404
+    assert caught.value.reason == "no application is at this path"
+    assert (b"Connection", b"close") in caught.value.headers
+
+
+def test_start_fails() -> None:
+    """What startApplication failed with is raised."""
+
+    class Fails(App):
+        def startApplication(self) -> object:
+            return fail(KeyError("x"))
+
+    with pytest.raises(KeyError):
+        MemoryServer(Fails())
+
+
+def test_wrong_options() -> None:
+    """Options are parsed as from the command line."""
+    with pytest.raises(InvalidOption, match="no option 'x'"):
+        MemoryServer(echo, options={"x": 1})
+
+
+def test_client_stops_reading() -> None:
+    """A client that doesn't read lets the output pile up, and gets it all later."""
+    opened = openOne()
+    opened.client.stopReading()
+    opened.transport.sendTextMessage("a")
+    opened.server.run()
+    assert opened.client.messages == []
+    opened.client.startReading()
+    assert opened.client.messages == ["a"]
+
+
+def test_client_answers() -> None:
+    """Pings and closes, as browsers do."""
+    opened = openOne()
+    opened.transport.ping(b"x")
+    opened.transport.loseConnection(4000)
+    opened.server.run()
+    assert opened.client.pings == [b"x"]
+    assert opened.client.closed == (4000, "")
+    assert opened.recorder.closed.clean
+
+
+def test_drop() -> None:
+    """Gone without a word."""
+    opened = openOne()
+    opened.client.drop()
+    assert opened.client.closed == (1006, "")
+    assert opened.recorder.closed.code == 1006
+
+
+def test_ports_differ() -> None:
+    """Each client has an address of its own."""
+    app = App()
+    server = MemoryServer(app)
+    server.connect(), server.connect()
+    assert len({str(request.getClientAddress()) for request in app.requests}) == 2
+
+
+def test_time_stands_still() -> None:
+    """Time passes only when it is told to."""
+    server = MemoryServer(App())
+    server.connect()
+    assert server.clock.seconds() == 0
+    server.advance(2.5)
+    assert server.clock.seconds() == 2.5
+
+
+def test_request() -> None:
+    """Bytes there and back."""
+    server = MemoryServer(App())
+    assert parseResponse(server.request(handshake())).status == 101
+
+
+def test_stop() -> None:
+    """As the service does: connections, then the application."""
+    app = App()
+    server = MemoryServer(app)
+    client = server.connect()
+    done: list[object] = []
+    server.stop().addCallback(done.append)
+    assert client.closed == (1001, "the server is stopping")
+    assert (app.calls, done) == (["start", "stop"], [None])
+
+
+class Noting(Protocol):
+    def __init__(self) -> None:
+        self.data = b""
+        self.reasons: list[Failure] = []
+
+    def dataReceived(self, data: bytes) -> None:
+        self.data += data
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self.reasons.append(reason)
+
+
+def wire() -> tuple[MemoryTransport, Noting]:
+    address = IPv4Address("TCP", "192.0.2.1", 1)
+    transport, protocol = MemoryTransport(address, address), Noting()
+    transport.attach(protocol)
+    return transport, protocol
+
+
+def test_transport_reads_as_told() -> None:
+    """Paused, it keeps what comes; the end comes behind it."""
+    transport, protocol = wire()
+    transport.pauseProducing()
+    transport.put(b"abc")
+    transport.shut()
+    assert not transport.step()
+    assert (protocol.data, protocol.reasons) == (b"", [])
+    transport.resumeProducing()
+    while transport.step():
+        pass
+    assert protocol.data == b"abc"
+    assert len(protocol.reasons) == 1
+
+
+def test_transport_pauses_its_producer() -> None:
+    """Over 64 KiB the producer is paused, and goes on once all is read."""
+    transport, _ = wire()
+    producer = Producer()
+    transport.registerProducer(producer, True)
+    with pytest.raises(RuntimeError):
+        transport.registerProducer(producer, True)
+    transport.write(b"x" * 65536)
+    assert producer.calls == []
+    transport.write(b"x")
+    assert producer.calls == ["pause"]
+    assert len(transport.take()) == 65537
+    assert producer.calls == ["pause", "resume"]
+    transport.abortConnection()
+    assert producer.calls == ["pause", "resume", "stop"]
+
+
+def test_transport_flushes_before_it_closes() -> None:
+    """loseConnection: what was written is read first; nothing is written later."""
+    transport, protocol = wire()
+    transport.writeSequence([b"a", b"b"])
+    transport.loseConnection()
+    transport.write(b"c")
+    assert not transport.step()
+    assert protocol.reasons == []
+    assert transport.take() == b"ab"
+    assert transport.step()
+    assert len(protocol.reasons) == 1
+
+
+def test_transport_half_closes() -> None:
+    """loseWriteConnection: the client reads the end, and may still send."""
+    transport, protocol = wire()
+    transport.write(b"a")
+    transport.loseWriteConnection()
+    transport.write(b"b")
+    assert not transport.closedForWriting
+    assert transport.take() == b"a"
+    assert transport.closedForWriting
+    transport.put(b"c")
+    assert transport.step()
+    assert protocol.data == b"c"
+    assert not transport.lost
+
+
+def test_transport_aborts() -> None:
+    """abortConnection: nothing is left, and it is over."""
+    transport, protocol = wire()
+    transport.write(b"a")
+    transport.abortConnection()
+    transport.abortConnection()
+    assert transport.aborted
+    assert transport.lost
+    assert transport.take() == b""
+    assert len(protocol.reasons) == 1
+
+
+def test_server_that_breaks_the_protocol() -> None:
+    """A client isn't fooled: what no server may send is an AssertionError."""
+    recorder = Recorder()
+    opened = openOne(recorder)
+    opened.client.transport.write(b"\xff\xff")
+    with pytest.raises(AssertionError, match="broke the protocol"):
+        opened.server.run()
