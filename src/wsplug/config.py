@@ -123,7 +123,8 @@ def _checkKeys(document: Mapping[str, object]) -> dict[str, object]:
         else:
             close = difflib.get_close_matches(key, [*single, *repeatable], 1)
             hint = f"; did you mean {close[0]!r}?" if close else ""
-            kind = "table" if isinstance(value, (dict, list)) else "key"
+            first = value[0] if isinstance(value, list) and value else value
+            kind = "table" if isinstance(first, dict) else "key"
             raise InvalidOption(f"unknown {kind} {key!r}{hint}")
     return values
 

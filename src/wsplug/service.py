@@ -79,6 +79,7 @@ class WebSocketService(Service):
         self._starting = False
         self._errors: list[StartupError] = []
         self._started: list[Mount] = []
+        self._stopping: Deferred[None] = succeed(None)
 
     # Starting
 
@@ -138,8 +139,12 @@ class WebSocketService(Service):
         all.addErrback(self._failed)
 
     def _startApplication(self, mount: Mount) -> Deferred[None]:
-        def started(_: object) -> None:
-            self._started.append(mount)
+        def started(_: object) -> Deferred[None] | None:
+            if self.running:
+                self._started.append(mount)
+                return None
+            # Stopped meanwhile, as when another one has failed.
+            return self._stopApplication(mount)
 
         def failed(failure: Failure) -> None:
             self._log.failure(
@@ -177,10 +182,12 @@ class WebSocketService(Service):
 
         @return: fires with C{None} once all that is done.
         """
-        if not self.running:
-            return succeed(None)
-        super().stopService()  # type: ignore[no-untyped-call]
-        return Deferred.fromCoroutine(self._stop())
+        if self.running:
+            super().stopService()  # type: ignore[no-untyped-call]
+            self._stopping = Deferred.fromCoroutine(self._stop())
+        stopped: Deferred[None] = Deferred()
+        self._stopping.chainDeferred(stopped)
+        return stopped
 
     async def _stop(self) -> None:
         ports, self.ports = self.ports, []
@@ -192,12 +199,15 @@ class WebSocketService(Service):
         await self.factory.closeConnections()
         started, self._started = self._started, []
         for mount in reversed(started):
-            try:
-                await maybeDeferred(mount.application.stopApplication)
-            except Exception:
-                self._log.failure(
-                    "{application} did not stop well", application=mount.name
-                )
+            await self._stopApplication(mount)
+
+    def _stopApplication(self, mount: Mount) -> Deferred[None]:
+        stopping: Deferred[Any] = maybeDeferred(mount.application.stopApplication)
+        return stopping.addErrback(
+            lambda failure: self._log.failure(
+                "{application} did not stop well", failure, application=mount.name
+            )
+        )
 
 
 def _firstFailure(failure: Failure) -> Failure:

@@ -122,6 +122,7 @@ class MemoryTransport:
 
     def unregisterProducer(self) -> None:
         self._producer = None
+        self._producerPaused = False
 
     def pauseProducing(self) -> None:
         self.reading = False

@@ -417,7 +417,7 @@ def _bothClose(opened: Opened) -> None:
 
 
 APPLICATION, PEER, SERVER = Side.APPLICATION, Side.PEER, Side.SERVER
-DROPPED = "Connection was closed cleanly."
+DROPPED = "went away without closing"
 
 ENDINGS = [
     (_peerCloses, PEER, 1001, "bye", None, True),

@@ -549,17 +549,32 @@ def test_send_timeout_off() -> None:
     assert line.reader.messages == [b"x" * MIB]
 
 
-def test_send_timeout_while_closing() -> None:
-    """Once it is closing, the peer has close-timeout to read, and finds all that was
-    sent before, with the close frame at its end."""
-    line = Line(send_timeout=2, close_timeout=10)
-    line.transport.sendBytesMessage(b"x" * 300_000)
+def test_slow_reader_while_closing() -> None:
+    """Once it is closing, a peer that reads slowly but steadily finds all that was sent
+    before, with the close frame at its end: close-timeout begins only then."""
+    line = Line(send_timeout=4, close_timeout=4, send_limit=4 * MIB)
+    line.transport.sendBytesMessage(b"x" * (10 * BATCH))
     line.transport.sendTextMessage("last words")
     line.transport.loseConnection(4000, "bye")
-    line.server.advance(5)
-    line.readAll()
-    assert line.reader.messages == [b"x" * 300_000, "last words"]
+    for _ in range(14):
+        line.server.advance(3)
+        line.read()
+    assert line.reader.messages == [b"x" * (10 * BATCH), "last words"]
     assert line.reader.closed == (4000, "bye")
+    assert line.wire.aborted
+    assert line.recorder.closed.setting == "close-timeout"
+
+
+def test_send_timeout_while_closing() -> None:
+    """Once it is closing, a peer that reads nothing for send-timeout is aborted."""
+    line = Line(send_timeout=2, close_timeout=10)
+    line.transport.sendBytesMessage(b"x" * 300_000)
+    line.transport.loseConnection(4000, "bye")
+    line.server.advance(3)
+    assert line.wire.aborted
+    assert line.recorder.closed.code == 4000
+    assert line.recorder.closed.setting == "send-timeout"
+    assert len(line.server.factory.deadlines) == 0
 
 
 # Closing with output
@@ -616,8 +631,9 @@ def test_violation_waits_behind_output() -> None:
 
 
 def test_close_timeout_over_stuck_output() -> None:
-    """A peer that doesn't read its last messages is aborted after close-timeout."""
-    line = Line()
+    """Without a send timeout, a peer that doesn't read its last messages is aborted
+    after close-timeout."""
+    line = Line(send_timeout=0)
     line.transport.sendBytesMessage(b"x" * (5 * BATCH))
     line.transport.loseConnection()
     line.server.advance(5)

@@ -20,6 +20,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
 from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IPushProducer
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -213,9 +214,12 @@ class Connection:
         self._detach()
         closed = self._closed
         if closed is None:
-            closed = self._closed = UncleanlyClosed(
-                CloseCode.ABNORMAL, reason.getErrorMessage(), Side.PEER
+            why = (
+                "went away without closing"
+                if reason.check(ConnectionDone)
+                else reason.getErrorMessage()
             )
+            closed = self._closed = UncleanlyClosed(CloseCode.ABNORMAL, why, Side.PEER)
         self._log.info(
             "{peer} {application}: {closed}",
             peer=nameOfPeer(self._transport),
@@ -272,14 +276,8 @@ class Connection:
         wasOpen = self._state is State.OPEN
         self._state = advance(self._state, Event.RECEIVE_CLOSE)
         if wasOpen:
-            self._closed = CleanlyClosed(code, reason, Side.PEER, clean=True)
+            self._closed = UncleanlyClosed(code, reason, Side.PEER)
             self._sendClose(code, "")
-        else:
-            closed = self._closed
-            assert closed is not None
-            self._closed = CleanlyClosed(
-                closed.code, closed.reason, closed.side, closed.setting, clean=True
-            )
         self._end(_loseConnection)
 
     def violation_received(self, violation: ProtocolViolation) -> None:
@@ -371,7 +369,7 @@ class Connection:
         self._closed = UncleanlyClosed(code, reason, side, setting)
         self._sendClose(code, reason)
         self._stopReceiving()
-        self._setCloseDeadline()
+        self._awaitClose()
 
     def _sendClose(self, code: int, reason: str) -> None:
         self._state = advance(self._state, Event.SEND_CLOSE)
@@ -398,7 +396,7 @@ class Connection:
         """
         self._stopReceiving()
         self._ending = how
-        self._setCloseDeadline()
+        self._awaitClose()
         if not self._corked:
             self._flush()
 
@@ -410,9 +408,13 @@ class Connection:
             CloseCode.GOING_AWAY, "the server has stopped", Side.SERVER, "stop-timeout"
         )
 
-    def _setCloseDeadline(self) -> None:
+    def _awaitClose(self) -> None:
+        """
+        Give the peer its time to close. It begins when our close frame is out: while
+        output waits before that, the send timeout watches over the peer.
+        """
         seconds = self._settings.close_timeout
-        if self._closeDeadline is None and seconds:
+        if self._closeDeadline is None and self._sendDeadline is None and seconds:
             self._closeDeadline = self._deadlines.set(seconds, self._closeTimedOut)
 
     def _closeTimedOut(self) -> None:
@@ -551,6 +553,12 @@ class Connection:
             how = self._ending
             self._ending = None
             self._transport.unregisterProducer()
+            closed = self._closed
+            if self._state is State.CLOSED and closed is not None:
+                # Both close frames are out of our hands (section 7.1.4).
+                self._closed = CleanlyClosed(
+                    closed.code, closed.reason, closed.side, closed.setting, clean=True
+                )
             how(self._transport)
 
     def _takeBatch(self) -> bytes:
@@ -588,6 +596,9 @@ class Connection:
             return
         self._blocked = True
         self._setSendDeadline()
+        if self._sendDeadline is not None:
+            self._deadlines.clear(self._closeDeadline)
+            self._closeDeadline = None
         if self._state is State.OPEN:
             self._hold(_HELD_BY_OUTPUT)
             self._pauseProducer()
@@ -605,6 +616,8 @@ class Connection:
         self._flush()
         if self._blocked:
             return
+        if self._state not in (State.OPEN, State.LOST):
+            self._awaitClose()
         producer = self._producer
         if producer is not None and self._producerPaused:
             self._producerPaused = False
@@ -650,7 +663,12 @@ class Connection:
 
     def _sendTimedOut(self) -> None:
         self._sendDeadline = None
-        self._tooSlow("does not read", "send-timeout")
+        if self._state is State.OPEN:
+            self._tooSlow("does not read", "send-timeout")
+        else:
+            self._abort(
+                CloseCode.ABNORMAL, "does not read", Side.SERVER, "send-timeout"
+            )
 
     def _sendLimitReached(self, waiting: int) -> None:
         self._tooSlow(f"does not read; {waiting} bytes wait for it", "send-limit")
@@ -660,8 +678,8 @@ class Connection:
         Give up on a peer that doesn't read: drop what no frame is torn apart by, and
         let it have the close frame if it reads again in time.
         """
-        if self._state is not State.OPEN:
-            return  # the close frame waits in the queue already
+        self._deadlines.clear(self._sendDeadline)
+        self._sendDeadline = None
         queue = self._queue
         if queue:
             begun = queue[0] if isinstance(queue[0], memoryview) else None

@@ -42,6 +42,7 @@ class WebSocketFactory(ServerFactory):
     Makes the protocols of one server, for any number of ports.
 
     @ivar connections: the open ones.
+    @ivar held: whether new connections have to wait for the applications.
     """
 
     noisy = False
@@ -73,7 +74,7 @@ class WebSocketFactory(ServerFactory):
         self.deadlines = Deadlines(clock)
         self.connections: set[Connection] = set()
         self._opening: set[WebSocketServerProtocol] = set()
-        self._held = False
+        self.held = False
         self._stopped: Deferred[None] | None = None
         self.deflatePolicy = _makeDeflatePolicy(self.settings)
 
@@ -110,7 +111,7 @@ class WebSocketFactory(ServerFactory):
                 headers=[(b"Retry-After", b"10")],
                 setting="max-connections",
             )
-        if self._held:
+        if self.held:
             transport: Any = protocol.transport
             transport.pauseProducing()
         return None
@@ -170,16 +171,17 @@ class WebSocketFactory(ServerFactory):
         Read nothing from new connections until L{serve}: the applications are not
         ready.
         """
-        self._held = True
+        self.held = True
 
     def serve(self) -> None:
         """
         Go on with the connections that came while they were held.
         """
-        self._held = False
+        self.held = False
         for protocol in list(self._opening):
             transport: Any = protocol.transport
             transport.resumeProducing()
+            protocol.begin()
 
     def closeConnections(
         self, reason: str = "the server is stopping"

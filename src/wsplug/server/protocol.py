@@ -10,11 +10,11 @@ the two.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.interfaces import ITCPTransport
+from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
+from twisted.internet.interfaces import ITCPTransport, IUNIXTransport
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -52,27 +52,38 @@ class WebSocketServerProtocol(Protocol):
 
     factory: WebSocketFactory
 
+    # What there is for as long as the handshake isn't over: see _accept.
+    _parser: HeadParser | None = None
+    _answer: Deferred[Any] | None = None
+
     def __init__(self, factory: WebSocketFactory) -> None:
         self.factory = factory
         settings = factory.settings
-        self._parser: HeadParser | None = HeadParser(
-            settings.max_head_size, settings.max_headers
-        )
+        self._parser = HeadParser(settings.max_head_size, settings.max_headers)
         self._deadline: Deadline | None = None
         self._channel: PageChannel | None = None
-        # The application's answer to a handshake, and what has come meanwhile.
-        self._answer: Deferred[Any] | None = None
+        # What has come while the application thinks about a handshake.
         self._early = b""
 
     # What the transport calls
 
     def connectionMade(self) -> None:
-        if ITCPTransport.providedBy(self.transport):
-            self.transport.setTcpNoDelay(True)
+        transport: Any = self.transport
+        # Twisted's UNIX sockets say that they are TCP too, and fail at this before 24.10.
+        if ITCPTransport.providedBy(transport) and not IUNIXTransport.providedBy(
+            transport
+        ):
+            transport.setTcpNoDelay(True)
         refusal = self.factory.protocolMade(self)
         if refusal is not None:
             self.refuse(refusal)
-            return
+        elif not self.factory.held:
+            self.begin()
+
+    def begin(self) -> None:
+        """
+        Expect a request from now on.
+        """
         self._setDeadline(self._headTimedOut)
 
     def dataReceived(self, data: bytes) -> None:
@@ -183,30 +194,15 @@ class WebSocketServerProtocol(Protocol):
         """
         Ask the application for what will serve the connection.
         """
-        try:
-            answer = mount.application.buildProtocol(request)
-        except Exception:
-            self._refuseWith(Failure(), mount)
-            return
-        if isinstance(answer, Coroutine):
-            answer = Deferred.fromCoroutine(answer)
-        if not isinstance(answer, Deferred):
-            self._accept(answer, mount, request, upgrade)
-            return
+        answer: Deferred[Any] = maybeDeferred(mount.application.buildProtocol, request)
         self._answer = answer
-        transport: Any = self.transport
-        transport.pauseProducing()
-        self._setDeadline(self._answerTimedOut)
         answer.addBoth(self._answered)
-        answer.addCallbacks(
-            self._accept,
-            self._refuseWith,
-            callbackArgs=(mount, request, upgrade),
-            errbackArgs=(mount,),
-        )
-        answer.addErrback(
-            lambda failure: self._log.failure("a handshake failed", failure)
-        )
+        answer.addCallback(self._accept, mount, request, upgrade)
+        answer.addErrback(self._refuseWith, mount)
+        if self._answer is not None:
+            transport: Any = self.transport
+            transport.pauseProducing()
+            self._setDeadline(self._answerTimedOut)
 
     def _answered(self, result: Any) -> Any:
         if self._answer is None:
