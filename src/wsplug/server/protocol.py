@@ -69,7 +69,7 @@ class WebSocketServerProtocol(Protocol):
 
     def connectionMade(self) -> None:
         transport: Any = self.transport
-        # Twisted's UNIX sockets say that they are TCP too, and fail at this before 24.10.
+        # Twisted's UNIX sockets say that they are TCP, too; old ones fail at this then.
         if ITCPTransport.providedBy(transport) and not IUNIXTransport.providedBy(
             transport
         ):

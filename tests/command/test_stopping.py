@@ -1,0 +1,167 @@
+"""
+How it ends: SIGTERM, with and without connections, in the foreground and as a daemon.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
+
+from tests.processes import (
+    HOST,
+    TCP,
+    checkEcho,
+    portOf,
+    runTwistd,
+    serve,
+    upgrade,
+    waitUntil,
+)
+
+
+def test_connections(tmp_path: Path) -> None:
+    """
+    SIGTERM closes each connection with 1001, and the process ends with status 0 when
+    that is done.
+    """
+    with serve(tmp_path) as server, ExitStack() as stack:
+        clients = [
+            stack.enter_context(connect(f"ws://{HOST}:{server.port}"))
+            for _ in range(20)
+        ]
+        for client in clients:
+            client.send("hello")
+            assert client.recv(60) == "hello"
+        server.signal(signal.SIGTERM)
+        for client in clients:
+            with pytest.raises(ConnectionClosed):
+                client.recv(60)
+            assert client.protocol.close_code == 1001
+            assert client.protocol.close_reason == "the server is stopping"
+        assert server.wait() == 0
+        assert "SIGTERM: stopping" in server.log
+        assert "closing 20 connections" in server.log
+        assert "Traceback" not in server.log + server.err
+        assert server.err == ""
+
+
+def test_interrupt(tmp_path: Path) -> None:
+    """
+    Ctrl-C stops in order, too.
+    """
+    with serve(tmp_path) as server:
+        with connect(f"ws://{HOST}:{server.port}") as client:
+            server.signal(signal.SIGINT)
+            with pytest.raises(ConnectionClosed):
+                client.recv(60)
+            assert client.protocol.close_code == 1001
+        server.wait()
+        assert "Traceback" not in server.log + server.err
+
+
+def test_silentClient(tmp_path: Path) -> None:
+    """
+    A client that never answers holds nothing up for longer than the deadline, and has
+    got its 1001.
+    """
+    with serve(tmp_path, "--stop-timeout=1", "--close-timeout=1h") as server:
+        silent, silentToo = upgrade(server.port), upgrade(server.port)
+        with silent, silentToo:
+            began = time.monotonic()
+            assert server.stop() == 0
+            assert 0.9 < time.monotonic() - began < 30
+            frame = silent.recv(2)
+            assert frame[0] == 0x88
+            payload = silent.recv(frame[1])
+            assert int.from_bytes(payload[:2], "big") == 1001
+        assert server.log.count("1001: the server is stopping") == 2
+        assert "Traceback" not in server.log + server.err
+
+
+def test_openHandshake(tmp_path: Path) -> None:
+    """
+    Nor does one that hasn't sent a whole request.
+    """
+    import socket
+
+    with serve(tmp_path) as server:
+        with socket.create_connection((HOST, server.port)) as client:
+            client.sendall(b"GET / HTTP/1.1\r\n")
+            checkEcho(server.port)
+            assert server.stop() == 0
+            assert client.recv(100) == b""
+        assert "Traceback" not in server.log + server.err
+
+
+def test_again(tmp_path: Path) -> None:
+    """
+    A second SIGTERM ends it at once.
+    """
+    with serve(tmp_path, "--stop-timeout=1h", "--close-timeout=1h") as server:
+        with upgrade(server.port):
+            server.signal(signal.SIGTERM)
+            server.waitForLog("closing 1 connections")
+            assert not server.ended
+            assert server.stop() == 0
+            server.waitForLog("SIGTERM again")
+        assert "Traceback" not in server.log + server.err
+
+
+def test_portIsFree(tmp_path: Path) -> None:
+    """
+    What it has listened on can be listened on at once.
+    """
+    with serve(tmp_path) as server:
+        port = server.port
+        with connect(f"ws://{HOST}:{port}"):
+            assert server.stop() == 0
+    with serve(tmp_path, listen=(f"tcp:{port}:interface={HOST}",)):
+        checkEcho(port)
+
+
+def test_daemon(tmp_path: Path) -> None:
+    """
+    As a daemon it has a pidfile and a log; the command ends with status 0 when it
+    runs; SIGTERM ends it in order, and then it can be started again. While it runs it
+    can't be.
+    """
+    pidfile, logfile = tmp_path / "pid", tmp_path / "log"
+    command = ["--pidfile=pid", "--logfile=log", "wsplug", "--app=echo"]
+    for _ in range(2):
+        started = runTwistd(tmp_path, *command, f"--listen={TCP}")
+        assert started == (0, "", "")
+        pid = int(pidfile.read_text("ascii"))
+        try:
+            waitUntil(lambda: "listening on" in logfile.read_text("utf-8"), "it runs")
+            line = next(
+                line
+                for line in logfile.read_text("utf-8").splitlines()
+                if "listening on" in line
+            )
+            port = portOf(line)
+            checkEcho(port)
+            second = runTwistd(tmp_path, *command, f"--listen={TCP}")
+            assert second.status == 1
+            assert f"Another twistd server is running, PID {pid}" in second.err
+            assert "Traceback" not in second.out + second.err
+            with connect(f"ws://{HOST}:{port}") as client:
+                os.kill(pid, signal.SIGTERM)
+                with pytest.raises(ConnectionClosed):
+                    client.recv(60)
+                assert client.protocol.close_code == 1001
+        except BaseException:
+            os.kill(pid, signal.SIGKILL)
+            raise
+        waitUntil(lambda: not pidfile.exists(), "the pidfile is gone")
+        waitUntil(lambda: "Server Shut Down" in logfile.read_text("utf-8"), "it ends")
+        log = logfile.read_text("utf-8")
+        assert "SIGTERM: stopping" in log
+        assert "Traceback" not in log
+        logfile.unlink()

@@ -1,0 +1,62 @@
+"""
+What all tests share: the C{slow} marker, and the judgement of what isn't there.
+
+Tests marked C{slow} are left out unless C{-m} says otherwise or the environment
+variable C{CI} is set.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import NoReturn
+
+import pytest
+
+__all__ = ["missing"]
+
+
+def missing(reason: str) -> NoReturn:
+    """
+    End a test that can't be run here: skip it on somebody's machine, fail it in
+    continuous integration, where everything has to be there.
+
+    @param reason: what is missing.
+    """
+    if os.environ.get("CI"):
+        pytest.fail(f"CI has to have it: {reason}", pytrace=False)
+    pytest.skip(reason)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """
+    Make the marker known.
+    """
+    config.addinivalue_line(
+        "markers", "slow: takes minutes; runs with -m slow, or where CI is set"
+    )
+
+
+def pytest_collection_modifyitems(
+    config: pytest.Config, items: list[pytest.Item]
+) -> None:
+    """
+    Leave the slow tests out where nobody asks for them.
+    """
+    if os.environ.get("CI") or config.getoption("markexpr"):
+        return
+    slow = [item for item in items if item.get_closest_marker("slow")]
+    if slow:
+        config.hook.pytest_deselected(items=slow)
+        items[:] = [item for item in items if not item.get_closest_marker("slow")]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _noProxies() -> Iterator[None]:
+    """
+    Whatever proxy the environment has: clients go through none.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NO_PROXY", "*")
+        patch.setenv("no_proxy", "*")
+        yield

@@ -1,0 +1,124 @@
+"""
+Clients that don't read.
+"""
+
+from __future__ import annotations
+
+import select
+import socket
+import struct
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.processes import HOST, checkEcho, serve, upgrade
+
+MB = 1000 * 1000
+
+SIZE = 65536
+
+
+def message(number: int) -> bytes:
+    """
+    Make a binary frame with a number, masked with zeros.
+    """
+    head = struct.pack("!BBQ4x", 0x82, 0xFF, SIZE)
+    return head + struct.pack("!Q", number) + bytes(SIZE - 8)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads memory from /proc")
+def test_neverReads(tmp_path: Path) -> None:
+    """
+    A client that sends 300 MB to be echoed, and reads nothing, is stopped by the
+    server, which reads no more from it: the server's memory stays as it is, others are
+    served, and after its send timeout it is closed.
+    """
+    arguments = ["--send-timeout=2", "--close-timeout=1"]
+    with serve(tmp_path, *arguments) as server, upgrade(server.port) as client:
+        checkEcho(server.port)
+        before = most = server.memory()
+        client.setblocking(False)
+        frame = memoryview(message(0))
+        sent = served = stopped = 0
+        deadline = time.monotonic() + 60
+        while sent < 300 * MB:
+            assert time.monotonic() < deadline, "it isn't closed"
+            _, writable, _ = select.select([], [client], [], 0.05)
+            most = max(most, server.memory())
+            if not writable:
+                checkEcho(server.port)
+                served += 1
+                stopped = stopped or sent
+                continue
+            try:
+                sent += client.send(frame[sent % len(frame) :])
+            except (ConnectionResetError, BrokenPipeError):
+                break
+        server.waitForLog("(send-timeout)")
+        # It was stopped by then; what it sends after its close is thrown away.
+        assert 0 < stopped < 50 * MB
+        assert most - before < 30 * MB
+        assert served > 2
+        (line,) = (line for line in server.log.splitlines() if "send-timeout" in line)
+        assert "closed by the server, without a handshake, 1013: " in line
+        checkEcho(server.port)
+        assert "Traceback" not in server.log
+
+
+def test_readsLate(tmp_path: Path) -> None:
+    """
+    One that reads only when it can't send any more gets everything in its order.
+    """
+    with serve(tmp_path) as server, upgrade(server.port) as client:
+        client.setblocking(False)
+        count = 30 * MB // SIZE
+        outgoing = memoryview(b"".join(map(message, range(count))))
+        incoming = bytearray()
+        total = count * (SIZE + 10)
+        reads = False
+        deadline = time.monotonic() + 60
+        while len(incoming) < total:
+            assert time.monotonic() < deadline, (len(outgoing), len(incoming))
+            readable, writable, _ = select.select(
+                [client] if reads else [], [client] if outgoing else [], [], 0.5
+            )
+            if not readable and not writable:
+                reads = True
+            if writable:
+                outgoing = outgoing[client.send(outgoing[:1000000]) :]
+            if readable:
+                incoming += client.recv(1000000)
+        assert reads
+        for number in range(count):
+            start = number * (SIZE + 10)
+            frame = bytes(incoming[start : start + SIZE + 10])
+            assert frame[10:18] == struct.pack("!Q", number)
+            assert frame[:10] == struct.pack("!BBQ", 0x82, 0x7F, SIZE)
+        client.setblocking(True)
+        client.shutdown(socket.SHUT_WR)
+
+
+def test_resets(tmp_path: Path) -> None:
+    """
+    One that cuts the connection off while much is on its way leaves nothing behind but
+    a line in the log.
+    """
+    with serve(tmp_path) as server:
+        for _ in range(5):
+            with upgrade(server.port) as client:
+                client.sendall(message(1) * 4)
+                client.setsockopt(
+                    socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+                )
+        for _ in range(5):
+            with socket.create_connection((HOST, server.port)) as client:
+                client.sendall(b"GET / HTTP/1.1\r\n")
+                client.setsockopt(
+                    socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+                )
+        checkEcho(server.port)
+        assert server.stop() == 0
+        assert server.log.count("1006: ") == 5
+        assert "Traceback" not in server.log

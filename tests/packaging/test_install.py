@@ -1,0 +1,253 @@
+"""
+What is built, and what works once it is installed, each way in an environment of its
+own.
+"""
+
+from __future__ import annotations
+
+import base64
+import csv
+import hashlib
+import io
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import zipfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.processes import Finished, Process, Server, checkEcho
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).parents[2]
+
+DROP_INS = {
+    f"twisted/plugins/{path.name}" for path in ROOT.glob("twisted/plugins/*.py")
+}
+
+PATIENCE = 600.0
+"""
+Seconds that building or installing may take.
+"""
+
+
+def run(folder: Path, *command: str | Path) -> Finished:
+    """
+    Run a command that ends well.
+    """
+    # What this process has on its path isn't there.
+    environment = {"PYTHONPATH": "", "PYTHONWARNINGS": "", "PIP_NO_INPUT": "1"}
+    with Process([*map(str, command)], folder, environment=environment) as process:
+        finished = process.finish(PATIENCE)
+    assert finished.status == 0, finished
+    return finished
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """
+    A copy of the sources, in which building leaves what it likes.
+    """
+    folder = tmp_path_factory.mktemp("source") / "wsplug"
+    left = ("build", "dist", "node_modules", "*.egg-info", "__pycache__", ".*_cache")
+    ignore = shutil.ignore_patterns(*left, ".git", ".hypothesis", "dropin.cache")
+    shutil.copytree(ROOT, folder, ignore=ignore)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def wheel(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """
+    The wheel, built as pip does.
+    """
+    folder = tmp_path_factory.mktemp("wheel")
+    run(folder, sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", source)
+    (built,) = folder.glob("*.whl")
+    return built
+
+
+@pytest.fixture(scope="module")
+def sdist(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """
+    The source distribution.
+    """
+    folder = tmp_path_factory.mktemp("sdist")
+    build = "import build_backend, sys; build_backend.build_sdist(sys.argv[1])"
+    run(source, sys.executable, "-c", build, folder)
+    (built,) = folder.glob("*.tar.gz")
+    return built
+
+
+class Environment:
+    """
+    A virtual environment.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """
+        Make it.
+        """
+        self.folder = folder
+        self.work = folder / "work"
+        self.work.mkdir(parents=True)
+        run(self.work, sys.executable, "-m", "venv", folder / "env")
+        self.python = folder / "env" / "bin" / "python"
+        self.twistd = folder / "env" / "bin" / "twistd"
+
+    def pip(self, *arguments: str | Path) -> None:
+        run(self.work, self.python, "-m", "pip", "-q", *arguments)
+
+    @property
+    def site(self) -> Path:
+        """
+        Its folder of packages.
+        """
+        (folder,) = self.folder.glob("env/lib/python*/site-packages")
+        return folder
+
+    def missing(self) -> list[str]:
+        """
+        The files that Twisted's list of them has, and the disk hasn't.
+        """
+        (record,) = self.site.glob("[Tt]wisted-*.dist-info/RECORD")
+        rows = csv.reader(record.read_text("utf-8").splitlines())
+        return [row[0] for row in rows if not (self.site / row[0]).exists()]
+
+    def checkServes(self, program: Sequence[str | Path]) -> None:
+        """
+        It has the command, with the bundled applications, and serves one.
+        """
+        finished = run(self.work, *program, "--help")
+        assert "    wsplug " in finished.out
+        finished = run(self.work, *program, "wsplug", "--list-apps")
+        assert "echo: " in finished.out
+        assert "do not load" not in finished.out
+        assert "Traceback" not in finished.err
+        with Server(self.work, ["--app=echo"], program=[*map(str, program)]) as server:
+            checkEcho(server.port)
+            assert server.stop() == 0
+            assert "Traceback" not in server.log + server.err
+
+
+def test_wheel(wheel: Path) -> None:
+    """
+    The wheel has the package, its mark of being typed, the drop-ins, and nothing that
+    makes a package of Twisted's folders; its list has each file with its digest.
+    """
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+        assert len(names) == len(archive.namelist())
+        (record,) = (name for name in names if name.endswith(".dist-info/RECORD"))
+        rows = list(csv.reader(io.StringIO(archive.read(record).decode("utf-8"))))
+        assert sorted(row[0] for row in rows) == sorted(names)
+        for name, digest, size in rows:
+            if name == record:
+                continue
+            content = archive.read(name)
+            hashed = base64.urlsafe_b64encode(hashlib.sha256(content).digest())
+            assert digest == "sha256=" + hashed.rstrip(b"=").decode("ascii")
+            assert int(size) == len(content)
+    assert names > DROP_INS
+    assert {name for name in names if name.startswith("twisted/")} == DROP_INS
+    assert "wsplug/py.typed" in names
+    assert "wsplug/codec/__init__.py" in names
+    modules = {
+        path.relative_to(ROOT / "src").as_posix() for path in ROOT.glob("src/**/*.py")
+    }
+    assert modules <= names
+    tops = {name.split("/")[0] for name in names if ".dist-info/" not in name}
+    assert tops == {"twisted", "wsplug"}
+
+
+def test_sdist(sdist: Path, wheel: Path, tmp_path: Path) -> None:
+    """
+    The source distribution has all that a wheel is made of, and the tests; its wheel
+    is the same.
+    """
+    with tarfile.open(sdist) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    assert names > DROP_INS
+    assert {"build_backend.py", "pyproject.toml", "LICENSE", "README.md"} < names
+    assert {"tests/conftest.py", "tests/live/node/package-lock.json"} < names
+    assert not any(name.endswith((".pyc", "dropin.cache")) for name in names)
+    assert not any("node_modules" in name or "/.hypothesis" in name for name in names)
+    run(tmp_path, sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", sdist)
+    (built,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(built) as ours, zipfile.ZipFile(wheel) as theirs:
+        assert sorted(ours.namelist()) == sorted(theirs.namelist())
+
+
+@pytest.mark.parametrize("way", ["wheel", "source", "editable"])
+def test_installed(way: str, source: Path, wheel: Path, tmp_path: Path) -> None:
+    """
+    Installed from a wheel, from the sources, or editable: the command and the bundled
+    applications are found from any folder, Twisted is whole, and so it is when wsplug
+    is uninstalled.
+    """
+    environment = Environment(tmp_path / "installed")
+    what = wheel if way == "wheel" else source
+    environment.pip("install", *["-e"] * (way == "editable"), what)
+    environment.checkServes([environment.twistd])
+    look = "import twisted, twisted.plugins, wsplug; print(twisted.__file__)"
+    finished = run(environment.work, environment.python, "-c", look)
+    assert Path(finished.out.strip()) == environment.site / "twisted" / "__init__.py"
+    plugins = environment.site / "twisted" / "plugins"
+    assert {f"twisted/plugins/{each.name}" for each in plugins.glob("wsp*")} == DROP_INS
+    assert environment.missing() == []
+
+    environment.pip("uninstall", "-y", "wsplug")
+    assert list(plugins.glob("wsplug*")) == []
+    assert environment.missing() == []
+    finished = run(environment.work, environment.twistd, "--help")
+    assert "    web " in finished.out
+    assert "wsplug" not in finished.out
+    assert "Traceback" not in finished.err
+
+
+@pytest.fixture
+def public() -> Iterator[Path]:
+    """
+    A folder that all users can get at.
+    """
+    folder = Path(tempfile.mkdtemp())
+    folder.chmod(0o755)
+    yield folder
+    for path, _, _ in os.walk(folder):
+        Path(path).chmod(0o755)
+    shutil.rmtree(folder)
+
+
+def test_readOnly(wheel: Path, public: Path) -> None:
+    """
+    Where a user can't write what Twisted remembers about plugins, as with packages
+    that the system has installed, it starts all the same.
+    """
+    environment = Environment(public)
+    environment.pip("install", wheel)
+    for cache in environment.site.glob("**/dropin.cache"):
+        cache.unlink()
+    for path, _, files in os.walk(environment.site):
+        Path(path).chmod(0o555)
+        for name in files:
+            (Path(path) / name).chmod(0o444)
+    environment.work.chmod(0o777)
+    program: list[str | Path] = [environment.twistd]
+    if os.getuid() == 0:
+        setpriv = shutil.which("setpriv")
+        if setpriv is None:
+            pytest.skip("root can write everything, and there is no setpriv")
+        program = [setpriv, "--reuid=65534", "--regid=65534", "--clear-groups"]
+        able = subprocess.run(
+            [*program, environment.python, "-c", ""], capture_output=True, check=False
+        )
+        if able.returncode:
+            pytest.skip("others than root can't run this Python")
+        program.append(environment.twistd)
+    environment.checkServes(program)
+    assert list(environment.site.glob("**/dropin.cache")) == []

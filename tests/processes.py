@@ -1,0 +1,353 @@
+"""
+C{twistd wsplug} as a process: started in a folder, waited for, and ended.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from websockets.sync.client import connect, unix_connect
+
+__all__ = [
+    "HANDSHAKE",
+    "HOST",
+    "TCP",
+    "TWISTD",
+    "Finished",
+    "Process",
+    "Server",
+    "checkEcho",
+    "portOf",
+    "runTwistd",
+    "serve",
+    "upgrade",
+    "waitUntil",
+]
+
+HOST = "127.0.0.1"
+
+TCP = f"tcp:0:interface={HOST}"
+"""
+An endpoint on a free port.
+"""
+
+TWISTD = str(Path(sys.executable).with_name("twistd"))
+"""
+The one that belongs to this Python.
+"""
+
+PATIENCE = 60.0
+"""
+Seconds that anything may take on a slow machine: reached only where a test fails.
+"""
+
+
+def waitUntil(
+    condition: Callable[[], bool], what: str, seconds: float = PATIENCE
+) -> None:
+    """
+    Wait for something that nobody tells about.
+
+    @raise AssertionError: it hasn't happened in time.
+    """
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not in {seconds:g} seconds: {what}")
+        time.sleep(0.01)
+
+
+class Finished(NamedTuple):
+    """
+    What a process has left behind.
+    """
+
+    status: int
+    out: str
+    err: str
+
+
+class Process:
+    """
+    A process in a folder. As a context manager it is ended for certain.
+
+    @ivar folder: its working directory.
+    """
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        folder: Path,
+        *,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        """
+        Start it.
+
+        @param folder: its working directory.
+        @param environment: variables that it has besides this process's own.
+        """
+        self.folder = folder
+        number = len(list(folder.glob("stdout-*")))
+        self._out = folder / f"stdout-{number}"
+        self._err = folder / f"stderr-{number}"
+        with self._out.open("wb") as out, self._err.open("wb") as err:
+            self._process = subprocess.Popen(
+                command,
+                cwd=folder,
+                env={**os.environ, **(environment or {})},
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+                start_new_session=True,
+            )
+
+    def __enter__(self) -> Process:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def out(self) -> str:
+        """
+        What it has printed.
+        """
+        return self._out.read_text("utf-8", "replace")
+
+    @property
+    def err(self) -> str:
+        """
+        What it has printed on standard error.
+        """
+        return self._err.read_text("utf-8", "replace")
+
+    @property
+    def ended(self) -> bool:
+        return self._process.poll() is not None
+
+    def signal(self, number: int) -> None:
+        self._process.send_signal(number)
+
+    def wait(self, seconds: float = PATIENCE) -> int:
+        """
+        Wait for its end.
+
+        @return: its exit status; negative where a signal killed it.
+        @raise AssertionError: it hasn't ended in time.
+        """
+        try:
+            return self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(
+                f"still there after {seconds:g} seconds:\n{self.out}\n{self.err}"
+            ) from None
+
+    def finish(self, seconds: float = PATIENCE) -> Finished:
+        """
+        Wait for its end.
+        """
+        return Finished(self.wait(seconds), self.out, self.err)
+
+    def stop(self, seconds: float = PATIENCE) -> int:
+        """
+        Ask it to end, with SIGTERM, and wait for that.
+        """
+        self.signal(signal.SIGTERM)
+        return self.wait(seconds)
+
+    def kill(self) -> None:
+        """
+        End it in any case.
+        """
+        if not self.ended:
+            self._process.terminate()
+            try:
+                self._process.wait(15)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+        self._process.wait()
+
+    def memory(self) -> int:
+        """
+        How many bytes of memory it has (Linux only).
+        """
+        pages = Path(f"/proc/{self.pid}/statm").read_text("ascii").split()[1]
+        return int(pages) * os.sysconf("SC_PAGE_SIZE")
+
+
+class Server(Process):
+    """
+    C{twistd -n wsplug}, listening.
+
+    @ivar addresses: what it listens on, in the order of its endpoints.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        arguments: Sequence[str],
+        *,
+        listen: Sequence[str] = (TCP,),
+        twistd: Sequence[str] = (),
+        environment: Mapping[str, str] | None = None,
+        program: Sequence[str] = (TWISTD,),
+    ) -> None:
+        """
+        @param arguments: for C{wsplug}.
+        @param listen: the endpoints; none where the arguments say where to listen.
+        @param twistd: options for C{twistd} itself.
+        @param program: which C{twistd}, with what may be in front of it.
+        """
+        command = [*program, "-n", "--pidfile=", *twistd, "wsplug", *arguments]
+        command.extend(f"--listen={description}" for description in listen)
+        super().__init__(command, folder, environment=environment)
+        count = max(len(listen), 1)
+        try:
+            waitUntil(lambda: self._listens(count), "the server listens")
+        except BaseException:
+            self.kill()
+            raise
+
+    def __enter__(self) -> Server:
+        return self
+
+    def _listens(self, count: int) -> bool:
+        # First: whatever it has said before its end is there once it has ended.
+        ended = self.ended
+        self.addresses = re.findall(r"listening on (\S+)$", self.out, re.MULTILINE)
+        if len(self.addresses) >= count:
+            return True
+        if ended:
+            raise AssertionError(f"it has ended:\n{self.out}\n{self.err}")
+        return False
+
+    @property
+    def log(self) -> str:
+        """
+        What it has logged.
+        """
+        return self.out
+
+    @property
+    def port(self) -> int:
+        """
+        The first port that it listens on.
+        """
+        return portOf(self.addresses[0])
+
+    def waitForLog(self, text: str, start: int = 0) -> None:
+        """
+        Wait until it has logged something.
+
+        @param start: how much of the log is too old.
+        """
+        waitUntil(lambda: text in self.log[start:], f"{text!r} is in the log")
+
+
+def portOf(address: str) -> int:
+    """
+    Give the port of an address as the log has it.
+    """
+    return int(address.rpartition(":")[2])
+
+
+@contextmanager
+def serve(
+    folder: Path,
+    *arguments: str,
+    listen: Sequence[str] = (TCP,),
+    twistd: Sequence[str] = (),
+    environment: Mapping[str, str] | None = None,
+) -> Iterator[Server]:
+    """
+    Have a server while something is done; C{echo} where no application is named.
+    """
+    if not any(argument.startswith(("--app", "--config")) for argument in arguments):
+        arguments = ("--app=echo", *arguments)
+    with Server(
+        folder, arguments, listen=listen, twistd=twistd, environment=environment
+    ) as server:
+        yield server
+
+
+HANDSHAKE = (
+    b"GET %s HTTP/1.1\r\n"
+    b"Host: example.org\r\n"
+    b"Upgrade: websocket\r\n"
+    b"Connection: Upgrade\r\n"
+    b"Sec-WebSocket-Version: 13\r\n"
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+    b"\r\n"
+)
+
+
+def upgrade(
+    port: int, path: str = "/", trust: ssl.SSLContext | None = None
+) -> socket.socket:
+    """
+    Connect, without a library: what comes behind the 101 is to be read from the socket,
+    and nothing is answered.
+
+    @param trust: for TLS.
+    """
+    connection = socket.create_connection((HOST, port), PATIENCE)
+    try:
+        if trust is not None:
+            connection = trust.wrap_socket(connection, server_hostname=HOST)
+        connection.sendall(HANDSHAKE % path.encode("ascii"))
+        head = b""
+        while not head.endswith(b"\r\n\r\n"):
+            # Byte by byte: what follows isn't to be read here.
+            byte = connection.recv(1)
+            assert byte, head
+            head += byte
+        assert head.startswith(b"HTTP/1.1 101 "), head
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def checkEcho(port: int = 0, path: str = "/", *, unix: Path | None = None) -> None:
+    """
+    Have a message echoed.
+
+    @param port: where; or
+    @param unix: the path of a UNIX socket.
+    """
+    if unix is not None:
+        url = f"ws://localhost{path}"
+        made = unix_connect(str(unix), url, open_timeout=PATIENCE)
+    else:
+        made = connect(f"ws://{HOST}:{port}{path}", open_timeout=PATIENCE)
+    with made as connection:
+        connection.send("hello")
+        assert connection.recv(PATIENCE) == "hello"
+
+
+def runTwistd(
+    folder: Path,
+    *arguments: str,
+    environment: Mapping[str, str] | None = None,
+) -> Finished:
+    """
+    Run C{twistd} until it ends.
+    """
+    with Process([TWISTD, *arguments], folder, environment=environment) as process:
+        return process.finish()
