@@ -169,6 +169,9 @@ def _makeEndpoint(reactor: Any, name: str, description: str) -> IStreamServerEnd
     except Exception as error:
         # Endpoint plugins raise whatever they like: a wrong word, a missing file.
         reason = " ".join(str(error).split()) or type(error).__name__
+        if isinstance(error, TypeError):
+            # It tells of the plugin's function, not of the string.
+            reason = "these are not the arguments of this kind of endpoint"
         raise InvalidOption(f"can't listen on {name!r}: {reason}") from None
 
 
