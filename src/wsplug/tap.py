@@ -22,6 +22,7 @@ from twisted.python import usage
 
 import twisted
 import wsplug
+from wsplug.codec.build import DESCRIPTION
 from wsplug.config import LISTENING, Configuration, combine, readFile
 from wsplug.errors import ConfigurationError, InvalidOption, StartupError
 from wsplug.options import Option
@@ -111,7 +112,7 @@ class Options(usage.Options):
     def opt_version(self) -> NoReturn:
         """show the versions of wsplug and what it runs on"""
         print(
-            f"wsplug {wsplug.__version__} (codec: pure Python), "
+            f"wsplug {wsplug.__version__} (codec: {DESCRIPTION}), "
             f"Twisted {twisted.__version__}, "
             f"{platform.python_implementation()} {platform.python_version()}"
         )
@@ -211,6 +212,11 @@ class _TwistdService(WebSocketService):
         self._reactor = reactor
 
     def startService(self) -> None:
+        self._log.info(
+            "wsplug {version}, codec: {codec}",
+            version=wsplug.__version__,
+            codec=DESCRIPTION,
+        )
         super().startService()
         self._reactor.callWhenRunning(self._handleSIGTERM)
 

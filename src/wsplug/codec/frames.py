@@ -42,6 +42,14 @@ Bytes of payload that a control frame may have (RFC 6455 section 5.5).
 """
 
 
+_SHORT_HEADERS: Final = tuple(
+    tuple(bytes((first, size)) for size in range(126)) for first in range(256)
+)
+"""
+The headers of short frames that aren't masked, by first byte and size.
+"""
+
+
 def encode_header(first: int, size: int, masked: bool = False) -> bytes:
     """
     Make a frame's header, without the mask.
@@ -66,7 +74,10 @@ def encode_frame(first: int, payload: bytes, mask: bytes | None = None) -> bytes
     @param payload: not masked yet.
     @param mask: four unpredictable bytes where a client sends (section 5.3).
     """
+    size = len(payload)
     if mask is None:
-        return encode_header(first, len(payload)) + payload
-    header = encode_header(first, len(payload), masked=True)
-    return header + mask + apply_mask(payload, mask)
+        if size < 126:
+            headers = _SHORT_HEADERS[first]
+            return headers[size] + payload
+        return encode_header(first, size) + payload
+    return encode_header(first, size, masked=True) + mask + apply_mask(payload, mask)

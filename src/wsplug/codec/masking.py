@@ -1,19 +1,34 @@
 """
 Masking: the exclusive-or that every client puts over its payloads (RFC 6455 section
 5.3).
+
+Plain Python does it with one exclusive-or of two large integers, the compiled build
+with L{wsplug.codec._masking}.
 """
 
 from __future__ import annotations
 
-__all__ = ["apply_mask"]
+from wsplug.codec.build import COMPILED
+
+__all__ = ["apply_mask", "unmask"]
+
+
+def unmask(data: bytes, start: int, end: int, mask: bytes) -> bytes:
+    """
+    Unmask a part of some bytes.
+
+    @param data: not kept.
+    @param start: where the part begins.
+    @param end: where it ends.
+    @param mask: four bytes, the first of which belongs to the part's first byte.
+    @return: the part, unmasked.
+    """
+    return apply_mask(data[start:end], mask)
 
 
 def apply_mask(data: bytes, mask: bytes) -> bytes:
     """
     Mask or unmask a payload.
-
-    One exclusive-or of two large integers: linear in the data's length, and the
-    fastest that plain Python has.
 
     @param data: the bytes to change; not kept.
     @param mask: four bytes, the first of which belongs to the first byte of C{data}.
@@ -24,3 +39,7 @@ def apply_mask(data: bytes, mask: bytes) -> bytes:
     return (int.from_bytes(data, "little") ^ int.from_bytes(key, "little")).to_bytes(
         size, "little"
     )
+
+
+if COMPILED:
+    from wsplug.codec._masking import apply_mask, unmask

@@ -36,7 +36,7 @@ from wsplug.codec.frames import (
     OP_TEXT,
     RSV1,
 )
-from wsplug.codec.masking import apply_mask
+from wsplug.codec.masking import unmask
 from wsplug.codec.utf8 import check_utf8
 from wsplug.errors import ProtocolViolation
 
@@ -45,6 +45,12 @@ __all__ = ["DEFAULT_MAX_MESSAGE_SIZE", "MessageReceiver", "MessageSink"]
 DEFAULT_MAX_MESSAGE_SIZE: Final = 1024 * 1024
 """
 Bytes of a message's payload, inflated. The C{websockets} library takes as many.
+"""
+
+
+_MAX_LIMIT: Final = 1 << 60
+"""
+What sums of a limit and a little more are still safe with, in 64 bits.
 """
 
 
@@ -158,7 +164,7 @@ class MessageReceiver:
             a server's must not be (section 5.1).
         """
         self._sink: MessageSink | None = sink
-        self._limit: int = max_message_size
+        self._limit: int = min(max_message_size, _MAX_LIMIT)
         self._inflater: Inflater | None = inflater
         self._masked: int = 0x80 if from_client else 0
         # The input that is not read yet, from _position on.
@@ -276,9 +282,8 @@ class MessageReceiver:
             self._head = bytearray()
             return
         if extra:
-            size = int.from_bytes(data[position : position + extra], "big")
+            size = _extended_length(data, position, extra)
             position += extra
-            _check_length(size, extra)
         mask = b""
         if self._masked:
             mask = data[position : position + 4]
@@ -289,9 +294,7 @@ class MessageReceiver:
             self._begin_payload(first, size, mask)
             return
         end = position + size
-        payload = data[position:end]
-        if mask:
-            payload = apply_mask(payload, mask)
+        payload = unmask(data, position, end, mask) if mask else data[position:end]
         self._position = end
         if first == FIN | OP_TEXT:
             self._deliver_text(payload)
@@ -329,8 +332,7 @@ class MessageReceiver:
         size = head[1] & 0x7F
         extra = needed - 2 - (4 if self._masked else 0)
         if extra:
-            size = int.from_bytes(head[2 : 2 + extra], "big")
-            _check_length(size, extra)
+            size = _extended_length(bytes(head), 2, extra)
         self._check_size(head[0], size)
         self._head = None
         self._begin_payload(head[0], size, bytes(head[2 + extra :]))
@@ -356,14 +358,15 @@ class MessageReceiver:
         """
         start = self._position
         end = min(len(self._input), start + self._left)
-        piece = self._input[start:end]
+        data = self._input
+        mask = self._mask
+        piece = unmask(data, start, end, mask) if mask else data[start:end]
         self._position = end
         size = end - start
         self._left -= size
-        if self._mask:
-            piece = apply_mask(piece, self._mask)
+        if mask:
             turn = size & 3
-            self._mask = self._mask[turn:] + self._mask[:turn]
+            self._mask = mask[turn:] + mask[:turn]
         control = self._control
         if control is not None:
             control += piece
@@ -410,15 +413,17 @@ class MessageReceiver:
         if first & RSV1 or (self._compressed and first & 0x0F == OP_CONTINUATION):
             # What comes out is counted while it does. This bounds what goes in, by
             # more than zlib adds to data that it can't compress (its deflateBound).
-            wire = size if first & RSV1 else size + self._wire_size
-            if wire > self._limit + (self._limit >> 3) + (self._limit >> 6) + 64:
-                raise self._too_big()
+            room = self._limit + (self._limit >> 3) + (self._limit >> 6) + 64
+            if not first & RSV1:
+                room -= self._wire_size
         else:
+            room = self._limit
             message = self._message
             if message is not None and first & 0x0F == OP_CONTINUATION:
-                size += len(message)
-            if size > self._limit:
-                raise self._too_big()
+                room -= len(message)
+        # Not the sum against the limit: the size is the peer's, and may be any.
+        if size > room:
+            raise self._too_big()
 
     def _too_big(self) -> ProtocolViolation:
         return ProtocolViolation(
@@ -523,16 +528,21 @@ def _head_size(second: int) -> int:
     return 2 + extra + (4 if second & 0x80 else 0)
 
 
-def _check_length(size: int, extra: int) -> None:
+def _extended_length(data: bytes, position: int, extra: int) -> int:
     """
-    Check a length of two or eight bytes (section 5.2).
+    Read a length of two or eight bytes (section 5.2).
     """
-    if extra == 8 and size >> 63:
-        raise ProtocolViolation(CloseCode.PROTOCOL_ERROR, "length over 63 bits")
-    if size < (126 if extra == 2 else 0x10000):
-        raise ProtocolViolation(
-            CloseCode.PROTOCOL_ERROR, "length not in its shortest form"
-        )
+    if extra == 2:
+        size = data[position] << 8 | data[position + 1]
+        if size > 125:
+            return size
+    else:
+        if data[position] & 0x80:
+            raise ProtocolViolation(CloseCode.PROTOCOL_ERROR, "length over 63 bits")
+        size = int.from_bytes(data[position : position + 8], "big")
+        if size > 0xFFFF:
+            return size
+    raise ProtocolViolation(CloseCode.PROTOCOL_ERROR, "length not in its shortest form")
 
 
 def _check_close_prefix(payload: bytearray) -> None:
