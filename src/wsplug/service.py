@@ -7,6 +7,7 @@ tree.
 
 from __future__ import annotations
 
+import select
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -19,10 +20,12 @@ from twisted.python.failure import Failure
 
 from wsplug.errors import StartupError
 from wsplug.server.addresses import nameOfAddress
+from wsplug.server.epollset import EpollSet
 from wsplug.server.factory import WebSocketFactory
 from wsplug.server.mounts import Mount, Mounts
 from wsplug.server.origins import SAME_HOST
 from wsplug.server.settings import Settings
+from wsplug.server.transport import useDirectTransport
 from wsplug.web.site import makeSite
 
 __all__ = ["WebSocketService"]
@@ -73,6 +76,11 @@ class WebSocketService(Service):
             settings=settings,
             origins=origins,
             site=makeSite(Mounts(mounts), reactor),
+        )
+        self._epollSet = (
+            EpollSet(reactor, self.factory.flusher)
+            if hasattr(select, "epoll")
+            else None
         )
         self.ports: list[IListeningPort] = []
         self._listening = False
@@ -128,6 +136,7 @@ class WebSocketService(Service):
             listening.addErrback(self._failed)
 
     def _listens(self, port: IListeningPort) -> None:
+        useDirectTransport(port, self._epollSet)
         self.ports.append(port)
         self._log.info("listening on {address}", address=nameOfAddress(port.getHost()))
 

@@ -75,6 +75,7 @@ def test_close_in_batches() -> None:
     done = server.factory.closeConnections("maintenance")
 
     def told() -> int:
+        server.clock.advance(0)
         return sum(1 for each in clients if each.transport._out)
 
     assert told() == 500

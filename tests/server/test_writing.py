@@ -19,7 +19,7 @@ from tests.server.kit import (
     openOne,
     serve,
 )
-from wsplug import PreparedMessage, Settings, Side
+from wsplug import PreparedMessage, Settings, Side, broadcast
 from wsplug.codec import FIN, OP_CLOSE, OP_PING, MessageReceiver, pack_close
 from wsplug.errors import ProtocolViolation
 from wsplug.interfaces import IWebSocketTransport
@@ -97,14 +97,20 @@ class Line:
     def transport(self) -> IWebSocketTransport:
         return self.recorder.transport
 
+    def turn(self) -> None:
+        """Have the reactor take its turn."""
+        self.server.clock.advance(0)
+
     def receive(self, data: bytes) -> None:
         """Have the server get something."""
+        self.turn()
         self.wire.put(data)
         while self.wire.step():
             pass
 
     def read(self) -> int:
         """Read what is there, and say how much it was."""
+        self.turn()
         data = self.wire.take()
         self.reader.feed(data)
         while self.wire.step():
@@ -168,28 +174,38 @@ def test_cork_of_the_opening() -> None:
 
 
 def test_cork_is_no_delay() -> None:
-    """What is sent outside of input leaves at once."""
+    """What is sent outside of input leaves in the same turn of the reactor, together,
+    without a timer."""
     line = Line()
     line.transport.sendTextMessage("a")
-    assert line.wire.writes == [b"\x81\x01a"]
     line.transport.sendTextMessage("b")
-    assert line.wire.writes == [b"\x81\x01a", b"\x81\x01b"]
+    assert line.wire.writes == []
+    line.turn()
+    assert line.wire.writes == [b"\x81\x01a\x81\x01b"]
 
 
-def test_cork_is_for_one_connection() -> None:
-    """What goes to another connection while input is handled leaves at once too, and
-    in order."""
-    line, other = Line(), Line()
+def test_cork_of_several_connections() -> None:
+    """What goes to other connections while input is handled leaves when it is done, in
+    one write each, and in order."""
+    app = App()
+    server = MemoryServer(app)
+    wires = []
+    for _ in range(3):
+        wire = CountingTransport()
+        wire.attach(server.factory.buildProtocol(wire.getPeer()))
+        wire.put(handshake())
+        wire.step()
+        wire.take()
+        wire.writes.clear()
+        wires.append(wire)
 
-    def both(text: str) -> None:
-        line.transport.sendTextMessage(text)
-        other.transport.sendTextMessage(text)
+    def everybody(text: str) -> None:
+        broadcast(text, [recorder.transport for recorder in app.recorders])
 
-    line.recorder.answers["text"] = both
-    line.receive(frame(b"a") + frame(b"b"))
-    assert len(line.wire.writes) == 1
-    other.read()
-    assert other.reader.messages == ["a", "b"]
+    app.recorders[0].answers["text"] = everybody
+    wires[0].put(frame(b"a") + frame(b"b"))
+    wires[0].step()
+    assert [wire.writes for wire in wires] == [[b"\x81\x01a\x81\x01b"]] * 3
 
 
 def test_cork_holds_no_heap() -> None:
@@ -253,6 +269,7 @@ def test_bytes_waiting() -> None:
     line = Line()
     assert line.transport.bytesWaiting == 0
     line.transport.sendBytesMessage(b"x" * 1000)
+    line.turn()
     assert line.transport.bytesWaiting == 0
     line.transport.sendBytesMessage(b"x" * 300_000)
     assert line.transport.bytesWaiting == 300_010

@@ -87,7 +87,7 @@ class RequestHead:
         the body comes in chunks (RFC 9112 section 7.1).
     """
 
-    __slots__ = ("body_size", "headers", "method", "raw", "target", "version")
+    __slots__ = ("_headers", "body_size", "method", "raw", "target", "version")
 
     def __init__(
         self,
@@ -102,8 +102,21 @@ class RequestHead:
         self.method = method
         self.target = target
         self.version = version
-        self.headers = headers
+        self._headers: tuple[tuple[bytes, bytes], ...] | None = headers
         self.body_size = body_size
+
+    @property
+    def headers(self) -> tuple[tuple[bytes, bytes], ...]:
+        if self._headers is not None:
+            return self._headers
+        return tuple(map(_parse_header, self.raw[:-4].split(b"\r\n")[1:]))
+
+    def compact(self) -> None:
+        """
+        Keep the bytes only, and read the headers from them again when asked: a
+        connection lasts, and hardly anybody looks at its handshake any more.
+        """
+        self._headers = None
 
     def all(self, name: bytes) -> list[bytes]:
         """

@@ -4,8 +4,8 @@ A WebSocket connection: the way of a message between the codec and the applicati
 In: the transport calls C{dataReceived}, that feeds the codec, the codec calls back once
 for each whole message, and that calls the application. Out: the application's
 C{sendTextMessage} frames and queues; the queue goes to the transport when the input
-that is being handled is done (it is I{corked} until then), or at once where there is
-none.
+that is being handled is done (it is I{corked} until then), or in the same turn of the
+reactor where there is none.
 
 The queue: what the transport has no room for stays here, where it can be counted and
 bounded. The connection is its transport's producer, and hands it a L{BATCH} at a time.
@@ -56,6 +56,7 @@ from wsplug.interfaces import (
 from wsplug.server.addresses import nameOfPeer
 from wsplug.server.closing import CleanlyClosed, UncleanlyClosed, endWriting
 from wsplug.server.deadlines import Deadline, Deadlines
+from wsplug.server.flusher import Flusher
 from wsplug.server.settings import Settings
 
 __all__ = ["BATCH", "Connection"]
@@ -64,6 +65,11 @@ BATCH: Final = 128 * 1024
 """
 Bytes that are handed to the transport at a time: what Twisted's transports try to send
 in one go. It is also the step in which progress is seen of a peer that reads slowly.
+"""
+
+_CORK_SIZE: Final = 64 * 1024
+"""
+Bytes that a cork holds back at most.
 """
 
 _KEEPALIVE: Final = b"wsplug keepalive"
@@ -91,10 +97,11 @@ class Connection:
         "_closeDeadline",
         "_closed",
         "_compressFrom",
-        "_corked",
         "_deadlines",
         "_deflater",
+        "_dirty",
         "_ending",
+        "_flusher",
         "_handed",
         "_heard",
         "_held",
@@ -125,6 +132,7 @@ class Connection:
         name: str,
         settings: Settings,
         deadlines: Deadlines,
+        flusher: Flusher,
         deflater: Deflater | None = None,
         inflater: Inflater | None = None,
         whenLost: Callable[[Connection], object],
@@ -134,6 +142,7 @@ class Connection:
         @param transport: an C{ITCPTransport}, C{ISSLTransport} or C{IUNIXTransport}.
         @param application: what serves this connection.
         @param name: of the application, for the log.
+        @param flusher: says when to hand over what is sent.
         @param deflater: compresses messages to the peer; C{None} where no compression
             was agreed on.
         @param inflater: inflates its messages.
@@ -145,6 +154,7 @@ class Connection:
         self._name = name
         self._settings = settings
         self._deadlines = deadlines
+        self._flusher = flusher
         self._deflater = deflater
         self._compressFrom = settings.compression_min_size
         self._whenLost = whenLost
@@ -157,7 +167,7 @@ class Connection:
         self._queue: deque[bytes | memoryview] | None = None
         self._queued = 0
         self._handed = 0
-        self._corked = False
+        self._dirty = False
         self._blocked = False
         self._ending: Callable[[Any], None] | None = None
         self._producer: IPushProducer | None = None
@@ -182,21 +192,23 @@ class Connection:
         self._state = advance(self._state, Event.ACCEPT)
         self._transport.registerProducer(self, True)
         self._setKeepalive(self._settings.ping_interval)
-        self._corked = True
+        flusher = self._flusher
+        flusher.cork()
         self._write(switch)
         self._tell("negotiationStarted", self)
         if self._state is State.OPEN:
             self._tell("negotiationFinished")
         self._receiver.feed(early)
-        self._uncork()
+        flusher.uncork()
 
     # The transport's protocol
 
     def dataReceived(self, data: bytes) -> None:
         self._heard = self._deadlines.now()
-        self._corked = True
+        flusher = self._flusher
+        flusher.cork()
         self._receiver.feed(data)
-        self._uncork()
+        flusher.uncork()
 
     def connectionLost(self, reason: Failure) -> None:
         if self._state is State.LOST:
@@ -397,8 +409,7 @@ class Connection:
         self._stopReceiving()
         self._ending = how
         self._awaitClose()
-        if not self._corked:
-            self._flush()
+        self._flushSoon()
 
     def abortForStop(self) -> None:
         """
@@ -490,11 +501,10 @@ class Connection:
         self._held &= ~reason
         if self._held:
             return
-        corked = self._corked
-        self._corked = True
+        flusher = self._flusher
+        flusher.cork()
         self._receiver.resume()
-        if not corked:
-            self._uncork()
+        flusher.uncork()
         if not self._held and self._state is not State.LOST:
             self._transport.resumeProducing()
 
@@ -529,20 +539,23 @@ class Connection:
             self._queue = deque()
         self._queue.append(frame)
         self._queued += len(frame)
-        # Not even a cork holds back any amount: it is the transport that has to say
-        # when it is too much.
-        if not self._corked or self._queued > BATCH:
-            self._flush()
+        if self._queued > _CORK_SIZE:
+            # Not even a cork holds back any amount: it is the transport that has to
+            # say when it is too much.
+            self.flush()
+        else:
+            self._flushSoon()
 
-    def _uncork(self) -> None:
-        self._corked = False
-        if self._queue or self._ending is not None:
-            self._flush()
+    def _flushSoon(self) -> None:
+        if not self._dirty:
+            self._dirty = True
+            self._flusher.add(self)
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
         """
         Hand over what the transport has room for.
         """
+        self._dirty = False
         while self._queue and not self._blocked:
             batch = self._takeBatch()
             self._handed += len(batch)
@@ -613,7 +626,7 @@ class Connection:
         self._handed = 0
         self._deadlines.clear(self._sendDeadline)
         self._sendDeadline = None
-        self._flush()
+        self.flush()
         if self._blocked:
             return
         if self._state not in (State.OPEN, State.LOST):

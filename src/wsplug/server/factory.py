@@ -17,6 +17,7 @@ from wsplug.errors import HandshakeRefused, Side
 from wsplug.interfaces import IWebSocketProtocol
 from wsplug.server.connection import Connection
 from wsplug.server.deadlines import Deadlines
+from wsplug.server.flusher import Flusher
 from wsplug.server.mounts import Mount, Mounts
 from wsplug.server.origins import SAME_HOST, OriginRules
 from wsplug.server.protocol import WebSocketServerProtocol
@@ -72,6 +73,7 @@ class WebSocketFactory(ServerFactory):
         self.origins = OriginRules(origins)
         self.site = site
         self.deadlines = Deadlines(clock)
+        self.flusher = Flusher(clock)
         self.connections: set[Connection] = set()
         self._opening: set[WebSocketServerProtocol] = set()
         self.held = False
@@ -155,6 +157,7 @@ class WebSocketFactory(ServerFactory):
             name=name,
             settings=self.settings,
             deadlines=self.deadlines,
+            flusher=self.flusher,
             deflater=deflater,
             inflater=inflater,
             whenLost=self._connectionLost,

@@ -32,10 +32,12 @@ from wsplug.errors import HandshakeRefused
 from wsplug.interfaces import IWebSocketProtocol
 from wsplug.server.addresses import nameOfPeer
 from wsplug.server.closing import endWriting
+from wsplug.server.connection import Connection
 from wsplug.server.deadlines import Deadline
 from wsplug.server.mounts import Mount, splitPath
 from wsplug.server.pages import PageChannel
 from wsplug.server.request import HandshakeRequest, splitTarget
+from wsplug.server.transport import DirectTransport
 
 if TYPE_CHECKING:
     from wsplug.server.factory import WebSocketFactory
@@ -243,18 +245,29 @@ class WebSocketServerProtocol(Protocol):
             agreement.header() if agreement is not None else None,
             request.takeResponseHeaders(),
         )
+        request.compact()
         early = self._early
-        # From here on the transport calls the connection without a detour, and what
-        # the handshake took up is free.
+        factory.protocolAccepted(self, connection)
+        self._handOver(connection)
+        connection.open(switch, early)
+
+    def _handOver(self, connection: Connection) -> None:
+        """
+        Have the transport call the connection without a detour, and free what the
+        handshake took up.
+        """
+        transport: Any = self.transport
+        factory = self.factory
         self.__dict__.clear()
+        if isinstance(transport, DirectTransport):
+            transport.become(connection)
+            return
         self.connected = 1
         self.factory = factory
         self.transport = transport
         calls: Any = self
         calls.dataReceived = connection.dataReceived
         calls.connectionLost = connection.connectionLost
-        factory.protocolAccepted(self, connection)
-        connection.open(switch, early)
 
     def _refuseWith(self, failure: Failure, mount: Mount) -> None:
         """

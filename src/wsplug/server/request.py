@@ -143,6 +143,13 @@ class HandshakeRequest:
     def isSecure(self) -> bool:
         return ISSLTransport.providedBy(self._transport)
 
+    def compact(self) -> None:
+        """
+        Become small: the handshake is over.
+        """
+        self._head.compact()
+        self._responseHeaders = None
+
     def takeResponseHeaders(self) -> list[tuple[bytes, bytes]]:
         """
         Give the headers that the application adds to the 101, and forget them.

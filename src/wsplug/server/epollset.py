@@ -1,0 +1,199 @@
+"""
+The connections' own epoll set: one descriptor in whichever reactor runs.
+
+Twisted's reactors wrap each event in a logging context, and arm, disarm and dispatch
+through layers made for every kind of descriptor. The kernel has a shorter way: an epoll
+set is itself a descriptor that is readable when anything in it is. So the reactor sees
+one readable descriptor; on that event all connections that are ready are served in one
+tight pass, and what they had to send is flushed at its end.
+
+It is fair: in one pass a connection is read from once, 256 KiB at most, and a pass
+takes a bounded number of connections before the reactor has its turn again.
+"""
+
+from __future__ import annotations
+
+import select
+from typing import Any, Final
+
+from twisted.internet.error import ConnectionDone
+from twisted.internet.interfaces import IReactorFDSet, IReadDescriptor
+from twisted.internet.main import CONNECTION_DONE, CONNECTION_LOST
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from wsplug.server.flusher import Flusher
+
+__all__ = ["EpollSet"]
+
+_READABLE: Final = getattr(select, "EPOLLIN", 0)
+_WRITABLE: Final = getattr(select, "EPOLLOUT", 0)
+_GONE: Final = getattr(select, "EPOLLHUP", 0) | getattr(select, "EPOLLERR", 0)
+
+_PASS: Final = 256
+"""
+Connections that one pass serves before the reactor looks at everything else.
+"""
+
+
+@implementer(IReactorFDSet, IReadDescriptor)
+class EpollSet:
+    """
+    What connections take for their reactor. What it isn't itself, it hands on to the
+    real one.
+    """
+
+    _log = Logger()
+
+    def __init__(self, reactor: Any, flusher: Flusher) -> None:
+        """
+        @param reactor: the one that runs.
+        @param flusher: is corked during a pass.
+        """
+        self._reactor = reactor
+        self._flusher = flusher
+        self._epoll: Any = None
+        self._descriptors: dict[int, Any] = {}
+        self._events: dict[int, int] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._reactor, name)
+
+    # What connections call
+
+    def addReader(self, reader: Any) -> None:
+        self._change(reader, _READABLE, 0)
+
+    def addWriter(self, writer: Any) -> None:
+        self._change(writer, _WRITABLE, 0)
+
+    def removeReader(self, reader: Any) -> None:
+        self._change(reader, 0, _READABLE)
+
+    def removeWriter(self, writer: Any) -> None:
+        self._change(writer, 0, _WRITABLE)
+
+    def removeAll(self) -> list[Any]:
+        removed = list(self._descriptors.values())
+        for descriptor in removed:
+            self._change(descriptor, 0, _READABLE | _WRITABLE)
+        return removed
+
+    def getReaders(self) -> list[Any]:
+        return self._having(_READABLE)
+
+    def getWriters(self) -> list[Any]:
+        return self._having(_WRITABLE)
+
+    def _having(self, event: int) -> list[Any]:
+        return [
+            self._descriptors[fd]
+            for fd, events in self._events.items()
+            if events & event
+        ]
+
+    def _change(self, descriptor: Any, add: int, remove: int) -> None:
+        fd = descriptor.fileno()
+        before = self._events.get(fd, 0)
+        after = (before | add) & ~remove
+        if after == before or fd < 0:
+            return
+        if not before:
+            if self._epoll is None:
+                self._begin()
+            self._epoll.register(fd, after)
+            self._descriptors[fd] = descriptor
+        elif after:
+            self._epoll.modify(fd, after)
+        else:
+            self._epoll.unregister(fd)
+            del self._events[fd]
+            del self._descriptors[fd]
+            if not self._events:
+                self._end()
+            return
+        self._events[fd] = after
+
+    def _begin(self) -> None:
+        self._epoll = select.epoll()
+        self._reactor.addReader(self)
+
+    def _end(self) -> None:
+        """
+        With the last connection gone, nothing is left in the reactor.
+        """
+        self._reactor.removeReader(self)
+        self._epoll.close()
+        self._epoll = None
+
+    # What the reactor calls
+
+    def fileno(self) -> int:
+        return -1 if self._epoll is None else int(self._epoll.fileno())
+
+    def logPrefix(self) -> str:
+        return "wsplug"
+
+    def connectionLost(self, reason: Failure) -> None:
+        """
+        The reactor lets go of its descriptors, as it does when it ends: the
+        connections have to learn of it.
+        """
+        for descriptor in self.removeAll():
+            descriptor.connectionLost(reason)
+
+    def doRead(self) -> None:
+        """
+        Serve what is ready.
+        """
+        epoll = self._epoll
+        if epoll is None:
+            return
+        descriptors = self._descriptors
+        flusher = self._flusher
+        flusher.cork()
+        try:
+            for fd, event in epoll.poll(0, _PASS):
+                # One that was served before may have closed this one.
+                descriptor = descriptors.get(fd)
+                if descriptor is not None:
+                    self._serve(descriptor, fd, event)
+        finally:
+            flusher.uncork()
+
+    def _serve(self, descriptor: Any, fd: int, event: int) -> None:
+        reading = True
+        try:
+            if event & _READABLE:
+                why = descriptor.doRead()
+            elif event & _GONE:
+                reading = bool(self._events[fd] & _READABLE)
+                why = CONNECTION_DONE if reading else CONNECTION_LOST
+            else:
+                why = None
+            # What it has read may have ended it.
+            there = fd in self._descriptors and self._descriptors[fd] is descriptor
+            if why is None and event & _WRITABLE and there:
+                reading = False
+                why = descriptor.doWrite()
+        except Exception as error:
+            self._log.failure("a connection failed")
+            why = error
+        if why is not None:
+            self._disconnect(descriptor, why, reading)
+
+    def _disconnect(self, descriptor: Any, why: Exception, reading: bool) -> None:
+        """
+        Do what reactors do when C{doRead} or C{doWrite} says that it's over.
+        """
+        self.removeReader(descriptor)
+        reason = Failure(why)
+        try:
+            if reading and isinstance(why, ConnectionDone):
+                descriptor.readConnectionLost(reason)
+            else:
+                self.removeWriter(descriptor)
+                descriptor.connectionLost(reason)
+        except Exception:
+            self._log.failure("a connection failed at its end")

@@ -1,0 +1,79 @@
+"""
+Corks: what is sent while something is being handled leaves once that is done.
+
+A hundred replies to a hundred pipelined requests, or eight broadcasts to a thousand
+subscribers, cost one system call for each connection and not one for each message.
+Nothing waits for a timer: the flush comes at the end of the pass over what was
+readable, or in the same turn of the reactor for what is sent outside of one.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from twisted.internet.interfaces import IReactorTime
+
+__all__ = ["Flushable", "Flusher"]
+
+
+class Flushable(Protocol):
+    """
+    What has something to send.
+    """
+
+    def flush(self) -> None:
+        """
+        Hand over what the transport has room for. It must not raise.
+        """
+
+
+class Flusher:
+    """
+    The cork of all connections of a server.
+    """
+
+    __slots__ = ("_clock", "_corks", "_scheduled", "_waiting")
+
+    def __init__(self, clock: IReactorTime) -> None:
+        """
+        @param clock: calls back in the same turn for what is sent without a cork.
+        """
+        self._clock = clock
+        self._corks = 0
+        self._scheduled = False
+        self._waiting: list[Flushable] = []
+
+    def add(self, connection: Flushable) -> None:
+        """
+        Have a connection flushed soon. It may be added again only after that.
+        """
+        self._waiting.append(connection)
+        if not self._corks and not self._scheduled:
+            self._scheduled = True
+            self._clock.callLater(0, self._turn)
+
+    def cork(self) -> None:
+        """
+        Hold back, until L{uncork} was called as often.
+        """
+        self._corks += 1
+
+    def uncork(self) -> None:
+        """
+        Flush, if this was the last cork.
+        """
+        self._corks -= 1
+        if not self._corks and self._waiting:
+            self._flush()
+
+    def _turn(self) -> None:
+        self._scheduled = False
+        if not self._corks:
+            self._flush()
+
+    def _flush(self) -> None:
+        # What a flush leads to may send again, as when a producer goes on.
+        while self._waiting:
+            waiting, self._waiting = self._waiting, []
+            for connection in waiting:
+                connection.flush()

@@ -1,0 +1,121 @@
+"""
+The transport of a TCP connection: straight to the socket.
+
+Twisted's own puts what is written into a buffer, arms the descriptor for writing, waits
+for the reactor's next turn, sends, and disarms it. Here the socket is tried first;
+only what the kernel doesn't take goes the long way. Order is kept, since nothing is
+sent past what waits in Twisted's buffer.
+
+C{twisted.internet.tcp.Port} documents its C{transport} attribute as the place for a
+transport class of one's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+from twisted.internet import tcp
+from twisted.internet.interfaces import IListeningPort
+from twisted.internet.main import CONNECTION_DONE, CONNECTION_LOST
+
+from wsplug.server.epollset import EpollSet
+
+__all__ = ["READ_SIZE", "DirectTransport", "useDirectTransport"]
+
+READ_SIZE: Final = 256 * 1024
+"""
+Bytes that are read from one connection before others have their turn.
+"""
+
+_buffer: Final = memoryview(bytearray(READ_SIZE))
+
+
+class DirectTransport(tcp.Server):
+    """
+    A connection whose writes try the socket first.
+    """
+
+    _waiting = False
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        # Texts of each connection's own, for a log prefix that nobody prints here.
+        self.logstr = "wsplug"
+        self.repstr = "<DirectTransport>"
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {self.client}>"
+
+    def become(self, protocol: Any) -> None:
+        """
+        Call another protocol from now on.
+
+        @param protocol: has C{dataReceived} and C{connectionLost}.
+        """
+        self.protocol = protocol
+
+    def doRead(self) -> Any:
+        """
+        Read what is there, up to L{READ_SIZE}, by way of a buffer that all connections
+        share: a small message costs no large allocation, a large one few calls.
+        """
+        try:
+            size = self.socket.recv_into(_buffer)
+        except BlockingIOError:
+            return None
+        except OSError:
+            return CONNECTION_LOST
+        if not size:
+            return CONNECTION_DONE
+        self.protocol.dataReceived(bytes(_buffer[:size]))
+        return None
+
+    def write(self, data: bytes) -> None:
+        straight = not self._waiting and not self.disconnecting and not self.TLS
+        if straight and self.connected:
+            try:
+                sent = self.socket.send(data)
+            except OSError:
+                # Full, or broken: Twisted's own way finds out which.
+                sent = 0
+            if sent == len(data):
+                return
+            self._waiting = True
+            data = data[sent:]
+        super().write(data)  # type: ignore[no-untyped-call]
+
+    def writeSequence(self, iovec: Iterable[bytes]) -> None:
+        self.write(b"".join(iovec))
+
+    def stopWriting(self) -> None:
+        """
+        All that waited is sent.
+        """
+        self._waiting = False
+        super().stopWriting()  # type: ignore[no-untyped-call]
+
+    def loseWriteConnection(self) -> None:
+        self._waiting = True
+        super().loseWriteConnection()  # type: ignore[no-untyped-call]
+
+
+def useDirectTransport(port: IListeningPort, epollSet: EpollSet | None) -> None:
+    """
+    Have a port's connections use L{DirectTransport}, if they are plain TCP ones; those
+    below TLS are too. Others, as UNIX sockets, are left alone.
+
+    @param port: one that was just made.
+    @param epollSet: what watches them; C{None} for the port's own reactor.
+    """
+    if not isinstance(port, tcp.Port) or port.transport is not tcp.Server:
+        return
+
+    def make(
+        socket: Any, protocol: Any, peer: Any, port: Any, number: int, reactor: Any
+    ) -> DirectTransport:
+        watcher = reactor if epollSet is None else epollSet
+        return DirectTransport(socket, protocol, peer, port, number, watcher)
+
+    settable: Any = port
+    settable.transport = make

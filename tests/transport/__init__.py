@@ -1,0 +1,3 @@
+"""
+The write path over real sockets, turned by hand: no reactor runs here.
+"""

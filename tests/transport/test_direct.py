@@ -1,0 +1,174 @@
+"""
+The transport that tries the socket first.
+"""
+
+from __future__ import annotations
+
+import socket
+from typing import Any
+
+from twisted.internet import tcp, unix
+from twisted.internet.error import ConnectionAborted, ConnectionDone
+from twisted.internet.protocol import Factory
+
+from tests.transport.kit import FakeReactor, Wire
+from wsplug.server.transport import DirectTransport, useDirectTransport
+
+
+def _read(client: socket.socket) -> bytes:
+    data = b""
+    while True:
+        try:
+            piece = client.recv(1 << 20)
+        except BlockingIOError:
+            return data
+        if not piece:
+            return data
+        data += piece
+
+
+def test_straight(wire: Wire) -> None:
+    """
+    What the kernel takes is sent at once, without a turn of the reactor or a writer.
+    """
+    client, _, transport = wire.connect()
+    transport.write(b"hello")
+    assert client.recv(100) == b"hello"
+    assert wire.set.getWriters() == []
+
+
+def test_order(wire: Wire) -> None:
+    """
+    What the kernel doesn't take waits, and nothing overtakes it.
+    """
+    client, _, transport = wire.connect()
+    pieces = [bytes([number]) * 100_000 for number in range(20)]
+    for piece in pieces:
+        transport.write(piece)
+    assert wire.set.getWriters() == [transport]
+    transport.write(b"the end")
+    received = b""
+    for _ in range(200):
+        received += _read(client)
+        wire.turn()
+    assert received == b"".join(pieces) + b"the end"
+    assert wire.set.getWriters() == []
+    transport.write(b"straight again")
+    assert client.recv(100) == b"straight again"
+
+
+def test_sequences(wire: Wire) -> None:
+    """
+    What is written in sequences keeps its place among what is written in pieces.
+    """
+    client, _, transport = wire.connect()
+    transport.writeSequence([b"a", b"b"])
+    transport.write(b"c")
+    transport.writeSequence([b"d" * 10_000_000])
+    transport.writeSequence([b"e", b"f"])
+    transport.write(b"g")
+    received = b""
+    for _ in range(500):
+        received += _read(client)
+        wire.turn()
+    assert received == b"abc" + b"d" * 10_000_000 + b"efg"
+
+
+def test_producer(wire: Wire) -> None:
+    """
+    A streaming producer is paused while over 64 KiB wait, and resumed once nothing
+    does.
+    """
+    client, protocol, transport = wire.connect()
+    transport.registerProducer(protocol, True)
+    transport.write(b"x")
+    assert protocol.paused == 0
+    transport.write(b"x" * 10_000_000)
+    assert protocol.paused == 1
+    for _ in range(500):
+        _read(client)
+        wire.turn()
+    assert protocol.resumed == 1
+
+
+def test_lose_after_write(wire: Wire) -> None:
+    """
+    C{loseConnection} ends the connection after all that was written.
+    """
+    client, protocol, transport = wire.connect()
+    transport.write(b"x" * 5_000_000)
+    transport.loseConnection()
+    received = b""
+    for _ in range(500):
+        received += _read(client)
+        wire.turn()
+    assert len(received) == 5_000_000
+    assert protocol.lost is not None
+    assert protocol.lost.check(ConnectionDone)
+
+
+def test_half_close(wire: Wire) -> None:
+    """
+    C{loseWriteConnection} ends our half after what was written; the client's half
+    goes on until it ends it.
+    """
+    client, protocol, transport = wire.connect()
+    transport.write(b"bye")
+    transport.loseWriteConnection()
+    wire.turn()
+    assert client.recv(100) == b"bye"
+    assert client.recv(100) == b""
+    client.send(b"still here")
+    wire.turn()
+    assert protocol.data == b"still here"
+    assert protocol.lost is None
+    transport.write(b"too late")
+    client.close()
+    wire.turn(2)
+    assert protocol.lost is not None
+
+
+def test_abort_in_mid_flush(wire: Wire) -> None:
+    """
+    C{abortConnection} ends it at once, whatever waits.
+    """
+    _, protocol, transport = wire.connect()
+    transport.write(b"x" * 5_000_000)
+    transport.abortConnection()
+    wire.turn()
+    assert protocol.lost is not None
+    assert protocol.lost.check(ConnectionAborted)
+    transport.write(b"x")
+    assert wire.set.getWriters() == []
+
+
+def test_peer_is_gone(wire: Wire) -> None:
+    """
+    Writing to a peer that is gone doesn't raise; the connection ends in the next pass.
+    """
+    client, protocol, transport = wire.connect()
+    client.close()
+    transport.write(b"x")
+    transport.write(b"y")
+    wire.turn(2)
+    assert protocol.lost is not None
+
+
+def test_ports() -> None:
+    """
+    TCP ports get it, others are left alone.
+    """
+    reactor = FakeReactor()
+    port = tcp.Port(0, Factory(), reactor=reactor)
+    useDirectTransport(port, None)
+    ours, theirs = socket.socketpair()
+    make: Any = port.transport
+    transport = make(ours, None, ("127.0.0.1", 1), None, 0, reactor)
+    assert isinstance(transport, DirectTransport)
+    watcher: Any = transport.reactor
+    assert watcher is reactor
+    ours.close()
+    theirs.close()
+    other: Any = unix.Port(b"nowhere", Factory(), reactor=reactor)
+    useDirectTransport(other, None)
+    assert other.transport is unix.Server

@@ -1,0 +1,202 @@
+"""
+The connections' own epoll set.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+
+from twisted.internet.error import ConnectionDone, ConnectionLost
+from twisted.internet.interfaces import IReactorFDSet, IReadDescriptor
+from twisted.logger import capturedLogs
+from zope.interface.verify import verifyObject
+
+from tests.transport.kit import Wire
+from wsplug.server.transport import READ_SIZE
+
+
+def test_interfaces(wire: Wire) -> None:
+    """
+    It is a reactor to its connections, and a descriptor to the reactor.
+    """
+    verifyObject(IReactorFDSet, wire.set)
+    verifyObject(IReadDescriptor, wire.set)
+
+
+def test_one_descriptor(wire: Wire) -> None:
+    """
+    The reactor sees one descriptor for all connections, and none without any; the
+    epoll descriptor is closed then.
+    """
+    assert wire.reactor.readers == set()
+    _, _, first = wire.connect()
+    _, _, second = wire.connect()
+    assert wire.reactor.readers == {wire.set}
+    fd = wire.set.fileno()
+    os.fstat(fd)
+    first.abortConnection()
+    wire.turn()
+    assert wire.reactor.readers == {wire.set}
+    second.abortConnection()
+    wire.turn()
+    assert wire.reactor.readers == set()
+    assert wire.set.fileno() == -1
+    wire.connect()
+    assert wire.reactor.readers == {wire.set}
+
+
+def test_reads_all_that_are_ready(wire: Wire) -> None:
+    """
+    One pass serves each connection that has something, and no other.
+    """
+    connections = [wire.connect() for _ in range(5)]
+    for client, _, _ in connections[:3]:
+        client.send(b"hello")
+    wire.turn()
+    assert [protocol.data for _, protocol, _ in connections] == [
+        *(b"hello", b"hello", b"hello", b"", b"")
+    ]
+
+
+def test_fair(wire: Wire) -> None:
+    """
+    One that floods is read from once in a pass, and no more than a bound; the others
+    have their turn in the same pass.
+    """
+    flood, flooded, _ = wire.connect()
+    quiet, other, _ = wire.connect()
+    flood.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 21)
+    sent = flood.send(b"x" * 400_000)
+    quiet.send(b"y")
+    assert sent > READ_SIZE
+    wire.turn()
+    assert flooded.reads == 1
+    assert len(flooded.data) <= READ_SIZE
+    assert other.data == b"y"
+
+
+def test_pass_is_bounded(wire: Wire) -> None:
+    """
+    A pass takes a bounded number of connections, and the next pass the others.
+    """
+    connections = [wire.connect() for _ in range(300)]
+    for client, _, _ in connections:
+        client.send(b"x")
+    wire.turn()
+    served = sum(protocol.reads for _, protocol, _ in connections)
+    assert served == 256
+    wire.turn()
+    assert sum(protocol.reads for _, protocol, _ in connections) == 300
+
+
+def test_closes_another_in_a_pass(wire: Wire) -> None:
+    """
+    A connection that another one's callback ends in the same pass is not served any
+    more, and nothing goes wrong.
+    """
+    connections = [wire.connect() for _ in range(3)]
+    transports = [transport for _, _, transport in connections]
+    for client, protocol, transport in connections:
+        others = [each for each in transports if each is not transport]
+        protocol.whenData = lambda others=others: [
+            each.abortConnection() for each in others
+        ]
+        client.send(b"x")
+    with capturedLogs() as events:
+        wire.turn(3)
+    assert sum(protocol.reads for _, protocol, _ in connections) == 1
+    assert sum(protocol.lost is not None for _, protocol, _ in connections) == 2
+    assert [event for event in events if "log_failure" in event] == []
+
+
+def test_client_closes(wire: Wire) -> None:
+    """
+    The end of the client's stream is a ConnectionDone, after all that it sent.
+    """
+    client, protocol, _ = wire.connect()
+    client.send(b"last words")
+    client.close()
+    wire.turn(2)
+    assert protocol.data == b"last words"
+    assert protocol.lost is not None
+    assert protocol.lost.check(ConnectionDone)
+
+
+def test_client_vanishes_while_not_read_from(wire: Wire) -> None:
+    """
+    A connection that isn't read from learns all the same that it is gone.
+    """
+    client, protocol, transport = wire.connect()
+    transport.pauseProducing()
+    transport.write(b"x" * 10_000_000)
+    client.close()
+    wire.turn(3)
+    assert protocol.lost is not None
+    assert protocol.lost.check(ConnectionLost)
+
+
+def test_protocol_raises(wire: Wire) -> None:
+    """
+    A protocol that raises loses its connection, with one traceback in the log; the
+    others in the pass are served.
+    """
+    bad, failing, _ = wire.connect()
+    good, fine, _ = wire.connect()
+    failing.whenData = lambda: 1 / 0
+    bad.send(b"x")
+    good.send(b"y")
+    with capturedLogs() as events:
+        wire.turn(2)
+    assert failing.lost is not None
+    assert failing.lost.check(ZeroDivisionError)
+    assert fine.data == b"y"
+    assert fine.lost is None
+    assert len([event for event in events if "log_failure" in event]) == 1
+
+
+def test_pause_and_resume(wire: Wire) -> None:
+    """
+    A paused connection isn't read from until it is resumed.
+    """
+    client, protocol, transport = wire.connect()
+    transport.pauseProducing()
+    client.send(b"x")
+    wire.turn()
+    assert protocol.data == b""
+    assert wire.set.getReaders() == []
+    transport.resumeProducing()
+    assert wire.set.getReaders() == [transport]
+    wire.turn()
+    assert protocol.data == b"x"
+
+
+def test_reactor_ends(wire: Wire) -> None:
+    """
+    When the reactor disconnects its descriptors, the connections learn of it.
+    """
+    _, first, _ = wire.connect()
+    _, second, _ = wire.connect()
+    from twisted.python.failure import Failure
+
+    wire.set.connectionLost(Failure(ConnectionLost()))
+    assert first.lost is not None
+    assert second.lost is not None
+    assert wire.reactor.readers == set()
+
+
+def test_leaves_nothing(wire: Wire) -> None:
+    """
+    After many connections, neither descriptors nor entries are left.
+    """
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(200):
+        client, _, transport = wire.connect()
+        client.send(b"x")
+        wire.turn()
+        transport.loseConnection()
+        wire.turn(2)
+        wire.clients.pop().close()
+    assert len(os.listdir("/proc/self/fd")) == before
+    assert wire.set.getReaders() == []
+    assert wire.set.getWriters() == []

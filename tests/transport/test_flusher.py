@@ -1,0 +1,88 @@
+"""
+The cork.
+"""
+
+from __future__ import annotations
+
+from twisted.internet.task import Clock
+
+from wsplug.server.flusher import Flusher
+
+
+class _Flushed:
+    """
+    Counts its flushes; sends again in the first ones.
+    """
+
+    def __init__(self, flusher: Flusher, again: int = 0) -> None:
+        self.flusher = flusher
+        self.again = again
+        self.count = 0
+
+    def flush(self) -> None:
+        self.count += 1
+        if self.again:
+            self.again -= 1
+            self.flusher.add(self)
+
+
+def test_corked() -> None:
+    """
+    Nothing is flushed before the last cork is out, and then at once.
+    """
+    clock = Clock()
+    flusher = Flusher(clock)
+    connection = _Flushed(flusher)
+    flusher.cork()
+    flusher.cork()
+    flusher.add(connection)
+    flusher.uncork()
+    assert connection.count == 0
+    flusher.uncork()
+    assert connection.count == 1
+    assert clock.getDelayedCalls() == []
+
+
+def test_without_a_cork() -> None:
+    """
+    What is sent outside of input handling is flushed in the same turn, with one call
+    of the reactor for all.
+    """
+    clock = Clock()
+    flusher = Flusher(clock)
+    connections = [_Flushed(flusher) for _ in range(3)]
+    for connection in connections:
+        flusher.add(connection)
+    assert len(clock.getDelayedCalls()) == 1
+    clock.advance(0)
+    assert [connection.count for connection in connections] == [1, 1, 1]
+    flusher.add(connections[0])
+    clock.advance(0)
+    assert connections[0].count == 2
+
+
+def test_sends_while_flushing() -> None:
+    """
+    What is sent because of a flush is flushed too.
+    """
+    flusher = Flusher(Clock())
+    connection = _Flushed(flusher, again=2)
+    flusher.cork()
+    flusher.add(connection)
+    flusher.uncork()
+    assert connection.count == 3
+
+
+def test_cork_before_the_turn() -> None:
+    """
+    A cork that is put on before the reactor's turn comes takes over.
+    """
+    clock = Clock()
+    flusher = Flusher(clock)
+    connection = _Flushed(flusher)
+    flusher.add(connection)
+    flusher.cork()
+    clock.advance(0)
+    assert connection.count == 0
+    flusher.uncork()
+    assert connection.count == 1
