@@ -1,0 +1,259 @@
+"""
+The servers: how each is started, and ended.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from benchmarks.errors import MeasurementError, tail
+from benchmarks.installing import ROOT, SOURCES, Installation
+from benchmarks.workloads import (
+    DEFLATE,
+    ECHO,
+    FANOUT,
+    HANDSHAKES,
+    IDLE,
+    TLS,
+    Workload,
+)
+
+HOST = "127.0.0.1"
+
+_START_SECONDS = 30.0
+_STOP_SECONDS = 10.0
+
+_ALL = frozenset({ECHO, FANOUT, HANDSHAKES, IDLE, DEFLATE, TLS})
+
+Command = Callable[[Installation, Workload, int], list[str]]
+
+
+@dataclass(frozen=True)
+class Server:
+    """
+    One of those that are compared.
+
+    @ivar name: its word on the command line.
+    @ivar label: what it is called in tables.
+    @ivar command: gives the command that serves a workload on a port.
+    @ivar can: what it can do.
+    @ivar environment: its environment variables.
+    @ivar raw: whether it sends bytes back as they came.
+    @ivar quick: whether a C{--quick} run has it.
+    """
+
+    name: str
+    label: str
+    command: Command
+    can: frozenset[str] = _ALL
+    environment: Mapping[str, str] = field(default_factory=dict)
+    raw: bool = False
+    quick: bool = True
+
+    def fits(self, workload: Workload) -> bool:
+        """
+        @return: whether it can do what a workload needs.
+        """
+        return workload.needs <= self.can
+
+
+def _peer(module: str, *words: str) -> Command:
+    """
+    @return: what runs one of the programs in C{peers/}.
+    """
+
+    def command(installed: Installation, workload: Workload, port: int) -> list[str]:
+        line = [str(installed.python), "-m", f"benchmarks.peers.{module}", str(port)]
+        line += words
+        if workload.kind == FANOUT:
+            line.append("--fanout")
+        if workload.deflate:
+            line.append("--deflate")
+        if workload.tls:
+            line += ["--certificate", str(installed.certificate)]
+            line += ["--key", str(installed.key)]
+        return line
+
+    return command
+
+
+def _wsplug(installed: Installation, workload: Workload, port: int) -> list[str]:
+    """
+    wsplug as it comes, with all its limits and checks. Two are raised that the
+    workloads meet: 10,000 connections and a few, and a message of 1 MiB that waits.
+    """
+    where = f"tcp:{port}:interface={HOST}"
+    if workload.tls:
+        pair = f"privateKey={installed.key}:certKey={installed.certificate}"
+        where = f"ssl:{port}:interface={HOST}:{pair}"
+    fanout = str(SOURCES / "peers" / "wsplug_fanout.py")
+    return [
+        *(str(installed.twistd), "-n", "--pidfile=", "wsplug", "--listen", where),
+        *("--max-connections", "20000", "--send-limit", "16MiB"),
+        *("--compression", "yes" if workload.deflate else "no"),
+        *("--app", fanout if workload.kind == FANOUT else "echo"),
+    ]
+
+
+def _c(mode: str) -> Command:
+    def command(installed: Installation, workload: Workload, port: int) -> list[str]:
+        return [str(installed.echo), str(port), mode]
+
+    return command
+
+
+_NO_DEFLATE = _ALL - {DEFLATE}
+
+SERVERS: tuple[Server, ...] = (
+    Server("wsplug", "wsplug", _wsplug),
+    Server(
+        "wsplug-pure",
+        "wsplug, pure Python",
+        _wsplug,
+        environment={"WSPLUG_PURE": "1"},
+        quick=False,
+    ),
+    Server(
+        "autobahn",
+        "Autobahn",
+        _peer("autobahn"),
+        environment={"AUTOBAHN_USE_NVX": "1"},
+    ),
+    Server(
+        "autobahn-pure",
+        "Autobahn, without NVX",
+        _peer("autobahn"),
+        environment={"AUTOBAHN_USE_NVX": "0"},
+        quick=False,
+    ),
+    Server("twisted", "twisted.web.websocket", _peer("twisted_web"), _NO_DEFLATE),
+    Server("websockets", "websockets on uvloop", _peer("websockets", "--uvloop")),
+    Server("aiohttp", "aiohttp on uvloop", _peer("aiohttp", "--uvloop")),
+    Server("picows", "picows on uvloop", _peer("picows", "--uvloop"), _NO_DEFLATE),
+    Server(
+        "picows-asyncio",
+        "picows on asyncio",
+        _peer("picows"),
+        _NO_DEFLATE,
+        quick=False,
+    ),
+    Server("c", "C, WebSocket", _c("websocket"), frozenset({ECHO, HANDSHAKES})),
+    Server("c-raw", "C, raw bytes", _c("raw"), frozenset({ECHO}), raw=True),
+)
+
+
+@dataclass
+class Running:
+    """
+    A server that runs.
+
+    @ivar server: which one.
+    @ivar port: where it listens.
+    @ivar pid: its process.
+    @ivar log: what it printed.
+    """
+
+    server: Server
+    port: int
+    log: Path
+    _process: subprocess.Popen[bytes]
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def complain(self, what: str) -> MeasurementError:
+        """
+        @return: an error with the end of its log.
+        """
+        status = self._process.poll()
+        death = "" if status is None else f" (it has ended with status {status})"
+        return MeasurementError(
+            f"{self.server.name}: {what}{death}; the end of its log:\n{tail(self.log)}"
+        )
+
+    def check(self) -> None:
+        """
+        @raise MeasurementError: it is dead.
+        """
+        if self._process.poll() is not None:
+            raise self.complain("the server is gone")
+
+    def wait(self) -> None:
+        """
+        Wait until it accepts connections.
+
+        @raise MeasurementError: it dies, or doesn't in time.
+        """
+        give_up = time.monotonic() + _START_SECONDS
+        while time.monotonic() < give_up:
+            self.check()
+            try:
+                socket.create_connection((HOST, self.port), timeout=1).close()
+            except OSError:
+                time.sleep(0.02)
+            else:
+                return
+        raise self.complain("the server does not start")
+
+    def stop(self) -> None:
+        """
+        End it, by force when it doesn't in time.
+        """
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGTERM)
+        try:
+            self._process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+@contextmanager
+def running(
+    server: Server, workload: Workload, installed: Installation, core: int
+) -> Iterator[Running]:
+    """
+    Run a server on one core for as long as the context lasts.
+
+    @param core: the number of the core.
+    @raise MeasurementError: it doesn't start.
+    """
+    logs = installed.folder / "logs"
+    logs.mkdir(exist_ok=True)
+    log = logs / f"{server.name}.{workload.name}.log"
+    port = _free_port()
+    # The programs in peers/ are modules of the checkout. wsplug is installed, and runs
+    # elsewhere, lest it takes its drop-ins from there.
+    is_peer = "-m" in server.command(installed, workload, port)
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            server.command(installed, workload, port),
+            cwd=ROOT if is_peer else installed.folder,
+            env={**os.environ, "PYTHONUNBUFFERED": "1", **server.environment},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            preexec_fn=lambda: os.sched_setaffinity(0, {core}),
+        )
+    run = Running(server, port, log, process)
+    try:
+        run.wait()
+        yield run
+    finally:
+        run.stop()
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind((HOST, 0))
+        port: int = listener.getsockname()[1]
+        return port

@@ -1,0 +1,336 @@
+"""
+Tests of what needs neither servers nor time: arithmetic, choices, pages::
+
+    pytest benchmarks
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from benchmarks.budgets import BUDGETS
+from benchmarks.chart import chart
+from benchmarks.command import select
+from benchmarks.errors import SetupError, tail
+from benchmarks.installing import explain, fingerprint
+from benchmarks.measuring import Sample
+from benchmarks.report import (
+    DASH,
+    TIMES,
+    Run,
+    budget_lines,
+    figure,
+    latency,
+    number,
+    overview,
+    page,
+)
+from benchmarks.servers import SERVERS
+from benchmarks.statistics import Budget, Summary, judge, ratio, summarize
+from benchmarks.workloads import WORKLOADS, Workload
+
+BY_NAME = {workload.name: workload for workload in WORKLOADS}
+
+
+def summary(value: float, server: float | None = None) -> Summary:
+    """
+    @return: what rounds that were all alike came to.
+    """
+    return Summary(value, value, value, None, None, None, server)
+
+
+def test_summarize() -> None:
+    """
+    The median of the rounds counts, with the extremes beside it.
+    """
+    samples = [
+        Sample(300.0, 10.0, 20.0, 0.5, 1.0),
+        Sample(100.0, 30.0, 90.0, 0.4, 0.8),
+        Sample(200.0, 20.0, 50.0, 0.6, 0.9),
+    ]
+    result = summarize(samples)
+    assert (result.value, result.low, result.high) == (200.0, 100.0, 300.0)
+    assert (result.p50, result.p99) == (20.0, 50.0)
+    assert (result.generator, result.server) == (0.5, 0.9)
+
+
+def test_summarize_memory() -> None:
+    """
+    Memory has no latency and no load.
+    """
+    result = summarize([Sample(2048.0), Sample(4096.0)])
+    assert result.value == 3072.0
+    assert result.p50 is None
+    assert result.per_processor_second is None
+
+
+def test_per_processor_second() -> None:
+    """
+    A server that got half of its core would do twice as much with all of it.
+    """
+    assert summary(100.0, server=0.5).per_processor_second == 200.0
+    assert summary(100.0, server=0.0).per_processor_second is None
+
+
+def test_ratio() -> None:
+    """
+    A ratio is one of medians; there is none to nothing.
+    """
+    assert ratio(summary(30.0), summary(10.0)) == 3.0
+    assert ratio(summary(30.0), summary(0.0)) is None
+
+
+def test_judge_met() -> None:
+    """
+    A goal that is reached exactly is met.
+    """
+    figures = {("w", "wsplug"): summary(50.0), ("w", "autobahn"): summary(10.0)}
+    verdict = judge(Budget("w", 5, "autobahn"), figures)
+    assert verdict.value == 5.0
+    assert verdict.met is True
+    assert verdict.missed_by == 0.0
+
+
+def test_judge_missed() -> None:
+    """
+    How far a goal is missed is a share of the goal.
+    """
+    figures = {("w", "wsplug"): summary(40.0), ("w", "autobahn"): summary(10.0)}
+    verdict = judge(Budget("w", 5, "autobahn"), figures)
+    assert verdict.met is False
+    assert verdict.missed_by == pytest.approx(0.2)
+
+
+def test_judge_at_most() -> None:
+    """
+    Of memory, less is better; the peer may be measured at another workload.
+    """
+    figures = {("big", "wsplug"): summary(50.0), ("small", "autobahn"): summary(100.0)}
+    budget = Budget("big", 0.4, "autobahn", peer_workload="small", at_most=True)
+    verdict = judge(budget, figures)
+    assert verdict.value == 0.5
+    assert verdict.met is False
+    assert verdict.missed_by == pytest.approx(0.25)
+
+
+def test_judge_bytes() -> None:
+    """
+    A budget without a peer is a number.
+    """
+    verdict = judge(Budget("w", 3072, at_most=True), {("w", "wsplug"): summary(3000.0)})
+    assert verdict.met is True
+
+
+def test_judge_not_measured() -> None:
+    """
+    What wasn't measured is neither met nor missed.
+    """
+    budget = Budget("w", 5, "autobahn")
+    assert judge(budget, {}).met is None
+    assert judge(budget, {("w", "wsplug"): summary(1.0)}).met is None
+
+
+def test_budgets_can_be_judged() -> None:
+    """
+    Each budget is about a workload and servers that there are, and that can do it.
+    """
+    servers = {server.name: server for server in SERVERS}
+    for budget in BUDGETS:
+        assert servers[budget.server].fits(BY_NAME[budget.workload])
+        if budget.peer is not None:
+            workload = budget.peer_workload or budget.workload
+            assert servers[budget.peer].fits(BY_NAME[workload]), budget
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.0, "0.00"),
+        (2.346, "2.35"),
+        (45.67, "45.7"),
+        (789.4, "789"),
+        (999.6, "1.00 k"),
+        (12_345.0, "12.3 k"),
+        (2_100_000.0, "2.10 M"),
+    ],
+)
+def test_number(value: float, text: str) -> None:
+    """
+    Figures have three digits that count.
+    """
+    assert number(value) == text
+
+
+def test_units() -> None:
+    """
+    Memory is in KiB, latencies are in what fits.
+    """
+    assert figure(BY_NAME["idle"], 1536.0) == "1.5 KiB"
+    assert figure(BY_NAME["handshakes"], 1536.0) == "1.54 k"
+    assert latency(12.34) == "12.3 µs"
+    assert latency(12_340.0) == "12.3 ms"
+    assert latency(None) == ""
+
+
+def test_select() -> None:
+    """
+    Names are taken in the order there is; without any, a quick run has its part.
+    """
+    some = select(WORKLOADS, "fanout-8,echo-1-text", False, "workload")
+    assert [each.name for each in some] == ["echo-1-text", "fanout-8"]
+    assert select(WORKLOADS, None, False, "workload") == list(WORKLOADS)
+    assert all(each.quick for each in select(SERVERS, None, True, "server"))
+
+
+def test_select_unknown() -> None:
+    """
+    A name that doesn't exist is an error that shows those that do.
+    """
+    with pytest.raises(SetupError, match="no server is called 'nobody': aiohttp"):
+        select(SERVERS, "wsplug,nobody", False, "server")
+
+
+def test_names_are_unique() -> None:
+    """
+    The words of the command line mean one thing each.
+    """
+    assert len(BY_NAME) == len(WORKLOADS)
+    assert len({server.name for server in SERVERS}) == len(SERVERS)
+
+
+def test_needs() -> None:
+    """
+    A handshake that offers compression suits servers that decline it; compressed
+    messages don't.
+    """
+    servers = {server.name: server for server in SERVERS}
+    assert servers["picows"].fits(BY_NAME["handshakes"])
+    assert not servers["picows"].fits(BY_NAME["echo-deflate"])
+    assert not servers["c"].fits(BY_NAME["fanout-1"])
+
+
+def test_arguments() -> None:
+    """
+    The generator is told all of a workload, and fewer connections in a quick run.
+    """
+    words = BY_NAME["fanout-8"].arguments(quick=False)
+    assert words[:4] == ["--workload", "fanout", "--connections", "1000"]
+    assert words[words.index("--in-flight") + 1] == "8"
+    assert words[words.index("--publishers") + 1] == "1"
+    assert "200" in BY_NAME["idle"].arguments(quick=True)
+    assert "--offer" in BY_NAME["handshakes"].arguments(quick=True)
+
+
+def a_run() -> Run:
+    """
+    @return: a run of two workloads, one server of which failed at one of them.
+    """
+    workloads: list[Workload] = [BY_NAME["echo-1-text"], BY_NAME["idle"]]
+    servers = [server for server in SERVERS if server.name in ("wsplug", "autobahn")]
+    summaries = {
+        ("echo-1-text", "wsplug"): Summary(60e3, 50e3, 70e3, 10.0, 20.0, 0.3, 0.9),
+        ("echo-1-text", "autobahn"): Summary(20e3, 19e3, 21e3, 30.0, 99.0, 0.1, 1.0),
+        ("idle", "wsplug"): summary(2048.0),
+    }
+    budgets = [
+        Budget("echo-1-text", 5, "autobahn"),
+        Budget("idle", 3072, at_most=True),
+        Budget("idle", 0.4, "autobahn", at_most=True),
+    ]
+    return Run(
+        workloads,
+        servers,
+        summaries,
+        [judge(budget, summaries) for budget in budgets],
+        ["autobahn: idle: it broke; the end of its log:\n    oh no"],
+        {"Machine": "a small one"},
+    )
+
+
+def test_overview() -> None:
+    """
+    The table for the terminal has each figure, and wsplug's ratio to the others.
+    """
+    lines = overview(a_run())
+    assert lines[0].startswith("Echo, 32 bytes, 1 in flight, text [echo-1-text]")
+    assert "60.0 k" in lines[2]
+    assert f"3.00 {TIMES}" in lines[3]
+
+
+def test_budget_lines() -> None:
+    """
+    Each budget says what came out, and by how much it was missed.
+    """
+    lines = budget_lines(a_run())
+    assert lines[0][1:] == (f"≥ 5 {TIMES} Autobahn", f"3.00 {TIMES}", "missed by 40 %")
+    assert lines[1][1:] == ("≤ 3 KiB", "2.0 KiB", "met")
+    assert lines[2][2:] == ("", "not measured")
+
+
+def test_page() -> None:
+    """
+    The page is whole: conditions, errors in one line each, budgets, figures, options.
+    """
+    text = page(a_run(), ["echo-1-text"], ["wsplug"])
+    assert "| Machine | a small one |" in text
+    assert "- autobahn: idle: it broke; the end of its log:\n" in text
+    assert "missed by 40 %" in text
+    assert f"| wsplug | 60.0 k | 50.0 k {DASH} 70.0 k |" in text
+    assert "`echo-1-text`" in text
+    assert "$" not in text
+
+
+def test_chart() -> None:
+    """
+    The chart is well-formed, has a bar for each figure, and says what they are.
+    """
+    svg = ElementTree.fromstring(chart(a_run()))
+    space = "{http://www.w3.org/2000/svg}"
+    bars = [each for each in svg.iter(f"{space}rect") if each.get("class") != "page"]
+    assert [bar.get("class") for bar in bars] == ["own", "peer", "own"]
+    widths = [float(bar.get("width", "0")) for bar in bars]
+    assert widths[0] == pytest.approx(3 * widths[1], rel=0.01)
+    texts = " ".join(svg.itertext())
+    assert "Autobahn" in texts
+    assert "prefers-color-scheme: dark" in texts
+
+
+def test_tail(tmp_path: Path) -> None:
+    """
+    An error has the end of a log, not all of it.
+    """
+    log = tmp_path / "log"
+    log.write_text("\n".join(str(number) for number in range(100)), "utf-8")
+    lines = tail(log).splitlines()
+    assert len(lines) < 20
+    assert lines[-1] == "    99"
+    log.write_text("", "utf-8")
+    assert "empty" in tail(log)
+
+
+def test_explain() -> None:
+    """
+    Of all that a failed command prints, one line is shown: the one that tells most.
+    """
+    output = "error: it failed\n  ModuleNotFoundError: No module named 'x'\nbye\n"
+    assert explain(output) == "ModuleNotFoundError: No module named 'x'"
+    assert explain("a\nfatal error: zlib.h\nb\n") == "fatal error: zlib.h"
+    assert explain("a\nb\n") == "b"
+    assert explain("") == ""
+
+
+def test_fingerprint(tmp_path: Path) -> None:
+    """
+    wsplug is installed anew when a file of it changes, or its name.
+    """
+    one, two = tmp_path / "one", tmp_path / "two"
+    one.write_text("x", "utf-8")
+    two.write_text("x", "utf-8")
+    first = fingerprint(tmp_path, [one])
+    assert first == fingerprint(tmp_path, [one])
+    assert first != fingerprint(tmp_path, [two])
+    one.write_text("y", "utf-8")
+    assert first != fingerprint(tmp_path, [one])
