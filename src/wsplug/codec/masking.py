@@ -3,7 +3,7 @@ Masking: the exclusive-or that every client puts over its payloads (RFC 6455 sec
 5.3).
 
 Plain Python does it with one exclusive-or of two large integers, the compiled build
-with L{wsplug.codec._masking}.
+with C{wsplug.codec._masking}.
 """
 
 from __future__ import annotations
