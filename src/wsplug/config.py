@@ -155,7 +155,12 @@ def _readApplication(item: object, index: int) -> Description:
             f"[[app]] table {index}: the key 'use' has to name an application"
         )
     named = parseDescription(use)
-    return Description(named.name, named.attribute, {**named.values, **values})
+    return Description(
+        named.name,
+        named.attribute,
+        {**named.values, **values},
+        f"[[app]] table {index} ({use})",
+    )
 
 
 def combine(

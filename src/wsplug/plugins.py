@@ -72,11 +72,13 @@ class Description:
     @ivar name: a plugin's, a file's or a module's.
     @ivar attribute: the application's in that file or module.
     @ivar values: the options, not parsed yet.
+    @ivar place: where it is said, for error messages; on the command line if empty.
     """
 
     name: str
     attribute: str | None = None
     values: Mapping[str, object] = field(default_factory=dict)
+    place: str = field(default="", compare=False)
 
     def __str__(self) -> str:
         return self.name if self.attribute is None else f"{self.name}:{self.attribute}"
@@ -354,7 +356,8 @@ def _makeMount(description: Description, services: IServices, single: bool) -> M
         path = mountOptions["path"] or ("/" if single else f"/{plugin.name}")
         return Mount(path, application, plugin.name, mountOptions["compression"])
     except InvalidOption as error:
-        raise InvalidOption(f"--app {description}: {error}") from None
+        place = description.place or f"--app {description}"
+        raise InvalidOption(f"{place}: {error}") from None
     except Exception as error:
         raise PluginFailed(
             f"--app {description} can't be made: {_explain(error)}"

@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from twisted.internet.task import Clock
 
 from wsplug.config import LISTENING, combine, readFile
 from wsplug.errors import InvalidOption
 from wsplug.options import UNLIMITED
-from wsplug.plugins import Description
+from wsplug.plugins import Description, Services, makeMounts
 from wsplug.server.settings import SETTINGS, Settings
 
 EVERYTHING = """
@@ -209,3 +210,17 @@ def test_settings_are_all_there() -> None:
         default = getattr(Settings(), option.name.replace("-", "_"))
         assert option.default == default
         assert option.parse(option.shownDefault) == default
+
+
+def test_wrong_option_names_its_table(tmp_path: Path) -> None:
+    """
+    An application's wrong option is reported with the table that it is in.
+    """
+    path = tmp_path / "wsplug.toml"
+    path.write_text('[[app]]\nuse = "echo"\n\n[[app]]\nuse = "echo"\ncolor = "red"\n')
+    configuration = combine({}, readFile(str(path)))
+    clock = Clock()
+    with pytest.raises(InvalidOption) as raised:
+        makeMounts(configuration.applications, Services(clock, clock))
+    assert str(raised.value).startswith("[[app]] table 2 (echo): ")
+    assert "'color'" in str(raised.value)
