@@ -13,6 +13,7 @@ import pytest
 
 from wsplug.config import LISTENING, REPEATABLE, combine, readFile
 from wsplug.interfaces import IWebSocketApplicationPlugin
+from wsplug.options import UNLIMITED, count, seconds, size
 from wsplug.server import SETTINGS
 from wsplug.tap import Options
 from wsplug.testing import MemoryServer
@@ -60,6 +61,17 @@ def test_limits() -> None:
     documented = [tuple(row) for row in _rows(section)[2:] if len(row) == 3]
     actual = [(each.name, each.shownDefault, each.help) for each in SETTINGS]
     assert actual == documented
+
+
+def test_limits_are_finite() -> None:
+    """
+    No limit is off, and no timeout is, unless somebody asks for it.
+    """
+    for option in SETTINGS:
+        if option.kind in (count, size):
+            assert 0 < option.default < UNLIMITED
+        if option.kind is seconds:
+            assert 0 < option.default < 3600
 
 
 def test_options() -> None:
