@@ -208,6 +208,25 @@ def test_cork_of_several_connections() -> None:
     assert [wire.writes for wire in wires] == [[b"\x81\x01a\x81\x01b"]] * 3
 
 
+def test_cork_is_taken_off_whatever_happens() -> None:
+    """An application that wants to end the process in the midst of its input leaves no
+    cork behind: the others' output would wait for ever."""
+    app = App()
+    server = MemoryServer(app)
+    first, second = server.connect(), server.connect()
+
+    def leave(text: str) -> None:
+        raise SystemExit(3)
+
+    app.recorders[0].answers["text"] = leave
+    two = app.recorders[1]
+    two.answers["text"] = lambda text: two.transport.sendTextMessage(text)
+    with pytest.raises(SystemExit):
+        first.send("go")
+    second.send("still there?")
+    assert second.messages == ["still there?"]
+
+
 def test_cork_holds_no_heap() -> None:
     """A cork doesn't collect without end: over a batch the transport gets to say that
     it is too much."""

@@ -155,6 +155,28 @@ def test_protocol_raises(wire: Wire) -> None:
     assert len([event for event in events if "log_failure" in event]) == 1
 
 
+def test_protocol_exits(wire: Wire) -> None:
+    """
+    A protocol that wants to end the process ends its connection; the others in the
+    pass are served.
+    """
+    bad, failing, _ = wire.connect()
+    good, fine, _ = wire.connect()
+
+    def leave() -> None:
+        raise SystemExit(3)
+
+    failing.whenData = leave
+    bad.send(b"x")
+    good.send(b"y")
+    with capturedLogs() as events:
+        wire.turn(2)
+    assert failing.lost is not None
+    assert fine.data == b"y"
+    assert fine.lost is None
+    assert len([event for event in events if "log_failure" in event]) == 1
+
+
 def test_pause_and_resume(wire: Wire) -> None:
     """
     A paused connection isn't read from until it is resumed.

@@ -5,6 +5,7 @@ The cork.
 from __future__ import annotations
 
 from twisted.internet.task import Clock
+from twisted.logger import capturedLogs
 
 from wsplug.server.flusher import Flusher
 
@@ -71,6 +72,26 @@ def test_sends_while_flushing() -> None:
     flusher.add(connection)
     flusher.uncork()
     assert connection.count == 3
+
+
+def test_flush_that_fails() -> None:
+    """
+    One that can't be flushed costs the others nothing, and is logged.
+    """
+    flusher = Flusher(Clock())
+    good = _Flushed(flusher)
+
+    class Bad:
+        def flush(self) -> None:
+            raise KeyError("secret")
+
+    flusher.cork()
+    flusher.add(Bad())
+    flusher.add(good)
+    with capturedLogs() as events:
+        flusher.uncork()
+    assert good.count == 1
+    assert [event["log_failure"].type for event in events] == [KeyError]
 
 
 def test_cork_before_the_turn() -> None:

@@ -194,12 +194,14 @@ class Connection:
         self._setKeepalive(self._settings.ping_interval)
         flusher = self._flusher
         flusher.cork()
-        self._write(switch)
-        self._tell("negotiationStarted", self)
-        if self._state is State.OPEN:
-            self._tell("negotiationFinished")
-        self._receiver.feed(early)
-        flusher.uncork()
+        try:
+            self._write(switch)
+            self._tell("negotiationStarted", self)
+            if self._state is State.OPEN:
+                self._tell("negotiationFinished")
+            self._receiver.feed(early)
+        finally:
+            flusher.uncork()
 
     # The transport's protocol
 
@@ -207,8 +209,10 @@ class Connection:
         self._heard = self._deadlines.now()
         flusher = self._flusher
         flusher.cork()
-        self._receiver.feed(data)
-        flusher.uncork()
+        try:
+            self._receiver.feed(data)
+        finally:
+            flusher.uncork()
 
     def connectionLost(self, reason: Failure) -> None:
         if self._state is State.LOST:
@@ -503,8 +507,10 @@ class Connection:
             return
         flusher = self._flusher
         flusher.cork()
-        self._receiver.resume()
-        flusher.uncork()
+        try:
+            self._receiver.resume()
+        finally:
+            flusher.uncork()
         if not self._held and self._state is not State.LOST:
             self._transport.resumeProducing()
 

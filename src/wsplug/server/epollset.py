@@ -177,13 +177,15 @@ class EpollSet:
             if why is None and event & _WRITABLE and there:
                 reading = False
                 why = descriptor.doWrite()
-        except Exception as error:
+        except BaseException as error:
+            # As in Twisted's reactors: not even an application's sys.exit() in the
+            # midst of a pass may cost the other connections their turn.
             self._log.failure("a connection failed")
             why = error
         if why is not None:
             self._disconnect(descriptor, why, reading)
 
-    def _disconnect(self, descriptor: Any, why: Exception, reading: bool) -> None:
+    def _disconnect(self, descriptor: Any, why: Any, reading: bool) -> None:
         """
         Do what reactors do when C{doRead} or C{doWrite} says that it's over.
         """

@@ -12,8 +12,11 @@ from __future__ import annotations
 from typing import Protocol
 
 from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
 
 __all__ = ["Flushable", "Flusher"]
+
+_log = Logger()
 
 
 class Flushable(Protocol):
@@ -76,4 +79,8 @@ class Flusher:
         while self._waiting:
             waiting, self._waiting = self._waiting, []
             for connection in waiting:
-                connection.flush()
+                try:
+                    connection.flush()
+                except Exception:
+                    # The others must not wait for ever.
+                    _log.failure("a connection could not be flushed")
