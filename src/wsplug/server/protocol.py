@@ -54,7 +54,7 @@ class WebSocketServerProtocol(Protocol):
 
     factory: WebSocketFactory
 
-    # What there is for as long as the handshake isn't over: see _accept.
+    # What there is for as long as the handshake isn't over: see _handOver.
     _parser: HeadParser | None = None
     _answer: Deferred[Any] | None = None
 
