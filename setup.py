@@ -1,5 +1,5 @@
 """
-The part of the build that pyproject.toml can't say: the codec's hot modules, compiled
+The part of the build that pyproject.toml can't say: the hot modules, compiled
 where that is possible.
 
 Without a C compiler or Cython, or with the environment variable C{WSPLUG_PURE_BUILD}
@@ -8,6 +8,7 @@ then.
 """
 
 import os
+import runpy
 import sys
 import tempfile
 from importlib.util import find_spec
@@ -44,6 +45,8 @@ def _reason_against() -> str | None:
     """
     if os.environ.get("WSPLUG_PURE_BUILD", "0") not in ("", "0"):
         return "WSPLUG_PURE_BUILD is set"
+    if sys.platform == "win32":
+        return "they need sockets as POSIX has them"
     if find_spec("Cython") is None:
         # Only without build isolation: pyproject.toml asks for it.
         return "there is no Cython"
@@ -55,30 +58,43 @@ def _reason_against() -> str | None:
 def _extensions() -> list[Extension]:
     reason = _reason_against()
     if reason is not None:
-        note = f"wsplug: {reason}: building without the compiled codec"
+        note = f"wsplug: {reason}: building plain Python"
         print(note, file=sys.stderr)
         return []
     from Cython.Build import cythonize
 
-    sources = {
-        "_masking": "_masking.pyx",
-        "frames": "frames.py",
-        "receiver": "receiver.py",
-    }
-    extensions: list[Extension] = cythonize(  # type: ignore[no-untyped-call]
-        [
-            Extension(f"wsplug.codec.{name}", [f"src/wsplug/codec/{source}"])
-            for name, source in sources.items()
-        ],
-        build_dir="build/cython",
-        compiler_directives={
-            "annotation_typing": False,
-            "language_level": "3",
-            "boundscheck": False,
-            "wraparound": False,
-        },
-    )
+    common = {"annotation_typing": False, "language_level": "3"}
+    # The codec's modules count and check for themselves what they index with.
+    counted = {"boundscheck": False, "wraparound": False}
+    extensions: list[Extension] = []
+    for package, directives in (("codec", counted), ("server", {})):
+        extensions += cythonize(  # type: ignore[no-untyped-call]
+            [
+                Extension(f"wsplug.{package}.{source.stem}", [str(source)])
+                for source in _sources(package)
+            ],
+            build_dir="build/cython",
+            compiler_directives={**common, **directives},
+        )
     return extensions
+
+
+def _sources(package: str) -> list[Path]:
+    """
+    Give what is compiled of a package: what is Cython's own, and the hot modules.
+    """
+    folder = Path("src", "wsplug", package)
+    hot = [
+        folder / f"{name}.py"
+        for parent, _, name in (name.rpartition(".") for name in _hot_modules())
+        if parent == f"wsplug.{package}"
+    ]
+    return [*sorted(folder.glob("*.pyx")), *hot]
+
+
+def _hot_modules() -> tuple[str, ...]:
+    # Not imported: neither is the package installed yet, nor what it needs.
+    return tuple(runpy.run_path("src/wsplug/build.py")["HOT_MODULES"])
 
 
 setup(ext_modules=_extensions())

@@ -10,6 +10,9 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+# First of all: it says whether the compiled modules are imported or their sources.
+import wsplug.build  # noqa: F401
+
 if TYPE_CHECKING:
     from wsplug.coroutine import Socket
     from wsplug.declare import WebSocketProtocol, application

@@ -22,7 +22,7 @@ from twisted.python import usage
 
 import twisted
 import wsplug
-from wsplug.codec.build import DESCRIPTION
+from wsplug.build import DESCRIPTION
 from wsplug.config import LISTENING, Configuration, combine, readFile
 from wsplug.errors import ConfigurationError, InvalidOption, StartupError
 from wsplug.options import Option

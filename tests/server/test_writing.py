@@ -23,7 +23,7 @@ from wsplug import PreparedMessage, Settings, Side, broadcast
 from wsplug.codec import FIN, OP_CLOSE, OP_PING, MessageReceiver, pack_close
 from wsplug.errors import ProtocolViolation
 from wsplug.interfaces import IWebSocketTransport
-from wsplug.server.connection import BATCH
+from wsplug.server.sendqueue import BATCH
 from wsplug.testing import MemoryServer, MemoryTransport
 
 MIB = 1024 * 1024

@@ -13,7 +13,7 @@ from twisted.logger import capturedLogs
 from zope.interface.verify import verifyObject
 
 from tests.transport.kit import Wire
-from wsplug.server.transport import READ_SIZE
+from wsplug.server.sockets import READ_SIZE
 
 
 def test_interfaces(wire: Wire) -> None:

@@ -12,7 +12,7 @@ time, or raises for what a peer sends.
     - L{advance} says which L{State} follows.
 """
 
-from wsplug.codec.build import COMPILED
+from wsplug.build import COMPILED
 from wsplug.codec.closecodes import CloseCode, may_be_sent, pack_close, unpack_close
 from wsplug.codec.compression import Deflater, Inflater
 from wsplug.codec.deflate import DeflateAgreement, DeflatePolicy

@@ -8,7 +8,7 @@ with C{wsplug.codec._masking}.
 
 from __future__ import annotations
 
-from wsplug.codec.build import COMPILED
+from wsplug.build import COMPILED
 
 __all__ = ["apply_mask", "unmask"]
 

@@ -21,11 +21,13 @@ from twisted.internet.interfaces import IReactorFDSet, IReadDescriptor
 from twisted.internet.main import CONNECTION_DONE, CONNECTION_LOST
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from zope.interface import implementer
+from zope.interface import classImplements
 
 from wsplug.server.flusher import Flusher
 
 __all__ = ["EpollSet"]
+
+_log = Logger(__name__)
 
 _READABLE: Final = getattr(select, "EPOLLIN", 0)
 _WRITABLE: Final = getattr(select, "EPOLLOUT", 0)
@@ -37,14 +39,13 @@ Connections that one pass serves before the reactor looks at everything else.
 """
 
 
-@implementer(IReactorFDSet, IReadDescriptor)
 class EpollSet:
     """
     What connections take for their reactor. What it isn't itself, it hands on to the
     real one.
     """
 
-    _log = Logger()
+    __slots__ = ("_descriptors", "_epoll", "_events", "_flusher", "_reactor")
 
     def __init__(self, reactor: Any, flusher: Flusher) -> None:
         """
@@ -58,6 +59,8 @@ class EpollSet:
         self._events: dict[int, int] = {}
 
     def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):  # as what the reactor provides and this doesn't
+            raise AttributeError(name)
         return getattr(self._reactor, name)
 
     # What connections call
@@ -180,7 +183,7 @@ class EpollSet:
         except BaseException as error:
             # As in Twisted's reactors: not even an application's sys.exit() in the
             # midst of a pass may cost the other connections their turn.
-            self._log.failure("a connection failed")
+            _log.failure("a connection failed")
             why = error
         if why is not None:
             self._disconnect(descriptor, why, reading)
@@ -198,4 +201,7 @@ class EpollSet:
                 self.removeWriter(descriptor)
                 descriptor.connectionLost(reason)
         except Exception:
-            self._log.failure("a connection failed at its end")
+            _log.failure("a connection failed at its end")
+
+
+classImplements(EpollSet, IReactorFDSet, IReadDescriptor)

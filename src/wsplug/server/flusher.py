@@ -16,7 +16,7 @@ from twisted.logger import Logger
 
 __all__ = ["Flushable", "Flusher"]
 
-_log = Logger()
+_log = Logger(__name__)
 
 
 class Flushable(Protocol):
@@ -33,9 +33,12 @@ class Flushable(Protocol):
 class Flusher:
     """
     The cork of all connections of a server.
+
+    @ivar began: when the outermost cork was put on, by the clock: the time that all
+        that is handled under it goes by, so that nobody asks for it for each message.
     """
 
-    __slots__ = ("_clock", "_corks", "_scheduled", "_waiting")
+    __slots__ = ("_clock", "_corks", "_scheduled", "_waiting", "began")
 
     def __init__(self, clock: IReactorTime) -> None:
         """
@@ -45,6 +48,7 @@ class Flusher:
         self._corks = 0
         self._scheduled = False
         self._waiting: list[Flushable] = []
+        self.began: float = clock.seconds()
 
     def add(self, connection: Flushable) -> None:
         """
@@ -59,6 +63,8 @@ class Flusher:
         """
         Hold back, until L{uncork} was called as often.
         """
+        if not self._corks:
+            self.began = self._clock.seconds()
         self._corks += 1
 
     def uncork(self) -> None:

@@ -13,22 +13,18 @@ transport class of one's own.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any
 
 from twisted.internet import tcp
 from twisted.internet.interfaces import IListeningPort
 from twisted.internet.main import CONNECTION_DONE, CONNECTION_LOST
 
-from wsplug.server.epollset import EpollSet
+from wsplug.server.sockets import receive, send, send_pieces
 
-__all__ = ["READ_SIZE", "DirectTransport", "useDirectTransport"]
+if TYPE_CHECKING:
+    from wsplug.server.epollset import EpollSet
 
-READ_SIZE: Final = 256 * 1024
-"""
-Bytes that are read from one connection before others have their turn.
-"""
-
-_buffer: Final = memoryview(bytearray(READ_SIZE))
+__all__ = ["DirectTransport", "useDirectTransport"]
 
 
 class DirectTransport(tcp.Server):
@@ -57,28 +53,22 @@ class DirectTransport(tcp.Server):
 
     def doRead(self) -> Any:
         """
-        Read what is there, up to L{READ_SIZE}, by way of a buffer that all connections
-        share: a small message costs no large allocation, a large one few calls.
+        Read what is there, up to a bound.
         """
         try:
-            size = self.socket.recv_into(_buffer)
-        except BlockingIOError:
-            return None
+            data = receive(self.socket)
         except OSError:
             return CONNECTION_LOST
-        if not size:
+        if data is None:
+            return None
+        if not data:
             return CONNECTION_DONE
-        self.protocol.dataReceived(bytes(_buffer[:size]))
+        self.protocol.dataReceived(data)
         return None
 
     def write(self, data: bytes) -> None:
-        straight = not self._waiting and not self.disconnecting and not self.TLS
-        if straight and self.connected:
-            try:
-                sent = self.socket.send(data)
-            except OSError:
-                # Full, or broken: Twisted's own way finds out which.
-                sent = 0
+        if self._isStraight():
+            sent = send(self.socket, data)
             if sent == len(data):
                 return
             self._waiting = True
@@ -87,6 +77,34 @@ class DirectTransport(tcp.Server):
 
     def writeSequence(self, iovec: Iterable[bytes]) -> None:
         self.write(b"".join(iovec))
+
+    def writePieces(self, pieces: list[bytes | memoryview]) -> None:
+        """
+        Write what isn't in one piece, without making it one first.
+
+        @param pieces: bytes, and views of bytes; not kept.
+        """
+        if self._isStraight():
+            sent = send_pieces(self.socket, pieces)
+            if sent == sum(map(len, pieces)):
+                return
+            self._waiting = True
+            data = memoryview(b"".join(pieces))[sent:].tobytes()
+        else:
+            data = b"".join(pieces)
+        super().write(data)  # type: ignore[no-untyped-call]
+
+    def _isStraight(self) -> bool:
+        """
+        Whether nothing waits that would be overtaken, and nothing else stands between
+        what is written and the socket.
+        """
+        return (
+            not self._waiting
+            and not self.disconnecting
+            and not self.TLS
+            and bool(self.connected)
+        )
 
     def stopWriting(self) -> None:
         """

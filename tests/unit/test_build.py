@@ -8,6 +8,7 @@ import os
 import random
 import subprocess
 import sys
+from importlib import import_module
 from importlib.machinery import EXTENSION_SUFFIXES
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -16,12 +17,13 @@ from typing import Any
 import pytest
 
 import wsplug.codec
-from wsplug.codec.build import COMPILED, DESCRIPTION, HOT_MODULES
+from wsplug.build import COMPILED, DESCRIPTION, HOT_MODULES
 
 SHOW = """
 import sys
 import wsplug.codec
-from wsplug.codec import MessageReceiver, build, encode_frame, frames, receiver
+from wsplug import build
+from wsplug.codec import MessageReceiver, encode_frame, frames, receiver
 assert wsplug.codec.MessageReceiver is receiver.MessageReceiver
 assert wsplug.codec.encode_frame is frames.encode_frame
 print(build.DESCRIPTION, receiver.__file__, frames.__file__, sep="\\n")
@@ -67,7 +69,7 @@ def test_description() -> None:
     """
     assert ("compiled" if COMPILED else "pure Python") == DESCRIPTION
     for name in HOT_MODULES:
-        module = sys.modules[f"wsplug.codec.{name}"]
+        module = import_module(name)
         assert str(module.__file__).endswith(".py") is not COMPILED
 
 
@@ -81,7 +83,7 @@ def _plain_masking() -> Any:
     assert spec.loader is not None
     module: Any = module_from_spec(spec)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("wsplug.codec.build.COMPILED", False)
+        patch.setattr("wsplug.build.COMPILED", False)
         spec.loader.exec_module(module)
     return module
 

@@ -1,0 +1,48 @@
+# The C types of connection.py.
+
+cimport cython
+
+from wsplug.codec.receiver cimport MessageReceiver
+from wsplug.server.flusher cimport Flusher
+from wsplug.server.sendqueue cimport SendQueue
+
+# Constants, as C integers.
+cdef int FIN
+cdef int RSV1
+cdef int MAX_CONTROL_SIZE
+cdef int OP_BINARY
+cdef int OP_CLOSE
+cdef int OP_PING
+cdef int OP_PONG
+cdef int OP_TEXT
+cdef int _HELD_BY_APPLICATION
+cdef int _HELD_BY_OUTPUT
+
+
+cdef class Connection:
+    cdef readonly object request
+    cdef object _application
+    cdef object _closeDeadline
+    cdef object _closed
+    cdef Py_ssize_t _compressFrom
+    cdef object _deadlines
+    cdef object _deflater
+    cdef Flusher _flusher
+    cdef double _heard
+    cdef int _held
+    cdef bint _isOpen
+    cdef object _keepalive
+    cdef object _name
+    cdef object _producer
+    cdef SendQueue _queue
+    cdef MessageReceiver _receiver
+    cdef object _sendDeadline
+    cdef object _settings
+    cdef object _state
+    cdef object _transport
+    cdef object _whenLost
+
+    cdef _advance(self, object event)
+    @cython.locals(first=int, compressed=bytes)
+    cdef _sendMessage(self, int opcode, bytes payload)
+    cdef bint _mayWait(self, Py_ssize_t size) except -1

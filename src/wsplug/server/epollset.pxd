@@ -1,0 +1,25 @@
+# The C types of epollset.py.
+
+cimport cython
+
+from wsplug.server.flusher cimport Flusher
+
+cdef int _READABLE
+cdef int _WRITABLE
+cdef int _GONE
+cdef int _PASS
+
+
+cdef class EpollSet:
+    cdef object _reactor
+    cdef Flusher _flusher
+    cdef object _epoll
+    cdef dict _descriptors
+    cdef dict _events
+
+    @cython.locals(before=int, after=int)
+    cdef _change(self, object descriptor, int add, int remove)
+    cdef _begin(self)
+    cdef _end(self)
+    cdef _serve(self, object descriptor, object fd, int event)
+    cdef _disconnect(self, object descriptor, object why, bint reading)

@@ -1,0 +1,37 @@
+# The C types of sendqueue.py.
+
+cimport cython
+
+from wsplug.codec.frames cimport encode_frame, encode_header
+from wsplug.server.flusher cimport Flusher
+
+cdef Py_ssize_t _BATCH
+cdef Py_ssize_t _CORK_SIZE
+cdef Py_ssize_t _APART_SIZE
+
+
+cdef class SendQueue:
+    cdef object _transport
+    cdef bint _gathers
+    cdef Flusher _flusher
+    cdef object _owner
+    cdef list _pieces
+    cdef Py_ssize_t _queued
+    cdef Py_ssize_t _handed
+    cdef bint _dirty
+    cdef readonly bint blocked
+    cdef object _whenEmpty
+
+    @cython.locals(size=Py_ssize_t, header=bytes)
+    cpdef frame(self, int first, bytes payload)
+    @cython.locals(pieces=list)
+    cpdef write(self, bytes frame)
+    cdef _added(self, Py_ssize_t size)
+    @cython.locals(batch=list, size=Py_ssize_t)
+    cpdef flush(self)
+    cdef _hand(self, list batch)
+    @cython.locals(pieces=list, room=Py_ssize_t, count=Py_ssize_t, batch=list)
+    cdef list _takeBatch(self)
+    @cython.locals(pieces=list, count=Py_ssize_t, size=Py_ssize_t)
+    cpdef dropUnsent(self)
+    cpdef discard(self)

@@ -1,0 +1,274 @@
+"""
+What goes out on one connection: collected while it is corked, handed to the transport
+as fast as that takes it, counted where it doesn't.
+
+What the transport has no room for stays here, where it can be bounded and dropped. The
+queue is its transport's producer, and hands it a L{BATCH} at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final, Protocol
+
+from twisted.internet.interfaces import IPushProducer
+from zope.interface import classImplements
+
+from wsplug.codec.frames import encode_frame, encode_header
+from wsplug.server.flusher import Flusher
+from wsplug.server.transport import DirectTransport
+
+__all__ = ["BATCH", "SendQueue", "SendQueueOwner"]
+
+BATCH: Final = 128 * 1024
+"""
+Bytes that are handed to the transport at a time: what Twisted's transports try to send
+in one go. It is also the step in which progress is seen of a peer that reads slowly.
+"""
+
+# A C integer, where this is compiled.
+_BATCH: Final = BATCH
+
+_CORK_SIZE: Final = 64 * 1024
+"""
+Bytes that a cork holds back at most.
+"""
+
+_APART_SIZE: Final = 16 * 1024
+"""
+Bytes of a payload that isn't copied any more to stand behind its header.
+"""
+
+
+class SendQueueOwner(Protocol):
+    """
+    Who is told of a queue's state.
+    """
+
+    def outputBlocked(self) -> None:
+        """The transport has enough: what is sent from now on waits."""
+
+    def outputMoved(self) -> None:
+        """The transport has sent all that it had."""
+
+    def outputResumed(self) -> None:
+        """Nothing waits any more."""
+
+    def outputEnded(self) -> None:
+        """The transport takes nothing any more."""
+
+
+class SendQueue:
+    """
+    The frames that wait, and the way out.
+
+    @ivar blocked: whether the transport has enough.
+    """
+
+    __slots__ = (
+        "_dirty",
+        "_flusher",
+        "_gathers",
+        "_handed",
+        "_owner",
+        "_pieces",
+        "_queued",
+        "_transport",
+        "_whenEmpty",
+        "blocked",
+    )
+
+    def __init__(
+        self, transport: Any, flusher: Flusher, owner: SendQueueOwner
+    ) -> None:
+        """
+        @param transport: an C{ITCPTransport}, C{ISSLTransport} or C{IUNIXTransport}.
+        @param flusher: says when to hand over what is sent.
+        @param owner: is told when the peer is too slow. The queue refers to it until
+            L{discard}.
+        """
+        self._transport = transport
+        self._gathers = isinstance(transport, DirectTransport)
+        self._flusher = flusher
+        self._owner: SendQueueOwner | None = owner
+        # Frames in order: bytes for what begins one, a view for what goes on with one
+        # that is partly out, or for the payload that follows a header of its own.
+        self._pieces: list[bytes | memoryview] | None = None
+        self._queued = 0
+        # What the transport was given since it had room last.
+        self._handed = 0
+        self._dirty = False
+        self.blocked = False
+        self._whenEmpty: Callable[[], object] | None = None
+
+    @property
+    def waiting(self) -> int:
+        """
+        Bytes that wait for the peer to read: 0 where it keeps up.
+        """
+        return self._queued + self._handed if self.blocked else 0
+
+    def frame(self, first: int, payload: bytes) -> None:
+        """
+        Send a frame.
+
+        @param first: its first byte.
+        @param payload: kept until it is sent.
+        """
+        size = len(payload)
+        if size < _APART_SIZE:
+            self.write(encode_frame(first, payload))
+            return
+        header = encode_header(first, size)
+        if self._pieces is None:
+            self._pieces = []
+        self._pieces.append(header)
+        self._pieces.append(memoryview(payload))
+        self._added(len(header) + size)
+
+    def write(self, frame: bytes) -> None:
+        """
+        Send what is framed already, or is an HTTP response.
+        """
+        pieces = self._pieces
+        if pieces is None:
+            self._pieces = [frame]
+        else:
+            pieces.append(frame)
+        self._added(len(frame))
+
+    def _added(self, size: int) -> None:
+        self._queued += size
+        if self._queued > _CORK_SIZE:
+            # Not even a cork holds back any amount: it is the transport that has to
+            # say when it is too much.
+            self.flush()
+        elif not self._dirty:
+            self._dirty = True
+            self._flusher.add(self)
+
+    def end(self, whenEmpty: Callable[[], object]) -> None:
+        """
+        Send what is here, and nothing more.
+
+        @param whenEmpty: is called once the transport has it all, by then without a
+            producer.
+        """
+        self._whenEmpty = whenEmpty
+        if not self._dirty:
+            self._dirty = True
+            self._flusher.add(self)
+
+    def flush(self) -> None:
+        """
+        Hand over what the transport has room for.
+        """
+        self._dirty = False
+        while self._queued and not self.blocked:
+            if self._queued <= _BATCH:
+                batch = self._pieces
+                self._pieces = None
+                size = self._queued
+                self._queued = 0
+            else:
+                batch = self._takeBatch()
+                size = _BATCH
+            assert batch is not None
+            self._handed += size
+            self._hand(batch)
+        if not self.blocked:
+            self._handed = 0
+        whenEmpty = self._whenEmpty
+        if whenEmpty is not None and not self._queued:
+            self._whenEmpty = None
+            self._transport.unregisterProducer()
+            whenEmpty()
+
+    def _hand(self, batch: list[bytes | memoryview]) -> None:
+        first = batch[0]
+        if len(batch) == 1 and isinstance(first, bytes):
+            self._transport.write(first)
+        elif self._gathers:
+            self._transport.writePieces(batch)
+        else:
+            self._transport.write(b"".join(batch))
+
+    def _takeBatch(self) -> list[bytes | memoryview]:
+        """
+        Take L{BATCH} of more bytes than that: whole frames, and the beginning of the
+        last.
+        """
+        pieces = self._pieces
+        assert pieces is not None
+        room = _BATCH
+        count = 0
+        while len(pieces[count]) <= room:
+            room -= len(pieces[count])
+            count += 1
+        batch = pieces[:count]
+        if room:
+            view = memoryview(pieces[count])
+            batch.append(view[:room])
+            pieces[count] = view[room:]
+        del pieces[:count]
+        self._queued -= _BATCH
+        return batch
+
+    def dropUnsent(self) -> None:
+        """
+        Forget what waits here, but for the rest of a frame that is partly out.
+        """
+        pieces = self._pieces
+        if pieces is None:
+            return
+        count = 0
+        size = 0
+        while count < len(pieces) and isinstance(pieces[count], memoryview):
+            size += len(pieces[count])
+            count += 1
+        del pieces[count:]
+        self._queued = size
+
+    def discard(self) -> None:
+        """
+        Forget everything, and the owner: the connection is gone.
+        """
+        self._owner = None
+        self._pieces = None
+        self._queued = self._handed = 0
+        self._whenEmpty = None
+
+    # The transport's producer
+
+    def pauseProducing(self) -> None:
+        """
+        The transport has enough.
+        """
+        if not self.blocked:
+            self.blocked = True
+            if self._owner is not None:
+                self._owner.outputBlocked()
+
+    def resumeProducing(self) -> None:
+        """
+        The transport has sent all that it had.
+        """
+        if not self.blocked:
+            return
+        self.blocked = False
+        self._handed = 0
+        if self._owner is not None:
+            self._owner.outputMoved()
+        self.flush()
+        if not self.blocked and self._owner is not None:
+            self._owner.outputResumed()
+
+    def stopProducing(self) -> None:
+        """
+        The transport won't take anything any more; C{connectionLost} follows.
+        """
+        if self._owner is not None:
+            self._owner.outputEnded()
+
+
+classImplements(SendQueue, IPushProducer)

@@ -1,0 +1,81 @@
+"""
+Reading from and writing to a socket that doesn't block, with as little around the
+system's call as can be.
+
+Plain Python does it with the socket's methods, the compiled build with
+C{wsplug.server._sockets}.
+"""
+
+from __future__ import annotations
+
+from socket import socket
+from typing import Final
+
+from wsplug.build import COMPILED
+
+__all__ = ["READ_SIZE", "receive", "send", "send_pieces"]
+
+READ_SIZE: Final = 256 * 1024
+"""
+Bytes that are read from one connection before others have their turn.
+"""
+
+_JOINED_SIZE: Final = 16 * 1024
+"""
+Pieces of which it is cheaper to make one than to tell the kernel of each.
+"""
+
+_MAX_PIECES: Final = 1024
+"""
+Pieces that the kernel takes in one call (Linux' C{UIO_MAXIOV}).
+"""
+
+_buffer: Final = memoryview(bytearray(READ_SIZE))
+
+
+def receive(source: socket) -> bytes | None:
+    """
+    Read what is there, up to L{READ_SIZE}, by way of a buffer that all connections
+    share: a small message costs no large allocation, a large one few calls.
+
+    @return: no bytes where the peer has ended its half of the connection; C{None}
+        where nothing is there.
+    @raise OSError: the connection is broken.
+    """
+    try:
+        size = source.recv_into(_buffer)
+    except BlockingIOError:
+        return None
+    return bytes(_buffer[:size])
+
+
+def send(target: socket, data: bytes) -> int:
+    """
+    Send as much as the kernel takes.
+
+    @return: how many bytes it took: 0 also where the connection is broken, which
+        reading finds out.
+    """
+    try:
+        return target.send(data)
+    except OSError:
+        return 0
+
+
+def send_pieces(target: socket, pieces: list[bytes | memoryview]) -> int:
+    """
+    Send as much as the kernel takes of some pieces.
+
+    @param pieces: bytes, and views of bytes.
+    @return: as L{send} does.
+    """
+    if len(pieces) > _MAX_PIECES or sum(map(len, pieces)) < _JOINED_SIZE:
+        return send(target, b"".join(pieces))
+    try:
+        return target.sendmsg(pieces)
+    except OSError:
+        return 0
+
+
+if COMPILED:
+    from wsplug.server._sockets import receive, send, send_pieces
