@@ -26,6 +26,7 @@ HOT_MODULES: Final = (
     "wsplug.server.connection",
     "wsplug.server.epollset",
     "wsplug.server.flusher",
+    "wsplug.server.prepared",
     "wsplug.server.sendqueue",
     "wsplug.server.transport",
 )
@@ -61,7 +62,9 @@ class _SourceFinder:
         if name not in HOT_MODULES:
             return None
         _, *parts = name.split(".")
-        return spec_from_file_location(name, _PACKAGE.joinpath(*parts[:-1], f"{parts[-1]}.py"))
+        return spec_from_file_location(
+            name, _PACKAGE.joinpath(*parts[:-1], f"{parts[-1]}.py")
+        )
 
 
 COMPILED: Final = _is_built() and os.environ.get("WSPLUG_PURE", "0") in ("", "0")

@@ -25,6 +25,7 @@ import wsplug
 from wsplug.build import DESCRIPTION
 from wsplug.config import LISTENING, Configuration, combine, readFile
 from wsplug.errors import ConfigurationError, InvalidOption, StartupError
+from wsplug.memory import keepFreedMemory
 from wsplug.options import Option
 from wsplug.plugins import (
     MOUNT_OPTIONS,
@@ -274,6 +275,7 @@ def makeService(options: Options) -> IService:
     """
     Make the service that C{twistd} runs.
     """
+    keepFreedMemory()
     configuration = options.configuration
     return _TwistdService(
         options.mounts,

@@ -32,7 +32,9 @@ def imported(path: Path) -> set[str]:
 def test_imports(path: Path) -> None:
     """Each module's imports, read from its source."""
     for name in imported(path):
-        own = name in ("wsplug.errors", "wsplug.build") or name.startswith("wsplug.codec")
+        own = name in ("wsplug.errors", "wsplug.build") or name.startswith(
+            "wsplug.codec"
+        )
         assert own or name.split(".")[0] in sys.stdlib_module_names, name
 
 

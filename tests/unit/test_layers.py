@@ -35,7 +35,9 @@ def test_codec_imports_the_standard_library(path: Path) -> None:
     room = path.relative_to(ROOT).parts[0]
     if room not in ("codec", "errors.py"):
         return
-    allowed = ("wsplug.errors.", "wsplug.build.", "wsplug.codec.") if room == "codec" else ()
+    allowed = (
+        ("wsplug.errors.", "wsplug.build.", "wsplug.codec.") if room == "codec" else ()
+    )
     for name in imports(path):
         standard = name.split(".")[0] in {*sys.stdlib_module_names, "__future__"}
         assert standard or name.startswith(allowed), name

@@ -3,3 +3,8 @@ cpdef bytes apply_mask(bytes data, bytes mask)
 cdef void _apply(
     const char* source, char* target, Py_ssize_t size, const char* mask
 ) noexcept nogil
+
+
+cdef class PayloadBuffer:
+    cdef bytes _buffer
+    cdef readonly Py_ssize_t filled

@@ -4,7 +4,9 @@ Masking, compiled: the exclusive-or of eight bytes at a time.
 Its contract is that of L{wsplug.codec.masking}.
 """
 
+from cpython.buffer cimport PyBUF_WRITE
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from cpython.memoryview cimport PyMemoryView_FromMemory
 from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memcpy
 
@@ -24,6 +26,60 @@ cpdef bytes unmask(bytes data, Py_ssize_t start, Py_ssize_t end, bytes mask):
 
 cpdef bytes apply_mask(bytes data, bytes mask):
     return unmask(data, 0, len(data), mask)
+
+
+cdef class PayloadBuffer:
+    # A bytes object that nobody else knows of yet may be written to: it is what
+    # take() gives, without another copy.
+
+    def __init__(self, Py_ssize_t size):
+        if size < 0:
+            raise ValueError("a payload has no less than no bytes")
+        self._buffer = PyBytes_FromStringAndSize(NULL, size)
+        self.filled = 0
+
+    def add(self, bytes data, Py_ssize_t start, Py_ssize_t end, bytes mask):
+        cdef Py_ssize_t size = end - start
+        if start < 0 or size < 0 or end > len(data):
+            raise ValueError("a part lies within its data")
+        if size > len(self._buffer) - self.filled:
+            raise ValueError("more bytes than the payload has")
+        cdef char* target = PyBytes_AS_STRING(self._buffer) + self.filled
+        cdef const char* source = PyBytes_AS_STRING(data) + start
+        if mask:
+            if len(mask) != 4:
+                raise ValueError("a mask has four bytes")
+            _apply(source, target, size, PyBytes_AS_STRING(mask))
+        else:
+            memcpy(target, source, size)
+        self.filled += size
+
+    def rest(self):
+        return PyMemoryView_FromMemory(
+            PyBytes_AS_STRING(self._buffer) + self.filled,
+            len(self._buffer) - self.filled,
+            PyBUF_WRITE,
+        )
+
+    def accept(self, Py_ssize_t size, bytes mask):
+        if size < 0 or size > len(self._buffer) - self.filled:
+            raise ValueError("more bytes than the payload has")
+        cdef char* place = PyBytes_AS_STRING(self._buffer) + self.filled
+        if mask:
+            if len(mask) != 4:
+                raise ValueError("a mask has four bytes")
+            _apply(place, place, size, PyBytes_AS_STRING(mask))
+        self.filled += size
+
+    def view(self):
+        return memoryview(self._buffer)[: self.filled]
+
+    def take(self):
+        if self.filled < len(self._buffer):
+            raise ValueError("the payload isn't all here")
+        buffer, self._buffer = self._buffer, b""
+        self.filled = 0
+        return buffer
 
 
 cdef void _apply(

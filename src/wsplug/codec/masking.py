@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from wsplug.build import COMPILED
 
-__all__ = ["apply_mask", "unmask"]
+__all__ = ["PayloadBuffer", "apply_mask", "unmask"]
 
 
 def unmask(data: bytes, start: int, end: int, mask: bytes) -> bytes:
@@ -41,5 +41,75 @@ def apply_mask(data: bytes, mask: bytes) -> bytes:
     )
 
 
+class PayloadBuffer:
+    """
+    A payload that comes in pieces, unmasked into the place where it will stay.
+
+    @ivar filled: how many bytes of it are here.
+    """
+
+    __slots__ = ("_buffer", "filled")
+
+    def __init__(self, size: int) -> None:
+        """
+        @param size: how many bytes it will have.
+        """
+        self._buffer = bytearray(size)
+        self.filled = 0
+
+    def add(self, data: bytes, start: int, end: int, mask: bytes) -> None:
+        """
+        Add the next bytes of it.
+
+        @param data: not kept.
+        @param start: where in C{data} they begin.
+        @param end: where they end: no more than are missing.
+        @param mask: four bytes, the first of which belongs to the first of them; none
+            where they aren't masked.
+        """
+        size = end - start
+        piece = unmask(data, start, end, mask) if mask else data[start:end]
+        if size > len(self._buffer) - self.filled:
+            raise ValueError("more bytes than the payload has")
+        self._buffer[self.filled : self.filled + size] = piece
+        self.filled += size
+
+    def rest(self) -> memoryview:
+        """
+        Show the place of what is missing, to be written to, and L{accept}ed. Release
+        it before L{take}.
+        """
+        return memoryview(self._buffer)[self.filled :]
+
+    def accept(self, size: int, mask: bytes) -> None:
+        """
+        Unmask, in its place, what was written to the beginning of L{rest}.
+
+        @param size: how many bytes were.
+        @param mask: as for L{add}.
+        """
+        end = self.filled + size
+        if size < 0 or end > len(self._buffer):
+            raise ValueError("more bytes than the payload has")
+        if mask:
+            piece = apply_mask(bytes(self._buffer[self.filled : end]), mask)
+            self._buffer[self.filled : end] = piece
+        self.filled = end
+
+    def view(self) -> memoryview:
+        """
+        Show what is here. Release it before L{take}.
+        """
+        return memoryview(self._buffer)[: self.filled]
+
+    def take(self) -> bytes:
+        """
+        Give the payload, once it is all here; this is of no use after that.
+        """
+        if self.filled < len(self._buffer):
+            raise ValueError("the payload isn't all here")
+        return bytes(self._buffer)
+
+
 if COMPILED:
-    from wsplug.codec._masking import apply_mask, unmask
+    from wsplug.codec._masking import PayloadBuffer, apply_mask, unmask

@@ -17,6 +17,8 @@ cdef int OP_PING
 cdef int OP_PONG
 cdef int OP_TEXT
 
+cdef Py_ssize_t _MAX_WHOLE
+cdef Py_ssize_t _MIN_SPACE
 
 cdef class MessageReceiver:
     cdef readonly object _sink
@@ -37,11 +39,15 @@ cdef class MessageReceiver:
     cdef readonly int _opcode
     cdef readonly bint _compressed
     cdef readonly bytearray _message
+    cdef readonly object _whole
+    cdef readonly Py_ssize_t _filled
     cdef readonly Py_ssize_t _checked
     cdef readonly Py_ssize_t _wire_size
     cdef readonly bytes _first_bytes
 
     cpdef feed(self, bytes data)
+    cpdef space(self)
+    cpdef filled(self, Py_ssize_t size)
     cpdef pause(self)
     cpdef resume(self)
     cpdef stop(self)
@@ -78,10 +84,14 @@ cdef class MessageReceiver:
         mask=bytes,
         piece=bytes,
         size=Py_ssize_t,
-        turn=int,
         control=bytearray,
     )
     cdef _read_payload(self)
+    @cython.locals(size=Py_ssize_t)
+    cdef _read_filled(self)
+    @cython.locals(mask=bytes, turn=int)
+    cdef _turn_mask(self, Py_ssize_t size)
+    cdef _check_whole(self, object whole)
     @cython.locals(control=bytearray)
     cdef _end_payload(self)
     @cython.locals(rule=int)

@@ -11,7 +11,8 @@ that it broke.
 Plan: a message that lies in one frame in one piece of input, as nearly all do, is cut
 out, unmasked and delivered. Whatever is cut by the input's end goes the longer way: a
 header's bytes are collected in C{_head} and looked at one by one, a payload's pieces
-are unmasked, inflated and checked as they come, and collected in place in C{_message}.
+are unmasked, inflated and checked as they come, and collected in place: in C{_whole}
+where the frame says how long the message is, else in C{_message}.
 
 Invariants: lengths are checked against the limit before a byte of payload is kept; no
 more is held than a header, a control frame, one message within the limit, and the
@@ -36,7 +37,7 @@ from wsplug.codec.frames import (
     OP_TEXT,
     RSV1,
 )
-from wsplug.codec.masking import unmask
+from wsplug.codec.masking import PayloadBuffer, unmask
 from wsplug.codec.utf8 import check_utf8
 from wsplug.errors import ProtocolViolation
 
@@ -47,6 +48,17 @@ DEFAULT_MAX_MESSAGE_SIZE: Final = 1024 * 1024
 Bytes of a message's payload, inflated. The C{websockets} library takes as many.
 """
 
+
+_MAX_WHOLE: Final = 4 * 1024 * 1024
+"""
+Bytes for which a place is made because a frame declares them. A longer message's grows
+as it comes: a peer's word alone gets no more.
+"""
+
+_MIN_SPACE: Final = 64 * 1024
+"""
+Missing bytes for which it is worth while to be read into their place.
+"""
 
 _MAX_LIMIT: Final = 1 << 60
 """
@@ -128,6 +140,7 @@ class MessageReceiver:
         "_collecting",
         "_compressed",
         "_control",
+        "_filled",
         "_first",
         "_first_bytes",
         "_head",
@@ -144,6 +157,7 @@ class MessageReceiver:
         "_running",
         "_sink",
         "_stopped",
+        "_whole",
         "_wire_size",
     )
 
@@ -185,6 +199,8 @@ class MessageReceiver:
         self._opcode: int = OP_CONTINUATION
         self._compressed: bool = False
         self._message: bytearray | None = None
+        self._whole: PayloadBuffer | None = None
+        self._filled: int = 0
         self._checked: int = 0
         self._wire_size: int = 0
         self._first_bytes: bytes = _FIRST_BYTES[2 if inflater is not None else 0]
@@ -204,6 +220,25 @@ class MessageReceiver:
         else:
             self._input = data
         self._position = 0
+        self._run()
+
+    def space(self) -> PayloadBuffer | None:
+        """
+        Give the payload into whose place its next bytes may be read, without a way
+        through L{feed}; L{filled} goes on from there. C{None} where little or nothing
+        is known of what comes next: then it has to be fed.
+        """
+        if self._left < _MIN_SPACE or self._paused or self._running:
+            return None
+        return self._whole
+
+    def filled(self, size: int) -> None:
+        """
+        Go on with what was read into L{space}.
+
+        @param size: how many bytes were, from the beginning of C{rest()}.
+        """
+        self._filled = size
         self._run()
 
     def pause(self) -> None:
@@ -230,6 +265,7 @@ class MessageReceiver:
         self._input = b""
         self._position = 0
         self._head = self._control = self._message = self._inflater = None
+        self._whole = None
 
     def _run(self) -> None:
         """
@@ -250,6 +286,8 @@ class MessageReceiver:
             self._running = False
 
     def _read(self) -> None:
+        if self._filled:
+            self._read_filled()
         while self._position < len(self._input) and not self._paused:
             if self._collecting:
                 self._read_payload()
@@ -346,6 +384,11 @@ class MessageReceiver:
         self._mask = mask
         if first & 0x08:
             self._control = bytearray()
+        elif (
+            first == FIN | OP_TEXT or first == FIN | OP_BINARY
+        ) and size <= _MAX_WHOLE:
+            self._whole = PayloadBuffer(size)
+            self._checked = 0
         else:
             self._begin_message(first)
         self._collecting = True
@@ -360,27 +403,66 @@ class MessageReceiver:
         end = min(len(self._input), start + self._left)
         data = self._input
         mask = self._mask
-        piece = unmask(data, start, end, mask) if mask else data[start:end]
         self._position = end
         size = end - start
         self._left -= size
-        if mask:
-            turn = size & 3
-            self._mask = mask[turn:] + mask[:turn]
-        control = self._control
-        if control is not None:
-            control += piece
-            if self._first & 0x0F == OP_CLOSE and self._left:
-                _check_close_prefix(control)
+        whole = self._whole
+        if whole is not None:
+            whole.add(data, start, end, mask)
+            self._check_whole(whole)
         else:
-            self._collect(piece)
+            piece = unmask(data, start, end, mask) if mask else data[start:end]
+            control = self._control
+            if control is None:
+                self._collect(piece)
+            else:
+                control += piece
+                if self._first & 0x0F == OP_CLOSE and self._left:
+                    _check_close_prefix(control)
+        self._turn_mask(size)
         if not self._left:
             self._end_payload()
 
+    def _read_filled(self) -> None:
+        """
+        Go on with what was read into the payload's place.
+        """
+        whole = self._whole
+        assert whole is not None
+        size = self._filled
+        self._filled = 0
+        whole.accept(size, self._mask)
+        self._left -= size
+        self._turn_mask(size)
+        self._check_whole(whole)
+        if not self._left:
+            self._end_payload()
+
+    def _turn_mask(self, size: int) -> None:
+        """
+        Have the mask's first byte be the one for the next byte of payload.
+        """
+        mask = self._mask
+        turn = size & 3
+        if turn and mask:
+            self._mask = mask[turn:] + mask[:turn]
+
+    def _check_whole(self, whole: PayloadBuffer) -> None:
+        if self._first & 0x0F == OP_TEXT:
+            with whole.view() as view:
+                self._checked = check_utf8(view, self._checked, not self._left)
+
     def _end_payload(self) -> None:
         self._collecting = False
+        whole = self._whole
         control = self._control
-        if control is not None:
+        if whole is not None:
+            self._whole = None
+            if self._first & 0x0F == OP_TEXT:
+                self._deliver_text(whole.take())
+            else:
+                self._deliver_binary(whole.take())
+        elif control is not None:
             self._control = None
             self._deliver_control(self._first & 0x0F, bytes(control))
         else:

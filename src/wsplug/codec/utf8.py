@@ -12,7 +12,9 @@ from wsplug.errors import ProtocolViolation
 __all__ = ["check_utf8"]
 
 
-def check_utf8(buffer: bytearray, start: int, final: bool, what: str = "text") -> int:
+def check_utf8(
+    buffer: bytearray | memoryview, start: int, final: bool, what: str = "text"
+) -> int:
     """
     Check the part of a text that has come since the last check.
 

@@ -42,8 +42,7 @@ cdef extern from *:
 
 cdef enum:
     READ_SIZE = 262144
-    # More than these are made one first: they are small.
-    MAX_PIECES = 64
+    MAX_PIECES = 1024  # what Linux takes in one call
 
 cdef char _buffer[READ_SIZE]
 
@@ -66,28 +65,49 @@ cpdef Py_ssize_t send(object target, bytes data) except -1:
     return sent if sent > 0 else 0
 
 
+# What is sent in one call. All connections share it: nothing else runs meanwhile.
+cdef Py_buffer _buffers[MAX_PIECES]
+cdef iovec _vectors[MAX_PIECES]
+
+
 cpdef Py_ssize_t send_pieces(object target, list pieces) except -1:
     cdef Py_ssize_t count = len(pieces)
-    if count > MAX_PIECES:
-        return send(target, b"".join(pieces))
-    cdef int fd = target.fileno()
-    cdef Py_buffer buffers[MAX_PIECES]
-    cdef iovec vectors[MAX_PIECES]
+    cdef Py_ssize_t first = 0
+    cdef Py_ssize_t total = 0
+    cdef Py_ssize_t size, sent
+    cdef int fd
+    if count == 1 and type(pieces[0]) is bytes:
+        return send(target, pieces[0])
+    fd = target.fileno()
+    while first < count:
+        size = 0
+        sent = _send_some(fd, pieces, first, min(count - first, MAX_PIECES), &size)
+        total += sent
+        if sent < size:
+            break
+        first += MAX_PIECES
+    return total
+
+
+cdef Py_ssize_t _send_some(
+    int fd, list pieces, Py_ssize_t first, Py_ssize_t count, Py_ssize_t* size
+) except -1:
     cdef msghdr message
     cdef Py_ssize_t filled = 0
     cdef ssize_t sent
     try:
         while filled < count:
-            PyObject_GetBuffer(pieces[filled], &buffers[filled], PyBUF_SIMPLE)
-            vectors[filled].iov_base = buffers[filled].buf
-            vectors[filled].iov_len = buffers[filled].len
+            PyObject_GetBuffer(pieces[first + filled], &_buffers[filled], PyBUF_SIMPLE)
+            _vectors[filled].iov_base = _buffers[filled].buf
+            _vectors[filled].iov_len = _buffers[filled].len
+            size[0] += _buffers[filled].len
             filled += 1
         memset(&message, 0, sizeof(message))
-        message.msg_iov = vectors
+        message.msg_iov = _vectors
         message.msg_iovlen = count
         sent = sendmsg(fd, &message, MSG_NOSIGNAL)
     finally:
         while filled:
             filled -= 1
-            PyBuffer_Release(&buffers[filled])
+            PyBuffer_Release(&_buffers[filled])
     return sent if sent > 0 else 0

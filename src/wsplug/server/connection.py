@@ -36,6 +36,7 @@ from wsplug.codec.frames import (
     RSV1,
 )
 from wsplug.codec.lifecycle import Event, State, advance
+from wsplug.codec.masking import PayloadBuffer
 from wsplug.codec.receiver import MessageReceiver
 from wsplug.errors import ConnectionClosed, ProtocolViolation, Side
 from wsplug.interfaces import (
@@ -187,6 +188,27 @@ class Connection:
         try:
             self._heard = flusher.began
             self._receiver.feed(data)
+        finally:
+            flusher.uncork()
+
+    def space(self) -> PayloadBuffer | None:
+        """
+        Give the place of a large message that is under way, to be read into in place
+        of a L{dataReceived}: see L{MessageReceiver.space}.
+        """
+        return self._receiver.space()
+
+    def filled(self, size: int) -> None:
+        """
+        Go on with what was read into L{space}.
+
+        @param size: how many bytes were.
+        """
+        flusher = self._flusher
+        flusher.cork()
+        try:
+            self._heard = flusher.began
+            self._receiver.filled(size)
         finally:
             flusher.uncork()
 

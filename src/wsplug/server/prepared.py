@@ -6,15 +6,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from zope.interface import implementer
+from zope.interface import classImplements
 
-from wsplug.codec import FIN, OP_BINARY, OP_TEXT, RSV1, Deflater, encode_frame
+from wsplug.codec.compression import Deflater
+from wsplug.codec.frames import FIN, OP_BINARY, OP_TEXT, RSV1, encode_frame
 from wsplug.interfaces import IPreparedMessage, IWebSocketTransport
 
 __all__ = ["PreparedMessage", "broadcast"]
 
 
-@implementer(IPreparedMessage)
 class PreparedMessage:
     """
     Keeps its frames: the plain one, and one for each way of compressing it that can be
@@ -58,6 +58,9 @@ class PreparedMessage:
     @property
     def _first(self) -> int:
         return FIN | (OP_TEXT if self.isText else OP_BINARY)
+
+
+classImplements(PreparedMessage, IPreparedMessage)
 
 
 def broadcast(message: str | bytes, transports: Iterable[IWebSocketTransport]) -> None:

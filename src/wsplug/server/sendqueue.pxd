@@ -12,7 +12,7 @@ cdef Py_ssize_t _APART_SIZE
 
 cdef class SendQueue:
     cdef object _transport
-    cdef bint _gathers
+    cdef bint _direct
     cdef Flusher _flusher
     cdef object _owner
     cdef list _pieces
@@ -27,11 +27,13 @@ cdef class SendQueue:
     @cython.locals(pieces=list)
     cpdef write(self, bytes frame)
     cdef _added(self, Py_ssize_t size)
-    @cython.locals(batch=list, size=Py_ssize_t)
     cpdef flush(self)
-    cdef _hand(self, list batch)
-    @cython.locals(pieces=list, room=Py_ssize_t, count=Py_ssize_t, batch=list)
-    cdef list _takeBatch(self)
+    @cython.locals(pieces=list, size=Py_ssize_t, sent=Py_ssize_t)
+    cdef _send(self)
+    @cython.locals(pieces=list, size=Py_ssize_t)
+    cdef _hand(self)
+    @cython.locals(count=Py_ssize_t, taken=list)
+    cdef list _cut(self, list pieces, Py_ssize_t size)
     @cython.locals(pieces=list, count=Py_ssize_t, size=Py_ssize_t)
     cpdef dropUnsent(self)
     cpdef discard(self)

@@ -2,8 +2,9 @@
 What goes out on one connection: collected while it is corked, handed to the transport
 as fast as that takes it, counted where it doesn't.
 
-What the transport has no room for stays here, where it can be bounded and dropped. The
-queue is its transport's producer, and hands it a L{BATCH} at a time.
+What there is no room for stays here, where it can be bounded and dropped. The queue is
+its transport's producer. A L{DirectTransport} takes what the kernel does; another, as
+TLS', is handed a L{BATCH} at a time.
 """
 
 from __future__ import annotations
@@ -68,7 +69,7 @@ class SendQueue:
     __slots__ = (
         "_dirty",
         "_flusher",
-        "_gathers",
+        "_direct",
         "_handed",
         "_owner",
         "_pieces",
@@ -78,9 +79,7 @@ class SendQueue:
         "blocked",
     )
 
-    def __init__(
-        self, transport: Any, flusher: Flusher, owner: SendQueueOwner
-    ) -> None:
+    def __init__(self, transport: Any, flusher: Flusher, owner: SendQueueOwner) -> None:
         """
         @param transport: an C{ITCPTransport}, C{ISSLTransport} or C{IUNIXTransport}.
         @param flusher: says when to hand over what is sent.
@@ -88,14 +87,14 @@ class SendQueue:
             L{discard}.
         """
         self._transport = transport
-        self._gathers = isinstance(transport, DirectTransport)
+        self._direct = isinstance(transport, DirectTransport)
         self._flusher = flusher
         self._owner: SendQueueOwner | None = owner
         # Frames in order: bytes for what begins one, a view for what goes on with one
         # that is partly out, or for the payload that follows a header of its own.
         self._pieces: list[bytes | memoryview] | None = None
         self._queued = 0
-        # What the transport was given since it had room last.
+        # What a transport with a buffer was given since it had room last.
         self._handed = 0
         self._dirty = False
         self.blocked = False
@@ -164,55 +163,75 @@ class SendQueue:
         Hand over what the transport has room for.
         """
         self._dirty = False
-        while self._queued and not self.blocked:
-            if self._queued <= _BATCH:
-                batch = self._pieces
-                self._pieces = None
-                size = self._queued
-                self._queued = 0
+        if self._queued and not self.blocked:
+            if self._direct:
+                self._send()
             else:
-                batch = self._takeBatch()
-                size = _BATCH
-            assert batch is not None
-            self._handed += size
-            self._hand(batch)
-        if not self.blocked:
-            self._handed = 0
+                self._hand()
         whenEmpty = self._whenEmpty
         if whenEmpty is not None and not self._queued:
             self._whenEmpty = None
             self._transport.unregisterProducer()
             whenEmpty()
 
-    def _hand(self, batch: list[bytes | memoryview]) -> None:
-        first = batch[0]
-        if len(batch) == 1 and isinstance(first, bytes):
-            self._transport.write(first)
-        elif self._gathers:
-            self._transport.writePieces(batch)
-        else:
-            self._transport.write(b"".join(batch))
-
-    def _takeBatch(self) -> list[bytes | memoryview]:
+    def _send(self) -> None:
         """
-        Take L{BATCH} of more bytes than that: whole frames, and the beginning of the
-        last.
+        Send what the kernel takes; what it doesn't stays here.
         """
         pieces = self._pieces
+        size = self._queued
+        sent = self._transport.writePieces(pieces, size)
+        if sent == size:
+            self._pieces = None
+            self._queued = 0
+            return
         assert pieces is not None
-        room = _BATCH
+        self._queued = size - sent
+        self._cut(pieces, sent)
+        self.pauseProducing()
+
+    def _hand(self) -> None:
+        """
+        Hand batches to a transport that has a buffer of its own, until that is full.
+        """
+        while self._queued and not self.blocked:
+            pieces = self._pieces
+            assert pieces is not None
+            if self._queued <= _BATCH:
+                self._pieces = None
+                size = self._queued
+                self._queued = 0
+            else:
+                size = _BATCH
+                self._queued -= size
+                pieces = self._cut(pieces, size)
+            self._handed += size
+            whole = pieces[0]
+            if len(pieces) > 1 or not isinstance(whole, bytes):
+                whole = b"".join(pieces)
+            self._transport.write(whole)
+        if not self.blocked:
+            self._handed = 0
+
+    def _cut(
+        self, pieces: list[bytes | memoryview], size: int
+    ) -> list[bytes | memoryview]:
+        """
+        Take the first bytes out of some pieces that have more.
+
+        @return: what was taken: whole pieces, and the beginning of another.
+        """
         count = 0
-        while len(pieces[count]) <= room:
-            room -= len(pieces[count])
+        while len(pieces[count]) <= size:
+            size -= len(pieces[count])
             count += 1
-        batch = pieces[:count]
-        if room:
+        taken = pieces[:count]
+        if size:
             view = memoryview(pieces[count])
-            batch.append(view[:room])
-            pieces[count] = view[room:]
+            taken.append(view[:size])
+            pieces[count] = view[size:]
         del pieces[:count]
-        self._queued -= _BATCH
-        return batch
+        return taken
 
     def dropUnsent(self) -> None:
         """

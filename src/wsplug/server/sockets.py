@@ -12,12 +12,25 @@ from socket import socket
 from typing import Final
 
 from wsplug.build import COMPILED
+from wsplug.codec.masking import PayloadBuffer
 
-__all__ = ["READ_SIZE", "receive", "send", "send_pieces"]
+__all__ = [
+    "MAX_PLACED_SIZE",
+    "READ_SIZE",
+    "receive",
+    "receive_into",
+    "send",
+    "send_pieces",
+]
 
 READ_SIZE: Final = 256 * 1024
 """
 Bytes that are read from one connection before others have their turn.
+"""
+
+MAX_PLACED_SIZE: Final = 1024 * 1024
+"""
+The same, of a large message, whose bytes are read straight into its place.
 """
 
 _JOINED_SIZE: Final = 16 * 1024
@@ -49,6 +62,20 @@ def receive(source: socket) -> bytes | None:
     return bytes(_buffer[:size])
 
 
+def receive_into(source: socket, payload: PayloadBuffer) -> int | None:
+    """
+    Read what is there into the place of a payload, up to L{MAX_PLACED_SIZE}.
+
+    @return: how many bytes; 0 and C{None} as L{receive} gives none of them.
+    @raise OSError: the connection is broken.
+    """
+    with payload.rest() as rest, rest[:MAX_PLACED_SIZE] as room:
+        try:
+            return source.recv_into(room)
+        except BlockingIOError:
+            return None
+
+
 def send(target: socket, data: bytes) -> int:
     """
     Send as much as the kernel takes.
@@ -69,12 +96,21 @@ def send_pieces(target: socket, pieces: list[bytes | memoryview]) -> int:
     @param pieces: bytes, and views of bytes.
     @return: as L{send} does.
     """
-    if len(pieces) > _MAX_PIECES or sum(map(len, pieces)) < _JOINED_SIZE:
-        return send(target, b"".join(pieces))
-    try:
-        return target.sendmsg(pieces)
-    except OSError:
-        return 0
+    total = 0
+    for first in range(0, len(pieces), _MAX_PIECES):
+        some = pieces[first : first + _MAX_PIECES]
+        size = sum(map(len, some))
+        if size < _JOINED_SIZE:
+            sent = send(target, b"".join(some))
+        else:
+            try:
+                sent = target.sendmsg(some)
+            except OSError:
+                sent = 0
+        total += sent
+        if sent < size:
+            break
+    return total
 
 
 if COMPILED:

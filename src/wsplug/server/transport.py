@@ -18,10 +18,12 @@ from typing import TYPE_CHECKING, Any
 from twisted.internet import tcp
 from twisted.internet.interfaces import IListeningPort
 from twisted.internet.main import CONNECTION_DONE, CONNECTION_LOST
+from twisted.python.failure import Failure
 
-from wsplug.server.sockets import receive, send, send_pieces
+from wsplug.server.sockets import receive, receive_into, send, send_pieces
 
 if TYPE_CHECKING:
+    from wsplug.server.connection import Connection
     from wsplug.server.epollset import EpollSet
 
 __all__ = ["DirectTransport", "useDirectTransport"]
@@ -32,6 +34,7 @@ class DirectTransport(tcp.Server):
     A connection whose writes try the socket first.
     """
 
+    _connection: Connection | None = None
     _waiting = False
 
     def __init__(self, *arguments: Any) -> None:
@@ -43,19 +46,26 @@ class DirectTransport(tcp.Server):
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {self.client}>"
 
-    def become(self, protocol: Any) -> None:
+    def become(self, connection: Connection) -> None:
         """
-        Call another protocol from now on.
-
-        @param protocol: has C{dataReceived} and C{connectionLost}.
+        Serve a WebSocket from now on: it takes what comes, and is asked for room for
+        much of it.
         """
-        self.protocol = protocol
+        self.protocol = connection
+        self._connection = connection
 
     def doRead(self) -> Any:
         """
         Read what is there, up to a bound.
         """
+        connection = self._connection
+        payload = None if connection is None else connection.space()
         try:
+            if payload is not None:
+                size = receive_into(self.socket, payload)
+                if size:
+                    connection.filled(size)
+                return None if size is None or size else CONNECTION_DONE
             data = receive(self.socket)
         except OSError:
             return CONNECTION_LOST
@@ -78,21 +88,26 @@ class DirectTransport(tcp.Server):
     def writeSequence(self, iovec: Iterable[bytes]) -> None:
         self.write(b"".join(iovec))
 
-    def writePieces(self, pieces: list[bytes | memoryview]) -> None:
+    def writePieces(self, pieces: list[bytes | memoryview], size: int) -> int:
         """
-        Write what isn't in one piece, without making it one first.
+        Write as much as the kernel takes, and no more: where that isn't all, the
+        registered producer is resumed once there is room again.
 
         @param pieces: bytes, and views of bytes; not kept.
+        @param size: how many bytes they have.
+        @return: how many bytes were taken: all, if the connection is gone.
         """
-        if self._isStraight():
-            sent = send_pieces(self.socket, pieces)
-            if sent == sum(map(len, pieces)):
-                return
-            self._waiting = True
-            data = memoryview(b"".join(pieces))[sent:].tobytes()
+        if not self._isStraight():
+            if self.disconnecting or not self.connected:
+                return size
+            sent = 0
         else:
-            data = b"".join(pieces)
-        super().write(data)  # type: ignore[no-untyped-call]
+            sent = send_pieces(self.socket, pieces)
+        if sent < size:
+            self._waiting = True
+            self.producerPaused = True
+            self.startWriting()  # type: ignore[no-untyped-call]
+        return sent
 
     def _isStraight(self) -> bool:
         """
@@ -105,6 +120,10 @@ class DirectTransport(tcp.Server):
             and not self.TLS
             and bool(self.connected)
         )
+
+    def connectionLost(self, reason: Failure) -> None:
+        self._connection = None
+        super().connectionLost(reason)  # type: ignore[no-untyped-call]
 
     def stopWriting(self) -> None:
         """
