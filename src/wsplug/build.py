@@ -21,7 +21,6 @@ from typing import Final
 __all__ = ["COMPILED", "DESCRIPTION", "HOT_MODULES"]
 
 HOT_MODULES: Final = (
-    "wsplug.codec.frames",
     "wsplug.codec.receiver",
     "wsplug.server.connection",
     "wsplug.server.epollset",

@@ -50,6 +50,10 @@ def _unmask(data: bytes, start: int, end: int, mask: bytes) -> bytes:
     return bytes(left ^ right for left, right in zip(piece, key, strict=True))
 
 
+def _unmask_behind(data: bytes, start: int, end: int) -> bytes:
+    return _unmask(data, start, end, data[start - 4 : start])
+
+
 def _load_source() -> Any:
     """
     Load the receiver from its source, whichever build runs: extension modules take no
@@ -63,6 +67,7 @@ def _load_source() -> Any:
     spec.loader.exec_module(module)
     settable: Any = module
     settable.unmask = _unmask
+    settable.unmask_behind = _unmask_behind
     return module
 
 

@@ -23,10 +23,10 @@ SHOW = """
 import sys
 import wsplug.codec
 from wsplug import build
-from wsplug.codec import MessageReceiver, encode_frame, frames, receiver
+from wsplug.codec import MessageReceiver, receiver
+from wsplug.server import connection
 assert wsplug.codec.MessageReceiver is receiver.MessageReceiver
-assert wsplug.codec.encode_frame is frames.encode_frame
-print(build.DESCRIPTION, receiver.__file__, frames.__file__, sep="\\n")
+print(build.DESCRIPTION, receiver.__file__, connection.__file__, sep="\\n")
 """
 
 
@@ -48,7 +48,7 @@ def test_pure_is_forced(pure: str) -> None:
     """
     description, *files = _show(pure)
     assert description == "pure Python"
-    assert [Path(file).name for file in files] == ["receiver.py", "frames.py"]
+    assert [Path(file).name for file in files] == ["receiver.py", "connection.py"]
 
 
 @pytest.mark.parametrize("pure", ["", "0"])

@@ -1,4 +1,5 @@
 cpdef bytes unmask(bytes data, Py_ssize_t start, Py_ssize_t end, bytes mask)
+cpdef bytes unmask_behind(bytes data, Py_ssize_t start, Py_ssize_t end)
 cpdef bytes apply_mask(bytes data, bytes mask)
 cdef void _apply(
     const char* source, char* target, Py_ssize_t size, const char* mask

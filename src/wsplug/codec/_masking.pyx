@@ -24,6 +24,15 @@ cpdef bytes unmask(bytes data, Py_ssize_t start, Py_ssize_t end, bytes mask):
     return result
 
 
+cpdef bytes unmask_behind(bytes data, Py_ssize_t start, Py_ssize_t end):
+    if start < 4 or end < start or end > len(data):
+        raise ValueError("a part lies within its data, and its mask before it")
+    cdef bytes result = PyBytes_FromStringAndSize(NULL, end - start)
+    cdef const char* source = PyBytes_AS_STRING(data) + start
+    _apply(source, PyBytes_AS_STRING(result), end - start, source - 4)
+    return result
+
+
 cpdef bytes apply_mask(bytes data, bytes mask):
     return unmask(data, 0, len(data), mask)
 

@@ -1,11 +1,14 @@
 """
 Frames going out: opcodes, headers, whole frames (RFC 6455 section 5.2).
+
+What a server sends for each message is C{wsplug.codec._frames} in the compiled build.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
+from wsplug.build import COMPILED
 from wsplug.codec.masking import apply_mask
 
 __all__ = [
@@ -20,6 +23,8 @@ __all__ = [
     "RSV1",
     "encode_frame",
     "encode_header",
+    "encode_text",
+    "encode_unmasked",
 ]
 
 # Plain integers rather than an enumeration: the receiver compares them for each frame.
@@ -74,10 +79,33 @@ def encode_frame(first: int, payload: bytes, mask: bytes | None = None) -> bytes
     @param payload: not masked yet.
     @param mask: four unpredictable bytes where a client sends (section 5.3).
     """
-    size = len(payload)
     if mask is None:
-        if size < 126:
-            headers = _SHORT_HEADERS[first]
-            return headers[size] + payload
-        return encode_header(first, size) + payload
+        return encode_unmasked(first, payload)
+    size = len(payload)
     return encode_header(first, size, masked=True) + mask + apply_mask(payload, mask)
+
+
+def encode_unmasked(first: int, payload: bytes) -> bytes:
+    """
+    Make a whole frame, as a server sends it.
+
+    @param first: as for L{encode_frame}.
+    """
+    size = len(payload)
+    if size < 126:
+        return _SHORT_HEADERS[first][size] + payload
+    return encode_header(first, size) + payload
+
+
+def encode_text(first: int, text: str) -> bytes:
+    """
+    Make a whole frame of a text, as a server sends it.
+
+    @param first: as for L{encode_frame}.
+    @raise UnicodeEncodeError: there is half of a surrogate pair in it.
+    """
+    return encode_unmasked(first, text.encode("utf-8"))
+
+
+if COMPILED:
+    from wsplug.codec._frames import encode_text, encode_unmasked

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from wsplug.build import COMPILED
 
-__all__ = ["PayloadBuffer", "apply_mask", "unmask"]
+__all__ = ["PayloadBuffer", "apply_mask", "unmask", "unmask_behind"]
 
 
 def unmask(data: bytes, start: int, end: int, mask: bytes) -> bytes:
@@ -24,6 +24,18 @@ def unmask(data: bytes, start: int, end: int, mask: bytes) -> bytes:
     @return: the part, unmasked.
     """
     return apply_mask(data[start:end], mask)
+
+
+def unmask_behind(data: bytes, start: int, end: int) -> bytes:
+    """
+    Unmask a part of some bytes that stands right behind its mask.
+
+    @param data: not kept.
+    @param start: where the part begins: 4 or more.
+    @param end: where it ends.
+    @return: the part, unmasked.
+    """
+    return apply_mask(data[start:end], data[start - 4 : start])
 
 
 def apply_mask(data: bytes, mask: bytes) -> bytes:
@@ -112,4 +124,9 @@ class PayloadBuffer:
 
 
 if COMPILED:
-    from wsplug.codec._masking import PayloadBuffer, apply_mask, unmask
+    from wsplug.codec._masking import (  # type: ignore[assignment]
+        PayloadBuffer,
+        apply_mask,
+        unmask,
+        unmask_behind,
+    )

@@ -3,7 +3,7 @@
 
 cimport cython
 
-from wsplug.codec._masking cimport unmask
+from wsplug.codec._masking cimport unmask, unmask_behind
 
 
 # Constants, as C integers.
@@ -105,7 +105,7 @@ cdef class MessageReceiver:
     cdef _collect(self, bytes piece)
     @cython.locals(message=bytearray, opcode=int)
     cdef _end_frame(self, int first)
-    cdef _deliver_text(self, object payload)
+    cdef _deliver_text(self, bytes payload)
     cdef _deliver_binary(self, bytes payload)
     cdef _deliver_control(self, int opcode, bytes payload)
 

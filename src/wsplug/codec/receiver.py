@@ -37,7 +37,7 @@ from wsplug.codec.frames import (
     OP_TEXT,
     RSV1,
 )
-from wsplug.codec.masking import PayloadBuffer, unmask
+from wsplug.codec.masking import PayloadBuffer, unmask, unmask_behind
 from wsplug.codec.utf8 import check_utf8
 from wsplug.errors import ProtocolViolation
 
@@ -322,17 +322,19 @@ class MessageReceiver:
         if extra:
             size = _extended_length(data, position, extra)
             position += extra
-        mask = b""
         if self._masked:
-            mask = data[position : position + 4]
             position += 4
         self._check_size(first, size)
         if size > len(data) - position:
             self._position = position
+            mask = data[position - 4 : position] if self._masked else b""
             self._begin_payload(first, size, mask)
             return
         end = position + size
-        payload = unmask(data, position, end, mask) if mask else data[position:end]
+        if self._masked:
+            payload = unmask_behind(data, position, end)
+        else:
+            payload = data[position:end]
         self._position = end
         if first == FIN | OP_TEXT:
             self._deliver_text(payload)
@@ -567,11 +569,11 @@ class MessageReceiver:
         self._first_bytes = _FIRST_BYTES[2 if self._inflater is not None else 0]
         if opcode == OP_TEXT:
             check_utf8(message, self._checked, True)
-            self._deliver_text(message)
+            self._deliver_text(bytes(message))
         else:
             self._deliver_binary(bytes(message))
 
-    def _deliver_text(self, payload: bytes | bytearray) -> None:
+    def _deliver_text(self, payload: bytes) -> None:
         try:
             text = payload.decode("utf-8")
         except UnicodeDecodeError:

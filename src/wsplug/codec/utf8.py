@@ -6,10 +6,11 @@ from __future__ import annotations
 
 from codecs import utf_8_decode
 
+from wsplug.build import COMPILED
 from wsplug.codec.closecodes import CloseCode
 from wsplug.errors import ProtocolViolation
 
-__all__ = ["check_utf8"]
+__all__ = ["check_utf8", "known_utf8"]
 
 
 def check_utf8(
@@ -28,16 +29,28 @@ def check_utf8(
     @return: how much is known now.
     @raise ProtocolViolation: it is no UTF-8 (1007).
     """
+    known = known_utf8(buffer, start, final)
+    if known < 0:
+        raise ProtocolViolation(CloseCode.INVALID_DATA, f"{what} is not UTF-8")
+    return known
+
+
+def known_utf8(buffer: bytearray | memoryview, start: int, final: bool) -> int:
+    """
+    Do what L{check_utf8} does, but for the violation.
+
+    @return: how much is known now; -1 where it is no UTF-8.
+    """
     with memoryview(buffer) as view, view[start:] as tail:
         try:
             known = start + utf_8_decode(tail, "strict", final)[1]
         except UnicodeDecodeError:
-            raise _not_utf8(what) from None
+            return -1
     # Python waits for the third byte before it refuses a surrogate's first two.
     if known + 1 < len(buffer) and buffer[known] == 0xED and buffer[known + 1] > 0x9F:
-        raise _not_utf8(what)
+        return -1
     return known
 
 
-def _not_utf8(what: str) -> ProtocolViolation:
-    return ProtocolViolation(CloseCode.INVALID_DATA, f"{what} is not UTF-8")
+if COMPILED:
+    from wsplug.codec._utf8 import known_utf8

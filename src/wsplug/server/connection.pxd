@@ -4,6 +4,7 @@ cimport cython
 
 from wsplug.codec.receiver cimport MessageReceiver
 from wsplug.server.flusher cimport Flusher
+from wsplug.server.prepared cimport PreparedMessage
 from wsplug.server.sendqueue cimport SendQueue
 
 # Constants, as C integers.
@@ -43,6 +44,9 @@ cdef class Connection:
     cdef object _whenLost
 
     cdef _advance(self, object event)
+    @cython.locals(deflater=object, frame=bytes)
+    cdef _sendPrepared(self, PreparedMessage message)
+    cdef _sendText(self, str text)
     @cython.locals(first=int, compressed=bytes)
     cdef _sendMessage(self, int opcode, bytes payload)
     cdef bint _mayWait(self, Py_ssize_t size) except -1

@@ -311,12 +311,15 @@ class Connection:
         return self._queue.waiting
 
     def sendTextMessage(self, text: str) -> None:
-        self._sendMessage(OP_TEXT, text.encode("utf-8"))
+        self._sendText(text)
 
     def sendBytesMessage(self, data: bytes) -> None:
-        self._sendMessage(OP_BINARY, bytes(data))
+        self._sendMessage(OP_BINARY, data if type(data) is bytes else bytes(data))
 
     def sendPreparedMessage(self, message: IPreparedMessage) -> None:
+        self._sendPrepared(message)
+
+    def _sendPrepared(self, message: IPreparedMessage) -> None:
         if not self._isOpen:
             return
         deflater = self._deflater
@@ -454,6 +457,7 @@ class Connection:
             self._closed = UncleanlyClosed(
                 closed.code, closed.reason, closed.side, setting
             )
+        self._queue.discard()
         self._transport.abortConnection()
 
     # The application's calls and answers
@@ -518,6 +522,14 @@ class Connection:
             self._transport.resumeProducing()
 
     # Writing
+
+    def _sendText(self, text: str) -> None:
+        if self._deflater is not None or self._queue.blocked:
+            self._sendMessage(OP_TEXT, text.encode("utf-8"))
+        elif self._isOpen:
+            self._queue.text(FIN | OP_TEXT, text)
+        else:
+            text.encode("utf-8")  # what can't be sent is an error, even too late
 
     def _sendMessage(self, opcode: int, payload: bytes) -> None:
         if not self._isOpen:

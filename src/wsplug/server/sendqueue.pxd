@@ -2,7 +2,8 @@
 
 cimport cython
 
-from wsplug.codec.frames cimport encode_frame, encode_header
+from wsplug.codec._frames cimport encode_text, encode_unmasked
+from wsplug.server._sockets cimport send_pieces
 from wsplug.server.flusher cimport Flusher
 
 cdef Py_ssize_t _BATCH
@@ -12,7 +13,7 @@ cdef Py_ssize_t _APART_SIZE
 
 cdef class SendQueue:
     cdef object _transport
-    cdef bint _direct
+    cdef object _socket
     cdef Flusher _flusher
     cdef object _owner
     cdef list _pieces
@@ -24,11 +25,12 @@ cdef class SendQueue:
 
     @cython.locals(size=Py_ssize_t, header=bytes)
     cpdef frame(self, int first, bytes payload)
+    cpdef text(self, int first, str text)
     @cython.locals(pieces=list)
     cpdef write(self, bytes frame)
     cdef _added(self, Py_ssize_t size)
     cpdef flush(self)
-    @cython.locals(pieces=list, size=Py_ssize_t, sent=Py_ssize_t)
+    @cython.locals(pieces=list, sent=Py_ssize_t)
     cdef _send(self)
     @cython.locals(pieces=list, size=Py_ssize_t)
     cdef _hand(self)

@@ -10,13 +10,15 @@ TLS', is handed a L{BATCH} at a time.
 from __future__ import annotations
 
 from collections.abc import Callable
+from socket import socket
 from typing import Any, Final, Protocol
 
 from twisted.internet.interfaces import IPushProducer
 from zope.interface import classImplements
 
-from wsplug.codec.frames import encode_frame, encode_header
+from wsplug.codec.frames import encode_header, encode_text, encode_unmasked
 from wsplug.server.flusher import Flusher
+from wsplug.server.sockets import send_pieces
 from wsplug.server.transport import DirectTransport
 
 __all__ = ["BATCH", "SendQueue", "SendQueueOwner"]
@@ -69,11 +71,11 @@ class SendQueue:
     __slots__ = (
         "_dirty",
         "_flusher",
-        "_direct",
         "_handed",
         "_owner",
         "_pieces",
         "_queued",
+        "_socket",
         "_transport",
         "_whenEmpty",
         "blocked",
@@ -87,7 +89,11 @@ class SendQueue:
             L{discard}.
         """
         self._transport = transport
-        self._direct = isinstance(transport, DirectTransport)
+        # Where what is sent goes straight to. Behind what still waits in the
+        # transport's buffer it would overtake it.
+        self._socket: socket | None = None
+        if isinstance(transport, DirectTransport) and transport.isStraight():
+            self._socket = transport.getHandle()
         self._flusher = flusher
         self._owner: SendQueueOwner | None = owner
         # Frames in order: bytes for what begins one, a view for what goes on with one
@@ -116,7 +122,7 @@ class SendQueue:
         """
         size = len(payload)
         if size < _APART_SIZE:
-            self.write(encode_frame(first, payload))
+            self.write(encode_unmasked(first, payload))
             return
         header = encode_header(first, size)
         if self._pieces is None:
@@ -124,6 +130,17 @@ class SendQueue:
         self._pieces.append(header)
         self._pieces.append(memoryview(payload))
         self._added(len(header) + size)
+
+    def text(self, first: int, text: str) -> None:
+        """
+        Send a frame of text.
+
+        @param first: its first byte.
+        """
+        if len(text) < _APART_SIZE:
+            self.write(encode_text(first, text))
+        else:
+            self.frame(first, text.encode("utf-8"))
 
     def write(self, frame: bytes) -> None:
         """
@@ -164,7 +181,7 @@ class SendQueue:
         """
         self._dirty = False
         if self._queued and not self.blocked:
-            if self._direct:
+            if self._socket is not None:
                 self._send()
             else:
                 self._hand()
@@ -178,16 +195,18 @@ class SendQueue:
         """
         Send what the kernel takes; what it doesn't stays here.
         """
+        target = self._socket
         pieces = self._pieces
-        size = self._queued
-        sent = self._transport.writePieces(pieces, size)
-        if sent == size:
+        assert target is not None
+        assert pieces is not None
+        sent = send_pieces(target, pieces)
+        if sent == self._queued:
             self._pieces = None
             self._queued = 0
             return
-        assert pieces is not None
-        self._queued = size - sent
+        self._queued -= sent
         self._cut(pieces, sent)
+        self._transport.waitForRoom()
         self.pauseProducing()
 
     def _hand(self) -> None:
@@ -253,6 +272,7 @@ class SendQueue:
         Forget everything, and the owner: the connection is gone.
         """
         self._owner = None
+        self._socket = None
         self._pieces = None
         self._queued = self._handed = 0
         self._whenEmpty = None

@@ -20,9 +20,10 @@ from twisted.internet.interfaces import IListeningPort
 from twisted.internet.main import CONNECTION_DONE, CONNECTION_LOST
 from twisted.python.failure import Failure
 
-from wsplug.server.sockets import receive, receive_into, send, send_pieces
+from wsplug.server.sockets import receive, receive_into, send
 
 if TYPE_CHECKING:
+    from wsplug.codec.masking import PayloadBuffer
     from wsplug.server.connection import Connection
     from wsplug.server.epollset import EpollSet
 
@@ -51,21 +52,19 @@ class DirectTransport(tcp.Server):
         Serve a WebSocket from now on: it takes what comes, and is asked for room for
         much of it.
         """
-        self.protocol = connection
-        self._connection = connection
+        settable: Any = self
+        settable.protocol = self._connection = connection
 
     def doRead(self) -> Any:
         """
         Read what is there, up to a bound.
         """
         connection = self._connection
-        payload = None if connection is None else connection.space()
-        try:
+        if connection is not None:
+            payload = connection.space()
             if payload is not None:
-                size = receive_into(self.socket, payload)
-                if size:
-                    connection.filled(size)
-                return None if size is None or size else CONNECTION_DONE
+                return self._readInto(connection, payload)
+        try:
             data = receive(self.socket)
         except OSError:
             return CONNECTION_LOST
@@ -76,8 +75,19 @@ class DirectTransport(tcp.Server):
         self.protocol.dataReceived(data)
         return None
 
+    def _readInto(self, connection: Connection, payload: PayloadBuffer) -> Any:
+        try:
+            size = receive_into(self.socket, payload)
+        except OSError:
+            return CONNECTION_LOST
+        if size == 0:
+            return CONNECTION_DONE
+        if size is not None:
+            connection.filled(size)
+        return None
+
     def write(self, data: bytes) -> None:
-        if self._isStraight():
+        if self.isStraight():
             sent = send(self.socket, data)
             if sent == len(data):
                 return
@@ -88,28 +98,15 @@ class DirectTransport(tcp.Server):
     def writeSequence(self, iovec: Iterable[bytes]) -> None:
         self.write(b"".join(iovec))
 
-    def writePieces(self, pieces: list[bytes | memoryview], size: int) -> int:
+    def waitForRoom(self) -> None:
         """
-        Write as much as the kernel takes, and no more: where that isn't all, the
-        registered producer is resumed once there is room again.
-
-        @param pieces: bytes, and views of bytes; not kept.
-        @param size: how many bytes they have.
-        @return: how many bytes were taken: all, if the connection is gone.
+        Have the registered producer resumed once the kernel takes something again.
         """
-        if not self._isStraight():
-            if self.disconnecting or not self.connected:
-                return size
-            sent = 0
-        else:
-            sent = send_pieces(self.socket, pieces)
-        if sent < size:
-            self._waiting = True
-            self.producerPaused = True
-            self.startWriting()  # type: ignore[no-untyped-call]
-        return sent
+        self._waiting = True
+        self.producerPaused = True
+        self.startWriting()  # type: ignore[no-untyped-call]
 
-    def _isStraight(self) -> bool:
+    def isStraight(self) -> bool:
         """
         Whether nothing waits that would be overtaken, and nothing else stands between
         what is written and the socket.
@@ -123,7 +120,7 @@ class DirectTransport(tcp.Server):
 
     def connectionLost(self, reason: Failure) -> None:
         self._connection = None
-        super().connectionLost(reason)  # type: ignore[no-untyped-call]
+        super().connectionLost(reason)
 
     def stopWriting(self) -> None:
         """
