@@ -26,7 +26,7 @@ from benchmarks.measuring import (
     raise_descriptors,
 )
 from benchmarks.report import Run, budget_lines, figure, machine, overview, page
-from benchmarks.servers import SERVERS, Server
+from benchmarks.servers import MEASURES, SERVERS, Server
 from benchmarks.statistics import Samples, judge, summarize
 from benchmarks.workloads import WORKLOADS, Workload
 
@@ -60,6 +60,11 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--only", metavar="WORKLOAD,...", help="some workloads")
     parser.add_argument("--servers", metavar="NAME,...", help="some servers")
+    parser.add_argument(
+        "--measures",
+        action="store_true",
+        help="not beside others, but beside wsplug without one measure each",
+    )
     parser.add_argument(
         "--rounds", type=_positive, metavar="N", help=f"default: {_ROUNDS}; quick: 1"
     )
@@ -205,7 +210,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     workloads = select(WORKLOADS, options.only, options.quick, "workload")
-    servers = select(SERVERS, options.servers, options.quick, "server")
+    every = MEASURES if options.measures else SERVERS
+    servers = select(every, options.servers, options.quick, "server")
     rounds = options.rounds or (1 if options.quick else _ROUNDS)
     timing = _QUICK if options.quick else _FULL
     busy = os.getloadavg()[0]
@@ -219,12 +225,14 @@ def _run(options: argparse.Namespace) -> int:
     session = Session(installed, cores, timing)
     session.run(workloads, servers, rounds)
     conditions = describe(installed, cores, timing, rounds, busy)
-    run = report(session, workloads, servers, conditions, not options.quick)
+    run = report(session, workloads, servers, conditions, not (options.quick or options.measures))
     print()
     print(*overview(run), sep="\n")
     for line in budget_lines(run):
         print(" | ".join(line))
-    whole = not (options.quick or options.only or options.servers)
+    whole = not (
+        options.quick or options.measures or options.only or options.servers
+    )
     output = options.output or (ROOT / "docs" if whole else BUILD / "report")
     _write(run, output)
     return _conclude(session)

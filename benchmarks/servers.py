@@ -103,6 +103,19 @@ def _wsplug(installed: Installation, workload: Workload, port: int) -> list[str]
     ]
 
 
+def _without(measure: str) -> Command:
+    """
+    @return: what runs wsplug without one of the measures of C{wsplug_without}.
+    """
+
+    def command(installed: Installation, workload: Workload, port: int) -> list[str]:
+        _, *arguments = _wsplug(installed, workload, port)
+        module = "benchmarks.peers.wsplug_without"
+        return [str(installed.python), "-m", module, measure, *arguments]
+
+    return command
+
+
 def _c(mode: str) -> Command:
     def command(installed: Installation, workload: Workload, port: int) -> list[str]:
         return [str(installed.echo), str(port), mode]
@@ -147,6 +160,34 @@ SERVERS: tuple[Server, ...] = (
     ),
     Server("c", "C, WebSocket", _c("websocket"), frozenset({ECHO, HANDSHAKES})),
     Server("c-raw", "C, raw bytes", _c("raw"), frozenset({ECHO}), raw=True),
+)
+
+# wsplug, and the same without one measure each: see docs/write-path.md.
+MEASURES: tuple[Server, ...] = (
+    Server("wsplug", "wsplug", _wsplug),
+    Server(
+        "without-compiler",
+        "... in plain Python",
+        _wsplug,
+        environment={"WSPLUG_PURE": "1"},
+    ),
+    Server("without-epoll-set", "... in the reactor", _without("epoll-set")),
+    Server(
+        "without-direct-transport",
+        "... over Twisted's transport",
+        _without("direct-transport"),
+    ),
+    Server("without-cork", "... without the cork", _without("cork")),
+    Server(
+        "without-shared-frames", "... framed for each", _without("shared-frames")
+    ),
+    Server("without-places", "... read by way of a buffer", _without("places")),
+    Server(
+        "without-kept-memory",
+        "... with glibc's own thresholds",
+        _wsplug,
+        environment={"GLIBC_TUNABLES": "glibc.malloc.arena_max=8"},
+    ),
 )
 
 

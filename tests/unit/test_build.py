@@ -10,14 +10,18 @@ import subprocess
 import sys
 from importlib import import_module
 from importlib.machinery import EXTENSION_SUFFIXES
-from importlib.util import module_from_spec, spec_from_file_location
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import wsplug.codec
+import wsplug.codec.masking
 from wsplug.build import COMPILED, DESCRIPTION, HOT_MODULES
+from wsplug.codec import frames, utf8
 
 SHOW = """
 import sys
@@ -75,12 +79,14 @@ def test_description() -> None:
         assert str(module.__file__).endswith(".py") is not COMPILED
 
 
-def _plain_masking() -> Any:
+def _plain(name: str) -> Any:
     """
-    Load masking.py as it is without the compiled codec.
+    Load a module as it is without the compiled build.
     """
-    source = Path(wsplug.codec.__file__).with_name("masking.py")
-    spec = spec_from_file_location("plain_masking", source)
+    found = find_spec(name)
+    assert found is not None
+    assert found.origin is not None
+    spec = spec_from_file_location("plain", found.origin)
     assert spec is not None
     assert spec.loader is not None
     module: Any = module_from_spec(spec)
@@ -94,18 +100,64 @@ def test_both_mask_alike() -> None:
     """
     The compiled masking and the plain one agree on each length and offset.
     """
-    plain = _plain_masking()
+    native: Any = wsplug.codec.masking
+    plain = _plain("wsplug.codec.masking")
     chance = random.Random(1)
     data = chance.randbytes(300)
     mask = chance.randbytes(4)
     for size in range(80):
-        assert wsplug.codec.apply_mask(data[:size], mask) == plain.apply_mask(
-            data[:size], mask
-        )
-        for start in range(9):
-            part = plain.unmask(data, start, start + size, mask)
-            assert wsplug.codec.masking.unmask(data, start, start + size, mask) == part
-            assert plain.apply_mask(part, mask) == data[start : start + size]
+        part = plain.apply_mask(data[:size], mask)
+        assert native.apply_mask(data[:size], mask) == part
+        for start in range(4, 13):
+            end = start + size
+            part = plain.unmask(data, start, end, mask)
+            assert native.unmask(data, start, end, mask) == part
+            assert plain.apply_mask(part, mask) == data[start:end]
+            behind = plain.unmask_behind(data, start, end)
+            assert native.unmask_behind(data, start, end) == behind
+            assert behind == plain.unmask(data, start, end, data[start - 4 : start])
+
+
+def test_both_encode_alike() -> None:
+    """
+    The compiled frames and the plain ones are the same, at each length's edges.
+    """
+    plain = _plain("wsplug.codec.frames")
+    for size in (0, 1, 125, 126, 127, 255, 256, 65_535, 65_536, 100_000):
+        payload = bytes(range(256)) * (size // 256) + bytes(range(size % 256))
+        frame = plain.encode_unmasked(0x82, payload)
+        assert frames.encode_unmasked(0x82, payload) == frame
+        for text in ("a" * size, "é" * (size // 2), "😀" * (size // 4)):
+            frame = plain.encode_text(0x81, text)
+            assert frames.encode_text(0x81, text) == frame
+            assert frame == plain.encode_unmasked(0x81, text.encode())
+    for encode in (plain.encode_text, frames.encode_text):
+        with pytest.raises(UnicodeEncodeError):
+            encode(0x81, "half a pair: \ud800")
+
+
+_plain_utf8 = _plain("wsplug.codec.utf8")
+
+
+@given(
+    st.lists(
+        st.one_of(
+            st.text(max_size=20).map(str.encode),
+            st.binary(max_size=4),
+            st.integers(1, 200).map(lambda size: b"a" * size),
+            st.text("é日😀", max_size=20).map(str.encode),
+        ),
+        max_size=6,
+    ),
+    st.booleans(),
+)
+def test_both_check_alike(pieces: list[bytes], final: bool) -> None:
+    """
+    The compiled check of UTF-8 and the plain one know as much of any bytes.
+    """
+    plain = _plain_utf8.known_utf8
+    text = bytearray(b"".join(pieces))
+    assert utf8.known_utf8(text, 0, final) == plain(text, 0, final)
 
 
 def test_limits_beyond_all() -> None:

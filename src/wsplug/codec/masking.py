@@ -120,7 +120,10 @@ class PayloadBuffer:
         """
         if self.filled < len(self._buffer):
             raise ValueError("the payload isn't all here")
-        return bytes(self._buffer)
+        payload = bytes(self._buffer)
+        self._buffer = bytearray()
+        self.filled = 0
+        return payload
 
 
 if COMPILED:

@@ -497,6 +497,8 @@ class Connection:
             peer=nameOfPeer(self._transport),
         )
         self.close(CloseCode.INTERNAL_ERROR, "internal error", Side.APPLICATION)
+        # Its frames refer to the connection, and Twisted's to it.
+        failure.cleanFailure()
 
     # Reading
 

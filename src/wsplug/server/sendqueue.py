@@ -154,6 +154,9 @@ class SendQueue:
         self._added(len(frame))
 
     def _added(self, size: int) -> None:
+        if self._owner is None:  # too late
+            self._pieces = None
+            return
         self._queued += size
         if self._queued > _CORK_SIZE:
             # Not even a cork holds back any amount: it is the transport that has to

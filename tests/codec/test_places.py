@@ -1,0 +1,182 @@
+"""
+Large payloads, read straight into their place: the way past L{MessageReceiver.feed}.
+"""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from tests.codec.threeways import EventTuple, Recorder, frame
+from wsplug.codec import MessageReceiver
+from wsplug.codec.masking import PayloadBuffer
+
+LIMIT = 1 << 23
+
+
+class Source:
+    """
+    A stream of bytes, read as a transport reads it: into a place where there is one.
+    """
+
+    def __init__(self, data: bytes, **options: bool) -> None:
+        self.sink = Recorder()
+        self.receiver = MessageReceiver(self.sink, max_message_size=LIMIT, **options)
+        self.data = data
+        self.placed = 0
+
+    def read(self, size: int) -> None:
+        payload = self.receiver.space()
+        if payload is None:
+            self.receiver.feed(self.data[:size])
+        else:
+            with payload.rest() as rest:
+                size = min(size, len(rest), len(self.data))
+                rest[:size] = self.data[:size]
+            self.receiver.filled(size)
+            self.placed += size
+        self.data = self.data[size:]
+
+    def read_all(self, size: int) -> list[EventTuple]:
+        while self.data:
+            self.read(size)
+        return self.sink.events
+
+
+def _large(size: int, seed: int = 1) -> bytes:
+    return random.Random(seed).randbytes(size)
+
+
+@pytest.mark.parametrize("step", [1000, 8191, 65_536, 100_003, 1 << 20])
+@pytest.mark.parametrize("masked", [True, False])
+def test_binary(step: int, masked: bool) -> None:
+    """
+    Messages arrive as they were sent, one after another and small ones between them;
+    most of a large one goes past the input.
+    """
+    messages = [_large(300_001), b"small", _large(70_000, 2), b"", _large(65_536, 3)]
+    key = b"\x37\xfa\x21\x3d" if masked else None
+    wire = b"".join(frame(0x82, message, key=key) for message in messages)
+    source = Source(wire, from_client=masked)
+    assert source.read_all(step) == [("binary", message) for message in messages]
+    if step <= 65_536:
+        assert source.placed > 150_000
+
+
+@pytest.mark.parametrize("step", [997, 65_537])
+def test_text(step: int) -> None:
+    """
+    Characters are cut anywhere between two reads.
+    """
+    text = "é日😀a" * 30_000
+    source = Source(frame(0x81, text.encode()) + frame(0x81, b"next"))
+    assert source.read_all(step) == [("text", text), ("text", "next")]
+    assert source.placed > 150_000
+
+
+def test_bad_byte_is_refused_as_it_arrives() -> None:
+    """
+    A wrong byte of a text ends it all at once, not at the message's end (section 8.1).
+    """
+    wire = frame(0x81, b"a" * 100_000 + b"\xff" + b"a" * 100_000)
+    source = Source(wire)
+    source.read(100_000)
+    assert source.sink.events == []
+    source.read(1000)
+    assert source.sink.events == [("violation", 1007, "text is not UTF-8", None)]
+    assert source.receiver.space() is None
+
+
+def test_cut_at_the_end() -> None:
+    """
+    A text may not end inside a character (section 5.6).
+    """
+    source = Source(frame(0x81, b"a" * 100_000 + "é".encode()[:1]))
+    assert source.read_all(50_000) == [("violation", 1007, "text is not UTF-8", None)]
+
+
+def test_no_place() -> None:
+    """
+    There is no place before a header is read, for a small payload, for the end of a
+    large one, for fragments, control frames, a message beyond what is made room for
+    ahead, and while nothing is to be delivered.
+    """
+    receiver = MessageReceiver(Recorder(), max_message_size=1 << 30)
+    assert receiver.space() is None
+    receiver.feed(frame(0x82, b"", declared=1000) + b"some")
+    assert receiver.space() is None
+    for first, size in ((0x02, 100_000), (0x82, (4 << 20) + 1)):
+        receiver = MessageReceiver(Recorder(), max_message_size=1 << 30)
+        receiver.feed(frame(first, b"", declared=size) + b"some")
+        assert receiver.space() is None
+    receiver = MessageReceiver(Recorder(), max_message_size=1 << 30)
+    receiver.feed(frame(0x82, b"", declared=100_000) + b"some")
+    assert receiver.space() is not None
+    receiver.pause()
+    assert receiver.space() is None
+    receiver.resume()
+    assert receiver.space() is not None
+    receiver.feed(bytes(90_000))
+    assert receiver.space() is None
+    receiver.stop()
+    assert receiver.space() is None
+
+
+def test_over_the_limit() -> None:
+    """
+    No place is made for what is over the limit (section 10.4).
+    """
+    sink = Recorder()
+    receiver = MessageReceiver(sink, max_message_size=100_000)
+    receiver.feed(frame(0x82, b"", declared=100_001))
+    assert receiver.space() is None
+    assert [event[:2] for event in sink.events] == [("violation", 1009)]
+
+
+class TestPayloadBuffer:
+    """
+    The place itself.
+    """
+
+    def test_pieces(self) -> None:
+        """
+        Pieces are unmasked as they come, from wherever they stand in the input.
+        """
+        payload = PayloadBuffer(8)
+        payload.add(b"..\x36\x37\x32\x33..", 2, 6, b"WVSR")
+        with payload.view() as view:
+            assert bytes(view) == b"aaaa"
+        with payload.rest() as rest:
+            rest[:2] = b"bc"
+        payload.accept(2, b"")
+        payload.add(b"de", 0, 2, b"")
+        assert payload.filled == 8
+        assert payload.take() == b"aaaabcde"
+
+    def test_nothing_is_written_beyond(self) -> None:
+        """
+        Neither more than it has, nor what isn't in the input, nor with a mask that is
+        none.
+        """
+        payload = PayloadBuffer(4)
+        with pytest.raises(ValueError, match="more bytes"):
+            payload.add(b"12345", 0, 5, b"")
+        with pytest.raises(ValueError, match="more bytes"):
+            payload.accept(5, b"")
+        with pytest.raises(ValueError, match="more bytes"):
+            payload.accept(-1, b"")
+        with pytest.raises(ValueError, match="isn't all here"):
+            payload.take()
+        assert payload.filled == 0
+
+    def test_what_was_taken_stays(self) -> None:
+        """
+        The payload that was given away doesn't change any more.
+        """
+        payload = PayloadBuffer(4)
+        payload.add(b"1234", 0, 4, b"")
+        taken = payload.take()
+        with pytest.raises(ValueError, match="more bytes"):
+            payload.accept(1, b"mask")
+        assert taken == b"1234"

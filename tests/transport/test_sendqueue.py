@@ -1,0 +1,186 @@
+"""
+The send queue over a transport that sends straight to the socket.
+"""
+
+from __future__ import annotations
+
+import socket
+from typing import Any
+
+from tests.transport.kit import Wire
+from wsplug.codec import FIN, OP_BINARY, OP_TEXT, encode_frame
+from wsplug.server.sendqueue import SendQueue
+
+
+class Owner:
+    """
+    Counts what it is told.
+    """
+
+    def __init__(self) -> None:
+        self.blocked = 0
+        self.moved = 0
+        self.resumed = 0
+        self.ended = 0
+
+    def outputBlocked(self) -> None:
+        self.blocked += 1
+
+    def outputMoved(self) -> None:
+        self.moved += 1
+
+    def outputResumed(self) -> None:
+        self.resumed += 1
+
+    def outputEnded(self) -> None:
+        self.ended += 1
+
+
+def _open(wire: Wire) -> tuple[socket.socket, SendQueue, Owner, Any]:
+    client, _, transport = wire.connect()
+    owner = Owner()
+    queue = SendQueue(transport, wire.flusher, owner)
+    transport.registerProducer(queue, True)
+    return client, queue, owner, transport
+
+
+def _read_all(wire: Wire, client: socket.socket) -> bytes:
+    data = bytearray()
+    for _ in range(500):
+        try:
+            data += client.recv(1 << 20)
+        except BlockingIOError:
+            if not wire.set.getWriters():
+                break
+        wire.turn()
+    return bytes(data)
+
+
+def test_straight(wire: Wire) -> None:
+    """
+    What the kernel takes is sent in the same turn, and nothing is waited for.
+    """
+    client, queue, owner, _ = _open(wire)
+    queue.text(FIN | OP_TEXT, "hello")
+    queue.frame(FIN | OP_BINARY, b"world")
+    assert queue.waiting == 0
+    wire.reactor.advance(0)
+    assert client.recv(100) == b"\x81\x05hello\x82\x05world"
+    assert owner.blocked == 0
+    assert wire.set.getWriters() == []
+
+
+def test_what_the_kernel_does_not_take_stays_here(wire: Wire) -> None:
+    """
+    It is counted to the byte, nothing of it is in the transport's buffer, and it goes
+    out in order, among what is sent later, once there is room.
+    """
+    client, queue, owner, transport = _open(wire)
+    large = bytes(range(256)) * 8192
+    expected = b""
+    for number in range(4):
+        queue.frame(FIN | OP_BINARY, large)
+        queue.text(FIN | OP_TEXT, f"message {number}")
+        expected += encode_frame(FIN | OP_BINARY, large)
+        expected += encode_frame(FIN | OP_TEXT, b"message %d" % number)
+    assert owner.blocked == 1
+    assert wire.set.getWriters() == [transport]
+    assert transport.dataBuffer == b""
+    first = client.recv(1 << 20)
+    assert 0 < queue.waiting < len(expected)
+    taken = len(expected) - queue.waiting
+    assert first == expected[: len(first)]
+    assert taken >= len(first)
+    received = first + _read_all(wire, client)
+    assert received == expected
+    assert queue.waiting == 0
+    assert owner.resumed == 1
+    assert owner.moved >= 1
+    queue.text(FIN | OP_TEXT, "straight again")
+    wire.reactor.advance(0)
+    assert client.recv(100) == encode_frame(FIN | OP_TEXT, b"straight again")
+
+
+def test_many_small_frames_wait(wire: Wire) -> None:
+    """
+    Thousands of frames that wait go out as they came.
+    """
+    client, queue, _, _ = _open(wire)
+    expected = b""
+    for number in range(40_000):
+        queue.text(FIN | OP_TEXT, f"message number {number}")
+        expected += encode_frame(FIN | OP_TEXT, b"message number %d" % number)
+    assert queue.waiting > 0
+    assert _read_all(wire, client) == expected
+
+
+def test_nothing_is_overtaken(wire: Wire) -> None:
+    """
+    What was written to the transport before, and waits in its buffer, comes first.
+    """
+    client, _, transport = wire.connect()
+    page = b"page" * 500_000
+    transport.write(page)
+    queue = SendQueue(transport, wire.flusher, Owner())
+    transport.registerProducer(queue, True)
+    queue.text(FIN | OP_TEXT, "behind it")
+    wire.reactor.advance(0)
+    expected = page + encode_frame(FIN | OP_TEXT, b"behind it")
+    assert _read_all(wire, client) == expected
+
+
+def test_drop_unsent(wire: Wire) -> None:
+    """
+    Of what waits only the rest of the frame that is partly out is kept.
+    """
+    client, queue, _, _ = _open(wire)
+    large = b"x" * 4_000_000
+    queue.frame(FIN | OP_BINARY, large)
+    queue.text(FIN | OP_TEXT, "dropped")
+    queue.frame(FIN | OP_BINARY, large)
+    queue.dropUnsent()
+    queue.text(FIN | OP_TEXT, "last words")
+    expected = encode_frame(FIN | OP_BINARY, large)
+    expected += encode_frame(FIN | OP_TEXT, b"last words")
+    assert _read_all(wire, client) == expected
+    queue.dropUnsent()
+    assert queue.waiting == 0
+
+
+def test_discard(wire: Wire) -> None:
+    """
+    After it nothing goes out, and nobody is told of anything.
+    """
+    client, queue, owner, transport = _open(wire)
+    queue.frame(FIN | OP_BINARY, b"x" * 4_000_000)
+    queue.discard()
+    transport.abortConnection()
+    queue.text(FIN | OP_TEXT, "too late")
+    blocked = owner.blocked
+    wire.turn(3)
+    while True:
+        try:
+            piece = client.recv(1 << 20)
+        except (BlockingIOError, ConnectionResetError):
+            break
+        assert b"too late" not in piece
+        if not piece:
+            break
+    assert queue.waiting == 0
+    assert (owner.blocked, owner.resumed, owner.ended) == (blocked, 0, 0)
+
+
+def test_peer_goes_while_it_waits(wire: Wire) -> None:
+    """
+    A peer that goes away with output under way ends the connection.
+    """
+    client, protocol, transport = wire.connect()
+    owner = Owner()
+    queue = SendQueue(transport, wire.flusher, owner)
+    transport.registerProducer(queue, True)
+    queue.frame(FIN | OP_BINARY, b"x" * 4_000_000)
+    transport.pauseProducing()
+    client.close()
+    wire.turn(3)
+    assert protocol.lost is not None
+    assert owner.ended == 1
