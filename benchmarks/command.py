@@ -225,14 +225,14 @@ def _run(options: argparse.Namespace) -> int:
     session = Session(installed, cores, timing)
     session.run(workloads, servers, rounds)
     conditions = describe(installed, cores, timing, rounds, busy)
-    run = report(session, workloads, servers, conditions, not (options.quick or options.measures))
+    run = report(
+        session, workloads, servers, conditions, not (options.quick or options.measures)
+    )
     print()
     print(*overview(run), sep="\n")
     for line in budget_lines(run):
         print(" | ".join(line))
-    whole = not (
-        options.quick or options.measures or options.only or options.servers
-    )
+    whole = not (options.quick or options.measures or options.only or options.servers)
     output = options.output or (ROOT / "docs" if whole else BUILD / "report")
     _write(run, output)
     return _conclude(session)

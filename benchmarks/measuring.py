@@ -13,7 +13,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.errors import SetupError
+from benchmarks.errors import MeasurementError, SetupError
 from benchmarks.installing import Installation
 from benchmarks.servers import Running, Server, running
 from benchmarks.workloads import IDLE, Workload
@@ -132,20 +132,49 @@ def measure(
     @raise MeasurementError: the server died, or gave a wrong answer.
     """
     with running(server, workload, installed, cores.server) as run:
+        measurement = _Measurement(run, workload, installed, cores, timing)
         if workload.kind == IDLE:
-            return _measure_memory(run, workload, installed, cores, timing)
+            return measurement.memory()
+        return measurement.rate(server.raw)
+
+
+@dataclass(frozen=True)
+class _Measurement:
+    """
+    A workload on a server that runs.
+
+    @ivar run: the server.
+    @ivar workload: what it gets to do.
+    @ivar installed: what the generator is part of.
+    @ivar cores: where both run.
+    @ivar timing: for how long.
+    """
+
+    run: Running
+    workload: Workload
+    installed: Installation
+    cores: Cores
+    timing: Timing
+
+    def rate(self, raw: bool) -> Sample:
+        """
+        How much the server does in a second.
+
+        @param raw: whether it speaks no WebSocket.
+        @raise MeasurementError: the server died, or gave a wrong answer.
+        """
+        timing = self.timing
         words = ["--warmup", str(timing.warmup), "--seconds", str(timing.seconds)]
-        if server.raw:
+        if raw:
             words.append("--raw")
-        load = _start(run, workload, installed, cores, timing, words)
+        load = self._start(words)
         try:
             output, complaint = load.communicate(timeout=_PATIENCE_SECONDS)
         except subprocess.TimeoutExpired:
-            _end(load)
-            raise run.complain(f"{workload.name} did not end") from None
+            raise self._give_up(load) from None
         if load.returncode:
-            raise run.complain(f"{workload.name}: {complaint.strip()}")
-        run.check()
+            raise self._complain(complaint)
+        self.run.check()
         figures = json.loads(output)
         return Sample(
             figures["rate"],
@@ -155,80 +184,74 @@ def measure(
             figures["server"],
         )
 
+    def memory(self) -> Sample:
+        """
+        What the server's memory grows by with idle connections. A few come and go
+        before, so that what a server makes for its first one isn't counted.
 
-def _start(
-    run: Running,
-    workload: Workload,
-    installed: Installation,
-    cores: Cores,
-    timing: Timing,
-    words: list[str],
-) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [
-            *(str(installed.load), "--port", str(run.port), "--server", str(run.pid)),
-            *workload.arguments(timing.quick),
-            *words,
-        ],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=lambda: os.sched_setaffinity(0, {cores.load}),
-    )
-
-
-def _end(load: subprocess.Popen[str]) -> None:
-    load.kill()
-    load.communicate()
-
-
-def _measure_memory(
-    run: Running,
-    workload: Workload,
-    installed: Installation,
-    cores: Cores,
-    timing: Timing,
-) -> Sample:
-    """
-    What the server's memory grows by with idle connections. A few come and go before,
-    so that what a server makes for its first one isn't counted.
-    """
-    _hold(run, workload, installed, cores, timing, ["--connections", "50"])
-    time.sleep(_SETTLE_SECONDS)
-    before = resident_bytes(run.pid)
-    count, after = _hold(run, workload, installed, cores, timing, [])
-    return Sample((after - before) / count)
-
-
-def _hold(
-    run: Running,
-    workload: Workload,
-    installed: Installation,
-    cores: Cores,
-    timing: Timing,
-    words: list[str],
-) -> tuple[int, int]:
-    """
-    Open idle connections, and close them again.
-
-    @return: how many, and the server's memory while they were open, in bytes.
-    """
-    load = _start(run, workload, installed, cores, timing, words)
-    assert load.stdout is not None
-    try:
-        line = load.stdout.readline()
+        @raise MeasurementError: the server died, or gave a wrong answer.
+        """
+        self._hold(["--connections", "50"])
         time.sleep(_SETTLE_SECONDS)
-        if line and load.poll() is None:
-            run.check()
-            resident = resident_bytes(run.pid)
-        _, complaint = load.communicate("", timeout=_PATIENCE_SECONDS)
-    except subprocess.TimeoutExpired:
-        _end(load)
-        raise run.complain(f"{workload.name} did not end") from None
-    if load.returncode or not line:
-        raise run.complain(f"{workload.name}: {complaint.strip()}")
-    return json.loads(line)["open"], resident
+        before = resident_bytes(self.run.pid)
+        count, after = self._hold([])
+        return Sample((after - before) / count)
+
+    def _hold(self, words: list[str]) -> tuple[int, int]:
+        """
+        Open idle connections, and close them again.
+
+        @return: how many, and the server's memory while they were open, in bytes.
+        @raise MeasurementError: the server died, or gave a wrong answer.
+        """
+        load = self._start(words)
+        assert load.stdout is not None
+        try:
+            line = load.stdout.readline()
+            time.sleep(_SETTLE_SECONDS)
+            if line and load.poll() is None:
+                self.run.check()
+                resident = resident_bytes(self.run.pid)
+            _, complaint = load.communicate("", timeout=_PATIENCE_SECONDS)
+        except subprocess.TimeoutExpired:
+            raise self._give_up(load) from None
+        if load.returncode or not line:
+            raise self._complain(complaint)
+        return json.loads(line)["open"], resident
+
+    def _start(self, words: list[str]) -> subprocess.Popen[str]:
+        """
+        Start the generator.
+
+        @param words: further ones of its command line.
+        """
+        run = self.run
+        return subprocess.Popen(
+            [
+                *(str(self.installed.load), "--port", str(run.port)),
+                *("--server", str(run.pid)),
+                *self.workload.arguments(self.timing.quick),
+                *words,
+            ],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            preexec_fn=lambda: os.sched_setaffinity(0, {self.cores.load}),
+        )
+
+    def _complain(self, complaint: str) -> MeasurementError:
+        return self.run.complain(f"{self.workload.name}: {complaint.strip()}")
+
+    def _give_up(self, load: subprocess.Popen[str]) -> MeasurementError:
+        """
+        End a generator that doesn't by itself.
+
+        @return: what to raise.
+        """
+        load.kill()
+        load.communicate()
+        return self.run.complain(f"{self.workload.name} did not end")
 
 
 def resident_bytes(pid: int) -> int:

@@ -178,9 +178,7 @@ MEASURES: tuple[Server, ...] = (
         _without("direct-transport"),
     ),
     Server("without-cork", "... without the cork", _without("cork")),
-    Server(
-        "without-shared-frames", "... framed for each", _without("shared-frames")
-    ),
+    Server("without-shared-frames", "... framed for each", _without("shared-frames")),
     Server("without-places", "... read by way of a buffer", _without("places")),
     Server(
         "without-kept-memory",

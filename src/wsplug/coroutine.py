@@ -9,6 +9,7 @@ the peer is slow.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Coroutine
+from copy import copy
 from typing import Any, Final
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -40,7 +41,9 @@ class Socket:
     the last one was taken.
 
     @ivar transport: the L{IWebSocketTransport} behind it.
-    @ivar closed: why the connection ended; C{None} as long as it hasn't.
+    @ivar closed: why the connection ended; C{None} as long as it hasn't. What is raised
+        is a copy each time: an error that was raised leads to the frames that it went
+        through, and those lead here.
     """
 
     def __init__(self, transport: IWebSocketTransport, services: IServices) -> None:
@@ -87,7 +90,7 @@ class Socket:
                 taken.callback(None)
             return message
         if self.closed is not None:
-            raise self.closed
+            raise copy(self.closed)
         if self._asked is not None:
             raise RuntimeError("another coroutine waits for the next message already")
         self._asked = Deferred(self._forget)
@@ -101,7 +104,7 @@ class Socket:
         @raise ConnectionClosed: the connection is gone.
         """
         if self.closed is not None:
-            raise self.closed
+            raise copy(self.closed)
         if isinstance(message, str):
             self.transport.sendTextMessage(message)
         else:
@@ -121,7 +124,7 @@ class Socket:
             self._drained.chainDeferred(waiting)
             await waiting
         if self.closed is not None:
-            raise self.closed
+            raise copy(self.closed)
 
     async def sleep(self, seconds: float) -> None:
         """
@@ -130,14 +133,14 @@ class Socket:
         @raise ConnectionClosed: the connection is gone before it is over.
         """
         if self.closed is not None:
-            raise self.closed
+            raise copy(self.closed)
         sleep: Deferred[None] = deferLater(self._services.clock, seconds)
         self._sleeps.add(sleep)
         try:
             await sleep
         except CancelledError:
             if self.closed is not None:
-                raise self.closed from None
+                raise copy(self.closed) from None
             raise
         finally:
             self._sleeps.discard(sleep)
@@ -183,7 +186,7 @@ class Socket:
         self.setSlow(False)
         asked, self._asked = self._asked, None
         if asked is not None:
-            asked.errback(closed)
+            asked.errback(copy(closed))
         for sleep in list(self._sleeps):
             sleep.cancel()
 
@@ -243,7 +246,8 @@ class CoroutineProtocol:
         self._socket.setSlow(True)
 
     def _failed(self, failure: Failure) -> None:
-        if failure.check(ConnectionClosed):
-            return  # it was told, and had nothing to add
-        self._log.failure("{application} failed", failure, application=self._name)
-        self._socket.close(_INTERNAL_ERROR, "internal error")
+        if not failure.check(ConnectionClosed):  # else it was told
+            self._log.failure("{application} failed", failure, application=self._name)
+            self._socket.close(_INTERNAL_ERROR, "internal error")
+        # The frames that its traceback leads to refer to it, Twisted's among them.
+        failure.cleanFailure()

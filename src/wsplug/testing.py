@@ -18,6 +18,9 @@ framing, limits, timeouts, closing. Only the network and the clock are replaced.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from http.client import HTTPException, HTTPResponse
+from io import BytesIO
 from typing import Any, Final
 
 from twisted.internet.address import IPv4Address
@@ -52,7 +55,7 @@ from wsplug.server import Mount, Settings, WebSocketFactory
 from wsplug.server.origins import SAME_HOST
 from wsplug.web.site import makeSite
 
-__all__ = ["MemoryClient", "MemoryServer", "MemoryTransport"]
+__all__ = ["MemoryClient", "MemoryResponse", "MemoryServer", "MemoryTransport"]
 
 _MASK: Final = b"\x37\xfa\x21\x3d"
 """
@@ -60,6 +63,8 @@ Any mask will do where nobody listens in.
 """
 
 _KEY: Final = b"dGhlIHNhbXBsZSBub25jZQ=="
+
+_HOST: Final = "server.example:9000"
 
 
 @implementer(ITCPTransport, IPushProducer)
@@ -224,9 +229,58 @@ class MemoryTransport:
             return
         self._lost = True
         producer, self._producer = self._producer, None
+        protocol, self._protocol = self._protocol, None
         if producer is not None:
             producer.stopProducing()
-        self._protocol.connectionLost(reason)
+        protocol.connectionLost(reason)
+
+
+@dataclass(frozen=True)
+class MemoryResponse:
+    """
+    What a plain HTTP request gets.
+
+    @ivar status: the HTTP status.
+    @ivar headers: by lower-case name; what came several times has commas between.
+    @ivar body: without what it may have been wrapped in to be sent.
+    """
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+def _parseResponse(data: bytes, method: str) -> MemoryResponse:
+    """
+    Take a response apart.
+
+    @param method: the request's, which says whether there is a body.
+    @raise AssertionError: it isn't whole.
+    """
+    source: Any = _Source(data)
+    response = HTTPResponse(source, method=method)
+    try:
+        response.begin()
+        body = response.read()
+    except HTTPException:
+        raise AssertionError(f"no whole response has come: {data!r}") from None
+    headers: dict[str, str] = {}
+    for name, value in response.getheaders():
+        name = name.lower()
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    return MemoryResponse(response.status, headers, body)
+
+
+class _Source:
+    """
+    What C{HTTPResponse} takes for a socket.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    def makefile(self, mode: str) -> BytesIO:
+        return BytesIO(self._data)
 
 
 class MemoryServer:
@@ -320,7 +374,7 @@ class MemoryServer:
         client = MemoryClient(self, self.connectTransport())
         lines = [
             f"GET {target} HTTP/1.1",
-            "Host: server.example:9000",
+            f"Host: {_HOST}",
             "Upgrade: websocket",
             "Connection: Upgrade",
             "Sec-WebSocket-Version: 13",
@@ -340,14 +394,40 @@ class MemoryServer:
             raise client.refused
         return client
 
-    def request(self, data: bytes) -> bytes:
+    def request(
+        self,
+        method: str,
+        target: str = "/",
+        *,
+        headers: Iterable[tuple[str, str]] = (),
+        body: bytes = b"",
+    ) -> MemoryResponse:
         """
-        Send the bytes of plain HTTP requests, and give those of the answers.
+        Send a plain HTTP request, as for one of the application's pages, over a
+        connection of its own.
+
+        @param method: as C{"GET"}.
+        @param target: path and query.
+        @param headers: further request headers.
+        @param body: the request's.
+        @return: the response.
+        @raise AssertionError: none has come, or only a part; as where what answers
+            waits for something.
         """
+        lines = [f"{method} {target} HTTP/1.1", f"Host: {_HOST}"]
+        if body:
+            lines.append(f"Content-Length: {len(body)}")
+        lines.extend(f"{name}: {value}" for name, value in headers)
         transport = self.connectTransport()
-        transport.put(data)
+        transport.put("\r\n".join([*lines, "", ""]).encode("latin-1") + body)
         self.run()
-        return transport.take()
+        answer = bytearray()
+        while part := transport.take():
+            answer += part
+            self.run()
+        transport.shut()
+        self.run()
+        return _parseResponse(bytes(answer), method)
 
     def run(self) -> None:
         """

@@ -3,16 +3,17 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
 from twisted.internet.address import IPv4Address
-from twisted.internet.task import Clock, Cooperator
+from twisted.internet.interfaces import IPullProducer
+from twisted.internet.task import Clock
 from twisted.web.http import HTTPChannel
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request, Site
+from zope.interface import implementer
 
 from tests.server.kit import (
     HOST,
@@ -38,16 +39,6 @@ def get(target: str = "/", method: str = "GET", *headers: str) -> bytes:
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """Twisted sends files by the global reactor's cooperator: here by the clock's."""
-    clock = Clock()
-    cooperator = Cooperator(scheduler=lambda call: clock.callLater(0.001, call))
-    helpers = import_module("twisted.internet._producer_helpers")
-    monkeypatch.setattr(helpers, "cooperate", cooperator.cooperate)
-    return clock
-
-
-@pytest.fixture
 def folder(tmp_path: Path) -> str:
     pages = tmp_path / "pages"
     (pages / "sub" / "deep").mkdir(parents=True)
@@ -57,16 +48,6 @@ def folder(tmp_path: Path) -> str:
     (pages / "large.bin").write_bytes(b"x" * 300_000)
     (tmp_path / "secret").write_text("secret")
     return str(pages)
-
-
-def fetch(server: MemoryServer, data: bytes) -> bytes:
-    """Send requests, and read the answers for as long as there come any."""
-    transport = raw(server, data)
-    output = b""
-    for _ in range(50):
-        server.advance(0.01)
-        output += transport.take()
-    return output
 
 
 @pytest.mark.parametrize(
@@ -80,22 +61,21 @@ def fetch(server: MemoryServer, data: bytes) -> bytes:
         ("/large.bin", "application/octet-stream", b"x" * 300_000),
     ],
 )
-def test_folder(clock: Clock, folder: str, target: str, kind: str, body: bytes) -> None:
+def test_folder(folder: str, target: str, kind: str, body: bytes) -> None:
     """An application's folder of pages is at its path."""
-    server = MemoryServer(App(pages=folder), clock=clock)
-    response = parseResponse(fetch(server, get(target)))
+    response = MemoryServer(App(pages=folder)).request("GET", target)
     assert (response.status, response.body) == (200, body)
-    assert response.all("content-type") == [kind]
+    assert response.headers["content-type"] == kind
 
 
 @pytest.mark.parametrize("target", ["/chat/", "/chat/index.html", "/chat/?x=1"])
-def test_folder_at_a_path(clock: Clock, folder: str, target: str) -> None:
+def test_folder_at_a_path(folder: str, target: str) -> None:
     """The mount's path is not the folder's."""
-    server = MemoryServer(App(pages=folder), clock=clock, path="/chat")
-    assert parseResponse(fetch(server, get(target))).body == b"<p>index"
-    response = parseResponse(fetch(server, get("/chat")))
+    server = MemoryServer(App(pages=folder), path="/chat")
+    assert server.request("GET", target).body == b"<p>index"
+    response = server.request("GET", "/chat")
     assert response.status in (301, 302)  # or relative links would lead elsewhere
-    assert response.all("location") == ["/chat/"]
+    assert response.headers["location"] == "/chat/"
 
 
 @pytest.mark.parametrize(
@@ -115,29 +95,26 @@ def test_folder_at_a_path(clock: Clock, folder: str, target: str) -> None:
         "/index.html/more",
     ],
 )
-def test_folder_and_nothing_else(clock: Clock, folder: str, target: str) -> None:
+def test_folder_and_nothing_else(folder: str, target: str) -> None:
     """What isn't a page in the folder isn't there: no listing, no way out."""
-    server = MemoryServer(App(pages=folder), clock=clock)
-    output = fetch(server, get(target))
-    assert parseResponse(output).status in (404, 403)
-    assert b"secret" not in output.partition(b"\r\n\r\n")[2]
-    assert b"root:" not in output
-    assert b"index.html" not in output.partition(b"\r\n\r\n")[2]
+    response = MemoryServer(App(pages=folder)).request("GET", target)
+    assert response.status in (404, 403)
+    assert b"secret" not in response.body
+    assert b"root:" not in response.body
+    assert b"index.html" not in response.body
 
 
-def test_folder_and_websocket(clock: Clock, folder: str) -> None:
+def test_folder_and_websocket(folder: str) -> None:
     """The same path is a page for a browser and a WebSocket for the page."""
-    app = App(pages=folder)
-    server = MemoryServer(app, clock=clock)
-    output = fetch(server, get("/"))
-    assert parseResponse(output).status == 200
+    server = MemoryServer(App(pages=folder))
+    assert server.request("GET").status == 200
     assert server.connect("/", origin=f"http://{HOST}").opened
 
 
-def test_head(clock: Clock, folder: str) -> None:
+def test_head(folder: str) -> None:
     """HEAD gets no body (RFC 9110 section 9.3.2), and the next request its answer."""
-    server = MemoryServer(App(pages=folder), clock=clock)
-    output = fetch(server, get("/", "HEAD") + handshake())
+    server = MemoryServer(App(pages=folder))
+    output = raw(server, get("/", "HEAD") + handshake()).take()
     first, _, rest = output.partition(b"\r\n\r\n")
     assert first.startswith(b"HTTP/1.1 200 ")
     assert b"content-length: 8" in first.lower()
@@ -149,18 +126,18 @@ def test_head(clock: Clock, folder: str) -> None:
 
 def test_no_pages() -> None:
     """Without pages: 426, and what to upgrade to (RFC 9110 section 15.5.22)."""
-    response = parseResponse(MemoryServer(App()).request(get("/chat")))
+    response = MemoryServer(App()).request("GET", "/chat")
     assert response.status == 426
     assert response.body == b"this is a WebSocket server\n"
-    assert response.all("upgrade") == ["websocket"]
-    assert response.all("connection") == ["Upgrade"]
+    assert response.headers["upgrade"] == "websocket"
+    assert response.headers["connection"] == "Upgrade"
 
 
 def test_nothing_mounted() -> None:
     """Where nothing is mounted: 404."""
     server = MemoryServer(App(), path="/chat")
-    assert parseResponse(server.request(get("/"))).status == 404
-    assert parseResponse(server.request(get("/chat/x"))).status == 426
+    assert server.request("GET").status == 404
+    assert server.request("GET", "/chat/x").status == 426
 
 
 @pytest.mark.parametrize(("target", "status"), [("/chat", 426), ("/", 404)])
@@ -176,8 +153,8 @@ def test_no_site(target: str, status: int, logs: Logs) -> None:
 
 def test_other_upgrade() -> None:
     """An upgrade to something else is a request for a page (RFC 9110 section 7.8)."""
-    data = get("/", "GET", "Connection: Upgrade", "Upgrade: h2c")
-    assert parseResponse(MemoryServer(App()).request(data)).status == 426
+    headers = [("Connection", "Upgrade"), ("Upgrade", "h2c")]
+    assert MemoryServer(App()).request("GET", headers=headers).status == 426
 
 
 # A site of one's own
@@ -407,8 +384,8 @@ def test_large_head() -> None:
     long = [f"X-Long: {'x' * 100_000}"]
     many = [f"X-{number}: 1" for number in range(1500)]
     data = get("/a", "GET", *long) + get("/b", "GET", *many) + get("/c")
-    bodies = [page.body for page in parseResponses(serving.server.request(data))]
-    assert bodies == [b"page /a", b"page /b", b"page /c"]
+    pages = parseResponses(raw(serving.server, data).take())
+    assert [page.body for page in pages] == [b"page /a", b"page /b", b"page /c"]
 
 
 def test_client_leaves() -> None:
@@ -420,6 +397,85 @@ def test_client_leaves() -> None:
     request.notifyFinish().addErrback(lost.append)
     transport.abortConnection()
     assert len(lost) == 1
+
+
+@implementer(IPullProducer)
+class Pulled:
+    """Writes as much each time it is asked, until it fails or is told to stop."""
+
+    def __init__(self, size: int = 1000, fails: int = 1 << 30) -> None:
+        self.size = size
+        self.fails = fails
+        self.asked = 0
+        self.stopped = 0
+        self.request: Any = None
+
+    def resumeProducing(self) -> None:
+        self.asked += 1
+        if self.asked == self.fails:
+            raise KeyError("broken")
+        self.request.write(b"x" * self.size)
+
+    def stopProducing(self) -> None:
+        self.stopped += 1
+
+
+def pull(producer: Pulled) -> tuple[Serving, MemoryTransport]:
+    """Have a response come from a producer."""
+    serving = Serving()
+    transport = raw(serving.server, get("/later"))
+    (request,) = serving.page.later
+    producer.request = request
+    request.registerProducer(producer, False)
+    serving.server.run()
+    return serving, transport
+
+
+def test_pull_producer() -> None:
+    """A response that has to be asked for: while the client doesn't read, no more is
+    asked for than is let wait; and none once it is whole."""
+    producer = Pulled()
+    serving, transport = pull(producer)
+    full = producer.asked
+    assert 64 <= full <= 67
+    serving.server.advance(10)
+    assert producer.asked == full
+    transport.take()
+    serving.server.run()
+    assert producer.asked > full
+    transport.take()
+    producer.request.unregisterProducer()
+    producer.request.finish()
+    serving.server.run()
+    asked = producer.asked
+    serving.server.advance(1)
+    assert producer.asked == asked
+    transport.put(get("/a"))
+    serving.server.run()
+    assert transport.take().endswith(b"page /a")
+
+
+def test_pull_producer_of_one_who_leaves() -> None:
+    """The client leaves in the midst: the producer is told, once, and asked no more."""
+    producer = Pulled()
+    serving, transport = pull(producer)
+    transport.take()
+    asked = producer.asked
+    transport.abortConnection()
+    serving.server.advance(1)
+    assert (producer.asked, producer.stopped) == (asked, 1)
+    assert not serving.server.clock.getDelayedCalls()
+
+
+def test_pull_producer_that_fails(logs: Logs) -> None:
+    """A producer that raises in the midst of a response: it is logged, and the
+    connection aborted, so that nobody takes the part for the whole (RFC 9112 section
+    8)."""
+    serving, transport = pull(Pulled(fails=3))
+    (failure,) = logs.failures()
+    assert failure.check(KeyError)
+    assert transport.aborted
+    assert not serving.server.clock.getDelayedCalls()
 
 
 def test_expect_continue() -> None:

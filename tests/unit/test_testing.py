@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 from twisted.internet.address import IPv4Address
 from twisted.internet.defer import fail
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
+from twisted.web.resource import Resource
+from twisted.web.server import NOT_DONE_YET, Site
 
-from tests.server.kit import App, Producer, Recorder, handshake, openOne, parseResponse
-from wsplug import HandshakeRefused
+from tests.server.kit import App, Producer, Recorder, openOne
+from wsplug import HandshakeRefused, application
 from wsplug.apps.echo import echo
+from wsplug.coroutine import Socket
 from wsplug.errors import InvalidOption
 from wsplug.testing import MemoryServer, MemoryTransport
 
@@ -100,10 +106,94 @@ def test_time_stands_still() -> None:
     assert server.clock.seconds() == 2.5
 
 
-def test_request() -> None:
-    """Bytes there and back."""
+@pytest.mark.parametrize("size", [0, 10, 65_536, 65_537, 1_000_000])
+def test_request(tmp_path: Path, size: int) -> None:
+    """A page of the application's folder comes whole, however large it is, without any
+    time passing; nothing of its connection stays."""
+    content = bytes(range(256)) * (size // 256 + 1)
+    (tmp_path / "page.bin").write_bytes(content[:size])
+    server = MemoryServer(App(pages=str(tmp_path)))
+    response = server.request("GET", "/page.bin")
+    assert (response.status, response.body) == (200, content[:size])
+    assert response.headers["content-length"] == str(size)
+    assert server.clock.seconds() == 0
+    assert not server.clock.getDelayedCalls()
+
+
+def test_request_index(tmp_path: Path) -> None:
+    """The same of a plugin, and of a folder's index; one after the other."""
+
+    @application("paged", pages=str(tmp_path))
+    async def paged(socket: Socket) -> None:
+        pass
+
+    (tmp_path / "index.html").write_text("<p>hello")
+    server = MemoryServer(paged)
+    for target in ("/", "/?a=b", "/index.html"):
+        response = server.request("GET", target)
+        assert (response.status, response.body) == (200, b"<p>hello")
+        assert response.headers["content-type"] == "text/html"
+
+
+def test_request_part(tmp_path: Path) -> None:
+    """Headers go with the request: parts of a file come from another of Twisted's
+    producers, several of them from a third."""
+    (tmp_path / "page.bin").write_bytes(b"0123456789" * 20_000)
+    server = MemoryServer(App(pages=str(tmp_path)))
+    headers = [("Range", "bytes=10-150009")]
+    response = server.request("GET", "/page.bin", headers=headers)
+    assert (response.status, response.body) == (206, b"0123456789" * 15_000)
+    headers = [("Range", "bytes=0-4,100000-199999")]
+    response = server.request("GET", "/page.bin", headers=headers)
+    assert response.status == 206
+    assert b"\r\n\r\n01234\r\n" in response.body
+    assert b"\r\n\r\n" + b"0123456789" * 10_000 + b"\r\n" in response.body
+
+
+def test_request_without_body(tmp_path: Path) -> None:
+    """HEAD: the headers of the page, and no body to wait for."""
+    (tmp_path / "index.html").write_text("<p>hello")
+    response = MemoryServer(App(pages=str(tmp_path))).request("HEAD")
+    assert (response.status, response.body) == (200, b"")
+    assert response.headers["content-length"] == "8"
+
+
+class Form(Resource):
+    """Sends back what it is posted, in chunks; never answers who gets it."""
+
+    isLeaf = True
+
+    def render_POST(self, request: Any) -> int:
+        request.responseHeaders.setRawHeaders("X-Tag", ["a", "b"])
+        request.write(b"got ")
+        request.write(request.content.read())
+        request.finish()
+        return NOT_DONE_YET
+
+    def render_GET(self, request: Any) -> int:
+        request.write(b"begun")
+        return NOT_DONE_YET
+
+
+def test_request_with_body() -> None:
+    """A request's body goes there; a response in chunks comes without them."""
     server = MemoryServer(App())
-    assert parseResponse(server.request(handshake())).status == 101
+    form = Form()  # type: ignore[no-untyped-call]
+    server.factory.site = Site(form, reactor=server.clock)
+    response = server.request("POST", "/form", body=b"a=b")
+    assert (response.status, response.body) == (200, b"got a=b")
+    assert response.headers["x-tag"] == "a, b"
+
+
+def test_request_unanswered() -> None:
+    """Half a response is none."""
+    server = MemoryServer(App())
+    form = Form()  # type: ignore[no-untyped-call]
+    server.factory.site = Site(form, reactor=server.clock)
+    with pytest.raises(AssertionError, match=r"no whole response.*begun"):
+        server.request("GET")
+    with pytest.raises(AssertionError, match="no whole response has come: b''"):
+        server.request("PUT", headers=[("Content-Length", "1")])
 
 
 def test_stop() -> None:

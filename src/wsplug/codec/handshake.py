@@ -75,7 +75,8 @@ def check_upgrade(head: RequestHead) -> Upgrade | HandshakeRefused:
     try:
         return _check_upgrade(head)
     except HandshakeRefused as refusal:
-        return refusal
+        # The traceback leads to the caller's frame, and that back to the refusal.
+        return refusal.with_traceback(None)
 
 
 def _check_upgrade(head: RequestHead) -> Upgrade:

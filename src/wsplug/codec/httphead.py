@@ -178,7 +178,8 @@ class HeadParser:
         try:
             return self._feed(data)
         except HandshakeRefused as refusal:
-            return refusal
+            # The traceback leads to the caller's frame, and that back to the refusal.
+            return refusal.with_traceback(None)
 
     def _feed(self, data: bytes) -> RequestHead | None:
         buffer = self._buffer

@@ -16,10 +16,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import (
+    IDelayedCall,
+    IPullProducer,
+    IPushProducer,
+    IReactorTime,
+)
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel
 from twisted.web.server import Site
+from zope.interface import implementer
 
 from wsplug.codec import RequestHead
 
@@ -48,6 +55,8 @@ class PageChannel(HTTPChannel):
         self.timeOut = site.timeOut  # type: ignore[assignment]
         self.callLater = clock.callLater  # type: ignore[method-assign, assignment]
         self.busy = False
+        self._clock = clock
+        self._puller: _Puller | None = None
         self._done: Callable[[bytes], object] | None = done
         self._feeding = False
         self._behind = b""
@@ -90,6 +99,23 @@ class PageChannel(HTTPChannel):
         elif self._done is not None:
             self._done(extra)
 
+    def registerProducer(self, producer: Any, streaming: bool) -> None:
+        """
+        Take a response from a producer. Files come from pull producers, which Twisted
+        would ask by the global reactor.
+        """
+        puller = None if streaming else _Puller(producer, self, self._clock)
+        super().registerProducer(puller or producer, True)  # type: ignore[no-untyped-call]
+        self._puller = puller
+        if puller is not None:
+            puller.resumeProducing()
+
+    def unregisterProducer(self) -> None:
+        puller, self._puller = self._puller, None
+        if puller is not None:
+            puller.stop()
+        super().unregisterProducer()  # type: ignore[no-untyped-call]
+
     def release(self) -> None:
         """
         Let go of the connection, so that it can become a WebSocket's.
@@ -104,4 +130,64 @@ class PageChannel(HTTPChannel):
         Pass on that the connection is gone.
         """
         self._done = None
+        self.unregisterProducer()
         self.connectionLost(reason)  # type: ignore[no-untyped-call]
+
+
+@implementer(IPushProducer)
+class _Puller:
+    """
+    Asks a pull producer for more, once in each turn of the reactor, unless the
+    transport has enough.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self, producer: IPullProducer, channel: PageChannel, clock: IReactorTime
+    ) -> None:
+        """
+        @param channel: ends the connection if the producer raises.
+        """
+        self._producer: IPullProducer | None = producer
+        self._channel: PageChannel | None = channel
+        self._clock = clock
+        self._call: IDelayedCall | None = None
+
+    def resumeProducing(self) -> None:
+        if self._call is None and self._producer is not None:
+            self._call = self._clock.callLater(0, self._pull)
+
+    def pauseProducing(self) -> None:
+        if self._call is not None:
+            self._call.cancel()
+            self._call = None
+
+    def stopProducing(self) -> None:
+        """
+        The connection is gone.
+        """
+        producer = self._producer
+        self.stop()
+        if producer is not None:
+            producer.stopProducing()
+
+    def stop(self) -> None:
+        """
+        Ask no more.
+        """
+        self.pauseProducing()
+        self._producer = self._channel = None
+
+    def _pull(self) -> None:
+        producer, channel = self._producer, self._channel
+        assert producer is not None
+        assert channel is not None
+        # Before it is asked: that may be the last time, or more than can be sent.
+        self._call = self._clock.callLater(0, self._pull)
+        try:
+            producer.resumeProducing()
+        except Exception:
+            self._log.failure("a page could not be sent whole")
+            transport: Any = channel.transport
+            transport.abortConnection()

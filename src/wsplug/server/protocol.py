@@ -211,6 +211,8 @@ class WebSocketServerProtocol(Protocol):
             # Too late: the peer is gone, or was told so.
             if isinstance(result, Failure):
                 result.trap(CancelledError)
+                # Its traceback's frames, Twisted's among them, refer to it again.
+                result.cleanFailure()
             return None
         self._answer = None
         self._clearDeadline()
@@ -275,14 +277,15 @@ class WebSocketServerProtocol(Protocol):
         """
         if isinstance(failure.value, HandshakeRefused):
             self.refuse(failure.value)
-            return
-        self._log.failure(
-            "{application} failed in the handshake of {peer}",
-            failure,
-            application=mount.name,
-            peer=nameOfPeer(self.transport),
-        )
-        self.refuse(HandshakeRefused(500, "the application failed"))
+        else:
+            self._log.failure(
+                "{application} failed in the handshake of {peer}",
+                failure,
+                application=mount.name,
+                peer=nameOfPeer(self.transport),
+            )
+            self.refuse(HandshakeRefused(500, "the application failed"))
+        failure.cleanFailure()  # as in _answered
 
     # Ends
 
