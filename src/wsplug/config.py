@@ -21,7 +21,7 @@ import difflib
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from wsplug.errors import InvalidOption
 from wsplug.options import Option, integer, text
@@ -200,6 +200,13 @@ def combine(
     )
 
 
+_BACKLOG: Final = 1024
+"""
+Connections that the kernel accepts while the reactor is busy. Of Twisted's default, 50,
+some would have to try again after seconds when all clients come back at once.
+"""
+
+
 def _endpoints(values: Mapping[str, Any]) -> list[tuple[str, str]]:
     """
     Make endpoint strings of what says where to listen.
@@ -215,7 +222,7 @@ def _endpoints(values: Mapping[str, Any]) -> list[tuple[str, str]]:
     port = values.get("port", DEFAULT_PORT)
     interface = values.get("interface", "")
     family = "tcp6" if ":" in interface else "tcp"
-    description = f"{family}:{port}"
+    description = f"{family}:{port}:backlog={_BACKLOG}"
     name = f"port {port}"
     if interface:
         description += ":interface=" + interface.replace(":", "\\:")

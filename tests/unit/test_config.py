@@ -81,7 +81,7 @@ def test_every_key(file: Path) -> None:
         Description("chat.py", "room", {"history": "5"}),
     )
     assert configuration.endpoints == (
-        ("port 8000 of 127.0.0.1", "tcp:8000:interface=127.0.0.1"),
+        ("port 8000 of 127.0.0.1", "tcp:8000:backlog=1024:interface=127.0.0.1"),
         ("unix:/run/a.sock", "unix:/run/a.sock"),
     )
 
@@ -156,14 +156,14 @@ ECHO = [Description("echo")]
 @pytest.mark.parametrize(
     ("commandLine", "file", "endpoints"),
     [
-        ({}, {}, ["tcp:9000"]),
-        ({"port": 80}, {"port": 81}, ["tcp:80"]),
-        ({}, {"port": 81}, ["tcp:81"]),
-        ({"interface": "::1"}, {"port": 81}, [r"tcp6:81:interface=\:\:1"]),
-        ({"interface": "127.0.0.1"}, {}, ["tcp:9000:interface=127.0.0.1"]),
+        ({}, {}, ["tcp:9000:backlog=1024"]),
+        ({"port": 80}, {"port": 81}, ["tcp:80:backlog=1024"]),
+        ({}, {"port": 81}, ["tcp:81:backlog=1024"]),
+        ({"interface": "::1"}, {"port": 81}, [r"tcp6:81:backlog=1024:interface=\:\:1"]),
+        ({"interface": "127.0.0.1"}, {}, ["tcp:9000:backlog=1024:interface=127.0.0.1"]),
         ({"listen": ["unix:/a"]}, {"port": 81}, ["unix:/a"]),
-        ({"port": 80}, {"listen": ["unix:/a"]}, ["tcp:80"]),
-        ({"port": 80, "listen": ["unix:/a"]}, {}, ["tcp:80", "unix:/a"]),
+        ({"port": 80}, {"listen": ["unix:/a"]}, ["tcp:80:backlog=1024"]),
+        ({"port": 80, "listen": ["unix:/a"]}, {}, ["tcp:80:backlog=1024", "unix:/a"]),
         ({}, {"listen": ["unix:/a", "tcp:1"]}, ["unix:/a", "tcp:1"]),
         ({"listen": ["tcp:1"]}, {"listen": ["tcp:2"]}, ["tcp:1"]),
     ],
