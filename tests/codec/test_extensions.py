@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from wsplug.codec import Extension, parse_extensions
+from wsplug.codec import Extension, extensions, parse_extensions
 from wsplug.errors import HandshakeRefused
 
 
@@ -78,3 +78,24 @@ def test_headers_do_not_run_together() -> None:
     """An offer ends where its header does."""
     with pytest.raises(HandshakeRefused):
         parse_extensions([b"foo;", b"bar"])
+
+
+def test_what_is_kept_is_bounded() -> None:
+    """What clients offer is read once and kept; neither many offers nor a long one,
+    which can be anybody's, take up memory."""
+    for number in range(200):
+        value = b"foo; a=%d" % number
+        again = [parse_extensions([value]) for _ in range(2)]
+        assert again == [(Extension("foo", (("a", str(number)),)),)] * 2
+    kept = extensions._parse_kept.cache_info()
+    assert (kept.currsize, kept.maxsize) == (32, 32)
+    before = kept.misses
+    assert len(parse_extensions([b"foo," * 100])) == 100
+    assert extensions._parse_kept.cache_info().misses == before
+
+
+def test_bad_each_time() -> None:
+    """What was refused once is refused again."""
+    for _ in range(2):
+        with pytest.raises(HandshakeRefused):
+            parse_extensions([b"foo;"])

@@ -135,6 +135,21 @@ def test_bad(data: bytes, status: int) -> None:
     assert result.setting is None
 
 
+@pytest.mark.parametrize(
+    ("lines", "reason"),
+    [
+        (b"X: a\r\n b\r\nY\r\n", "folded header"),
+        (b"Y\r\nX: a\r\n b\r\n", "malformed header"),
+        (b"X: a\r\n\tY: b\r\n", "folded header"),
+        (b"X Y: a\r\n", "malformed header"),
+    ],
+)
+def test_first_bad_line(lines: bytes, reason: str) -> None:
+    """RFC 9112 section 5: of several wrong lines the first is named, and a field in
+    the midst of a line is none."""
+    assert refusal(LINE + HOST + lines + b"\r\n").reason == reason
+
+
 GOOD: list[tuple[str, bytes, bytes, bytes]] = [
     ("absolute form", b"GET http://a/b?c HTTP/1.1\r\n" + HOST, b"GET", b"http://a/b?c"),
     ("asterisk form", b"OPTIONS * HTTP/1.1\r\n" + HOST, b"OPTIONS", b"*"),
@@ -175,6 +190,18 @@ def test_values(line: bytes, value: bytes) -> None:
     result = head(LINE + HOST + line + b"\r\n\r\n")
     assert result.headers[1] == (b"x", value)
     assert result.all(b"x") == [value]
+
+
+def test_compact() -> None:
+    """A compact head keeps only its bytes, and answers as before."""
+    fields = b"X: a, b\r\nY:\t c \r\nx: d\r\n"
+    result, other = head(LINE + HOST + fields + b"\r\n"), head(EXAMPLE)
+    before = [result.headers, result.all(b"x"), result.items(b"x"), result.all(b"no")]
+    result.compact()
+    after = [result.headers, result.all(b"x"), result.items(b"x"), result.all(b"no")]
+    assert after == before
+    assert before[1:] == [[b"a, b", b"d"], [b"a", b"b", b"d"], []]
+    assert other.all(b"x") == []
 
 
 def test_lists() -> None:

@@ -806,7 +806,7 @@ def test_refusal_keeps_its_length() -> None:
     assert response.body == b"no"
 
 
-def _refuses(refusal: Exception) -> Any:
+def _refuses(refusal: BaseException) -> Any:
     def build(request: IHandshakeRequest) -> Recorder:
         raise refusal
 
@@ -832,6 +832,16 @@ def test_application_fails(logs: Logs) -> None:
     assert failure.check(RuntimeError)
     check_end(server, transport)
     assert len(logs.events("refused: 500")) == 1
+
+
+def test_application_exits(logs: Logs) -> None:
+    """Not even an application that wants to end the process does: 500."""
+    server = MemoryServer(App(_refuses(SystemExit(3))))
+    transport = raw(server, handshake())
+    assert parseResponse(transport.take()).status == 500
+    (failure,) = logs.failures()
+    assert failure.check(SystemExit)
+    check_end(server, transport)
 
 
 # Answers that take time
@@ -886,6 +896,14 @@ def test_answer_that_refuses() -> None:
     server = MemoryServer(App(lambda _: fail(HandshakeRefused(401, "who are you?"))))
     with pytest.raises(HandshakeRefused) as caught:
         server.connect()
+    assert caught.value.status == 401
+
+
+def test_failure_that_refuses() -> None:
+    """A Failure itself, as Twisted takes for an answer, too."""
+    refusal = Failure(HandshakeRefused(401, "who are you?"))
+    with pytest.raises(HandshakeRefused) as caught:
+        MemoryServer(App(lambda _: refusal)).connect()
     assert caught.value.status == 401
 
 

@@ -53,3 +53,24 @@ def test_without_host() -> None:
 def test_wrong_host(host: bytes) -> None:
     """Whatever a Host is, it never raises."""
     assert not OriginRules().allow(b"http://a", host)
+
+
+def test_judged_again() -> None:
+    """A judgement that is kept is the one of the same rules, origin and host."""
+    some, others = OriginRules(), OriginRules(["http://b"])
+    for _ in range(2):
+        assert some.allow(b"http://a", b"a")
+        assert not some.allow(b"http://a", b"b")
+        assert not some.allow(b"http://a", None)
+        assert not some.allow(b"http://b", b"a")
+        assert not others.allow(b"http://a", b"a")
+        assert others.allow(b"http://b", b"a")
+
+
+def test_what_is_kept_is_bounded() -> None:
+    """Any number of origins and hosts may be sent; few judgements are kept."""
+    rules = OriginRules()
+    for number in range(500):
+        assert rules.allow(b"http://a%d" % number, b"a%d" % number)
+    kept = rules._judgeKept.cache_info()
+    assert (kept.currsize, kept.maxsize) == (64, 64)

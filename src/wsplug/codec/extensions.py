@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from wsplug.codec.httphead import TOKEN
@@ -26,6 +27,18 @@ A name, perhaps with a value, and what it ends with.
 _TOKEN_ONLY: Final = re.compile(TOKEN)
 
 _NOTHING_MORE: Final = re.compile(rb"[ \t]*\Z")
+
+
+_KEPT: Final = 32
+"""
+Headers whose reading is kept for the next handshake: each kind of client offers the
+same at all times, and there are few kinds. Anybody can send others: no more are kept.
+"""
+
+_KEPT_SIZE: Final = 256
+"""
+Bytes that one of those may have. Clients send a fifth of that.
+"""
 
 
 @dataclass(frozen=True)
@@ -52,23 +65,38 @@ def parse_extensions(values: Iterable[bytes]) -> tuple[Extension, ...]:
     """
     offers: list[Extension] = []
     for value in values:
-        position = 0
-        parts: list[tuple[str, str | None]] = []
-        while position < len(value) or parts:
-            match = _PART.match(value, position)
-            if match is None:
-                raise _malformed()
-            parts.append((match["name"].decode("ascii"), _value(match)))
-            position = match.end()
-            if match["end"] != b";":
-                name, own_value = parts[0]
-                if own_value is not None:
-                    raise _malformed()  # an extension's name has no value itself
-                offers.append(Extension(name, tuple(parts[1:])))
-                parts = []
-                if match["end"] == b"," and _NOTHING_MORE.match(value, position):
-                    break  # a list may end in a comma (RFC 9110 section 5.6.1.2)
+        short = len(value) <= _KEPT_SIZE
+        offers.extend(_parse_kept(value) if short else _parse_value(value))
     return tuple(offers)
+
+
+def _parse_value(value: bytes) -> tuple[Extension, ...]:
+    """
+    Read one of the headers.
+
+    @raise HandshakeRefused: it doesn't follow the grammar.
+    """
+    offers: list[Extension] = []
+    position = 0
+    parts: list[tuple[str, str | None]] = []
+    while position < len(value) or parts:
+        match = _PART.match(value, position)
+        if match is None:
+            raise _malformed()
+        parts.append((match["name"].decode("ascii"), _value(match)))
+        position = match.end()
+        if match["end"] != b";":
+            name, own_value = parts[0]
+            if own_value is not None:
+                raise _malformed()  # an extension's name has no value itself
+            offers.append(Extension(name, tuple(parts[1:])))
+            parts = []
+            if match["end"] == b"," and _NOTHING_MORE.match(value, position):
+                break  # a list may end in a comma (RFC 9110 section 5.6.1.2)
+    return tuple(offers)
+
+
+_parse_kept = lru_cache(maxsize=_KEPT)(_parse_value)
 
 
 def _value(match: re.Match[bytes]) -> str | None:

@@ -5,12 +5,11 @@ The opening handshake: is this request one, and what answers it (RFC 6455 sectio
 from __future__ import annotations
 
 import re
-from base64 import b64encode
+from binascii import b2a_base64
 from collections.abc import Iterable
-from dataclasses import dataclass
 from hashlib import sha1
 from http import HTTPStatus
-from typing import Final
+from typing import Final, NamedTuple
 
 from wsplug.codec.extensions import Extension, parse_extensions
 from wsplug.codec.httphead import TOKEN, RequestHead
@@ -37,14 +36,23 @@ _KEY: Final = re.compile(rb"[A-Za-z0-9+/]{21}[AQgw]==")
 
 _SUBPROTOCOL: Final = re.compile(TOKEN)
 
+_SWITCH: Final = (
+    b"HTTP/1.1 101 Switching Protocols\r\n"
+    b"Upgrade: websocket\r\n"
+    b"Connection: Upgrade\r\n"
+    b"Sec-WebSocket-Accept: "
+)
+"""
+What each response begins with that accepts a handshake (section 4.2.2 number 5).
+"""
+
 _FRAMING: Final = frozenset({b"connection", b"content-length", b"transfer-encoding"})
 """
 The headers of a refusal that say where it ends: they are not the application's.
 """
 
 
-@dataclass(frozen=True)
-class Upgrade:
+class Upgrade(NamedTuple):
     """
     What a right handshake asks for.
 
@@ -62,7 +70,7 @@ def wants_upgrade(head: RequestHead) -> bool:
     """
     Tell a handshake, right or wrong, from a request for a page.
     """
-    return any(item.lower() == b"websocket" for item in head.items(b"upgrade"))
+    return _names(head, b"upgrade", b"websocket")
 
 
 def check_upgrade(head: RequestHead) -> Upgrade | HandshakeRefused:
@@ -88,7 +96,7 @@ def _check_upgrade(head: RequestHead) -> Upgrade:
         raise HandshakeRefused(400, "a WebSocket handshake is in HTTP/1.1")
     if head.body_size != 0:
         raise HandshakeRefused(400, "a WebSocket handshake has no body")
-    if not any(item.lower() == b"upgrade" for item in head.items(b"connection")):
+    if not _names(head, b"connection", b"upgrade"):
         raise HandshakeRefused(
             400, "no 'Connection: Upgrade'; perhaps a proxy in between removes it"
         )
@@ -105,13 +113,22 @@ def _check_upgrade(head: RequestHead) -> Upgrade:
     )
 
 
+def _names(head: RequestHead, header: bytes, item: bytes) -> bool:
+    """
+    Tell whether a header that is a list has an item, in whichever case.
+
+    @param item: in lower case.
+    """
+    return item in [each.lower() for each in head.items(header)]
+
+
 def _check_version(head: RequestHead) -> None:
     """
     Version 13 only (section 4.4). The drafts before RFC 6455 sent others, or none
     but C{Sec-WebSocket-Key1} and C{-Key2}: they learn which one is spoken.
     """
     versions = head.all(b"sec-websocket-version")
-    if versions == [b"13"]:
+    if len(versions) == 1 and versions[0] == b"13":
         return
     if len(versions) > 1:
         raise HandshakeRefused(400, "more than one Sec-WebSocket-Version header")
@@ -138,7 +155,7 @@ def accept_key(key: bytes) -> bytes:
     """
     Make the value of C{Sec-WebSocket-Accept} (section 4.2.2 number 5.4).
     """
-    return b64encode(sha1(key + _GUID).digest())
+    return b2a_base64(sha1(key + _GUID).digest(), newline=False)
 
 
 def encode_switch(
@@ -155,18 +172,14 @@ def encode_switch(
     @param extensions: the value of C{Sec-WebSocket-Extensions}, if any.
     @param headers: further ones, free of line ends.
     """
-    lines = [
-        b"HTTP/1.1 101 Switching Protocols",
-        b"Upgrade: websocket",
-        b"Connection: Upgrade",
-        b"Sec-WebSocket-Accept: " + accept_key(key),
-    ]
+    lines = [_SWITCH + accept_key(key)]
     if subprotocol is not None:
         lines.append(b"Sec-WebSocket-Protocol: " + subprotocol.encode("ascii"))
     if extensions is not None:
         lines.append(b"Sec-WebSocket-Extensions: " + extensions)
-    lines.extend(name + b": " + value for name, value in headers)
-    return b"\r\n".join(lines) + b"\r\n\r\n"
+    lines.extend([name + b": " + value for name, value in headers])
+    lines.append(b"\r\n")
+    return b"\r\n".join(lines)
 
 
 def encode_refusal(refusal: HandshakeRefused) -> bytes:

@@ -13,6 +13,7 @@ hold is refused when it arrives; each byte is looked at a bounded number of time
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Final
 
 from wsplug.errors import HandshakeRefused
@@ -36,7 +37,9 @@ DEFAULT_MAX_HEADERS: Final = 100
 Header lines. Apache takes as many.
 """
 
-TOKEN: Final = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
+_TOKEN_BYTE: Final = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]"
+
+TOKEN: Final = _TOKEN_BYTE + b"+"
 """
 A token (RFC 9110 section 5.6.2), as the source of a regular expression.
 """
@@ -46,21 +49,28 @@ _CLEAN: Final = re.compile(rb"(?:[^\x00-\x08\x0a-\x1f\x7f]+|\r\n)*")
 Whatever a head may hold: no control bytes but tabs and line ends.
 """
 
-_BEGINNING: Final = re.compile(rb"%b{1,32}(?: |\Z)" % TOKEN[:-1])
+_CONTROLS: Final = bytes({*range(0x20), 0x7F} - {0x09})
+"""
+The control bytes that L{_CLEAN} lets through in line ends only.
+"""
+
+_BEGINNING: Final = re.compile(rb"%b{1,32}(?: |\Z)" % _TOKEN_BYTE)
 """
 A method, so far. The longest registered one has 17 letters; the bound keeps the cost of
 looking again with each byte in bounds.
 """
 
-_REQUEST_LINE: Final = re.compile(rb"(%b) ([!-~]+) HTTP/([0-9])\.([0-9])" % TOKEN)
+_REQUEST_LINE: Final = re.compile(rb"(%b) ([!-~]+) HTTP/([0-9]\.[0-9])\r\n" % TOKEN)
 """
 Method, target and version (RFC 9112 section 3).
 """
 
-_HEADER_LINE: Final = re.compile(rb"(%b):(.*)" % TOKEN)
+_VERSIONS: Final = {b"1.1": (1, 1), b"1.0": (1, 0)}
+
+_HEADER_LINE: Final = re.compile(rb"^(%b):[ \t]*([^\r]*)\r\n" % TOKEN, re.MULTILINE)
 """
 A field (RFC 9112 section 5). The value can be anything that L{_CLEAN} lets through; the
-whitespace around it is stripped afterwards, since an expression that leaves it out
+whitespace behind it is stripped afterwards, since an expression that leaves it out
 looks at each run of it again for each of its bytes.
 """
 
@@ -87,7 +97,15 @@ class RequestHead:
         the body comes in chunks (RFC 9112 section 7.1).
     """
 
-    __slots__ = ("_headers", "body_size", "method", "raw", "target", "version")
+    __slots__ = (
+        "_headers",
+        "_values",
+        "body_size",
+        "method",
+        "raw",
+        "target",
+        "version",
+    )
 
     def __init__(
         self,
@@ -103,13 +121,14 @@ class RequestHead:
         self.target = target
         self.version = version
         self._headers: tuple[tuple[bytes, bytes], ...] | None = headers
+        self._values: dict[bytes, list[bytes]] | None = None
         self.body_size = body_size
 
     @property
     def headers(self) -> tuple[tuple[bytes, bytes], ...]:
         if self._headers is not None:
             return self._headers
-        return tuple(map(_parse_header, self.raw[:-4].split(b"\r\n")[1:]))
+        return _read_headers(self.raw)
 
     def compact(self) -> None:
         """
@@ -117,14 +136,25 @@ class RequestHead:
         connection lasts, and hardly anybody looks at its handshake any more.
         """
         self._headers = None
+        self._values = None
 
-    def all(self, name: bytes) -> list[bytes]:
+    def all(self, name: bytes) -> Sequence[bytes]:
         """
         Give each value of a header.
 
         @param name: in lower case.
         """
-        return [value for key, value in self.headers if key == name]
+        values = self._values
+        if values is None:
+            values = {}
+            for key, value in self.headers:
+                if key in values:
+                    values[key].append(value)
+                else:
+                    values[key] = [value]
+            if self._headers is not None:
+                self._values = values
+        return values.get(name, [])
 
     def items(self, name: bytes) -> list[bytes]:
         """
@@ -133,7 +163,12 @@ class RequestHead:
 
         @param name: in lower case.
         """
-        parts = b",".join(self.all(name)).split(b",")
+        values = self.all(name)
+        if not values:
+            return []
+        if len(values) == 1 and b"," not in values[0]:
+            return [values[0]] if values[0] else []
+        parts = b",".join(values).split(b",")
         return [part for part in (part.strip(b" \t") for part in parts) if part]
 
 
@@ -186,6 +221,13 @@ class HeadParser:
         if not buffer:
             # A client may send an empty line too many (RFC 9112 section 2.2).
             data = data.lstrip(b"\r\n") if data[:1] in (b"\r", b"\n") else data
+            end = data.find(b"\r\n\r\n")
+            if 0 <= end <= self._max_size - 4:
+                # Nearly every head comes in one piece, and nothing behind it.
+                whole = data[: end + 4]
+                if _is_clean(whole):
+                    self.rest = data[end + 4 :]
+                    return _parse(whole, self._max_headers)
         searched = max(len(buffer) - 3, 0)
         buffer += data
         end = buffer.find(b"\r\n\r\n", searched)
@@ -222,39 +264,63 @@ class HeadParser:
             raise HandshakeRefused(400, "control byte or bare line end in the head")
 
 
+def _is_clean(head: bytes) -> bool:
+    """
+    Tell whether a head has all that L{HeadParser._check_bytes} asks for. Where it
+    hasn't, that says what is wrong.
+    """
+    controls = len(head) - len(head.translate(None, _CONTROLS))
+    return controls == 2 * head.count(b"\r\n") and bool(_BEGINNING.match(head))
+
+
 def _parse(raw: bytes, max_headers: int) -> RequestHead:
     """
     Read a head that is whole, within its size and free of control bytes.
 
     @raise HandshakeRefused: it is no right one.
     """
-    lines = raw[:-4].split(b"\r\n")
-    match = _REQUEST_LINE.fullmatch(lines[0])
+    match = _REQUEST_LINE.match(raw)
     if match is None:
         raise HandshakeRefused(400, "malformed request line")
-    version = (int(match[3]), int(match[4]))
-    if version not in ((1, 1), (1, 0)):
+    version = _VERSIONS.get(match[3])
+    if version is None:
         raise HandshakeRefused(505, "only HTTP/1.1 and HTTP/1.0 are spoken here")
-    if len(lines) - 1 > max_headers:
+    # All lines but the request's and the empty one at the end.
+    count = raw.count(b"\r\n") - 2
+    if count > max_headers:
         raise HandshakeRefused(
             431,
             f"the request has over {max_headers} headers",
             setting="max-headers",
         )
-    headers = tuple(_parse_header(line) for line in lines[1:])
+    headers = _read_headers(raw)
+    if len(headers) != count:
+        raise _malformed(raw)
     head = RequestHead(raw, match[1], match[2], version, headers, None)
     _check_host(head)
     head.body_size = _body_size(head)
     return head
 
 
-def _parse_header(line: bytes) -> tuple[bytes, bytes]:
-    match = _HEADER_LINE.fullmatch(line)
-    if match is None:
+def _read_headers(raw: bytes) -> tuple[tuple[bytes, bytes], ...]:
+    """
+    Read the header lines of a head that is free of control bytes; those that are no
+    fields are left out.
+    """
+    fields = _HEADER_LINE.findall(raw)
+    return tuple([(name.lower(), value.rstrip(b" \t")) for name, value in fields])
+
+
+def _malformed(raw: bytes) -> HandshakeRefused:
+    """
+    Tell what is wrong with the first header line that is no field.
+    """
+    for line in raw.splitlines(keepends=True)[1:]:
         if line[:1] in (b" ", b"\t"):  # RFC 9112 section 5.2
-            raise HandshakeRefused(400, "folded header")
-        raise HandshakeRefused(400, "malformed header")
-    return match[1].lower(), match[2].strip(b" \t")
+            return HandshakeRefused(400, "folded header")
+        if not _HEADER_LINE.match(line):
+            break
+    return HandshakeRefused(400, "malformed header")
 
 
 def _check_host(head: RequestHead) -> None:

@@ -18,6 +18,8 @@ class State(Enum):
     Where a connection is.
     """
 
+    __hash__ = object.__hash__  # Enum's own is in Python, and hashes the name
+
     CONNECTING = auto()
     """The handshake was right; its 101 is not sent yet."""
 
@@ -45,6 +47,8 @@ class Event(Enum):
     """
     What moves it on.
     """
+
+    __hash__ = object.__hash__
 
     ACCEPT = auto()
     SEND_CLOSE = auto()

@@ -27,7 +27,8 @@ def splitPath(path: bytes) -> list[bytes]:
     @param path: of a request: percent-encoded, with its leading slash.
     @return: its segments, decoded; C{[b""]} for C{/}.
     """
-    return [unquote_to_bytes(segment) for segment in path[1:].split(b"/")]
+    segments = path[1:].split(b"/")
+    return [*map(unquote_to_bytes, segments)] if b"%" in path else segments
 
 
 @implementer(IWebSocketApplication)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final
 
 __all__ = ["ANY", "SAME_HOST", "OriginRules", "parseOrigin"]
@@ -28,6 +29,12 @@ _ORIGIN: Final = re.compile(
     r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\s/:@\[\]?#\\]+)(?::(?P<port>[0-9]{1,5}))?"
 )
 _HOST: Final = re.compile(r"(?P<host>\[[^\]]*\]|[^:]*)(?::(?P<port>[0-9]{0,5}))?")
+_KEPT: Final = 64
+"""
+Pages and hosts whose judgement is kept for the next handshake: a server has few that
+are its own, and anybody can send others.
+"""
+
 _PORTS: Final = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 
 
@@ -62,6 +69,7 @@ class OriginRules:
         self._exact = frozenset(
             parseOrigin(rule) for rule in rules if rule not in (ANY, SAME_HOST)
         )
+        self._judgeKept = lru_cache(maxsize=_KEPT)(self._judge)
 
     def allow(self, origin: bytes | None, host: bytes | None) -> bool:
         """
@@ -71,8 +79,9 @@ class OriginRules:
             clients that are no browsers: they could send any.
         @param host: its C{Host} header.
         """
-        if origin is None or self._any:
-            return True
+        return origin is None or self._any or self._judgeKept(origin, host)
+
+    def _judge(self, origin: bytes, host: bytes | None) -> bool:
         try:
             parsed = parseOrigin(origin.decode("ascii"))
         except ValueError:  # "null" too: a page that hides where it is from

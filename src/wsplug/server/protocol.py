@@ -11,9 +11,10 @@ the two.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from types import CoroutineType
+from typing import TYPE_CHECKING, Any, Final
 
-from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
+from twisted.internet.defer import CancelledError, Deferred, fail
 from twisted.internet.interfaces import ITCPTransport, IUNIXTransport
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.logger import Logger
@@ -43,6 +44,11 @@ if TYPE_CHECKING:
     from wsplug.server.factory import WebSocketFactory
 
 __all__ = ["WebSocketServerProtocol"]
+
+_LATER: Final = (Deferred, CoroutineType, Failure)
+"""
+What an application returns in place of an answer.
+"""
 
 
 class WebSocketServerProtocol(Protocol):
@@ -180,7 +186,7 @@ class WebSocketServerProtocol(Protocol):
             )
             return
         request = HandshakeRequest(
-            head, self.transport, segments, depth, upgrade.subprotocols
+            head, self.transport, path, segments, depth, upgrade.subprotocols
         )
         self._early = rest
         self._ask(mount, request, upgrade)
@@ -196,7 +202,20 @@ class WebSocketServerProtocol(Protocol):
         """
         Ask the application for what will serve the connection.
         """
-        answer: Deferred[Any] = maybeDeferred(mount.application.buildProtocol, request)
+        try:
+            answer: Any = mount.application.buildProtocol(request)
+            if not isinstance(answer, _LATER):
+                # Nearly every one answers at once.
+                self._accept(answer, mount, request, upgrade)
+                return
+        except BaseException:
+            # As a Deferred would: not even an application's sys.exit() ends the server.
+            self._refuseWith(Failure(), mount)
+            return
+        if isinstance(answer, Failure):
+            answer = fail(answer)
+        elif isinstance(answer, CoroutineType):
+            answer = Deferred.fromCoroutine(answer)
         self._answer = answer
         answer.addBoth(self._answered)
         answer.addCallback(self._accept, mount, request, upgrade)
@@ -367,7 +386,7 @@ def _chooseSubprotocol(request: HandshakeRequest, mount: Mount) -> str | None:
     Take the application's choice, or the client's most preferred one that the
     application speaks (RFC 6455 section 4.2.2).
     """
-    if request.subprotocol is not None:
+    if request.subprotocol is not None or not request.subprotocols:
         return request.subprotocol
     spoken = mount.application.subprotocols
     return next((name for name in request.subprotocols if name in spoken), None)

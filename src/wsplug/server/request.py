@@ -27,6 +27,8 @@ def splitTarget(target: bytes) -> tuple[bytes, bytes]:
         was sent where it is no path (C{b"*"}).
     """
     head, _, query = target.partition(b"?")
+    if head.startswith(b"/"):
+        return head, query
     lowered = head[:8].lower()
     if lowered.startswith((b"http://", b"https://")):
         _, slash, path = head.split(b"://", 1)[1].partition(b"/")
@@ -58,6 +60,7 @@ class HandshakeRequest:
         self,
         head: RequestHead,
         transport: Any,
+        path: bytes,
         segments: Sequence[bytes],
         depth: int,
         subprotocols: tuple[str, ...],
@@ -65,7 +68,8 @@ class HandshakeRequest:
         """
         @param head: the request's.
         @param transport: of the connection that it came on.
-        @param segments: of its path, decoded.
+        @param path: its target's, from L{splitTarget}.
+        @param segments: of the path, decoded.
         @param depth: how many of them lead to the application's mount.
         @param subprotocols: the offered ones.
         """
@@ -73,7 +77,7 @@ class HandshakeRequest:
         self._transport = transport
         self._responseHeaders: Headers | None = None
         self._subprotocol: str | None = None
-        self.path = splitTarget(head.target)[0]
+        self.path = path
         self.prepath = list(segments[:depth])
         self.postpath = list(segments[depth:])
         self.subprotocols = subprotocols
