@@ -82,7 +82,7 @@ def main() -> None:
     """
     MEASURES[sys.argv[1]]()
     sys.argv[:2] = ["twistd"]
-    twistd.run()  # type: ignore[no-untyped-call]
+    twistd.run()
 
 
 if __name__ == "__main__":

@@ -20,9 +20,11 @@ class Source:
     A stream of bytes, read as a transport reads it: into a place where there is one.
     """
 
-    def __init__(self, data: bytes, **options: bool) -> None:
+    def __init__(self, data: bytes, from_client: bool = True) -> None:
         self.sink = Recorder()
-        self.receiver = MessageReceiver(self.sink, max_message_size=LIMIT, **options)
+        self.receiver = MessageReceiver(
+            self.sink, max_message_size=LIMIT, from_client=from_client
+        )
         self.data = data
         self.placed = 0
 

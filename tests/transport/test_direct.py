@@ -8,8 +8,9 @@ import socket
 from typing import Any
 
 from twisted.internet import tcp, unix
-from twisted.internet.error import ConnectionAborted, ConnectionDone
+from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
 from twisted.internet.protocol import Factory
+from twisted.python.failure import Failure
 
 from tests.transport.kit import FakeReactor, Wire
 from wsplug.server.transport import DirectTransport, useDirectTransport
@@ -172,3 +173,76 @@ def test_ports() -> None:
     other: Any = unix.Port(b"nowhere", Factory(), reactor=reactor)
     useDirectTransport(other, None)
     assert other.transport is unix.Server
+
+
+def test_lose_at_once(wire: Wire) -> None:
+    """
+    With nothing to send, C{loseConnection} ends the connection in the same turn, and
+    no descriptor is armed for it.
+    """
+    client, protocol, transport = wire.connect()
+    transport.loseConnection()
+    assert protocol.lost is None
+    assert wire.set.getWriters() == []
+    wire.reactor.advance(0)
+    assert protocol.lost is not None
+    assert protocol.lost.check(ConnectionDone)
+    assert client.recv(10) == b""
+
+
+def test_lose_while_served(wire: Wire) -> None:
+    """
+    Inside of a pass it ends at the pass's end.
+    """
+    client, protocol, transport = wire.connect()
+    client.send(b"bye")
+    protocol.whenData = transport.loseConnection
+    wire.set.doRead()
+    assert protocol.lost is not None
+    assert wire.reactor.getDelayedCalls() == []
+    assert client.recv(10) == b""
+
+
+def test_lose_and_abort(wire: Wire) -> None:
+    """
+    Whichever comes first, an abort is one.
+    """
+    for first, second in (
+        ("loseConnection", "abortConnection"),
+        ("abortConnection", "loseConnection"),
+    ):
+        client, protocol, transport = wire.connect()
+        getattr(transport, first)()
+        getattr(transport, second)()
+        wire.turn(2)
+        assert protocol.lost is not None
+        assert protocol.lost.check(ConnectionAborted)
+        client.close()
+
+
+def test_lose_and_lost(wire: Wire) -> None:
+    """
+    A connection that is lost before C{loseConnection} is done ends once.
+    """
+    client, protocol, transport = wire.connect()
+    ends: list[Any] = []
+    protocol.connectionLost = ends.append
+    transport.loseConnection()
+    transport.connectionLost(Failure(ConnectionLost()))
+    wire.turn(2)
+    assert len(ends) == 1
+    client.close()
+
+
+def test_lose_after_half_close(wire: Wire) -> None:
+    """
+    Our half was ended already: C{loseConnection} ends the other.
+    """
+    client, protocol, transport = wire.connect()
+    transport.loseWriteConnection()
+    wire.turn(2)
+    assert protocol.lost is None
+    transport.loseConnection()
+    wire.turn(2)
+    assert protocol.lost is not None
+    client.close()

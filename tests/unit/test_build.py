@@ -61,7 +61,9 @@ def test_compiled_where_it_is(pure: str) -> None:
     Otherwise what is built runs.
     """
     folder = Path(wsplug.codec.__file__).parent
-    built = any((folder / f"receiver{suffix}").exists() for suffix in EXTENSION_SUFFIXES)
+    built = any(
+        (folder / f"receiver{suffix}").exists() for suffix in EXTENSION_SUFFIXES
+    )
     description, *files = _show(pure)
     assert description == ("compiled" if built else "pure Python")
     assert all((Path(file).suffix != ".py") is built for file in files)

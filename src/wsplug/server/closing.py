@@ -4,14 +4,18 @@ How a TCP connection ends, and what the application is told about it.
 
 from __future__ import annotations
 
+from time import time
 from typing import Any
 
 from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import ISSLTransport, ITCPTransport
+from twisted.logger import Logger, LogLevel
 
 from wsplug.errors import ConnectionClosed
 
-__all__ = ["CleanlyClosed", "UncleanlyClosed", "endWriting"]
+__all__ = ["CleanlyClosed", "UncleanlyClosed", "endWriting", "logClosing"]
+
+_log = Logger(__name__)
 
 
 class CleanlyClosed(ConnectionClosed, ConnectionDone):
@@ -44,3 +48,31 @@ def endWriting(transport: Any) -> None:
         transport.loseWriteConnection()
     else:
         transport.loseConnection()
+
+
+def logClosing(peer: str, application: str, closed: ConnectionClosed) -> None:
+    """
+    Log why a connection has ended. The event is made here and given to the observer,
+    as C{Logger.info} would: that looks for the level among all that there are and for
+    a failure under way, each time, and there are as many of these as connections.
+
+    @param peer: its name.
+    @param application: the name of what served it.
+    """
+    _log.observer(
+        {
+            "log_logger": _log,
+            "log_level": LogLevel.info,
+            "log_namespace": _log.namespace,
+            "log_source": None,
+            "log_format": "{peer} {application}: {closed}",
+            "log_time": time(),
+            "peer": peer,
+            "application": application,
+            "closed": closed,
+            "code": closed.code,
+            "reason": closed.reason,
+            "side": str(closed.side),
+            "setting": closed.setting,
+        }
+    )

@@ -46,7 +46,7 @@ from wsplug.interfaces import (
     IWebSocketTransport,
 )
 from wsplug.server.addresses import nameOfPeer
-from wsplug.server.closing import CleanlyClosed, UncleanlyClosed, endWriting
+from wsplug.server.closing import CleanlyClosed, UncleanlyClosed, endWriting, logClosing
 from wsplug.server.deadlines import Deadline, Deadlines
 from wsplug.server.flusher import Flusher
 from wsplug.server.keepalive import Keepalive
@@ -232,16 +232,7 @@ class Connection:
                 else reason.getErrorMessage()
             )
             closed = self._closed = UncleanlyClosed(CloseCode.ABNORMAL, why, Side.PEER)
-        _log.info(
-            "{peer} {application}: {closed}",
-            peer=nameOfPeer(self._transport),
-            application=self._name,
-            closed=closed,
-            code=closed.code,
-            reason=closed.reason,
-            side=str(closed.side),
-            setting=closed.setting,
-        )
+        logClosing(nameOfPeer(self._transport), self._name, closed)
         self._tell("connectionLost", Failure(closed))
         self._application = None
         self._whenLost(self)

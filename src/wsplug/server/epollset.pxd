@@ -16,9 +16,12 @@ cdef class EpollSet:
     cdef object _epoll
     cdef dict _descriptors
     cdef dict _events
+    cdef bint _serving
+    cdef list _finished
 
     @cython.locals(before=int, after=int)
     cdef _change(self, object descriptor, int add, int remove)
+    cpdef finish(self, object descriptor)
     cdef _begin(self)
     cdef _end(self)
     cdef _serve(self, object descriptor, object fd, int event)

@@ -16,7 +16,7 @@ from __future__ import annotations
 import select
 from typing import Any, Final
 
-from twisted.internet.error import ConnectionDone
+from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import IReactorFDSet, IReadDescriptor
 from twisted.internet.main import CONNECTION_DONE, CONNECTION_LOST
 from twisted.logger import Logger
@@ -38,6 +38,15 @@ _PASS: Final = 256
 Connections that one pass serves before the reactor looks at everything else.
 """
 
+_REASONS: Final = {
+    ConnectionDone: Failure(CONNECTION_DONE),
+    ConnectionLost: Failure(CONNECTION_LOST),
+}
+"""
+What nearly all connections end with. They share these, as those of Twisted's reactors
+share theirs.
+"""
+
 
 class EpollSet:
     """
@@ -45,7 +54,15 @@ class EpollSet:
     real one.
     """
 
-    __slots__ = ("_descriptors", "_epoll", "_events", "_flusher", "_reactor")
+    __slots__ = (
+        "_descriptors",
+        "_epoll",
+        "_events",
+        "_finished",
+        "_flusher",
+        "_reactor",
+        "_serving",
+    )
 
     def __init__(self, reactor: Any, flusher: Flusher) -> None:
         """
@@ -57,6 +74,8 @@ class EpollSet:
         self._epoll: Any = None
         self._descriptors: dict[int, Any] = {}
         self._events: dict[int, int] = {}
+        self._serving = False
+        self._finished: list[Any] = []
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):  # as what the reactor provides and this doesn't
@@ -130,6 +149,21 @@ class EpollSet:
         self._epoll.close()
         self._epoll = None
 
+    def finish(self, descriptor: Any) -> None:
+        """
+        End a connection that has nothing more to send, once all that are being served
+        are; in the reactor's next turn where none is.
+        """
+        if not self._finished and not self._serving:
+            self._reactor.callLater(0, self._finishAll)
+        self._finished.append(descriptor)
+
+    def _finishAll(self) -> None:
+        finished, self._finished = self._finished, []
+        for descriptor in finished:
+            if descriptor.isFinishing():
+                self._disconnect(descriptor, CONNECTION_DONE, False)
+
     # What the reactor calls
 
     def fileno(self) -> int:
@@ -156,6 +190,7 @@ class EpollSet:
         descriptors = self._descriptors
         flusher = self._flusher
         flusher.cork()
+        self._serving = True
         try:
             for fd, event in epoll.poll(0, _PASS):
                 # One that was served before may have closed this one.
@@ -164,6 +199,8 @@ class EpollSet:
                     self._serve(descriptor, fd, event)
         finally:
             flusher.uncork()
+            self._serving = False
+            self._finishAll()
 
     def _serve(self, descriptor: Any, fd: int, event: int) -> None:
         reading = True
@@ -193,7 +230,7 @@ class EpollSet:
         Do what reactors do when C{doRead} or C{doWrite} says that it's over.
         """
         self.removeReader(descriptor)
-        reason = Failure(why)
+        reason = _REASONS.get(type(why)) or Failure(why)
         try:
             if reading and isinstance(why, ConnectionDone):
                 descriptor.readConnectionLost(reason)

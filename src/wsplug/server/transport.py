@@ -20,12 +20,12 @@ from twisted.internet.interfaces import IListeningPort
 from twisted.internet.main import CONNECTION_DONE, CONNECTION_LOST
 from twisted.python.failure import Failure
 
+from wsplug.server.epollset import EpollSet
 from wsplug.server.sockets import receive, receive_into, send
 
 if TYPE_CHECKING:
     from wsplug.codec.masking import PayloadBuffer
     from wsplug.server.connection import Connection
-    from wsplug.server.epollset import EpollSet
 
 __all__ = ["DirectTransport", "useDirectTransport"]
 
@@ -36,7 +36,9 @@ class DirectTransport(tcp.Server):
     """
 
     _connection: Connection | None = None
+    # Something waits in Twisted's buffer, or for room in the kernel.
     _waiting = False
+    _finishing = False
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
@@ -128,6 +130,35 @@ class DirectTransport(tcp.Server):
         """
         self._waiting = False
         super().stopWriting()  # type: ignore[no-untyped-call]
+
+    def loseConnection(self, *arguments: Any) -> None:
+        """
+        End the connection once all is sent. Where all is, there is nothing that the
+        descriptor would have to be armed for.
+        """
+        watcher: Any = self.reactor
+        if (
+            self.isStraight()
+            and self.producer is None
+            and isinstance(watcher, EpollSet)
+        ):
+            self.disconnecting = self._finishing = True
+            self.stopReading()  # type: ignore[no-untyped-call]
+            watcher.finish(self)
+        else:
+            super().loseConnection(*arguments)  # type: ignore[no-untyped-call]
+
+    def abortConnection(self) -> None:
+        self._finishing = False
+        super().abortConnection()  # type: ignore[no-untyped-call]
+        self._waiting = True  # what is written now is Twisted's to throw away
+
+    def isFinishing(self) -> bool:
+        """
+        Whether C{loseConnection} is still to be completed: the connection may have
+        been aborted, or lost, meanwhile.
+        """
+        return self._finishing and bool(self.connected)
 
     def loseWriteConnection(self) -> None:
         self._waiting = True
