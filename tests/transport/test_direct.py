@@ -225,12 +225,12 @@ def test_lose_and_lost(wire: Wire) -> None:
     A connection that is lost before C{loseConnection} is done ends once.
     """
     client, protocol, transport = wire.connect()
-    ends: list[Any] = []
-    protocol.connectionLost = ends.append
     transport.loseConnection()
     transport.connectionLost(Failure(ConnectionLost()))
+    first = protocol.lost
+    assert first is not None
     wire.turn(2)
-    assert len(ends) == 1
+    assert protocol.lost is first
     client.close()
 
 

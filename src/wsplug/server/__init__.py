@@ -9,10 +9,11 @@ give whole messages to applications.
       treated.
 """
 
+from wsplug.server.broadcasting import broadcast
 from wsplug.server.connection import Connection
 from wsplug.server.factory import WebSocketFactory
 from wsplug.server.mounts import Mount
-from wsplug.server.prepared import PreparedMessage, broadcast
+from wsplug.server.prepared import PreparedMessage
 from wsplug.server.protocol import WebSocketServerProtocol
 from wsplug.server.settings import SETTINGS, Settings
 

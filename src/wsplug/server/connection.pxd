@@ -45,7 +45,7 @@ cdef class Connection:
 
     cdef _advance(self, object event)
     @cython.locals(deflater=object, frame=bytes)
-    cdef _sendPrepared(self, PreparedMessage message)
+    cpdef sendPrepared(self, PreparedMessage message)
     cdef _sendText(self, str text)
     @cython.locals(first=int, compressed=bytes)
     cdef _sendMessage(self, int opcode, bytes payload)

@@ -50,6 +50,7 @@ from wsplug.server.closing import CleanlyClosed, UncleanlyClosed, endWriting, lo
 from wsplug.server.deadlines import Deadline, Deadlines
 from wsplug.server.flusher import Flusher
 from wsplug.server.keepalive import Keepalive
+from wsplug.server.prepared import PreparedMessage
 from wsplug.server.producing import AttachedProducer
 from wsplug.server.sendqueue import SendQueue
 from wsplug.server.settings import Settings
@@ -308,9 +309,14 @@ class Connection:
         self._sendMessage(OP_BINARY, data if type(data) is bytes else bytes(data))
 
     def sendPreparedMessage(self, message: IPreparedMessage) -> None:
-        self._sendPrepared(message)
+        self.sendPrepared(message)  # type: ignore[arg-type]
 
-    def _sendPrepared(self, message: IPreparedMessage) -> None:
+    def sendPrepared(self, message: PreparedMessage) -> None:
+        """
+        Do what C{sendPreparedMessage} does.
+
+        @param message: of this class and no other, as the compiled build takes it.
+        """
         if not self._isOpen:
             return
         deflater = self._deflater

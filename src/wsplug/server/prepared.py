@@ -4,15 +4,13 @@ One message to many connections, framed and compressed once.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from zope.interface import classImplements
 
 from wsplug.codec.compression import Deflater
 from wsplug.codec.frames import FIN, OP_BINARY, OP_TEXT, RSV1, encode_frame
-from wsplug.interfaces import IPreparedMessage, IWebSocketTransport
+from wsplug.interfaces import IPreparedMessage
 
-__all__ = ["PreparedMessage", "broadcast"]
+__all__ = ["PreparedMessage"]
 
 
 class PreparedMessage:
@@ -61,14 +59,3 @@ class PreparedMessage:
 
 
 classImplements(PreparedMessage, IPreparedMessage)
-
-
-def broadcast(message: str | bytes, transports: Iterable[IWebSocketTransport]) -> None:
-    """
-    Send one message to many connections.
-
-    @param message: text for a text message, bytes for a binary one.
-    """
-    prepared = PreparedMessage(message)
-    for transport in list(transports):
-        transport.sendPreparedMessage(prepared)

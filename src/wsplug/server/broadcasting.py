@@ -1,0 +1,28 @@
+"""
+One message to many connections.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from wsplug.interfaces import IWebSocketTransport
+from wsplug.server.connection import Connection
+from wsplug.server.prepared import PreparedMessage
+
+__all__ = ["broadcast"]
+
+
+def broadcast(message: str | bytes, transports: Iterable[IWebSocketTransport]) -> None:
+    """
+    Send one message to many connections.
+
+    @param message: text for a text message, bytes for a binary one.
+    """
+    prepared = PreparedMessage(message)
+    for transport in list(transports):
+        if type(transport) is Connection:
+            connection = transport
+            connection.sendPrepared(prepared)  # compiled, without a call of Python's
+        else:
+            transport.sendPreparedMessage(prepared)
