@@ -7,12 +7,15 @@ from __future__ import annotations
 import socket
 from typing import Any
 
+import pytest
 from twisted.internet import tcp, unix
 from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
+from twisted.internet.main import CONNECTION_LOST
 from twisted.internet.protocol import Factory
 from twisted.python.failure import Failure
 
 from tests.transport.kit import FakeReactor, Wire
+from wsplug.codec.masking import PayloadBuffer
 from wsplug.server.transport import DirectTransport, useDirectTransport
 
 
@@ -246,3 +249,78 @@ def test_lose_after_half_close(wire: Wire) -> None:
     wire.turn(2)
     assert protocol.lost is not None
     client.close()
+
+
+class _Large:
+    """
+    A connection that is getting a large message: what it is sent goes to its place.
+    """
+
+    def __init__(self, size: int) -> None:
+        self.payload: PayloadBuffer | None = PayloadBuffer(size)
+        self.filledBy: list[int] = []
+        self.fed = b""
+        self.lost: Failure | None = None
+
+    def space(self) -> PayloadBuffer | None:
+        return self.payload
+
+    def filled(self, size: int) -> None:
+        assert self.payload is not None
+        self.payload.accept(size, b"")
+        self.filledBy.append(size)
+
+    def dataReceived(self, data: bytes) -> None:
+        self.fed += data
+
+    def connectionLost(self, reason: Failure) -> None:
+        self.lost = reason
+
+
+def test_read_into_place(wire: Wire) -> None:
+    """
+    While a connection has a place for what comes, it is read into that, and by the
+    usual way before and after.
+    """
+    client, _, transport = wire.connect()
+    connection = _Large(5)
+    transport.become(connection)
+    client.send(b"hello, world")
+    wire.turn()
+    assert connection.filledBy == [5]
+    assert connection.payload is not None
+    assert connection.payload.take() == b"hello"
+    assert connection.fed == b""
+    connection.payload = None
+    wire.turn()
+    assert connection.fed == b", world"
+
+
+def test_nothing_to_read_into_place(wire: Wire) -> None:
+    """
+    An event without data, as may happen, is nothing.
+    """
+    _, _, transport = wire.connect()
+    connection = _Large(5)
+    transport.become(connection)
+    assert transport.doRead() is None
+    assert connection.filledBy == []
+
+
+@pytest.mark.parametrize("reset", [False, True])
+def test_lost_in_a_large_message(wire: Wire, reset: bool) -> None:
+    """
+    A peer that goes away in the midst of a large message is noticed, in whichever way
+    it goes.
+    """
+    client, _, transport = wire.connect()
+    connection = _Large(5)
+    transport.become(connection)
+    if reset:
+        transport.socket.close()
+        assert transport.doRead() is CONNECTION_LOST
+        return
+    client.close()
+    wire.turn(2)
+    assert connection.lost is not None
+    assert connection.lost.check(ConnectionDone)
