@@ -12,7 +12,6 @@ time, or raises for what a peer sends.
     - L{advance} says which L{State} follows.
 """
 
-from wsplug.build import COMPILED
 from wsplug.codec.closecodes import CloseCode, may_be_sent, pack_close, unpack_close
 from wsplug.codec.compression import Deflater, Inflater
 from wsplug.codec.deflate import DeflateAgreement, DeflatePolicy
@@ -44,7 +43,6 @@ from wsplug.codec.masking import apply_mask
 from wsplug.codec.receiver import MessageReceiver, MessageSink
 
 __all__ = [
-    "COMPILED",
     "FIN",
     "MAX_CONTROL_SIZE",
     "OP_BINARY",

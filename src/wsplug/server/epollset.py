@@ -7,8 +7,9 @@ set is itself a descriptor that is readable when anything in it is. So the react
 one readable descriptor; on that event all connections that are ready are served in one
 tight pass, and what they had to send is flushed at its end.
 
-It is fair: in one pass a connection is read from once, 256 KiB at most, and a pass
-takes a bounded number of connections before the reactor has its turn again.
+It is fair: in one pass a connection is read from once, up to the bounds in
+L{wsplug.server.sockets}, and a pass takes a bounded number of connections before the
+reactor has its turn again.
 """
 
 from __future__ import annotations

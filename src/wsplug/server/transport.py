@@ -2,9 +2,10 @@
 The transport of a TCP connection: straight to the socket.
 
 Twisted's own puts what is written into a buffer, arms the descriptor for writing, waits
-for the reactor's next turn, sends, and disarms it. Here the socket is tried first;
-only what the kernel doesn't take goes the long way. Order is kept, since nothing is
-sent past what waits in Twisted's buffer.
+for the reactor's next turn, sends, and disarms it. Here the socket is tried first, by
+L{DirectTransport.write} or by a connection's L{wsplug.server.sendqueue.SendQueue}; only
+for what the kernel doesn't take the descriptor is armed. Order is kept, since nothing
+is sent past what waits in Twisted's buffer.
 
 C{twisted.internet.tcp.Port} documents its C{transport} attribute as the place for a
 transport class of one's own.
