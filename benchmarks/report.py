@@ -196,6 +196,9 @@ def _outcome(verdict: Verdict) -> tuple[str, str]:
 # Its prose, with the words of the command line to be put in.
 _ABOUT = Path(__file__).with_name("about.md")
 
+# What people have to say of the budgets.
+_MISSED = Path(__file__).with_name("missed.md")
+
 
 def page(run: Run, all_workloads: Sequence[str], all_servers: Sequence[str]) -> str:
     """
@@ -225,7 +228,7 @@ def page(run: Run, all_workloads: Sequence[str], all_servers: Sequence[str]) -> 
             "| --- | --- | --- | --- |",
         ]
         lines += [f"| {' | '.join(line)} |" for line in budget_lines(run)]
-        lines.append("")
+        lines += ["", *_MISSED.read_text("utf-8").splitlines(), ""]
     lines += ["## Figures", "", *_figures(run)]
     about = Template(_ABOUT.read_text("utf-8")).substitute(
         workloads=_words(all_workloads), servers=_words(all_servers)
