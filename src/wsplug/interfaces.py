@@ -323,9 +323,7 @@ class IBroker(Interface):
         @return: fires once what was published is where it stays.
         """
 
-    def publish(
-        channel: str, data: bytes, store: bool = True
-    ) -> Deferred[Publication]:
+    def publish(channel: str, data: bytes, store: bool = True) -> Deferred[Publication]:
         """
         Publish something.
 

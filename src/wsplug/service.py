@@ -19,8 +19,8 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from wsplug.errors import StartupError
-from wsplug.server.addresses import nameOfAddress
 from wsplug.interfaces import IBroker
+from wsplug.server.addresses import nameOfAddress
 from wsplug.server.epollset import EpollSet
 from wsplug.server.factory import WebSocketFactory
 from wsplug.server.mounts import Mount, Mounts

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,16 +14,20 @@ import pytest
 from twisted.internet.defer import Deferred, execute
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
+from zope.interface import implementer
 
 from wsplug.broker import MemoryBroker, Publication, Retention, SqliteBroker
 from wsplug.broker.worker import Worker
-from wsplug.interfaces import IBroker
+from wsplug.interfaces import IBroker, ISubscriber
 
 _T = TypeVar("_T")
+
+KINDS = ("memory", "sqlite")
 
 SMALL = Retention(count=5, size=1000, age=60.0)
 
 
+@implementer(ISubscriber)
 class Recorder:
     """
     A subscriber that writes down what it gets.
@@ -104,7 +109,23 @@ def clock() -> Clock:
     return clock
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+def makeBroker(kind: str, clock: Clock, path: Path, retention: Retention) -> IBroker:
+    """
+    Make and start a broker.
+
+    @param kind: C{"memory"} or C{"sqlite"}.
+    @param path: of the file, if it has one.
+    """
+    broker: IBroker
+    if kind == "memory":
+        broker = MemoryBroker(clock, retention)
+    else:
+        broker = SqliteBroker(str(path), clock, retention, ImmediateWorker())
+    result(broker.start())
+    return broker
+
+
+@pytest.fixture(params=KINDS)
 def make(
     request: pytest.FixtureRequest, clock: Clock, tmp_path: Path
 ) -> Iterator[Make]:
@@ -114,15 +135,9 @@ def make(
     made: list[IBroker] = []
 
     def make(retention: Retention) -> IBroker:
-        broker: IBroker
-        if request.param == "memory":
-            broker = MemoryBroker(clock, retention)
-        else:
-            path = str(tmp_path / f"broker{len(made)}.db")
-            broker = SqliteBroker(path, clock, retention, ImmediateWorker())
-        result(broker.start())
-        made.append(broker)
-        return broker
+        path = tmp_path / f"broker{len(made)}.db"
+        made.append(makeBroker(request.param, clock, path, retention))
+        return made[-1]
 
     yield make
     for broker in made:
@@ -142,6 +157,6 @@ def tables(path: Path) -> list[str]:
     """
     The tables of a file.
     """
-    with sqlite3.connect(path) as database:
+    with closing(sqlite3.connect(path)) as database:
         rows = database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
         return [name for (name,) in rows]

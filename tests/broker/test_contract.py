@@ -4,14 +4,17 @@ What every broker does: the contract of L{IBroker}, for each that there is.
 
 from __future__ import annotations
 
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.internet.task import Clock
 from twisted.logger import capturedLogs
 from zope.interface.verify import verifyObject
 
-from tests.broker.conftest import SMALL, Make, Recorder, result
+from tests.broker.conftest import KINDS, SMALL, Make, Recorder, makeBroker, result
 from wsplug.broker import Position, Publication, Retention
 from wsplug.interfaces import IBroker
 
@@ -177,9 +180,7 @@ def test_kept_by_count(broker: IBroker) -> None:
     _publish(broker, *(b"%d" % number for number in range(1, 9)))
     history = result(broker.history("a"))
     assert [each.offset for each in history.publications] == [4, 5, 6, 7, 8]
-    assert result(
-        broker.history("a", Position(3, history.position.epoch))
-    ).isComplete
+    assert result(broker.history("a", Position(3, history.position.epoch))).isComplete
     assert not result(
         broker.history("a", Position(2, history.position.epoch))
     ).isComplete
@@ -310,9 +311,7 @@ def test_a_key_is_had_once(broker: IBroker) -> None:
 # Whatever happens
 
 
-@settings(
-    suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
-)
+@settings(deadline=None)
 @given(
     st.lists(
         st.one_of(
@@ -323,16 +322,22 @@ def test_a_key_is_had_once(broker: IBroker) -> None:
             st.tuples(st.just("return"), st.just(0)),
         ),
         max_size=25,
-    )
+    ),
+    st.sampled_from(KINDS),
 )
-def test_who_comes_back_misses_nothing(
-    make: Make, clock: Clock, steps: list[tuple[str, int]]
-) -> None:
+def test_who_comes_back_misses_nothing(steps: list[tuple[str, int]], kind: str) -> None:
     """
     A client that goes and comes back with its last position has every stored
     publication in order and once, or is told that it can't.
     """
-    broker = make(SMALL)
+    clock = Clock()
+    with TemporaryDirectory() as folder:
+        broker = makeBroker(kind, clock, Path(folder, "broker.db"), SMALL)
+        _comeAndGo(broker, clock, steps)
+        result(broker.stop())
+
+
+def _comeAndGo(broker: IBroker, clock: Clock, steps: list[tuple[str, int]]) -> None:
     result(broker.subscribe("a", Recorder()))
     here: Recorder | None = Recorder()
     assert here is not None

@@ -39,7 +39,10 @@ RETENTION_OPTIONS: Final = (
         "messages that a channel keeps at most",
     ),
     Option(
-        "size", size, DEFAULT_RETENTION.size, "bytes that a channel keeps at most",
+        "size",
+        size,
+        DEFAULT_RETENTION.size,
+        "bytes that a channel keeps at most",
         "1MiB",
     ),
     Option("age", seconds, DEFAULT_RETENTION.age, "how long a message is kept", "1h"),

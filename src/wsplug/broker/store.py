@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import secrets
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -119,11 +120,9 @@ class Store:
 
         @raise sqlite3.Error: it can't be stored.
         """
-        database = self._opened
         publications = []
         touched: dict[int, float] = {}
-        database.execute("BEGIN IMMEDIATE")
-        try:
+        with self._transaction() as database:
             for draft in drafts:
                 store = draft.store and self._retention.count > 0
                 identity, last = self._find(draft.channel, draft.time)
@@ -141,10 +140,6 @@ class Store:
                 publications.append(Publication(last, draft.data, draft.time, store))
             for identity, time in touched.items():
                 self._trim(identity, time)
-            database.execute("COMMIT")
-        except BaseException:
-            database.execute("ROLLBACK")
-            raise
         return publications
 
     def position(self, channel: str, now: float) -> Position:
@@ -187,9 +182,7 @@ class Store:
             " WHERE channel = ? AND offset > ? ORDER BY offset LIMIT ?",
             (identity, start, -1 if limit is None else limit),
         )
-        return History(
-            tuple(Publication(*row) for row in rows), position, isComplete
-        )
+        return History(tuple(Publication(*row) for row in rows), position, isComplete)
 
     def sweep(self, now: float, inUse: Sequence[str]) -> None:
         """
@@ -199,10 +192,8 @@ class Store:
         @param inUse: channels that are kept.
         @raise sqlite3.Error: it can't be.
         """
-        database = self._opened
         oldest = now - self._retention.age
-        database.execute("BEGIN IMMEDIATE")
-        try:
+        with self._transaction() as database:
             database.execute("DELETE FROM publications WHERE time <= ?", (oldest,))
             database.executemany(
                 "UPDATE channels SET used = ? WHERE name = ?",
@@ -212,9 +203,20 @@ class Store:
                 "DELETE FROM channels WHERE used <= ?",
                 (oldest - self._retention.age,),
             )
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        """
+        Do all of something, or nothing.
+        """
+        database = self._opened
+        database.execute("BEGIN IMMEDIATE")
+        try:
+            yield database
             database.execute("COMMIT")
         except BaseException:
-            database.execute("ROLLBACK")
+            if database.in_transaction:  # SQLite ends it itself when the disk is full
+                database.execute("ROLLBACK")
             raise
 
     @property

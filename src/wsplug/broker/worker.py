@@ -33,7 +33,7 @@ class Worker:
         """
         Begin.
         """
-        self._pool.start()  # type: ignore[no-untyped-call]
+        self._pool.start()
 
     def do(self, work: Callable[[], _T]) -> Deferred[_T]:
         """
@@ -48,4 +48,4 @@ class Worker:
         End the thread, once it has done all that it was given. It has to be little: the
         reactor waits.
         """
-        self._pool.stop()  # type: ignore[no-untyped-call]
+        self._pool.stop()
