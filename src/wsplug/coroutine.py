@@ -12,9 +12,8 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from copy import copy
 from typing import Any, Final
 
-from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.interfaces import IPushProducer
-from twisted.internet.task import deferLater
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall, IPushProducer
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -54,10 +53,10 @@ class Socket:
         self._message: str | bytes | None = None
         self._taken: Deferred[None] | None = None
         # What the coroutine waits for.
-        self._asked: Deferred[str | bytes] | None = None
+        self._asked: Deferred[str | bytes | None] | None = None
         self._drained: Deferred[None] | None = None
         self._slow = False
-        self._sleeps: set[Deferred[None]] = set()
+        self._sleeps: dict[Deferred[None], IDelayedCall] = {}
 
     @property
     def request(self) -> IHandshakeRequest:
@@ -89,12 +88,15 @@ class Socket:
             if taken is not None:
                 taken.callback(None)
             return message
-        if self.closed is not None:
-            raise copy(self.closed)
+        self._check()
         if self._asked is not None:
             raise RuntimeError("another coroutine waits for the next message already")
         self._asked = Deferred(self._forget)
-        return await self._asked
+        message = await self._asked
+        if message is None:
+            assert self.closed is not None
+            raise copy(self.closed)
+        return message
 
     async def send(self, message: str | bytes) -> None:
         """
@@ -103,8 +105,7 @@ class Socket:
         @param message: text for a text message, bytes for a binary one.
         @raise ConnectionClosed: the connection is gone.
         """
-        if self.closed is not None:
-            raise copy(self.closed)
+        self._check()
         if isinstance(message, str):
             self.transport.sendTextMessage(message)
         else:
@@ -123,8 +124,7 @@ class Socket:
             waiting: Deferred[None] = Deferred()
             self._drained.chainDeferred(waiting)
             await waiting
-        if self.closed is not None:
-            raise copy(self.closed)
+        self._check()
 
     async def sleep(self, seconds: float) -> None:
         """
@@ -132,24 +132,25 @@ class Socket:
 
         @raise ConnectionClosed: the connection is gone before it is over.
         """
-        if self.closed is not None:
-            raise copy(self.closed)
-        sleep: Deferred[None] = deferLater(self._services.clock, seconds)
-        self._sleeps.add(sleep)
-        try:
-            await sleep
-        except CancelledError:
-            if self.closed is not None:
-                raise copy(self.closed) from None
-            raise
-        finally:
-            self._sleeps.discard(sleep)
+        self._check()
+        sleep: Deferred[None] = Deferred(self._forgetSleep)
+        clock = self._services.clock
+        self._sleeps[sleep] = clock.callLater(seconds, self._wake, sleep)
+        await sleep
+        self._check()
 
     def close(self, code: int = 1000, reason: str = "") -> None:
         """
         Close the connection; see L{IWebSocketTransport.loseConnection}.
         """
         self.transport.loseConnection(code, reason)
+
+    def _check(self) -> None:
+        """
+        Raise why the connection ended, if it has.
+        """
+        if self.closed is not None:
+            raise copy(self.closed)
 
     # What the protocol calls
 
@@ -184,15 +185,25 @@ class Socket:
         """
         self.closed = closed
         self.setSlow(False)
+        # What waits is woken, and finds out by itself. A failure that went through
+        # Twisted's frames would be kept by them, and its traceback would keep them.
         asked, self._asked = self._asked, None
         if asked is not None:
-            asked.errback(copy(closed))
-        for sleep in list(self._sleeps):
-            sleep.cancel()
+            asked.callback(None)
+        for sleep, call in list(self._sleeps.items()):
+            call.cancel()
+            self._wake(sleep)
 
-    def _forget(self, asked: Deferred[str | bytes]) -> None:
+    def _wake(self, sleep: Deferred[None]) -> None:
+        del self._sleeps[sleep]
+        sleep.callback(None)
+
+    def _forget(self, asked: Deferred[str | bytes | None]) -> None:
         if self._asked is asked:
             self._asked = None
+
+    def _forgetSleep(self, sleep: Deferred[None]) -> None:
+        self._sleeps.pop(sleep).cancel()
 
 
 @implementer(IWebSocketProtocol, IPushProducer)
