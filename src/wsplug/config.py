@@ -35,6 +35,7 @@ else:
     import tomli as tomllib
 
 __all__ = [
+    "BROKER",
     "DEFAULT_PORT",
     "LISTENING",
     "REPEATABLE",
@@ -51,6 +52,17 @@ LISTENING = (
 )
 """
 The options that, with C{listen}, say where the server is.
+"""
+
+BROKER = Option(
+    "broker",
+    text,
+    "memory",
+    "where channels are kept: memory or sqlite:PATH; :count=, :size= and :age= say how "
+    "much of each",
+)
+"""
+The option that says which broker the applications share.
 """
 
 REPEATABLE = (
@@ -79,12 +91,14 @@ class Configuration:
         call it.
     @ivar origins: which pages may connect.
     @ivar settings: how connections are treated.
+    @ivar broker: what describes the broker.
     """
 
     applications: tuple[Description, ...]
     endpoints: tuple[tuple[str, str], ...]
     origins: tuple[str, ...] = (SAME_HOST,)
     settings: Settings = field(default_factory=Settings)
+    broker: str = "memory"
 
 
 def readFile(path: str) -> dict[str, object]:
@@ -110,7 +124,7 @@ def readFile(path: str) -> dict[str, object]:
 
 
 def _checkKeys(document: Mapping[str, object]) -> dict[str, object]:
-    single = {option.name: option for option in (*LISTENING, *SETTINGS)}
+    single = {option.name: option for option in (*LISTENING, BROKER, *SETTINGS)}
     repeatable = {option.name for option in REPEATABLE}
     values: dict[str, object] = {}
     for key, value in document.items():
@@ -197,6 +211,7 @@ def combine(
         tuple(_endpoints(values)),
         tuple(origins),
         Settings().changed(values),
+        str(values.get("broker", BROKER.default)),
     )
 
 

@@ -8,6 +8,7 @@ Every error that wsplug raises or reports.
     │   ├── HandshakeRefused    carries the HTTP status that answers it
     │   └── ProtocolViolation   carries the close code that answers it
     ├── ConnectionClosed        why a connection ended; what connectionLost gets
+    ├── BrokerError             a channel can't be published to or read
     └── ConfigurationError      the operator did it; one line says how to mend it
         ├── UnknownApplication  C{--app} names what is not there
         ├── PluginFailed        C{--app} names what is there and does not load
@@ -25,6 +26,7 @@ from enum import Enum
 from typing import Final
 
 __all__ = [
+    "BrokerError",
     "ConfigurationError",
     "ConnectionClosed",
     "HandshakeRefused",
@@ -189,6 +191,13 @@ def _printable(text: str) -> str:
         character if character.isprintable() else ascii(character)[1:-1]
         for character in text
     )
+
+
+class BrokerError(WSPlugError):
+    """
+    A channel can't be published to or read: the disk is full, or more waits to be
+    stored than may. Nothing of it has happened.
+    """
 
 
 class ConfigurationError(WSPlugError):

@@ -12,8 +12,9 @@ The dialect is that of C{twisted.web.websocket}: what is written for that runs h
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress, IPushProducer
 from twisted.plugin import IPlugin
 from twisted.python.failure import Failure
@@ -22,10 +23,15 @@ from zope.interface import Attribute, Interface
 
 from wsplug.options import Option
 
+if TYPE_CHECKING:
+    from wsplug.broker.publication import History, Position, Publication
+
 __all__ = [
+    "IBroker",
     "IHandshakeRequest",
     "IPreparedMessage",
     "IServices",
+    "ISubscriber",
     "IWebSocketApplication",
     "IWebSocketApplicationPlugin",
     "IWebSocketProtocol",
@@ -276,6 +282,118 @@ class IWebSocketApplication(Interface):
         """
 
 
+class ISubscriber(Interface):
+    """
+    Who is called for what is published in a channel. It must be hashable.
+    """
+
+    def published(channel: str, publication: Publication) -> None:
+        """
+        Something was published. The calls for a channel come in the order of
+        publishing, and soon: they may not take long.
+        """
+
+
+class IBroker(Interface):
+    """
+    Channels: what is published to one goes to all who subscribe to it, and is kept for
+    a while for those who come back. A channel is there as soon as somebody speaks of
+    it, and forgotten when nobody does and nothing is kept of it.
+
+    Several servers may share the channels of a broker that can do so. A server gets
+    each publication once, however many clients of its own want it; sending it to them
+    is its own affair.
+
+    All Deferreds fail with L{wsplug.errors.BrokerError} where what the channels are
+    kept in fails.
+    """
+
+    def start() -> Deferred[None]:
+        """
+        Be ready. The server calls it once, before its applications start.
+
+        @return: fires once it is, or fails with L{wsplug.errors.StartupError}.
+        """
+
+    def stop() -> Deferred[None]:
+        """
+        Let go of everything. The server calls it once, after its applications have
+        stopped.
+
+        @return: fires once what was published is where it stays.
+        """
+
+    def publish(channel: str, data: bytes, store: bool = True) -> Deferred[Publication]:
+        """
+        Publish something.
+
+        @param data: passes through untouched.
+        @param store: whether it is kept; what is of the moment, as that somebody is
+            typing, needn't be.
+        @return: fires with the publication once it is stored as well as this broker
+            stores, and has gone to this server's subscribers.
+        """
+
+    def subscribe(channel: str, subscriber: ISubscriber) -> Deferred[Position]:
+        """
+        Have a subscriber called for all that is published from now on. It is called
+        once for each, however often it subscribes.
+
+        @return: fires with the position from which on it is called. Calls may come
+            before that.
+        """
+
+    def unsubscribe(channel: str, subscriber: ISubscriber) -> Deferred[None]:
+        """
+        Have it called no more. It isn't, from this call on; fine if it never was.
+
+        @return: fires once nobody else's work is done for it either.
+        """
+
+    def history(
+        channel: str, since: Position | None = None, limit: int | None = None
+    ) -> Deferred[History]:
+        """
+        Read what is kept.
+
+        @param since: give what comes behind this position, the oldest first, so that
+            a client that was there has all again; without it, the end of what is kept.
+        @param limit: give no more publications than this.
+        @return: fires with what there is. Where C{isComplete} is false, it has the end
+            of what is kept.
+        """
+
+    def enter(channel: str, key: str, info: bytes = b"") -> Deferred[bool]:
+        """
+        Be present in a channel.
+
+        @param key: what nobody else there may have.
+        @param info: what the others can know.
+        @return: fires with whether the key was free, and is this server's now.
+        """
+
+    def update(channel: str, key: str, info: bytes) -> Deferred[bool]:
+        """
+        Change what the others can know.
+
+        @return: fires with whether the key is present at all.
+        """
+
+    def leave(channel: str, key: str) -> Deferred[None]:
+        """
+        Be present no more; fine if it wasn't.
+
+        @return: fires once the key is free.
+        """
+
+    def presence(channel: str) -> Deferred[Mapping[str, bytes]]:
+        """
+        Show who is present.
+
+        @return: fires with what can be known, by key, in the order of entering.
+        """
+
+
 class IServices(Interface):
     """
     What the server has to offer to its applications.
@@ -285,6 +403,7 @@ class IServices(Interface):
     clock: Any = Attribute(
         "An C{IReactorTime}: the reactor, or in tests a clock that they turn."
     )
+    broker: IBroker = Attribute("The channels that all applications share.")
 
 
 class IWebSocketApplicationPlugin(IPlugin, Interface):

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -29,6 +29,7 @@ __all__ = [
     "parseOptions",
     "seconds",
     "size",
+    "splitDescription",
     "text",
 ]
 
@@ -115,6 +116,29 @@ def parseOptions(
         else:
             parsed[option.name] = option.default
     return parsed
+
+
+def splitDescription(description: str) -> Iterable[tuple[str, str | None]]:
+    """
+    Take a description apart by the rules of Twisted's endpoint strings: colons
+    separate, and a backslash takes the meaning from what is behind it.
+
+    @return: the parts: key and value, or text and C{None}.
+    """
+    key: str | None = None
+    current = ""
+    characters = iter(description)
+    for character in characters:
+        if character == "\\":
+            current += next(characters, "\\")
+        elif character == ":":
+            yield (current, None) if key is None else (key, current)
+            key, current = None, ""
+        elif character == "=" and key is None:
+            key, current = current, ""
+        else:
+            current += character
+    yield (current, None) if key is None else (key, current)
 
 
 def text(value: str) -> str:

@@ -11,7 +11,7 @@ import difflib
 import os
 import sys
 import traceback
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
@@ -26,11 +26,12 @@ from zope.interface.verify import verifyObject
 
 from wsplug.errors import InvalidOption, PluginFailed, UnknownApplication
 from wsplug.interfaces import (
+    IBroker,
     IServices,
     IWebSocketApplication,
     IWebSocketApplicationPlugin,
 )
-from wsplug.options import Option, boolean, parseOptions, text
+from wsplug.options import Option, boolean, parseOptions, splitDescription, text
 from wsplug.server.mounts import Mount
 
 __all__ = [
@@ -62,6 +63,7 @@ class Services:
 
     reactor: Any
     clock: Any
+    broker: IBroker
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,7 @@ def parseDescription(description: str) -> Description:
 
     @raise InvalidOption: it isn't of that form.
     """
-    words = list(_split(description))
+    words = list(splitDescription(description))
     name = words.pop(0)[0]
     if not name:
         raise InvalidOption("an application's name is missing: --app NAME")
@@ -109,26 +111,6 @@ def parseDescription(description: str) -> Description:
             raise InvalidOption(f"--app {description}: {key!r} is there twice")
         values[key] = value
     return Description(name, attribute, values)
-
-
-def _split(description: str) -> Iterable[tuple[str, str | None]]:
-    """
-    Give the parts between colons: key and value, or text and C{None}.
-    """
-    key: str | None = None
-    current = ""
-    characters = iter(description)
-    for character in characters:
-        if character == "\\":
-            current += next(characters, "\\")
-        elif character == ":":
-            yield (current, None) if key is None else (key, current)
-            key, current = None, ""
-        elif character == "=" and key is None:
-            key, current = current, ""
-        else:
-            current += character
-    yield (current, None) if key is None else (key, current)
 
 
 # Looking up

@@ -19,6 +19,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from wsplug.errors import StartupError
+from wsplug.interfaces import IBroker
 from wsplug.server.addresses import nameOfAddress
 from wsplug.server.epollset import EpollSet
 from wsplug.server.factory import WebSocketFactory
@@ -53,6 +54,7 @@ class WebSocketService(Service):
         reactor: Any,
         settings: Settings | None = None,
         origins: Sequence[str] = (SAME_HOST,),
+        broker: IBroker | None = None,
     ) -> None:
         """
         @param mounts: the applications and their paths.
@@ -62,6 +64,8 @@ class WebSocketService(Service):
         @param settings: the default ones where not given.
         @param origins: which pages may connect: C{"same-host"}, C{"*"} or exact
             origins like C{"https://example.org"}.
+        @param broker: what the applications were given as C{services.broker}, to be
+            started before them and stopped after them.
         @raise wsplug.errors.InvalidOption: two mounts have the same path.
         @raise ValueError: an origin is none.
         """
@@ -82,6 +86,8 @@ class WebSocketService(Service):
             if hasattr(select, "epoll")
             else None
         )
+        self._broker = broker
+        self._brokerStarted = False
         self.ports: list[IListeningPort] = []
         self._listening = False
         self._starting = False
@@ -141,11 +147,29 @@ class WebSocketService(Service):
         self._log.info("listening on {address}", address=nameOfAddress(port.getHost()))
 
     def _startApplications(self) -> None:
+        starting: Deferred[Any] = self._startBroker()
+        starting.addCallback(lambda _: self._startMounts())
+        starting.addCallback(lambda _: self.factory.serve())
+        starting.addErrback(self._failed)
+
+    def _startBroker(self) -> Deferred[None]:
+        broker = self._broker
+        if broker is None:
+            return succeed(None)
+
+        def started(_: object) -> Deferred[None] | None:
+            if self.running:
+                self._brokerStarted = True
+                return None
+            return broker.stop()  # the service was stopped meanwhile
+
+        starting: Deferred[Any] = maybeDeferred(broker.start)
+        return starting.addCallback(started)
+
+    def _startMounts(self) -> Deferred[Any]:
         starts = [self._startApplication(mount) for mount in self.factory.mounts]
         all: Deferred[Any] = gatherResults(starts, consumeErrors=True)
-        all.addCallback(lambda _: self.factory.serve())
-        all.addErrback(_firstFailure)
-        all.addErrback(self._failed)
+        return all.addErrback(_firstFailure)
 
     def _startApplication(self, mount: Mount) -> Deferred[None]:
         def started(_: object) -> Deferred[None] | None:
@@ -209,6 +233,9 @@ class WebSocketService(Service):
         started, self._started = self._started, []
         for mount in reversed(started):
             await self._stopApplication(mount)
+        if self._broker is not None and self._brokerStarted:
+            self._brokerStarted = False
+            await self._broker.stop()
 
     def _stopApplication(self, mount: Mount) -> Deferred[None]:
         stopping: Deferred[Any] = maybeDeferred(mount.application.stopApplication)

@@ -22,9 +22,11 @@ from twisted.python import usage
 
 import twisted
 import wsplug
+from wsplug.broker import makeBroker
 from wsplug.build import DESCRIPTION
-from wsplug.config import LISTENING, Configuration, combine, readFile
+from wsplug.config import BROKER, LISTENING, Configuration, combine, readFile
 from wsplug.errors import ConfigurationError, InvalidOption, StartupError
+from wsplug.interfaces import IBroker
 from wsplug.memory import keepFreedMemory
 from wsplug.options import Option
 from wsplug.plugins import (
@@ -41,7 +43,7 @@ from wsplug.service import WebSocketService
 
 __all__ = ["Options", "makeService"]
 
-_SINGLE = (*LISTENING, *SETTINGS)
+_SINGLE = (*LISTENING, BROKER, *SETTINGS)
 
 
 class Options(usage.Options):
@@ -51,6 +53,7 @@ class Options(usage.Options):
     @ivar reactor: the one that the server is going to run in.
     @ivar mounts: once it is read: the applications.
     @ivar endpoints: where to listen, with names.
+    @ivar broker: what the applications share.
     @ivar configuration: all the rest.
     """
 
@@ -68,6 +71,7 @@ class Options(usage.Options):
     mounts: list[Mount]
     endpoints: list[tuple[str, IStreamServerEndpoint]]
     configuration: Configuration
+    broker: IBroker
 
     def __init__(self, reactor: Any = None) -> None:
         """
@@ -155,7 +159,8 @@ class Options(usage.Options):
                 parseDescription(text) for text in self._repeated["app"]
             ]
         self.configuration = combine(commandLine, self._file)
-        services = Services(self.reactor, self.reactor)
+        self.broker = makeBroker(self.configuration.broker, self.reactor)
+        services = Services(self.reactor, self.reactor, self.broker)
         self.mounts = makeMounts(self.configuration.applications, services)
         Mounts(self.mounts)
         self.endpoints = [
@@ -283,4 +288,5 @@ def makeService(options: Options) -> IService:
         reactor=options.reactor,
         settings=configuration.settings,
         origins=configuration.origins,
+        broker=options.broker,
     )

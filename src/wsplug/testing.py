@@ -31,6 +31,7 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from wsplug.broker import MemoryBroker
 from wsplug.codec import (
     FIN,
     OP_BINARY,
@@ -48,7 +49,7 @@ from wsplug.codec import (
     parse_extensions,
 )
 from wsplug.errors import HandshakeRefused, ProtocolViolation
-from wsplug.interfaces import IWebSocketApplicationPlugin
+from wsplug.interfaces import IBroker, IWebSocketApplicationPlugin
 from wsplug.options import parseOptions
 from wsplug.plugins import Services
 from wsplug.server import Mount, Settings, WebSocketFactory
@@ -289,6 +290,7 @@ class MemoryServer:
 
     @ivar clock: a C{twisted.internet.task.Clock}.
     @ivar application: the L{IWebSocketApplication}.
+    @ivar broker: the L{IBroker} that it was given.
     @ivar factory: the L{WebSocketFactory}.
     """
 
@@ -302,6 +304,7 @@ class MemoryServer:
         origins: Sequence[str] = (SAME_HOST,),
         compression: bool = True,
         clock: Clock | None = None,
+        broker: IBroker | None = None,
     ) -> None:
         """
         @param application: a plugin (what C{@application} makes is one) or an
@@ -313,15 +316,18 @@ class MemoryServer:
         @param origins: which pages may connect.
         @param compression: whether the mount allows it.
         @param clock: another one to use.
+        @param broker: another one to use, which has been started, as that of another
+            server in the same test.
         @raise wsplug.errors.InvalidOption: an option is unknown or wrong.
         @raise Exception: whatever C{startApplication} failed with.
         """
         self.clock = clock if clock is not None else Clock()
+        self.broker = broker if broker is not None else MemoryBroker(self.clock)
         name = "application"
         if IWebSocketApplicationPlugin.providedBy(application):
             plugin = application
             values = parseOptions(plugin.options, options or {})
-            services = Services(self.clock, self.clock)
+            services = Services(self.clock, self.clock, self.broker)
             application = plugin.makeApplication(values, services)
             name = plugin.name
         mount = Mount(path, application, name, compression)

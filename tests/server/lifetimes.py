@@ -28,6 +28,7 @@ from twisted.logger import globalLogBeginner
 
 from tests.server.kit import App, Producer, frame, handshake
 from wsplug import HandshakeRefused, WebSocketProtocol, application, broadcast
+from wsplug.broker import MemoryBroker
 from wsplug.codec import (
     FIN,
     OP_CLOSE,
@@ -872,7 +873,7 @@ def makeWorld(name: str, kind: Kind, pages: str) -> World:
     app: Any = Application(pages=pages)
     if kind.coroutine:
         clock = Clock() if inMemory else theReactor()
-        app = obeying.makeApplication({}, Services(clock, clock))
+        app = obeying.makeApplication({}, Services(clock, clock, MemoryBroker(clock)))
     world = MemoryWorld if inMemory else SocketWorld
     return world(app, kind.settings)
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from twisted.internet.task import Clock
 
+from wsplug.broker import MemoryBroker
 from wsplug.config import LISTENING, combine, readFile
 from wsplug.errors import InvalidOption
 from wsplug.options import UNLIMITED
@@ -221,6 +222,8 @@ def test_wrong_option_names_its_table(tmp_path: Path) -> None:
     configuration = combine({}, readFile(str(path)))
     clock = Clock()
     with pytest.raises(InvalidOption) as raised:
-        makeMounts(configuration.applications, Services(clock, clock))
+        makeMounts(
+            configuration.applications, Services(clock, clock, MemoryBroker(clock))
+        )
     assert str(raised.value).startswith("[[app]] table 2 (echo): ")
     assert "'color'" in str(raised.value)

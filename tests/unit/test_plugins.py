@@ -14,6 +14,7 @@ from twisted.internet.endpoints import quoteStringArgument
 from twisted.internet.task import Clock
 
 import twisted.plugins
+from wsplug.broker import MemoryBroker
 from wsplug.errors import (
     ConfigurationError,
     InvalidOption,
@@ -47,7 +48,7 @@ async def whisper(socket):
     pass
 """
 )
-SERVICES = Services(Clock(), Clock())
+SERVICES = Services(Clock(), Clock(), MemoryBroker(Clock()))
 
 # Descriptions
 

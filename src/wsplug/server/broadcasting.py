@@ -13,13 +13,17 @@ from wsplug.server.prepared import PreparedMessage
 __all__ = ["broadcast"]
 
 
-def broadcast(message: str | bytes, transports: Iterable[IWebSocketTransport]) -> None:
+def broadcast(
+    message: str | bytes | PreparedMessage, transports: Iterable[IWebSocketTransport]
+) -> None:
     """
     Send one message to many connections.
 
-    @param message: text for a text message, bytes for a binary one.
+    @param message: text for a text message, bytes for a binary one, or a prepared one.
     """
-    prepared = PreparedMessage(message)
+    prepared = (
+        message if isinstance(message, PreparedMessage) else PreparedMessage(message)
+    )
     for transport in list(transports):
         if type(transport) is Connection:
             connection = transport

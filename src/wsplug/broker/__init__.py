@@ -1,0 +1,24 @@
+"""
+Channels: what is published to one goes to all who subscribe to it, and is kept for
+those who come back.
+
+    - L{MemoryBroker} and L{SqliteBroker} keep them; L{makeBroker} chooses.
+    - L{Publication}, L{Position} and L{History} are what they speak of.
+    - L{Retention} says how much of a channel is kept.
+"""
+
+from wsplug.broker.memory import MemoryBroker
+from wsplug.broker.publication import History, Position, Publication
+from wsplug.broker.retention import Retention
+from wsplug.broker.selection import makeBroker
+from wsplug.broker.sqlite import SqliteBroker
+
+__all__ = [
+    "History",
+    "MemoryBroker",
+    "Position",
+    "Publication",
+    "Retention",
+    "SqliteBroker",
+    "makeBroker",
+]

@@ -1,0 +1,356 @@
+"""
+An application's connections in the broker's channels: who is where, and what those get
+who read too slowly.
+
+A server gets each publication once. Here it is encoded once, framed once, and sent to
+all that keep up in one pass. One that doesn't has a backlog of its own in each channel,
+bounded in bytes and seconds; nobody waits for it.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IPushProducer, IReactorTime
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from wsplug.broker.publication import History, Position, Publication
+from wsplug.codec import CloseCode
+from wsplug.interfaces import IBroker, ISubscriber, IWebSocketTransport
+from wsplug.server import PreparedMessage, broadcast
+
+__all__ = ["Backlog", "Channels", "Overflow"]
+
+
+class Overflow(str, Enum):
+    """
+    What happens to a subscriber whose backlog is full.
+    """
+
+    CLOSE = "close"
+    """It is closed with 1013; it may come back and recover."""
+
+    OLDEST = "oldest"
+    """The oldest messages are dropped, as many as must be, and it is told how many."""
+
+    LATEST = "latest"
+    """All but the newest message are dropped, and it is told how many."""
+
+
+@dataclass(frozen=True)
+class Backlog:
+    """
+    How much may wait for one subscriber in one channel.
+
+    @ivar size: bytes of messages.
+    @ivar age: seconds that the first of them may have waited.
+    @ivar overflow: what happens when either is exceeded.
+    """
+
+    size: int = 256 * 1024
+    age: float = 30.0
+    overflow: Overflow = Overflow.CLOSE
+
+
+DEFAULT_BACKLOG: Final = Backlog()
+
+
+class _Subscription:
+    """
+    One connection in one channel.
+    """
+
+    __slots__ = ("dropped", "joining", "size", "waiting")
+
+    def __init__(self) -> None:
+        self.joining = True
+        self.waiting: deque[tuple[float, int, PreparedMessage]] = deque()
+        self.size = 0
+        self.dropped = 0
+
+    def hold(self, now: float, offset: int, message: PreparedMessage) -> None:
+        self.waiting.append((now, offset, message))
+        self.size += len(message.payload)
+
+    def take(self) -> PreparedMessage:
+        _, _, message = self.waiting.popleft()
+        self.size -= len(message.payload)
+        return message
+
+    def drop(self) -> None:
+        self.take()
+        self.dropped += 1
+
+    def forget(self, item: tuple[float, int, PreparedMessage]) -> None:
+        self.waiting.remove(item)
+        self.size -= len(item[2].payload)
+
+
+class _Channel:
+    """
+    One channel's connections.
+    """
+
+    __slots__ = ("held", "ready")
+
+    def __init__(self) -> None:
+        # Dictionaries for sets that keep their order.
+        self.ready: dict[IWebSocketTransport, None] = {}
+        self.held: dict[IWebSocketTransport, _Subscription] = {}
+
+    def __len__(self) -> int:
+        return len(self.ready) + len(self.held)
+
+
+@implementer(IPushProducer)
+class _Member:
+    """
+    One connection: what its transport tells when it has enough.
+    """
+
+    def __init__(self, channels: Channels, transport: IWebSocketTransport) -> None:
+        self._channels = channels
+        self._transport = transport
+        self.names: dict[str, None] = {}
+        self.isSlow = False
+
+    def pauseProducing(self) -> None:
+        self.isSlow = True
+        self._channels.hold(self._transport)
+
+    def resumeProducing(self) -> None:
+        self.isSlow = False
+        self._channels.release(self._transport)
+
+    def stopProducing(self) -> None:
+        self.isSlow = True
+
+
+Encode = Callable[[str, Publication], str | bytes]
+EncodeGap = Callable[[str, int], str | bytes]
+
+
+@implementer(ISubscriber)
+class Channels:
+    """
+    Sends what is published to an application's connections.
+
+    It attaches a producer to the transports: the application can't have one there.
+
+    @ivar dropped: how many messages slow subscribers have missed so far.
+    """
+
+    def __init__(
+        self,
+        broker: IBroker,
+        clock: IReactorTime,
+        encode: Encode,
+        encodeGap: EncodeGap,
+        backlog: Backlog = DEFAULT_BACKLOG,
+    ) -> None:
+        """
+        @param encode: makes the message for a publication of a channel: text or bytes.
+            It is called once for each.
+        @param encodeGap: makes the message that tells a subscriber how many of a
+            channel's it has missed.
+        """
+        self._broker = broker
+        self._clock = clock
+        self._encode = encode
+        self._encodeGap = encodeGap
+        self._backlog = backlog
+        self._channels: dict[str, _Channel] = {}
+        self._members: dict[IWebSocketTransport, _Member] = {}
+        self.dropped = 0
+
+    # For the application
+
+    def count(self, channel: str) -> int:
+        """
+        @return: how many connections of this server are in a channel.
+        """
+        return len(self._channels.get(channel, ()))
+
+    def join(
+        self,
+        transport: IWebSocketTransport,
+        channel: str,
+        since: Position | None = None,
+        limit: int | None = None,
+    ) -> Deferred[History]:
+        """
+        Let a connection have what is published in a channel from now on.
+
+        @param since: the position that it has already.
+        @param limit: how much of the past it wants at most.
+        @return: fires with the past, from C{since} on: see L{IBroker.history}. What
+            the callbacks send at once comes before all that is published, and nothing
+            comes twice. Fails with L{wsplug.errors.BrokerError}; the connection isn't
+            in the channel then.
+        @raise ValueError: it is in the channel.
+        """
+        member = self._members.get(transport)
+        if member is not None and channel in member.names:
+            raise ValueError(f"the connection is in {channel!r} already")
+        there = self._channels.get(channel)
+        subscription = _Subscription()
+        joined: Deferred[History] = Deferred()
+        if there is None:
+            there = self._channels[channel] = _Channel()
+            reading = self._broker.subscribe(channel, self).addCallback(
+                lambda _: self._broker.history(channel, since, limit)
+            )
+        else:
+            reading = self._broker.history(channel, since, limit)
+        there.held[transport] = subscription
+        if member is None:
+            member = self._members[transport] = _Member(self, transport)
+            member.names[channel] = None
+            transport.attachProducer(member)
+        else:
+            member.names[channel] = None
+
+        def failed(failure: Failure) -> None:
+            self.leave(transport, channel)
+            joined.errback(failure)
+
+        def read(history: History) -> None:
+            joined.callback(history)
+            self._settle(transport, channel, subscription, history.position.offset)
+
+        reading.addCallbacks(read, failed)
+        return joined
+
+    def leave(self, transport: IWebSocketTransport, channel: str) -> None:
+        """
+        Let it have nothing more of a channel; fine if it isn't there.
+        """
+        member = self._members.get(transport)
+        if member is None or channel not in member.names:
+            return
+        del member.names[channel]
+        if not member.names:
+            del self._members[transport]
+            transport.detachProducer()
+        there = self._channels[channel]
+        there.ready.pop(transport, None)
+        there.held.pop(transport, None)
+        if not there:
+            del self._channels[channel]
+            self._broker.unsubscribe(channel, self)
+
+    def leaveAll(self, transport: IWebSocketTransport) -> None:
+        """
+        Let it have nothing more at all, as when it is closed.
+        """
+        member = self._members.get(transport)
+        if member is not None:
+            for channel in list(member.names):
+                self.leave(transport, channel)
+
+    # For the broker
+
+    def published(self, channel: str, publication: Publication) -> None:
+        there = self._channels.get(channel)
+        if there is None:
+            return
+        message = PreparedMessage(self._encode(channel, publication))
+        held = list(there.held.items())
+        broadcast(message, there.ready)
+        if held:
+            now = self._clock.seconds()
+            offset = publication.offset if publication.isStored else 0
+            for transport, subscription in held:
+                subscription.hold(now, offset, message)
+                self._bound(transport, subscription, now)
+
+    # Slow readers
+
+    def hold(self, transport: IWebSocketTransport) -> None:
+        """
+        Send a connection nothing for now: its transport has enough.
+        """
+        for channel in self._members[transport].names:
+            there = self._channels[channel]
+            if transport in there.ready:
+                del there.ready[transport]
+                there.held[transport] = subscription = _Subscription()
+                subscription.joining = False
+
+    def release(self, transport: IWebSocketTransport) -> None:
+        """
+        Send it what has waited.
+        """
+        member = self._members.get(transport)
+        if member is None:
+            return
+        for channel in list(member.names):
+            subscription = self._channels[channel].held.get(transport)
+            if subscription is not None and not subscription.joining:
+                self._drain(member, transport, channel, subscription)
+
+    def _settle(
+        self,
+        transport: IWebSocketTransport,
+        channel: str,
+        subscription: _Subscription,
+        offset: int,
+    ) -> None:
+        """
+        Go on with what was published while the past was read, but for what is in that.
+        """
+        there = self._channels.get(channel)
+        if there is None or there.held.get(transport) is not subscription:
+            return  # it has left, or has even come back, meanwhile
+        subscription.joining = False
+        for item in list(subscription.waiting):
+            if 0 < item[1] <= offset:
+                subscription.forget(item)
+        member = self._members[transport]
+        if not member.isSlow:
+            self._drain(member, transport, channel, subscription)
+
+    def _drain(
+        self,
+        member: _Member,
+        transport: IWebSocketTransport,
+        channel: str,
+        subscription: _Subscription,
+    ) -> None:
+        if subscription.dropped:
+            gap = self._encodeGap(channel, subscription.dropped)
+            subscription.dropped = 0
+            transport.sendPreparedMessage(PreparedMessage(gap))
+        while subscription.waiting and not member.isSlow:
+            transport.sendPreparedMessage(subscription.take())
+        if not member.isSlow and channel in member.names:
+            there = self._channels[channel]
+            there.held.pop(transport, None)
+            there.ready[transport] = None
+
+    def _bound(
+        self, transport: IWebSocketTransport, subscription: _Subscription, now: float
+    ) -> None:
+        backlog = self._backlog
+        before = subscription.dropped
+        while subscription.waiting and (
+            subscription.size > backlog.size
+            or now - subscription.waiting[0][0] > backlog.age
+        ):
+            if backlog.overflow is Overflow.CLOSE:
+                self.leaveAll(transport)
+                transport.loseConnection(
+                    CloseCode.TRY_AGAIN_LATER, "does not read fast enough"
+                )
+                return
+            subscription.drop()
+            if backlog.overflow is Overflow.LATEST:
+                while len(subscription.waiting) > 1:
+                    subscription.drop()
+        self.dropped += subscription.dropped - before

@@ -1,0 +1,118 @@
+"""
+What of channels is this server's own: who subscribes here, and who is present.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from twisted.logger import Logger
+
+from wsplug.broker.publication import Publication
+from wsplug.interfaces import ISubscriber
+
+__all__ = ["Presence", "Subscribers"]
+
+_log = Logger()
+
+
+class Subscribers:
+    """
+    Those of all channels. Nothing is left of a channel that nobody subscribes to.
+    """
+
+    def __init__(self) -> None:
+        # Dictionaries for sets that keep their order.
+        self._channels: dict[str, dict[ISubscriber, None]] = {}
+
+    def __contains__(self, channel: str) -> bool:
+        return channel in self._channels
+
+    def __len__(self) -> int:
+        return len(self._channels)
+
+    def channels(self) -> list[str]:
+        """
+        @return: the channels that have subscribers.
+        """
+        return list(self._channels)
+
+    def add(self, channel: str, subscriber: ISubscriber) -> None:
+        """
+        Have a subscriber called; once, however often it is added.
+        """
+        self._channels.setdefault(channel, {})[subscriber] = None
+
+    def remove(self, channel: str, subscriber: ISubscriber) -> None:
+        """
+        Have it called no more; fine if it wasn't.
+        """
+        subscribers = self._channels.get(channel)
+        if subscribers is None:
+            return
+        subscribers.pop(subscriber, None)
+        if not subscribers:
+            del self._channels[channel]
+
+    def deliver(self, channel: str, publication: Publication) -> None:
+        """
+        Call all subscribers of a channel. One that raises costs the others nothing.
+        """
+        for subscriber in tuple(self._channels.get(channel, ())):
+            try:
+                subscriber.published(channel, publication)
+            except Exception:
+                _log.failure("a subscriber of {channel} failed", channel=channel)
+
+
+class Presence:
+    """
+    Who is present in which channel.
+    """
+
+    def __init__(self) -> None:
+        self._channels: dict[str, dict[str, bytes]] = {}
+
+    def __contains__(self, channel: str) -> bool:
+        return channel in self._channels
+
+    def enter(self, channel: str, key: str, info: bytes) -> bool:
+        """
+        Take a key in a channel.
+
+        @return: whether it was free.
+        """
+        present = self._channels.setdefault(channel, {})
+        if key in present:
+            return False
+        present[key] = info
+        return True
+
+    def update(self, channel: str, key: str, info: bytes) -> bool:
+        """
+        Change what is said of a key.
+
+        @return: whether it is present.
+        """
+        present = self._channels.get(channel, {})
+        if key not in present:
+            return False
+        present[key] = info
+        return True
+
+    def leave(self, channel: str, key: str) -> None:
+        """
+        Give a key free; fine if it is.
+        """
+        present = self._channels.get(channel)
+        if present is None:
+            return
+        present.pop(key, None)
+        if not present:
+            del self._channels[channel]
+
+    def show(self, channel: str) -> Mapping[str, bytes]:
+        """
+        @return: who is present, in the order of entering; the caller's own copy.
+        """
+        return dict(self._channels.get(channel, {}))

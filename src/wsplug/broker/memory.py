@@ -1,0 +1,197 @@
+"""
+The broker that keeps channels in memory: bounded by count, size and age, and gone with
+the process.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections import deque
+from collections.abc import Mapping
+from itertools import islice
+from typing import Final
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from zope.interface import implementer
+
+from wsplug.broker.local import Presence, Subscribers
+from wsplug.broker.publication import History, Position, Publication
+from wsplug.broker.retention import DEFAULT_RETENTION, Retention
+from wsplug.interfaces import IBroker, ISubscriber
+
+__all__ = ["MemoryBroker"]
+
+_SWEEPS: Final = 8
+"""
+How often in the time that things are kept for is looked for what is too old.
+"""
+
+
+class _Channel:
+    """
+    What is kept of a channel.
+    """
+
+    __slots__ = ("epoch", "kept", "offset", "size")
+
+    def __init__(self) -> None:
+        self.epoch = secrets.token_hex(4)
+        self.offset = 0
+        self.kept: deque[Publication] = deque()
+        self.size = 0
+
+    @property
+    def position(self) -> Position:
+        return Position(self.offset, self.epoch)
+
+    def add(self, publication: Publication) -> None:
+        """
+        Keep the newest publication.
+        """
+        self.kept.append(publication)
+        self.size += len(publication.data)
+
+    def forget(self) -> None:
+        """
+        Forget the oldest.
+        """
+        self.size -= len(self.kept.popleft().data)
+
+    def history(self, since: Position | None, limit: int | None) -> History:
+        """
+        Give a part of what is kept, as L{IBroker.history} does.
+        """
+        kept = self.kept
+        count = len(kept)
+        isComplete = since is None or (
+            since.epoch == self.epoch and 0 <= self.offset - since.offset <= count
+        )
+        if since is not None and isComplete:
+            start = count - (self.offset - since.offset)
+        else:
+            start = 0 if limit is None else max(0, count - limit)
+        end = count if limit is None else min(count, start + limit)
+        return History(tuple(islice(kept, start, end)), self.position, isComplete)
+
+
+@implementer(IBroker)
+class MemoryBroker:
+    """
+    Channels of one process.
+    """
+
+    def __init__(
+        self, clock: IReactorTime, retention: Retention = DEFAULT_RETENTION
+    ) -> None:
+        """
+        @param clock: tells the time, in seconds since 1970.
+        @param retention: how much of each channel is kept.
+        """
+        self._clock = clock
+        self._retention = retention
+        self._channels: dict[str, _Channel] = {}
+        self._subscribers = Subscribers()
+        self._presence = Presence()
+        self._sweep: IDelayedCall | None = None
+
+    def start(self) -> Deferred[None]:
+        return succeed(None)
+
+    def stop(self) -> Deferred[None]:
+        if self._sweep is not None:
+            self._sweep.cancel()
+            self._sweep = None
+        return succeed(None)
+
+    def publish(
+        self, channel: str, data: bytes, store: bool = True
+    ) -> Deferred[Publication]:
+        now = self._clock.seconds()
+        kept = self._open(channel)
+        store = store and self._retention.count > 0
+        if store:
+            kept.offset += 1
+        publication = Publication(kept.offset, data, now, store)
+        if store:
+            kept.add(publication)
+            self._trim(kept, now)
+            self._sweepLater()
+        self._subscribers.deliver(channel, publication)
+        self._closeUnused(channel)
+        return succeed(publication)
+
+    def subscribe(self, channel: str, subscriber: ISubscriber) -> Deferred[Position]:
+        self._subscribers.add(channel, subscriber)
+        return succeed(self._open(channel).position)
+
+    def unsubscribe(self, channel: str, subscriber: ISubscriber) -> Deferred[None]:
+        self._subscribers.remove(channel, subscriber)
+        self._closeUnused(channel)
+        return succeed(None)
+
+    def history(
+        self, channel: str, since: Position | None = None, limit: int | None = None
+    ) -> Deferred[History]:
+        kept = self._open(channel)
+        self._trim(kept, self._clock.seconds())
+        history = kept.history(since, limit)
+        self._closeUnused(channel)
+        return succeed(history)
+
+    def enter(self, channel: str, key: str, info: bytes = b"") -> Deferred[bool]:
+        return succeed(self._presence.enter(channel, key, info))
+
+    def update(self, channel: str, key: str, info: bytes) -> Deferred[bool]:
+        return succeed(self._presence.update(channel, key, info))
+
+    def leave(self, channel: str, key: str) -> Deferred[None]:
+        self._presence.leave(channel, key)
+        return succeed(None)
+
+    def presence(self, channel: str) -> Deferred[Mapping[str, bytes]]:
+        return succeed(self._presence.show(channel))
+
+    # Keeping and forgetting
+
+    def _open(self, channel: str) -> _Channel:
+        kept = self._channels.get(channel)
+        if kept is None:
+            kept = self._channels[channel] = _Channel()
+        return kept
+
+    def _closeUnused(self, channel: str) -> None:
+        """
+        Forget a channel with nothing in it and nobody there: it begins anew then, with
+        another epoch.
+        """
+        kept = self._channels.get(channel)
+        if kept is not None and not kept.kept and channel not in self._subscribers:
+            del self._channels[channel]
+
+    def _trim(self, kept: _Channel, now: float) -> None:
+        retention = self._retention
+        oldest = now - retention.age
+        while kept.kept and (
+            len(kept.kept) > retention.count
+            or kept.size > retention.size
+            or kept.kept[0].time <= oldest
+        ):
+            kept.forget()
+
+    def _sweepLater(self) -> None:
+        if self._sweep is None:
+            seconds = max(1.0, self._retention.age / _SWEEPS)
+            self._sweep = self._clock.callLater(seconds, self._sweepAll)
+
+    def _sweepAll(self) -> None:
+        """
+        Forget what is too old, also where nobody asks any more.
+        """
+        self._sweep = None
+        now = self._clock.seconds()
+        for channel, kept in list(self._channels.items()):
+            self._trim(kept, now)
+            self._closeUnused(channel)
+        if any(kept.kept for kept in self._channels.values()):
+            self._sweepLater()

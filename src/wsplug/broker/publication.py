@@ -1,0 +1,58 @@
+"""
+What goes through channels, and where it is in them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["History", "Position", "Publication"]
+
+
+@dataclass(frozen=True)
+class Position:
+    """
+    A place in a channel: everything up to it is known.
+
+    @ivar offset: of the last publication before it; 0 at the beginning.
+    @ivar epoch: which life of the channel the offset counts in. A channel that was
+        forgotten and begins anew has another one.
+    """
+
+    offset: int
+    epoch: str
+
+
+@dataclass(frozen=True)
+class Publication:
+    """
+    What was published once.
+
+    @ivar offset: its number in the channel, from 1 on without gaps. One that isn't
+        stored has that of the last stored one before it.
+    @ivar data: as it was given to C{publish}.
+    @ivar time: when it was published, in seconds since 1970.
+    @ivar isStored: whether it is in the history.
+    """
+
+    offset: int
+    data: bytes
+    time: float
+    isStored: bool = True
+
+
+@dataclass(frozen=True)
+class History:
+    """
+    A part of what a channel has kept.
+
+    @ivar publications: in order, the oldest first.
+    @ivar position: where the channel's end is.
+    @ivar isComplete: whether nothing is missing between the position that was asked
+        for and the first of the publications. Where it isn't, some of what came since
+        is forgotten, or the channel has begun anew: it can't be recovered.
+    """
+
+    publications: tuple[Publication, ...]
+    position: Position
+    isComplete: bool

@@ -1,0 +1,89 @@
+"""
+C{--broker}: which broker, and how much it keeps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from wsplug.broker.memory import MemoryBroker
+from wsplug.broker.retention import DEFAULT_RETENTION, Retention
+from wsplug.broker.sqlite import SqliteBroker
+from wsplug.errors import InvalidOption
+from wsplug.interfaces import IBroker
+from wsplug.options import (
+    Option,
+    integer,
+    parseOptions,
+    seconds,
+    size,
+    splitDescription,
+)
+
+__all__ = ["BROKERS", "RETENTION_OPTIONS", "makeBroker"]
+
+BROKERS: Final = {
+    "memory": "in memory, gone with the process",
+    "sqlite:PATH": "in an SQLite file, still there after the process is killed",
+}
+"""
+What there is, and where it keeps channels.
+"""
+
+RETENTION_OPTIONS: Final = (
+    Option(
+        "count",
+        integer(0, 1_000_000),
+        DEFAULT_RETENTION.count,
+        "messages that a channel keeps at most",
+    ),
+    Option(
+        "size",
+        size,
+        DEFAULT_RETENTION.size,
+        "bytes that a channel keeps at most",
+        "1MiB",
+    ),
+    Option("age", seconds, DEFAULT_RETENTION.age, "how long a message is kept", "1h"),
+)
+"""
+What can be set about each: how much of the past is there for those who come back.
+"""
+
+
+def makeBroker(description: str, reactor: Any) -> IBroker:
+    """
+    Make what a C{--broker} describes.
+
+    @param description: C{memory} or C{sqlite:PATH}, with options behind it:
+        C{memory:count=100:age=5m}.
+    @param reactor: the one that the server runs in.
+    @raise InvalidOption: it describes none.
+    """
+    try:
+        (name, value), *words = splitDescription(description)
+        arguments = [word for word, given in words if given is None]
+        options = {word: given for word, given in words if given is not None}
+        if len(options) + len(arguments) < len(words):
+            raise InvalidOption("an option is there twice")
+        if value is not None or name not in ("memory", "sqlite"):
+            known = " or ".join(BROKERS)
+            raise InvalidOption(f"there is no such broker; there is {known}")
+        retention = _makeRetention(options)
+        if name == "memory":
+            if arguments:
+                raise InvalidOption(f"options are key=value, not {arguments[0]!r}")
+            return MemoryBroker(reactor, retention)
+        if len(arguments) != 1 or not arguments[0]:
+            raise InvalidOption("it needs the path of one file: sqlite:PATH")
+        return SqliteBroker(arguments[0], reactor, retention)
+    except InvalidOption as error:
+        raise InvalidOption(f"--broker {description}: {error}") from None
+
+
+def _makeRetention(values: Mapping[str, str]) -> Retention:
+    parsed = parseOptions(RETENTION_OPTIONS, values)
+    if not parsed["age"]:
+        raise InvalidOption("an age can't be off; count=0 keeps nothing")
+    return Retention(**parsed)

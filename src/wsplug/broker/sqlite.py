@@ -1,0 +1,227 @@
+"""
+The broker that keeps channels in an SQLite file: what a publisher was told is stored
+survives the process.
+
+What is published while a batch is being stored makes the next batch, so that a busy
+server stores hundreds with one transaction. The reactor never waits for the disk.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Mapping
+from typing import Any, Final, TypeVar
+
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.interfaces import IDelayedCall
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from wsplug.broker.local import Presence, Subscribers
+from wsplug.broker.publication import History, Position, Publication
+from wsplug.broker.retention import DEFAULT_RETENTION, Retention
+from wsplug.broker.store import Draft, Store
+from wsplug.broker.worker import Worker
+from wsplug.errors import BrokerError, StartupError
+from wsplug.interfaces import IBroker, ISubscriber
+
+__all__ = ["MAX_PENDING_SIZE", "SqliteBroker"]
+
+MAX_PENDING_SIZE: Final = 64 * 1024 * 1024
+"""
+Bytes that may wait to be stored. Publishing more fails until some are.
+"""
+
+_BATCH: Final = 1000
+"""
+Publications that one transaction stores at most.
+"""
+
+_SWEEPS: Final = 8
+
+_T = TypeVar("_T")
+
+
+@implementer(IBroker)
+class SqliteBroker:
+    """
+    Channels of one process, in a file.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        path: str,
+        reactor: Any,
+        retention: Retention = DEFAULT_RETENTION,
+        worker: Worker | None = None,
+    ) -> None:
+        """
+        @param path: of the file; it is made if it isn't there.
+        @param reactor: tells the time, in seconds since 1970, and runs what the
+            threads have to report.
+        @param retention: how much of each channel is kept.
+        @param worker: does what takes its time; one with a thread by default.
+        """
+        self._path = path
+        self._reactor = reactor
+        self._retention = retention
+        self._worker = worker or Worker(reactor, "wsplug-sqlite")
+        self._store = Store(path, retention)
+        self._subscribers = Subscribers()
+        self._presence = Presence()
+        self._pending: list[tuple[Draft, Deferred[Publication]]] = []
+        self._pendingSize = 0
+        self._storing: Deferred[None] | None = None
+        self._sweep: IDelayedCall | None = None
+
+    # Starting and stopping
+
+    def start(self) -> Deferred[None]:
+        self._worker.start()
+        opened = self._worker.do(self._store.open)
+        opened.addErrback(self._startFailed)
+        opened.addCallback(lambda _: self._sweepLater())
+        return opened
+
+    def _startFailed(self, failure: Failure) -> None:
+        failure.trap(sqlite3.Error)
+        self._worker.stop()
+        reason = str(failure.value)
+        if "locked" in reason:
+            reason = "another process uses it"
+        raise StartupError(f"broker: can't use {self._path}: {reason}") from None
+
+    def stop(self) -> Deferred[None]:
+        if self._sweep is not None:
+            self._sweep.cancel()
+            self._sweep = None
+        stopped = self._storing or succeed(None)
+        done: Deferred[None] = Deferred()
+        stopped.addCallback(lambda _: self._worker.do(self._store.close))
+        stopped.addErrback(
+            lambda failure: self._log.failure("broker: can't close", failure)
+        )
+        stopped.addCallback(lambda _: self._worker.stop())
+        stopped.chainDeferred(done)
+        return done
+
+    # Publishing
+
+    def publish(
+        self, channel: str, data: bytes, store: bool = True
+    ) -> Deferred[Publication]:
+        if self._pendingSize + len(data) > MAX_PENDING_SIZE:
+            waiting = f"{self._pendingSize} bytes wait to be stored"
+            return fail(BrokerError(f"{channel}: {waiting}; no more may"))
+        draft = Draft(channel, data, self._reactor.seconds(), store)
+        published: Deferred[Publication] = Deferred()
+        self._pending.append((draft, published))
+        self._pendingSize += len(data)
+        if self._storing is None:
+            self._storing = Deferred()
+            self._storeNext()
+        return published
+
+    def _storeNext(self) -> None:
+        """
+        Store what waits, a batch at a time, until nothing does.
+        """
+        if not self._pending:
+            done, self._storing = self._storing, None
+            if done is not None:
+                done.callback(None)
+            return
+        batch = self._pending[:_BATCH]
+        del self._pending[:_BATCH]
+        drafts = [draft for draft, _ in batch]
+        stored = self._worker.do(lambda: self._store.add(drafts))
+        stored.addCallbacks(
+            self._stored, self._notStored, callbackArgs=(batch,), errbackArgs=(batch,)
+        )
+        stored.addErrback(
+            lambda failure: self._log.failure("broker: after storing", failure)
+        )
+        stored.addCallback(lambda _: self._storeNext())
+
+    def _stored(
+        self,
+        publications: list[Publication],
+        batch: list[tuple[Draft, Deferred[Publication]]],
+    ) -> None:
+        for publication, (draft, published) in zip(publications, batch, strict=True):
+            self._pendingSize -= len(draft.data)
+            self._subscribers.deliver(draft.channel, publication)
+            published.callback(publication)
+
+    def _notStored(
+        self, failure: Failure, batch: list[tuple[Draft, Deferred[Publication]]]
+    ) -> None:
+        self._log.failure("broker: can't store in {path}", failure, path=self._path)
+        for draft, published in batch:
+            self._pendingSize -= len(draft.data)
+            published.errback(
+                BrokerError(f"{draft.channel}: not stored: {failure.value}")
+            )
+
+    # Subscribing and reading
+
+    def subscribe(self, channel: str, subscriber: ISubscriber) -> Deferred[Position]:
+        self._subscribers.add(channel, subscriber)
+        now = self._reactor.seconds()
+        return self._read(channel, lambda: self._store.position(channel, now))
+
+    def unsubscribe(self, channel: str, subscriber: ISubscriber) -> Deferred[None]:
+        self._subscribers.remove(channel, subscriber)
+        return succeed(None)
+
+    def history(
+        self, channel: str, since: Position | None = None, limit: int | None = None
+    ) -> Deferred[History]:
+        now = self._reactor.seconds()
+        return self._read(
+            channel, lambda: self._store.history(channel, since, limit, now)
+        )
+
+    def _read(self, channel: str, work: Callable[[], _T]) -> Deferred[_T]:
+        read = self._worker.do(work)
+        read.addErrback(self._notRead, channel)
+        return read
+
+    def _notRead(self, failure: Failure, channel: str) -> Any:
+        failure.trap(sqlite3.Error)
+        self._log.failure("broker: can't read {path}", failure, path=self._path)
+        raise BrokerError(f"{channel}: not read: {failure.value}") from None
+
+    # Presence
+
+    def enter(self, channel: str, key: str, info: bytes = b"") -> Deferred[bool]:
+        return succeed(self._presence.enter(channel, key, info))
+
+    def update(self, channel: str, key: str, info: bytes) -> Deferred[bool]:
+        return succeed(self._presence.update(channel, key, info))
+
+    def leave(self, channel: str, key: str) -> Deferred[None]:
+        self._presence.leave(channel, key)
+        return succeed(None)
+
+    def presence(self, channel: str) -> Deferred[Mapping[str, bytes]]:
+        return succeed(self._presence.show(channel))
+
+    # Forgetting
+
+    def _sweepLater(self) -> None:
+        seconds = max(1.0, self._retention.age / _SWEEPS)
+        self._sweep = self._reactor.callLater(seconds, self._sweepNow)
+
+    def _sweepNow(self) -> None:
+        self._sweep = None
+        now = self._reactor.seconds()
+        channels = self._subscribers.channels()
+        swept = self._worker.do(lambda: self._store.sweep(now, channels))
+        swept.addErrback(
+            lambda failure: self._log.failure("broker: can't sweep", failure)
+        )
+        self._sweepLater()

@@ -1,0 +1,264 @@
+"""
+Publications in an SQLite file. All of this runs in the worker's thread: it blocks.
+
+The file is in WAL mode: a committed transaction is in it, or in the log beside it, and
+survives the process, however that ends. C{synchronous} is C{NORMAL}, so that only a
+failure of the whole machine can cost the last transactions; the file stays whole.
+"""
+
+from __future__ import annotations
+
+import secrets
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final
+
+from wsplug.broker.publication import History, Position, Publication
+from wsplug.broker.retention import Retention
+
+__all__ = ["Draft", "Store"]
+
+_VERSION: Final = 1
+"""
+Of the tables, as C{PRAGMA user_version}.
+"""
+
+_TABLES: Final = """
+CREATE TABLE channels (
+    id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    epoch TEXT NOT NULL,
+    last INTEGER NOT NULL,
+    used REAL NOT NULL
+);
+CREATE TABLE publications (
+    channel INTEGER NOT NULL REFERENCES channels (id) ON DELETE CASCADE,
+    offset INTEGER NOT NULL,
+    time REAL NOT NULL,
+    data BLOB NOT NULL,
+    PRIMARY KEY (channel, offset)
+) WITHOUT ROWID;
+CREATE INDEX publications_time ON publications (time);
+CREATE INDEX channels_used ON channels (used);
+"""
+
+
+@dataclass(frozen=True)
+class Draft:
+    """
+    What is to become a publication.
+    """
+
+    channel: str
+    data: bytes
+    time: float
+    store: bool
+
+
+class Store:
+    """
+    One file, used by one process.
+    """
+
+    def __init__(self, path: str, retention: Retention) -> None:
+        """
+        @param path: of the file; it is made if it isn't there.
+        @param retention: how much of each channel is kept.
+        """
+        self._path = path
+        self._retention = retention
+        self._database: sqlite3.Connection | None = None
+
+    def open(self) -> None:
+        """
+        Open the file.
+
+        @raise sqlite3.Error: it can't be opened, is no database or another's, or is
+            in use.
+        """
+        database = sqlite3.connect(
+            self._path, timeout=0, isolation_level=None, check_same_thread=False
+        )
+        try:
+            # One process has the file: its offsets are what it says they are.
+            database.execute("PRAGMA locking_mode = EXCLUSIVE")
+            database.execute("PRAGMA journal_mode = WAL")
+            database.execute("PRAGMA synchronous = NORMAL")
+            database.execute("PRAGMA foreign_keys = ON")
+            database.execute("BEGIN IMMEDIATE")
+            version = database.execute("PRAGMA user_version").fetchone()[0]
+            if version == 0:
+                tables = database.execute("SELECT count(*) FROM sqlite_master")
+                if tables.fetchone()[0]:
+                    raise sqlite3.DatabaseError("it has other tables in it")
+                for statement in _TABLES.split(";"):
+                    database.execute(statement)
+                database.execute(f"PRAGMA user_version = {_VERSION}")
+            elif version != _VERSION:
+                raise sqlite3.DatabaseError(
+                    f"it has version {version} of the tables, not {_VERSION}"
+                )
+            database.execute("COMMIT")
+        except BaseException:
+            database.close()
+            raise
+        self._database = database
+
+    def close(self) -> None:
+        """
+        Close the file; fine if it isn't open.
+        """
+        database, self._database = self._database, None
+        if database is not None:
+            database.close()
+
+    def add(self, drafts: Sequence[Draft]) -> list[Publication]:
+        """
+        Store what is to be, all of it or nothing.
+
+        @raise sqlite3.Error: it can't be stored.
+        """
+        publications = []
+        touched: dict[int, float] = {}
+        with self._transaction() as database:
+            for draft in drafts:
+                store = draft.store and self._retention.count > 0
+                identity, last = self._find(draft.channel, draft.time)
+                if store:
+                    last += 1
+                    database.execute(
+                        "INSERT INTO publications VALUES (?, ?, ?, ?)",
+                        (identity, last, draft.time, draft.data),
+                    )
+                    database.execute(
+                        "UPDATE channels SET last = ?, used = ? WHERE id = ?",
+                        (last, draft.time, identity),
+                    )
+                    touched[identity] = draft.time
+                publications.append(Publication(last, draft.data, draft.time, store))
+            for identity, time in touched.items():
+                self._trim(identity, time)
+        return publications
+
+    def position(self, channel: str, now: float) -> Position:
+        """
+        Give a channel's end; the channel is there from then on.
+
+        @raise sqlite3.Error: it can't be stored.
+        """
+        identity, last = self._find(channel, now)
+        row = self._opened.execute(
+            "SELECT epoch FROM channels WHERE id = ?", (identity,)
+        ).fetchone()
+        return Position(last, row[0])
+
+    def history(
+        self, channel: str, since: Position | None, limit: int | None, now: float
+    ) -> History:
+        """
+        Read what is kept, as C{IBroker.history} does.
+
+        @raise sqlite3.Error: it can't be read.
+        """
+        identity, _ = self._find(channel, now)
+        self._trim(identity, now)
+        position = self.position(channel, now)
+        first = self._opened.execute(
+            "SELECT min(offset) FROM publications WHERE channel = ?", (identity,)
+        ).fetchone()[0]
+        kept = 0 if first is None else position.offset - first + 1
+        isComplete = since is None or (
+            since.epoch == position.epoch
+            and 0 <= position.offset - since.offset <= kept
+        )
+        if since is not None and isComplete:
+            start = since.offset
+        else:
+            start = position.offset - (kept if limit is None else min(kept, limit))
+        rows = self._opened.execute(
+            "SELECT offset, data, time FROM publications"
+            " WHERE channel = ? AND offset > ? ORDER BY offset LIMIT ?",
+            (identity, start, -1 if limit is None else limit),
+        )
+        return History(tuple(Publication(*row) for row in rows), position, isComplete)
+
+    def sweep(self, now: float, inUse: Sequence[str]) -> None:
+        """
+        Forget what is too old, and the channels that nobody uses and that have been
+        empty for as long again.
+
+        @param inUse: channels that are kept.
+        @raise sqlite3.Error: it can't be.
+        """
+        oldest = now - self._retention.age
+        with self._transaction() as database:
+            database.execute("DELETE FROM publications WHERE time <= ?", (oldest,))
+            database.executemany(
+                "UPDATE channels SET used = ? WHERE name = ?",
+                [(now, name) for name in inUse],
+            )
+            database.execute(
+                "DELETE FROM channels WHERE used <= ?",
+                (oldest - self._retention.age,),
+            )
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        """
+        Do all of something, or nothing.
+        """
+        database = self._opened
+        database.execute("BEGIN IMMEDIATE")
+        try:
+            yield database
+            database.execute("COMMIT")
+        except BaseException:
+            if database.in_transaction:  # SQLite ends it itself when the disk is full
+                database.execute("ROLLBACK")
+            raise
+
+    @property
+    def _opened(self) -> sqlite3.Connection:
+        if self._database is None:
+            raise sqlite3.ProgrammingError("it is closed")
+        return self._database
+
+    def _find(self, channel: str, now: float) -> tuple[int, int]:
+        """
+        Give a channel's number in the file and its last offset; make it if needed.
+        """
+        database = self._opened
+        row: tuple[int, int] | None = database.execute(
+            "SELECT id, last FROM channels WHERE name = ?", (channel,)
+        ).fetchone()
+        if row is not None:
+            return row
+        made = database.execute(
+            "INSERT INTO channels (name, epoch, last, used) VALUES (?, ?, 0, ?)",
+            (channel, secrets.token_hex(4), now),
+        )
+        assert made.lastrowid is not None
+        return made.lastrowid, 0
+
+    def _trim(self, identity: int, now: float) -> None:
+        """
+        Forget what of a channel is beyond its bounds.
+        """
+        database = self._opened
+        retention = self._retention
+        database.execute(
+            "DELETE FROM publications WHERE channel = ? AND (time <= ? OR offset <="
+            " (SELECT last FROM channels WHERE id = ?) - ?)",
+            (identity, now - retention.age, identity, retention.count),
+        )
+        # From the newest backwards, those before which the bytes are full already.
+        database.execute(
+            "DELETE FROM publications WHERE channel = ? AND offset <= ("
+            "  SELECT max(offset) FROM ("
+            "    SELECT offset, sum(length(data)) OVER (ORDER BY offset DESC) AS size"
+            "    FROM publications WHERE channel = ?"
+            "  ) WHERE size > ?)",
+            (identity, identity, retention.size),
+        )
