@@ -10,6 +10,7 @@ from functools import partial
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from twisted.python.failure import Failure
+from twisted.web.resource import IResource
 from zope.interface import implementer
 
 from wsplug.coroutine import CoroutineProtocol
@@ -65,7 +66,7 @@ class _ProtocolApplication:
         self,
         makeProtocol: Callable[[], IWebSocketProtocol],
         subprotocols: Sequence[str],
-        pages: str | None,
+        pages: str | IResource | None,
     ) -> None:
         self._makeProtocol = makeProtocol
         self.subprotocols = subprotocols
@@ -95,7 +96,7 @@ class DeclaredApplication:
         name: str,
         help: str,
         subprotocols: Sequence[str],
-        pages: str | None,
+        pages: str | IResource | None,
     ) -> None:
         self.target = target
         self.name = name
@@ -127,7 +128,7 @@ def application(
     *,
     help: str = "",
     subprotocols: Sequence[str] = (),
-    pages: str | None = None,
+    pages: str | IResource | None = None,
 ) -> Callable[[type | Callable[..., Coroutine[Any, Any, object]]], DeclaredApplication]:
     """
     Make an application of a coroutine function, which is called with a
@@ -146,7 +147,7 @@ def application(
     @param help: what it is for, in one line; the docstring's first line where not
         given.
     @param subprotocols: those that it speaks.
-    @param pages: a folder for plain HTTP requests.
+    @param pages: a folder, or a C{twisted.web} resource, for plain HTTP requests.
     @raise TypeError: it is neither, or has a parameter that is no option.
     """
 

@@ -19,6 +19,7 @@ from twisted.internet.interfaces import IAddress, IPushProducer
 from twisted.plugin import IPlugin
 from twisted.python.failure import Failure
 from twisted.web.http_headers import Headers
+from twisted.web.resource import IResource
 from zope.interface import Attribute, Interface
 
 from wsplug.options import Option
@@ -251,9 +252,9 @@ class IWebSocketApplication(Interface):
     subprotocols: Sequence[str] = Attribute(
         "The names of the subprotocols that it speaks; empty for none."
     )
-    pages: str | None = Attribute(
-        "The folder of the pages that plain HTTP requests for its path get; C{None} "
-        "for none: those get a 426 then."
+    pages: str | IResource | None = Attribute(
+        "What plain HTTP requests for its path get: a folder of pages, or a "
+        "C{twisted.web} resource that answers; C{None} for none: those get a 426 then."
     )
 
     def buildProtocol(request: IHandshakeRequest) -> Any:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, unquote_to_bytes
 
+from twisted.web.resource import IResource
 from zope.interface import implementer
 
 from wsplug.errors import InvalidOption
@@ -38,7 +39,7 @@ class _BareFactory:
     """
 
     subprotocols: Sequence[str] = ()
-    pages: str | None = None
+    pages: str | IResource | None = None
 
     def __init__(self, factory: Any) -> None:
         self._factory = factory

@@ -1,10 +1,15 @@
 """
-The site in front of the applications: each one's folder of pages at its path.
+The site in front of the applications: each one's pages at its path, and what the server
+itself has to offer at C{/-/}.
+
+What is at C{/-/} is below each application's path too (C{/chat/-/wsplug.js}): so a page
+refers to it as C{-/wsplug.js}, wherever it is mounted, and behind whatever proxy.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.web.pages import notFound
@@ -15,6 +20,14 @@ from twisted.web.static import File
 from wsplug.server.mounts import Mounts
 
 __all__ = ["makeSite"]
+
+
+OWN: Final = b"-"
+"""
+The segment of a path below which is what the server itself has to offer.
+"""
+
+_STATIC: Final = Path(__file__).with_name("static")
 
 
 class _UpgradeRequired(Resource):
@@ -46,6 +59,15 @@ class _Folder(File):
     def directoryListing(self) -> IResource:
         return notFound()
 
+    def render_GET(self, request: Request) -> Any:
+        # Ask again each time, at the price of a 304: after an update of the server,
+        # no page runs with a script from before.
+        request.setHeader(b"Cache-Control", b"no-cache")
+        request.setHeader(b"X-Content-Type-Options", b"nosniff")
+        return super().render_GET(request)  # type: ignore[no-untyped-call]
+
+    render_HEAD = render_GET
+
 
 class _MountedPages(Resource):
     """
@@ -61,15 +83,30 @@ class _MountedPages(Resource):
         postpath: Any = request.postpath
         segments = [*prepath, *postpath]
         found = self._mounts.find(segments)
+        depth = 0 if found is None else found[1]
+        if segments[depth : depth + 1] == [OWN]:
+            return _descend(_Folder(str(_STATIC)), request, segments, depth + 1)
         if found is None:
             return notFound()
-        mount, depth = found
-        prepath[:] = segments[:depth]
-        postpath[:] = segments[depth:]
-        pages = mount.application.pages
+        pages = found[0].application.pages
         if pages is None:
             return _UpgradeRequired()  # type: ignore[no-untyped-call]
-        return _Folder(pages)
+        resource: Any = _Folder(pages) if isinstance(pages, str) else pages
+        return _descend(resource, request, segments, depth)
+
+
+def _descend(
+    resource: Any, request: Request, segments: list[bytes], depth: int
+) -> IResource:
+    """
+    Have a resource found by what of the path is below its own.
+    """
+    prepath: Any = request.prepath
+    postpath: Any = request.postpath
+    prepath[:] = segments[:depth]
+    postpath[:] = segments[depth:]
+    found: IResource = resource
+    return found
 
 
 def makeSite(mounts: Mounts, clock: IReactorTime) -> Site:

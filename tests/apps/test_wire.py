@@ -1,0 +1,85 @@
+"""
+How the applications' JSON is read.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+import pytest
+from msgspec import Meta
+
+from wsplug.apps.wire import RequestRefused, WirePosition, read, refusal
+
+
+class _Join(msgspec.Struct, tag_field="type", tag="join"):
+    room: Annotated[str, Meta(max_length=5)]
+    since: WirePosition | None = None
+
+
+class _Leave(msgspec.Struct, tag_field="type", tag="leave"):
+    room: str
+
+
+DECODER = msgspec.json.Decoder(_Join | _Leave)
+
+
+def test_read() -> None:
+    """
+    A message of a known type is read; keys that nobody knows are harmless.
+    """
+    message = read(
+        DECODER,
+        '{"type":"join","room":"a","since":{"offset":3,"epoch":"e"},"more":[1]}',
+    )
+    assert message == _Join("a", WirePosition(3, "e"))
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "words"),
+    [
+        ("", "not-json", "no JSON"),
+        ("hello", "not-json", "no JSON"),
+        ("\ud800", "not-json", "no JSON"),
+        ('{"type":"join","x":' + "[" * 100_000, "not-json", "no JSON"),
+        ("3", "invalid", "expected `object`, got `int`"),
+        ("{}", "unknown-type", "missing required field `type`"),
+        ('{"type":"jump"}', "unknown-type", "type: invalid value 'jump'"),
+        ('{"type":3}', "unknown-type", "type: expected `str`"),
+        ('{"type":"join"}', "invalid", "missing required field `room`"),
+        ('{"type":"join","room":7}', "invalid", "room: expected `str`, got `int`"),
+        ('{"type":"join","room":"abcdef"}', "too-long", "room: expected `str` of"),
+        (
+            '{"type":"join","room":"a","since":{"offset":-1,"epoch":""}}',
+            "invalid",
+            "since.offset: expected `int` >= 0",
+        ),
+    ],
+)
+def test_refused(text: str, code: str, words: str) -> None:
+    """
+    What is none of the messages is refused, and it is said which part is wrong.
+    """
+    with pytest.raises(RequestRefused) as raised:
+        read(DECODER, text)
+    assert raised.value.code == code
+    assert words in raised.value.message
+    assert raised.value.request is None
+
+
+@pytest.mark.parametrize(
+    ("request_", "shown"),
+    [("7", 7), ('"a"', "a"), ("[]", None), ('"' + "x" * 99 + '"', None)],
+)
+def test_request(request_: str, shown: object) -> None:
+    """
+    The refusal of a request names it, where it has a name.
+    """
+    with pytest.raises(RequestRefused) as raised:
+        read(DECODER, f'{{"type":"jump","request":{request_}}}')
+    answer = msgspec.json.decode(refusal(raised.value))
+    assert answer.pop("type") == "error"
+    assert answer.pop("code") == "unknown-type"
+    assert isinstance(answer.pop("message"), str)
+    assert answer == ({} if shown is None else {"request": shown})

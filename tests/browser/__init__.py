@@ -1,0 +1,1 @@
+"""Each page in a real browser, used as a person would."""
