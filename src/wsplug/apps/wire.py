@@ -63,6 +63,7 @@ class ErrorMessage(
     code: str
     message: str
     request: RequestId = None
+    retry_after: float | None = None
 
 
 class RequestRefused(Exception):
@@ -72,13 +73,21 @@ class RequestRefused(Exception):
     @ivar code: one word for programs: C{"too-long"}.
     @ivar message: what is wrong, for people.
     @ivar request: the client's name for its request.
+    @ivar retryAfter: seconds after which it could be done, where that is known.
     """
 
-    def __init__(self, code: str, message: str, request: RequestId = None) -> None:
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        request: RequestId = None,
+        retryAfter: float | None = None,
+    ) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
         self.request = request
+        self.retryAfter = retryAfter
 
 
 class _AnyRequest(msgspec.Struct):
@@ -118,11 +127,14 @@ def write(message: msgspec.Struct) -> str:
     return _encoder.encode(message).decode()
 
 
-def refusal(error: RequestRefused) -> str:
+def refusal(error: RequestRefused, request: RequestId = None) -> str:
     """
     Make the answer to what was refused.
+
+    @param request: the client's name for its request, where the error has none.
     """
-    return write(ErrorMessage(error.code, error.message, error.request))
+    name = request if error.request is None else error.request
+    return write(ErrorMessage(error.code, error.message, name, error.retryAfter))
 
 
 def _codeOf(problem: str) -> str:

@@ -49,7 +49,7 @@ class Backlog:
     How much may wait for one subscriber in one channel.
 
     @ivar size: bytes of messages.
-    @ivar age: seconds that the first of them may have waited.
+    @ivar age: seconds that the first of them may have waited; 0 for any.
     @ivar overflow: what happens when either is exceeded.
     """
 
@@ -132,7 +132,7 @@ class _Member:
         self.isSlow = True
 
 
-Encode = Callable[[str, Publication], str | bytes]
+Encode = Callable[[str, Publication], str | bytes | None]
 EncodeGap = Callable[[str, int], str | bytes]
 
 
@@ -155,8 +155,8 @@ class Channels:
         backlog: Backlog = DEFAULT_BACKLOG,
     ) -> None:
         """
-        @param encode: makes the message for a publication of a channel: text or bytes.
-            It is called once for each.
+        @param encode: makes the message for a publication of a channel: text or bytes,
+            or C{None} where it isn't for these connections. It is called once for each.
         @param encodeGap: makes the message that tells a subscriber how many of a
             channel's it has missed.
         """
@@ -260,7 +260,10 @@ class Channels:
         there = self._channels.get(channel)
         if there is None:
             return
-        message = PreparedMessage(self._encode(channel, publication))
+        encoded = self._encode(channel, publication)
+        if encoded is None:
+            return
+        message = PreparedMessage(encoded)
         held = list(there.held.items())
         broadcast(message, there.ready)
         if held:
@@ -341,7 +344,7 @@ class Channels:
         before = subscription.dropped
         while subscription.waiting and (
             subscription.size > backlog.size
-            or now - subscription.waiting[0][0] > backlog.age
+            or 0 < backlog.age < now - subscription.waiting[0][0]
         ):
             if backlog.overflow is Overflow.CLOSE:
                 self.leaveAll(transport)

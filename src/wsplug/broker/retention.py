@@ -22,7 +22,7 @@ class Retention:
 
     count: int = 1000
     size: int = 1024 * 1024
-    age: float = 3600.0
+    age: float = 86400.0
 
 
 DEFAULT_RETENTION: Final = Retention()

@@ -45,7 +45,7 @@ RETENTION_OPTIONS: Final = (
         "bytes that a channel keeps at most",
         "1MiB",
     ),
-    Option("age", seconds, DEFAULT_RETENTION.age, "how long a message is kept", "1h"),
+    Option("age", seconds, DEFAULT_RETENTION.age, "how long a message is kept", "24h"),
 )
 """
 What can be set about each: how much of the past is there for those who come back.

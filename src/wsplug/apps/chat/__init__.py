@@ -1,0 +1,15 @@
+"""
+C{--app chat}: rooms, names, direct messages, history; for the page that comes with it,
+for programs, and for the browser clients of the old tutorials.
+
+    - L{application}: the application, its options, and where its parts meet.
+    - L{protocol}: a connection that speaks C{wsplug.chat.v1}.
+    - L{classic}: a connection of a tutorial's client.
+    - L{people}: who they are; L{rooms}: where they are.
+    - L{sending}: what is said, from one to the others.
+    - L{messages}: what goes over the wire and through the broker.
+"""
+
+from wsplug.apps.chat.application import chat
+
+__all__ = ["chat"]

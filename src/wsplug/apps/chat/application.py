@@ -1,0 +1,335 @@
+"""
+The chat as an application: its options, and where its parts meet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from ipaddress import IPv6Address, ip_address
+from typing import Any, Final
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IAddress
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from wsplug import HandshakeRefused, Option
+from wsplug.apps.chat.addressing import Addressing
+from wsplug.apps.chat.classic import ClassicProtocol
+from wsplug.apps.chat.names import roomOf
+from wsplug.apps.chat.notices import Notices, isServersEnd
+from wsplug.apps.chat.people import People, Person
+from wsplug.apps.chat.protocol import SUBPROTOCOL, ChatProtocol
+from wsplug.apps.chat.rates import Rate
+from wsplug.apps.chat.rooms import Rooms
+from wsplug.apps.chat.site import ChatPages
+from wsplug.apps.chat.talk import Talk
+from wsplug.apps.wire import RequestRefused
+from wsplug.broker.channels import Backlog, Overflow
+from wsplug.errors import BrokerError
+from wsplug.interfaces import (
+    IHandshakeRequest,
+    IServices,
+    IWebSocketApplication,
+    IWebSocketApplicationPlugin,
+    IWebSocketProtocol,
+    IWebSocketTransport,
+)
+from wsplug.options import boolean, choice, integer, number, seconds, size
+
+__all__ = ["ChatApplication", "chat"]
+
+_AT_ONCE, _GRACE, _OFF = "at-once", "grace", "off"
+
+
+def _rooms(value: str) -> tuple[str, ...]:
+    rooms = [roomOf(name) for name in value.split(",")]
+    if None in rooms or len(set(rooms)) < len(rooms):
+        raise ValueError("different names of rooms with commas between, as lobby,news")
+    return tuple(room for room in rooms if room is not None)
+
+
+OPTIONS: Final = (
+    Option(
+        "rooms",
+        _rooms,
+        ("lobby",),
+        "rooms that the page offers, with commas between; the first is that of /",
+        "lobby",
+    ),
+    Option("other-rooms", boolean, True, "whether any other name is a room too"),
+    Option("history", integer(0, 500), 50, "messages that a newcomer is shown"),
+    Option(
+        "names",
+        choice("suffix", "refuse"),
+        "suffix",
+        "what a second person of a name gets: suffix or refuse",
+    ),
+    Option(
+        "notices",
+        choice(_AT_ONCE, _GRACE, _OFF),
+        _AT_ONCE,
+        "what is said of classic clients' coming and going: at-once, grace or off",
+    ),
+    Option(
+        "grace",
+        seconds,
+        5.0,
+        "seconds that somebody may be gone without having left",
+        "5",
+    ),
+    Option(
+        "max-length", integer(1, 100_000), 2000, "characters that a message may have"
+    ),
+    Option("max-rooms", integer(1, 1000), 20, "rooms that a connection may be in"),
+    Option(
+        "rate",
+        number(0.001, 1e6),
+        2.0,
+        "messages a second that a person may send in the long run",
+        "2",
+    ),
+    Option(
+        "burst", integer(1, 1_000_000), 20, "messages that a person may send at once"
+    ),
+    Option(
+        "backlog",
+        size,
+        256 * 1024,
+        "bytes of a room that may wait for a client that does not read",
+        "256KiB",
+    ),
+    Option("backlog-age", seconds, 30.0, "seconds that they may wait", "30"),
+    Option(
+        "overflow",
+        choice(*(each.value for each in Overflow)),
+        Overflow.CLOSE.value,
+        "what happens then: close (1013), drop the oldest, or keep only the latest",
+    ),
+)
+
+
+@implementer(IWebSocketApplication)
+class ChatApplication:
+    """
+    One chat.
+
+    @ivar people: who is who.
+    @ivar rooms: who is where.
+    @ivar talk: what is said.
+    @ivar notices: what is said of classic clients.
+    @ivar addressing: what all that is called in the broker.
+    @ivar offered: the rooms that the page offers.
+    @ivar otherRooms: whether there are others.
+    @ivar history: messages that a newcomer is shown.
+    @ivar maxLength: characters of a message.
+    @ivar maxRooms: that a connection may be in.
+    """
+
+    _log = Logger()
+
+    subprotocols: Sequence[str] = (SUBPROTOCOL,)
+
+    people: People
+    rooms: Rooms
+    talk: Talk
+    notices: Notices
+    addressing: Addressing
+
+    def __init__(self, options: Mapping[str, Any], services: IServices) -> None:
+        self.pages = ChatPages()
+        self.offered = list(options["rooms"])
+        self.otherRooms: bool = options["other-rooms"]
+        self.history: int = options["history"]
+        self.maxLength: int = options["max-length"]
+        self.maxRooms: int = options["max-rooms"]
+        self._options = options
+        self._services = services
+        self._moves = Rate(services.clock, options["rate"], 2 * options["burst"])
+        self._isOpen = False
+
+    def startApplication(self) -> None:
+        pass
+
+    def stopApplication(self) -> None:
+        if self._isOpen:
+            self.rooms.stop()
+            self.notices.stop()
+
+    def buildProtocol(self, request: IHandshakeRequest) -> IWebSocketProtocol:
+        if not self._isOpen:
+            self._open(request)
+        address = request.getClientAddress()
+        rateKey = _network(address)
+        path = "/".join(request.segments)
+        if SUBPROTOCOL in request.subprotocols:
+            try:
+                room = self.findRoom(path or self.offered[0])
+            except RequestRefused:
+                room = self.offered[0]
+            return ChatProtocol(self, room, rateKey)
+        try:
+            room = self.findRoom(path or self.offered[0])
+        except RequestRefused as error:
+            raise HandshakeRefused(404, error.message) from None
+        return ClassicProtocol(self, room, _host(address), rateKey)
+
+    def _open(self, request: IHandshakeRequest) -> None:
+        """
+        Begin, now that it is known where the chat is mounted.
+        """
+        self._isOpen = True
+        options = self._options
+        broker, clock = self._services.broker, self._services.clock
+        path = "/" + b"/".join(request.prepath).decode("utf-8", "replace")
+        self.addressing = Addressing(path)
+        self.people = People(broker, self.addressing)
+        self.rooms = Rooms(
+            broker,
+            clock,
+            self.addressing,
+            self.people,
+            grace=options["grace"],
+            suffixes=options["names"] == "suffix",
+            quiet=options["notices"] == _OFF,
+        )
+        self.talk = Talk(
+            broker,
+            clock,
+            self.addressing,
+            maxLength=self.maxLength,
+            rate=options["rate"],
+            burst=options["burst"],
+            backlog=Backlog(
+                options["backlog"],
+                options["backlog-age"],
+                Overflow(options["overflow"]),
+            ),
+        )
+        grace = options["grace"] if options["notices"] == _GRACE else 0.0
+        self.notices = Notices(
+            clock, self.talk.notice, grace, options["notices"] != _OFF
+        )
+
+    # For the connections
+
+    def findRoom(self, name: str) -> str:
+        """
+        @return: the room of a name.
+        @raise RequestRefused: there is none.
+        """
+        room = roomOf(name)
+        if room is None or (not self.otherRooms and room not in self.offered):
+            raise RequestRefused("no-such-room", f"there is no room {name[:100]!r}")
+        return room
+
+    def checkMove(self, person: Person) -> None:
+        """
+        Count a coming, a going or another name, which all in a room are told of.
+
+        @raise RequestRefused: these are too many.
+        """
+        wait = self._moves.take(person.rateKey)
+        if wait:
+            raise RequestRefused(
+                "rate-limited",
+                f"too much coming and going; go on in {wait:.1f} seconds",
+                retryAfter=round(wait, 3),
+            )
+
+    async def rename(self, person: Person, name: str, color: str) -> dict[str, str]:
+        """
+        Have somebody called otherwise, in all rooms, or with their old name still in
+        all of them.
+
+        @return: the name in each room.
+        @raise RequestRefused: the name is somebody else's in one of the rooms.
+        @raise BrokerError: it can't be found out whether it is.
+        """
+        before, beforeColor = person.name, person.color
+        person.color = color
+        renamed: dict[str, tuple[str, str]] = {}
+        try:
+            for room in tuple(person.places):
+                names = await self.rooms.rename(person, room, name)
+                if names is not None:
+                    renamed[room] = names
+        except RequestRefused:
+            person.color = beforeColor
+            for room in renamed:
+                await self.rooms.rename(person, room, before)
+            raise
+        person.name = name
+        await self.people.changed(person)
+        for room, (was, now) in renamed.items():
+            told = was if was != now else None
+            await self.rooms.announce(person, room, now, "changed", was=told)
+        return {room: now for room, (_, now) in renamed.items()}
+
+    def disconnected(
+        self,
+        person: Person,
+        transport: IWebSocketTransport,
+        rooms: Iterable[str],
+        reason: Failure,
+    ) -> None:
+        """
+        A connection of somebody's is gone.
+        """
+        if isServersEnd(reason):
+            self.rooms.stop()
+        person.transports.discard(transport)
+        for room in rooms:
+            self.rooms.exit(person, room, transport, mayReturn=not person.isClassic)
+        if not person.places and not person.transports:
+            forgotten = Deferred.fromCoroutine(self.people.forget(person))
+            forgotten.addErrback(self._notForgotten)
+
+    def _notForgotten(self, failure: Failure) -> None:
+        failure.trap(BrokerError)
+        self._log.error("chat: a leaving isn't known: {error}", error=failure.value)
+
+
+@implementer(IWebSocketApplicationPlugin)
+class _ChatPlugin:
+    """
+    The word for C{--app}.
+    """
+
+    name = "chat"
+    help = "Rooms for people: names, history, direct messages, and a page."
+    options: Sequence[Option] = OPTIONS
+
+    def makeApplication(
+        self, options: Mapping[str, Any], services: IServices
+    ) -> IWebSocketApplication:
+        return ChatApplication(options, services)
+
+
+chat: Final = _ChatPlugin()
+
+
+def _host(address: IAddress) -> str:
+    """
+    What the others are told of a client.
+    """
+    host: str | None = getattr(address, "host", None)
+    return host or "a local client"
+
+
+def _network(address: IAddress) -> str:
+    """
+    What counts as one place on the net: an IPv4 address, or the first 64 bits of an
+    IPv6 one, of which everybody has as many as they like.
+    """
+    host = _host(address)
+    try:
+        parsed = ip_address(host.partition("%")[0])
+    except ValueError:
+        return host
+    if isinstance(parsed, IPv6Address):
+        if parsed.ipv4_mapped is not None:
+            return str(parsed.ipv4_mapped)
+        return str(IPv6Address(int(parsed) >> 64 << 64))
+    return host

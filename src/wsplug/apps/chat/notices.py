@@ -1,0 +1,117 @@
+"""
+What is said of the coming and going of the tutorials' clients, which have no names
+before they say something.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from wsplug.errors import BrokerError, ConnectionClosed, Side
+
+__all__ = ["Notices", "isServersEnd"]
+
+_GOING_AWAY = 1001
+
+
+def isServersEnd(reason: Failure) -> bool:
+    """
+    Tell whether a connection was lost because the server stops: then nobody is left to
+    be told.
+    """
+    closed: Any = reason.value
+    return (
+        isinstance(closed, ConnectionClosed)
+        and closed.side is Side.SERVER
+        and closed.code == _GOING_AWAY
+    )
+
+
+class Notices:
+    """
+    Says who came and who left: at once, after a while, or never.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        say: Callable[[str, str], Awaitable[None]],
+        grace: float,
+        isOn: bool,
+    ) -> None:
+        """
+        @param say: tells a room.
+        @param grace: seconds that an address may be gone without having left.
+        @param isOn: whether anything is said at all.
+        """
+        self._clock = clock
+        self._say = say
+        self._grace = grace
+        self._isOn = isOn
+        # How many connections an address has in a room, and when it has left for good.
+        self._there: dict[tuple[str, str], int] = {}
+        self._leaving: dict[tuple[str, str], IDelayedCall] = {}
+
+    async def came(self, room: str, address: str) -> None:
+        """
+        A connection is there.
+
+        @raise BrokerError: it can't be told.
+        """
+        if not self._isOn:
+            return
+        key = room, address
+        self._there[key] = self._there.get(key, 0) + 1
+        leaving = self._leaving.pop(key, None)
+        if leaving is not None:
+            leaving.cancel()
+        elif not self._grace or self._there[key] == 1:
+            await self._say(room, f"{address} connected")
+
+    def left(self, room: str, address: str, reason: Failure) -> None:
+        """
+        A connection is gone.
+        """
+        key = room, address
+        if key not in self._there:
+            return  # it was gone before it was there
+        self._there[key] -= 1
+        isLast = not self._there[key]
+        if isLast:
+            del self._there[key]
+        if isServersEnd(reason):
+            return
+        if not self._grace:
+            self._over(key)
+        elif isLast:
+            self._leaving[key] = self._clock.callLater(self._grace, self._over, key)
+
+    def stop(self) -> None:
+        """
+        Say nothing more.
+        """
+        self._isOn = False
+        leaving, self._leaving = self._leaving, {}
+        for call in leaving.values():
+            call.cancel()
+
+    def _over(self, key: tuple[str, str]) -> None:
+        self._leaving.pop(key, None)
+        room, address = key
+
+        async def say() -> None:
+            try:
+                await self._say(room, f"{address} disconnected")
+            except BrokerError as error:
+                self._log.error("chat: a leaving isn't told: {error}", error=error)
+
+        if self._isOn:
+            Deferred.fromCoroutine(say())

@@ -1,0 +1,181 @@
+"""
+Who is who: people, their ids, and the connections that they have.
+"""
+
+from __future__ import annotations
+
+import secrets
+from hashlib import blake2b
+from typing import Final
+
+from twisted.internet.defer import DeferredLock
+from twisted.internet.interfaces import IDelayedCall
+
+from wsplug.apps.chat.addressing import Addressing
+from wsplug.apps.chat.messages import PersonInfo, encode, readPerson
+from wsplug.apps.wire import RequestRefused
+from wsplug.interfaces import IBroker, IWebSocketTransport
+
+__all__ = ["People", "Person", "Place"]
+
+_KNOWN: Final = "p-"
+"""
+What the ids of those begin with who said C{hello}.
+"""
+
+_CLASSIC: Final = "c-"
+"""
+What those of classic clients begin with that have registered none.
+"""
+
+
+class Place:
+    """
+    Somebody in a room.
+
+    @ivar name: what they are called there.
+    @ivar key: what nobody else's name there may come to.
+    @ivar transports: the connections by which they are there; none while they may
+        still come back.
+    @ivar leaving: ends it, if they don't.
+    """
+
+    def __init__(self, name: str, key: str) -> None:
+        self.name = name
+        self.key = key
+        self.transports: set[IWebSocketTransport] = set()
+        self.leaving: IDelayedCall | None = None
+
+
+class Person:
+    """
+    Somebody, with however many connections.
+
+    @ivar id: what others know them by.
+    @ivar name: what they want to be called.
+    @ivar color: of their name.
+    @ivar rateKey: what their rate counts for.
+    @ivar isClassic: whether it is a tutorial's client.
+    @ivar places: the rooms that they are in.
+    @ivar transports: their connections.
+    @ivar lock: is held while their places change.
+    """
+
+    def __init__(
+        self, id: str, name: str, color: str, rateKey: str, isClassic: bool
+    ) -> None:
+        self.id = id
+        self.name = name
+        self.color = color
+        self.rateKey = rateKey
+        self.isClassic = isClassic
+        self.places: dict[str, Place] = {}
+        self.transports: set[IWebSocketTransport] = set()
+        self.lock = DeferredLock()
+
+    def info(self, name: str | None = None) -> PersonInfo:
+        """
+        @param name: what they are called where it is told.
+        """
+        return PersonInfo(self.id, self.name if name is None else name, self.color)
+
+
+class People:
+    """
+    All who have a connection to this server, or had one a moment ago.
+    """
+
+    def __init__(self, broker: IBroker, addressing: Addressing) -> None:
+        self._broker = broker
+        self._channel = addressing.people
+        self._people: dict[str, Person] = {}
+
+    def __len__(self) -> int:
+        return len(self._people)
+
+    def find(self, id: str) -> Person | None:
+        """
+        @return: who has an id and is connected to this server.
+        """
+        return self._people.get(id)
+
+    async def nameOf(self, id: str) -> str | None:
+        """
+        @return: the name of who has an id, here or at another server; C{None} for
+            nobody.
+        @raise BrokerError: it can't be found out.
+        """
+        person = self._people.get(id)
+        if person is not None:
+            return person.name
+        info = (await self._broker.presence(self._channel)).get(id)
+        return None if info is None else readPerson(info).name
+
+    async def greet(
+        self, key: str | None, name: str, color: str, rateKey: str
+    ) -> Person:
+        """
+        Find or make who says C{hello}.
+
+        @param key: their secret, if they have one.
+        @param rateKey: what counts for those who have none.
+        @raise BrokerError: it can't be told to others.
+        """
+        if key is None:
+            id = _KNOWN + secrets.token_hex(8)
+        else:
+            secret = key.encode("utf-8", "surrogatepass")
+            id = (
+                _KNOWN
+                + blake2b(secret, digest_size=8, person=b"wsplug chat").hexdigest()
+            )
+            rateKey = id
+        person = self._people.get(id)
+        if person is None:
+            person = Person(id, name, color, rateKey, False)
+            # Others who know the key are the same person, at another server perhaps.
+            self._people[id] = person
+            await self._broker.enter(self._channel, id, encode(person.info()))
+        return person
+
+    def addClassic(self, name: str, rateKey: str) -> Person:
+        """
+        Make who is behind a tutorial's client. Nobody can tell them anything before
+        L{register}.
+        """
+        return Person(_CLASSIC + secrets.token_hex(8), name, "", rateKey, True)
+
+    async def register(self, person: Person, id: str) -> None:
+        """
+        Let others know a classic client by an id, in place of the one that it had.
+
+        @raise RequestRefused: somebody has it.
+        @raise BrokerError: it can't be told to others.
+        """
+        if self._people.get(id) is person:
+            return
+        own = id == person.id
+        taken = id.startswith((_KNOWN, _CLASSIC)) and not own
+        if not taken:
+            info = PersonInfo(id, person.name, person.color)
+            taken = not await self._broker.enter(self._channel, id, encode(info))
+        if taken:
+            raise RequestRefused("id-in-use", f"the id {id} is in use")
+        await self.forget(person)
+        person.id = id
+        self._people[id] = person
+
+    async def changed(self, person: Person) -> None:
+        """
+        Let others know of a new name.
+        """
+        if person.id in self._people:
+            await self._broker.update(self._channel, person.id, encode(person.info()))
+
+    async def forget(self, person: Person) -> None:
+        """
+        Let the id go; fine if it was never known.
+        """
+        if self._people.get(person.id) is person:
+            del self._people[person.id]
+            await self._broker.leave(self._channel, person.id)

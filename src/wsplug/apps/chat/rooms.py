@@ -1,0 +1,288 @@
+"""
+Where people are: coming, going, and what nobody else may be called there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from itertools import islice
+from typing import Final, TypeVar
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+
+from wsplug.apps.chat.addressing import Addressing
+from wsplug.apps.chat.messages import PersonInfo, Presence, encode, readPerson
+from wsplug.apps.chat.names import nameKey, numbered
+from wsplug.apps.chat.people import People, Person, Place
+from wsplug.apps.wire import RequestRefused
+from wsplug.errors import BrokerError
+from wsplug.interfaces import IBroker, IWebSocketTransport
+
+__all__ = ["Here", "Rooms"]
+
+_SHOWN: Final = 200
+"""
+How many of those who are in a room a newcomer is shown.
+"""
+
+_NUMBERS: Final = 1000
+"""
+The highest number that is tried for a name that is taken.
+"""
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class Here:
+    """
+    Those who are in a room.
+
+    @ivar people: some of them, the first to come first.
+    @ivar count: how many there are.
+    """
+
+    people: list[PersonInfo]
+    count: int
+
+
+class Rooms:
+    """
+    All rooms of a chat.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        broker: IBroker,
+        clock: IReactorTime,
+        addressing: Addressing,
+        people: People,
+        *,
+        grace: float,
+        suffixes: bool,
+        quiet: bool,
+    ) -> None:
+        """
+        @param grace: seconds that somebody may be gone without having left.
+        @param suffixes: whether a name that is taken gets a number, or is refused.
+        @param quiet: whether coming and going is not to be mentioned.
+        """
+        self._broker = broker
+        self._clock = clock
+        self._addressing = addressing
+        self._people = people
+        self._grace = grace
+        self._suffixes = suffixes
+        self._quiet = quiet
+        self._stopped = False
+        self._leaving: set[Place] = set()
+
+    async def here(self, room: str) -> Here:
+        """
+        See who is in a room.
+
+        @raise BrokerError: that can't be found out.
+        """
+        present = await self._broker.presence(self._addressing.ofRoom(room))
+        shown = islice(present.values(), _SHOWN)
+        return Here([readPerson(info) for info in shown], len(present))
+
+    async def enter(
+        self, person: Person, room: str, transport: IWebSocketTransport
+    ) -> tuple[Place, bool]:
+        """
+        Have somebody in a room by one more connection.
+
+        @return: their place there, and whether they weren't there before. It is told
+            to nobody: see L{announce}.
+        @raise RequestRefused: their name is somebody else's there.
+        @raise BrokerError: it can't be found out whether it is.
+        """
+        return await _locked(person, lambda: self._enter(person, room, transport))
+
+    async def _enter(
+        self, person: Person, room: str, transport: IWebSocketTransport
+    ) -> tuple[Place, bool]:
+        place = person.places.get(room)
+        isNew = place is None
+        if place is None:
+            name, key = await self._claim(person, room, person.name, None)
+            place = person.places[room] = Place(name, key)
+        self._stay(place)
+        place.transports.add(transport)
+        return place, isNew
+
+    def exit(
+        self,
+        person: Person,
+        room: str,
+        transport: IWebSocketTransport,
+        *,
+        mayReturn: bool,
+    ) -> Deferred[None]:
+        """
+        Have them there by one connection less; fine if they weren't. Without any, they
+        have left.
+
+        @param mayReturn: whether they have, only once the time for coming back is
+            over.
+        @return: fires when all who have to know have been told; doesn't fail.
+        """
+
+        async def exit() -> None:
+            place = person.places.get(room)
+            if place is None or transport not in place.transports:
+                return
+            place.transports.discard(transport)
+            if place.transports:
+                return
+            if mayReturn and self._grace and not self._stopped:
+                place.leaving = self._clock.callLater(
+                    self._grace, self._over, person, room, place
+                )
+                self._leaving.add(place)
+            else:
+                await self._left(person, room, place)
+
+        return Deferred.fromCoroutine(self._quietly(person, exit))
+
+    async def rename(
+        self, person: Person, room: str, name: str
+    ) -> tuple[str, str] | None:
+        """
+        Have somebody called otherwise in a room, if they are there.
+
+        @return: their name there before, and now; C{None} if they aren't there.
+        @raise RequestRefused: the name is somebody else's there.
+        @raise BrokerError: it can't be found out whether it is.
+        """
+
+        async def rename() -> tuple[str, str] | None:
+            place = person.places.get(room)
+            if place is None:
+                return None
+            was, key = place.name, place.key
+            place.name, place.key = await self._claim(person, room, name, place)
+            if place.key != key:
+                await self._broker.leave(self._addressing.ofRoom(room), key)
+            return was, place.name
+
+        return await _locked(person, rename)
+
+    async def announce(
+        self,
+        person: Person,
+        room: str,
+        name: str,
+        event: str,
+        *,
+        was: str | None = None,
+        quiet: bool = False,
+    ) -> None:
+        """
+        Tell those in a room that somebody has come, gone, or changed.
+
+        @param quiet: nobody needs to mention it.
+        @raise BrokerError: it can't be told.
+        """
+        channel = self._addressing.ofRoom(room)
+        count = len(await self._broker.presence(channel))
+        told = Presence(
+            event,
+            person.id,
+            name,
+            person.color,
+            count,
+            was,
+            quiet or self._quiet or person.isClassic,
+        )
+        await self._broker.publish(channel, encode(told), store=False)
+
+    def stop(self) -> None:
+        """
+        Wait for nobody any more.
+        """
+        self._stopped = True
+        for place in tuple(self._leaving):
+            self._stay(place)
+
+    # Names
+
+    async def _claim(
+        self, person: Person, room: str, name: str, place: Place | None
+    ) -> tuple[str, str]:
+        """
+        Find a name that nobody else in a room has, and take it.
+
+        @param place: where they are there already: what they have is theirs to keep.
+        """
+        channel = self._addressing.ofRoom(room)
+        for number in range(1, _NUMBERS):
+            candidate = name if number == 1 else numbered(name, number)
+            key = nameKey(candidate) or person.id
+            info = encode(person.info(candidate))
+            if place is not None and key == place.key:
+                await self._broker.update(channel, key, info)
+                return candidate, key
+            if await self._broker.enter(channel, key, info):
+                return candidate, key
+            if not self._suffixes:
+                break
+        raise RequestRefused(
+            "name-in-use", f"somebody else in {room} is called {name} already"
+        )
+
+    # Leaving
+
+    def _stay(self, place: Place) -> None:
+        leaving, place.leaving = place.leaving, None
+        self._leaving.discard(place)
+        if leaving is not None and leaving.active():
+            leaving.cancel()
+
+    def _over(self, person: Person, room: str, place: Place) -> None:
+        """
+        The time for coming back is over.
+        """
+
+        async def leave() -> None:
+            self._leaving.discard(place)
+            if not place.transports and person.places.get(room) is place:
+                await self._left(person, room, place)
+
+        Deferred.fromCoroutine(self._quietly(person, leave))
+
+    async def _left(self, person: Person, room: str, place: Place) -> None:
+        del person.places[room]
+        await self._broker.leave(self._addressing.ofRoom(room), place.key)
+        if not self._stopped:
+            await self.announce(person, room, place.name, "left")
+        if not person.places and not person.transports:
+            await self._people.forget(person)
+
+    async def _quietly(
+        self, person: Person, work: Callable[[], Awaitable[None]]
+    ) -> None:
+        """
+        Do what nobody waits for.
+        """
+        try:
+            await _locked(person, work)
+        except BrokerError as error:
+            self._log.error("chat: a leaving isn't known to all: {error}", error=error)
+
+
+async def _locked(person: Person, work: Callable[[], Awaitable[_T]]) -> _T:
+    """
+    Do something while nobody else changes where a person is.
+    """
+    await person.lock.acquire()
+    try:
+        return await work()
+    finally:
+        person.lock.release()

@@ -1,0 +1,308 @@
+"""
+What is said: through the broker, and to each kind of client in its own words.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+
+from wsplug.apps.chat.addressing import DIRECT, Addressing
+from wsplug.apps.chat.messages import (
+    ClassicNotice,
+    ClassicSaid,
+    Event,
+    Gap,
+    Notice,
+    Presence,
+    Said,
+    Sent,
+    Typing,
+    encode,
+    readEvent,
+)
+from wsplug.apps.chat.names import cleanMessage
+from wsplug.apps.chat.people import Person
+from wsplug.apps.chat.rates import Rate
+from wsplug.apps.wire import RequestRefused
+from wsplug.broker import Publication
+from wsplug.broker.channels import Backlog, Channels
+from wsplug.interfaces import IBroker
+
+__all__ = ["Past", "Talk"]
+
+_RECALLED: Final = 500
+"""
+Messages that somebody who comes back gets of what was missed, at most.
+"""
+
+_RECALLED_SIZE: Final = 512 * 1024
+"""
+Bytes of them, so that the answer is within what may wait for a client.
+"""
+
+_REFS: Final = 10_000
+"""
+Messages whose C{ref} is remembered.
+"""
+
+_REFS_AGE: Final = 300.0
+"""
+Seconds for which it is.
+"""
+
+_TYPING_RATE: Final = 0.5
+"""
+How often a second somebody may tell that they are typing.
+"""
+
+
+@dataclass(frozen=True)
+class Past:
+    """
+    What was said in a room before somebody came.
+
+    @ivar publications: in order.
+    @ivar isComplete: whether nothing is missing since the position that they had.
+    """
+
+    publications: tuple[Publication, ...]
+    isComplete: bool
+
+
+class Talk:
+    """
+    All that is said in a chat.
+
+    @ivar modern: the connections that speak C{wsplug.chat.v1}, in their channels.
+    @ivar classic: those of the tutorials' clients.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        broker: IBroker,
+        clock: IReactorTime,
+        addressing: Addressing,
+        *,
+        maxLength: int,
+        rate: float,
+        burst: int,
+        backlog: Backlog,
+    ) -> None:
+        """
+        @param maxLength: characters of a message.
+        @param rate: messages a second that a person may send.
+        @param burst: messages that they may send at once.
+        @param backlog: what may wait for somebody who reads too slowly.
+        """
+        self._broker = broker
+        self._clock = clock
+        self._addressing = addressing
+        self._maxLength = maxLength
+        self._rate = Rate(clock, rate, burst)
+        self._typing = Rate(clock, _TYPING_RATE, 1)
+        self._refs: OrderedDict[tuple[str, str], tuple[float, Sent | None]] = (
+            OrderedDict()
+        )
+        self.modern = Channels(
+            broker, clock, self._encodeModern, self._encodeGap, backlog
+        )
+        self.classic = Channels(
+            broker, clock, self._encodeClassic, self._encodeClassicGap, backlog
+        )
+
+    # Saying
+
+    def check(self, person: Person, message: str) -> str:
+        """
+        Make a message fit to be said, and count it.
+
+        @return: what is said.
+        @raise RequestRefused: it can't be, or not now.
+        """
+        text = cleanMessage(message)
+        if not text:
+            raise RequestRefused("empty", "there is nothing in it")
+        if len(text) > self._maxLength:
+            raise RequestRefused(
+                "too-long",
+                f"message: {len(text)} characters; {self._maxLength} are the most",
+            )
+        wait = self._rate.take(person.rateKey)
+        if wait:
+            raise RequestRefused(
+                "rate-limited",
+                f"too many messages; the next can be sent in {wait:.1f} seconds",
+                retryAfter=round(wait, 3),
+            )
+        return text
+
+    async def say(
+        self, person: Person, name: str, room: str, text: str, ref: str | None = None
+    ) -> Sent:
+        """
+        Say something to a room.
+
+        @param name: what the person is called there.
+        @param text: from L{check}.
+        @param ref: the client's own name for it: with the same, it isn't said again.
+        @raise BrokerError: nobody got it.
+        """
+
+        async def say(said: Said) -> Publication:
+            channel = self._addressing.ofRoom(room)
+            return await self._broker.publish(channel, encode(said))
+
+        said = _make(person, name, text, ref)
+        return await self._once(said, room, say)
+
+    async def tell(
+        self,
+        person: Person,
+        to: str,
+        toName: str,
+        text: str,
+        ref: str | None = None,
+    ) -> Sent:
+        """
+        Say something to somebody, and to whom says it, in what is their own.
+
+        @param to: their id.
+        @raise BrokerError: they may not have got it.
+        """
+
+        async def tell(said: Said) -> Publication:
+            data = encode(said)
+            ids = [to] if person.isClassic or to == person.id else [to, person.id]
+            published = [
+                await self._broker.publish(
+                    self._addressing.ofPerson(id), data, store=id.startswith("p-")
+                )
+                for id in ids
+            ]
+            return published[0]
+
+        said = _make(person, person.name, text, ref)
+        said.to_id, said.to_name = to, toName
+        return await self._once(said, DIRECT, tell)
+
+    async def notice(self, room: str, text: str) -> None:
+        """
+        Tell a room of a classic client.
+
+        @raise BrokerError: nobody got it.
+        """
+        channel = self._addressing.ofRoom(room)
+        await self._broker.publish(channel, encode(Notice(text)), store=False)
+
+    async def typing(self, person: Person, name: str, room: str) -> None:
+        """
+        Tell a room that somebody is typing, unless they have just said so.
+
+        @raise BrokerError: nobody got it.
+        """
+        if not self._typing.take(f"{person.id} {room}"):
+            channel = self._addressing.ofRoom(room)
+            event = Typing(id=person.id, name=name)
+            await self._broker.publish(channel, encode(event), store=False)
+
+    def recall(self, publications: tuple[Publication, ...], isComplete: bool) -> Past:
+        """
+        Take of a history what fits into an answer: its end.
+        """
+        size = 0
+        kept: list[Publication] = []
+        for publication in reversed(publications):
+            size += len(publication.data)
+            if len(kept) == _RECALLED or size > _RECALLED_SIZE:
+                return Past(tuple(reversed(kept)), False)
+            kept.append(publication)
+        return Past(publications, isComplete)
+
+    def show(self, room: str, past: Past) -> list[msgspec.Raw]:
+        """
+        Make the messages of what was said in a room.
+        """
+        events = [self._read(publication, room) for publication in past.publications]
+        return [msgspec.Raw(encode(event)) for event in events if event is not None]
+
+    async def _once(
+        self, said: Said, room: str, publish: Callable[[Said], Awaitable[Publication]]
+    ) -> Sent:
+        """
+        Publish something, unless a message with its C{ref} was a moment ago.
+        """
+        if said.ref is None:
+            return _sent(said, room, await publish(said))
+        key = (said.from_id, said.ref)
+        if key in self._refs:
+            sent = self._refs[key][1]
+            if sent is None:
+                raise RequestRefused("unavailable", "it is being sent already")
+            return Sent(room, sent.id, sent.time)
+        self._remember(key, None)
+        try:
+            sent = _sent(said, room, await publish(said))
+        except BaseException:
+            self._refs.pop(key, None)
+            raise
+        self._remember(key, sent)
+        return sent
+
+    def _remember(self, key: tuple[str, str], sent: Sent | None) -> None:
+        refs, now = self._refs, self._clock.seconds()
+        refs[key] = now, sent
+        refs.move_to_end(key)
+        while len(refs) > _REFS or next(iter(refs.values()))[0] <= now - _REFS_AGE:
+            refs.popitem(last=False)
+
+    # For each kind of client
+
+    def _read(self, publication: Publication, room: str) -> Event | None:
+        try:
+            return readEvent(publication, room)
+        except msgspec.MsgspecError as error:
+            self._log.warn(
+                "chat: what was published in {room} is not the chat's: {error}",
+                room=room,
+                error=error,
+            )
+            return None
+
+    def _encodeModern(self, channel: str, publication: Publication) -> str | None:
+        event = self._read(publication, self._addressing.shown(channel))
+        return None if event is None else encode(event).decode()
+
+    def _encodeGap(self, channel: str, count: int) -> str:
+        return encode(Gap(self._addressing.shown(channel), count)).decode()
+
+    def _encodeClassic(self, channel: str, publication: Publication) -> str | None:
+        event = self._read(publication, self._addressing.shown(channel))
+        if isinstance(event, Said):
+            said = ClassicSaid(event.name, event.message, event.color)
+            return encode(said).decode()
+        if isinstance(event, Notice):
+            return encode(ClassicNotice(event.message)).decode()
+        if isinstance(event, Presence) and not event.quiet and event.event != "changed":
+            return encode(ClassicNotice(f"{event.name} {event.event}")).decode()
+        return None
+
+    def _encodeClassicGap(self, channel: str, count: int) -> str:
+        return encode(ClassicNotice(f"{count} messages are missing here")).decode()
+
+
+def _make(person: Person, name: str, text: str, ref: str | None) -> Said:
+    return Said(secrets.token_hex(8), person.id, name, person.color, text, ref=ref)
+
+
+def _sent(said: Said, room: str, publication: Publication) -> Sent:
+    return Sent(room, said.id, round(publication.time, 3))
