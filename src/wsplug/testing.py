@@ -23,7 +23,7 @@ from http.client import HTTPException, HTTPResponse
 from io import BytesIO
 from typing import Any, Final
 
-from twisted.internet.address import IPv4Address
+from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.error import ConnectionAborted, ConnectionDone
 from twisted.internet.interfaces import IPushProducer, ITCPTransport
@@ -67,6 +67,17 @@ _KEY: Final = b"dGhlIHNhbXBsZSBub25jZQ=="
 
 _HOST: Final = "server.example:9000"
 
+CLIENT: Final = "192.0.2.1"
+"""
+The address of clients that are given no other.
+"""
+
+
+def _addressOf(address: str, port: int) -> IPv4Address | IPv6Address:
+    if ":" in address:
+        return IPv6Address("TCP", address, port)
+    return IPv4Address("TCP", address, port)
+
 
 @implementer(ITCPTransport, IPushProducer)
 class MemoryTransport:
@@ -81,7 +92,9 @@ class MemoryTransport:
 
     bufferSize = 64 * 1024
 
-    def __init__(self, peer: IPv4Address, host: IPv4Address) -> None:
+    def __init__(
+        self, peer: IPv4Address | IPv6Address, host: IPv4Address | IPv6Address
+    ) -> None:
         self.reading = True
         self.aborted = False
         self.disconnecting = False
@@ -139,10 +152,10 @@ class MemoryTransport:
     def stopProducing(self) -> None:
         self.loseConnection()
 
-    def getPeer(self) -> IPv4Address:
+    def getPeer(self) -> IPv4Address | IPv6Address:
         return self._peer
 
-    def getHost(self) -> IPv4Address:
+    def getHost(self) -> IPv4Address | IPv6Address:
         return self._host
 
     def getTcpNoDelay(self) -> bool:
@@ -345,12 +358,14 @@ class MemoryServer:
         if failures:
             failures[0].raiseException()
 
-    def connectTransport(self) -> MemoryTransport:
+    def connectTransport(self, address: str = CLIENT) -> MemoryTransport:
         """
         Connect without a handshake: for bytes of one's own.
+
+        @param address: the client's, IPv4 or IPv6.
         """
-        peer = IPv4Address("TCP", "192.0.2.1", next(self._ports))
-        host = IPv4Address("TCP", "192.0.2.2", 9000)
+        peer = _addressOf(address, next(self._ports))
+        host = _addressOf("2001:db8::2" if ":" in address else "192.0.2.2", 9000)
         transport = MemoryTransport(peer, host)
         self._transports.append(transport)
         transport.attach(self.factory.buildProtocol(peer))
@@ -364,6 +379,7 @@ class MemoryServer:
         subprotocols: Sequence[str] = (),
         origin: str | None = None,
         compression: bool = False,
+        address: str = CLIENT,
     ) -> MemoryClient:
         """
         Connect a client.
@@ -373,11 +389,12 @@ class MemoryServer:
         @param subprotocols: those that the client offers.
         @param origin: the page's, as a browser sends it.
         @param compression: whether it offers permessage-deflate.
+        @param address: the client's, IPv4 or IPv6.
         @return: the client. It is open already, unless the application answers the
             handshake later: see L{MemoryClient.opened}.
         @raise HandshakeRefused: the server refuses it, with what status and body.
         """
-        client = MemoryClient(self, self.connectTransport())
+        client = MemoryClient(self, self.connectTransport(address))
         lines = [
             f"GET {target} HTTP/1.1",
             f"Host: {_HOST}",

@@ -262,9 +262,8 @@ class ChatApplication:
             raise
         person.name = name
         await self.people.changed(person)
-        for room, (was, now) in renamed.items():
-            told = was if was != now else None
-            await self.rooms.announce(person, room, now, "changed", was=told)
+        for room, (was, _) in renamed.items():
+            await self.rooms.changed(person, room, was)
         return {room: now for room, (_, now) in renamed.items()}
 
     def disconnected(

@@ -97,12 +97,13 @@ class ClassicProtocol(WebSocketProtocol):
         Let others reach the client by its own id.
         """
         self._chat.checkMove(self._person)
-        if said.name is not None:
-            await self._call(_checkName(said.name))
+        name = "" if said.name is None else _checkName(said.name)
         if said.id is not None:
             id = str(said.id)
             if id != self._person.id:
                 await self._known(id)
+        if name:
+            await self._call(name)
         answer = ClassicNotice("Initial message received")
         self.transport.sendTextMessage(encode(answer).decode())
 
@@ -144,7 +145,7 @@ class ClassicProtocol(WebSocketProtocol):
                 raise RequestRefused("unavailable", "the connection is lost")
             if chat.people.find(person.id) is not person:
                 await self._known(person.id)
-            await chat.rooms.announce(person, room, place.name, "joined")
+            await chat.rooms.came(person, room, place)
         elif name != person.name or isChanged:
             await chat.rename(person, name, person.color)
         return place.name

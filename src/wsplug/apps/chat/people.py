@@ -38,6 +38,7 @@ class Place:
     @ivar transports: the connections by which they are there; none while they may
         still come back.
     @ivar leaving: ends it, if they don't.
+    @ivar isTold: whether the others know that they are there.
     """
 
     def __init__(self, name: str, key: str) -> None:
@@ -45,6 +46,7 @@ class Place:
         self.key = key
         self.transports: set[IWebSocketTransport] = set()
         self.leaving: IDelayedCall | None = None
+        self.isTold = False
 
 
 class Person:

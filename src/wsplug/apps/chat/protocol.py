@@ -165,7 +165,7 @@ class ChatProtocol(WebSocketProtocol):
             raise
         if isNew:
             quiet = asked.since is not None
-            await chat.rooms.announce(person, room, place.name, "joined", quiet=quiet)
+            await chat.rooms.came(person, room, place, quiet=quiet)
         return None
 
     async def _enter(self, asked: Join, room: str, channel: str) -> None:

@@ -99,7 +99,7 @@ class Rooms:
         Have somebody in a room by one more connection.
 
         @return: their place there, and whether they weren't there before. It is told
-            to nobody: see L{announce}.
+            to nobody: see L{came}.
         @raise RequestRefused: their name is somebody else's there.
         @raise BrokerError: it can't be found out whether it is.
         """
@@ -174,34 +174,30 @@ class Rooms:
 
         return await _locked(person, rename)
 
-    async def announce(
-        self,
-        person: Person,
-        room: str,
-        name: str,
-        event: str,
-        *,
-        was: str | None = None,
-        quiet: bool = False,
+    async def came(
+        self, person: Person, room: str, place: Place, *, quiet: bool = False
     ) -> None:
         """
-        Tell those in a room that somebody has come, gone, or changed.
+        Tell those in a room that somebody has come, unless they have left again.
 
         @param quiet: nobody needs to mention it.
         @raise BrokerError: it can't be told.
         """
-        channel = self._addressing.ofRoom(room)
-        count = len(await self._broker.presence(channel))
-        told = Presence(
-            event,
-            person.id,
-            name,
-            person.color,
-            count,
-            was,
-            quiet or self._quiet or person.isClassic,
-        )
-        await self._broker.publish(channel, encode(told), store=False)
+        if person.places.get(room) is place:
+            place.isTold = True
+            await self._tell(person, room, place.name, "joined", quiet=quiet)
+
+    async def changed(self, person: Person, room: str, was: str) -> None:
+        """
+        Tell those in a room that somebody has another name or colour.
+
+        @param was: the name before.
+        @raise BrokerError: it can't be told.
+        """
+        place = person.places.get(room)
+        if place is not None:
+            before = was if was != place.name else None
+            await self._tell(person, room, place.name, "changed", was=before)
 
     def stop(self) -> None:
         """
@@ -260,10 +256,33 @@ class Rooms:
     async def _left(self, person: Person, room: str, place: Place) -> None:
         del person.places[room]
         await self._broker.leave(self._addressing.ofRoom(room), place.key)
-        if not self._stopped:
-            await self.announce(person, room, place.name, "left")
+        if place.isTold and not self._stopped:
+            await self._tell(person, room, place.name, "left")
         if not person.places and not person.transports:
             await self._people.forget(person)
+
+    async def _tell(
+        self,
+        person: Person,
+        room: str,
+        name: str,
+        event: str,
+        *,
+        was: str | None = None,
+        quiet: bool = False,
+    ) -> None:
+        channel = self._addressing.ofRoom(room)
+        count = len(await self._broker.presence(channel))
+        told = Presence(
+            event,
+            person.id,
+            name,
+            person.color,
+            count,
+            was,
+            quiet or self._quiet or person.isClassic,
+        )
+        await self._broker.publish(channel, encode(told), store=False)
 
     async def _quietly(
         self, person: Person, work: Callable[[], Awaitable[None]]

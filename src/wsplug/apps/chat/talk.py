@@ -243,7 +243,10 @@ class Talk:
         """
         if said.ref is None:
             return _sent(said, room, await publish(said))
-        key = (said.from_id, said.ref)
+        key = said.from_id, said.ref
+        oldest = self._clock.seconds() - _REFS_AGE
+        while self._refs and next(iter(self._refs.values()))[0] <= oldest:
+            self._refs.popitem(last=False)
         if key in self._refs:
             sent = self._refs[key][1]
             if sent is None:
@@ -259,11 +262,10 @@ class Talk:
         return sent
 
     def _remember(self, key: tuple[str, str], sent: Sent | None) -> None:
-        refs, now = self._refs, self._clock.seconds()
-        refs[key] = now, sent
-        refs.move_to_end(key)
-        while len(refs) > _REFS or next(iter(refs.values()))[0] <= now - _REFS_AGE:
-            refs.popitem(last=False)
+        self._refs[key] = self._clock.seconds(), sent
+        self._refs.move_to_end(key)
+        if len(self._refs) > _REFS:
+            self._refs.popitem(last=False)
 
     # For each kind of client
 

@@ -1,0 +1,159 @@
+"""
+Names, colours, messages and rooms: what is made of them before others see them.
+"""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wsplug.apps.chat.names import (
+    MAX_NAME,
+    cleanColor,
+    cleanMessage,
+    cleanName,
+    nameKey,
+    numbered,
+    roomOf,
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "clean"),
+    [
+        ("Ann", "Ann"),
+        ("  Ann \t\n Lee ", "Ann Lee"),
+        ("A\u200bn\u200dn\ufeff", "Ann"),
+        ("\u202eAnn\u2066", "Ann"),
+        ("A\x00n\x1bn\x7f", "Ann"),
+        ("\u3164\u115f\u2800\uffa0", ""),
+        ("\u2028\u2029\u00a0\u3000", ""),
+        ("e\u0301" + "\u0301" * 50, "\u00e9" + "\u0301" * 3),
+        ("<script>", "<script>"),
+        ("\ud800x", "x"),
+        ("\U0001f469\u200d\U0001f4bb", "\U0001f469\U0001f4bb"),
+    ],
+)
+def test_names(name: str, clean: str) -> None:
+    """
+    A name keeps what can be seen, in one line, in the direction that it has.
+    """
+    assert cleanName(name) == clean
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("Ann", "aNN"),
+        ("Ann Lee", "annlee"),
+        ("stra\u00dfe", "STRASSE"),
+        ("\uff21\uff4e\uff4e", "Ann"),
+        ("\u00e9", "e\u0301"),
+        ("\ufb01n", "Fin"),
+        ("\u2764\ufe0f", "\u2764"),
+    ],
+)
+def test_same_names(first: str, second: str) -> None:
+    """
+    Names that look the same are the same.
+    """
+    assert nameKey(cleanName(first)) == nameKey(cleanName(second))
+
+
+def test_other_names() -> None:
+    """
+    Names that don't look the same are others.
+    """
+    keys = {nameKey(name) for name in ("Ann", "Anna", "An", "Ann 2", "\u0410nn", "Änn")}
+    assert len(keys) == 6
+
+
+@given(st.text())
+def test_clean_stays_clean(text: str) -> None:
+    """
+    What is clean is not changed again, and is one that others can see.
+    """
+    clean = cleanName(text)
+    assert cleanName(clean) == clean
+    assert clean.isprintable() or not clean
+    message = cleanMessage(text)
+    assert cleanMessage(message) == message
+
+
+def test_numbered() -> None:
+    """
+    A name with a number is no longer than a name may be, and is not the same.
+    """
+    assert numbered("Ann", 2) == "Ann 2"
+    assert len(numbered("x" * MAX_NAME, 123)) == MAX_NAME
+    assert nameKey(numbered("Ann", 2)) != nameKey("Ann")
+
+
+@pytest.mark.parametrize(
+    ("color", "clean"),
+    [
+        ("#ff7000", "#ff7000"),
+        ("FF7000", "FF7000"),
+        ("rgb(1, 2, 3)", "rgb(1, 2, 3)"),
+        ("hsl(120 50% 50%)", "hsl(120 50% 50%)"),
+        ("darkred", "darkred"),
+        ('red" onclick="x', ""),
+        ("red;background:url(x)", ""),
+        ("red</style>", ""),
+        ("url(//x)", ""),
+        ("&#34;", ""),
+        ("x" * 41, ""),
+        ("", ""),
+    ],
+)
+def test_colors(color: str, clean: str) -> None:
+    """
+    A colour has nothing by which it could be anything else in a page.
+    """
+    assert cleanColor(color) == clean
+
+
+@pytest.mark.parametrize(
+    ("message", "clean"),
+    [
+        ("a\r\nb\rc\n\td", "a\nb\nc\n\td"),
+        ("\x00a\x1b[31m\x7f\x85", "a[31m"),
+        ("<script>\u202e\u200b", "<script>\u202e\u200b"),
+        (" \u200b\u202e\n", ""),
+        ("\ud800", ""),
+    ],
+)
+def test_messages(message: str, clean: str) -> None:
+    """
+    A message is left as it is, but for control characters; one of which nothing can be
+    seen is none.
+    """
+    assert cleanMessage(message) == clean
+
+
+@pytest.mark.parametrize(
+    ("name", "room"),
+    [
+        ("lobby", "lobby"),
+        ("/lobby/", "lobby"),
+        ("a/b", "a/b"),
+        (" two  words ", "two words"),
+        ("Lobby", "Lobby"),
+        ("x" * 64, "x" * 64),
+        ("x" * 65, None),
+        ("", None),
+        ("/", None),
+        ("\u200b", None),
+        ("@", None),
+        ("@ann", None),
+        ("-", None),
+        ("-/x", None),
+        ("-x", "-x"),
+    ],
+)
+def test_rooms(name: str, room: str | None) -> None:
+    """
+    A room's name can be seen, and is no path of the server's own.
+    """
+    assert roomOf(name) == room

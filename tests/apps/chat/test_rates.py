@@ -1,0 +1,72 @@
+"""
+How often somebody may do something.
+"""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.internet.task import Clock
+
+from wsplug.apps.chat.rates import Rate
+
+
+def test_burst_and_rate() -> None:
+    """
+    So many at once, then one in each interval; after a while, as many at once again.
+    """
+    clock = Clock()
+    clock.advance(1000)
+    rate = Rate(clock, 2.0, 3)
+    assert [rate.take("a") for _ in range(4)] == [0, 0, 0, 0.5]
+    assert rate.take("b") == 0
+    clock.advance(0.25)
+    assert rate.take("a") == 0.25
+    clock.advance(0.25)
+    assert [rate.take("a") for _ in range(2)] == [0, 0.5]
+    clock.advance(60)
+    assert [rate.take("a") for _ in range(4)] == [0, 0, 0, 0.5]
+
+
+@given(st.lists(st.floats(0, 3), max_size=60))
+def test_never_more(waits: list[float]) -> None:
+    """
+    In no time is more done than the burst and what the rate gives for that time.
+    """
+    clock = Clock()
+    rate = Rate(clock, 2.0, 5)
+    done = []
+    for wait in waits:
+        clock.advance(wait)
+        if not rate.take("a"):
+            done.append(clock.seconds())
+    for first, start in enumerate(done):
+        for last in range(first, len(done)):
+            assert last - first + 1 <= 5 + 2.0 * (done[last] - start) + 1e-6
+
+
+def test_refused_counts_nothing() -> None:
+    """
+    Whoever goes on trying is not put off any longer.
+    """
+    clock = Clock()
+    rate = Rate(clock, 1.0, 1)
+    rate.take("a")
+    for _ in range(10):
+        assert rate.take("a") == pytest.approx(1 - clock.seconds())
+        clock.advance(0.0625)
+    clock.advance(0.375)
+    assert rate.take("a") == 0
+
+
+def test_forgets() -> None:
+    """
+    What is kept is bounded by those who have done something of late.
+    """
+    clock = Clock()
+    rate = Rate(clock, 1.0, 2)
+    for number in range(20_000):
+        rate.take(str(number))
+        clock.advance(0.001)
+    assert len(rate) < 4096
