@@ -59,7 +59,7 @@ BROKER = Option(
     text,
     "memory",
     "where channels are kept: memory or sqlite:PATH; :count=, :size= and :age= say how "
-    "much of each",
+    "much of each, and :total= of all",
 )
 """
 The option that says which broker the applications share.

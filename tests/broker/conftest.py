@@ -17,6 +17,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from wsplug.broker import MemoryBroker, Publication, Retention, SqliteBroker
+from wsplug.broker.retention import OVERHEAD
 from wsplug.broker.worker import Worker
 from wsplug.interfaces import IBroker, ISubscriber
 
@@ -24,7 +25,7 @@ _T = TypeVar("_T")
 
 KINDS = ("memory", "sqlite")
 
-SMALL = Retention(count=5, size=1000, age=60.0)
+SMALL = Retention(count=5, size=1000 + 5 * OVERHEAD, age=60.0, total=3000)
 
 
 @implementer(ISubscriber)

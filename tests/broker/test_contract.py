@@ -16,6 +16,7 @@ from zope.interface.verify import verifyObject
 
 from tests.broker.conftest import KINDS, SMALL, Make, Recorder, makeBroker, result
 from wsplug.broker import Position, Publication, Retention
+from wsplug.broker.retention import OVERHEAD
 from wsplug.interfaces import IBroker
 
 
@@ -192,14 +193,39 @@ def test_kept_by_size(broker: IBroker) -> None:
     """
     recorder = Recorder()
     result(broker.subscribe("a", recorder))
-    _publish(broker, b"a" * 400, b"b" * 400, b"c" * 400)
+    _publish(broker, b"a" * 650, b"b" * 650, b"c" * 650)
     history = result(broker.history("a"))
     assert [each.offset for each in history.publications] == [2, 3]
-    _publish(broker, b"d" * 1001)
+    _publish(broker, b"d" * (SMALL.size - OVERHEAD + 1))
     history = result(broker.history("a"))
     assert history.publications == ()
     assert history.position.offset == 4
     assert len(recorder.got) == 4
+
+
+def test_kept_by_size_of_all(broker: IBroker, clock: Clock) -> None:
+    """
+    Nor more bytes of all channels: those in which the least happens forget first, their
+    oldest first, and those who come back are told.
+    """
+
+    def kept(channel: str) -> list[int]:
+        publications = result(broker.history(channel)).publications
+        return [each.offset for each in publications]
+
+    for channel in "abc":
+        for _ in range(2):
+            clock.advance(1)
+            result(broker.publish(channel, b"x" * 244))
+    clock.advance(1)
+    position = result(broker.history("b")).position
+    assert (kept("a"), kept("b"), kept("c")) == ([1, 2], [1, 2], [1, 2])
+    result(broker.publish("a", b"x" * 744))
+    assert (kept("a"), kept("b"), kept("c")) == ([1, 2, 3], [], [1, 2])
+    assert not result(broker.history("b", Position(0, position.epoch))).isComplete
+    for _ in range(20):
+        result(broker.publish("a", b"x" * 1900))
+    assert (kept("a"), kept("b"), kept("c")) == ([23], [], [2])
 
 
 def test_kept_by_age(broker: IBroker, clock: Clock) -> None:

@@ -6,7 +6,7 @@ the process.
 from __future__ import annotations
 
 import secrets
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Mapping
 from itertools import islice
 from typing import Final
@@ -17,7 +17,7 @@ from zope.interface import implementer
 
 from wsplug.broker.local import Presence, Subscribers
 from wsplug.broker.publication import History, Position, Publication
-from wsplug.broker.retention import DEFAULT_RETENTION, Retention
+from wsplug.broker.retention import DEFAULT_RETENTION, OVERHEAD, Retention
 from wsplug.interfaces import IBroker, ISubscriber
 
 __all__ = ["MemoryBroker"]
@@ -50,13 +50,13 @@ class _Channel:
         Keep the newest publication.
         """
         self.kept.append(publication)
-        self.size += len(publication.data)
+        self.size += len(publication.data) + OVERHEAD
 
     def forget(self) -> None:
         """
         Forget the oldest.
         """
-        self.size -= len(self.kept.popleft().data)
+        self.size -= len(self.kept.popleft().data) + OVERHEAD
 
     def history(self, since: Position | None, limit: int | None) -> History:
         """
@@ -90,7 +90,9 @@ class MemoryBroker:
         """
         self._clock = clock
         self._retention = retention
-        self._channels: dict[str, _Channel] = {}
+        # The last is the one that something was published in last.
+        self._channels: OrderedDict[str, _Channel] = OrderedDict()
+        self._size = 0
         self._subscribers = Subscribers()
         self._presence = Presence()
         self._sweep: IDelayedCall | None = None
@@ -114,8 +116,12 @@ class MemoryBroker:
             kept.offset += 1
         publication = Publication(kept.offset, data, now, store)
         if store:
+            self._size -= kept.size
             kept.add(publication)
+            self._size += kept.size
+            self._channels.move_to_end(channel)
             self._trim(kept, now)
+            self._trimAll()
             self._sweepLater()
         self._subscribers.deliver(channel, publication)
         self._closeUnused(channel)
@@ -172,12 +178,29 @@ class MemoryBroker:
     def _trim(self, kept: _Channel, now: float) -> None:
         retention = self._retention
         oldest = now - retention.age
+        self._size -= kept.size
         while kept.kept and (
             len(kept.kept) > retention.count
             or kept.size > retention.size
             or kept.kept[0].time <= oldest
         ):
             kept.forget()
+        self._size += kept.size
+
+    def _trimAll(self) -> None:
+        """
+        Forget what is too much in all: the channels in which the least happens first.
+        """
+        while self._size > self._retention.total:
+            channel, kept = next(iter(self._channels.items()))
+            self._size -= kept.size
+            while kept.kept and self._size + kept.size > self._retention.total:
+                kept.forget()
+            self._size += kept.size
+            if not kept.kept:
+                # Nothing more is to be had of it.
+                self._channels.move_to_end(channel)
+                self._closeUnused(channel)
 
     def _sweepLater(self) -> None:
         if self._sweep is None:

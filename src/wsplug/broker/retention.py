@@ -7,22 +7,31 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-__all__ = ["DEFAULT_RETENTION", "Retention"]
+__all__ = ["DEFAULT_RETENTION", "OVERHEAD", "Retention"]
+
+OVERHEAD: Final = 256
+"""
+Bytes that a publication counts for besides its data: else any number of empty ones
+could be kept.
+"""
 
 
 @dataclass(frozen=True)
 class Retention:
     """
-    What a channel keeps of its past: whichever bound is reached first counts.
+    What is kept of the past: whichever bound is reached first counts.
 
-    @ivar count: publications.
-    @ivar size: bytes of their data.
+    @ivar count: publications of a channel.
+    @ivar size: bytes of a channel's, with L{OVERHEAD} for each publication.
     @ivar age: seconds.
+    @ivar total: bytes of all channels together, counted in the same way. Those that
+        nothing was published in for the longest time forget first.
     """
 
     count: int = 1000
     size: int = 1024 * 1024
     age: float = 86400.0
+    total: int = 256 * 1024 * 1024
 
 
 DEFAULT_RETENTION: Final = Retention()

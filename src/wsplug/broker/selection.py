@@ -46,6 +46,13 @@ RETENTION_OPTIONS: Final = (
         "1MiB",
     ),
     Option("age", seconds, DEFAULT_RETENTION.age, "how long a message is kept", "24h"),
+    Option(
+        "total",
+        size,
+        DEFAULT_RETENTION.total,
+        "bytes that all channels keep together at most",
+        "256MiB",
+    ),
 )
 """
 What can be set about each: how much of the past is there for those who come back.

@@ -8,6 +8,7 @@ failure of the whole machine can cost the last transactions; the file stays whol
 
 from __future__ import annotations
 
+import re
 import secrets
 import sqlite3
 from collections.abc import Iterator, Sequence
@@ -16,7 +17,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from wsplug.broker.publication import History, Position, Publication
-from wsplug.broker.retention import Retention
+from wsplug.broker.retention import OVERHEAD, Retention
 
 __all__ = ["Draft", "Store"]
 
@@ -25,14 +26,17 @@ _VERSION: Final = 1
 Of the tables, as C{PRAGMA user_version}.
 """
 
-_TABLES: Final = """
+_TABLES: Final = f"""
 CREATE TABLE channels (
     id INTEGER PRIMARY KEY,
     name TEXT NOT NULL UNIQUE,
     epoch TEXT NOT NULL,
     last INTEGER NOT NULL,
-    used REAL NOT NULL
+    used REAL NOT NULL,
+    size INTEGER NOT NULL
 );
+CREATE TABLE total (size INTEGER NOT NULL);
+INSERT INTO total VALUES (0);
 CREATE TABLE publications (
     channel INTEGER NOT NULL REFERENCES channels (id) ON DELETE CASCADE,
     offset INTEGER NOT NULL,
@@ -42,6 +46,16 @@ CREATE TABLE publications (
 ) WITHOUT ROWID;
 CREATE INDEX publications_time ON publications (time);
 CREATE INDEX channels_used ON channels (used);
+CREATE TRIGGER kept AFTER INSERT ON publications BEGIN
+    UPDATE channels SET size = size + length(NEW.data) + {OVERHEAD}
+        WHERE id = NEW.channel;
+    UPDATE total SET size = size + length(NEW.data) + {OVERHEAD};
+END;
+CREATE TRIGGER forgotten AFTER DELETE ON publications BEGIN
+    UPDATE channels SET size = size - length(OLD.data) - {OVERHEAD}
+        WHERE id = OLD.channel;
+    UPDATE total SET size = size - length(OLD.data) - {OVERHEAD};
+END;
 """
 
 
@@ -93,7 +107,7 @@ class Store:
                 tables = database.execute("SELECT count(*) FROM sqlite_master")
                 if tables.fetchone()[0]:
                     raise sqlite3.DatabaseError("it has other tables in it")
-                for statement in _TABLES.split(";"):
+                for statement in re.split(r";\n(?=CREATE|INSERT|$)", _TABLES):
                     database.execute(statement)
                 database.execute(f"PRAGMA user_version = {_VERSION}")
             elif version != _VERSION:
@@ -140,6 +154,7 @@ class Store:
                 publications.append(Publication(last, draft.data, draft.time, store))
             for identity, time in touched.items():
                 self._trim(identity, time)
+            self._trimAll()
         return publications
 
     def position(self, channel: str, now: float) -> Position:
@@ -236,7 +251,8 @@ class Store:
         if row is not None:
             return row
         made = database.execute(
-            "INSERT INTO channels (name, epoch, last, used) VALUES (?, ?, 0, ?)",
+            "INSERT INTO channels (name, epoch, last, used, size)"
+            " VALUES (?, ?, 0, ?, 0)",
             (channel, secrets.token_hex(4), now),
         )
         assert made.lastrowid is not None
@@ -253,12 +269,43 @@ class Store:
             " (SELECT last FROM channels WHERE id = ?) - ?)",
             (identity, now - retention.age, identity, retention.count),
         )
-        # From the newest backwards, those before which the bytes are full already.
+        size = database.execute(
+            "SELECT size FROM channels WHERE id = ?", (identity,)
+        ).fetchone()[0]
+        if size > retention.size:
+            self._forget(identity, size - retention.size)
+
+    def _trimAll(self) -> None:
+        """
+        Forget what is too much in all: the channels in which the least happens first.
+        """
+        database = self._opened
+        size = database.execute("SELECT size FROM total").fetchone()[0]
+        excess = size - self._retention.total
+        while excess > 0:
+            identity, size = database.execute(
+                "SELECT id, size FROM channels WHERE size > 0 ORDER BY used LIMIT 1"
+            ).fetchone()
+            self._forget(identity, excess)
+            excess -= size
+
+    def _forget(self, identity: int, excess: int) -> None:
+        """
+        Forget the oldest of a channel's, so many bytes at least, or all.
+        """
+        database = self._opened
+        last = None
+        rows = database.execute(
+            "SELECT offset, length(data) FROM publications WHERE channel = ?"
+            " ORDER BY offset",
+            (identity,),
+        )
+        for offset, length in rows:
+            if excess <= 0:
+                break
+            last = offset
+            excess -= length + OVERHEAD
         database.execute(
-            "DELETE FROM publications WHERE channel = ? AND offset <= ("
-            "  SELECT max(offset) FROM ("
-            "    SELECT offset, sum(length(data)) OVER (ORDER BY offset DESC) AS size"
-            "    FROM publications WHERE channel = ?"
-            "  ) WHERE size > ?)",
-            (identity, identity, retention.size),
+            "DELETE FROM publications WHERE channel = ? AND offset <= ?",
+            (identity, last),
         )
