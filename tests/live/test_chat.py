@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
+from websockets.typing import Subprotocol
 
 from tests.processes import HOST, PATIENCE, Server, serve, upgrade, waitUntil
 from wsplug.codec import FIN, OP_TEXT, encode_frame
@@ -72,7 +73,9 @@ class Talkers(ExitStack):
 
     def person(self, port: int, name: str) -> Talker:
         made = connect(
-            f"ws://{HOST}:{port}/", subprotocols=[PROTOCOL], open_timeout=PATIENCE
+            f"ws://{HOST}:{port}/",
+            subprotocols=[Subprotocol(PROTOCOL)],
+            open_timeout=PATIENCE,
         )
         talker = Talker(self.enter_context(made))
         assert made.subprotocol == PROTOCOL
