@@ -10,10 +10,12 @@ those who come back.
 from wsplug.broker.memory import MemoryBroker
 from wsplug.broker.publication import History, Position, Publication
 from wsplug.broker.retention import Retention
-from wsplug.broker.selection import makeBroker
+from wsplug.broker.selection import BROKERS, RETENTION_OPTIONS, makeBroker
 from wsplug.broker.sqlite import SqliteBroker
 
 __all__ = [
+    "BROKERS",
+    "RETENTION_OPTIONS",
     "History",
     "MemoryBroker",
     "Position",
