@@ -860,7 +860,7 @@ def test_left_in_the_middle(how: str, grace: str) -> None:
             assert (events[0], events[-1]) == ("joined", "left")
             assert events.count("joined") == events.count("left") == 1
         assert len(chat.application.people) == 1
-    assert chat.application.talk.modern.count("chat:/:room:lobby") == 1
+        assert chat.application.talk.modern.count("chat:/:room:lobby") == 1
     present = chat.broker._broker._presence._channels
     assert {channel: len(people) for channel, people in present.items()} == {
         "chat:/:people": 1,
