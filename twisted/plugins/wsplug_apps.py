@@ -2,6 +2,7 @@
 The applications that come with wsplug.
 """
 
+from wsplug.apps.bot import bot
 from wsplug.apps.echo import echo
 
-__all__ = ["echo"]
+__all__ = ["bot", "echo"]
