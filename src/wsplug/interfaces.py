@@ -493,8 +493,8 @@ class ICommand(IPlugin, Interface):
             empty.
         @return: a text; a list or tuple of texts, which are sent as that many
             messages; C{None} for no answer; or a C{Deferred} or coroutine of any of
-            these. It is cancelled when the visitor leaves, or when it takes longer
-            than the bot's C{timeout}; until it fires, the visitor's next line waits.
-            Where this raises or that fails, the visitor gets an apology, and the log
-            the traceback.
+            these. Until it fires, nothing more is read from the visitor. It is
+            cancelled when it takes longer than the bot's C{timeout}, or when the
+            connection is lost. Where this raises or that fails, the visitor gets an
+            apology, and the log the traceback.
         """

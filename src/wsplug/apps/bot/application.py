@@ -56,8 +56,6 @@ class _CommandsResource(Resource):
     The commands as JSON.
     """
 
-    isLeaf = True
-
     def __init__(self, commands: Mapping[str, ICommand]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         entries = [_CommandEntry(words, each.help) for words, each in wordsOf(commands)]
@@ -111,7 +109,9 @@ class CommandBot:
     help = "A bot that answers to commands, and a page to talk to it."
     options: Sequence[Option] = (
         Option("name", _someText, "Pluggy", "what the bot says its name is"),
-        Option("age", _someText, "younger than I act", "what follows when it says: I am"),
+        Option(
+            "age", _someText, "younger than I act", "what follows when it says: I am"
+        ),
         Option(
             "zone",
             zone,

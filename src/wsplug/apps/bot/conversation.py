@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -135,8 +135,8 @@ class Conversation(WebSocketProtocol):
             self._log.failure("the command {word!r} failed", failure, word=word)
             self._say(f"Sorry, something went wrong with {word}. It is not your fault.")
             self._goOn(self._end())
-        else:
-            # It was cancelled, and most likely tells of that.
+        elif not failure.check(CancelledError):
+            # It was cancelled, and most likely tells of that in words of its own.
             self._log.debug(
                 "the cancelled command {word!r} ended with {error}",
                 word=word,
