@@ -18,7 +18,7 @@ from zope.interface.verify import verifyObject
 from tests.apps.botkit import BUNDLED, ask, serveBot
 from tests.server.conftest import logs
 from tests.server.kit import Logs
-from wsplug.apps.bot import CommandBot, DeclaredCommand, command
+from wsplug.apps.bot import CommandBot, DeclaredCommand, command, vocabulary
 from wsplug.interfaces import ICommand, IConversation, IWebSocketApplicationPlugin
 from wsplug.testing import MemoryServer
 
@@ -617,6 +617,20 @@ def test_sameWord(logs: Logs) -> None:
     assert "hello: Says hello." not in lines
     assert ask(client, "help hello") == "try (hello, hey too): Tries."
     assert ask(client, "help hi") == "hi: Says hello as friends do."
+
+
+def test_rank(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Other people's commands come before those of wsplug, by their modules' names.
+    """
+    registered = []
+    for module in ("wsplug.apps.bot.commands", "zoo", "wsplugged", "anteater"):
+        made = answering(module)
+        made.__module__ = module
+        registered.append(made)
+    monkeypatch.setattr(vocabulary, "getPlugins", lambda interface: registered)
+    found = [each.respond("", None) for each in vocabulary.findPlugins()]  # type: ignore[arg-type]
+    assert found == ["anteater", "wsplugged", "zoo", "wsplug.apps.bot.commands"]
 
 
 def test_twiceTheSame(logs: Logs) -> None:
