@@ -43,8 +43,8 @@ def _moduleOf(command: object) -> str:
 
 def makeVocabulary(commands: Iterable[ICommand]) -> Mapping[str, ICommand]:
     """
-    Give commands by their words, in the order of the alphabet. A word that several
-    have belongs to the first one. This, and what can be no command, is said in the log.
+    Give commands by their words. A word that several have belongs to the first one.
+    This, and what can be no command, is said in the log.
     """
     found: dict[str, ICommand] = {}
     for command in commands:
@@ -66,7 +66,7 @@ def makeVocabulary(commands: Iterable[ICommand]) -> Mapping[str, ICommand]:
                     winner=winner,
                     loser=command,
                 )
-    return {word: found[word] for word in sorted(found)}
+    return found
 
 
 def _brokenContract(command: Any) -> str | None:
@@ -96,7 +96,8 @@ def wordsOf(
     commands: Mapping[str, ICommand],
 ) -> list[tuple[list[str], ICommand]]:
     """
-    Give each command with the words that it has, in the order of their first ones.
+    Give each command with the words that it has, in the alphabetical order of their
+    first ones.
     """
     found: dict[int, tuple[list[str], ICommand]] = {}
     for command in commands.values():
