@@ -22,10 +22,11 @@
  * @property {number} [minDelay] milliseconds before the first new attempt
  * @property {number} [maxDelay] milliseconds between attempts at most
  * @property {number} [timeout] milliseconds that a request waits for its answer
+ * @property {boolean} [json] whether what is JSON comes as objects; else as text
  * @property {(event: CloseEvent) => boolean} [again] whether to connect again
  */
 
-const DEFAULTS = { protocols: [], minDelay: 500, maxDelay: 30000, timeout: 10000 };
+const DEFAULTS = { protocols: [], minDelay: 500, maxDelay: 30000, timeout: 10000, json: true };
 
 /** Closings that are the end: the server is done, or refuses what this client does. */
 const FINAL = new Set([1000, 1002, 1003, 1007, 1008, 1009, 1010]);
@@ -239,7 +240,7 @@ export class Connection extends EventTarget {
 
   _receive(data) {
     let message = data;
-    if (typeof data === "string") {
+    if (typeof data === "string" && this._options.json) {
       try {
         message = JSON.parse(data);
       } catch {
