@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from tests.apps.botkit import ask, clockAt, serveBot
 from tests.server.conftest import logs
-from wsplug.apps.bot import bot, cleanName
-from wsplug.apps.bot.names import MAX_NAME_LENGTH
+from wsplug.apps.bot import bot
+from wsplug.apps.bot.names import MAX_NAME_LENGTH, sayable
 from wsplug.errors import InvalidOption
 from wsplug.options import UNLIMITED
 
@@ -217,24 +217,24 @@ def test_noName(line: str) -> None:
         ("x" * 39 + " y", "x" * 39),
     ],
 )
-def test_cleanName(text: str, name: str) -> None:
+def test_sayable(text: str, name: str) -> None:
     """
     A name loses what can't be seen and what turns the text around it, and no letter of
     any alphabet.
     """
-    assert cleanName(text) == name
+    assert sayable(text) == name
 
 
 @given(st.text())
-def test_cleanNames(text: str) -> None:
+def test_sayableNames(text: str) -> None:
     """
     A clean name is short, is printable, and stays what it is.
     """
-    name = cleanName(text)
+    name = sayable(text)
     assert len(name) <= MAX_NAME_LENGTH
     assert name.isprintable()
     assert name == name.strip()
-    assert cleanName(name) == name
+    assert sayable(name) == name
 
 
 # Options

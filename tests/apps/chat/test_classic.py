@@ -417,7 +417,7 @@ def test_left_while_it_comes(how: str) -> None:
             client.transport.abortConnection()
         chat.advance(10)
     assert len(chat.application.people) == 0
-    present = chat.broker._broker._presence._channels
+    present = chat.broker._broker._present
     assert present == {}
     told = [each["message"] for each in watcher.new("system")]
     assert told.count("192.0.2.1 connected") == told.count("192.0.2.1 disconnected")

@@ -861,7 +861,7 @@ def test_left_in_the_middle(how: str, grace: str) -> None:
             assert events.count("joined") == events.count("left") == 1
         assert len(chat.application.people) == 1
         assert chat.application.talk.modern.count("chat:/:room:lobby") == 1
-    present = chat.broker._broker._presence._channels
+    present = chat.broker._broker._present
     assert {channel: len(people) for channel, people in present.items()} == {
         "chat:/:people": 1,
         "chat:/:room:lobby": 1,

@@ -16,6 +16,5 @@ A module under C{twisted/plugins} that has C{roll} in it makes it known to each 
 
 from wsplug.apps.bot.application import CommandBot, bot
 from wsplug.apps.bot.declare import DeclaredCommand, command
-from wsplug.apps.bot.names import cleanName
 
-__all__ = ["CommandBot", "DeclaredCommand", "bot", "cleanName", "command"]
+__all__ = ["CommandBot", "DeclaredCommand", "bot", "command"]

@@ -7,7 +7,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from wsplug.apps.bot.declare import command
-from wsplug.apps.bot.names import cleanName
+from wsplug.apps.bot.names import sayable
 from wsplug.apps.bot.vocabulary import findCommand, wordsOf
 from wsplug.apps.bot.zones import momentIn
 from wsplug.interfaces import IConversation
@@ -38,7 +38,7 @@ def hi(arguments: str, conversation: IConversation) -> str:
 def name(arguments: str, conversation: IConversation) -> str:
     if not arguments:
         return f"My name is {conversation.options['name']}. Yours? Type: name Ann"
-    name = cleanName(arguments)
+    name = sayable(arguments)
     if not name:
         return "I can't pronounce that. Type it with letters: name Ann"
     conversation.visitor = name
