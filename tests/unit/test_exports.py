@@ -16,6 +16,7 @@ MODULES = [
     "wsplug.coroutine",
     "wsplug.declare",
     "wsplug.errors",
+    "wsplug.folder",
     "wsplug.interfaces",
     "wsplug.options",
     "wsplug.plugins",

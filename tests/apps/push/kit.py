@@ -28,7 +28,7 @@ Text that is text all the same.
 """
 
 
-def makeServer(broker: IBroker | None = None, **options: object) -> MemoryServer:
+def makeServer(*, broker: IBroker | None = None, **options: Any) -> MemoryServer:
     """
     Have a server with a token.
 

@@ -294,7 +294,9 @@ def test_token_file(tmp_path: Path) -> None:
     path.write_text("old-token\n\n new-token \n")
     server = makeServer(token="", token_file=str(path))
     for token, status in (("old-token", 200), ("new-token", 200), ("", 401)):
-        assert post(server, b"1", "?channel=a", kind="x/y", token=token).status == status
+        assert (
+            post(server, b"1", "?channel=a", kind="x/y", token=token).status == status
+        )
 
 
 @pytest.mark.parametrize(
@@ -322,7 +324,7 @@ def test_bad_token_file(tmp_path: Path, content: bytes | None, words: str) -> No
 @pytest.mark.parametrize(
     "options", [{"token": "a b"}, {"token": "\u00e9"}, {"token_file": "/dev/null"}]
 )
-def test_bad_token(options: dict[str, object]) -> None:
+def test_bad_token(options: dict[str, Any]) -> None:
     """
     What no header can hold is no token, and there is one place for it.
     """
@@ -456,7 +458,7 @@ def test_partly_failed() -> None:
     Where some publications fail, the answer says which.
     """
     clock = makeServer().clock
-    server = makeServer(_Broken(clock))
+    server = makeServer(broker=_Broken(clock))
     client = server.connect("/a")
     take(client)
     response = post(server, b'{"channels":["a","bad","c"],"data":1}')
@@ -477,7 +479,7 @@ def test_answers_when_stored() -> None:
     """
     broker = _Late(makeServer().clock)
     broker.waiting = []
-    server = makeServer(broker)
+    server = makeServer(broker=broker)
     request = (
         b"POST /publish?channel=a HTTP/1.1\r\nHost: server.example:9000\r\n"
         b"Authorization: Bearer tok-123\r\nContent-Length: 1\r\n\r\n1"
@@ -512,9 +514,7 @@ def test_position_unknown(
     assert _json(response) == {"published": [{"channel": "a", "subscribers": 0}]}
 
 
-def test_fails_otherwise(
-    server: MemoryServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_fails_otherwise(server: MemoryServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """
     A broker that breaks its contract gets a traceback into the log, and the publisher
     an answer.

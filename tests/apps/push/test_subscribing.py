@@ -269,7 +269,7 @@ def test_not_recovered(server: MemoryServer) -> None:
     ],
 )
 def test_too_much_missed(
-    options: dict[str, object], limit: dict[str, int], expected: list[int]
+    options: dict[str, Any], limit: dict[str, int], expected: list[int]
 ) -> None:
     """
     More than was asked for, or than there is room for, isn't recovered: the end of it
