@@ -183,7 +183,9 @@ def test_comes_back(tmp_path: Path, visit: Visitor) -> None:
         expect(page.locator(".publication pre")).to_have_text(["one", "two"])
     (tmp_path / "broker.db").unlink()
     with serve(tmp_path, *arguments, listen=listen[1:]):
-        expect(page.locator(".line.note")).to_contain_text("be had any more")
+        expect(page.locator(".line.note")).to_contain_text(
+            "published meanwhile is missing"
+        )
 
 
 def test_ticker(tmp_path: Path, visit: Visitor) -> None:

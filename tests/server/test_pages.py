@@ -532,6 +532,8 @@ def test_body_limit(chunk: int | None, step: int, before: bytes) -> None:
             assert [each.status for each in answers] == [413]
             assert b"over 10 bytes" in answers[0].body
             assert transport.closedForWriting
+            # Else a reader that had been slow would hold up the end.
+            assert transport._producer is None
         transport.shut()
         server.run()
         server.advance(10)

@@ -4,6 +4,7 @@ Publications over HTTP: who may, what they look like, and what the answer says.
 
 from __future__ import annotations
 
+import gc
 import json
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from tests.apps.push.kit import (
     take,
     takeAll,
 )
+from tests.server.kit import Logs
 from wsplug.apps.push import push
 from wsplug.broker import MemoryBroker, Publication
 from wsplug.errors import BrokerError, InvalidOption
@@ -495,6 +497,8 @@ def test_answers_when_stored() -> None:
         late.callback(None)
     server.run()
     assert staying.take().startswith(b"HTTP/1.1 200")
+    broker.waiting.clear()
+    gc.collect()  # a Deferred that has failed says so when it is forgotten
     answer = subscribe(server.connect(), "a", limit=9)
     assert [each["data"] for each in answer["messages"]] == [1, 1]
 
@@ -514,7 +518,9 @@ def test_position_unknown(
     assert _json(response) == {"published": [{"channel": "a", "subscribers": 0}]}
 
 
-def test_fails_otherwise(server: MemoryServer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fails_otherwise(
+    server: MemoryServer, monkeypatch: pytest.MonkeyPatch, logs: Logs
+) -> None:
     """
     A broker that breaks its contract gets a traceback into the log, and the publisher
     an answer.
@@ -527,6 +533,7 @@ def test_fails_otherwise(server: MemoryServer, monkeypatch: pytest.MonkeyPatch) 
     response = post(server, b'{"channel":"a","data":1}')
     assert response.status == 503
     assert "ZeroDivision" not in response.body.decode()
+    assert [each.type for each in logs.failures()] == [ZeroDivisionError]
 
 
 def test_options_are_finite() -> None:

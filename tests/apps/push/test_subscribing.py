@@ -4,7 +4,6 @@ What subscribers get: answers, publications, what they have missed.
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
@@ -549,13 +548,13 @@ def test_past_has_a_size() -> None:
     for channel in "abcdefgh":
         for _ in range(5):
             publish(server, channel, BIG)
-    client = server.connect()
-    client.stopReading()
-    for channel in "abcdefgh":
-        client.send(json.dumps({"type": "subscribe", "channel": channel}))
-    (connection,) = server.factory.connections
-    assert 200_000 < connection.bytesWaiting < 600_000
-    client.startReading()
+    query = "&".join(f"channel={channel}" for channel in "abcdefgh")
+    client = server.connect(f"/?{query}")
     assert client.closed is None
-    raw = server.connect("/?format=raw&" + "&".join(f"channel={c}" for c in "abcdefgh"))
-    assert raw.closed is None
+    pasts = [len(each["messages"]) for each in takeAll(client)]
+    assert len(pasts) == 8
+    assert pasts[0] == 5
+    assert pasts[-1] == 0
+    bare = server.connect(f"/?{query}&format=raw")
+    assert bare.closed is None
+    assert 5 <= len(bare.messages) < 20

@@ -73,7 +73,7 @@ find("subscribing").addEventListener("submit", (event) => {
 // Publications
 
 function gapText(count) {
-  if (count === null) return "what was published meanwhile can’t be had any more";
+  if (count === null) return "some of what was published meanwhile is missing";
   return count === 1 ? "1 message missed" : `${count} messages missed`;
 }
 
