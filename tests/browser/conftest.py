@@ -60,10 +60,12 @@ class Visit:
 Visitor = Callable[..., Visit]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def chromium() -> Iterator[Any]:
     """
-    The browser, once for all tests.
+    The browser, once for all tests here. It has to be gone before other tests run:
+    Playwright has an event loop running in this thread for as long, and asyncio allows
+    no second one.
     """
     found = os.environ.get("CHROMIUM") or shutil.which("chromium")
     if found is None:

@@ -550,6 +550,8 @@ def test_body_limit_by_default(folder: str) -> None:
         output = transport.take()
         assert output.startswith(start)
         assert output.count(b"HTTP/1.1 ") == 1
+        transport.shut()
+        serving.server.run()
     large = get("/", "POST", f"Content-Length: {1 << 40}")
     assert (
         raw(MemoryServer(App(pages=folder)), large).take().startswith(b"HTTP/1.1 413 ")

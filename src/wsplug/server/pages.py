@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any, Final
+from weakref import ref
 
 from twisted.internet.interfaces import (
     IDelayedCall,
@@ -62,7 +63,6 @@ class PageChannel(HTTPChannel):
         super().__init__()  # type: ignore[no-untyped-call]
         self.site = site
         self.factory = site
-        self.requestFactory = self._makeRequest  # type: ignore[assignment]
         self.timeOut = site.timeOut  # type: ignore[assignment]
         self.callLater = clock.callLater  # type: ignore[method-assign, assignment]
         self.busy = False
@@ -107,25 +107,28 @@ class PageChannel(HTTPChannel):
         behind, self._behind = self._behind, b""
         return behind
 
-    def _makeRequest(self, *arguments: Any, **keywords: Any) -> Any:
+    def requestFactory(self, *arguments: Any, **keywords: Any) -> Any:  # type: ignore[override]
         """
         Make a request that takes no more of a body, in chunks, than there may be.
         """
         request: Any = self.site.requestFactory(*arguments, **keywords)
-        take = request.handleContentChunk
-        limit = self._bodyLimit
+        # No reference back: what is served and gone isn't to wait for the collector.
+        served = ref(request)
+        take = type(request).handleContentChunk
+        limit, tooLarge = self._bodyLimit, self._tooLarge
         size = 0
 
         def takeWithin(data: bytes) -> None:
             nonlocal size
             within = size <= limit
             size += len(data)
+            request: Any = served()
             if size <= limit:
-                take(data)
+                take(request, data)
             elif within:
                 # Its end may have come already: nobody is to see a part for the whole.
                 request.process = lambda: None
-                self._tooLarge(limit)
+                tooLarge(limit)
 
         request.handleContentChunk = takeWithin
         return request

@@ -406,6 +406,8 @@ def test_max_size(chunked: bool) -> None:
         if status == b"413":
             assert b"a body of over 1000 bytes is not taken here" in output
             assert transport.closedForWriting
+        transport.shut()
+        server.run()
     answer = subscribe(server.connect(), "a", limit=9)
     assert len(answer["messages"]) == 1
 

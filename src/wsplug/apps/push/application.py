@@ -58,8 +58,8 @@ class Push:
     """
     Makes the protocols, and publishes.
 
-    @ivar pages: the L{IResource} with the page and what takes publications; whoever
-        makes the application sets it.
+    @ivar pages: the resource with the page and what takes publications; whoever makes
+        the application sets it.
     @ivar messages: the L{Channels} of those who get JSON.
     @ivar bare: the L{Channels} of those who get nothing but what was published.
     """
