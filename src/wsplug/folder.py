@@ -1,5 +1,5 @@
 """
-A folder of pages, as a C{twisted.web} resource.
+A folder of pages, as applications have them for plain HTTP.
 """
 
 from __future__ import annotations
@@ -16,11 +16,17 @@ __all__ = ["Folder"]
 
 class Folder(File):
     """
-    A folder of pages. What isn't a file in it, or the index of a folder, isn't there.
+    A folder's files, at their names. What isn't a file in it, or the index of a folder,
+    isn't there.
 
-    An application whose C{pages} is the path of a folder has one of these; one that
-    offers more than files makes it itself, and adds that with C{putChild}.
+    It is what becomes of an application's C{pages} where that is a path. An application
+    that answers to more makes one itself, and adds to it with C{putChild}.
+
+    @ivar maxBodySize: bytes that the bodies of requests below it may have, if it is the
+        application's C{pages}; 1 MiB where it isn't set.
     """
+
+    maxBodySize: int
 
     def getChild(self, path: bytes, request: Request) -> IResource:
         if b"\0" in path:

@@ -490,6 +490,74 @@ def test_expect_continue() -> None:
     assert (page.body, switch.status) == (b"body abcde", 101)
 
 
+# Bodies
+
+
+class Small(Page):
+    """Takes little."""
+
+    maxBodySize = 10
+
+
+def _post(size: int, chunk: int | None) -> bytes:
+    if chunk is None:
+        return get("/", "POST", f"Content-Length: {size}") + b"x" * size
+    chunks = [min(chunk, size - start) for start in range(0, size, chunk)]
+    body = b"".join(b"%x\r\n%b\r\n" % (each, b"x" * each) for each in chunks)
+    return get("/", "POST", "Transfer-Encoding: chunked") + body + b"0\r\n\r\n"
+
+
+@pytest.mark.parametrize("before", [b"", get("/a")], ids=["first", "second"])
+@pytest.mark.parametrize("step", [1, 1000])
+@pytest.mark.parametrize("chunk", [None, 1, 7, 100])
+def test_body_limit(chunk: int | None, step: int, before: bytes) -> None:
+    """A body has as many bytes as the application's pages take: over that there is one
+    413 (RFC 9110 section 15.5.14), the resource doesn't see it, and nothing more is
+    read."""
+    for size, status in ((10, 200), (11, 413)):
+        app = App()
+        page: Any = Small()
+        app.pages = page
+        server = MemoryServer(app)
+        data = before + _post(size, chunk) + get("/b")
+        transport = server.connectTransport()
+        for start in range(0, len(data), step):
+            transport.put(data[start : start + step])
+            server.run()
+        answers = parseResponses(transport.take())[1 if before else 0 :]
+        if status == 200:
+            bodies = [b"body " + b"x" * size, b"page /b"]
+            assert [each.body for each in answers] == bodies
+        else:
+            assert [each.status for each in answers] == [413]
+            assert b"over 10 bytes" in answers[0].body
+            assert transport.closedForWriting
+            # Else a reader that had been slow would hold up the end.
+            assert transport._producer is None
+        transport.shut()
+        server.run()
+        server.advance(10)
+        assert not server.clock.getDelayedCalls()
+
+
+def test_body_limit_by_default(folder: str) -> None:
+    """Pages that say nothing of it take 1 MiB, and no request to go on is sent to a
+    client that would send more."""
+    serving = Serving()
+    for size, start in ((1 << 20, b"HTTP/1.1 100 "), ((1 << 20) + 1, b"HTTP/1.1 413 ")):
+        lines = (f"Content-Length: {size}", "Expect: 100-continue")
+        transport = raw(serving.server, get("/post", "POST", *lines))
+        output = transport.take()
+        assert output.startswith(start)
+        assert output.count(b"HTTP/1.1 ") == 1
+        transport.shut()
+        serving.server.run()
+    large = get("/", "POST", f"Content-Length: {1 << 40}")
+    assert (
+        raw(MemoryServer(App(pages=folder)), large).take().startswith(b"HTTP/1.1 413 ")
+    )
+
+
 def test_factory_starts_its_site() -> None:
     """The site is started and stopped with the factory, once for all its ports."""
     clock = Clock()

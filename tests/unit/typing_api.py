@@ -27,7 +27,7 @@ from wsplug import (
     application,
     broadcast,
 )
-from wsplug.apps.bot import CommandBot, cleanName, command
+from wsplug.apps.bot import CommandBot, sayable, command
 from wsplug.interfaces import (
     ICommand,
     IConversation,
@@ -113,7 +113,7 @@ class ChatPlugin:
 
 @command("roll", "dice", help="Throws a die.")
 def roll(arguments: str, conversation: IConversation) -> str | None:
-    conversation.visitor = cleanName(arguments) or None
+    conversation.visitor = sayable(arguments) or None
     conversation.memory["throws"] = 1
     conversation.close()
     return conversation.visitor
