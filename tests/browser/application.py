@@ -75,7 +75,7 @@ class Connection(WebSocketProtocol):
     def connectionLost(self, reason: Failure) -> None:
         self._application.channels.leaveAll(self.transport)
 
-    def answer(self, message: Any, kind: str, **values: Any) -> None:
+    def answer(self, message: Any, kind: str, /, **values: Any) -> None:
         request = {"request": message["request"]} if "request" in message else {}
         text = json.dumps({"type": kind, **values, **request})
         self.transport.sendTextMessage(text)
@@ -147,6 +147,12 @@ class Connection(WebSocketProtocol):
     def do_seen(self, message: Any) -> None:
         """Tell the types of all messages that have come."""
         self.answer(message, "seen", types=self._application.seen)
+
+    def do_reset(self, message: Any) -> None:
+        """Forget what has come, and answer again."""
+        self._application.seen.clear()
+        self._application.mute.clear()
+        self.answer(message, "reset")
 
     def do_say(self, message: Any) -> None:
         """Send texts as they are, then the answer."""

@@ -32,6 +32,7 @@ Milliseconds that anything on a page may take: reached only where a test fails.
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
+
 class Visit:
     """
     A page that somebody has open.
