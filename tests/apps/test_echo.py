@@ -5,6 +5,7 @@ The echo, with and without its options.
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from wsplug import Settings
 from wsplug.apps.echo import echo
 from wsplug.errors import InvalidOption
 from wsplug.interfaces import IWebSocketApplicationPlugin
+from wsplug.plugins import parseDescription
 from wsplug.testing import MemoryServer
 
 DOCUMENTATION = Path(__file__).parents[2] / "docs" / "echo.md"
@@ -66,7 +68,11 @@ def test_prefix(delay: int) -> None:
     for message in ("hello", "", b"bytes"):
         client.send(message)
     server.advance(delay)
-    assert client.messages == ["You have entered: hello", "You have entered: ", b"bytes"]
+    assert client.messages == [
+        "You have entered: hello",
+        "You have entered: ",
+        b"bytes",
+    ]
 
 
 def test_delay() -> None:
@@ -173,6 +179,18 @@ def test_page() -> None:
         assert server.request("GET", f"/{reference}").status == 200, reference
 
 
+def test_documented_command() -> None:
+    """
+    The tutorials' echo is what docs/echo.md says.
+    """
+    commands = re.findall(r"^    (twistd .*)$", DOCUMENTATION.read_text("utf-8"), re.M)
+    description = parseDescription(shlex.split(commands[1])[-1])
+    assert description.name == "echo"
+    client = MemoryServer(echo, options=dict(description.values)).connect()
+    client.send("x")
+    assert client.messages == ["You have entered: x"]
+
+
 def test_documentation() -> None:
     """
     docs/echo.md has the options that there are, with their defaults.
@@ -180,4 +198,6 @@ def test_documentation() -> None:
     lines = re.findall(r"^\| (`.*) \|$", DOCUMENTATION.read_text("utf-8"), re.MULTILINE)
     rows = [tuple(cell.strip("` ") for cell in line.split(" | ")) for line in lines]
     plugin = IWebSocketApplicationPlugin(echo)
-    assert rows == [(each.name, each.shownDefault, each.help) for each in plugin.options]
+    assert rows == [
+        (each.name, each.shownDefault, each.help) for each in plugin.options
+    ]

@@ -124,7 +124,7 @@ def pytest_runtest_makereport(
     report: Any = yield
     if report.failed:
         item.stash[_failed] = True
-    return report  # type: ignore[no-any-return]  # noqa: B901
+    return report  # type: ignore[no-any-return]
 
 
 @pytest.fixture
