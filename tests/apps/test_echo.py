@@ -52,8 +52,8 @@ def test_plain_is_plain() -> None:
     Without options, one call leads from the message to the answer: benchmarks measure
     it.
     """
-    server = serve()
-    protocol: Any = type(server.application.buildProtocol(None))
+    application: Any = serve().application
+    protocol: Any = type(application.buildProtocol(None))
     assert protocol.__name__ == "_Echo"
     assert vars(protocol).keys() >= {"textMessageReceived", "bytesMessageReceived"}
 

@@ -128,6 +128,14 @@ class Connection(WebSocketProtocol):
     do_enter = do_subscribe
     do_exit = do_unsubscribe
 
+    def do_hello(self, message: Any) -> None:
+        self.answer(message, "welcome", name=message["name"])
+
+    def do_join(self, message: Any) -> None:
+        self.answer(message, "joined", room=message["room"])
+        text = json.dumps({"type": "usermsg", "room": message["room"], "message": "Hi"})
+        self.transport.sendTextMessage(text)
+
     def do_publish(self, message: Any) -> None:
         data = json.dumps({"data": message["data"]}).encode()
         store = message.get("store", True)
@@ -173,7 +181,7 @@ class Application:
     All connections.
     """
 
-    subprotocols: Sequence[str] = ("one", "two")
+    subprotocols: Sequence[str] = ("wsplug.chat.v1",)
     pages: str | IResource | None = str(Path(__file__).with_name("pages"))
 
     def __init__(self, services: IServices) -> None:

@@ -88,8 +88,8 @@ class Visit:
 Visitor = Callable[..., Visit]
 
 
-# One for the whole package, and not longer: while Playwright runs, its event loop counts
-# as running in this thread, and other tests could have none of their own.
+# One for the whole package, and not longer: while Playwright runs, its event loop
+# counts as running in this thread, and other tests could have none of their own.
 @pytest.fixture(scope="package")
 def chromium() -> Iterator[Any]:
     """
