@@ -145,7 +145,7 @@ class Connection(WebSocketProtocol):
     # Orders
 
     def do_echo(self, message: Any) -> None:
-        self.answer(message, "echo", data=message["data"])
+        self.answer(message, "echo", data=message.get("data"))
 
     def do_mute(self, message: Any) -> None:
         """Answer nothing the next time that something is asked for, or more often."""

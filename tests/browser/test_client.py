@@ -239,6 +239,41 @@ def test_close_while_connecting(visit: Visitor, server: Server) -> None:
     assert page.run("connection.send('x')") is False
 
 
+def test_nothing_after_close(visit: Visitor, server: Server) -> None:
+    """
+    Once it is closed, nothing comes any more, though it may be on its way; and nothing
+    of the page refers to it.
+    """
+    page = visit(f"http://{HOST}:{server.port}/")
+    page.wait("window.ready")
+    page.run(
+        """() => {
+          window.listening = new Set();
+          const { addEventListener, removeEventListener } = window;
+          window.addEventListener = (type, call) => {
+            listening.add(type);
+            addEventListener.call(window, type, call);
+          };
+          window.removeEventListener = (type, call) => {
+            listening.delete(type);
+            removeEventListener.call(window, type, call);
+          };
+          start();
+        }"""
+    )
+    page.wait("connection.state === 'open'")
+    assert page.run("[...listening]") == ["online", "visibilitychange"]
+    page.run(
+        """() => {
+          for (let number = 0; number < 100; number++) connection.send("x");
+          connection.close();
+        }"""
+    )
+    page.wait("told.closings.length")
+    assert page.run("told.messages") == []
+    assert page.run("[...listening]") == []
+
+
 def test_wrong_close(visit: Visitor, server: Server) -> None:
     """
     With a code that can't be sent, nothing changes.
@@ -436,6 +471,22 @@ def test_check(visit: Visitor, server: Server) -> None:
         assert "mine" in other.ask("seen")["types"]
 
 
+def test_check_only_silence(visit: Visitor, server: Server) -> None:
+    """
+    A connection on which something comes isn't asked.
+    """
+    page = start(visit, server.port, "{quiet: 400}")
+    follow(page, "news")
+    page.run(
+        """async () => {
+          const end = Date.now() + 1000;
+          while (Date.now() < end) await ask({type: "echo"});
+        }"""
+    )
+    with Other(server.port) as other:
+        assert "ping" not in other.ask("seen")["types"]
+
+
 # Greeting
 
 
@@ -514,6 +565,10 @@ def test_request_fails(visit: Visitor, server: Server) -> None:
     assert (late["code"], late["text"]) == ("timeout", "no answer in 30 ms")
     page.run("(text) => ask({type: 'say', texts: [text]})", '{"request":2,"x":1}')
     assert page.run("told.messages") == [{"request": 2, "x": 1}]
+    follow(page, "news")
+    text = '{"request":2,"channel":"news"}'
+    page.run("(text) => ask({type: 'say', texts: [text]})", text)
+    assert page.run("told.messages.length") == 2
     lost = page.run("(connection.send({type: 'abort'}), ask({type: 'echo', data: 1}))")
     assert (lost["code"], lost["text"]) == ("closed", "the connection was lost")
     none = page.run("ask({type: 'echo', data: 1})")
@@ -718,6 +773,30 @@ def test_once_and_in_order(visit: Visitor, server: Server) -> None:
     page.wait("got.news.length >= 8", "got")
     waitFor(page, "news", *expected)
     assert page.run("followed.news.position") == {"offset": 11, "epoch": "e"}
+
+
+def test_lost_and_begun_anew(visit: Visitor, server: Server) -> None:
+    """
+    Where the server can't give all that was missed, what it can give comes all the
+    same, however its offsets compare with those of before.
+    """
+    page = start(visit, server.port, "{timeout: 60000}")
+    page.run("ask({type: 'mute', kind: 'subscribe'})")
+    page.run("follow('news', {since: {offset: 9, epoch: 'old'}})")
+    answer = {
+        "type": "subscribed",
+        "request": 2,
+        "position": {"offset": 2, "epoch": "new"},
+        "recovered": False,
+        "messages": [
+            {"channel": "news", "offset": offset, "data": offset} for offset in (1, 2)
+        ],
+    }
+    said = [json.dumps(answer)]
+    page.run("(texts) => connection.send({type: 'say', texts})", said)
+    page.wait("got.news.length >= 4", "got")
+    waitFor(page, "news", ("entered", False), ("gap", None), 1, 2)
+    assert page.run("followed.news.position") == {"offset": 2, "epoch": "new"}
 
 
 @pytest.mark.parametrize("times", [1, 2])

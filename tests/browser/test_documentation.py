@@ -89,7 +89,9 @@ def test_options() -> None:
     typed = re.search(r"@typedef \{\{(protocols.*?)\}\} Options", source, re.DOTALL)
     assert typed is not None
     assert set(re.findall(r"(\w+)\?:", typed[1])) == set(documented)
-    numbers = dict(re.findall(r"\b(\w+) = ([0-9]{3,})\b", source))
+    defaults = re.search(r"const \{ (minDelay.*?) \} = options", source)
+    assert defaults is not None
+    numbers = dict(re.findall(r"(\w+) = ([0-9]+)", defaults[1]))
     assert numbers == {
         name: default for name, default in documented.items() if default.isdigit()
     }
