@@ -5,6 +5,7 @@ Chromium, without a window, driven by Playwright.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,7 +17,8 @@ from tests.conftest import missing
 
 SCREENSHOTS = Path(__file__).parents[2] / "build" / "screenshots"
 """
-Where L{Visit.show} leaves its pictures, for people to look at.
+Where L{Visit.show} leaves its pictures, for people to look at. A test that fails leaves
+one of each of its pages: C{failed-...}.
 """
 
 DESK = {"width": 1280, "height": 800}
@@ -28,6 +30,7 @@ PATIENCE = 20_000
 Milliseconds that anything on a page may take: reached only where a test fails.
 """
 
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 class Visit:
     """
@@ -47,7 +50,31 @@ class Visit:
     def _said(self, message: Any) -> None:
         # A lost connection is no mistake of the page's.
         if message.type == "error" and "WebSocket connection to" not in message.text:
-            self.errors.append(message.text)
+            where = message.location.get("url", "")
+            self.errors.append(f"{message.text} ({where})" if where else message.text)
+
+    def run(self, script: str, argument: object = None) -> Any:
+        """
+        Run a script in the page: an expression, or a function of one argument.
+
+        @return: what it gives, or what its promise is fulfilled with.
+        """
+        return self.page.evaluate(script, argument)
+
+    def wait(self, condition: str, showing: str = "") -> Any:
+        """
+        Wait until something is so in the page.
+
+        @param condition: an expression in JavaScript.
+        @param showing: another one, whose value is told where it never is so.
+        @return: the value that it has then.
+        """
+        try:
+            handle = self.page.wait_for_function(condition, polling=20)
+        except Exception as error:
+            shown = f"; {showing} is {self.run(showing)!r}" if showing else ""
+            raise AssertionError(f"never: {condition}{shown}: {error}") from None
+        return handle.json_value()
 
     def show(self, name: str) -> None:
         """
@@ -60,18 +87,21 @@ class Visit:
 Visitor = Callable[..., Visit]
 
 
-@pytest.fixture(scope="session")
+# One for the whole package, and not longer: while Playwright runs, its event loop counts
+# as running in this thread, and other tests could have none of their own.
+@pytest.fixture(scope="package")
 def chromium() -> Iterator[Any]:
     """
     The browser, once for all tests.
     """
-    found = os.environ.get("CHROMIUM") or shutil.which("chromium")
+    named = os.environ.get("CHROMIUM")
+    found = named or next(filter(None, map(shutil.which, BROWSERS)), None)
     if found is None:
-        missing("chromium (Debian's package of that name)")
+        missing("chromium (Debian's package of that name; or say where: CHROMIUM=PATH)")
     try:
         from playwright.sync_api import sync_playwright
     except ImportError:
-        missing("playwright")
+        missing("playwright (pip install '.[test]')")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=found, args=["--no-sandbox"]
@@ -80,8 +110,24 @@ def chromium() -> Iterator[Any]:
         browser.close()
 
 
+_failed = pytest.StashKey[bool]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Iterator[None]:
+    """
+    Remember whether a test has failed.
+    """
+    report: Any = yield
+    if report.failed:
+        item.stash[_failed] = True
+    return report  # type: ignore[no-any-return]  # noqa: B901
+
+
 @pytest.fixture
-def visit(chromium: Any) -> Iterator[Visitor]:
+def visit(chromium: Any, request: pytest.FixtureRequest) -> Iterator[Visitor]:
     """
     Opens a page: each visit is another person, with a browser profile of their own,
     unless it is given the C{beside} of another one. At the end, no page may have
@@ -112,6 +158,10 @@ def visit(chromium: Any) -> Iterator[Visitor]:
 
     yield openPage
     errors = [error for each in visits for error in each.errors]
+    if request.node.stash.get(_failed, False):
+        name = re.sub(r"[^\w.-]+", "-", request.node.name)
+        for number, each in enumerate(visits):
+            each.show(f"failed-{name}-{number}")
     for context in contexts:
         context.close()
     assert errors == []

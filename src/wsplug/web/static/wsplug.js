@@ -1,295 +1,287 @@
 /**
- * A WebSocket that comes back: wsplug's client for browsers.
- *
- *     import { connect } from "/wsplug.js";
- *     const connection = connect("/");
- *     const news = connection.subscribe("news");
- *     news.addEventListener("message", (event) => show(event.detail));
- *     news.addEventListener("gap", (event) => say(`${event.detail.count} missed`));
- *
- * It connects again by itself, with growing and jittered delays, and each subscription
- * goes on from the last position that it knows.
+ * A WebSocket that comes back: wsplug's client for browsers (docs/browser-client.md).
  *
  * @module wsplug
  */
 
-/** @typedef {"connecting" | "open" | "waiting" | "closed"} State */
-/** @typedef {{offset: number, epoch: string}} Position */
-
 /**
- * @typedef {object} Options
- * @property {string | string[]} [protocols] subprotocols to offer
- * @property {number} [minDelay] milliseconds before the first new attempt
- * @property {number} [maxDelay] milliseconds between attempts at most
- * @property {number} [timeout] milliseconds that a request waits for its answer
- * @property {(event: CloseEvent) => boolean} [again] whether to connect again
+ * @typedef {"connecting" | "open" | "waiting" | "closed"} State
+ * @typedef {{offset: number, epoch: string}} Position
+ * @typedef {{code: number, reason: string, wasClean: boolean}} Closing
+ * @typedef {ReturnType<typeof connect>} Connection
+ * @typedef {{protocols?: string | string[], minDelay?: number, maxDelay?: number,
+ *   timeout?: number, quiet?: number, check?: object | null, json?: boolean,
+ *   greet?: (connection: any) => unknown, again?: (closing: Closing) => boolean}} Options
  */
 
-const DEFAULTS = { protocols: [], minDelay: 500, maxDelay: 30000, timeout: 10000 };
+/** Closings to come back from. */
+const AGAIN = [1001, 1005, 1006, 1011, 1012, 1013, 1014];
 
-/** Closings that are the end: the server is done, or refuses what this client does. */
-const FINAL = new Set([1000, 1002, 1003, 1007, 1008, 1009, 1010]);
-
-/** How long a connection has to last for the delays to begin small again. */
-const STABLE = 5000;
-
-/** An answer that says what is wrong, or that there is none. */
+/** An answer that says what is wrong: the server's, or that there is none. */
 export class RequestError extends Error {
-  /**
-   * @param {string} code the server's word for it, "timeout" or "closed"
-   * @param {string} message for people
-   */
-  constructor(code, message) {
-    super(message);
+  constructor(/** @type {any} */ answer) {
+    super(answer.message);
     this.name = "RequestError";
-    this.code = code;
+    this.code = answer.code;
+    this.answer = answer;
+  }
+
+  /** Whether the next connection may have another answer. */
+  get passes() {
+    return /^(timeout|closed|unavailable)$/.test(this.code);
   }
 }
 
-/**
- * What of a channel, a chat's room or the like comes in. Events: "entered" (each time,
- * with the server's answer), "message", "gap" ({count}, or {count: null} where what was
- * missed is lost), "error" (a RequestError: it isn't tried again).
- */
-export class Subscription extends EventTarget {
-  /**
-   * @param {Connection} connection
-   * @param {string} name
-   * @param {{enter: string, entered: string, leave: string, key: string}} words
-   * @param {object} extra what else is sent when it enters
-   */
-  constructor(connection, name, words, extra) {
-    super();
-    this.name = name;
-    this.words = words;
-    this.extra = extra;
-    /** @type {Position | null} */
-    this.position = null;
-    this._connection = connection;
-  }
+/** @param {string} code @param {string} message */
+const failure = (code, message) => ({ type: "error", code, message });
 
-  /** Leave, for good. */
-  close() {
-    this._connection._leave(this);
-  }
-
-  _enter() {
-    const { enter, key } = this.words;
-    const since = this.position ? { since: this.position } : {};
-    const message = { type: enter, [key]: this.name, ...since, ...this.extra };
-    this._connection.request(message).then(
-      (answer) => this._entered(answer),
-      (error) => {
-        if (error.code !== "closed" && error.code !== "timeout") this._emit("error", error);
-      },
-    );
-  }
-
-  _entered(answer) {
-    const lost = this.position !== null && answer.recovered === false;
-    if (lost) this.position = null;
-    this._emit("entered", answer);
-    if (lost) this._emit("gap", { count: null });
-    for (const message of answer.messages ?? []) this._receive(message);
-    if (answer.position) this.position = answer.position;
-  }
-
-  _receive(message) {
-    if (message.type === "gap") {
-      this._emit("gap", { count: message.count });
-      return;
-    }
-    const { offset } = message;
-    if (typeof offset === "number" && this.position) {
-      if (offset <= this.position.offset) return; // it has come already
-      this.position = { ...this.position, offset };
-    }
-    this._emit("message", message);
-  }
-
-  _emit(type, detail) {
-    this.dispatchEvent(new CustomEvent(type, { detail }));
-  }
-}
+/** @param {EventTarget} target @param {string} type @param {any} detail */
+const emit = (target, type, detail) => target.dispatchEvent(new CustomEvent(type, { detail }));
 
 /**
- * The connection. Events: "state" (a State), "message" (what belongs to no request and
- * no subscription; objects where it is JSON), "close" (the CloseEvent).
+ * Connect, and stay connected. Events: "state", "message" (what belongs to no request and
+ * no subscription), "close" (a Closing), "error" (what `greet` failed with).
+ * @param {string | URL} url @param {Options} [options]
  */
-export class Connection extends EventTarget {
-  /**
-   * @param {string | URL} url absolute, or relative to the page
-   * @param {Options} [options]
-   */
-  constructor(url, options = {}) {
-    super();
-    this.url = new URL(url, globalThis.location?.href);
-    this.url.protocol = this.url.protocol.replace(/^http/, "ws");
-    this._options = { ...DEFAULTS, again: (event) => !FINAL.has(event.code), ...options };
-    /** @type {State} */
-    this.state = "connecting";
-    /** @type {Set<Subscription>} */
-    this._subscriptions = new Set();
-    /** @type {Map<number, {resolve: Function, reject: Function, timer: any}>} */
-    this._requests = new Map();
-    this._nextRequest = 1;
-    this._attempts = 0;
-    this._online = () => this.state === "waiting" && this._open();
-    globalThis.addEventListener?.("online", this._online);
-    this._open();
-  }
+export function connect(url, options = {}) {
+  const { minDelay = 1000, maxDelay = 30000, timeout = 10000, quiet = 30000 } = options;
+  const requests = new Map();
+  const subscriptions = new Set();
+  let socket = /** @type {any} */ (null);
+  let timer = /** @type {any} */ (null);
+  let count = 0, attempts = 0, opened = 0, heard = 0;
+  const target = new URL(url, globalThis.location?.href);
+  target.protocol = target.protocol.replace("http", "ws");
+  target.hash = "";
+  const connection = Object.assign(new EventTarget(), {
+    url: target,
+    state: /** @type {State} */ ("connecting"),
+    send, request, subscribe, close,
+    /** Connect now, whether waiting for that or closed. */
+    retryNow: () => socket || open(),
+  });
 
   /**
    * Send an object as JSON, or text or bytes as they are.
-   * @param {object | string | ArrayBuffer | ArrayBufferView | Blob} message
+   * @param {any} message
    * @returns {boolean} whether there is a connection to send it on
    */
-  send(message) {
-    if (this.state !== "open") return false;
-    const raw =
-      typeof message === "string" ||
-      message instanceof ArrayBuffer ||
-      ArrayBuffer.isView(message) ||
-      message instanceof Blob;
-    this._socket.send(raw ? message : JSON.stringify(message));
+  function send(message) {
+    if (socket?.readyState !== 1) return false;
+    const bytes = [ArrayBuffer, Blob].some((kind) => message instanceof kind);
+    const raw = typeof message === "string" || bytes || ArrayBuffer.isView(message);
+    socket.send(raw ? message : JSON.stringify(message));
     return true;
   }
 
   /**
    * Send an object, and wait for its answer: what comes with the same `request`.
-   * @param {object} message
-   * @param {{timeout?: number}} [options] milliseconds
-   * @returns {Promise<object>} fails with a RequestError
+   * @param {object} message @param {{timeout?: number}} [options]
+   * @returns {Promise<any>} fails with a RequestError
    */
-  request(message, { timeout = this._options.timeout } = {}) {
+  function request(message, { timeout: patience = timeout } = {}) {
     return new Promise((resolve, reject) => {
-      const request = this._nextRequest++;
-      if (!this.send({ ...message, request })) {
-        reject(new RequestError("closed", "there is no connection"));
-        return;
-      }
-      const timer = setTimeout(() => {
-        this._requests.delete(request);
-        reject(new RequestError("timeout", `no answer in ${timeout} ms`));
-      }, timeout);
-      this._requests.set(request, { resolve, reject, timer });
+      const id = ++count;
+      const settle = (/** @type {any} */ answer) => {
+        clearTimeout(late);
+        requests.delete(id);
+        if (answer.type === "error") reject(new RequestError(answer));
+        else resolve(answer);
+      };
+      const late = setTimeout(settle, patience, failure("timeout", `no answer in ${patience} ms`));
+      requests.set(id, settle);
+      if (!send({ ...message, request: id })) settle(failure("closed", "there is no connection"));
     });
   }
 
   /**
-   * Have what comes in a channel, now and after each time of connecting again.
+   * Have what comes in a channel, from now on and after each reconnect. Events: "entered"
+   * (each time: the server's answer), "message", "gap" ({count}; null where nobody knows),
+   * "error" (it is over).
    * @param {string} name
-   * @param {object} [options] what else the server wants to know; `words` for a server
-   *     that calls it otherwise
-   * @returns {Subscription}
+   * @param {{words?: {enter?: string, leave?: string, key?: string},
+   *   since?: Position | null, [more: string]: any}} [options]
    */
-  subscribe(name, { words, ...extra } = {}) {
-    const all = { enter: "subscribe", entered: "subscribed", leave: "unsubscribe", key: "channel" };
-    const subscription = new Subscription(this, name, { ...all, ...words }, extra);
-    this._subscriptions.add(subscription);
-    if (this.state === "open") subscription._enter();
-    return subscription;
-  }
+  function subscribe(name, { words, since = null, ...extra } = {}) {
+    const all = { enter: "subscribe", leave: "unsubscribe", key: "channel", ...words };
+    const own = { [all.key]: name };
+    if (find(own)) throw new Error(`${name} is subscribed to already`);
+    let held = /** @type {any} */ (null); // what comes before the answer
+    const entry = { name, key: all.key, enter, receive };
+    const self = Object.assign(new EventTarget(), {
+      name,
+      position: since,
 
-  /**
-   * Close, for good.
-   * @param {number} [code]
-   * @param {string} [reason]
-   */
-  close(code = 1000, reason = "") {
-    clearTimeout(this._timer);
-    globalThis.removeEventListener?.("online", this._online);
-    this._setState("closed");
-    this._failRequests();
-    this._socket?.close(code, reason);
-  }
+      /** Leave, for good. */
+      close() {
+        if (subscriptions.delete(entry)) request({ type: all.leave, ...own }).catch(() => {});
+      },
+    });
 
-  _open() {
-    clearTimeout(this._timer);
-    this._setState("connecting");
-    const socket = new WebSocket(this.url, this._options.protocols);
-    socket.binaryType = "arraybuffer";
-    this._socket = socket;
-    let opened = 0;
-    socket.onopen = () => {
-      if (this.state === "closed") return;
-      opened = Date.now();
-      this._setState("open");
-      for (const subscription of this._subscriptions) subscription._enter();
-    };
-    socket.onmessage = (event) => this._receive(event.data);
-    socket.onclose = (event) => {
-      if (opened && Date.now() - opened > STABLE) this._attempts = 0;
-      this._failRequests();
-      if (this.state !== "closed") this._wait(event);
-      this.dispatchEvent(new CustomEvent("close", { detail: event }));
-    };
-  }
-
-  _wait(event) {
-    if (!this._options.again(event)) {
-      this.close();
-      return;
+    function enter() {
+      const here = socket;
+      held = [];
+      const from = self.position && { since: self.position };
+      request({ ...extra, type: all.enter, ...own, ...from }).then(entered, (error) => {
+        if (error.passes) return drop(here, error.message);
+        tell("error", error);
+        subscriptions.delete(entry);
+      });
     }
-    const { minDelay, maxDelay } = this._options;
-    const delay = Math.min(maxDelay, minDelay * 2 ** this._attempts++);
-    this._setState("waiting");
-    this._timer = setTimeout(() => this._open(), delay * (0.5 + Math.random() / 2));
+
+    function entered(/** @type {any} */ answer) {
+      const waiting = held;
+      held = null;
+      const lost = self.position && answer.recovered === false;
+      if (lost) self.position = null;
+      tell("entered", answer);
+      if (lost) tell("gap", { count: null });
+      answer.messages?.forEach(receive);
+      self.position = answer.position ?? self.position;
+      waiting.forEach(receive);
+    }
+
+    function receive(/** @type {any} */ message) {
+      if (held) return held.push(message);
+      const { type, offset } = message;
+      if (offset !== undefined && self.position) {
+        if (offset <= self.position.offset) return; // it has come already
+        self.position = { ...self.position, offset };
+      }
+      tell(type === "gap" ? type : "message", message);
+    }
+
+    /** @param {string} type @param {any} detail */
+    function tell(type, detail) {
+      if (subscriptions.has(entry)) emit(self, type, detail);
+    }
+
+    subscriptions.add(entry);
+    if (connection.state === "open") enter();
+    return self;
   }
 
-  _receive(data) {
+  /** Close, for good. @param {number} [code] @param {string} [reason] */
+  function close(code = 1000, reason = "") {
+    if (socket) {
+      socket.close(code, reason); // may throw: then nothing has changed
+      socket.onopen = socket.onmessage = null;
+      socket.onclose = (/** @type {Closing} */ closing) => emit(connection, "close", closing);
+    }
+    end(false);
+  }
+
+  function open() {
+    const made = (socket = new WebSocket(target, options.protocols));
+    made.binaryType = "arraybuffer";
+    made.onopen = () => start(made);
+    made.onmessage = ({ data }) => receive(data);
+    made.onclose = lose;
+    opened = Infinity;
+    clearTimeout(timer);
+    timer = setTimeout(drop, timeout, made, "no connection in time");
+    listen("addEventListener");
+    become("connecting");
+  }
+
+  async function start(/** @type {any} */ made) {
+    clearTimeout(timer);
+    opened = heard = Date.now();
+    try {
+      await options.greet?.(connection);
+    } catch (error) {
+      if (made !== socket) return;
+      emit(connection, "error", error);
+      if (error instanceof RequestError && !error.passes) close();
+      drop(made, "the greeting failed");
+    }
+    if (made !== socket) return;
+    watch();
+    for (const each of subscriptions) each.enter();
+    become("open");
+  }
+
+  /** The server's pings don't show here: where nothing comes, ask. */
+  function watch() {
+    timer = setTimeout(() => {
+      if (Date.now() - heard >= quiet) check();
+      watch();
+    }, quiet);
+  }
+
+  function check() {
+    const { check: message = subscriptions.size ? { type: "ping" } : null } = options;
+    if (connection.state !== "open" || !message) return;
+    const [before, asked] = [heard, socket];
+    request(message).catch((error) => {
+      if (error.code === "timeout" && heard === before) drop(asked, error.message);
+    });
+  }
+
+  function look() {
+    if (globalThis.document?.hidden) return;
+    if (connection.state === "waiting") open();
+    check();
+  }
+
+  /** Give up one that doesn't answer. @param {any} made @param {string} reason */
+  function drop(made, reason) {
+    if (made !== socket) return;
+    made.onopen = made.onmessage = made.onclose = null;
+    made.close();
+    lose({ code: 1006, reason, wasClean: false });
+  }
+
+  function lose(/** @type {Closing} */ closing) {
+    if (Date.now() - opened > 5000) attempts = 0; // it has lasted
+    let again = AGAIN.includes(closing.code);
+    try {
+      again = options.again?.(closing) ?? again;
+    } finally {
+      end(again);
+      emit(connection, "close", closing);
+    }
+  }
+
+  function end(/** @type {boolean} */ again) {
+    socket = null;
+    clearTimeout(timer);
+    if (again) {
+      const delay = Math.min(maxDelay, minDelay * 2 ** attempts++);
+      timer = setTimeout(open, delay * (0.5 + Math.random() / 2));
+    } else listen("removeEventListener");
+    for (const settle of requests.values()) settle(failure("closed", "the connection was lost"));
+    become(again ? "waiting" : "closed");
+  }
+
+  function receive(/** @type {any} */ data) {
+    heard = Date.now();
     let message = data;
-    if (typeof data === "string") {
-      try {
-        message = JSON.parse(data);
-      } catch {
-        // A text of no kind that is known here: the application's own.
-      }
+    if (options.json !== false && data[0] === "{") {
+      try { message = JSON.parse(data); } catch {} // it only looks like it
     }
-    const waiting = this._requests.get(message?.request);
-    if (waiting) {
-      clearTimeout(waiting.timer);
-      this._requests.delete(message.request);
-      if (message.type === "error") waiting.reject(new RequestError(message.code, message.message));
-      else waiting.resolve(message);
-      return;
-    }
-    for (const subscription of this._subscriptions) {
-      const name = message?.[subscription.words.key];
-      if (name === subscription.name) {
-        subscription._receive(message);
-        return;
-      }
-    }
-    this.dispatchEvent(new CustomEvent("message", { detail: message }));
+    const settle = requests.get(message.request);
+    if (settle) return settle(message);
+    // An answer that comes too late is no news of a channel.
+    const found = message.request === undefined && find(message);
+    if (found) found.receive(message);
+    else emit(connection, "message", message);
   }
 
-  _leave(subscription) {
-    const { leave, key } = subscription.words;
-    this._subscriptions.delete(subscription);
-    this.send({ type: leave, [key]: subscription.name });
+  function find(/** @type {any} */ message) {
+    return [...subscriptions].find(({ key, name }) => message[key] === name);
   }
 
-  _failRequests() {
-    for (const { reject, timer } of this._requests.values()) {
-      clearTimeout(timer);
-      reject(new RequestError("closed", "the connection was lost"));
-    }
-    this._requests.clear();
+  function listen(/** @type {"addEventListener" | "removeEventListener"} */ verb) {
+    for (const type of ["online", "visibilitychange"]) globalThis[verb]?.(type, look);
   }
 
-  _setState(state) {
-    if (state === this.state) return;
-    this.state = state;
-    this.dispatchEvent(new CustomEvent("state", { detail: state }));
+  function become(/** @type {State} */ state) {
+    if (state === connection.state) return;
+    connection.state = state;
+    emit(connection, "state", state);
   }
-}
 
-/**
- * @param {string | URL} url
- * @param {Options} [options]
- * @returns {Connection}
- */
-export function connect(url, options) {
-  return new Connection(url, options);
+  open();
+  return connection;
 }
