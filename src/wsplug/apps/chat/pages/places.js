@@ -1,0 +1,45 @@
+/**
+ * Rooms as addresses: `/kitchen` is the room `kitchen`, and `#@…` behind it what is said
+ * with one person alone.
+ *
+ * @module places
+ */
+
+import { MOUNT } from "./-/page.js";
+
+/** Make a room's name what the server makes of it. */
+export function cleanRoom(name) {
+  return name
+    .normalize("NFC")
+    .replace(/\s/gu, " ")
+    .replace(/[\p{C}\p{Zl}\p{Zp}]/gu, "")
+    .replace(/^[/ ]+|[/ ]+$/g, "")
+    .replace(/ +/g, " ");
+}
+
+/**
+ * @param {string} first the room that is at the chat's own path
+ * @param {string} [person] an id
+ */
+export function addressOf(room, first, person = "") {
+  const path = room === first ? "" : room.split("/").map(encodeURIComponent).join("/");
+  return MOUNT.pathname + path + (person && `#@${encodeURIComponent(person)}`);
+}
+
+/**
+ * @param {string} first the room that is at the chat's own path
+ * @returns {{room: string, person: string}} what the page's address is of
+ */
+export function here(first) {
+  const path = decode(location.pathname.slice(MOUNT.pathname.length));
+  const person = location.hash.startsWith("#@") ? decode(location.hash.slice(2)) : "";
+  return { room: cleanRoom(path) || first, person };
+}
+
+function decode(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text; // somebody has typed a per cent sign
+  }
+}
