@@ -95,8 +95,9 @@ class Chat {
       gap: ({ count }) => this._missed(this._current, count, isThere),
       error: ({ message }) => this._view.complain(`Direct messages don’t work: ${message}.`),
     });
+    const before = [...forGood.get("rooms", []), ...this._outbox.keys];
     this._goHere();
-    for (const room of [...forGood.get("rooms", []), ...this._outbox.keys]) {
+    for (const room of before) {
       if (!room.startsWith(DIRECT)) this._join(room);
     }
   }
@@ -308,8 +309,10 @@ class Chat {
       conversation.people.delete(id);
       this._typing.stopped(conversation.key, id);
     } else {
+      for (const each of conversation.people.values()) {
+        if (each.name === name) conversation.people.delete(each.id); // it has another id now
+      }
       conversation.people.set(id, { id, name, color });
-      if (isOwn) conversation.ownName = name;
     }
     if (event === "changed") {
       this._conversations.get(DIRECT + id)?.call(name, color);

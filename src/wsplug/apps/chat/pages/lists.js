@@ -120,8 +120,8 @@ export class PeopleList {
     const label = make("span", { class: "label" }, tint(make("bdi", { class: "name" }, name), color, id));
     const button = make("button", { type: "button", class: "person" }, mark(name, color, id), label);
     if (isOwn) label.append(make("small", {}, "you"));
-    else button.append(make("span", { class: "visually-hidden" }, ", write to them alone"));
     button.title = isOwn ? "Change name or colour" : "Write to them alone";
+    button.ariaLabel = `${name}: ${button.title.toLowerCase()}`;
     button.addEventListener("click", () => this._choose(person));
     return button;
   }
