@@ -13,10 +13,12 @@ from wsplug.broker.channels import Backlog, Channels, Overflow
 from wsplug.broker.memory import MemoryBroker
 from wsplug.broker.publication import History, Position, Publication
 from wsplug.broker.retention import Retention
-from wsplug.broker.selection import makeBroker
+from wsplug.broker.selection import BROKERS, RETENTION_OPTIONS, makeBroker
 from wsplug.broker.sqlite import SqliteBroker
 
 __all__ = [
+    "BROKERS",
+    "RETENTION_OPTIONS",
     "Backlog",
     "Channels",
     "History",

@@ -65,6 +65,14 @@ def test_hello_first(room: Chat) -> None:
     assert client.ask(type="hello", name="Ann")["code"] == "invalid"
 
 
+def test_ping(room: Chat) -> None:
+    """
+    A ping is answered, also before hello.
+    """
+    client = room.connect()
+    assert client.ask(type="ping") == {"type": "pong"}
+
+
 def test_join(room: Chat) -> None:
     """
     Whoever joins is told where the room is, what was said, and who is here; the others

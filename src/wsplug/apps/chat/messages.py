@@ -20,6 +20,7 @@ __all__ = [
     "ClassicNotice",
     "ClassicSaid",
     "Event",
+    "Gap",
     "Hello",
     "Identity",
     "Join",
@@ -29,6 +30,8 @@ __all__ = [
     "Named",
     "Notice",
     "PersonInfo",
+    "Ping",
+    "Pong",
     "Presence",
     "Rename",
     "Request",
@@ -125,7 +128,15 @@ class Rename(Message, tag="name"):
     request: RequestId = None
 
 
-Request = Hello | Join | Leave | Say | Typing | Rename
+class Ping(Message, tag="ping"):
+    """
+    Whether the server is there.
+    """
+
+    request: RequestId = None
+
+
+Request = Hello | Join | Leave | Say | Typing | Rename | Ping
 
 REQUEST: Final = msgspec.json.Decoder(Request)
 
@@ -145,6 +156,14 @@ class Welcome(Message, tag="welcome"):
     rooms: list[str]
     other_rooms: bool
     max_length: int
+    request: RequestId = None
+
+
+class Pong(Message, tag="pong"):
+    """
+    The answer to L{Ping}.
+    """
+
     request: RequestId = None
 
 

@@ -21,6 +21,8 @@ from wsplug.apps.chat.messages import (
     Leave,
     Left,
     Named,
+    Ping,
+    Pong,
     Rename,
     Say,
     Sent,
@@ -237,6 +239,9 @@ class ChatProtocol(WebSocketProtocol):
         if place is not None:
             await self._chat.talk.typing(self._known(), place.name, asked.room or "")
 
+    async def _ping(self, asked: Ping) -> Pong:
+        return Pong()
+
     _DO: Final[dict[type, Callable[[Any, Any], Awaitable[Any]]]] = {
         Hello: _hello,
         Join: _join,
@@ -244,6 +249,7 @@ class ChatProtocol(WebSocketProtocol):
         Say: _say,
         Typing: _typing,
         Rename: _name,
+        Ping: _ping,
     }
 
 
