@@ -190,6 +190,25 @@ class Person:
         where = {} if "to_id" in more else {"room": self._room}
         return self.ask(type="usermsg", message=message, **where, **more)
 
+    def past(self) -> list[str]:
+        """
+        Leave, and come back.
+
+        @return: what was said in the room.
+        """
+        self.ask(type="leave", room=self._room)
+        joined = self.ask(type="join", room=self._room)
+        return [message["message"] for message in joined["messages"]]
+
+    def waitFor(self, text: str) -> None:
+        """
+        Wait until somebody says something.
+        """
+        while True:
+            message = json.loads(self._connection.recv(PATIENCE / 1000))
+            if message.get("message") == text:
+                return
+
     def type(self) -> None:
         """
         Tell the room that one is typing.

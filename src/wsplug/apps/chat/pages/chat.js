@@ -92,7 +92,7 @@ class Chat {
         this._direct.wasReady = true;
       },
       message: (message) => this._said(this._direct.of(message, this._id), message),
-      gap: ({ count }) => this._missed(this._current, count, isThere),
+      gap: ({ count }) => this._missed([...this._conversations.values()].filter(isThere), count, isThere),
       error: ({ message }) => this._view.complain(`Direct messages don’t work: ${message}.`),
     });
     const before = [...forGood.get("rooms", []), ...this._outbox.keys];
@@ -148,7 +148,7 @@ class Chat {
       conversation.subscription = this._session.subscribe(room, {
         entered: (answer) => this._entered(conversation, answer),
         message: (message) => this._heard(conversation, message),
-        gap: ({ count }) => this._missed(conversation, count, ({ key }) => key === room),
+        gap: ({ count }) => this._missed([conversation], count, ({ key }) => key === room),
         error: (error) => this._refused(conversation, error),
       });
       this._saveRooms();
@@ -324,9 +324,9 @@ class Chat {
   }
 
   /** Something has not come, and won't any more. */
-  _missed(conversation, count, isThere) {
+  _missed(conversations, count, isThere) {
     const many = count === 1 ? "One message is" : `${count ?? "Some"} messages are`;
-    conversation?.log.addNotice("gap", `${many} missing here`);
+    for (const { log } of conversations) log.addNotice("gap", `${many} missing here`);
     this._outbox.missed(isThere);
   }
 
