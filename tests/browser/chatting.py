@@ -5,7 +5,10 @@ Visitors of the chat's page, and the server that they meet at.
 from __future__ import annotations
 
 import json
+import secrets
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +17,7 @@ from websockets.sync.client import connect
 from tests.browser.conftest import PATIENCE, Visit, Visitor
 from tests.processes import HOST, TCP, Server
 
-__all__ = ["Chat", "Guest", "Person", "expect", "meet"]
+__all__ = ["Chat", "Guest", "Person", "expect", "meet", "opened"]
 
 
 def expect(locator: Any) -> Any:
@@ -60,6 +63,18 @@ class Chat:
         End it in any case.
         """
         self._server.kill()
+
+
+@contextmanager
+def opened(folder: Path, *arguments: str) -> Iterator[Chat]:
+    """
+    Have a chat while something is done there.
+    """
+    chat = Chat(folder, *arguments)
+    try:
+        yield chat
+    finally:
+        chat.end()
 
 
 class Guest:
@@ -154,10 +169,11 @@ class Person:
     """
 
     def __init__(self, chat: Chat, name: str, room: str = "lobby", **who: str) -> None:
+        self._chat = chat
         self._made = connect(
             chat.url(scheme="ws"), subprotocols=[_subprotocol("wsplug.chat.v1")]
         )
-        self._who = {"name": name, **who}
+        self._who = {"name": name, "key": secrets.token_hex(16), **who}
         self._room = room
         self._request = 0
 
@@ -190,15 +206,36 @@ class Person:
         where = {} if "to_id" in more else {"room": self._room}
         return self.ask(type="usermsg", message=message, **where, **more)
 
+    def idOf(self, name: str) -> str:
+        """
+        Find somebody who is in the room.
+        """
+        people = self._again()["people"]
+        return str(next(each["id"] for each in people if each["name"] == name))
+
     def past(self) -> list[str]:
         """
-        Leave, and come back.
-
         @return: what was said in the room.
         """
-        self.ask(type="leave", room=self._room)
-        joined = self.ask(type="join", room=self._room)
-        return [message["message"] for message in joined["messages"]]
+        return [message["message"] for message in self._again()["messages"]]
+
+    def _again(self) -> Any:
+        """
+        Come to the room once more: nobody is told, and the answer says who is there.
+        """
+        with connect(
+            self._chat.url(scheme="ws"), subprotocols=[_subprotocol("wsplug.chat.v1")]
+        ) as connection:
+            for request in (
+                {"type": "hello", "request": 1, **self._who},
+                {"type": "join", "request": 2, "room": self._room},
+            ):
+                connection.send(json.dumps(request))
+                while True:
+                    answer = json.loads(connection.recv(PATIENCE / 1000))
+                    if answer.get("request") == request["request"]:
+                        break
+            return answer
 
     def waitFor(self, text: str) -> None:
         """

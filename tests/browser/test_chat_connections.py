@@ -1,6 +1,6 @@
 """
-The chat's page when connections and servers end: nothing that was written is lost, nothing
-is said twice, and what can't be known is said.
+The chat's page when connections and servers end: nothing that was written is lost,
+nothing is said twice, and what can't be known is told.
 """
 
 from __future__ import annotations
@@ -73,9 +73,7 @@ class Wire:
                 else None
             )
         )
-        server.on_message(
-            lambda message: route.send(message) if self.toPage else None
-        )
+        server.on_message(lambda message: route.send(message) if self.toPage else None)
 
     def send(self, message: Any) -> None:
         """
@@ -270,7 +268,7 @@ def test_what_nobody_knows(start: Callable[..., Chat], visit: Visitor) -> None:
     wire.close()
     ann.arrive()
     status = ann.unsent.locator(".status")
-    expect(status).to_have_text("It isn’t known whether the others got this.")
+    expect(status).to_have_text("Nobody knows whether the others got this.")
     ann.say("Later")
     ann.sees("Later")
     ann.unsent.get_by_role("button", name="Send again").click()
@@ -296,8 +294,8 @@ def test_a_server_that_wants_no_more(
     start: Callable[..., Chat], visit: Visitor
 ) -> None:
     """
-    Where the server ends it for good, the page says why, and tries again only when it is
-    told to.
+    Where the server ends it for good, the page says why, and tries again only when it
+    is told to.
     """
     chat = start()
     ann, wire = wired(visit, chat)

@@ -1,5 +1,5 @@
 """
-The chat's page and people who mean harm, or can't see, or have little room on their line.
+The chat's page and people who mean harm, or can't see, or have a thin line.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import wsplug.apps.chat
-from tests.browser.chatting import Chat, Guest, Person, expect, meet
+from tests.browser.chatting import Chat, Guest, Person, expect, meet, opened
 from tests.browser.conftest import DESK, PHONE, Visitor
 
 PAGES = Path(wsplug.apps.chat.__file__).with_name("pages")
@@ -62,7 +62,8 @@ CONTRASTS = r"""
     if (!text || !element.checkVisibility({ checkVisibilityCSS: true })) continue;
     if (element.closest(":disabled, .visually-hidden, script, noscript")) continue;
     const back = ground(element);
-    const pair = [over(rgba(getComputedStyle(element).color), back), back].map(luminance);
+    const color = over(rgba(getComputedStyle(element).color), back);
+    const pair = [color, back].map(luminance);
     const ratio = (Math.max(...pair) + 0.05) / (Math.min(...pair) + 0.05);
     found.push([Math.round(ratio * 100) / 100, text]);
   }
@@ -98,9 +99,10 @@ def chat(tmp_path: Path) -> Iterator[Chat]:
     """
     A chat in which long messages and many of them are allowed.
     """
-    made = Chat(tmp_path, "--app=chat:max-length=100000:burst=1000:rooms=lobby,kitchen")
-    yield made
-    made.end()
+    with opened(
+        tmp_path, "--app=chat:max-length=100000:burst=1000:rooms=lobby,kitchen"
+    ) as chat:
+        yield chat
 
 
 def refuseDialogs(guest: Guest) -> None:
@@ -119,7 +121,10 @@ def checkUnharmed(guest: Guest) -> None:
         "#chat :is(script, style, iframe, .bubble img, .name *, .label img)"
     )
     assert strange.count() == 0
-    assert guest.page.locator(".lines a:not([rel='noopener noreferrer nofollow'])").count() == 0
+    assert (
+        guest.page.locator(".lines a:not([rel='noopener noreferrer nofollow'])").count()
+        == 0
+    )
 
 
 def test_markup_is_text(chat: Chat, visit: Visitor) -> None:
@@ -134,13 +139,13 @@ def test_markup_is_text(chat: Chat, visit: Visitor) -> None:
         for text in MARKUP:
             bea.say(text)
         ann.sees(*MARKUP)
-        bea.say("Psst <b>", to_id=_idOf(bea, "Ann"))
+        bea.say("Psst <b>", to_id=bea.idOf("Ann"))
         expect(ann.people).to_have_text(["Ann", name])
         ann.open(name)
         ann.sees("Psst <b>")
         bea.type()
     room = "<img src=x onerror=window.harmed=1>"
-    ann.page.get_by_label("Another room’s name").fill(room)
+    ann.page.get_by_label("Name of another room").fill(room)
     ann.page.keyboard.press("Enter")
     expect(ann.page.locator("#title")).to_have_text(room)
     ann.say(*MARKUP)
@@ -150,15 +155,6 @@ def test_markup_is_text(chat: Chat, visit: Visitor) -> None:
     ann.arrive()
     ann.sees(*MARKUP)
     checkUnharmed(ann)
-
-
-def _idOf(person: Person, name: str) -> str:
-    """
-    Find somebody's id.
-    """
-    person.ask(type="leave", room="lobby")
-    people = person.ask(type="join", room="lobby")["people"]
-    return next(each["id"] for each in people if each["name"] == name)
 
 
 def test_unseen_characters_stay_where_they_are(chat: Chat, visit: Visitor) -> None:
@@ -212,8 +208,7 @@ def test_too_much_for_a_message(tmp_path: Path, visit: Visitor) -> None:
     What is too long isn't sent; the field says how much is left, or too many. Nothing
     but space can't be sent either. Characters count as the server counts them.
     """
-    chat = Chat(tmp_path, "--app=chat:max-length=300")
-    try:
+    with opened(tmp_path, "--app=chat:max-length=300") as chat:
         ann = meet(visit, chat, "Ann")
         field, left = ann.page.locator("#say"), ann.page.locator("#say-left")
         send = ann.page.get_by_role("button", name="Send")
@@ -235,8 +230,6 @@ def test_too_much_for_a_message(tmp_path: Path, visit: Visitor) -> None:
         assert ann.page.locator(".talk:visible").evaluate(
             "(log) => log.scrollWidth <= log.clientWidth"
         )
-    finally:
-        chat.end()
 
 
 LINKS = [
@@ -304,7 +297,16 @@ def test_everything_can_be_read(
     guest = Guest(visit(chat.url(), dark=dark, size=size))
     checkReadable(guest)
     guest.enter("Ann")
-    colors = ["F00", "#ffffff", "#000", "yellow", "#888", "rgb(0, 250, 255)", "", "007AFF"]
+    colors = [
+        "F00",
+        "#ffffff",
+        "#000",
+        "yellow",
+        "#888",
+        "rgb(0, 250, 255)",
+        "",
+        "007AFF",
+    ]
     for number, color in enumerate(colors):
         with Person(chat, f"Guest {number}", color=color) as other:
             other.say(f"This is {color}, see https://example.org/")
@@ -329,8 +331,8 @@ def checkReadable(guest: Guest) -> None:
     """
     Contrasts, once nothing moves any more, and names.
     """
-    guest.page.wait_for_function(
-        "document.getAnimations().every((each) => each.playState !== 'running')"
+    guest.page.evaluate(
+        "Promise.all(document.getAnimations().map((each) => each.finished))"
     )
     found = guest.page.evaluate(CONTRASTS)
     assert len(found) > 5
@@ -340,8 +342,8 @@ def checkReadable(guest: Guest) -> None:
 
 def test_the_log_is_read_out(chat: Chat, visit: Visitor) -> None:
     """
-    Those who hear the page are told of each message with its sender; what isn't sent yet
-    isn't told twice.
+    Those who hear the page are told of each message with its sender; what isn't sent
+    yet isn't told twice.
     """
     ann = meet(visit, chat, "Ann")
     log = ann.page.get_by_role("log", name="Messages in lobby")
@@ -403,4 +405,6 @@ def test_nothing_is_written_inline() -> None:
     assert "unsafe" not in policy[1]
     for script in PAGES.glob("*.js"):
         text = script.read_text("utf-8")
-        assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(", text), script.name
+        assert not re.search(
+            r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(", text
+        ), script.name

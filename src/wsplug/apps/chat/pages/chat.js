@@ -1,8 +1,6 @@
 /**
  * The chat's page: what the server says goes to the rooms and lists, what the visitor does
  * goes to the server. docs/chat.md has the wire format.
- *
- * @module chat
  */
 
 import { Composer } from "./composer.js";
@@ -23,7 +21,6 @@ class Chat {
   constructor() {
     /** @type {Map<string, Conversation>} by room, and by "@" with a person's id */
     this._conversations = new Map();
-    /** @type {Conversation | null} */
     this._current = null;
     this._id = "";
     this._offered = [];
@@ -64,6 +61,10 @@ class Chat {
     forGood.listen((key) => key === "read" && this._caughtUp());
   }
 
+  get _all() {
+    return [...this._conversations.values()];
+  }
+
   async start() {
     this._show();
     await this._session.start();
@@ -92,7 +93,7 @@ class Chat {
         this._direct.wasReady = true;
       },
       message: (message) => this._said(this._direct.of(message, this._id), message),
-      gap: ({ count }) => this._missed([...this._conversations.values()].filter(isThere), count, isThere),
+      gap: ({ count }) => this._missed(this._all.filter(isThere), count, isThere),
       error: ({ message }) => this._view.complain(`Direct messages don’t work: ${message}.`),
     });
     const before = [...forGood.get("rooms", []), ...this._outbox.keys];
@@ -104,7 +105,7 @@ class Chat {
 
   _lost() {
     this._direct.isReady = false;
-    for (const each of this._conversations.values()) each.isReady = false;
+    for (const each of this._all) each.isReady = false;
   }
 
   _askName(error) {
@@ -113,8 +114,7 @@ class Chat {
 
   _renamed(names) {
     for (const [room, name] of Object.entries(names)) this._called(this._conversations.get(room), name);
-    // A room may have refused the name before.
-    for (const { key, isDirect } of this._conversations.values()) if (!isDirect) this._join(key);
+    for (const { key, isDirect } of this._all) if (!isDirect) this._join(key);
     this._show();
   }
 
@@ -162,9 +162,9 @@ class Chat {
       edit: (item) => {
         this._outbox.discard(item);
         this._composer.write([item.text, this._composer.text].filter(Boolean).join("\n"));
-        this._composer.focus(true);
       },
       discard: (item) => this._outbox.discard(item),
+      done: () => this._composer.focus(true),
     });
     made.draft = forNow.get("drafts", {})[key] ?? "";
     this._conversations.set(key, made);
@@ -208,7 +208,7 @@ class Chat {
       this._askName(message);
     } else {
       this._drop(conversation);
-      this._view.complain(`You can’t be in ${conversation.name}: ${message}.`);
+      this._view.complain(`You are not in ${conversation.name}: ${message}.`);
     }
   }
 
@@ -227,7 +227,7 @@ class Chat {
     if (this._current === conversation) {
       this._current = null;
       this._composer.open(null, "");
-      const next = [...this._conversations.values()].find((each) => each.subscription);
+      const next = this._all.find((each) => each.subscription);
       if (next) this._open(next.key);
     }
     this._show();
@@ -239,8 +239,7 @@ class Chat {
 
   /**
    * Show a room, or what is said with somebody; the address goes along.
-   * @param {string} key
-   * @param {boolean} [isNew] whether the browser's "back" leads to where one was
+   * @param [isNew] whether the browser's "back" leads to where one was
    */
   _open(key, isNew = true) {
     const conversation = key.startsWith(DIRECT) ? this._conversations.get(key) : this._join(key);
@@ -387,12 +386,12 @@ class Chat {
 
   /** Another tab has seen something. */
   _caughtUp() {
-    for (const each of this._conversations.values()) each.catchUp();
+    for (const each of this._all) each.catchUp();
     this._show();
   }
 
   _entries() {
-    const all = [...this._conversations.values()];
+    const all = this._all;
     const keys = new Set([...this._offered, ...all.filter((each) => !each.isDirect).map((each) => each.key)]);
     const rooms = [...keys].map((key) => this._conversations.get(key)?.entry ?? { key, name: key, unread: 0 });
     return [...rooms, ...all.filter((each) => each.isDirect).map((each) => each.entry)];

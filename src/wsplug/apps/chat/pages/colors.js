@@ -1,8 +1,6 @@
 /**
  * People's colours, made readable: whatever colour comes, it gets the lightness that text
  * has to have in the light and in the dark.
- *
- * @module colors
  */
 
 /** Those to choose from. */
@@ -25,13 +23,9 @@ const GROUNDS = { light: [0xee, 0xf0, 0xf4], dark: [0x22, 0x28, 0x35] };
 /** What WCAG 2 asks for, and a little for rounding. */
 const CONTRAST = 4.55;
 
-/** @type {Map<string, {light: string, dark: string}>} */
-const known = new Map();
-
 /**
  * Have an element and what is in it know somebody's colour: `--of` in the style sheet.
- * @param {string} color as it came
- * @param {string} id whose: it decides where there is no colour
+ * @param id whose: it decides where there is no colour
  */
 export function tint(element, color, id) {
   const { light, dark } = shades(color, id);
@@ -41,16 +35,9 @@ export function tint(element, color, id) {
   return element;
 }
 
-export function shades(color, id) {
-  const key = `${color}\n${color ? "" : id}`;
-  let found = known.get(key);
-  if (!found) {
-    if (known.size > 1000) known.clear();
-    const rgb = parse(color) ?? parse(ofId(id));
-    found = { light: adapt(rgb, GROUNDS.light, -1), dark: adapt(rgb, GROUNDS.dark, 1) };
-    known.set(key, found);
-  }
-  return found;
+function shades(color, id) {
+  const rgb = parse(color) ?? parse(ofId(id));
+  return { light: adapt(rgb, GROUNDS.light, -1), dark: adapt(rgb, GROUNDS.dark, 1) };
 }
 
 function ofId(id) {
@@ -59,10 +46,7 @@ function ofId(id) {
   return PALETTE[hash % PALETTE.length][1];
 }
 
-/**
- * @param {string} color of CSS, or hexadecimal digits as the tutorials' clients send them
- * @returns {number[] | null} red, green and blue
- */
+/** Tutorials' clients send hexadecimal digits alone. */
 function parse(color) {
   const hex = /^#?([0-9a-f]{6}|[0-9a-f]{3})$/i.exec(color)?.[1];
   if (hex) {
@@ -83,7 +67,7 @@ function parse(color) {
 
 /**
  * Go away from the ground until it can be read.
- * @param {number} way 1 for lighter, -1 for darker
+ * @param way 1 for lighter, -1 for darker
  */
 function adapt(rgb, ground, way) {
   const end = way > 0 ? 255 : 0;

@@ -1,8 +1,4 @@
-/**
- * Where the visitor writes.
- *
- * @module composer
- */
+/** Where the visitor writes. */
 
 /** From how many characters on it says how many are left. */
 const NEAR = 200;
@@ -35,7 +31,7 @@ export class Composer {
 
   /**
    * Write to somebody else now.
-   * @param {string | null} label who it is for; null for nobody
+   * @param label who it is for; null for nobody
    */
   open(label, draft) {
     this._field.disabled = label === null;

@@ -1,8 +1,4 @@
-/**
- * A room, or what is said with one person alone: who is there, and what is new.
- *
- * @module conversation
- */
+/** A room, or what is said with one person alone: who is there, and what is new. */
 
 import { RoomLog } from "./log.js";
 import { forGood } from "./store.js";
@@ -11,11 +7,7 @@ import { forGood } from "./store.js";
 const KNOWN = 2000;
 
 export class Conversation {
-  /**
-   * @param {string} key a room's name, or "@" with a person's id behind it
-   * @param {{id?: string, name: string, color?: string}} who the person, or the room's name
-   * @param {object} actions see RoomLog
-   */
+  /** @param key a room's name, or "@" with a person's id behind it */
   constructor(key, { id = "", name, color = "" }, actions) {
     this.key = key;
     this.id = id;
@@ -26,16 +18,13 @@ export class Conversation {
     this.isReady = false;
     /** Whether it has been ready before. */
     this.wasReady = false;
-    /** @type {import("./-/wsplug.js").Subscription | null} */
     this.subscription = null;
-    /** @type {Map<string, {id: string, name: string, color: string}>} */
     this.people = new Map();
     this.count = 0;
     /** What the visitor is called here. */
     this.ownName = "";
     this.unread = 0;
     this.draft = "";
-    /** @type {Set<string>} */
     this._known = new Set();
     this._epoch = "";
     this._last = 0;
@@ -65,8 +54,7 @@ export class Conversation {
 
   /**
    * What comes from now on has positions in this epoch.
-   * @param {{offset: number, epoch: string}} position where the room ends
-   * @param {boolean} isNews whether what is there already counts as new on a first visit
+   * @param isNews whether what is there already counts as new on a first visit
    */
   enter({ offset, epoch }, isNews = false) {
     this._last = this._epoch === epoch ? Math.max(this._last, offset) : offset;
@@ -74,16 +62,11 @@ export class Conversation {
     if (!forGood.get("read", {})[this.key]) this._save({ epoch, offset: isNews ? 0 : offset });
   }
 
-  /**
-   * Take a message.
-   * @param {boolean} isSeen whether it is being looked at
-   * @returns {boolean} whether it has not come before
-   */
   receive(message, isMine, isSeen) {
     if (typeof message.offset === "number") this._last = Math.max(this._last, message.offset);
     if (this._known.has(message.id)) {
       if (isSeen) this.markRead();
-      return false;
+      return;
     }
     this._known.add(message.id);
     if (this._known.size > KNOWN) this._known.delete(this._known.values().next().value);
@@ -93,7 +76,6 @@ export class Conversation {
     }
     this.log.addMessage(message, isMine);
     if (isSeen) this.markRead();
-    return true;
   }
 
   /** All that is there has been read, here or in another tab. */

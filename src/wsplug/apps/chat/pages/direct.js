@@ -1,8 +1,4 @@
-/**
- * Direct messages: one room for the server, a conversation with each person for the visitor.
- *
- * @module direct
- */
+/** Direct messages: one room for the server, a conversation with each person for the visitor. */
 
 /** The room of what is meant for the visitor alone; with an id behind it, a conversation. */
 export const DIRECT = "@";
@@ -11,10 +7,6 @@ export const DIRECT = "@";
 const NOBODY = "somebody";
 
 export class Direct {
-  /**
-   * @param {Map<string, import("./conversation.js").Conversation>} conversations all there are
-   * @param {(key: string, who: {id: string, name: string}) => import("./conversation.js").Conversation} make
-   */
   constructor(conversations, make) {
     this._conversations = conversations;
     this._make = make;
@@ -23,7 +15,6 @@ export class Direct {
     this.position = { offset: 0, epoch: "" };
   }
 
-  /** @param {any} answer the server's */
   enter({ position }) {
     this.position = { ...position };
     this.isReady = true;
@@ -40,7 +31,6 @@ export class Direct {
     return found;
   }
 
-  /** @param {string} id */
   with(id) {
     const key = DIRECT + id;
     const found = this._conversations.get(key);

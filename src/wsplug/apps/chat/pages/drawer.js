@@ -1,18 +1,12 @@
 /**
  * A pane that is beside the others where there is room, and slides over them where there
  * isn't.
- *
- * @module drawer
  */
 
-/** @type {Set<Drawer>} */
 const drawers = new Set();
 
 export class Drawer {
-  /**
-   * @param {HTMLElement} button opens it
-   * @param {string} narrow the media query for where there is no room
-   */
+  /** @param narrow the media query for where there is no room */
   constructor(pane, button, narrow) {
     this._pane = pane;
     this._button = button;
@@ -34,7 +28,7 @@ export class Drawer {
     (this._pane.querySelector("[aria-current]") ?? this._pane.querySelector("button, a")).focus();
   }
 
-  /** @param {boolean} [goesBack] whether the focus goes back to where it was */
+  /** @param [goesBack] whether the focus goes back to where it was */
   close(goesBack = true) {
     const wasOpen = this._isOpen;
     this._isOpen = false;

@@ -1,15 +1,11 @@
-/**
- * Who the visitor is: a name, a colour, and the key by which the server knows them again.
- *
- * @module identity
- */
+/** Who the visitor is: a name, a colour, and the key by which the server knows them again. */
 
 import { PALETTE, tint } from "./colors.js";
 import { everywhere, randomHex } from "./store.js";
 import { make } from "./-/page.js";
 
-const FIRST = "Brave Bright Calm Clever Curious Gentle Happy Jolly Kind Lucky Merry Nimble Quiet Quick Sunny Witty".split(" ");
-const SECOND = "Badger Falcon Fox Hare Heron Lynx Magpie Marten Otter Owl Panda Raven Robin Seal Swift Wren".split(" ");
+const FIRST = "Brave Bright Calm Clever Curious Gentle Happy Kind Lucky Merry Nimble Witty".split(" ");
+const SECOND = "Badger Falcon Fox Hare Heron Lynx Magpie Otter Owl Panda Raven Robin".split(" ");
 
 const anyOf = (choices) => choices[Math.floor(Math.random() * choices.length)];
 
@@ -56,7 +52,6 @@ export class WhoDialog {
     this._error = dialog.querySelector(".error");
     this._done = dialog.querySelector("#who-done");
     this._cancel = dialog.querySelector("#who-cancel");
-    /** @type {HTMLInputElement[]} */
     this._colors = [];
     const swatches = dialog.querySelector(".swatches");
     for (const [label, value] of PALETTE) {
@@ -73,11 +68,7 @@ export class WhoDialog {
     dialog.addEventListener("close", () => this._closed?.());
   }
 
-  /**
-   * Ask, and have what is answered taken: where that fails, it says why, and asks on.
-   * @param {string} [error] what is wrong with the name there is
-   * @returns {Promise<void>} when it is closed
-   */
+  /** Ask, and have what is answered taken: where that fails, it says why, and asks on. */
   ask(take, error = "") {
     if (this._dialog.open) {
       this._error.textContent = error || this._error.textContent;

@@ -1,8 +1,4 @@
-/**
- * The lists: of rooms, of direct messages, and of who is here.
- *
- * @module lists
- */
+/** The lists: of rooms, of direct messages, and of who is here. */
 
 import { tint } from "./colors.js";
 import { mark } from "./log.js";
@@ -12,14 +8,10 @@ import { make } from "./-/page.js";
 class List {
   constructor(element) {
     this._element = element;
-    /** @type {Map<string, {element: HTMLElement, shown: string}>} */
     this._entries = new Map();
   }
 
-  /**
-   * @param {[string, any, () => HTMLElement][]} wanted for each entry, what it is known
-   *     by, all that it shows, and how it is made
-   */
+  /** @param wanted for each entry, its key, all that it shows, and how it is made */
   update(wanted) {
     const gone = new Map(this._entries);
     let before = null;
@@ -34,9 +26,9 @@ class List {
       const { element } = entry;
       if (entry.shown !== text) {
         entry.shown = text;
-        const held = [...element.querySelectorAll("a, button")].indexOf(document.activeElement);
-        element.replaceChildren(...[build()].flat());
-        if (held >= 0) element.querySelectorAll("a, button")[held]?.focus();
+        const isHeld = element.contains(document.activeElement);
+        element.replaceChildren(build());
+        if (isHeld) element.firstChild.focus();
       }
       const next = before ? before.nextSibling : this._element.firstChild;
       if (next !== element) this._element.insertBefore(element, next);
@@ -49,12 +41,6 @@ class List {
   }
 }
 
-/** @param {string} words for those who don't see it */
-function badge(count, words) {
-  const shown = count > 99 ? "99+" : String(count);
-  return make("span", { class: "badge" }, shown, make("span", { class: "visually-hidden" }, ` ${words}`));
-}
-
 /** The rooms, and those whom the visitor talks with alone. */
 export class ConversationList {
   constructor(element, open) {
@@ -62,11 +48,6 @@ export class ConversationList {
     this._open = open;
   }
 
-  /**
-   * @param {{key: string, name: string, id: string, color: string, unread: number,
-   *     isJoined: boolean}[]} entries
-   * @param {string} current the key of the one that is open
-   */
   show(entries, current, address) {
     this._list.update(
       entries.map((entry) => {
@@ -80,10 +61,15 @@ export class ConversationList {
     const sign = id ? mark(name, color, id) : make("span", { class: "sign", ariaHidden: "true" }, "#");
     const link = make("a", { href: address(key), class: "entry-link" }, sign, make("bdi", { class: "label" }, name));
     if (isCurrent) link.setAttribute("aria-current", "page");
-    if (unread) link.append(badge(unread, "unread"));
-    if (!isJoined) link.append(make("span", { class: "hint" }, "join"));
+    if (unread) {
+      const shown = unread > 99 ? "99+" : String(unread);
+      link.append(make("span", { class: "badge" }, shown, make("span", { class: "visually-hidden" }, " unread")));
+    }
+    if (!isJoined) {
+      link.classList.add("away");
+      link.append(make("span", { class: "hint" }, "join"));
+    }
     link.classList.toggle("unread", unread > 0);
-    link.classList.toggle("away", !isJoined);
     link.addEventListener("click", (event) => {
       if (event.ctrlKey || event.metaKey || event.shiftKey) return;
       event.preventDefault();
@@ -95,19 +81,14 @@ export class ConversationList {
 
 /** Who is here: one entry for each person. */
 export class PeopleList {
-  /** @param {HTMLElement} more says how many others there are */
   constructor(element, more, choose) {
     this._list = new List(element);
     this._more = more;
     this._choose = choose;
   }
 
-  /**
-   * @param {number} count how many there are in all
-   * @param {string} own the visitor's id
-   */
   show(people, count, own) {
-    const order = [...people].sort((a, b) => (b.id === own) - (a.id === own) || a.name.localeCompare(b.name));
+    const order = people.sort((a, b) => (b.id === own) - (a.id === own) || a.name.localeCompare(b.name));
     this._list.update(order.map((person) => [person.id, [person, own], () => this._make(person, own)]));
     const others = count - people.length;
     this._more.hidden = others <= 0;

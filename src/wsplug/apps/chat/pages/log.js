@@ -1,8 +1,4 @@
-/**
- * What is said in a room, as it is shown: by sender, by day, and what is new.
- *
- * @module log
- */
+/** What is said in a room, as it is shown: by sender, by day, and what is new. */
 
 import { tint } from "./colors.js";
 import { isEmoji, linked } from "./text.js";
@@ -25,7 +21,7 @@ export function mark(name, color, id) {
 }
 
 export class RoomLog {
-  /** @param {object} actions what can be done with what isn't sent */
+  /** @param actions what can be done with what isn't sent */
   constructor(label, actions) {
     this._actions = actions;
     this._lines = make("div", { class: "lines" });
@@ -42,12 +38,10 @@ export class RoomLog {
       if (!this.element.hidden) this._top = this.element.scrollTop;
     });
     this._isAtEnd = true;
-    /** @type {HTMLElement | null} */
     this._new = null;
-    /** @type {{from: string, time: number, bubbles: HTMLElement} | null} the latest, if more can go there */
+    /** The latest: {from, time, bubbles}, if more can go there. */
     this._group = null;
     this._day = "";
-    /** @type {Map<string, HTMLElement>} */
     this._items = new Map();
   }
 
@@ -74,7 +68,6 @@ export class RoomLog {
     this.element.scrollTop = this.element.scrollHeight;
   }
 
-  /** @param {any} message as it came */
   addMessage(message, isMine) {
     const { name, color, from_id: id, time, message: text } = message;
     const date = new Date(time * 1000);
@@ -96,10 +89,7 @@ export class RoomLog {
     this._log.follow();
   }
 
-  /**
-   * Something that nobody said.
-   * @param {string} kind a class
-   */
+  /** Something that nobody said. */
   addNotice(kind, ...nodes) {
     this._add(make("p", { class: `notice ${kind}`, dir: "auto" }, ...nodes));
   }
@@ -122,7 +112,10 @@ export class RoomLog {
     for (const item of items) {
       gone.delete(item.ref);
       const shown = this._items.get(item.ref);
+      const state = JSON.stringify(item);
+      if (shown?.dataset.state === state) continue; // what has the focus keeps it
       const made = this._makeItem(item);
+      made.dataset.state = state;
       if (shown) shown.replaceWith(made);
       else this._unsent.append(made);
       this._items.set(item.ref, made);
@@ -143,7 +136,10 @@ export class RoomLog {
       status.setAttribute("role", "alert");
       const button = (label, action) => {
         const made = make("button", { type: "button", class: "chip" }, label);
-        made.addEventListener("click", () => action(item));
+        made.addEventListener("click", () => {
+          action(item);
+          this._actions.done();
+        });
         return made;
       };
       const { again, edit, discard } = this._actions;

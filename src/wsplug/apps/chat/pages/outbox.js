@@ -5,8 +5,6 @@
  * Nothing is lost, and nothing said twice: each item has a `ref`. Where the connection was
  * lost before the answer, the item goes out again only if its `ref` isn't among what was
  * said meanwhile; where nobody knows what was, the visitor decides.
- *
- * @module outbox
  */
 
 import { forNow, randomHex } from "./store.js";
@@ -15,27 +13,17 @@ import { forNow, randomHex } from "./store.js";
 const AGAIN = 2000;
 
 /**
- * @typedef {object} Item
- * @property {string} ref
- * @property {string} key the conversation's
- * @property {string} text
- * @property {{offset: number, epoch: string} | null} since a position of the room's
- *     before it was sent for the first time
- * @property {boolean} isTried whether it may have arrived
- * @property {boolean} isSending
- * @property {boolean} isStuck whether it waits for the visitor
- * @property {string} problem for people
+ * An item has a `ref`, the conversation's `key`, the `text`, and a `problem` for people;
+ * `since`, a position of the room's before it was sent for the first time; `isTried`, if
+ * it may have arrived; `isSending`; `isStuck`, if it waits for the visitor.
  */
-
 export class Outbox {
   /**
-   * @param {(item: Item) => Promise<any>} chat.send fails with a RequestError
-   * @param {(key: string) => {offset: number, epoch: string} | null} chat.position of the
-   *     room as it is now; null where nothing can be sent to it
+   * @param chat.send fails with a RequestError
+   * @param chat.position where a room is now; null where nothing can be sent to it
    */
   constructor(chat) {
     this._chat = chat;
-    /** @type {Item[]} */
     this._items = [];
     for (const item of forNow.get("outbox", [])) {
       if (typeof item?.ref !== "string" || typeof item.text !== "string") continue;
@@ -78,20 +66,14 @@ export class Outbox {
     if (ref) this._drop((each) => each.ref === ref);
   }
 
-  /**
-   * Something is missing in a room: what is on its way may have been among it.
-   * @param {(item: Item) => boolean} isThere whether an item belongs to it
-   */
+  /** Something is missing in a room: what is on its way may have been among it. */
   missed(isThere) {
     for (const item of this._items) if (isThere(item) && item.isTried) item.since = null;
   }
 
   /**
    * A room has been entered.
-   * @param {(item: Item) => boolean} isThere whether an item belongs to it
-   * @param {any} answer the server's
-   * @param {boolean} isBack whether it had been entered before, so that all has come up
-   *     to where the answer begins
+   * @param isBack whether all has come up to where the answer begins
    */
   entered(isThere, { messages, position, recovered }, isBack) {
     const refs = new Set(messages.map((message) => message.ref));
@@ -101,7 +83,7 @@ export class Outbox {
       const { since } = item;
       const isWhole = since?.epoch === position.epoch && (isBack ? recovered : first <= since.offset + 1);
       if (isWhole) item.isTried = false;
-      else this._stick(item, "It isn’t known whether the others got this.");
+      else this._stick(item, "Nobody knows whether the others got this.");
     }
     this.pump();
   }

@@ -1,8 +1,6 @@
 /**
  * Rooms as addresses: `/kitchen` is the room `kitchen`, and `#@…` behind it what is said
  * with one person alone.
- *
- * @module places
  */
 
 import { MOUNT } from "./-/page.js";
@@ -17,19 +15,12 @@ export function cleanRoom(name) {
     .replace(/ +/g, " ");
 }
 
-/**
- * @param {string} first the room that is at the chat's own path
- * @param {string} [person] an id
- */
+/** `first` is the room at the chat's own path. */
 export function addressOf(room, first, person = "") {
   const path = room === first ? "" : room.split("/").map(encodeURIComponent).join("/");
   return MOUNT.pathname + path + (person && `#@${encodeURIComponent(person)}`);
 }
 
-/**
- * @param {string} first the room that is at the chat's own path
- * @returns {{room: string, person: string}} what the page's address is of
- */
 export function here(first) {
   const path = decode(location.pathname.slice(MOUNT.pathname.length));
   const person = location.hash.startsWith("#@") ? decode(location.hash.slice(2)) : "";

@@ -1,8 +1,4 @@
-/**
- * The connection, and who the visitor is on it.
- *
- * @module session
- */
+/** The connection, and who the visitor is on it. */
 
 import { Identity, WhoDialog } from "./identity.js";
 import { connect } from "./-/wsplug.js";
@@ -10,18 +6,10 @@ import { MOUNT } from "./-/page.js";
 
 const WORDS = { enter: "join", leave: "leave", key: "room" };
 
-/** @param {number} seconds */
 export const wait = (seconds) => new Promise((resolve) => setTimeout(resolve, seconds * 1000));
 
 export class Session {
-  /**
-   * @param {object} chat
-   * @param {(answer: any) => void} chat.welcomed each time, before any room is entered
-   * @param {(names: Record<string, string>) => void} chat.renamed by room
-   * @param {() => void} chat.lost
-   * @param {() => void} chat.changed the identity has
-   * @param {(text: string) => void} chat.complain
-   */
+  /** @param chat.welcomed each time, before any room is entered */
   constructor(chat) {
     this._chat = chat;
     this.identity = new Identity();
@@ -40,10 +28,7 @@ export class Session {
     this.connection.addEventListener("error", ({ detail }) => this._failed(detail));
   }
 
-  /**
-   * Be in a room.
-   * @param {Record<string, (detail: any) => void>} heard what happens there, by its event
-   */
+  /** Be in a room. */
   subscribe(room, heard) {
     const subscription = this.connection.subscribe(room, { words: WORDS });
     for (const [type, listener] of Object.entries(heard)) {
@@ -54,8 +39,7 @@ export class Session {
 
   /**
    * Ask for another name.
-   * @param {string} [error] what is wrong with the one there is
-   * @returns {Promise<void>} when that is over
+   * @param [error] what is wrong with the one there is
    */
   rename(error) {
     return this._dialog.ask(async (name, color) => {

@@ -1,20 +1,14 @@
 /**
  * What the page keeps in the browser. Where the browser keeps nothing, as some do in
  * private windows, it is kept for as long as the page is open.
- *
- * @module store
  */
 
 import { MOUNT } from "./-/page.js";
 
 class Store {
-  /**
-   * @param {string} area the property of `window`
-   * @param {string} scope what of the origin it is for
-   */
+  /** @param scope what of the origin it is for */
   constructor(area, scope) {
     this._prefix = `wsplug.chat:${scope}:`;
-    /** @type {Map<string, string>} */
     this._kept = new Map();
     try {
       this._area = window[area];
@@ -24,7 +18,7 @@ class Store {
     }
   }
 
-  /** @param {any} otherwise what it is where there is nothing, or nothing of its kind */
+  /** @param otherwise what it is where there is nothing, or nothing of its kind */
   get(key, otherwise) {
     let text = this._kept.get(key);
     try {
@@ -40,7 +34,6 @@ class Store {
     }
   }
 
-  /** @param {any} value anything that JSON has */
   set(key, value) {
     const text = JSON.stringify(value);
     try {
@@ -71,7 +64,6 @@ export const forGood = new Store("localStorage", MOUNT.pathname);
 /** For this chat in this tab. */
 export const forNow = new Store("sessionStorage", MOUNT.pathname);
 
-/** @returns {string} hexadecimal digits that nobody can guess */
 export function randomHex(bytes) {
   const values = crypto.getRandomValues(new Uint8Array(bytes));
   return Array.from(values, (value) => value.toString(16).padStart(2, "0")).join("");

@@ -1,8 +1,4 @@
-/**
- * What people write, as nodes: text, and links where there are any. Never HTML.
- *
- * @module text
- */
+/** What people write, as nodes: text, and links where there are any. Never HTML. */
 
 import { make } from "./-/page.js";
 
@@ -11,7 +7,7 @@ const LINK = /\bhttps?:\/\/[^\s<>"'`\p{Cc}\p{Cf}]+/giu;
 
 const EMOJI = /^(?:\p{RI}|\p{Emoji_Presentation}|\p{Extended_Pictographic}|\p{Emoji_Modifier}|[\u200d\ufe0f\s])+$/u;
 
-/** @returns {boolean} whether it is a few emoji, and nothing else */
+/** @returns whether it is a few emoji, and nothing else */
 export function isEmoji(text) {
   return text.length <= 24 && EMOJI.test(text) && text.trim() !== "";
 }
@@ -48,7 +44,7 @@ function withoutTail(link) {
   return shown;
 }
 
-/** @returns {URL | null} none where it leads elsewhere than it seems to */
+/** None where it leads elsewhere than it seems to. */
 function parse(link) {
   try {
     const url = new URL(link);

@@ -1,8 +1,4 @@
-/**
- * Who is typing, told to the others and heard of them.
- *
- * @module typing
- */
+/** Who is typing, told to the others and heard of them. */
 
 import { make } from "./-/page.js";
 
@@ -18,7 +14,7 @@ export class Typing {
     this._tell = tell;
     this._told = { room: "", time: 0 };
     this._room = "";
-    /** @type {Map<string, Map<string, {name: string, timer: number}>>} by room and id */
+    /** By room and id. */
     this._heard = new Map();
   }
 
@@ -30,12 +26,11 @@ export class Typing {
     this._tell(room);
   }
 
-  /** The visitor has sent it: what they type next is told at once. */
+  /** What is typed next is told at once. */
   sent() {
     this._told.time = 0;
   }
 
-  /** Somebody else is. */
   heard(room, { id, name }) {
     this.stopped(room, id);
     const timer = setTimeout(() => this.stopped(room, id), OVER);
@@ -44,7 +39,6 @@ export class Typing {
     this._show();
   }
 
-  /** They aren't any more. */
   stopped(room, id) {
     const people = this._heard.get(room);
     clearTimeout(people?.get(id)?.timer);

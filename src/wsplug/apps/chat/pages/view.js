@@ -1,8 +1,4 @@
-/**
- * What is around the messages: the lists, the head, the banners, the page's title.
- *
- * @module view
- */
+/** What is around the messages: the lists, the head, the banners, the page's title. */
 
 import { Drawer } from "./drawer.js";
 import { ConversationList, PeopleList } from "./lists.js";
@@ -10,6 +6,8 @@ import { mark } from "./log.js";
 import { showState } from "./-/page.js";
 
 const find = (id) => document.getElementById(id);
+
+const on = (id, listener, type = "click") => find(id).addEventListener(type, listener);
 
 function write(element, text) {
   if (element.textContent !== text) element.textContent = text; // a live region tells each change
@@ -26,28 +24,27 @@ export class View {
     });
     this._roomsDrawer = new Drawer(find("rooms-pane"), find("open-rooms"), "(max-width: 47.99rem)");
     this._peopleDrawer = new Drawer(find("people-pane"), find("open-people"), "(max-width: 67.99rem)");
-    find("veil").addEventListener("click", () => {
+    on("veil", () => {
       this._roomsDrawer.close();
       this._peopleDrawer.close();
     });
-    find("leave").addEventListener("click", () => actions.leave());
-    find("retry").addEventListener("click", () => actions.retry());
-    find("trouble-done").addEventListener("click", () => this.clearComplaint());
-    find("me").addEventListener("click", () => {
+    on("leave", actions.leave);
+    on("retry", actions.retry);
+    on("trouble-done", () => this.clearComplaint());
+    on("me", () => {
       this._roomsDrawer.close();
       actions.rename();
     });
-    find("join").addEventListener("submit", (event) => {
+    on("join", (event) => {
       event.preventDefault();
-      const name = find("join-name").value;
+      actions.join(find("join-name").value);
       find("join-name").value = "";
-      actions.join(name);
-    });
-    find("newest").addEventListener("click", () => {
+    }, "submit");
+    on("newest", () => {
       this._current?.log.showEnd();
       find("say").focus();
     });
-    document.querySelector(".skip").addEventListener("click", (event) => {
+    on("skip", (event) => {
       event.preventDefault();
       find("say").focus();
     });
@@ -109,7 +106,7 @@ export class View {
     const elsewhere = unread - (current?.unread ?? 0);
     find("elsewhere").hidden = elsewhere === 0;
     write(find("elsewhere"), elsewhere > 99 ? "99+" : String(elsewhere));
-    document.title = [unread ? `(${unread})` : "", current ? `${current.name} ·` : "", "wsplug chat"].filter(Boolean).join(" ");
+    document.title = `${unread ? `(${unread}) ` : ""}${current ? `${current.name} · ` : ""}wsplug chat`;
     write(find("me-name"), own.name || "You");
     find("me-mark").replaceWith(Object.assign(mark(own.name || "?", own.color, own.id), { id: "me-mark" }));
   }
@@ -123,13 +120,8 @@ export class View {
   }
 
   _showPeople(current, own) {
-    if (current?.isDirect) {
-      const { id, name, color } = current;
-      this._people.show([own, { id, name, color }], 2, own.id);
-    } else {
-      const people = [...(current?.people.values() ?? [])];
-      this._people.show(people, Math.max(current?.count ?? 0, people.length), own.id);
-    }
+    const people = current?.isDirect ? [own, current.entry] : [...(current?.people.values() ?? [])];
+    this._people.show(people, current?.count ?? 0, own.id);
   }
 
   _showNewest() {
