@@ -4,7 +4,8 @@ The contracts of wsplug: every zope interface, and nothing else.
 An application is written against three of them: L{IWebSocketApplication} lives as long
 as the server does and makes one L{IWebSocketProtocol} for each connection, which is
 given an L{IWebSocketTransport} to answer through. L{IWebSocketApplicationPlugin} gives
-an application its word for C{--app}.
+an application its word for C{--app}. An L{ICommand} is a word that the command bot
+answers to.
 
 The dialect is that of C{twisted.web.websocket}: what is written for that runs here.
 """
@@ -20,7 +21,7 @@ from twisted.plugin import IPlugin
 from twisted.python.failure import Failure
 from twisted.web.http_headers import Headers
 from twisted.web.resource import IResource
-from zope.interface import Attribute, Interface
+from zope.interface import Attribute, Interface, Invalid, taggedValue
 
 from wsplug.options import Option
 
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "IBroker",
+    "ICommand",
+    "IConversation",
     "IHandshakeRequest",
     "IPreparedMessage",
     "IServices",
@@ -254,7 +257,9 @@ class IWebSocketApplication(Interface):
     )
     pages: str | IResource | None = Attribute(
         "What plain HTTP requests for its path get: a folder of pages, or a "
-        "C{twisted.web} resource that answers; C{None} for none: those get a 426 then."
+        "C{twisted.web} resource that answers; C{None} for none: those get a 426 then. "
+        "A resource's C{maxBodySize} says how many bytes a request's body may have, "
+        "1 MiB where there is none: over it, requests get a 413 at once."
     )
 
     def buildProtocol(request: IHandshakeRequest) -> Any:
@@ -426,4 +431,72 @@ class IWebSocketApplicationPlugin(IPlugin, Interface):
         @param services: what it may use.
         @raise wsplug.errors.InvalidOption: the values don't go together; the message
             says why.
+        """
+
+
+class IConversation(Interface):
+    """
+    One visitor's talk with the command bot, as its commands see it. It lasts as long
+    as the connection does.
+    """
+
+    visitor: str | None = Attribute(
+        "The visitor's name; C{None} as long as nobody has said it. Commands may set "
+        "it, to what L{wsplug.apps.bot.cleanName} has made of it."
+    )
+    request: IHandshakeRequest = Attribute("The request that opened the connection.")
+    memory: dict[str, Any] = Attribute(
+        "What commands keep of this conversation, by keys of their choice: empty at "
+        "first, and gone at the end."
+    )
+    options: Mapping[str, Any] = Attribute("The bot's options, by name.")
+    services: IServices = Attribute("What the server has to offer.")
+    commands: Mapping[str, ICommand] = Attribute("All commands, by their words.")
+
+    def close() -> None:
+        """
+        End the conversation, with the close code 1000: once the command that is at
+        work has answered, or at once where none is.
+        """
+
+
+def _checkWords(command: Any) -> None:
+    """
+    Raise C{Invalid} for a command whose words or help can't be used.
+    """
+    words = command.words
+    if isinstance(words, str) or not isinstance(words, Sequence) or not words:
+        raise Invalid(f"words has to be a list or tuple of words, not {words!r}")
+    for word in words:
+        if not isinstance(word, str) or word.split() != [word] or word != word.lower():
+            raise Invalid(f"a word is in lower case and has no spaces, not {word!r}")
+    if not isinstance(command.help, str) or "\n" in command.help:
+        raise Invalid(f"help has to be one line of text, not {command.help!r}")
+
+
+class ICommand(IPlugin, Interface):
+    """
+    A command of the command bot. L{wsplug.apps.bot.command} makes one of a function.
+    """
+
+    taggedValue("invariants", [_checkWords])
+
+    words: Sequence[str] = Attribute(
+        "The words that it answers to, in lower case and without spaces; the first one "
+        "is its name."
+    )
+    help: str = Attribute("What it does, in one line.")
+
+    def respond(arguments: str, conversation: IConversation) -> Any:
+        """
+        Answer a line that begins with one of the words.
+
+        @param arguments: what is behind the word, without space around it; often
+            empty.
+        @return: a text; a list or tuple of texts, which are sent as that many
+            messages; C{None} for no answer; or a C{Deferred} or coroutine of any of
+            these. Until it fires, nothing more is read from the visitor. It is
+            cancelled when it takes longer than the bot's C{timeout}, or when the
+            connection is lost. Where this raises or that fails, the visitor gets an
+            apology, and the log the traceback.
         """

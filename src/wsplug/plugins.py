@@ -27,6 +27,7 @@ from zope.interface.verify import verifyObject
 from wsplug.errors import InvalidOption, PluginFailed, UnknownApplication
 from wsplug.interfaces import (
     IBroker,
+    ICommand,
     IServices,
     IWebSocketApplication,
     IWebSocketApplicationPlugin,
@@ -130,18 +131,19 @@ def _allPlugins() -> list[Any]:
 
 def findFailures() -> list[tuple[str, str]]:
     """
-    Give the drop-ins that don't load, whatever they are for, and the plugins that
-    break their contract.
+    Give the drop-ins that don't load, whatever they are for, and the applications and
+    the bot's commands that break their contract.
 
     @return: the name and the reason of each.
     """
     import twisted.plugins as package
 
     failures = []
-    for plugin in _allPlugins():
-        reason = _brokenContract(plugin)
-        if reason is not None:
-            failures.append((repr(plugin), reason))
+    for interface in (IWebSocketApplicationPlugin, ICommand):
+        for plugin in getPlugins(interface):
+            reason = _brokenContract(plugin, interface)
+            if reason is not None:
+                failures.append((repr(plugin), reason))
     loaded = getCache(package)
     for module in getModule(package.__name__).iterModules():
         if module.name.rpartition(".")[2] not in loaded:
@@ -286,9 +288,12 @@ def _adapt(found: object, name: str) -> IWebSocketApplicationPlugin:
     )
 
 
-def _brokenContract(plugin: Any) -> str | None:
+def _brokenContract(
+    plugin: Any, interface: Any = IWebSocketApplicationPlugin
+) -> str | None:
     try:
-        verifyObject(IWebSocketApplicationPlugin, plugin)
+        verifyObject(interface, plugin)
+        interface.validateInvariants(plugin)
     except Invalid as error:
         return " ".join(str(error).split())
     return None

@@ -44,12 +44,13 @@ class World:
         self.clock = self.server.clock
         self.broker: Any = self.server.broker
         self.encoded = 0
+        self.tellsGaps = True
         options = {} if backlog is None else {"backlog": backlog}
         self.channels = Channels(
             self.broker,
             self.clock,
             self.encode,
-            lambda channel, count: f"gap {channel} {count}",
+            self.encodeGap,
             **options,
         )
         self.failures: list[Failure] = []
@@ -59,6 +60,9 @@ class World:
         data = publication.data
         shown = data.decode() if len(data) < 100 else f"{data[:1]!r}*{len(data)}"
         return f"{channel} {publication.offset} {shown}" + "." * len(data)
+
+    def encodeGap(self, channel: str, count: int) -> str | None:
+        return f"gap {channel} {count}" if self.tellsGaps else None
 
     def asked(self, transport: Any, word: str, rest: str) -> None:
         if word == "join":
@@ -208,6 +212,30 @@ def test_cannot_be_read(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     assert world.channels.count("a") == 0
 
 
+def test_comes_back_before_it_fails(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    Who has left before its joining fails, and has joined again since, stays.
+    """
+    reading: list[Deferred[History]] = []
+    history = world.broker.history
+
+    def slow(*arguments: Any) -> Deferred[History]:
+        reading.append(Deferred())
+        return reading[-1]
+
+    monkeypatch.setattr(world.broker, "history", slow)
+    client = world.connect("a")
+    client.send("leave a")
+    client.send("join a")
+    reading[0].errback(BrokerError("a: not read"))
+    reading[1].callback(result(history("a")))
+    world.publish("a", b"1")
+    assert _plain(client.messages) == ["joined True []", "a 1 1"]
+    assert [failure.type for failure in world.failures] == [BrokerError]
+
+
 def test_twice(world: World) -> None:
     """
     A connection is in a channel once.
@@ -281,6 +309,20 @@ def test_only_the_latest() -> None:
     offsets = [int(each.split()[1]) for each in messages if each.startswith("a ")]
     assert offsets[-1] == 100
     assert len(offsets) + world.channels.dropped == 100
+
+
+def test_not_told() -> None:
+    """
+    Where there is no message for it, nobody is told of a gap.
+    """
+    world, client = _slow(Overflow.OLDEST)
+    world.tellsGaps = False
+    for number in range(100):
+        world.publish("a", b"%02d" % number + BIG)
+    client.startReading()
+    messages = _plain(client.messages)[2:]
+    assert len(messages) + world.channels.dropped == 100
+    assert all(message.startswith("a ") for message in messages)
 
 
 def test_close() -> None:

@@ -75,7 +75,7 @@ class Connection(WebSocketProtocol):
     def connectionLost(self, reason: Failure) -> None:
         self._application.channels.leaveAll(self.transport)
 
-    def answer(self, message: Any, kind: str, **values: Any) -> None:
+    def answer(self, message: Any, kind: str, /, **values: Any) -> None:
         request = {"request": message["request"]} if "request" in message else {}
         text = json.dumps({"type": kind, **values, **request})
         self.transport.sendTextMessage(text)
@@ -128,6 +128,14 @@ class Connection(WebSocketProtocol):
     do_enter = do_subscribe
     do_exit = do_unsubscribe
 
+    def do_hello(self, message: Any) -> None:
+        self.answer(message, "welcome", name=message["name"])
+
+    def do_join(self, message: Any) -> None:
+        self.answer(message, "joined", room=message["room"])
+        text = json.dumps({"type": "usermsg", "room": message["room"], "message": "Hi"})
+        self.transport.sendTextMessage(text)
+
     def do_publish(self, message: Any) -> None:
         data = json.dumps({"data": message["data"]}).encode()
         store = message.get("store", True)
@@ -137,7 +145,7 @@ class Connection(WebSocketProtocol):
     # Orders
 
     def do_echo(self, message: Any) -> None:
-        self.answer(message, "echo", data=message["data"])
+        self.answer(message, "echo", data=message.get("data"))
 
     def do_mute(self, message: Any) -> None:
         """Answer nothing the next time that something is asked for, or more often."""
@@ -147,6 +155,12 @@ class Connection(WebSocketProtocol):
     def do_seen(self, message: Any) -> None:
         """Tell the types of all messages that have come."""
         self.answer(message, "seen", types=self._application.seen)
+
+    def do_reset(self, message: Any) -> None:
+        """Forget what has come, and answer again."""
+        self._application.seen.clear()
+        self._application.mute.clear()
+        self.answer(message, "reset")
 
     def do_say(self, message: Any) -> None:
         """Send texts as they are, then the answer."""
@@ -167,7 +181,7 @@ class Application:
     All connections.
     """
 
-    subprotocols: Sequence[str] = ("one", "two")
+    subprotocols: Sequence[str] = ("wsplug.chat.v1",)
     pages: str | IResource | None = str(Path(__file__).with_name("pages"))
 
     def __init__(self, services: IServices) -> None:

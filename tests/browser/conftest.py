@@ -32,6 +32,7 @@ Milliseconds that anything on a page may take: reached only where a test fails.
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
+
 class Visit:
     """
     A page that somebody has open.
@@ -87,8 +88,8 @@ class Visit:
 Visitor = Callable[..., Visit]
 
 
-# One for the whole package, and not longer: while Playwright runs, its event loop counts
-# as running in this thread, and other tests could have none of their own.
+# One for the whole package, and not longer: while Playwright runs, its event loop
+# counts as running in this thread, and other tests could have none of their own.
 @pytest.fixture(scope="package")
 def chromium() -> Iterator[Any]:
     """
@@ -123,7 +124,7 @@ def pytest_runtest_makereport(
     report: Any = yield
     if report.failed:
         item.stash[_failed] = True
-    return report  # type: ignore[no-any-return]  # noqa: B901
+    return report  # type: ignore[no-any-return]
 
 
 @pytest.fixture

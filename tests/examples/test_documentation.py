@@ -161,3 +161,24 @@ def test_documented_applications() -> None:
     names["MemoryServer"] = MemoryServer
     exec(test, names)
     names["test_count"]()
+
+
+def test_documented_channels() -> None:
+    """
+    The application with channels in docs/applications.md: who comes later has the last
+    ten, all have what comes then, and who left nothing.
+    """
+    (block,) = (each for each in _blocks(APPLICATIONS, "python") if "Channels" in each)
+    server = MemoryServer(_only_plugin(_run(block)))
+    first = server.connect()
+    said = [str(number) for number in range(12)]
+    for each in said:
+        first.send(each)
+    assert first.messages == said
+    second = server.connect()
+    assert second.messages == said[2:]
+    first.close()
+    second.send("more")
+    assert second.receive() == "2"
+    assert second.messages[-1] == "more"
+    assert first.messages == said

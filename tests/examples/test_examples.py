@@ -59,17 +59,7 @@ def test_dice(tmp_path: Path) -> None:
     """
     The package installs with its drop-in: C{--list-apps} shows it, C{--app} runs it.
     """
-    target = tmp_path / "installed"
-    subprocess.run(
-        [
-            *(sys.executable, "-m", "pip", "install", "--quiet", "--no-deps"),
-            *("--no-build-isolation", "--disable-pip-version-check"),
-            *("--target", str(target), str(_copy(EXAMPLES / "dice", tmp_path))),
-        ],
-        check=True,
-        timeout=300,
-    )
-    environment = {"PYTHONPATH": str(target)}
+    environment = _install(EXAMPLES / "dice", tmp_path)
     with Process(
         [TWISTD, "wsplug", "--list-apps"], tmp_path, environment=environment
     ) as listing:
@@ -84,6 +74,32 @@ def test_dice(tmp_path: Path) -> None:
         assert client.recv() == "1 1 1"
         client.send("many")
         assert client.recv() == "send a number from 1 to 100"
+
+
+def test_tricks(tmp_path: Path) -> None:
+    """
+    The package installs with its drop-in: the bot has its commands, and tells of them.
+    """
+    environment = _install(EXAMPLES / "tricks", tmp_path)
+    with (
+        Server(tmp_path, ["--app", "bot"], environment=environment) as server,
+        connect(f"ws://{HOST}:{server.port}/") as client,
+    ):
+        client.send("help roll")
+        expected = "roll (dice too): Throws a die. With more sides: roll 20"
+        assert client.recv(timeout=30) == expected
+        client.send("Roll!")
+        assert re.fullmatch(r"You threw a [1-6]\.", str(client.recv(timeout=30)))
+        client.send("dice 1")
+        assert client.recv(timeout=30) == "You threw a 1."
+        client.send("roll a lot")
+        assert client.recv(timeout=30) == "A die has from 1 to 100 sides."
+        client.send("count 3")
+        client.send("hello")
+        answers = [client.recv(timeout=30) for _ in range(4)]
+        assert answers == ["1", "2", "3", "Hello, human!"]
+        client.send("count on me")
+        assert client.recv(timeout=30) == "Up to where? Type: count 3"
 
 
 def test_service_tree(tmp_path: Path) -> None:
@@ -115,6 +131,25 @@ def _close_of(client: ClientConnection) -> tuple[int, str]:
 def _read_all(client: ClientConnection) -> None:
     while True:
         client.recv(timeout=30)
+
+
+def _install(folder: Path, path: Path) -> dict[str, str]:
+    """
+    Install a package into a folder of its own.
+
+    @return: the environment variables with which it is found.
+    """
+    target = path / "installed"
+    subprocess.run(
+        [
+            *(sys.executable, "-m", "pip", "install", "--quiet", "--no-deps"),
+            *("--no-build-isolation", "--disable-pip-version-check"),
+            *("--target", str(target), str(_copy(folder, path))),
+        ],
+        check=True,
+        timeout=300,
+    )
+    return {"PYTHONPATH": str(target)}
 
 
 def _copy(folder: Path, target: Path) -> Path:

@@ -105,6 +105,7 @@ def _everywhere(folder: Path, *arguments: str) -> Iterator[Everywhere]:
         folder,
         "--app=echo:path=/",
         f"--app={APPLICATION}",
+        f"--app={ROOT / 'examples' / 'shout.py'}",  # it has no pages
         *arguments,
         listen=listen,
     ) as server:

@@ -276,7 +276,7 @@ def test_pageFirst(live: Live) -> None:
         for path, status, body in (
             ("/live/index.html", 200, b"<!doctype html>"),
             ("/live/none", 404, b""),
-            ("/", 426, b"this is a WebSocket server"),
+            ("/shout", 426, b"this is a WebSocket server"),
             ("/live/", 200, b"<!doctype html>"),
         ):
             plain.request("GET", path)

@@ -137,8 +137,9 @@ class Environment:
 
 def test_wheel(wheel: Path) -> None:
     """
-    The wheel has the package, its mark of being typed, the drop-ins, and nothing that
-    makes a package of Twisted's folders; its list has each file with its digest.
+    The wheel has the package, its mark of being typed, the pages, the drop-ins, and
+    nothing that makes a package of Twisted's folders; its list has each file with its
+    digest.
     """
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
@@ -161,6 +162,15 @@ def test_wheel(wheel: Path) -> None:
         path.relative_to(ROOT / "src").as_posix() for path in ROOT.glob("src/**/*.py")
     }
     assert modules <= names
+    patterns = ("web/static/*", "apps/*/pages/**/*")
+    pages = {
+        path.relative_to(ROOT / "src").as_posix()
+        for pattern in patterns
+        for path in (ROOT / "src" / "wsplug").glob(pattern)
+        if path.is_file()
+    }
+    assert {"wsplug/web/static/wsplug.js", "wsplug/apps/echo/pages/echo.js"} <= pages
+    assert pages <= names
     tops = {name.split("/")[0] for name in names if ".dist-info/" not in name}
     assert tops == {"twisted", "wsplug"}
 

@@ -9,6 +9,7 @@ from typing import Any
 from twisted.internet.interfaces import IPushProducer
 from twisted.logger import LogEvent, formatEvent
 from twisted.python.failure import Failure
+from twisted.web.resource import IResource
 from zope.interface import implementer
 
 from wsplug import ConnectionClosed, Settings, WebSocketProtocol
@@ -142,14 +143,14 @@ class Recorder(WebSocketProtocol):
 class App:
     """An application that makes recorders, or whatever the test wants instead."""
 
-    pages: str | None = None
+    pages: str | IResource | None = None
     subprotocols: Sequence[str] = ()
 
     def __init__(
         self,
         build: Callable[[IHandshakeRequest], Any] | None = None,
         subprotocols: Sequence[str] = (),
-        pages: str | None = None,
+        pages: str | IResource | None = None,
     ) -> None:
         self.build = build
         self.subprotocols = subprotocols

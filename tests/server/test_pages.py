@@ -15,6 +15,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request, Site
 from zope.interface import implementer
 
+import wsplug.web
 from tests.server.kit import (
     HOST,
     App,
@@ -28,6 +29,8 @@ from tests.server.kit import (
 from wsplug import Settings
 from wsplug.server import Mount, WebSocketFactory
 from wsplug.testing import MemoryServer, MemoryTransport
+
+STATIC = Path(wsplug.web.__file__).with_name("static")
 
 
 def get(target: str = "/", method: str = "GET", *headers: str) -> bytes:
@@ -155,6 +158,78 @@ def test_other_upgrade() -> None:
     """An upgrade to something else is a request for a page (RFC 9110 section 7.8)."""
     headers = [("Connection", "Upgrade"), ("Upgrade", "h2c")]
     assert MemoryServer(App()).request("GET", headers=headers).status == 426
+
+
+# What the server itself has, below /-/
+
+
+OWN = ["wsplug.js", "page.js", "wsplug.css", "favicon.svg"]
+
+
+@pytest.mark.parametrize("name", OWN)
+@pytest.mark.parametrize("path", ["/", "/chat", "/team/chat"])
+def test_own_files(path: str, name: str, folder: str) -> None:
+    """They are at the root and below each mount, whatever the mount has for pages, and
+    nobody takes one for another kind of file, or keeps an old one."""
+    content = (STATIC / name).read_bytes()
+    resources: list[Any] = [None, folder, Page()]
+    for pages in resources:
+        server = MemoryServer(App(pages=pages), path=path)
+        for place in {"", path.rstrip("/")}:
+            response = server.request("GET", f"{place}/-/{name}")
+            assert (response.status, response.body) == (200, content)
+            assert response.headers["x-content-type-options"] == "nosniff"
+            assert response.headers["cache-control"] == "no-cache"
+            kind = response.headers["content-type"]
+            assert kind in ("text/javascript", "text/css", "image/svg+xml")
+
+
+def test_own_files_unchanged() -> None:
+    """Who has it already is told that it is the same (RFC 9110 section 15.4.5)."""
+    server = MemoryServer(App())
+    when = server.request("GET", "/-/wsplug.js").headers["last-modified"]
+    headers = [("If-Modified-Since", when)]
+    response = server.request("GET", "/-/wsplug.js", headers=headers)
+    assert (response.status, response.body) == (304, b"")
+    assert response.headers["cache-control"] == "no-cache"
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "/-",
+        "/-/",
+        "/-/missing.js",
+        "/-/-/wsplug.js",
+        "/-/../site.py",
+        "/-/%2e%2e/site.py",
+        "/-/..%2fsite.py",
+        "/-/%2e%2e%2fsite.py",
+        "/-//etc/passwd",
+        "/-/%2fetc/passwd",
+        "/-/wsplug.js%00",
+        "/-/wsplug.js/more",
+        "/other/-/wsplug.js",
+    ],
+)
+def test_own_files_and_nothing_else(target: str) -> None:
+    """There is no listing, and no way out of the folder."""
+    response = MemoryServer(App(), path="/chat").request("GET", target)
+    assert response.status in (301, 302, 403, 404)
+    for inside in (b"import", b"root:", b"wsplug.css"):
+        assert inside not in response.body
+
+
+def test_resource_for_pages() -> None:
+    """An application's pages can be a resource: it has what is below its mount, but for
+    what is the server's own."""
+    server = MemoryServer(App(pages=Page()), path="/chat")
+    assert server.request("GET", "/chat/a/b").body == b"page /chat/a/b"
+    assert server.request("GET", "/chat").body == b"page /chat"
+    posted = server.request("POST", "/chat/a", body=b"hello")
+    assert posted.body == b"body hello"
+    assert server.request("GET", "/elsewhere").status == 404
+    assert server.connect("/chat").opened
 
 
 # A site of one's own
@@ -488,6 +563,74 @@ def test_expect_continue() -> None:
     serving.server.run()
     page, switch = parseResponses(transport.take())
     assert (page.body, switch.status) == (b"body abcde", 101)
+
+
+# Bodies
+
+
+class Small(Page):
+    """Takes little."""
+
+    maxBodySize = 10
+
+
+def _post(size: int, chunk: int | None) -> bytes:
+    if chunk is None:
+        return get("/", "POST", f"Content-Length: {size}") + b"x" * size
+    chunks = [min(chunk, size - start) for start in range(0, size, chunk)]
+    body = b"".join(b"%x\r\n%b\r\n" % (each, b"x" * each) for each in chunks)
+    return get("/", "POST", "Transfer-Encoding: chunked") + body + b"0\r\n\r\n"
+
+
+@pytest.mark.parametrize("before", [b"", get("/a")], ids=["first", "second"])
+@pytest.mark.parametrize("step", [1, 1000])
+@pytest.mark.parametrize("chunk", [None, 1, 7, 100])
+def test_body_limit(chunk: int | None, step: int, before: bytes) -> None:
+    """A body has as many bytes as the application's pages take: over that there is one
+    413 (RFC 9110 section 15.5.14), the resource doesn't see it, and nothing more is
+    read."""
+    for size, status in ((10, 200), (11, 413)):
+        app = App()
+        page: Any = Small()
+        app.pages = page
+        server = MemoryServer(app)
+        data = before + _post(size, chunk) + get("/b")
+        transport = server.connectTransport()
+        for start in range(0, len(data), step):
+            transport.put(data[start : start + step])
+            server.run()
+        answers = parseResponses(transport.take())[1 if before else 0 :]
+        if status == 200:
+            bodies = [b"body " + b"x" * size, b"page /b"]
+            assert [each.body for each in answers] == bodies
+        else:
+            assert [each.status for each in answers] == [413]
+            assert b"over 10 bytes" in answers[0].body
+            assert transport.closedForWriting
+            # Else a reader that had been slow would hold up the end.
+            assert transport._producer is None
+        transport.shut()
+        server.run()
+        server.advance(10)
+        assert not server.clock.getDelayedCalls()
+
+
+def test_body_limit_by_default(folder: str) -> None:
+    """Pages that say nothing of it take 1 MiB, and no request to go on is sent to a
+    client that would send more."""
+    serving = Serving()
+    for size, start in ((1 << 20, b"HTTP/1.1 100 "), ((1 << 20) + 1, b"HTTP/1.1 413 ")):
+        lines = (f"Content-Length: {size}", "Expect: 100-continue")
+        transport = raw(serving.server, get("/post", "POST", *lines))
+        output = transport.take()
+        assert output.startswith(start)
+        assert output.count(b"HTTP/1.1 ") == 1
+        transport.shut()
+        serving.server.run()
+    large = get("/", "POST", f"Content-Length: {1 << 40}")
+    assert (
+        raw(MemoryServer(App(pages=folder)), large).take().startswith(b"HTTP/1.1 413 ")
+    )
 
 
 def test_factory_starts_its_site() -> None:

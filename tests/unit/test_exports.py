@@ -12,10 +12,12 @@ import wsplug
 
 FACADES = ["wsplug", "wsplug.codec", "wsplug.server"]
 MODULES = [
+    "wsplug.apps.bot",
     "wsplug.config",
     "wsplug.coroutine",
     "wsplug.declare",
     "wsplug.errors",
+    "wsplug.folder",
     "wsplug.interfaces",
     "wsplug.options",
     "wsplug.plugins",

@@ -27,7 +27,10 @@ from wsplug import (
     application,
     broadcast,
 )
+from wsplug.apps.bot import CommandBot, sayable, command
 from wsplug.interfaces import (
+    ICommand,
+    IConversation,
     IHandshakeRequest,
     IServices,
     IWebSocketApplication,
@@ -106,6 +109,32 @@ class ChatPlugin:
         self, options: Mapping[str, Any], services: IServices
     ) -> IWebSocketApplication:
         return Chat()
+
+
+@command("roll", "dice", help="Throws a die.")
+def roll(arguments: str, conversation: IConversation) -> str | None:
+    conversation.visitor = sayable(arguments) or None
+    conversation.memory["throws"] = 1
+    conversation.close()
+    return conversation.visitor
+
+
+@command("wait")
+async def wait(arguments: str, conversation: IConversation) -> list[str]:
+    commands: Mapping[str, ICommand] = conversation.commands
+    return [conversation.options["name"], commands["roll"].help]
+
+
+@implementer(ICommand)
+class Shrug:
+    words: Sequence[str] = ("shrug",)
+    help: str = "Shrugs."
+
+    def respond(self, arguments: str, conversation: IConversation) -> Deferred[str]:
+        return Deferred()
+
+
+bot = CommandBot([roll, wait, Shrug()])
 
 
 def serve(reactor: Any, parent: MultiService) -> None:

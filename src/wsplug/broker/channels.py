@@ -133,7 +133,7 @@ class _Member:
 
 
 Encode = Callable[[str, Publication], str | bytes | None]
-EncodeGap = Callable[[str, int], str | bytes]
+EncodeGap = Callable[[str, int], str | bytes | None]
 
 
 @implementer(ISubscriber)
@@ -158,7 +158,7 @@ class Channels:
         @param encode: makes the message for a publication of a channel: text or bytes,
             or C{None} where it isn't for these connections. It is called once for each.
         @param encodeGap: makes the message that tells a subscriber how many of a
-            channel's it has missed.
+            channel's it has missed; C{None} if it isn't told.
         """
         self._broker = broker
         self._clock = clock
@@ -217,7 +217,8 @@ class Channels:
             member.names[channel] = None
 
         def failed(failure: Failure) -> None:
-            self.leave(transport, channel)
+            if there.held.get(transport) is subscription:  # else it has left already
+                self.leave(transport, channel)
             joined.errback(failure)
 
         def read(history: History) -> None:
@@ -329,7 +330,8 @@ class Channels:
         if subscription.dropped:
             gap = self._encodeGap(channel, subscription.dropped)
             subscription.dropped = 0
-            transport.sendPreparedMessage(PreparedMessage(gap))
+            if gap is not None:
+                transport.sendPreparedMessage(PreparedMessage(gap))
         while subscription.waiting and not member.isSlow:
             transport.sendPreparedMessage(subscription.take())
         if not member.isSlow and channel in member.names:

@@ -6,12 +6,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 
 from wsplug.broker.publication import Publication
 from wsplug.interfaces import ISubscriber
 
-__all__ = ["Presence", "Subscribers"]
+__all__ = ["LocalPresence", "Subscribers"]
 
 _log = Logger()
 
@@ -65,54 +66,36 @@ class Subscribers:
                 _log.failure("a subscriber of {channel} failed", channel=channel)
 
 
-class Presence:
+class LocalPresence:
     """
-    Who is present in which channel.
+    Who is present in which channel: a part of brokers whose channels no other server
+    has, as L{wsplug.interfaces.IBroker} describes it.
     """
 
     def __init__(self) -> None:
-        self._channels: dict[str, dict[str, bytes]] = {}
+        self._present: dict[str, dict[str, bytes]] = {}
 
-    def __contains__(self, channel: str) -> bool:
-        return channel in self._channels
-
-    def enter(self, channel: str, key: str, info: bytes) -> bool:
-        """
-        Take a key in a channel.
-
-        @return: whether it was free.
-        """
-        present = self._channels.setdefault(channel, {})
+    def enter(self, channel: str, key: str, info: bytes = b"") -> Deferred[bool]:
+        present = self._present.setdefault(channel, {})
         if key in present:
-            return False
+            return succeed(False)
         present[key] = info
-        return True
+        return succeed(True)
 
-    def update(self, channel: str, key: str, info: bytes) -> bool:
-        """
-        Change what is said of a key.
-
-        @return: whether it is present.
-        """
-        present = self._channels.get(channel, {})
+    def update(self, channel: str, key: str, info: bytes) -> Deferred[bool]:
+        present = self._present.get(channel, {})
         if key not in present:
-            return False
+            return succeed(False)
         present[key] = info
-        return True
+        return succeed(True)
 
-    def leave(self, channel: str, key: str) -> None:
-        """
-        Give a key free; fine if it is.
-        """
-        present = self._channels.get(channel)
-        if present is None:
-            return
-        present.pop(key, None)
-        if not present:
-            del self._channels[channel]
+    def leave(self, channel: str, key: str) -> Deferred[None]:
+        present = self._present.get(channel)
+        if present is not None:
+            present.pop(key, None)
+            if not present:
+                del self._present[channel]
+        return succeed(None)
 
-    def show(self, channel: str) -> Mapping[str, bytes]:
-        """
-        @return: who is present, in the order of entering; the caller's own copy.
-        """
-        return dict(self._channels.get(channel, {}))
+    def presence(self, channel: str) -> Deferred[Mapping[str, bytes]]:
+        return succeed(dict(self._present.get(channel, {})))

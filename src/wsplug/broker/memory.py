@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import secrets
 from collections import OrderedDict, deque
-from collections.abc import Mapping
 from itertools import islice
 from typing import Final
 
@@ -15,7 +14,7 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from zope.interface import implementer
 
-from wsplug.broker.local import Presence, Subscribers
+from wsplug.broker.local import LocalPresence, Subscribers
 from wsplug.broker.publication import History, Position, Publication
 from wsplug.broker.retention import DEFAULT_RETENTION, OVERHEAD, Retention
 from wsplug.interfaces import IBroker, ISubscriber
@@ -76,7 +75,7 @@ class _Channel:
 
 
 @implementer(IBroker)
-class MemoryBroker:
+class MemoryBroker(LocalPresence):
     """
     Channels of one process.
     """
@@ -88,13 +87,13 @@ class MemoryBroker:
         @param clock: tells the time, in seconds since 1970.
         @param retention: how much of each channel is kept.
         """
+        super().__init__()
         self._clock = clock
         self._retention = retention
         # The last is the one that something was published in last.
         self._channels: OrderedDict[str, _Channel] = OrderedDict()
         self._size = 0
         self._subscribers = Subscribers()
-        self._presence = Presence()
         self._sweep: IDelayedCall | None = None
 
     def start(self) -> Deferred[None]:
@@ -144,19 +143,6 @@ class MemoryBroker:
         history = kept.history(since, limit)
         self._closeUnused(channel)
         return succeed(history)
-
-    def enter(self, channel: str, key: str, info: bytes = b"") -> Deferred[bool]:
-        return succeed(self._presence.enter(channel, key, info))
-
-    def update(self, channel: str, key: str, info: bytes) -> Deferred[bool]:
-        return succeed(self._presence.update(channel, key, info))
-
-    def leave(self, channel: str, key: str) -> Deferred[None]:
-        self._presence.leave(channel, key)
-        return succeed(None)
-
-    def presence(self, channel: str) -> Deferred[Mapping[str, bytes]]:
-        return succeed(self._presence.show(channel))
 
     # Keeping and forgetting
 

@@ -9,7 +9,7 @@ server stores hundreds with one transaction. The reactor never waits for the dis
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
 from twisted.internet.defer import Deferred, fail, succeed
@@ -18,7 +18,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from wsplug.broker.local import Presence, Subscribers
+from wsplug.broker.local import LocalPresence, Subscribers
 from wsplug.broker.publication import History, Position, Publication
 from wsplug.broker.retention import DEFAULT_RETENTION, Retention
 from wsplug.broker.store import Draft, Store
@@ -44,7 +44,7 @@ _T = TypeVar("_T")
 
 
 @implementer(IBroker)
-class SqliteBroker:
+class SqliteBroker(LocalPresence):
     """
     Channels of one process, in a file.
     """
@@ -65,13 +65,13 @@ class SqliteBroker:
         @param retention: how much of each channel is kept.
         @param worker: does what takes its time; one with a thread by default.
         """
+        super().__init__()
         self._path = path
         self._reactor = reactor
         self._retention = retention
         self._worker = worker or Worker(reactor, "wsplug-sqlite")
         self._store = Store(path, retention)
         self._subscribers = Subscribers()
-        self._presence = Presence()
         self._pending: list[tuple[Draft, Deferred[Publication]]] = []
         self._pendingSize = 0
         self._storing: Deferred[None] | None = None
@@ -194,21 +194,6 @@ class SqliteBroker:
         failure.trap(sqlite3.Error)
         self._log.failure("broker: can't read {path}", failure, path=self._path)
         raise BrokerError(f"{channel}: not read: {failure.value}") from None
-
-    # Presence
-
-    def enter(self, channel: str, key: str, info: bytes = b"") -> Deferred[bool]:
-        return succeed(self._presence.enter(channel, key, info))
-
-    def update(self, channel: str, key: str, info: bytes) -> Deferred[bool]:
-        return succeed(self._presence.update(channel, key, info))
-
-    def leave(self, channel: str, key: str) -> Deferred[None]:
-        self._presence.leave(channel, key)
-        return succeed(None)
-
-    def presence(self, channel: str) -> Deferred[Mapping[str, bytes]]:
-        return succeed(self._presence.show(channel))
 
     # Forgetting
 

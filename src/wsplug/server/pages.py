@@ -14,7 +14,8 @@ in; C{tests/server/test_pages.py} fails if Twisted changes it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
+from weakref import ref
 
 from twisted.internet.interfaces import (
     IDelayedCall,
@@ -30,7 +31,12 @@ from zope.interface import implementer
 
 from wsplug.codec import RequestHead
 
-__all__ = ["PageChannel"]
+__all__ = ["MAX_BODY_SIZE", "PageChannel"]
+
+MAX_BODY_SIZE: Final = 1024 * 1024
+"""
+Bytes that a request's body may have where the application's C{pages} don't say.
+"""
 
 
 class PageChannel(HTTPChannel):
@@ -41,34 +47,44 @@ class PageChannel(HTTPChannel):
     """
 
     def __init__(
-        self, site: Site, clock: IReactorTime, done: Callable[[bytes], object]
+        self,
+        site: Site,
+        clock: IReactorTime,
+        done: Callable[[bytes], object],
+        tooLarge: Callable[[int], object],
     ) -> None:
         """
         @param site: answers the requests.
         @param done: is called after a response that wasn't complete at once, with what
             has come behind the request.
+        @param tooLarge: is called with the limit when a body turns out to be over it:
+            to refuse the request, and to end the connection.
         """
         super().__init__()  # type: ignore[no-untyped-call]
         self.site = site
         self.factory = site
-        self.requestFactory = site.requestFactory
         self.timeOut = site.timeOut  # type: ignore[assignment]
         self.callLater = clock.callLater  # type: ignore[method-assign, assignment]
         self.busy = False
         self._clock = clock
         self._puller: _Puller | None = None
         self._done: Callable[[bytes], object] | None = done
+        self._tooLarge = tooLarge
+        self._bodyLimit = 0
         self._feeding = False
         self._behind = b""
 
-    def serve(self, head: RequestHead, rest: bytes) -> bytes:
+    def serve(self, head: RequestHead, rest: bytes, bodyLimit: int) -> bytes:
         """
         Begin to answer a request.
 
         @param rest: what has come behind its head.
+        @param bodyLimit: bytes that its body may have. One that says how many it has
+            is within that.
         @return: as from L{feed}.
         """
         self.busy = True
+        self._bodyLimit = bodyLimit
         # The head is within wsplug's own limits already.
         self.totalHeadersSize = self.MAX_LENGTH = len(head.raw)
         self.maxHeaders = len(head.headers)
@@ -90,6 +106,32 @@ class PageChannel(HTTPChannel):
             self._feeding = False
         behind, self._behind = self._behind, b""
         return behind
+
+    def requestFactory(self, *arguments: Any, **keywords: Any) -> Any:  # type: ignore[override]
+        """
+        Make a request that takes no more of a body, in chunks, than there may be.
+        """
+        request: Any = self.site.requestFactory(*arguments, **keywords)
+        # No reference back: what is served and gone isn't to wait for the collector.
+        served = ref(request)
+        take = type(request).handleContentChunk
+        limit, tooLarge = self._bodyLimit, self._tooLarge
+        size = 0
+
+        def takeWithin(data: bytes) -> None:
+            nonlocal size
+            within = size <= limit
+            size += len(data)
+            request: Any = served()
+            if size <= limit:
+                take(request, data)
+            elif within:
+                # Its end may have come already: nobody is to see a part for the whole.
+                request.process = lambda: None
+                tooLarge(limit)
+
+        request.handleContentChunk = takeWithin
+        return request
 
     def setLineMode(self, extra: bytes = b"") -> Any:
         super().setLineMode()  # type: ignore[no-untyped-call]

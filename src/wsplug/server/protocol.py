@@ -36,7 +36,7 @@ from wsplug.server.closing import endWriting
 from wsplug.server.connection import Connection
 from wsplug.server.deadlines import Deadline
 from wsplug.server.mounts import Mount, splitPath
-from wsplug.server.pages import PageChannel
+from wsplug.server.pages import MAX_BODY_SIZE, PageChannel
 from wsplug.server.request import HandshakeRequest, splitTarget
 from wsplug.server.transport import DirectTransport
 
@@ -144,12 +144,37 @@ class WebSocketServerProtocol(Protocol):
         if site is None:
             self.refuse(self._refusePage(head))
             return b""
+        limit = self._bodyLimit(head)
+        if head.body_size is not None and head.body_size > limit:
+            self._refuseBody(limit)
+            return b""
         channel = self._channel
         if channel is None:
-            channel = PageChannel(site, self.factory.clock, self._read)
+            channel = PageChannel(
+                site, self.factory.clock, self._read, self._refuseBody
+            )
             channel.makeConnection(self.transport)  # type: ignore[no-untyped-call]
             self._channel = channel
-        return channel.serve(head, rest)
+        return channel.serve(head, rest, limit)
+
+    def _bodyLimit(self, head: RequestHead) -> int:
+        """
+        Give the number of bytes that a request's body may have.
+        """
+        found = self.factory.mounts.find(splitPath(splitTarget(head.target)[0]))
+        pages = None if found is None else found[0].application.pages
+        limit: int = getattr(pages, "maxBodySize", MAX_BODY_SIZE)
+        return limit
+
+    def _refuseBody(self, limit: int) -> None:
+        """
+        Refuse a request for the size of its body (RFC 9110 section 15.5.14).
+        """
+        if self._channel is not None:
+            self._channel.release()
+        self.refuse(
+            HandshakeRefused(413, f"a body of over {limit} bytes is not taken here")
+        )
 
     def _refusePage(self, head: RequestHead) -> HandshakeRefused:
         """

@@ -15,8 +15,8 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.web.pages import notFound
 from twisted.web.resource import IResource, Resource
 from twisted.web.server import Request, Site
-from twisted.web.static import File
 
+from wsplug.folder import Folder
 from wsplug.server.mounts import Mounts
 
 __all__ = ["makeSite"]
@@ -45,30 +45,6 @@ class _UpgradeRequired(Resource):
         return b"this is a WebSocket server\n"
 
 
-class _Folder(File):
-    """
-    A folder of pages. What isn't a file in it, or the index of a folder, isn't there.
-    """
-
-    def getChild(self, path: bytes, request: Request) -> IResource:
-        if b"\0" in path:
-            return notFound()  # no file system has it, and some raise
-        child: IResource = super().getChild(path, request)  # type: ignore[no-untyped-call]
-        return child
-
-    def directoryListing(self) -> IResource:
-        return notFound()
-
-    def render_GET(self, request: Request) -> Any:
-        # Ask again each time, at the price of a 304: after an update of the server,
-        # no page runs with a script from before.
-        request.setHeader(b"Cache-Control", b"no-cache")
-        request.setHeader(b"X-Content-Type-Options", b"nosniff")
-        return super().render_GET(request)  # type: ignore[no-untyped-call]
-
-    render_HEAD = render_GET
-
-
 class _MountedPages(Resource):
     """
     The root: finds the mount that a path belongs to.
@@ -85,13 +61,13 @@ class _MountedPages(Resource):
         found = self._mounts.find(segments)
         depth = 0 if found is None else found[1]
         if segments[depth : depth + 1] == [OWN]:
-            return _descend(_Folder(str(_STATIC)), request, segments, depth + 1)
+            return _descend(Folder(str(_STATIC)), request, segments, depth + 1)
         if found is None:
             return notFound()
         pages = found[0].application.pages
         if pages is None:
             return _UpgradeRequired()  # type: ignore[no-untyped-call]
-        resource: Any = _Folder(pages) if isinstance(pages, str) else pages
+        resource: Any = Folder(pages) if isinstance(pages, str) else pages
         return _descend(resource, request, segments, depth)
 
 

@@ -43,6 +43,7 @@ class SlowBroker:
 
     @ivar delay: seconds that each answer takes; C{None} for none.
     @ivar broken: whether each fails.
+    @ivar published: how many times something was published.
     """
 
     def __init__(self, clock: Clock, delay: float | None = STEP) -> None:
@@ -50,6 +51,7 @@ class SlowBroker:
         self._clock = clock
         self.delay = delay
         self.broken = False
+        self.published = 0
 
     def _later(self, done: Deferred[_T]) -> Deferred[_T]:
         if self.broken:
@@ -72,6 +74,7 @@ class SlowBroker:
     ) -> Deferred[Publication]:
         if self.broken:
             return self._later(Deferred())
+        self.published += 1
         return self._later(self._broker.publish(channel, data, store))
 
     def subscribe(self, channel: str, subscriber: ISubscriber) -> Deferred[Position]:

@@ -110,6 +110,8 @@ def test_register(room: Chat) -> None:
     assert first.new() == [{**said, "message": "psst"}]
     assert third.new() == [{**said, "message": "you"}]
     assert second.new() == []
+    kept = room.broker._broker.history("chat:/:to:5").result
+    assert kept.publications == ()  # or the next one who registers as 5 might have it
 
 
 def test_register_again(room: Chat) -> None:
@@ -381,18 +383,23 @@ def test_stop() -> None:
     """
     chat = Chat(notices="grace")
     first, second = chat.classic(), chat.classic(address="192.0.2.2")
-    third = chat.person("Ann", "lobby")
+    third, _ = chat.person("Ann", "lobby"), chat.person("Bea", "lobby")
+    first.send(name="mks", message="x")
     third.memory.drop()
     second.memory.drop()
     first.new()
+    published = chat.broker.published
     stopped = chat.server.stop()
     chat.advance(30)
     assert stopped.called
     assert first.new() == []
+    assert chat.broker.published == published
+    chat.broker.stop()
     assert chat.server.clock.getDelayedCalls() == []
 
 
-def test_left_while_it_comes() -> None:
+@pytest.mark.parametrize("how", ["drop", "abort"])
+def test_left_while_it_comes(how: str) -> None:
     """
     A client that is gone before the broker has answered leaves nothing behind.
     """
@@ -404,10 +411,13 @@ def test_left_while_it_comes() -> None:
         client.send('{"type":"system","id":5,"name":"mks"}')
         client.send('{"name":"Ann","message":"x"}')
         chat.advance(steps * STEP)
-        client.drop()
+        if how == "drop":
+            client.drop()
+        else:
+            client.transport.abortConnection()
         chat.advance(10)
     assert len(chat.application.people) == 0
-    present = chat.broker._broker._presence._channels
+    present = chat.broker._broker._present
     assert present == {}
     told = [each["message"] for each in watcher.new("system")]
     assert told.count("192.0.2.1 connected") == told.count("192.0.2.1 disconnected")
@@ -456,6 +466,22 @@ def test_rate() -> None:
     chat.advance(2)
     again.send(message="x")
     assert again.new("error") == []
+
+
+def test_too_much_registering() -> None:
+    """
+    Others may be told of a registering, so that there can't be too much of it.
+    """
+    chat = Chat(rate="0.5", burst="2")
+    client = chat.classic()
+    client.new()
+    for number in range(5):
+        client.send(type="system", id=number, name=f"name {number}")
+    assert [each["type"] for each in client.new("system", "error")][-2:] == [
+        "system",
+        "error",
+    ]
+    assert client.all[-1]["code"] == "rate-limited"
 
 
 def test_rate_of_a_network() -> None:

@@ -12,11 +12,11 @@ from wsplug.apps.chat.names import (
     MAX_NAME,
     cleanColor,
     cleanMessage,
-    cleanName,
     nameKey,
     numbered,
     roomOf,
 )
+from wsplug.apps.names import cleanName
 
 
 @pytest.mark.parametrize(

@@ -285,6 +285,25 @@ def test_recovery(room: Chat) -> None:
     assert message["offset"] == offset + 1
 
 
+def test_after_a_restart() -> None:
+    """
+    Whoever comes back to another server, or the same one after a restart, is among
+    those who are here, but nobody needs to mention it.
+    """
+    chat = Chat()
+    chat.person("Cleo", "lobby").ask(type="usermsg", room="lobby", message="x")
+    position = chat.person("Ann").ask(type="join", room="lobby")["position"]
+    shared = {"broker": chat.broker, "clock": chat.server.clock}
+    chat.server.stop()
+    chat.advance(10)
+    again = Chat(server=shared)
+    bea, ann = again.person("Bea", "lobby"), again.person("Ann")
+    joined = ann.ask(type="join", room="lobby", since=position)
+    assert (joined["recovered"], joined["count"]) == (True, 2)
+    (told,) = bea.new()
+    assert (told["event"], told["name"], told["quiet"]) == ("joined", "Ann", True)
+
+
 def test_nothing_to_recover() -> None:
     """
     Where nothing was missed, nothing comes.
@@ -348,7 +367,11 @@ def test_one_person(room: Chat) -> None:
     first.memory.close()
     room.advance(20)
     assert ann.new() == []
+    third = room.person("Bea", "lobby")
     second.ask(type="leave", room="lobby")
+    room.settle()
+    assert ann.new() == []
+    third.ask(type="leave", room="lobby")
     room.settle()
     assert [each["event"] for each in ann.new()] == ["left"]
 
@@ -363,6 +386,7 @@ def test_reload_makes_no_notice(room: Chat) -> None:
     bea.memory.close()
     room.advance(3)
     bea = room.person("Bea", "lobby")
+    assert room.application.rooms._leaving == set()
     room.advance(60)
     assert ann.new() == []
     bea.memory.drop()
@@ -613,6 +637,10 @@ def test_with_classic_clients(room: Chat) -> None:
     classic.send(name="mks", message="back", to_id=id)
     room.settle()
     assert [(m["room"], m["message"]) for m in ann.new("usermsg")] == [("@", "back")]
+    classic.memory.close()
+    room.settle()
+    left = [each["name"] for each in ann.new() if each.get("event") == "left"]
+    assert left == ["mks"]  # at once: it has no key to come back with
 
 
 def test_classic_clients_see_names(room: Chat) -> None:
@@ -799,37 +827,45 @@ def test_mounts_share_nothing() -> None:
     assert other.ask(type="join", room="kitchen")["name"] == "Ann"
 
 
-def test_left_in_the_middle() -> None:
+@pytest.mark.parametrize("how", ["drop", "abort"])
+@pytest.mark.parametrize("grace", ["5", "off"])
+def test_left_in_the_middle(how: str, grace: str) -> None:
     """
     A connection that is lost at whatever moment leaves nothing behind, but for its
-    last messages.
+    last messages; and who was said to have come is said to have gone.
     """
-    chat = Chat(slow=True)
+    chat = Chat(slow=True, grace=grace)
     watcher = chat.person("Watcher", "lobby")
     asked = [
-        {"type": "hello", "name": "Ann", "key": key("Ann")},
+        {"type": "hello", "name": "Ann"},
         {"type": "join", "room": "lobby"},
         {"type": "join", "room": "@"},
         {"type": "name", "name": "Anna"},
         {"type": "usermsg", "room": "lobby", "message": "x", "ref": "r"},
         {"type": "leave", "room": "lobby"},
     ]
-    for steps in range(24):
+    for steps in range(36):
         client = chat.connect()
+        asked[0]["key"] = key(f"Ann {steps % 5}")
         for message in asked:
             client.memory.send(json.dumps(message))
         chat.advance(steps * STEP)
-        client.memory.drop()
+        if how == "drop":
+            client.memory.drop()
+        else:
+            client.memory.transport.abortConnection()
         chat.advance(400)
-    assert len(chat.application.people) == 1
-    assert chat.application.talk.modern.count("chat:/:room:lobby") == 1
-    present = chat.broker._broker._presence._channels
+        events = [each["event"] for each in watcher.new("presence")]
+        if events:
+            assert (events[0], events[-1]) == ("joined", "left")
+            assert events.count("joined") == events.count("left") == 1
+        assert len(chat.application.people) == 1
+        assert chat.application.talk.modern.count("chat:/:room:lobby") == 1
+    present = chat.broker._broker._present
     assert {channel: len(people) for channel, people in present.items()} == {
         "chat:/:people": 1,
         "chat:/:room:lobby": 1,
     }
-    events = [each["event"] for each in watcher.new("presence")]
-    assert events.count("joined") == events.count("left") > 0
     assert chat.application.rooms._leaving == set()
 
 

@@ -11,7 +11,8 @@ from twisted.python.failure import Failure
 
 from wsplug import WebSocketProtocol
 from wsplug.apps.chat.messages import CLASSIC, ClassicMessage, ClassicNotice, encode
-from wsplug.apps.chat.names import MAX_NAME, cleanColor, cleanName
+from wsplug.apps.chat.names import MAX_NAME, cleanColor
+from wsplug.apps.names import cleanName
 from wsplug.apps.wire import RequestRefused, read, refusal
 from wsplug.errors import BrokerError
 

@@ -30,8 +30,9 @@ from wsplug.apps.chat.messages import (
     Welcome,
     encode,
 )
-from wsplug.apps.chat.names import MAX_NAME, cleanColor, cleanName
+from wsplug.apps.chat.names import MAX_NAME, cleanColor
 from wsplug.apps.chat.people import Person, Place
+from wsplug.apps.names import cleanName
 from wsplug.apps.wire import RequestRefused, WirePosition, read, refusal
 from wsplug.broker import History
 from wsplug.errors import BrokerError

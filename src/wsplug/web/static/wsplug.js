@@ -165,7 +165,6 @@ export function connect(url, options = {}) {
   function close(code = 1000, reason = "") {
     if (socket) {
       socket.close(code, reason); // may throw: then nothing has changed
-      socket.onopen = socket.onmessage = null;
       socket.onclose = (/** @type {Closing} */ closing) => emit(connection, "close", closing);
     }
     end(false);
@@ -227,8 +226,8 @@ export function connect(url, options = {}) {
   /** Give up one that doesn't answer. @param {any} made @param {string} reason */
   function drop(made, reason) {
     if (made !== socket) return;
-    made.onopen = made.onmessage = made.onclose = null;
-    made.close();
+    made.onclose = null;
+    made.close(); // nothing comes from it any more
     lose({ code: 1006, reason, wasClean: false });
   }
 

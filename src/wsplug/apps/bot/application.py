@@ -1,0 +1,153 @@
+"""
+The bot as an application: its options, its pages, and how its conversations begin.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import timezone
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+from twisted.web.resource import IResource, Resource
+from twisted.web.server import Request
+from zope.interface import implementer
+
+from wsplug.apps.bot.conversation import Conversation
+from wsplug.apps.bot.vocabulary import findPlugins, makeVocabulary, wordsOf
+from wsplug.apps.bot.zones import zone
+from wsplug.folder import Folder
+from wsplug.interfaces import (
+    ICommand,
+    IHandshakeRequest,
+    IServices,
+    IWebSocketApplication,
+    IWebSocketApplicationPlugin,
+)
+from wsplug.options import Option, count, seconds
+
+__all__ = ["CommandBot", "bot"]
+
+_PAGES: Final = Path(__file__).with_name("pages")
+
+
+def _someText(value: str) -> str:
+    if not value.strip():
+        raise ValueError("some text")
+    return value
+
+
+class _CommandEntry(msgspec.Struct):
+    """
+    What the page knows of a command.
+    """
+
+    words: list[str]
+    help: str
+
+
+class _CommandList(msgspec.Struct):
+    commands: list[_CommandEntry]
+
+
+class _CommandsResource(Resource):
+    """
+    The commands as JSON.
+    """
+
+    def __init__(self, commands: Mapping[str, ICommand]) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        entries = [_CommandEntry(words, each.help) for words, each in wordsOf(commands)]
+        self._body = msgspec.json.encode(_CommandList(entries))
+
+    def render_GET(self, request: Request) -> bytes:
+        request.setHeader(b"Content-Type", b"application/json")
+        request.setHeader(b"Cache-Control", b"no-cache")
+        request.setHeader(b"X-Content-Type-Options", b"nosniff")
+        return self._body
+
+
+@implementer(IWebSocketApplication)
+class _Bot:
+    """
+    A mounted bot.
+    """
+
+    subprotocols: Sequence[str] = ()
+
+    def __init__(
+        self,
+        options: Mapping[str, Any],
+        services: IServices,
+        commands: Mapping[str, ICommand],
+    ) -> None:
+        self._options = options
+        self._services = services
+        self._commands = commands
+        pages = Folder(str(_PAGES))
+        pages.putChild(b"commands.json", _CommandsResource(commands))
+        self.pages: str | IResource | None = pages
+
+    def buildProtocol(self, request: IHandshakeRequest) -> Conversation:
+        return Conversation(request, self._options, self._services, self._commands)
+
+    def startApplication(self) -> None:
+        pass
+
+    def stopApplication(self) -> None:
+        pass
+
+
+@implementer(IWebSocketApplicationPlugin)
+class CommandBot:
+    """
+    The plugin.
+    """
+
+    name = "bot"
+    help = "A bot that answers to commands, and a page to talk to it."
+    options: Sequence[Option] = (
+        Option("name", _someText, "Pluggy", "what the bot says its name is"),
+        Option(
+            "age", _someText, "younger than I act", "what follows when it says: I am"
+        ),
+        Option(
+            "zone",
+            zone,
+            timezone.utc,
+            "time zone of date and time, as Europe/Vienna; local for the machine's",
+            "UTC",
+        ),
+        Option("max-length", count, 1000, "characters that a line may have"),
+        Option(
+            "timeout",
+            seconds,
+            30.0,
+            "seconds that a command may take to answer; over it: an apology",
+            "30",
+        ),
+    )
+
+    def __init__(self, commands: Iterable[ICommand] | None = None) -> None:
+        """
+        @param commands: those that it knows, the first of those with the same word;
+            without any, all that drop-ins have registered.
+        """
+        self._given = None if commands is None else tuple(commands)
+
+    def makeApplication(
+        self, options: Mapping[str, Any], services: IServices
+    ) -> IWebSocketApplication:
+        # Now, and not when it starts: before the process gives up what rights it has.
+        found = findPlugins() if self._given is None else self._given
+        return _Bot(options, services, makeVocabulary(found))
+
+    def __repr__(self) -> str:
+        return "<application 'bot'>"
+
+
+bot: Final = CommandBot()
+"""
+The bot that knows all commands there are.
+"""

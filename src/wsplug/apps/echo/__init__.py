@@ -1,0 +1,189 @@
+"""
+C{--app echo}: every message comes back; as it was, unless the options say otherwise.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.python.failure import Failure
+from twisted.web.resource import IResource
+from zope.interface import implementer
+
+from wsplug import Option, WebSocketProtocol
+from wsplug.interfaces import (
+    IHandshakeRequest,
+    IServices,
+    IWebSocketApplication,
+    IWebSocketApplicationPlugin,
+    IWebSocketProtocol,
+)
+from wsplug.options import number, size, text
+
+__all__ = ["echo"]
+
+_PAGES: Final = Path(__file__).with_name("pages")
+
+_OVERHEAD: Final = 256
+"""
+Bytes that a waiting message counts for besides its own: empty ones need memory too.
+"""
+
+
+class _Echo(WebSocketProtocol):
+    """
+    One connection, where nothing is set.
+    """
+
+    def textMessageReceived(self, message: str) -> None:
+        self.transport.sendTextMessage(message)
+
+    def bytesMessageReceived(self, data: bytes) -> None:
+        self.transport.sendBytesMessage(data)
+
+
+class _PrefixedEcho(_Echo):
+    """
+    One connection, with something in front of each text.
+    """
+
+    def __init__(self, prefix: str) -> None:
+        self._prefix = prefix
+
+    def textMessageReceived(self, message: str) -> None:
+        self.transport.sendTextMessage(self._prefix + message)
+
+
+class _DelayedEcho(WebSocketProtocol):
+    """
+    One connection whose answers wait. While too much waits, nothing is read.
+    """
+
+    def __init__(
+        self, prefix: str, delay: float, backlog: int, clock: IReactorTime
+    ) -> None:
+        self._prefix = prefix
+        self._delay = delay
+        self._backlog = backlog
+        self._clock = clock
+        # Each answer with its time and what it counts for.
+        self._waiting: deque[tuple[float, int, str | bytes]] = deque()
+        self._size = 0
+        self._call: IDelayedCall | None = None
+        self._room: Deferred[None] | None = None
+
+    def textMessageReceived(self, message: str) -> Deferred[None] | None:
+        # As much as it may have in memory, whatever is in it.
+        return self._hold(self._prefix + message, 4 * len(message))
+
+    def bytesMessageReceived(self, data: bytes) -> Deferred[None] | None:
+        return self._hold(data, len(data))
+
+    def connectionLost(self, reason: Failure) -> None:
+        self._waiting.clear()
+        if self._call is not None:
+            self._call.cancel()
+            self._call = None
+
+    def _hold(self, answer: str | bytes, length: int) -> Deferred[None] | None:
+        """
+        Keep an answer until its time.
+
+        @return: fires when there is room for another one; C{None} where there is now.
+        """
+        counts = length + _OVERHEAD
+        self._waiting.append((self._clock.seconds() + self._delay, counts, answer))
+        self._size += counts
+        if self._call is None:
+            self._call = self._clock.callLater(self._delay, self._answer)
+        if self._size <= self._backlog:
+            return None
+        self._room = Deferred()
+        return self._room
+
+    def _answer(self) -> None:
+        """
+        Send what is due.
+        """
+        self._call = None
+        now = self._clock.seconds()
+        while self._waiting and self._waiting[0][0] <= now:
+            _, counts, answer = self._waiting.popleft()
+            self._size -= counts
+            if isinstance(answer, str):
+                self.transport.sendTextMessage(answer)
+            else:
+                self.transport.sendBytesMessage(answer)
+        if self._waiting:
+            wait = self._waiting[0][0] - now
+            self._call = self._clock.callLater(wait, self._answer)
+        if self._room is not None and self._size <= self._backlog:
+            room, self._room = self._room, None
+            room.callback(None)
+
+
+@implementer(IWebSocketApplication)
+class _EchoApplication:
+    """
+    All connections: they have nothing to do with each other.
+    """
+
+    subprotocols: Sequence[str] = ()
+    pages: str | IResource | None = str(_PAGES)
+
+    def __init__(self, makeProtocol: Callable[[], IWebSocketProtocol]) -> None:
+        self._makeProtocol = makeProtocol
+
+    def buildProtocol(self, request: IHandshakeRequest) -> IWebSocketProtocol:
+        return self._makeProtocol()
+
+    def startApplication(self) -> None:
+        pass
+
+    def stopApplication(self) -> None:
+        pass
+
+
+@implementer(IWebSocketApplicationPlugin)
+class _EchoPlugin:
+    """
+    Chooses the plainest protocol that does what is wanted: the plain one is as fast as
+    this server can be.
+    """
+
+    name = "echo"
+    help = "Send every message back as it came."
+    options: Sequence[Option] = (
+        Option("prefix", text, "", "what each text gets in front of it", "none"),
+        Option("delay", number(0, 3600), 0, "seconds that each answer waits"),
+        Option(
+            "backlog",
+            size,
+            256 * 1024,
+            "bytes of a client that may wait for their time; over it, nothing is read",
+            "256KiB",
+        ),
+    )
+
+    def makeApplication(
+        self, options: Mapping[str, Any], services: IServices
+    ) -> IWebSocketApplication:
+        prefix, delay, backlog = (
+            options[name] for name in ("prefix", "delay", "backlog")
+        )
+        if delay:
+            return _EchoApplication(
+                partial(_DelayedEcho, prefix, delay, backlog, services.clock)
+            )
+        if prefix:
+            return _EchoApplication(partial(_PrefixedEcho, prefix))
+        return _EchoApplication(_Echo)
+
+
+echo = _EchoPlugin()

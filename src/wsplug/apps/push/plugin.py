@@ -1,0 +1,144 @@
+"""
+C{--app push}: its options, and how it is made of them.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from zope.interface import implementer
+
+from wsplug.apps.push.application import Limits, Push
+from wsplug.apps.push.names import PART
+from wsplug.apps.push.publishing import PublishResource
+from wsplug.apps.push.tokens import Tokens, readTokens
+from wsplug.broker.channels import Backlog, Overflow
+from wsplug.folder import Folder
+from wsplug.interfaces import IServices, IWebSocketApplicationPlugin
+from wsplug.options import Option, choice, count, integer, seconds, size, text
+
+__all__ = ["PushPlugin", "push"]
+
+_PAGES: Final = str(Path(__file__).with_name("pages"))
+
+
+def _prefix(value: str) -> str:
+    """
+    What the broker's channels begin with.
+    """
+    if re.fullmatch(PART, value):
+        return value
+    raise ValueError("letters, digits and _ . : @ ~ -")
+
+
+@implementer(IWebSocketApplicationPlugin)
+class PushPlugin:
+    """
+    Makes L{Push} applications.
+    """
+
+    name = "push"
+    help = "Send what is published in channels to browsers and other clients."
+    options = (
+        Option(
+            "token",
+            text,
+            "",
+            "who has it may publish over HTTP; others see it in the list of processes",
+            "none",
+        ),
+        Option(
+            "token-file",
+            text,
+            "",
+            "a file with a token in each line; without any, nobody may",
+            "none",
+        ),
+        Option("prefix", _prefix, "push", "what its channels in the broker begin with"),
+        Option(
+            "history",
+            integer(0, 10**6),
+            0,
+            "messages of the past that a new subscriber gets, unless it says how many",
+        ),
+        Option(
+            "max-history",
+            count,
+            1000,
+            "messages of the past that a subscriber gets at most",
+        ),
+        Option(
+            "max-channels",
+            count,
+            100,
+            "channels that a connection may be subscribed to at one time",
+        ),
+        Option(
+            "max-channel-length",
+            integer(1, 1000),
+            100,
+            "characters that a channel's name may have",
+        ),
+        Option(
+            "backlog",
+            size,
+            256 * 1024,
+            "bytes that may wait in a channel for a subscriber that reads too slowly",
+            "256KiB",
+        ),
+        Option(
+            "backlog-age",
+            seconds,
+            30.0,
+            "seconds that the first of them may have waited",
+            "30",
+        ),
+        Option(
+            "overflow",
+            choice(*(each.value for each in Overflow)),
+            Overflow.CLOSE.value,
+            "what happens beyond: close it, drop the oldest, or all but the latest",
+        ),
+        Option(
+            "max-size",
+            size,
+            64 * 1024,
+            "bytes that the body of a POST may have",
+            "64KiB",
+        ),
+        Option(
+            "max-publications",
+            count,
+            1000,
+            "publications of a POST, counted in each channel that they are for",
+        ),
+    )
+
+    def makeApplication(self, options: Mapping[str, Any], services: IServices) -> Push:
+        tokens = Tokens(readTokens(options["token"], options["token-file"]))
+        limits = Limits(
+            options["history"],
+            options["max-history"],
+            options["max-channels"],
+            options["max-channel-length"],
+        )
+        backlog = Backlog(
+            options["backlog"],
+            options["backlog-age"] or math.inf,
+            Overflow(options["overflow"]),
+        )
+        push = Push(services.broker, services.clock, options["prefix"], limits, backlog)
+        pages = Folder(_PAGES)
+        pages.maxBodySize = options["max-size"]
+        pages.putChild(
+            b"publish", PublishResource(push, tokens, options["max-publications"])
+        )
+        push.pages = pages
+        return push
+
+
+push: Final = PushPlugin()

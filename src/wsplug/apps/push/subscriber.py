@@ -1,0 +1,234 @@
+"""
+One connection: a client that subscribes, by its URL or by messages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+from msgspec import Raw, Struct
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+from wsplug import WebSocketProtocol
+from wsplug.apps.push.messages import (
+    FROM_CLIENTS,
+    Ping,
+    Pong,
+    Subscribe,
+    Subscribed,
+    Unsubscribe,
+    Unsubscribed,
+    encodeBare,
+    encodeMessage,
+)
+from wsplug.apps.push.names import checkName
+from wsplug.apps.wire import RequestRefused, WirePosition, read, refusal, write
+from wsplug.broker import History
+from wsplug.errors import BrokerError
+
+if TYPE_CHECKING:
+    from wsplug.apps.push.application import Push
+
+__all__ = ["BareSubscriber", "Subscriber"]
+
+_UNSUPPORTED: Final = 1003
+
+_TRY_AGAIN_LATER: Final = 1013
+
+
+class Subscriber(WebSocketProtocol):
+    """
+    One that speaks JSON.
+    """
+
+    def __init__(self, push: Push, wanted: Sequence[Subscribe]) -> None:
+        """
+        @param wanted: what its URL subscribes to.
+        """
+        self._push = push
+        self._wanted = wanted
+        self._names: set[str] = set()
+
+    def negotiationFinished(self) -> Deferred[None] | None:
+        wanted, self._wanted = self._wanted, ()
+        return Deferred.fromCoroutine(self._subscribeAll(wanted)) if wanted else None
+
+    def textMessageReceived(self, message: str) -> Deferred[None] | None:
+        try:
+            request = read(FROM_CLIENTS, message)
+        except RequestRefused as error:
+            self.transport.sendTextMessage(refusal(error))
+            return None
+        if isinstance(request, Subscribe):
+            # Until it is answered, nothing more is read: answers come in order.
+            return Deferred.fromCoroutine(self._subscribe(request))
+        if isinstance(request, Unsubscribe):
+            self._unsubscribe(request)
+        elif isinstance(request, Ping):
+            self._send(Pong(request.request))
+        return None
+
+    def bytesMessageReceived(self, data: bytes) -> None:
+        error = RequestRefused("not-json", "a binary message: send JSON as text")
+        self.transport.sendTextMessage(refusal(error))
+
+    def connectionLost(self, reason: Failure) -> None:
+        self._push.messages.leaveAll(self.transport)
+
+    def _send(self, message: Struct) -> None:
+        self.transport.sendTextMessage(write(message))
+
+    async def _subscribeAll(self, wanted: Sequence[Subscribe]) -> None:
+        for request in wanted:
+            await self._subscribe(request)
+
+    async def _subscribe(self, request: Subscribe) -> None:
+        try:
+            self._check(request)
+            history = await self._join(request)
+        except RequestRefused as error:
+            self.transport.sendTextMessage(refusal(error))
+        else:
+            self._send(self._answer(request, history))
+
+    def _check(self, request: Subscribe) -> None:
+        limits = self._push.limits
+        checkName(request.channel, limits.maxChannelLength, request.request)
+        if request.channel in self._names:
+            raise RequestRefused(
+                "already-subscribed",
+                f"already subscribed to {request.channel}",
+                request.request,
+            )
+        if len(self._names) >= limits.maxChannels:
+            raise RequestRefused(
+                "too-many",
+                f"subscribed to {limits.maxChannels} channels, which is the most",
+                request.request,
+            )
+
+    async def _join(self, request: Subscribe) -> History:
+        push = self._push
+        since = None if request.since is None else request.since.position()
+        # Of what was missed, the end is given where there is too much of it: all of it
+        # has to be read for that.
+        limit = self._mostOf(request) if since is None else None
+        self._names.add(request.channel)
+        try:
+            return await push.messages.join(
+                self.transport, push.channelOf(request.channel), since, limit
+            )
+        except BrokerError:
+            self._names.discard(request.channel)
+            raise RequestRefused(
+                "unavailable",
+                f"{request.channel} can't be read; try again later",
+                request.request,
+            ) from None
+
+    def _mostOf(self, request: Subscribe) -> int:
+        """
+        Give the number of messages that a request gets at most.
+        """
+        limits = self._push.limits
+        missing = limits.history if request.since is None else limits.maxHistory
+        wanted = missing if request.limit is None else request.limit
+        return min(wanted, limits.maxHistory)
+
+    def _answer(self, request: Subscribe, history: History) -> Subscribed:
+        """
+        Make the answer, with no more of the past than there is room for.
+        """
+        room = self._push.backlog.size - self.transport.bytesWaiting
+        most = self._mostOf(request)
+        messages: list[Raw] = []
+        for publication in reversed(history.publications):
+            message = encodeMessage(request.channel, publication)
+            room -= len(message)
+            if room < 0 or len(messages) == most:
+                break
+            messages.append(Raw(message))
+        messages.reverse()
+        answer = Subscribed(
+            request.channel,
+            WirePosition.of(history.position),
+            messages,
+            request.request,
+        )
+        if request.since is not None:
+            isWhole = len(messages) == len(history.publications)
+            answer.recovered = history.isComplete and isWhole
+        return answer
+
+    def _unsubscribe(self, request: Unsubscribe) -> None:
+        push = self._push
+        if request.channel not in self._names:
+            error = RequestRefused(
+                "not-subscribed",
+                f"not subscribed to {request.channel[:100]!r}",
+                request.request,
+            )
+            self.transport.sendTextMessage(refusal(error))
+            return
+        self._names.discard(request.channel)
+        push.messages.leave(self.transport, push.channelOf(request.channel))
+        self._send(Unsubscribed(request.channel, request.request))
+
+
+class BareSubscriber(WebSocketProtocol):
+    """
+    One that gets what is published and nothing else.
+    """
+
+    def __init__(self, push: Push, wanted: Sequence[Subscribe]) -> None:
+        self._push = push
+        self._wanted = wanted
+
+    def negotiationFinished(self) -> Deferred[None]:
+        wanted, self._wanted = self._wanted, ()
+        return Deferred.fromCoroutine(self._subscribeAll(wanted))
+
+    async def _subscribeAll(self, wanted: Sequence[Subscribe]) -> None:
+        push = self._push
+        limits = push.limits
+        for request in wanted:
+            limit = limits.history if request.limit is None else request.limit
+            try:
+                history = await push.bare.join(
+                    self.transport,
+                    push.channelOf(request.channel),
+                    None,
+                    min(limit, limits.maxHistory),
+                )
+            except BrokerError:
+                reason = f"{request.channel} can't be read; try again later"
+                self.transport.loseConnection(_TRY_AGAIN_LATER, reason)
+                return
+            self._sendPast(history)
+
+    def _sendPast(self, history: History) -> None:
+        room = self._push.backlog.size - self.transport.bytesWaiting
+        first = len(history.publications)
+        while first and room >= len(history.publications[first - 1].data):
+            first -= 1
+            room -= len(history.publications[first].data)
+        for publication in history.publications[first:]:
+            message = encodeBare(publication)
+            if isinstance(message, str):
+                self.transport.sendTextMessage(message)
+            else:
+                self.transport.sendBytesMessage(message)
+
+    def textMessageReceived(self, message: str) -> None:
+        self._refuseMessage()
+
+    def bytesMessageReceived(self, data: bytes) -> None:
+        self._refuseMessage()
+
+    def _refuseMessage(self) -> None:
+        self.transport.loseConnection(_UNSUPPORTED, "format=raw takes no messages")
+
+    def connectionLost(self, reason: Failure) -> None:
+        self._push.bare.leaveAll(self.transport)

@@ -1,0 +1,79 @@
+"""
+Who may publish over HTTP: those who know a token (RFC 6750).
+"""
+
+from __future__ import annotations
+
+import hmac
+import re
+from collections.abc import Iterable
+from hashlib import sha256
+from pathlib import Path
+from typing import Final
+
+from wsplug.errors import InvalidOption
+
+__all__ = ["Tokens", "readTokens"]
+
+_TOKEN: Final = re.compile(r"[\x21-\x7e]+")
+
+
+def readTokens(token: str, path: str) -> list[str]:
+    """
+    Read the tokens that the options name.
+
+    @param token: a token, or nothing.
+    @param path: of a file with a token in each line, or nothing.
+    @return: the tokens; none where publishing over HTTP is off.
+    @raise InvalidOption: the file can't be read, or what is there is no token.
+    """
+    if token and path:
+        raise InvalidOption("give either token or token-file, not both")
+    if not path:
+        return [_checked(token, "token")] if token else []
+    try:
+        lines = Path(path).read_text("ascii").split("\n")
+    except OSError as error:
+        raise InvalidOption(
+            f"token-file: can't read {path}: {error.strerror}"
+        ) from None
+    except UnicodeDecodeError:
+        raise InvalidOption(f"token-file: {path} isn't ASCII text") from None
+    tokens = [_checked(line.strip(), path) for line in lines if line.strip()]
+    if not tokens:
+        raise InvalidOption(f"token-file: there is no token in {path}")
+    return tokens
+
+
+def _checked(token: str, place: str) -> str:
+    if not _TOKEN.fullmatch(token):
+        raise InvalidOption(
+            f"{place}: a token has printable ASCII characters, and no spaces"
+        )
+    return token
+
+
+class Tokens:
+    """
+    The tokens that are right.
+    """
+
+    def __init__(self, tokens: Iterable[str]) -> None:
+        self._digests = [_digest(token.encode("ascii")) for token in tokens]
+
+    def __bool__(self) -> bool:
+        return bool(self._digests)
+
+    def accept(self, authorization: bytes | None) -> bool:
+        """
+        Tell whether an C{Authorization} header has one of them. How long that takes
+        says nothing about them.
+        """
+        scheme, _, token = (authorization or b"").strip(b" \t").partition(b" ")
+        digest = _digest(token.strip(b" "))
+        same = [hmac.compare_digest(digest, each) for each in self._digests]
+        return scheme.lower() == b"bearer" and any(same)
+
+
+def _digest(token: bytes) -> bytes:
+    return sha256(token).digest()

@@ -1,0 +1,130 @@
+"""
+C{--app ticker}: something to look at. Each client gets a message after each few
+seconds, until it says C{quit}.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from random import Random, SystemRandom
+from typing import Any, Final
+
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from wsplug import WebSocketProtocol
+from wsplug.errors import InvalidOption
+from wsplug.interfaces import (
+    IHandshakeRequest,
+    IServices,
+    IWebSocketApplication,
+    IWebSocketApplicationPlugin,
+)
+from wsplug.options import Option, integer
+
+__all__ = ["Ticker", "TickerPlugin", "ticker"]
+
+_PAGES: Final = str(Path(__file__).with_name("pages"))
+
+
+@implementer(IWebSocketApplication)
+class Ticker:
+    """
+    Makes the connections.
+    """
+
+    subprotocols = ()
+    pages = _PAGES
+
+    def __init__(
+        self, clock: IReactorTime, shortest: int, longest: int, random: Random
+    ) -> None:
+        """
+        @param shortest: seconds between two messages, at least.
+        @param longest: at most.
+        @param random: chooses.
+        """
+        self._clock = clock
+        self._shortest = shortest
+        self._longest = longest
+        self._random = random
+
+    def buildProtocol(self, request: IHandshakeRequest) -> WebSocketProtocol:
+        return _Ticking(self)
+
+    def startApplication(self) -> None:
+        pass
+
+    def stopApplication(self) -> None:
+        pass
+
+    def begin(self, connection: _Ticking) -> IDelayedCall:
+        """
+        Have a connection called after some seconds, with how many those were.
+        """
+        seconds = self._random.randint(self._shortest, self._longest)
+        return self._clock.callLater(seconds, connection.tick, seconds)
+
+
+class _Ticking(WebSocketProtocol):
+    """
+    One connection.
+    """
+
+    _next: IDelayedCall | None = None
+
+    def __init__(self, ticker: Ticker) -> None:
+        self._ticker = ticker
+
+    def negotiationFinished(self) -> None:
+        self._next = self._ticker.begin(self)
+
+    def tick(self, seconds: int) -> None:
+        self.transport.sendTextMessage(f"I am waiting {seconds} seconds")
+        self._next = self._ticker.begin(self)
+
+    def textMessageReceived(self, message: str) -> None:
+        if message.strip().lower() == "quit":
+            self._stop()
+            self.transport.loseConnection()
+
+    def connectionLost(self, reason: Failure) -> None:
+        self._stop()
+
+    def _stop(self) -> None:
+        call, self._next = self._next, None
+        if call is not None:
+            call.cancel()
+
+
+@implementer(IWebSocketApplicationPlugin)
+class TickerPlugin:
+    """
+    Makes L{Ticker} applications.
+    """
+
+    name = "ticker"
+    help = "Send a message after each few seconds, until the client says quit."
+    options = (
+        Option(
+            "shortest", integer(1, 86400), 2, "seconds between two messages, at least"
+        ),
+        Option(
+            "longest", integer(1, 86400), 5, "seconds between two messages, at most"
+        ),
+    )
+
+    def makeApplication(
+        self, options: Mapping[str, Any], services: IServices
+    ) -> Ticker:
+        shortest, longest = options["shortest"], options["longest"]
+        if shortest > longest:
+            raise InvalidOption(
+                f"shortest={shortest} is more than longest={longest}; set both"
+            )
+        return Ticker(services.clock, shortest, longest, SystemRandom())
+
+
+ticker: Final = TickerPlugin()

@@ -1,0 +1,203 @@
+"""
+The echo, with and without its options.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from wsplug import Settings
+from wsplug.apps.echo import echo
+from wsplug.errors import InvalidOption
+from wsplug.interfaces import IWebSocketApplicationPlugin
+from wsplug.plugins import parseDescription
+from wsplug.testing import MemoryServer
+
+DOCUMENTATION = Path(__file__).parents[2] / "docs" / "echo.md"
+
+HOSTILE = [
+    "",
+    "<script>alert(1)</script>",
+    "\u202eevil\u200b\ufeff",
+    '{"type":',
+    "x" * 100_000,
+]
+
+
+def serve(**options: object) -> MemoryServer:
+    """
+    Serve it with some options.
+    """
+    settings = Settings(ping_interval=0.0, send_timeout=0.0)
+    return MemoryServer(echo, options=options, settings=settings)
+
+
+@pytest.mark.parametrize("message", [*HOSTILE, b"", bytes(range(256))])
+def test_plain(message: str | bytes) -> None:
+    """
+    Every message comes back as it was, whatever it is.
+    """
+    client = serve().connect()
+    client.send(message)
+    assert client.messages == [message]
+
+
+def test_plain_is_plain() -> None:
+    """
+    Without options, one call leads from the message to the answer: benchmarks measure
+    it.
+    """
+    application: Any = serve().application
+    protocol: Any = type(application.buildProtocol(None))
+    assert protocol.__name__ == "_Echo"
+    assert vars(protocol).keys() >= {"textMessageReceived", "bytesMessageReceived"}
+
+
+@pytest.mark.parametrize("delay", [0, 1])
+def test_prefix(delay: int) -> None:
+    """
+    The prefix is in front of each text; bytes come back as they were.
+    """
+    server = serve(prefix="You have entered: ", delay=delay)
+    client = server.connect()
+    for message in ("hello", "", b"bytes"):
+        client.send(message)
+    server.advance(delay)
+    assert client.messages == [
+        "You have entered: hello",
+        "You have entered: ",
+        b"bytes",
+    ]
+
+
+def test_delay() -> None:
+    """
+    Each answer waits for as long, in order, whatever else comes meanwhile.
+    """
+    server = serve(delay="1.5")
+    client, other = server.connect(), server.connect()
+    client.send("one")
+    server.advance(1)
+    client.send(b"two")
+    other.send("other")
+    assert client.messages == []
+    server.advance(0.5)
+    assert client.messages == ["one"]
+    server.advance(0.875)
+    assert client.messages == ["one"]
+    server.advance(0.125)
+    assert client.messages == ["one", b"two"]
+    assert other.messages == ["other"]
+
+
+def test_who_leaves() -> None:
+    """
+    A client that leaves, however it does, leaves no timer behind.
+    """
+    server = serve(delay=60)
+    for leave in ("close", "drop"):
+        before = len(server.clock.getDelayedCalls())
+        client = server.connect()
+        client.send("hello")
+        client.send("hello")
+        assert len(server.clock.getDelayedCalls()) > before
+        getattr(client, leave)()
+        server.advance(1)
+        assert len(server.clock.getDelayedCalls()) == before
+
+
+@pytest.mark.parametrize(
+    ("message", "backlog", "held"),
+    [("", 2560, 11), (b"x" * 1000, 10_000, 8), ("x" * 1000, 10_000, 3)],
+)
+def test_flood(message: str | bytes, backlog: int, held: int) -> None:
+    """
+    Over the backlog nothing more is read until there is room: a client that floods
+    waits, and loses nothing.
+    """
+    server = serve(delay=1, backlog=backlog)
+    client = server.connect()
+    for number in range(40):
+        client.send(message)
+        assert client.transport.reading is (number < held - 1)
+    answered = 0
+    while len(client.messages) < 40:
+        server.advance(1)
+        assert answered < len(client.messages) <= answered + held
+        answered = len(client.messages)
+    assert client.messages == [message] * 40
+    assert client.transport.reading
+
+
+def test_flood_and_away() -> None:
+    """
+    One that leaves while it isn't read from is let go all the same.
+    """
+    server = serve(delay=10, backlog=1000)
+    before = len(server.clock.getDelayedCalls())
+    client = server.connect()
+    for _ in range(40):
+        client.send("x" * 1000)
+    client.transport.abortConnection()
+    server.run()
+    assert len(server.clock.getDelayedCalls()) == before
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"delay": "-1"}, "delay takes a number from 0 to 3600, not '-1'"),
+        ({"delay": "soon"}, "delay takes a number from 0 to 3600, not 'soon'"),
+        ({"backlog": "0"}, "backlog takes a size like 65536"),
+        ({"suffix": "x"}, "there are: prefix, delay, backlog"),
+    ],
+)
+def test_mistakes(options: dict[str, object], words: str) -> None:
+    """
+    What can't be is said in one line.
+    """
+    with pytest.raises(InvalidOption, match=re.escape(words)):
+        MemoryServer(echo, options=options)
+
+
+def test_page() -> None:
+    """
+    Its page is there, may load nothing from elsewhere, and what it refers to is there
+    too.
+    """
+    server = serve()
+    page = server.request("GET", "/")
+    assert page.status == 200
+    text = page.body.decode()
+    assert "default-src 'self'" in text
+    for reference in re.findall(r'(?:href|src)="([^"]+)"', text):
+        assert server.request("GET", f"/{reference}").status == 200, reference
+
+
+def test_documented_command() -> None:
+    """
+    The tutorials' echo is what docs/echo.md says.
+    """
+    commands = re.findall(r"^    (twistd .*)$", DOCUMENTATION.read_text("utf-8"), re.M)
+    description = parseDescription(shlex.split(commands[1])[-1])
+    assert description.name == "echo"
+    client = MemoryServer(echo, options=dict(description.values)).connect()
+    client.send("x")
+    assert client.messages == ["You have entered: x"]
+
+
+def test_documentation() -> None:
+    """
+    docs/echo.md has the options that there are, with their defaults.
+    """
+    lines = re.findall(r"^\| (`.*) \|$", DOCUMENTATION.read_text("utf-8"), re.MULTILINE)
+    rows = [tuple(cell.strip("` ") for cell in line.split(" | ")) for line in lines]
+    plugin = IWebSocketApplicationPlugin(echo)
+    assert rows == [
+        (each.name, each.shownDefault, each.help) for each in plugin.options
+    ]

@@ -1,0 +1,94 @@
+"""
+C{--app ticker}: a message after each few seconds.
+"""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+from twisted.internet.task import Clock
+
+from wsplug.apps.ticker import Ticker, ticker
+from wsplug.errors import InvalidOption
+from wsplug.testing import MemoryServer
+
+
+def test_ticks() -> None:
+    """
+    Each message says how many seconds it was waited for, and comes after as many; each
+    client has its own.
+    """
+    clock = Clock()
+    expected = Random(7)
+    server = MemoryServer(Ticker(clock, 2, 5, Random(7)), clock=clock)
+    client = server.connect()
+    waits = [expected.randint(2, 5) for _ in range(10)]
+    assert len(set(waits)) > 1
+    for seconds in waits:
+        server.advance(seconds - 0.125)
+        assert client.messages == []
+        server.advance(0.125)
+        assert client.receive() == f"I am waiting {seconds} seconds"
+    other = server.connect()
+    server.advance(5)
+    assert other.messages
+
+
+def test_range() -> None:
+    """
+    The options are the bounds, 2 and 5 by default.
+    """
+    for options, allowed in (
+        ({}, {2, 3, 4, 5}),
+        ({"shortest": "1", "longest": "1"}, {1}),
+        ({"longest": "3"}, {2, 3}),
+    ):
+        server = MemoryServer(ticker, options=dict(options))
+        client = server.connect()
+        server.advance(300)
+        told = {int(str(message).split()[3]) for message in client.messages}
+        assert told == allowed
+
+
+def test_bad_range() -> None:
+    """
+    A range that is none is a mistake.
+    """
+    with pytest.raises(InvalidOption, match="shortest=6 is more than longest=5"):
+        MemoryServer(ticker, options={"shortest": "6"})
+
+
+@pytest.mark.parametrize("word", ["quit", " QUIT\n"])
+def test_quit(word: str) -> None:
+    """
+    At C{quit}, it closes; at anything else, nothing happens.
+    """
+    server = MemoryServer(ticker)
+    client = server.connect()
+    client.send("<script>quit</script>" + "x" * 100_000)
+    client.send(b"quit")
+    assert client.closed is None
+    client.send(word)
+    assert client.closed == (1000, "")
+    assert client.messages == []
+
+
+def test_gone() -> None:
+    """
+    Nobody waits for who has left.
+    """
+    server = MemoryServer(ticker)
+    client = server.connect()
+    server.advance(5)
+    client.drop()
+    assert server.clock.getDelayedCalls() == []
+
+
+def test_page() -> None:
+    """
+    There is a page for it.
+    """
+    response = MemoryServer(ticker).request("GET")
+    assert response.status == 200
+    assert b"ticker.js" in response.body
