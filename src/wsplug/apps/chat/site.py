@@ -36,8 +36,8 @@ class ChatPages(Resource):
         if not segments:
             # Relative addresses would lead beside the chat.
             return request.redirect(prepath[-1] + b"/") or b""
-        depth = len(segments) - 2
-        if depth >= 0 and segments[-2] == b"-":
+        depth = len(segments) - 1
+        if depth > 0 and segments[-2] == b"-":
             # The server's own files are below the chat's path only.
             target = b"../" * depth + b"-/" + segments[-1]
             return request.redirect(target) or b""

@@ -4,6 +4,9 @@
  * @module page
  */
 
+/** Where the page's application is mounted, however deep below that the page is. */
+export const MOUNT = new URL("..", import.meta.url);
+
 /** How many lines a log keeps. */
 const LINES = 2000;
 

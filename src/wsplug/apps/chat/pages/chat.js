@@ -1,0 +1,417 @@
+/**
+ * The chat's page: what the server says goes to the rooms and lists, what the visitor does
+ * goes to the server. docs/chat.md has the wire format.
+ */
+
+import { Composer } from "./composer.js";
+import { Conversation } from "./conversation.js";
+import { DIRECT, Direct } from "./direct.js";
+import { closeDrawers } from "./drawer.js";
+import { Outbox } from "./outbox.js";
+import { addressOf, cleanRoom, here } from "./places.js";
+import { Session, wait } from "./session.js";
+import { forGood, forNow } from "./store.js";
+import { Typing } from "./typing.js";
+import { View } from "./view.js";
+import { make } from "./-/page.js";
+
+const named = (name) => make("bdi", {}, name);
+
+class Chat {
+  constructor() {
+    /** @type {Map<string, Conversation>} by room, and by "@" with a person's id */
+    this._conversations = new Map();
+    this._current = null;
+    this._id = "";
+    this._offered = [];
+    this._session = new Session({
+      welcomed: (answer) => this._welcomed(answer),
+      renamed: (names) => this._renamed(names),
+      lost: () => this._lost(),
+      changed: () => this._show(),
+      complain: (text) => this._view.complain(text),
+    });
+    this._direct = new Direct(this._conversations, (key, who) => this._make(key, who));
+    this._view = new View({
+      open: (key) => this._open(key),
+      join: (name) => this._joinOther(name),
+      leave: () => this._leave(),
+      talkWith: (person) => this._talkWith(person),
+      rename: () => this._askName(),
+      retry: () => this._session.connection.retryNow(),
+      seen: () => this._seen(),
+    });
+    this._composer = new Composer(document.querySelector("#entry"), {
+      send: (text) => this._say(text),
+      typed: (text) => this._typed(text),
+      escape: () => this._current?.log.showEnd(),
+    });
+    this._typing = new Typing(document.querySelector("#typing"), (room) =>
+      this._session.connection.send({ type: "typing", room }),
+    );
+    this._outbox = new Outbox({
+      send: (item) => this._send(item),
+      position: (key) => this._positionOf(key),
+      sent: (item, answer) => this._sent(item, answer),
+      changed: (key) => this._conversations.get(key)?.log.showUnsent(this._outbox.of(key)),
+    });
+    addEventListener("popstate", () => this._goHere());
+    addEventListener("keydown", (event) => this._pressed(event));
+    document.addEventListener("visibilitychange", () => this._seen());
+    forGood.listen((key) => key === "read" && this._caughtUp());
+  }
+
+  get _all() {
+    return [...this._conversations.values()];
+  }
+
+  async start() {
+    this._show();
+    await this._session.start();
+    this._view.watch(this._session.connection);
+    this._show();
+  }
+
+  // Coming and going
+
+  _welcomed({ id, rooms, other_rooms: others, max_length: length }) {
+    const isFirst = !this._id;
+    this._id = id;
+    this._offered = rooms;
+    this._composer.limit = length;
+    this._view.mayJoinOthers(others);
+    if (isFirst) this._begin();
+    this._show();
+  }
+
+  _begin() {
+    const isThere = ({ key }) => key.startsWith(DIRECT);
+    this._session.subscribe(DIRECT, {
+      entered: (answer) => {
+        this._direct.enter(answer);
+        this._outbox.entered(isThere, answer, this._direct.wasReady);
+        this._direct.wasReady = true;
+      },
+      message: (message) => this._said(this._direct.of(message, this._id), message),
+      gap: ({ count }) => this._missed(this._all.filter(isThere), count, isThere),
+      error: ({ message }) => this._view.complain(`Direct messages don’t work: ${message}.`),
+    });
+    const before = [...forGood.get("rooms", []), ...this._outbox.keys];
+    this._goHere();
+    for (const room of before) {
+      if (!room.startsWith(DIRECT)) this._join(room);
+    }
+  }
+
+  _lost() {
+    this._direct.isReady = false;
+    for (const each of this._all) each.isReady = false;
+  }
+
+  _askName(error) {
+    this._session.rename(error).then(() => this._composer.focus());
+  }
+
+  _renamed(names) {
+    for (const [room, name] of Object.entries(names)) this._called(this._conversations.get(room), name);
+    for (const { key, isDirect } of this._all) if (!isDirect) this._join(key);
+    this._show();
+  }
+
+  /** The visitor has a name in a room. */
+  _called(conversation, name) {
+    if (!conversation || conversation.ownName === name) return;
+    conversation.ownName = name;
+    if (name !== this._session.identity.name) {
+      conversation.log.addNotice("", "You are called ", named(name), " here: the name is somebody else’s");
+    }
+  }
+
+  // Rooms
+
+  /** Open what the page's address says. */
+  _goHere() {
+    const { room, person } = here(this._offered[0]);
+    this._join(room);
+    this._open(person ? this._direct.with(person).key : room, false);
+  }
+
+  _joinOther(name) {
+    const room = cleanRoom(name);
+    if (!room || room.startsWith(DIRECT)) this._view.complain("A room can’t be called like that.");
+    else this._open(room);
+  }
+
+  _join(room) {
+    const conversation = this._conversations.get(room) ?? this._make(room, { name: room });
+    if (!conversation.subscription) {
+      conversation.subscription = this._session.subscribe(room, {
+        entered: (answer) => this._entered(conversation, answer),
+        message: (message) => this._heard(conversation, message),
+        gap: ({ count }) => this._missed([conversation], count, ({ key }) => key === room),
+        error: (error) => this._refused(conversation, error),
+      });
+      this._saveRooms();
+    }
+    return conversation;
+  }
+
+  _make(key, who) {
+    const made = new Conversation(key, who, {
+      again: (item) => this._outbox.again(item),
+      edit: (item) => {
+        this._outbox.discard(item);
+        this._composer.write([item.text, this._composer.text].filter(Boolean).join("\n"));
+      },
+      discard: (item) => this._outbox.discard(item),
+      done: () => this._composer.focus(true),
+    });
+    made.draft = forNow.get("drafts", {})[key] ?? "";
+    this._conversations.set(key, made);
+    this._view.addLog(made.log);
+    made.log.showUnsent(this._outbox.of(key));
+    return made;
+  }
+
+  _entered(conversation, answer) {
+    if (answer.room !== conversation.key) {
+      this._moved(conversation, answer.room);
+      return;
+    }
+    conversation.people = new Map(answer.people.map((person) => [person.id, person]));
+    conversation.count = answer.count;
+    conversation.enter(answer.position);
+    conversation.isReady = true;
+    this._called(conversation, answer.name);
+    this._outbox.entered(({ key }) => key === conversation.key, answer, conversation.wasReady);
+    conversation.wasReady = true;
+    this._show();
+  }
+
+  /** The server calls a room otherwise than the visitor. */
+  async _moved(conversation, room) {
+    const isCurrent = this._current === conversation;
+    conversation.subscription.close();
+    this._drop(conversation);
+    await this._session.connection.request({ type: "leave", room }).catch(() => {});
+    if (isCurrent) this._open(room);
+    else this._join(room);
+  }
+
+  async _refused(conversation, { code, message, answer }) {
+    conversation.subscription = null;
+    if (code === "rate-limited") {
+      await wait(answer.retry_after);
+      if (this._conversations.get(conversation.key) === conversation) this._join(conversation.key);
+    } else if (code === "name-in-use") {
+      conversation.log.addNotice("bad", `You aren’t in this room: ${message}.`);
+      this._askName(message);
+    } else {
+      this._drop(conversation);
+      this._view.complain(`You are not in ${conversation.name}: ${message}.`);
+    }
+  }
+
+  _leave() {
+    const { subscription, key } = this._current;
+    subscription.close();
+    this._outbox.discardAll(key);
+    this._drop(this._current);
+    this._composer.focus();
+  }
+
+  _drop(conversation) {
+    conversation.log.element.remove();
+    this._conversations.delete(conversation.key);
+    this._saveRooms();
+    if (this._current === conversation) {
+      this._current = null;
+      this._composer.open(null, "");
+      const next = this._all.find((each) => each.subscription);
+      if (next) this._open(next.key);
+    }
+    this._show();
+  }
+
+  _saveRooms() {
+    forGood.set("rooms", [...this._conversations.keys()].filter((key) => !key.startsWith(DIRECT)));
+  }
+
+  /**
+   * Show a room, or what is said with somebody; the address goes along.
+   * @param [isNew] whether the browser's "back" leads to where one was
+   */
+  _open(key, isNew = true) {
+    const conversation = key.startsWith(DIRECT) ? this._conversations.get(key) : this._join(key);
+    const before = this._current;
+    closeDrawers();
+    if (conversation !== before) {
+      before?.log.hide();
+      before?.log.clearNew();
+      this._current = conversation;
+      this._view.clearComplaint();
+      conversation.log.show();
+      this._composer.open(`Message to ${conversation.name}`, conversation.draft);
+      this._typing.open(key);
+      if (isNew) history.pushState(null, "", this._addressOf(key));
+    }
+    conversation.markRead();
+    this._show();
+    this._composer.focus();
+  }
+
+  _talkWith(person) {
+    if (person.id === this._id) {
+      this._askName();
+      return;
+    }
+    this._direct.with(person.id).call(person.name, person.color);
+    this._open(DIRECT + person.id);
+  }
+
+  _addressOf(key) {
+    const [first] = this._offered;
+    return key.startsWith(DIRECT) ? addressOf(here(first).room, first, key.slice(1)) : addressOf(key, first);
+  }
+
+  _pressed(event) {
+    const step = event.altKey && { ArrowUp: -1, ArrowDown: 1 }[event.key];
+    if (!step) return;
+    event.preventDefault();
+    const keys = this._entries().filter(({ isJoined }) => isJoined).map(({ key }) => key);
+    const next = keys.indexOf(this._current?.key) + step;
+    if (keys.length) this._open(keys[(next + keys.length) % keys.length]);
+  }
+
+  // What comes
+
+  _heard(conversation, message) {
+    const { type } = message;
+    if (type === "usermsg") this._said(conversation, message);
+    else if (type === "presence") this._cameOrWent(conversation, message);
+    else if (type === "system") conversation.log.addNotice("", message.message);
+    else if (type === "typing" && message.id !== this._id) this._typing.heard(conversation.key, message);
+  }
+
+  _said(conversation, message) {
+    const isMine = message.from_id === this._id;
+    if (isMine) this._outbox.arrived(message.ref);
+    else this._typing.stopped(conversation.key, message.from_id);
+    conversation.receive(message, isMine, this._sees(conversation));
+    this._show();
+  }
+
+  _cameOrWent(conversation, { event, id, name, color, count, was, quiet }) {
+    const isOwn = id === this._id;
+    conversation.count = count;
+    if (event === "left") {
+      conversation.people.delete(id);
+      this._typing.stopped(conversation.key, id);
+    } else {
+      for (const each of conversation.people.values()) {
+        if (each.name === name) conversation.people.delete(each.id); // it has another id now
+      }
+      conversation.people.set(id, { id, name, color });
+    }
+    if (event === "changed") {
+      this._conversations.get(DIRECT + id)?.call(name, color);
+      if (was) conversation.log.addNotice("", named(was), " is now called ", named(name));
+    } else if (!quiet && !isOwn) {
+      conversation.log.addNotice("", named(name), ` ${event}`);
+    }
+    this._show();
+  }
+
+  /** Something has not come, and won't any more. */
+  _missed(conversations, count, isThere) {
+    const many = count === 1 ? "One message is" : `${count ?? "Some"} messages are`;
+    for (const { log } of conversations) log.addNotice("gap", `${many} missing here`);
+    this._outbox.missed(isThere);
+  }
+
+  // What goes
+
+  _say(text) {
+    const { key, log } = this._current;
+    this._saveDraft("");
+    log.clearNew();
+    log.showEnd();
+    this._typing.sent();
+    this._outbox.add(key, text);
+  }
+
+  _typed(text) {
+    const { key, isDirect } = this._current;
+    this._saveDraft(text);
+    if (!isDirect && text.trim()) this._typing.typed(key);
+  }
+
+  _saveDraft(text) {
+    const { key } = this._current;
+    this._current.draft = text;
+    const { [key]: _, ...drafts } = forNow.get("drafts", {});
+    forNow.set("drafts", text ? { ...drafts, [key]: text } : drafts);
+  }
+
+  _send({ key, text: message, ref }) {
+    const where = key.startsWith(DIRECT) ? { to_id: key.slice(DIRECT.length) } : { room: key };
+    return this._session.connection.request({ type: "usermsg", ...where, message, ref });
+  }
+
+  _positionOf(key) {
+    const of = key.startsWith(DIRECT) ? this._direct : this._conversations.get(key);
+    return of?.isReady ? of.position : null;
+  }
+
+  /** The server has a message: it is shown, even if it were not to come back. */
+  _sent({ key, text: message, ref }, { id, time }) {
+    const conversation = this._conversations.get(key);
+    if (!conversation) return;
+    const { name, color } = this._session.identity;
+    const own = { from_id: this._id, name: conversation.ownName || name, color };
+    conversation.receive({ id, time, message, ref, ...own }, true, this._sees(conversation));
+  }
+
+  // What is seen
+
+  _sees(conversation) {
+    return conversation === this._current && !document.hidden && conversation.log.isAtEnd;
+  }
+
+  _seen() {
+    if (!this._current?.unread || !this._sees(this._current)) return;
+    this._current.markRead();
+    this._show();
+  }
+
+  /** Another tab has seen something. */
+  _caughtUp() {
+    for (const each of this._all) each.catchUp();
+    this._show();
+  }
+
+  _entries() {
+    const all = this._all;
+    const keys = new Set([...this._offered, ...all.filter((each) => !each.isDirect).map((each) => each.key)]);
+    const rooms = [...keys].map((key) => this._conversations.get(key)?.entry ?? { key, name: key, unread: 0 });
+    return [...rooms, ...all.filter((each) => each.isDirect).map((each) => each.entry)];
+  }
+
+  /** Show what has changed, once all of it has. */
+  _show() {
+    if (this._isShowing) return;
+    this._isShowing = true;
+    queueMicrotask(() => {
+      this._isShowing = false;
+      const { name, color } = this._session.identity;
+      this._view.show({
+        entries: this._entries(),
+        current: this._current,
+        addressOf: (key) => this._addressOf(key),
+        own: { id: this._id, name, color },
+      });
+    });
+  }
+}
+
+new Chat().start();

@@ -1,0 +1,81 @@
+/** Where the visitor writes. */
+
+/** From how many characters on it says how many are left. */
+const NEAR = 200;
+
+export class Composer {
+  constructor(form, actions) {
+    this._actions = actions;
+    this._field = form.querySelector("textarea");
+    this._left = form.querySelector("#say-left");
+    this._button = form.querySelector("button");
+    /** Characters that a message may have. */
+    this.limit = 2000;
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      this._send();
+    });
+    // The button takes no focus from the field, and so no keyboard from the screen.
+    this._button.addEventListener("pointerdown", (event) => event.preventDefault());
+    this._field.addEventListener("keydown", (event) => this._pressed(event));
+    this._field.addEventListener("input", () => {
+      this._changed();
+      actions.typed(this.text);
+    });
+    addEventListener("resize", () => this._changed());
+  }
+
+  get text() {
+    return this._field.value;
+  }
+
+  /**
+   * Write to somebody else now.
+   * @param label who it is for; null for nobody
+   */
+  open(label, draft) {
+    this._field.disabled = label === null;
+    this._field.placeholder = label === null ? "" : label;
+    this.write(draft);
+  }
+
+  write(text) {
+    this._field.value = text;
+    this._changed();
+  }
+
+  /** Have the focus, but where that brings up a keyboard that nobody has asked for. */
+  focus(isAskedFor = false) {
+    if (isAskedFor || !matchMedia("(pointer: coarse)").matches) this._field.focus();
+  }
+
+  _pressed(event) {
+    if (event.isComposing || event.keyCode === 229) return; // an input method's keys
+    if (event.key === "Enter" && !event.shiftKey && !event.altKey) {
+      event.preventDefault();
+      this._send();
+    } else if (event.key === "Escape") {
+      this._actions.escape();
+    }
+  }
+
+  _send() {
+    if (this._button.disabled) return;
+    const { text } = this;
+    this.write("");
+    this._actions.send(text);
+    this._field.focus();
+  }
+
+  _changed() {
+    const field = this._field;
+    field.style.height = "auto";
+    field.style.height = `${field.scrollHeight + field.offsetHeight - field.clientHeight}px`;
+    const left = this.limit - [...this.text].length;
+    const isOver = left < 0;
+    this._left.textContent = isOver ? `${-left} too many` : left <= NEAR ? `${left} left` : "";
+    this._left.classList.toggle("over", isOver);
+    field.setAttribute("aria-invalid", String(isOver));
+    this._button.disabled = field.disabled || isOver || !this.text.trim();
+  }
+}

@@ -1,0 +1,46 @@
+/** Direct messages: one room for the server, a conversation with each person for the visitor. */
+
+/** The room of what is meant for the visitor alone; with an id behind it, a conversation. */
+export const DIRECT = "@";
+
+/** What somebody is called of whom nothing is known but the id. */
+const NOBODY = "somebody";
+
+export class Direct {
+  constructor(conversations, make) {
+    this._conversations = conversations;
+    this._make = make;
+    this.isReady = false;
+    this.wasReady = false;
+    this.position = { offset: 0, epoch: "" };
+  }
+
+  enter({ position }) {
+    this.position = { ...position };
+    this.isReady = true;
+    for (const each of this._conversations.values()) if (each.isDirect) each.enter(position, true);
+  }
+
+  /** Find whose conversation a message belongs to. */
+  of({ from_id: from, name, color, to_id: to, to_name: toName, offset }, ownId) {
+    this.position.offset = Math.max(this.position.offset, offset ?? 0);
+    const isMine = from === ownId;
+    const found = this.with(isMine ? to : from);
+    if (!isMine) found.call(name, color);
+    else if (found.name === NOBODY) found.call(toName, "");
+    return found;
+  }
+
+  with(id) {
+    const key = DIRECT + id;
+    const found = this._conversations.get(key);
+    if (found) return found;
+    const made = this._make(key, this._personOf(id) ?? { id, name: NOBODY });
+    if (this.isReady) made.enter(this.position, true);
+    return made;
+  }
+
+  _personOf(id) {
+    for (const { people } of this._conversations.values()) if (people.has(id)) return people.get(id);
+  }
+}

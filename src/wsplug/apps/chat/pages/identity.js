@@ -1,0 +1,124 @@
+/** Who the visitor is: a name, a colour, and the key by which the server knows them again. */
+
+import { PALETTE, tint } from "./colors.js";
+import { everywhere, randomHex } from "./store.js";
+import { make } from "./-/page.js";
+
+const FIRST = "Brave Bright Calm Clever Curious Gentle Happy Kind Lucky Merry Nimble Witty".split(" ");
+const SECOND = "Badger Falcon Fox Hare Heron Lynx Magpie Otter Owl Panda Raven Robin".split(" ");
+
+const anyOf = (choices) => choices[Math.floor(Math.random() * choices.length)];
+
+export class Identity {
+  constructor() {
+    this.reload();
+    if (this.key.length < 16) {
+      this.key = randomHex(16);
+      everywhere.set("key", this.key);
+    }
+  }
+
+  /** Have what another tab has saved. */
+  reload() {
+    /** Whoever has it is this person: it is told to the server only. */
+    this.key = everywhere.get("key", "");
+    const { name, color } = everywhere.get("who", {});
+    this.name = String(name ?? "");
+    this.color = String(color ?? "");
+  }
+
+  /** Hear of another name or colour that another tab has saved. */
+  listen(listener) {
+    everywhere.listen((key) => {
+      if (key !== "who") return;
+      this.reload();
+      listener();
+    });
+  }
+
+  save(name, color) {
+    this.name = name;
+    this.color = color;
+    everywhere.set("who", { name, color });
+  }
+}
+
+/** Asks for a name and a colour. */
+export class WhoDialog {
+  constructor(dialog, identity) {
+    this._dialog = dialog;
+    this._identity = identity;
+    this._name = dialog.querySelector("input");
+    this._error = dialog.querySelector(".error");
+    this._done = dialog.querySelector("#who-done");
+    this._cancel = dialog.querySelector("#who-cancel");
+    this._colors = [];
+    const swatches = dialog.querySelector(".swatches");
+    for (const [label, value] of PALETTE) {
+      const input = make("input", { type: "radio", name: "color", value, ariaLabel: label });
+      this._colors.push(input);
+      swatches.append(tint(make("label", { class: "swatch", title: label }, input), value, ""));
+    }
+    this._cancel.addEventListener("click", () => dialog.close());
+    dialog.addEventListener("cancel", (event) => this._escaped(event));
+    dialog.querySelector("form").addEventListener("submit", (event) => {
+      event.preventDefault();
+      this._submit();
+    });
+    dialog.addEventListener("close", () => this._closed?.());
+  }
+
+  /** Ask, and have what is answered taken: where that fails, it says why, and asks on. */
+  ask(take, error = "") {
+    if (this._dialog.open) {
+      this._error.textContent = error || this._error.textContent;
+      return Promise.resolve();
+    }
+    const { name, color } = this._identity;
+    const isFirst = !name;
+    const text = (id, words) => (this._dialog.querySelector(id).textContent = words);
+    text("#who-title", isFirst ? "Welcome!" : "Your name and colour");
+    text("#who-about", isFirst ? "What shall the others call you?" : "The others see the change at once.");
+    this._done.textContent = isFirst ? "Start chatting" : "Save";
+    this._cancel.hidden = isFirst;
+    this._isFirst = isFirst;
+    this._take = take;
+    this._name.value = name || `${anyOf(FIRST)} ${anyOf(SECOND)}`;
+    this._error.textContent = error;
+    const chosen = color || anyOf(PALETTE)[1];
+    for (const input of this._colors) input.checked = input.value === chosen;
+    this._dialog.showModal();
+    this._name.focus();
+    this._name.select();
+    return new Promise((resolve) => (this._closed = resolve));
+  }
+
+  _escaped(event) {
+    if (!this._isFirst) return;
+    event.preventDefault(); // who doesn't want to choose is called as suggested
+    this._submit();
+  }
+
+  async _submit() {
+    const name = this._name.value.trim();
+    if (!name) {
+      this._fail("A name has to have something to be seen in it.");
+      return;
+    }
+    const chosen = this._colors.find((input) => input.checked);
+    this._done.disabled = true;
+    try {
+      await this._take(name, chosen?.value ?? this._identity.color);
+      this._dialog.close();
+    } catch (error) {
+      this._fail(error.message);
+    } finally {
+      this._done.disabled = false;
+    }
+  }
+
+  _fail(message) {
+    this._error.textContent = message;
+    this._name.focus();
+  }
+}

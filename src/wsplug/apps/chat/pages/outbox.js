@@ -1,0 +1,160 @@
+/**
+ * What the visitor has said and the server hasn't answered yet. It goes out in order, one
+ * at a time in each room, waits while there is no connection, and outlives a reload.
+ *
+ * Nothing is lost, and nothing said twice: each item has a `ref`. Where the connection was
+ * lost before the answer, the item goes out again only if its `ref` isn't among what was
+ * said meanwhile; where nobody knows what was, the visitor decides.
+ */
+
+import { forNow, randomHex } from "./store.js";
+
+/** Milliseconds after which it is tried again, where the server doesn't say. */
+const AGAIN = 2000;
+
+/**
+ * An item has a `ref`, the conversation's `key`, the `text`, and a `problem` for people;
+ * `since`, a position of the room's before it was sent for the first time; `isTried`, if
+ * it may have arrived; `isSending`; `isStuck`, if it waits for the visitor.
+ */
+export class Outbox {
+  /**
+   * @param chat.send fails with a RequestError
+   * @param chat.position where a room is now; null where nothing can be sent to it
+   */
+  constructor(chat) {
+    this._chat = chat;
+    this._items = [];
+    for (const item of forNow.get("outbox", [])) {
+      if (typeof item?.ref !== "string" || typeof item.text !== "string") continue;
+      this._items.push({ ...item, isSending: false });
+    }
+  }
+
+  /** The keys of all conversations that something waits for. */
+  get keys() {
+    return new Set(this._items.map((item) => item.key));
+  }
+
+  of(key) {
+    return this._items.filter((item) => item.key === key);
+  }
+
+  add(key, text) {
+    const ref = randomHex(8);
+    this._items.push({ ref, key, text, since: null, isTried: false, isSending: false, isStuck: false, problem: "" });
+    this._changed(key);
+    this.pump();
+  }
+
+  again(item) {
+    Object.assign(item, { isStuck: false, isTried: false, problem: "" });
+    this._changed(item.key);
+    this.pump();
+  }
+
+  discard(item) {
+    this._drop((each) => each === item);
+  }
+
+  discardAll(key) {
+    this._drop((each) => each.key === key);
+  }
+
+  /** It was said: here it comes. */
+  arrived(ref) {
+    if (ref) this._drop((each) => each.ref === ref);
+  }
+
+  /** Something is missing in a room: what is on its way may have been among it. */
+  missed(isThere) {
+    for (const item of this._items) if (isThere(item) && item.isTried) item.since = null;
+  }
+
+  /**
+   * A room has been entered.
+   * @param isBack whether all has come up to where the answer begins
+   */
+  entered(isThere, { messages, position, recovered }, isBack) {
+    const refs = new Set(messages.map((message) => message.ref));
+    this._drop((each) => isThere(each) && refs.has(each.ref));
+    const first = messages[0]?.offset ?? position.offset + 1;
+    for (const item of this._items.filter((each) => isThere(each) && each.isTried && !each.isStuck)) {
+      const { since } = item;
+      const isWhole = since?.epoch === position.epoch && (isBack ? recovered : first <= since.offset + 1);
+      if (isWhole) item.isTried = false;
+      else this._stick(item, "Nobody knows whether the others got this.");
+    }
+    this.pump();
+  }
+
+  /** Send what can be sent. */
+  pump() {
+    const busy = new Set();
+    for (const item of this._items) {
+      if (item.isStuck || busy.has(item.key)) continue;
+      busy.add(item.key);
+      const position = this._chat.position(item.key);
+      if (!item.isSending && position && !this._timer) this._send(item, position);
+    }
+  }
+
+  async _send(item, position) {
+    if (!item.isTried) item.since = { ...position };
+    Object.assign(item, { isTried: true, isSending: true, problem: "" });
+    this._changed(item.key);
+    try {
+      const answer = await this._chat.send(item);
+      item.isSending = false;
+      if (this._items.includes(item)) this._chat.sent(item, answer);
+      this.arrived(item.ref);
+    } catch (error) {
+      item.isSending = false;
+      if (this._items.includes(item)) this._failed(item, error);
+    }
+    this.pump();
+  }
+
+  _failed(item, error) {
+    const { code, message, answer } = error;
+    if (code === "rate-limited") {
+      item.isTried = false;
+      const seconds = Math.max(answer?.retry_after ?? 0, 0.1);
+      item.problem = `That was fast. It goes out in ${Math.ceil(seconds)} s.`;
+      this._later(seconds * 1000);
+    } else if (code === "timeout" || code === "unavailable") {
+      item.problem = "The server can’t take it at the moment; trying again …";
+      this._later(AGAIN);
+    } else if (code !== "closed") {
+      item.isTried = false;
+      this._stick(item, `Not sent: ${message}.`);
+    }
+    this._changed(item.key);
+  }
+
+  _later(delay) {
+    clearTimeout(this._timer);
+    this._timer = setTimeout(() => {
+      this._timer = undefined;
+      this.pump();
+    }, delay);
+  }
+
+  _stick(item, problem) {
+    Object.assign(item, { isStuck: true, problem });
+    this._changed(item.key);
+  }
+
+  _drop(which) {
+    const dropped = this._items.filter(which);
+    if (!dropped.length) return;
+    this._items = this._items.filter((item) => !which(item));
+    for (const key of new Set(dropped.map((item) => item.key))) this._changed(key);
+    this.pump();
+  }
+
+  _changed(key) {
+    forNow.set("outbox", this._items);
+    this._chat.changed(key);
+  }
+}

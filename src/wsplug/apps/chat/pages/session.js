@@ -1,0 +1,80 @@
+/** The connection, and who the visitor is on it. */
+
+import { Identity, WhoDialog } from "./identity.js";
+import { connect } from "./-/wsplug.js";
+import { MOUNT } from "./-/page.js";
+
+const WORDS = { enter: "join", leave: "leave", key: "room" };
+
+export const wait = (seconds) => new Promise((resolve) => setTimeout(resolve, seconds * 1000));
+
+export class Session {
+  /** @param chat.welcomed each time, before any room is entered */
+  constructor(chat) {
+    this._chat = chat;
+    this.identity = new Identity();
+    this._dialog = new WhoDialog(document.querySelector("#who"), this.identity);
+    this.identity.listen(chat.changed);
+  }
+
+  /** Ask who it is, if nobody knows, and connect. */
+  async start() {
+    const { identity } = this;
+    if (!identity.name) await this._dialog.ask(async (name, color) => identity.save(name, color));
+    this.connection = connect(MOUNT, { protocols: "wsplug.chat.v1", greet: (made) => this._greet(made) });
+    this.connection.addEventListener("state", () => {
+      if (this.connection.state !== "open") this._chat.lost();
+    });
+    this.connection.addEventListener("error", ({ detail }) => this._failed(detail));
+  }
+
+  /** Be in a room. */
+  subscribe(room, heard) {
+    const subscription = this.connection.subscribe(room, { words: WORDS });
+    for (const [type, listener] of Object.entries(heard)) {
+      subscription.addEventListener(type, ({ detail }) => listener(detail));
+    }
+    return subscription;
+  }
+
+  /**
+   * Ask for another name.
+   * @param [error] what is wrong with the one there is
+   */
+  rename(error) {
+    return this._dialog.ask(async (name, color) => {
+      let names = {};
+      if (this.connection?.state === "open") {
+        const answer = await this.connection.request({ type: "name", name, color });
+        names = answer.names;
+        this.identity.save(answer.name, answer.color);
+      } else {
+        this.identity.save(name, color); // it is said with the next hello
+      }
+      this._chat.renamed(names);
+    }, error);
+  }
+
+  async _greet(connection) {
+    for (;;) {
+      const { name, color, key } = this.identity; // another tab may have changed them
+      try {
+        this._chat.welcomed(await connection.request({ type: "hello", name, color, key }));
+        return;
+      } catch (error) {
+        if (error.code !== "rate-limited") throw error;
+        await wait(error.answer.retry_after);
+      }
+    }
+  }
+
+  _failed(error) {
+    if (!("code" in error)) this._chat.complain(`Something went wrong: ${error.message}.`);
+    else if (!error.passes) {
+      this._dialog.ask(async (name, color) => {
+        this.identity.save(name, color);
+        this.connection.retryNow();
+      }, error.message);
+    }
+  }
+}

@@ -1,0 +1,333 @@
+"""
+The chat's page when connections and servers end: nothing that was written is lost,
+nothing is said twice, and what can't be known is told.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.browser.chatting import Chat, Guest, Person, expect, meet
+from tests.browser.conftest import Visitor
+
+TALK = """
+([name, count]) => {
+  const field = document.querySelector("#say");
+  let number = 0;
+  const timer = setInterval(() => {
+    field.value = `${name} ${number++}`;
+    field.dispatchEvent(new Event("input"));
+    field.form.requestSubmit();
+    if (number === count) clearInterval(timer);
+  }, 20);
+}
+"""
+"""
+Has the page say numbered messages, as fast as a very fast person.
+"""
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., Chat]]:
+    """
+    Starts a chat.
+    """
+    made: list[Chat] = []
+
+    def startChat(*arguments: str) -> Chat:
+        made.append(Chat(tmp_path, *arguments))
+        return made[-1]
+
+    yield startChat
+    for chat in made:
+        chat.end()
+
+
+class Wire:
+    """
+    What is between a page and its server.
+
+    @ivar toServer: whether what is said goes to the server.
+    @ivar toPage: whether what comes goes to the page.
+    """
+
+    def __init__(self, guest: Guest) -> None:
+        self.toServer = self.toPage = True
+        self.routes: list[Any] = []
+        guest.page.route_web_socket(re.compile("^ws:"), self._opened)
+        guest.page.reload()
+
+    def _opened(self, route: Any) -> None:
+        self.routes.append(route)
+        server = route.connect_to_server()
+        route.on_message(
+            lambda message: (
+                server.send(message)
+                if self.toServer or '"usermsg"' not in message
+                else None
+            )
+        )
+        server.on_message(lambda message: route.send(message) if self.toPage else None)
+
+    def send(self, message: Any) -> None:
+        """
+        Send the page something, as if it came from the server.
+        """
+        text = message if isinstance(message, str) else json.dumps(message)
+        self.routes[-1].send(text)
+
+    def close(self, code: int = 1012, reason: str = "") -> None:
+        """
+        End the connection, and let the next one through.
+        """
+        self.toServer = self.toPage = True
+        self.routes[-1].close(code=code, reason=reason)
+
+
+def wired(visit: Visitor, chat: Chat, name: str = "Ann") -> tuple[Guest, Wire]:
+    """
+    Have somebody come by a wire of which the test has the end.
+    """
+    guest = Guest(visit(chat.url()))
+    wire = Wire(guest)
+    guest.enter(name)
+    return guest, wire
+
+
+def test_servers_that_are_killed(
+    start: Callable[..., Chat], visit: Visitor, tmp_path: Path
+) -> None:
+    """
+    Two talk all the time while their server is killed and started again, twice: in the
+    end both have each message once, in the order in which it was written, and so has
+    the server.
+    """
+    count = 60
+    chat = start(
+        "--app=chat:rate=1000:burst=1000:history=500",
+        f"--broker=sqlite:{tmp_path / 'chat.db'}",
+    )
+    guests = {name: meet(visit, chat, name) for name in ("Ann", "Bea")}
+    ann = guests["Ann"]
+    for name, guest in guests.items():
+        guest.page.evaluate(TALK, [name, count])
+    for text in ("Bea 10", "Bea 30"):
+        expect(ann.page.get_by_text(text, exact=True)).to_be_visible()
+        chat.kill()
+        expect(ann.page.locator("#lost")).to_be_visible()
+        chat.start()
+        ann.arrive()
+    late = meet(visit, chat, "Chloé")
+    for guest in (*guests.values(), late):
+        expect(guest.messages).to_have_count(2 * count)
+        expect(guest.unsent).to_have_count(0)
+        shown = guest.messages.all_text_contents()
+        for name in guests:
+            own = [text for text in shown if text.startswith(name)]
+            assert own == [f"{name} {number}" for number in range(count)]
+
+
+def test_what_is_written_without_a_connection(
+    start: Callable[..., Chat], visit: Visitor, tmp_path: Path
+) -> None:
+    """
+    It is shown as waiting, and goes out as soon as there is a connection, which can be
+    asked for; both are told.
+    """
+    chat = start("--app=chat", f"--broker=sqlite:{tmp_path / 'chat.db'}")
+    ann = Guest(visit(chat.url()))
+    ann.page.clock.install(time=0)
+    ann.page.reload()
+    ann.enter("Ann")
+    ann.page.clock.pause_at(24 * 3600 * 1000)  # nothing is tried by itself any more
+    chat.kill()
+    expect(ann.page.locator("#lost")).to_contain_text("Connection lost; trying again")
+    expect(ann.page.locator("#state")).to_have_attribute("data-state", "waiting")
+    ann.say("one", "two")
+    expect(ann.unsent.locator(".status")).to_have_text(["Waiting …", "Waiting …"])
+    ann.sees()
+    chat.start()
+    ann.page.get_by_role("button", name="Try now").click()
+    ann.sees("one", "two")
+    expect(ann.unsent).to_have_count(0)
+    expect(ann.page.locator("#lost")).to_be_hidden()
+
+
+def test_where_nothing_is_kept(start: Callable[..., Chat], visit: Visitor) -> None:
+    """
+    With channels in memory, a restart loses what was said meanwhile: the page says that
+    something may be missing, and goes on.
+    """
+    chat = start()
+    ann = meet(visit, chat, "Ann")
+    ann.say("before")
+    ann.sees("before")
+    chat.kill()
+    expect(ann.page.locator("#lost")).to_be_visible()
+    chat.start()
+    ann.arrive()
+    expect(ann.notices).to_have_text(["Some messages are missing here"])
+    ann.say("after")
+    ann.sees("before", "after")
+
+
+def test_messages_that_were_dropped(start: Callable[..., Chat], visit: Visitor) -> None:
+    """
+    Where the server has dropped messages, the log says how many, where they would be.
+    """
+    chat = start()
+    ann, wire = wired(visit, chat)
+    wire.send({"type": "gap", "room": "lobby", "count": 12})
+    wire.send({"type": "gap", "room": "lobby", "count": 1})
+    expect(ann.notices).to_have_text(
+        ["12 messages are missing here", "One message is missing here"]
+    )
+
+
+def test_an_answer_that_is_lost(start: Callable[..., Chat], visit: Visitor) -> None:
+    """
+    The server had the message, but the connection ended before its answer: it isn't
+    said again.
+    """
+    chat = start()
+    ann, wire = wired(visit, chat)
+    with Person(chat, "Bea") as bea:
+        wire.toPage = False
+        ann.say("Once")
+        expect(ann.unsent).to_have_count(1)
+        bea.waitFor("Once")
+        wire.close()
+        ann.sees("Once")
+        expect(ann.unsent).to_have_count(0)
+        bea.say("and no more")
+        ann.sees("Once", "and no more")
+        assert bea.past() == ["Once", "and no more"]
+
+
+def test_a_message_that_is_lost(start: Callable[..., Chat], visit: Visitor) -> None:
+    """
+    The connection ended before the server had the message: it is said once there is
+    another one.
+    """
+    chat = start()
+    ann, wire = wired(visit, chat)
+    wire.toServer = False
+    ann.say("Twice tried")
+    expect(ann.unsent).to_have_count(1)
+    wire.close()
+    ann.sees("Twice tried")
+    expect(ann.unsent).to_have_count(0)
+    with Person(chat, "Bea") as bea:
+        assert bea.past() == ["Twice tried"]
+
+
+@pytest.mark.parametrize("arrives", [True, False])
+def test_a_reload_before_the_answer(
+    start: Callable[..., Chat], visit: Visitor, arrives: bool
+) -> None:
+    """
+    What isn't answered outlives a reload, and is said once, whether or not the server
+    had it already.
+    """
+    chat = start()
+    ann, wire = wired(visit, chat)
+    wire.toServer = arrives
+    with Person(chat, "Bea") as bea:
+        wire.toPage = False
+        ann.say("Once")
+        expect(ann.unsent).to_have_count(1)
+        if arrives:
+            bea.waitFor("Once")
+        wire.toServer = wire.toPage = True
+        ann.page.reload()
+        ann.arrive()
+        ann.sees("Once")
+        expect(ann.unsent).to_have_count(0)
+        assert bea.past() == ["Once"]
+
+
+def test_what_nobody_knows(start: Callable[..., Chat], visit: Visitor) -> None:
+    """
+    The answer is lost, and so is the server's memory: the visitor decides whether it is
+    said again.
+    """
+    chat = start()
+    ann, wire = wired(visit, chat)
+    with Person(chat, "Bea") as bea:
+        wire.toPage = False
+        ann.say("Perhaps")
+        bea.waitFor("Perhaps")
+        chat.kill()
+    chat.start()
+    wire.close()
+    ann.arrive()
+    status = ann.unsent.locator(".status")
+    expect(status).to_have_text("Nobody knows whether the others got this.")
+    ann.say("Later")
+    ann.sees("Later")
+    ann.unsent.get_by_role("button", name="Send again").click()
+    ann.sees("Later", "Perhaps")
+    expect(ann.unsent).to_have_count(0)
+
+
+def test_too_fast(start: Callable[..., Chat], visit: Visitor) -> None:
+    """
+    What is over the rate waits as long as the server says, and goes out in order.
+    """
+    chat = start("--app=chat:rate=2:burst=2")
+    ann = meet(visit, chat, "Ann")
+    texts = [f"message {number}" for number in range(5)]
+    ann.say(*texts)
+    status = ann.unsent.first.locator(".status")
+    expect(status).to_contain_text("That was fast. It goes out in")
+    ann.sees(*texts)
+    expect(ann.unsent).to_have_count(0)
+
+
+def test_a_server_that_wants_no_more(
+    start: Callable[..., Chat], visit: Visitor
+) -> None:
+    """
+    Where the server ends it for good, the page says why, and tries again only when it
+    is told to.
+    """
+    chat = start()
+    ann, wire = wired(visit, chat)
+    wire.close(1008, "enough of you")
+    expect(ann.page.locator("#lost")).to_contain_text("Disconnected: enough of you")
+    expect(ann.page.locator("#state")).to_have_attribute("data-state", "closed")
+    assert len(wire.routes) == 1
+    ann.page.get_by_role("button", name="Connect again").click()
+    ann.arrive()
+    ann.say("Sorry")
+    ann.sees("Sorry")
+
+
+def test_what_the_page_does_not_understand(
+    start: Callable[..., Chat], visit: Visitor
+) -> None:
+    """
+    What is no JSON, of no known type, for no room or of the wrong kind changes nothing.
+    """
+    chat = start()
+    ann, wire = wired(visit, chat)
+    for message in (
+        "{",
+        "[]",
+        "null",
+        '"text"',
+        {},
+        {"type": "unheard of"},
+        {"type": "unheard of", "room": "lobby"},
+        {"type": "usermsg", "room": "nowhere", "message": "lost"},
+        {"type": "joined", "request": 10**6},
+    ):
+        wire.send(message)
+    ann.say("Well?")
+    ann.sees("Well?")
