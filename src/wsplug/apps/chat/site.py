@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote_from_bytes
 
 from twisted.web.resource import Resource
 from twisted.web.server import Request
@@ -35,11 +36,11 @@ class ChatPages(Resource):
         prepath: Any = request.prepath
         if not segments:
             # Relative addresses would lead beside the chat.
-            return request.redirect(prepath[-1] + b"/") or b""
+            return request.redirect(_quoted(prepath[-1]) + b"/") or b""
         depth = len(segments) - 1
         if depth > 0 and segments[-2] == b"-":
             # The server's own files are below the chat's path only.
-            target = b"../" * depth + b"-/" + segments[-1]
+            target = b"../" * depth + b"-/" + _quoted(segments[-1])
             return request.redirect(target) or b""
         path = self._files.get(segments[-1], self._files[b"index.html"])
         request.setHeader(b"Cache-Control", b"no-cache")
@@ -47,3 +48,7 @@ class ChatPages(Resource):
         return File(path).render(request)
 
     render_HEAD = render_GET
+
+
+def _quoted(segment: bytes) -> bytes:
+    return quote_from_bytes(segment, safe="").encode("ascii")
