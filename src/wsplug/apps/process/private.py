@@ -28,7 +28,7 @@ class PrivateClient(Client):
     client doesn't read, nothing is read from the program either.
     """
 
-    _log = Logger("wsplug.apps.process")
+    _log = Logger()
 
     def __init__(self, programs: Programs, variables: Mapping[bytes, bytes]) -> None:
         """

@@ -68,7 +68,7 @@ class Program(ProcessProtocol):
     @ivar whenGone: fires once nothing is left of it.
     """
 
-    _log = Logger("wsplug.apps.process")
+    _log = Logger()
 
     stdin: Input
 

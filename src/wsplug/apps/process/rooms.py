@@ -36,7 +36,7 @@ class Room:
     The one that all share is there as long as the server is.
     """
 
-    _log = Logger("wsplug.apps.process")
+    _log = Logger()
 
     def __init__(
         self,

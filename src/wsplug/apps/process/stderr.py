@@ -34,7 +34,7 @@ class ErrorLog:
     Logs lines, up to a rate.
     """
 
-    _log = Logger("wsplug.apps.process")
+    _log = Logger()
 
     def __init__(self, name: str, clock: IReactorTime) -> None:
         """

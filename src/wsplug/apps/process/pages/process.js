@@ -84,6 +84,8 @@ class Session extends EventTarget {
 
   send(text) {
     this._socket.send(text);
+    this._screen.show(); // what came before it is above it
+    log.add(text, "out");
   }
 
   _receive(data) {
@@ -142,15 +144,14 @@ function follow() {
 
 /** What was sent before: the arrow keys bring it back. */
 const history = [];
-let place = 0;
+let at = 0;
 
 element("entry").addEventListener("submit", (event) => {
   event.preventDefault();
   if (session.state !== "open") return;
   session.send(line.value);
-  log.add(line.value, "out");
   if (line.value && line.value !== history.at(-1)) history.push(line.value);
-  place = history.length;
+  at = history.length;
   line.value = "";
 });
 
@@ -158,14 +159,26 @@ line.addEventListener("keydown", (event) => {
   const step = { ArrowUp: -1, ArrowDown: 1 }[event.key];
   if (!step || !history.length || event.isComposing) return;
   event.preventDefault();
-  place = Math.max(0, Math.min(history.length, place + step));
-  line.value = history[place] ?? "";
+  at = Math.max(0, Math.min(history.length, at + step));
+  line.value = history[at] ?? "";
 });
 
 element("again").addEventListener("click", open);
 
+/** A path as people write it, if it can be. */
+function readable(path) {
+  try {
+    return decodeURIComponent(path);
+  } catch {
+    return path;
+  }
+}
+
 const url = address();
-const name = decodeURIComponent(url.pathname);
-element("place").textContent = name + url.search;
-if (name !== "/") document.title = `${name} – Program`;
+const name = readable(url.pathname);
+const place = name + url.search;
+if (place !== "/") {
+  element("place").textContent = place;
+  document.title = `${place} – Program`;
+}
 open();
