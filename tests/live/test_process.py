@@ -4,6 +4,7 @@ Programs behind WebSockets: real ones, in real process groups, and their ends.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import shutil
@@ -11,6 +12,7 @@ import signal
 import socket
 import ssl
 import sys
+import termios
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -121,6 +123,16 @@ def idle(server: Server) -> None:
     Wait until a server runs no program: only the guard is there.
     """
     waitUntil(lambda: len(children(server.pid)) == 1, "the guard alone is there")
+
+
+def inPipe(pid: int) -> int:
+    """
+    Give how many bytes wait for a process to be read.
+    """
+    with open(f"/proc/{pid}/fd/0", "rb", buffering=0) as stdin:
+        count = bytearray(4)
+        fcntl.ioctl(stdin, termios.FIONREAD, count)
+        return int.from_bytes(count, sys.byteorder)
 
 
 def descriptors(server: Server) -> int:
@@ -371,6 +383,24 @@ def test_server_ends(tmp_path: Path, script: Script, launched: str) -> None:
         waitUntil(lambda: not any(map(isThere, family)), "they are gone", 10)
 
 
+def test_last_input(tmp_path: Path) -> None:
+    """
+    What was sent before the server's end is still read, and the end of the input behind
+    it, by a program that takes its time.
+    """
+    command = "echo here; sleep 1; wc -c > count"
+    with (
+        serve(tmp_path, app(command, shell="yes", grace=30)) as server,
+        reach(server) as connection,
+    ):
+        connection.recv(PATIENCE)
+        connection.send(b"x" * 300_000)
+        pid = max(children(server.pid))
+        waitUntil(lambda: inPipe(pid) == 65536, "the server has it")
+        assert server.stop() == 0
+        assert (tmp_path / "count").read_text("ascii").strip() == "300000"
+
+
 def test_server_is_killed(tmp_path: Path, script: Script, launched: str) -> None:
     """
     SIGKILL for the server: the guard ends what is left, stubborn as it may be.
@@ -481,8 +511,9 @@ def test_endless_output(tmp_path: Path) -> None:
     """
     command = "yes " + "x" * 1000
     with serve(tmp_path, app(command, grace=0.2), "--send-timeout=off") as server:
-        with reach(server) as warm:
-            warm.recv(PATIENCE)
+        warm = upgrade(server.port)
+        warm.recv(1 << 20)
+        warm.close()
         idle(server)
         before = server.memory()
         client = upgrade(server.port)

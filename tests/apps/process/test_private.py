@@ -234,6 +234,8 @@ def test_program_that_does_not_read_holds_its_client() -> None:
     stage.server.run()
     assert client.transport.reading
     assert stage.program.read.decode().split() == lines
+    stage.advance(100)
+    assert client.closed is None
 
 
 def test_input_timeout() -> None:
@@ -322,6 +324,23 @@ def test_output_kept_open_waits_for_a_slow_client() -> None:
     stage.prints(b"the end\n")
     stage.advance(6)
     assert client.messages[-1] == "the end"
+    assert client.closed == (1000, "the program has ended")
+
+
+def test_output_kept_open_after_a_pause() -> None:
+    """
+    That holds too where the client was slow only for a moment since the program's end.
+    """
+    stage = Stage(grace="3")
+    client = stage.connect()
+    stage.program.exits(only=True)
+    client.stopReading()
+    while not stage.program.isPaused:
+        stage.prints(b"x" * 8000 + b"\n")
+    client.startReading()
+    stage.advance(3.5)
+    assert client.closed is None
+    stage.advance(3)
     assert client.closed == (1000, "the program has ended")
 
 
