@@ -60,7 +60,9 @@ class Visit:
 Visitor = Callable[..., Visit]
 
 
-@pytest.fixture(scope="session")
+# One for the whole package, and not longer: while Playwright runs, its event loop
+# counts as running in this thread, and other tests could have none of their own.
+@pytest.fixture(scope="package")
 def chromium() -> Iterator[Any]:
     """
     The browser, once for all tests.
