@@ -1,0 +1,172 @@
+"""
+Process groups: a program and its children are ended together, whatever becomes of the
+server.
+
+A program leads a session of its own, by way of the C{setsid} command or, where there is
+none, of C{launch.py}. (The server can't put a process into a group after it was
+spawned: by then it may have become the program, and POSIX forbids it.)
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.error import ProcessExitedAlready
+from twisted.internet.interfaces import IDelayedCall
+from twisted.internet.protocol import ProcessProtocol
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+__all__ = ["Guard", "findLauncher", "groupExists", "signalGroup"]
+
+_log = Logger(__name__)
+
+_GUARD: Final = Path(__file__).with_name("guard.py")
+
+_LAUNCH: Final = Path(__file__).with_name("launch.py")
+
+_AGAIN: Final = 1.0
+"""
+Seconds after which a guard that has died is replaced.
+"""
+
+
+def findLauncher() -> list[str]:
+    """
+    Give what is to be in front of a command so that it leads a process group.
+    """
+    found = shutil.which("setsid")
+    return [found] if found else _python(_LAUNCH)
+
+
+def _python(script: Path) -> list[str]:
+    return [sys.executable, "-I", "-S", str(script)]
+
+
+def groupExists(group: int) -> bool:
+    """
+    Tell whether anybody is in a process group.
+    """
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass  # somebody is, with other rights
+    return True
+
+
+def signalGroup(process: Any, group: int, number: int) -> None:
+    """
+    Send a signal to a process group, or to its leader where that doesn't lead it yet.
+
+    @param process: the leader's C{IProcessTransport}.
+    """
+    try:
+        try:
+            os.killpg(group, number)
+        except ProcessLookupError:
+            process.signalProcess(number)
+    except ProcessExitedAlready:
+        pass
+    except PermissionError:
+        _log.warn(
+            "process {pid} runs with other rights and can't be signalled", pid=group
+        )
+
+
+class Guard(ProcessProtocol):
+    """
+    A process that ends what the server leaves behind when it is killed: see
+    C{guard.py}. One serves all programs of an application.
+    """
+
+    def __init__(self, reactor: Any, clock: Any, grace: float) -> None:
+        """
+        @param grace: seconds that groups get to end by themselves, and after SIGTERM.
+        """
+        self._reactor = reactor
+        self._clock = clock
+        self._grace = grace
+        self._groups: set[int] = set()
+        self._again: IDelayedCall | None = None
+        self._stopped: Deferred[None] | None = None
+
+    def start(self) -> None:
+        """
+        Start the process.
+
+        @raise OSError: the system has no room for it.
+        """
+        self._again = None
+        command = [*_python(_GUARD), f"{self._grace:g}"]
+        launcher = findLauncher()
+        self._reactor.spawnProcess(
+            self,
+            launcher[0],
+            [*launcher, *command],
+            env={},
+            childFDs={0: "w", 1: "r", 2: "r"},
+        )
+        for group in self._groups:
+            self._tell("+", group)
+
+    def watch(self, group: int) -> None:
+        """
+        Have a group ended if the server dies.
+        """
+        self._groups.add(group)
+        self._tell("+", group)
+
+    def release(self, group: int) -> None:
+        """
+        The group is gone.
+        """
+        self._groups.discard(group)
+        self._tell("-", group)
+
+    def stop(self) -> Deferred[None]:
+        """
+        End the process.
+
+        @return: fires once it is gone.
+        """
+        if self._again is not None:
+            self._again.cancel()
+            self._again = None
+        if self.transport is None:
+            return succeed(None)
+        self._stopped = Deferred()
+        self.transport.closeStdin()
+        return self._stopped
+
+    def _tell(self, sign: str, group: int) -> None:
+        if self.transport is not None:
+            self.transport.write(f"{sign}{group}\n".encode("ascii"))
+
+    def errReceived(self, data: bytes) -> None:
+        _log.error("guard: {text!r}", text=data)
+
+    def processEnded(self, reason: Failure) -> None:
+        self.transport = None
+        stopped, self._stopped = self._stopped, None
+        if stopped is not None:
+            stopped.callback(None)
+            return
+        _log.error(
+            "the process that guards the programs has ended: {reason}; it starts again",
+            reason=reason.getErrorMessage(),
+        )
+        self._again = self._clock.callLater(_AGAIN, self._startAgain)
+
+    def _startAgain(self) -> None:
+        try:
+            self.start()
+        except OSError as error:
+            _log.error("no process to guard the programs: {error}", error=error)
+            self._again = self._clock.callLater(_AGAIN, self._startAgain)

@@ -1,0 +1,231 @@
+"""
+The application's options, and what they say together.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from wsplug import Option
+from wsplug.apps.process.framing import Chunks, Framing, Lines
+from wsplug.errors import InvalidOption
+from wsplug.options import (
+    REQUIRED,
+    boolean,
+    choice,
+    count,
+    integer,
+    seconds,
+    size,
+    text,
+)
+
+__all__ = ["OPTIONS", "ProcessOptions"]
+
+_SHELL: Final = "/bin/sh"
+
+
+def _deadline(value: str) -> float:
+    if value != "off" and (time := seconds(value)) > 0:
+        return time
+    raise ValueError("a time in seconds like 5, 0.5 or 1m")
+
+
+def _names(value: str) -> tuple[str, ...]:
+    names = tuple(value.split(",")) if value else ()
+    if all(re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) for name in names):
+        return names
+    raise ValueError("names of variables with commas between, as PATH,LANG")
+
+
+OPTIONS: Final = (
+    Option(
+        "command", text, REQUIRED, "the program and its arguments, quoted as in a shell"
+    ),
+    Option("shell", boolean, False, "whether /bin/sh reads the command"),
+    Option(
+        "mode",
+        choice("client", "shared", "room"),
+        "client",
+        "a program for each client, one shared by all, or one for each room",
+    ),
+    Option(
+        "framing",
+        choice("lines", "binary"),
+        "lines",
+        "what it prints, as lines in text messages, or binary as it comes",
+    ),
+    Option(
+        "max-line",
+        size,
+        64 * 1024,
+        "bytes of a line; a longer one is cut into several messages",
+        "64KiB",
+    ),
+    Option(
+        "stderr",
+        choice("log", "client"),
+        "log",
+        "where its standard error goes: the server's log, or the clients",
+    ),
+    Option(
+        "env",
+        _names,
+        ("PATH",),
+        "variables of the server's environment that it gets, with commas between",
+        "PATH",
+    ),
+    Option("directory", text, "", "its working directory", "the server's"),
+    Option(
+        "quit",
+        text,
+        "quit",
+        "text with which a client ends its program; empty for none",
+    ),
+    Option(
+        "grace",
+        _deadline,
+        5.0,
+        "seconds that it gets to end after the end of its input, and after SIGTERM",
+        "5",
+    ),
+    Option(
+        "input-timeout",
+        _deadline,
+        60.0,
+        "seconds that a message may wait for it to be read; over it: close 1013",
+        "60",
+    ),
+    Option("max-programs", count, 50, "programs at one time; over it: 503"),
+    Option(
+        "backlog",
+        integer(0, 100_000),
+        100,
+        "messages of a program with many clients that a newcomer gets",
+    ),
+    Option("backlog-size", size, 256 * 1024, "bytes that they may have", "256KiB"),
+    Option(
+        "linger",
+        seconds,
+        10.0,
+        "seconds that a room's program goes on without clients",
+        "10",
+    ),
+    Option(
+        "restart",
+        choice("always", "on-failure", "never"),
+        "on-failure",
+        "when a program with many clients starts again: always, on-failure or never",
+    ),
+)
+
+
+@dataclass(frozen=True)
+class ProcessOptions:
+    """
+    The options' values.
+
+    @ivar command: the program's absolute path, and its arguments.
+    @ivar directory: absolute; C{None} for the server's.
+    """
+
+    command: tuple[str, ...]
+    mode: str
+    framing: str
+    max_line: int
+    stderr: str
+    env: tuple[str, ...]
+    directory: str | None
+    quit: str
+    grace: float
+    input_timeout: float
+    max_programs: int
+    backlog: int
+    backlog_size: int
+    linger: float
+    restart: str
+
+    @classmethod
+    def of(cls, options: Mapping[str, Any]) -> ProcessOptions:
+        """
+        Look up the directory and the program.
+
+        @raise InvalidOption: one isn't there, or the program can't be run.
+        """
+        values = {name.replace("-", "_"): value for name, value in options.items()}
+        directory = _findDirectory(values.pop("directory"))
+        command = _findCommand(values.pop("command"), values.pop("shell"), directory)
+        return cls(command=command, directory=directory, **values)
+
+    @property
+    def name(self) -> str:
+        """
+        What the program is called in the log.
+        """
+        return os.path.basename(self.command[0])
+
+    def makeFraming(self) -> Framing:
+        """
+        Make what makes messages of one of its outputs.
+        """
+        return Lines(self.max_line) if self.framing == "lines" else Chunks()
+
+    def encode(self, message: str) -> bytes:
+        """
+        Give what the program reads for a text message.
+        """
+        return (message + "\n" if self.framing == "lines" else message).encode("utf-8")
+
+
+def _findDirectory(directory: str) -> str | None:
+    if not directory:
+        return None
+    if not os.path.isdir(directory):
+        raise InvalidOption(f"directory: there is no directory {directory!r}")
+    if not os.access(directory, os.X_OK):
+        raise InvalidOption(f"directory: {directory!r} can't be entered")
+    return os.path.abspath(directory)
+
+
+def _findCommand(
+    command: str, usesShell: bool, directory: str | None
+) -> tuple[str, ...]:
+    if "\0" in command:
+        raise InvalidOption("command: no argument of a program can hold a NUL")
+    if usesShell:
+        return (_SHELL, "-c", command)
+    try:
+        words = shlex.split(command)
+    except ValueError as error:
+        raise InvalidOption(f"command: {command!r} can't be read: {error}") from None
+    if not words or not words[0]:
+        raise InvalidOption("command: it names no program")
+    return (_findProgram(words[0], directory), *words[1:])
+
+
+def _findProgram(name: str, directory: str | None) -> str:
+    """
+    Find a program on C{PATH}, or from the working directory that it will have where
+    the name is a path.
+    """
+    if "/" not in name:
+        found = shutil.which(name)
+        if found is not None:
+            return os.path.abspath(found)
+        raise InvalidOption(
+            f"command: there is no program {name!r} on PATH; give its whole path"
+        )
+    path = os.path.abspath(os.path.join(directory or os.getcwd(), name))
+    if not os.path.isfile(path):
+        raise InvalidOption(f"command: there is no program {path!r}")
+    if not os.access(path, os.X_OK):
+        raise InvalidOption(
+            f"command: {path!r} is not executable; chmod +x it, or name what runs it"
+        )
+    return path

@@ -1,0 +1,184 @@
+/**
+ * A program's page: what it prints, and a line for what it reads.
+ *
+ * It uses a WebSocket as it is. wsplug.js would read JSON where a program prints some,
+ * and connect again by itself: but that would start a program anew without being asked.
+ */
+
+import { Log, make, showState, socketURL } from "./-/page.js";
+import { pieces } from "./ansi.js";
+
+/** How many lines wait to be shown, at most: the log keeps no more. */
+const WAITING = 2000;
+
+/** Characters of a line that are shown. */
+const LONGEST = 20000;
+
+const element = (id) => document.getElementById(id);
+
+const log = new Log(element("log"));
+const line = element("line");
+
+/** The page's own path and query are the program's. */
+function address() {
+  const name = location.pathname.split("/").pop();
+  return socketURL((name === "index.html" ? "" : name) + location.search);
+}
+
+/** Lines that come faster than they can be shown: only the last of them are. */
+class Screen {
+  constructor() {
+    this._lines = [];
+    this._left = 0;
+  }
+
+  add(text) {
+    this._lines.push(text);
+    if (this._lines.length > WAITING) {
+      this._lines.shift();
+      this._left += 1;
+    }
+    this._frame ??= requestAnimationFrame(() => this.show());
+  }
+
+  show() {
+    cancelAnimationFrame(this._frame);
+    this._frame = null;
+    // Together: the page is laid out once for all of them.
+    const lines = document.createDocumentFragment();
+    if (this._left) lines.append(note(`${this._left} lines came too fast to be shown`));
+    for (const text of this._lines) lines.append(...shown(text));
+    log.append(lines);
+    this._lines = [];
+    this._left = 0;
+  }
+}
+
+const note = (text) => make("p", { class: "line note" }, text);
+
+/** Make a line of the program's, and what is to be said about it. */
+function shown(text) {
+  const cut = text.length > LONGEST;
+  const parts = pieces(cut ? text.slice(0, LONGEST) : text).map(({ text, classes }) =>
+    make("span", { class: classes }, text),
+  );
+  const line = make("p", { class: "line in", dir: "auto" }, ...parts);
+  if (!parts.length) line.append("\u00a0"); // an empty line has a height
+  return cut ? [line, note(`${text.length - LONGEST} more characters`)] : [line];
+}
+
+/** A connection, from its beginning to its end. Events: "state". */
+class Session extends EventTarget {
+  constructor() {
+    super();
+    this.state = "connecting";
+    this._socket = new WebSocket(address());
+    this._socket.binaryType = "arraybuffer";
+    this._decoder = new TextDecoder();
+    this._rest = "";
+    this._screen = new Screen();
+    this._socket.onopen = () => this._become("open");
+    this._socket.onmessage = ({ data }) => this._receive(data);
+    this._socket.onclose = (event) => this._end(event);
+  }
+
+  send(text) {
+    this._socket.send(text);
+    this._screen.show(); // what came before it is above it
+    log.add(text, "out");
+  }
+
+  _receive(data) {
+    if (typeof data === "string") {
+      this._screen.add(data);
+      return;
+    }
+    // Binary framing: lines are where the program ends them, a last one without an end
+    // is shown when there is more of it, or a moment later.
+    const lines = (this._rest + this._decoder.decode(data, { stream: true })).split(/\r?\n/);
+    this._rest = lines.pop();
+    for (const each of lines) this._screen.add(each);
+    clearTimeout(this._pending);
+    if (this._rest) this._pending = setTimeout(() => this._flush(), 100);
+  }
+
+  _flush() {
+    if (this._rest) this._screen.add(this._rest);
+    this._rest = "";
+  }
+
+  _end({ code, reason }) {
+    clearTimeout(this._pending);
+    this._flush();
+    this._screen.show();
+    const why = reason || (code === 1006 ? "no connection to the server" : "");
+    const text = `Closed with ${code}${why && `: ${why}`}`;
+    log.add(text, code === 1000 ? "note" : "bad");
+    this._become("closed");
+  }
+
+  _become(state) {
+    this.state = state;
+    this.dispatchEvent(new CustomEvent("state", { detail: state }));
+  }
+}
+
+let session;
+
+function open() {
+  session = new Session();
+  showState(session, element("state"));
+  session.addEventListener("state", follow);
+  follow();
+}
+
+/** Have the form fit the session's state. */
+function follow() {
+  const { state } = session;
+  element("send").disabled = line.disabled = state !== "open";
+  element("send").hidden = state === "closed";
+  element("again").hidden = state !== "closed";
+  if (state === "open") line.focus();
+  if (state === "closed") element("again").focus();
+}
+
+/** What was sent before: the arrow keys bring it back. */
+const history = [];
+let at = 0;
+
+element("entry").addEventListener("submit", (event) => {
+  event.preventDefault();
+  if (session.state !== "open") return;
+  session.send(line.value);
+  if (line.value && line.value !== history.at(-1)) history.push(line.value);
+  at = history.length;
+  line.value = "";
+});
+
+line.addEventListener("keydown", (event) => {
+  const step = { ArrowUp: -1, ArrowDown: 1 }[event.key];
+  if (!step || !history.length || event.isComposing) return;
+  event.preventDefault();
+  at = Math.max(0, Math.min(history.length, at + step));
+  line.value = history[at] ?? "";
+});
+
+element("again").addEventListener("click", open);
+
+/** A path as people write it, if it can be. */
+function readable(path) {
+  try {
+    return decodeURIComponent(path);
+  } catch {
+    return path;
+  }
+}
+
+const url = address();
+const name = readable(url.pathname);
+const place = name + url.search;
+if (place !== "/") {
+  element("place").textContent = place;
+  document.title = `${place} – Program`;
+}
+open();

@@ -1,0 +1,216 @@
+"""
+Clients that share a program: what it prints goes to all of them.
+
+A client that reads too slowly doesn't hold up the program or the others: what waits for
+it is bounded by the server's C{send-limit} and C{send-timeout}, over which it is closed
+with 1013.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping
+
+from twisted.internet.interfaces import IDelayedCall
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from wsplug import PreparedMessage, broadcast
+from wsplug.apps.process.backlog import Backlog
+from wsplug.apps.process.client import Client
+from wsplug.apps.process.ending import Ending
+from wsplug.apps.process.program import Program
+from wsplug.apps.process.programs import Programs, unavailable
+from wsplug.apps.process.restarting import LONGEST, Restarts
+from wsplug.apps.process.stdin import Input
+from wsplug.interfaces import IWebSocketTransport
+
+__all__ = ["Room", "RoomClient"]
+
+
+class Room:
+    """
+    A program and its clients.
+
+    A room of a name begins with its first client, and ends a while after its last one.
+    The one that all share is there as long as the server is.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        programs: Programs,
+        variables: Mapping[bytes, bytes],
+        whenOver: Callable[[], object] | None = None,
+    ) -> None:
+        """
+        @param variables: of the program's environment.
+        @param whenOver: is called once the room has ended; C{None} for one that does
+            not end.
+        """
+        options = programs.options
+        self._programs = programs
+        self._options = options
+        self._clock = programs.clock
+        self._variables = variables
+        self._whenOver = whenOver
+        self._clients: dict[IWebSocketTransport, None] = {}
+        self._backlog = Backlog(options.backlog, options.backlog_size)
+        self._restarts = Restarts(options.restart, random.random)
+        self._program: Program | None = None
+        self._startedAt = 0.0
+        self._again = 0.0
+        # The last ending, until the program is started again.
+        self._ending: Ending | None = None
+        self._isOver = False
+        self._timer: IDelayedCall | None = None
+
+    def start(self) -> None:
+        """
+        Start the program.
+        """
+        self._setTimer(0, None)
+        self._ending = None
+        self._backlog.clear()
+        self._startedAt = self._clock.seconds()
+        try:
+            self._program = self._programs.run(self, self._variables)
+        except OSError as error:
+            self.programEnded(Ending(problem=error.strerror or str(error)))
+
+    def stop(self) -> None:
+        """
+        Start nothing any more. The program itself is ended with all others.
+        """
+        self._setTimer(0, None)
+        self._program = None
+
+    # For the clients
+
+    @property
+    def stdin(self) -> Input | None:
+        """
+        The program's standard input, if there is one.
+        """
+        return None if self._program is None else self._program.stdin
+
+    def check(self) -> None:
+        """
+        @raise HandshakeRefused: nobody can come in just now.
+        """
+        if self._program is not None:
+            if self._program.isEnding:
+                raise unavailable("the room's last program is still ending", 1)
+        elif self._isOver:
+            pass  # there is still what it printed, and how it ended
+        elif self._ending is not None and self._clock.seconds() < self._again:
+            rest = self._again - self._clock.seconds()
+            raise unavailable(f"{self._ending}; it is going to start again", rest)
+        else:
+            self._programs.check()
+
+    def enter(self, transport: IWebSocketTransport) -> None:
+        """
+        Let a connection have what the program prints.
+        """
+        self._clients[transport] = None
+        if self._program is not None:
+            self._setTimer(0, None)
+        elif not self._isOver:
+            self.start()
+        for message in self._backlog:
+            transport.sendPreparedMessage(message)
+        if self._isOver and self._ending is not None:
+            self._clients.pop(transport, None)
+            transport.loseConnection(self._ending.closeCode, str(self._ending))
+
+    def leave(self, transport: IWebSocketTransport) -> None:
+        """
+        Let it have nothing more; fine if it isn't there.
+        """
+        if transport not in self._clients:
+            return
+        del self._clients[transport]
+        if not self._clients and self._whenOver is not None:
+            self._setTimer(self._options.linger, self._endProgram)
+
+    # What the program calls
+
+    def printed(self, messages: list[str | bytes]) -> None:
+        for message in messages:
+            prepared = PreparedMessage(message)
+            self._backlog.add(prepared)
+            broadcast(prepared, self._clients)
+
+    def programEnded(self, ending: Ending) -> None:
+        wasEnded = self._program is not None and self._program.isEnding
+        self._program = None
+        self._setTimer(0, None)
+        if wasEnded:
+            self._end()
+            return
+        self._ending = ending
+        ran = self._clock.seconds() - self._startedAt
+        delay = self._restarts.delay(ending, ran)
+        if delay is None:
+            self._isOver = True
+            self._close(ending.closeCode, str(ending))
+            self._end()
+            return
+        self._again = self._clock.seconds() + delay
+        self._log.warn(
+            "{ending}; it starts again in {delay:.1f} s", ending=ending, delay=delay
+        )
+        self._close(1012, f"{ending}; it is going to start again")
+        if self._whenOver is None:
+            self._setTimer(delay, self.start)
+        else:
+            # Its next client starts it. One that fails all the time is remembered for
+            # so long that the delays grow, and no longer.
+            self._setTimer(delay + LONGEST, self._end)
+
+    def _close(self, code: int, reason: str) -> None:
+        clients, self._clients = self._clients, {}
+        for transport in clients:
+            transport.loseConnection(code, reason)
+
+    def _endProgram(self) -> None:
+        if self._program is not None:
+            self._program.end()
+
+    def _end(self) -> None:
+        if self._whenOver is not None:
+            self._whenOver()
+
+    def _setTimer(self, seconds: float, call: Callable[[], object] | None) -> None:
+        """
+        Set what happens next, in place of anything else.
+        """
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
+        self._timer = None if call is None else self._clock.callLater(seconds, call)
+
+
+class RoomClient(Client):
+    """
+    One connection among those that share a program.
+    """
+
+    def __init__(self, programs: Programs, room: Room) -> None:
+        super().__init__(programs.options, programs.clock)
+        self._room = room
+
+    def negotiationStarted(self, transport: IWebSocketTransport) -> None:
+        super().negotiationStarted(transport)
+        self._room.enter(transport)
+
+    def connectionLost(self, reason: Failure) -> None:
+        self.stopGiving()
+        self._room.leave(self.transport)
+
+    def stdin(self) -> Input | None:
+        return self._room.stdin
+
+    def quitReceived(self) -> None:
+        self.transport.loseConnection(1000, "")

@@ -1,0 +1,98 @@
+"""
+A program's standard error, in the server's log.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+
+from wsplug.apps.process.framing import Lines
+
+__all__ = ["ErrorLog"]
+
+LINES: Final = 50
+"""
+How many lines of a program are logged...
+"""
+
+SECONDS: Final = 10.0
+"""
+...in this time. The others are counted.
+"""
+
+_LENGTH: Final = 1000
+"""
+Bytes of a line that go into one of the log.
+"""
+
+
+class ErrorLog:
+    """
+    Logs lines, up to a rate.
+    """
+
+    _log = Logger()
+
+    def __init__(self, name: str, clock: IReactorTime) -> None:
+        """
+        @param name: the program's.
+        """
+        self._name = name
+        self._clock = clock
+        self._lines = Lines(_LENGTH)
+        self._until = 0.0
+        self._logged = 0
+        self._skipped = 0
+
+    def feed(self, data: bytes) -> None:
+        """
+        Take what has come.
+        """
+        for line in self._lines.feed(data):
+            self._write(line)
+
+    def finish(self) -> None:
+        """
+        Take the end.
+        """
+        for line in self._lines.finish():
+            self._write(line)
+        self._tellSkipped()
+
+    def _write(self, line: str | bytes) -> None:
+        now = self._clock.seconds()
+        if now >= self._until:
+            self._tellSkipped()
+            self._until = now + SECONDS
+            self._logged = 0
+        if self._logged >= LINES:
+            self._skipped += 1
+            return
+        self._logged += 1
+        self._log.warn(
+            "{program}: {line}", program=self._name, line=_printable(str(line))
+        )
+
+    def _tellSkipped(self) -> None:
+        skipped, self._skipped = self._skipped, 0
+        if skipped:
+            self._log.warn(
+                "{program}: {count} more lines on standard error",
+                program=self._name,
+                count=skipped,
+            )
+
+
+def _printable(line: str) -> str:
+    """
+    Escape what could play tricks on whoever reads the log.
+    """
+    return "".join(
+        character
+        if character.isprintable() or character == "\t"
+        else ascii(character)[1:-1]
+        for character in line
+    )

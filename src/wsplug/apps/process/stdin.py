@@ -1,0 +1,90 @@
+"""
+What clients send to a program.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IPushProducer
+from zope.interface import implementer
+
+__all__ = ["Input"]
+
+
+@implementer(IPushProducer)
+class Input:
+    """
+    A program's standard input. As long as the program doesn't read, and 64 KiB wait for
+    it, each client has to wait with its next message; then they get their turns in the
+    order in which they came.
+    """
+
+    def __init__(self, process: Any) -> None:
+        """
+        @param process: the program's C{IProcessTransport}.
+        """
+        self._process = process
+        self._isOpen = True
+        self._isFull = False
+        # None for what is written already.
+        self._waiting: deque[tuple[bytes | None, Deferred[None]]] = deque()
+        process.registerProducer(self, True)
+
+    def write(self, data: bytes) -> Deferred[None] | None:
+        """
+        Send something to the program. After its end, or once it has closed its standard
+        input, it is dropped.
+
+        @return: fires when the program has room for more, or will take no more;
+            C{None} if that is so at once. Cancelled, it fires too, and what was not
+            written yet isn't any more.
+        """
+        if not self._isOpen:
+            return None
+        if self._isFull:
+            return self._wait(data)
+        self._process.write(data)
+        return self._wait(None) if self._isFull else None
+
+    def close(self) -> None:
+        """
+        Have the program read the end of its input, behind what was written.
+        """
+        if self._isOpen:
+            # Twisted's writer doesn't close as long as a producer of it is paused.
+            self._process.unregisterProducer()
+            self.stopProducing()
+            self._process.closeStdin()
+
+    def _wait(self, data: bytes | None) -> Deferred[None]:
+        taken: Deferred[None] = Deferred(self._forget)
+        self._waiting.append((data, taken))
+        return taken
+
+    def _forget(self, taken: Deferred[None]) -> None:
+        self._waiting = deque(each for each in self._waiting if each[1] is not taken)
+        taken.callback(None)
+
+    # What the process's writer calls
+
+    def pauseProducing(self) -> None:
+        self._isFull = True
+
+    def resumeProducing(self) -> None:
+        self._isFull = False
+        while self._waiting and not self._isFull:
+            data, taken = self._waiting.popleft()
+            if data is not None:
+                self._process.write(data)
+            if self._isFull:
+                self._waiting.appendleft((None, taken))
+            else:
+                taken.callback(None)
+
+    def stopProducing(self) -> None:
+        self._isOpen = False
+        while self._waiting:
+            self._waiting.popleft()[1].callback(None)

@@ -1,0 +1,458 @@
+"""
+The application's parts: framing, standard error, the environment, the guard, options.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.internet.task import Clock
+from twisted.logger import ILogObserver, formatEvent, globalLogPublisher
+from zope.interface import provider
+
+from tests.apps.process.kit import CAT, Stage
+from wsplug import HandshakeRefused
+from wsplug.apps.process import process
+from wsplug.apps.process.framing import Lines
+from wsplug.apps.process.guard import read
+from wsplug.apps.process.options import OPTIONS
+from wsplug.apps.process.stderr import LINES, SECONDS, ErrorLog
+from wsplug.config import combine, readFile
+from wsplug.errors import InvalidOption
+from wsplug.interfaces import IWebSocketApplicationPlugin
+from wsplug.options import UNLIMITED, count, size
+from wsplug.plugins import parseDescription
+from wsplug.testing import MemoryServer
+
+ROOT = Path(__file__).parents[3]
+PAGE = (ROOT / "docs" / "process.md").read_text("utf-8")
+
+
+def cut(data: bytes, limit: int, step: int = 1 << 20) -> list[str | bytes]:
+    """
+    Have data made into messages, so many bytes at a time.
+    """
+    lines = Lines(limit)
+    messages = []
+    for start in range(0, len(data), step):
+        messages += lines.feed(data[start : start + step])
+    return messages + lines.finish()
+
+
+@pytest.mark.parametrize(
+    ("data", "messages"),
+    [
+        (b"", []),
+        (b"\n", [""]),
+        (b"a\nb", ["a", "b"]),
+        (b"a\r\n\r\nb\r", ["a", "", "b"]),
+        (b"a\rb\n", ["a\rb"]),
+        (b"\xff\xc3\n", ["\ufffd\ufffd"]),
+        (b"12345678\n", ["12345678"]),
+        (b"12345678\r\n", ["12345678"]),
+        (b"123456789\n", ["12345678", "9"]),
+        (b"1234567812345678", ["12345678", "12345678"]),
+        ("1234567ä9\n".encode(), ["1234567", "ä9"]),
+        ("12345😀😀\n".encode(), ["12345", "😀😀"]),
+        (b"\x80" * 10 + b"\n", ["\ufffd" * 8, "\ufffd" * 2]),
+    ],
+)
+def test_lines(data: bytes, messages: list[str]) -> None:
+    """
+    Lines end with LF or CR LF; what is no UTF-8 is replaced; what is longer than eight
+    bytes is cut between characters.
+    """
+    assert cut(data, 8) == messages
+
+
+@given(st.lists(st.sampled_from(["a", "ä", "😀", "\r", "\n", "€"])), st.integers(1, 9))
+def test_lines_however_they_come(characters: list[str], step: int) -> None:
+    """
+    However the output is split when it is read, the messages are the same; none has
+    more bytes than the limit, no character is torn, and nothing is lost.
+    """
+    data = "".join(characters).encode()
+    messages = cut(data, 6)
+    assert cut(data, 6, step) == messages
+    for message in messages:
+        assert isinstance(message, str)
+        assert len(message.encode()) <= 6
+        assert "\ufffd" not in message
+    kept = "".join(map(str, messages)).replace("\r", "")
+    assert kept == re.sub(r"[\r\n]", "", data.decode())
+
+
+def test_line_limit() -> None:
+    """
+    max-line is the option for it.
+    """
+    stage = Stage(max_line="5")
+    client = stage.connect()
+    stage.prints(b"1234567\n")
+    assert client.messages == ["12345", "67"]
+
+
+# Standard error
+
+
+@pytest.fixture
+def logged() -> Iterator[list[str]]:
+    """
+    What is logged, as text.
+    """
+    lines: list[str] = []
+
+    @provider(ILogObserver)
+    def observe(event: Any) -> None:
+        if event["log_namespace"].startswith("wsplug.apps.process"):
+            lines.append(formatEvent(event))
+
+    globalLogPublisher.addObserver(observe)
+    yield lines
+    globalLogPublisher.removeObserver(observe)
+
+
+def test_errors_are_logged(logged: list[str]) -> None:
+    """
+    Standard error goes to the log with the program's name, escaped, and not to clients.
+    """
+    stage = Stage()
+    client = stage.connect()
+    stage.prints(b"wr\x1bong\nlast", to=2)
+    stage.exits()
+    assert client.messages == []
+    (wrong, last) = (line for line in logged if "ong" in line or "last" in line)
+    assert wrong == f"cat[{(1 << 30) + 2}]: wr\\x1bong"
+    assert last.endswith(": last")
+
+
+def test_errors_are_bounded(logged: list[str]) -> None:
+    """
+    Only so many lines in so much time go to the log, cut where they are long; the
+    others are counted.
+    """
+    clock = Clock()
+    log = ErrorLog("it", clock)
+    log.feed(b"x\n" * (LINES + 7) + b"y" * 2500 + b"\n")
+    assert len(logged) == LINES
+    clock.advance(SECONDS)
+    log.feed(b"z" * 2500)
+    assert logged[LINES] == "it: 10 more lines on standard error"
+    assert logged[LINES + 1 :] == ["it: " + "z" * 1000] * 2
+    log.finish()
+    assert logged[-1] == "it: " + "z" * 500
+
+
+def test_errors_to_the_client() -> None:
+    """
+    With stderr=client, its lines are messages among the others, whole each.
+    """
+    stage = Stage(stderr="client")
+    client = stage.connect()
+    stage.prints(b"out")
+    stage.prints(b"wrong\n", to=2)
+    stage.prints(b"put\n")
+    assert client.messages == ["wrong", "output"]
+
+
+# The environment
+
+
+def test_environment() -> None:
+    """
+    The request is in a program's environment as RFC 3875 has it.
+    """
+    stage = Stage(path="/run", env="")
+    stage.connect(
+        "/run/a%2Fb/c?q=%20&r",
+        headers=[
+            ("X-Thing", "one"),
+            ("X-Thing", "two"),
+            ("Cookie", "a=1"),
+            ("Cookie", "b=2"),
+            ("X_Thing", "spoofed"),
+            ("Proxy", "http://evil"),
+            ("Authorization", "Basic x"),
+            ("Proxy-Authorization", "Basic x"),
+            ("X-Shell", "() { :; }; echo"),
+        ],
+    )
+    variables = stage.program.environment
+    assert variables.pop("REMOTE_PORT").isdigit()
+    assert variables.pop("SERVER_SOFTWARE").startswith("wsplug/")
+    assert variables == {
+        "GATEWAY_INTERFACE": "CGI/1.1",
+        "HTTP_CONNECTION": "Upgrade",
+        "HTTP_COOKIE": "a=1; b=2",
+        "HTTP_HOST": "server.example:9000",
+        "HTTP_SEC_WEBSOCKET_KEY": "dGhlIHNhbXBsZSBub25jZQ==",
+        "HTTP_SEC_WEBSOCKET_VERSION": "13",
+        "HTTP_UPGRADE": "websocket",
+        "HTTP_X_SHELL": "() { :; }; echo",
+        "HTTP_X_THING": "one, two",
+        "PATH_INFO": "/a/b/c",
+        "QUERY_STRING": "q=%20&r",
+        "REMOTE_ADDR": "192.0.2.1",
+        "REQUEST_METHOD": "GET",
+        "REQUEST_URI": "/run/a%2Fb/c?q=%20&r",
+        "SCRIPT_NAME": "/run",
+        "SERVER_NAME": "server.example",
+        "SERVER_PORT": "9000",
+        "SERVER_PROTOCOL": "HTTP/1.1",
+    }
+
+
+def test_inherited_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Of the server's environment, a program has what the option names, PATH by itself;
+    what isn't set is left out.
+    """
+    monkeypatch.setenv("SECRET", "s")
+    monkeypatch.setenv("GIVEN", "g")
+    monkeypatch.delenv("MISSING", raising=False)
+    stage = Stage(env="GIVEN,MISSING")
+    stage.connect()
+    assert stage.program.environment["GIVEN"] == "g"
+    assert not {"SECRET", "MISSING", "PATH"} & set(stage.program.environment)
+    stage = Stage()
+    stage.connect()
+    assert stage.program.environment["PATH"] == os.environ["PATH"]
+    assert not {"SECRET", "GIVEN"} & set(stage.program.environment)
+
+
+def test_path_with_nul() -> None:
+    """
+    What no environment can hold is refused.
+    """
+    stage = Stage()
+    with pytest.raises(HandshakeRefused) as refused:
+        stage.connect("/a%00b")
+    assert refused.value.status == 400
+    assert stage.programs == []
+
+
+def test_origin() -> None:
+    """
+    No page of another site can start a program.
+    """
+    stage = Stage()
+    with pytest.raises(HandshakeRefused) as refused:
+        stage.connect(origin="http://evil.example")
+    assert refused.value.status == 403
+    assert stage.programs == []
+    stage.connect(origin="http://server.example:9000")
+    assert len(stage.programs) == 1
+
+
+# The guard
+
+
+def test_other_rights(logged: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    A program that may not be signalled is named in the log, and the server goes on.
+    """
+
+    def killpg(group: int, number: int) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    stage = Stage(grace="1")
+    client = stage.connect()
+    pid = stage.program.pid
+    monkeypatch.setattr(os, "killpg", killpg)
+    client.drop()
+    stage.advance(5)
+    assert f"process {pid} runs with other rights and can't be signalled" in logged
+    assert any(line.endswith("does not end") for line in logged)
+    stage.connect()
+
+
+def test_guard_reads() -> None:
+    """
+    The guard knows who is left.
+    """
+    assert read([b"+1\n", b"+2\n", b"-1\n", b"+3\n", b"-7\n"]) == {2, 3}
+
+
+def test_guard_is_told() -> None:
+    """
+    The guard is told of each program that begins, and of each of which nothing is left.
+    """
+    stage = Stage()
+    stage.connect()
+    group = stage.program.pid
+    assert stage.guard.read == f"+{group}\n".encode()
+    stage.exits()
+    assert stage.guard.read == f"+{group}\n-{group}\n".encode()
+
+
+def test_guard_is_replaced() -> None:
+    """
+    A guard that dies is replaced, again and again if need be, and the next one is told
+    of all that run.
+    """
+    stage = Stage()
+    stage.connect()
+    group = stage.program.pid
+    stage.guard.exits(number=9)
+    stage.reactor.problem = OSError(12, "Cannot allocate memory")
+    stage.advance(1)
+    stage.reactor.problem = None
+    stage.advance(1)
+    assert stage.program.read == f"+{group}\n".encode()
+    assert "guard.py" in " ".join(stage.program.argv)
+
+
+def test_stop_without_guard() -> None:
+    """
+    A server whose guard has just died can stop.
+    """
+    stage = Stage()
+    stage.guard.exits(number=9)
+    stopped: list[None] = []
+    stage.server.stop().addCallback(stopped.append)
+    assert stopped == [None]
+    stage.advance(10)
+    assert len(stage.reactor.spawned) == 1
+
+
+# Options
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"command": "no-such-program -x"}, "no program 'no-such-program' on PATH"),
+        ({"command": "'open"}, "can't be read: No closing quotation"),
+        ({"command": " "}, "names no program"),
+        ({"command": "''"}, "names no program"),
+        ({"command": "/nothing/here"}, "there is no program '/nothing/here'"),
+        ({"command": "./data"}, "is not executable; chmod"),
+        ({"command": "cat a\0b"}, "can hold a NUL"),
+        ({"directory": "nowhere"}, "there is no directory 'nowhere'"),
+        ({"env": "A B"}, "env takes names of variables"),
+        ({"env": "A,"}, "env takes names of variables"),
+        ({"grace": "off"}, "grace takes a time in seconds"),
+        ({"input-timeout": "0"}, "input-timeout takes a time in seconds"),
+        ({"mode": "own"}, "mode takes one of client, shared, room"),
+        ({"max-programs": "0"}, "max-programs takes a whole number from 1 on"),
+    ],
+)
+def test_mistakes(
+    options: dict[str, object],
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """
+    What can't be is refused before the server starts, in a line that names it.
+    """
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data").write_text("", "utf-8")
+    with pytest.raises(InvalidOption, match=re.escape(message)):
+        MemoryServer(process, options={"command": "cat", **options})
+
+
+def test_program_in_its_directory(tmp_path: Path) -> None:
+    """
+    A path is looked up from the directory that the program will work in.
+    """
+    program = tmp_path / "run.sh"
+    program.write_text("#!/bin/sh\n", "utf-8")
+    program.chmod(0o755)
+    stage = Stage(command="./run.sh a", directory=str(tmp_path))
+    stage.connect()
+    assert stage.program.argv == [str(program), "a"]
+    assert stage.program.directory == str(tmp_path)
+
+
+def test_no_shell() -> None:
+    """
+    No shell reads the command, unless the option says so.
+    """
+    stage = Stage(command="cat $(reboot) ; '*'")
+    stage.connect()
+    assert stage.program.argv == [CAT, "$(reboot)", ";", "*"]
+    stage = Stage(command="cat $HOME", shell="yes")
+    stage.connect()
+    assert stage.program.argv == ["/bin/sh", "-c", "cat $HOME"]
+
+
+def test_limits_are_finite() -> None:
+    """
+    No limit is off unless somebody asks for it.
+    """
+    for option in OPTIONS:
+        if option.kind in (count, size):
+            assert 0 < option.default < UNLIMITED
+
+
+def test_plugin() -> None:
+    """
+    The application keeps the plugins' contract.
+    """
+    assert IWebSocketApplicationPlugin.providedBy(process)
+
+
+# docs/process.md
+
+
+def test_documented_options() -> None:
+    """
+    The table of options is the options, with their defaults and their help.
+    """
+    section = PAGE.partition("## Options")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| `(\S+)` \| (.*?) \| (.*) \|$", section, re.MULTILINE)
+    documented = [(name, default.strip("`"), help) for name, default, help in rows]
+    actual = [(each.name, each.shownDefault, each.help) for each in OPTIONS]
+    assert documented == actual
+
+
+def test_documented_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Each command line of the page can be read, and each configuration served.
+    """
+    monkeypatch.chdir(ROOT)
+    found = re.findall(r"^    twistd -n wsplug (.*)$", PAGE, re.MULTILINE)
+    assert len(found) >= 5
+    names = {option.name for option in OPTIONS} | {"path", "compression"}
+    for line in found:
+        words = shlex.split(line)
+        (description,) = (
+            parseDescription(words[index + 1])
+            for index, word in enumerate(words)
+            if word == "--app"
+        )
+        assert description.name == "process"
+        assert set(description.values) <= names
+        values = {"command": description.values["command"]}
+        assert isinstance(values["command"], str)
+        assert shlex.split(values["command"])
+    (block,) = re.findall(r"^```toml\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    path = tmp_path / "wsplug.toml"
+    path.write_text(block, "utf-8")
+    for application in combine({}, readFile(str(path))).applications:
+        assert application.name == "process"
+        assert set(application.values) <= names
+
+
+def test_documented_variables() -> None:
+    """
+    The page names each variable that a program gets, and no other.
+    """
+    section = PAGE.partition("## Environment")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| (`[A-Z_`, …]+) \|", section, re.MULTILINE)
+    documented = {name.strip("`… ") for row in rows for name in row.split(", ")}
+    stage = Stage(env="")
+    stage.connect("/x")
+    actual = {
+        name for name in stage.program.environment if not name.startswith("HTTP_")
+    }
+    assert documented - {"HTTP_", "HTTPS"} == actual
