@@ -482,7 +482,8 @@ class MemoryServer:
         @return: fires when that is done; time may have to pass.
         """
         stopping = self.factory.closeConnections()
-        stopping.addCallback(lambda _: self.application.stopApplication())
+        stop = self.application.stopApplication
+        stopping.addCallback(lambda _: maybeDeferred(stop))
         self.run()
         return stopping
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from twisted.internet.address import IPv4Address
-from twisted.internet.defer import fail
+from twisted.internet.defer import Deferred, fail
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from twisted.web.resource import Resource
@@ -205,6 +205,35 @@ def test_stop() -> None:
     server.stop().addCallback(done.append)
     assert client.closed == (1001, "the server is stopping")
     assert (app.calls, done) == (["start", "stop"], [None])
+
+
+def test_stop_with_a_coroutine() -> None:
+    """An application may stop in a coroutine, and it is waited for."""
+    stopped: Deferred[None] = Deferred()
+    ended: list[object] = []
+
+    class Slow(App):
+        async def stopApplication(self) -> None:
+            await stopped
+
+    server = MemoryServer(Slow())
+    server.stop().addCallback(ended.append)
+    assert ended == []
+    stopped.callback(None)
+    assert ended == [None]
+
+
+def test_addresses() -> None:
+    """Clients have the addresses that the test gives them."""
+
+    @application("address", help="Tell the client's address.")
+    async def address(socket: Socket) -> None:
+        client: Any = socket.request.getClientAddress()
+        await socket.send(client.host)
+
+    server = MemoryServer(address)
+    for host in ("192.0.2.7", "2001:db8::7"):
+        assert server.connect(address=host).messages == [host]
 
 
 class Noting(Protocol):
