@@ -321,10 +321,13 @@ def test_everything_can_be_read(
             guest.unread("kitchen").wait_for()
             cid.type()
         checkReadable(guest)
+        variant = f"{'desk' if size == DESK else 'phone'}-{'dark' if dark else 'light'}"
+        guest.visit.show(f"chat-{variant}")
         chat.kill()
         expect(guest.page.locator("#lost")).to_be_visible()
         guest.say("Not sent yet")
         checkReadable(guest)
+        guest.visit.show(f"chat-lost-{variant}")
 
 
 def checkReadable(guest: Guest) -> None:
