@@ -362,11 +362,11 @@ class IBroker(Interface):
         """
         Read what is kept.
 
-        @param since: give what comes behind this position, the oldest first, so that
-            a client that was there has all again; without it, the end of what is kept.
-        @param limit: give no more publications than this.
-        @return: fires with what there is. Where C{isComplete} is false, it has the end
-            of what is kept.
+        @param since: give what comes behind this position, so that a client that was
+            there has all again; without it, the end of what is kept.
+        @param limit: give no more publications than this: the latest.
+        @return: fires with what there is, the oldest first. Where C{isComplete} is
+            false, it has the end of what is kept.
         """
 
     def enter(channel: str, key: str, info: bytes = b"") -> Deferred[bool]:

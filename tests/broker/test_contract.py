@@ -38,7 +38,11 @@ def test_publish_and_subscribe(broker: IBroker, clock: Clock) -> None:
     result(broker.subscribe("a", second))
     result(broker.subscribe("b", other))
     published = result(broker.publish("a", b"\x00one\xff"))
-    assert published == Publication(1, b"\x00one\xff", clock.seconds(), True)
+    expected = Publication(
+        1, position.epoch, b"\x00one\xff", clock.seconds(), isStored=True
+    )
+    assert published == expected
+    assert published.position == Position(1, position.epoch)
     assert result(broker.publish("a", b"two")).offset == 2
     assert first.got == second.got == [("a", 1, b"\x00one\xff"), ("a", 2, b"two")]
     assert other.got == []
@@ -140,12 +144,51 @@ def test_history(broker: IBroker) -> None:
     epoch = whole.position.epoch
     since = result(broker.history("a", Position(1, epoch)))
     assert (since.publications, since.isComplete) == (whole.publications[1:], True)
-    first = result(broker.history("a", Position(1, epoch), limit=2))
-    assert first.publications == whole.publications[1:3]
-    assert first.position == whole.position
     assert result(broker.history("a", whole.position)).publications == ()
     assert result(broker.history("a", Position(0, epoch))).isComplete
-    assert result(broker.history("a", limit=0)).publications == ()
+
+
+def test_more_than_is_wanted(broker: IBroker) -> None:
+    """
+    Of more than the limit, the latest come; who asked for all since a position is told
+    that it isn't all.
+    """
+    _publish(broker, b"1", b"2", b"3", b"4")
+    epoch = result(broker.history("a")).position.epoch
+    for since, limit, offsets, isComplete in (
+        (None, 2, [3, 4], True),
+        (None, 0, [], True),
+        (1, 3, [2, 3, 4], True),
+        (1, 2, [3, 4], False),
+        (1, 0, [], False),
+        (4, 0, [], True),
+        (9, 2, [3, 4], False),
+    ):
+        position = None if since is None else Position(since, epoch)
+        history = result(broker.history("a", position, limit))
+        assert [each.offset for each in history.publications] == offsets
+        assert history.isComplete is isComplete
+        assert history.position == Position(4, epoch)
+
+
+def test_empty_channel_that_is_forgotten(broker: IBroker, clock: Clock) -> None:
+    """
+    Who was in a channel in which nothing was ever stored, and comes back, has missed
+    nothing; unless something was, in the meantime.
+    """
+    recorder = Recorder()
+    position = result(broker.subscribe("a", recorder))
+    assert position.offset == 0
+    result(broker.unsubscribe("a", recorder))
+    result(broker.publish("a", b"typing", store=False))
+    clock.pump([10.0] * 3)
+    assert result(broker.history("a", position)).isComplete
+    _publish(broker, b"1")
+    history = result(broker.history("a", position))
+    assert history.isComplete
+    assert len(history.publications) == 1
+    clock.pump([10.0] * 60)
+    assert not result(broker.history("a", position)).isComplete
 
 
 def test_history_of_nothing(broker: IBroker) -> None:

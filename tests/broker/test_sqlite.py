@@ -142,7 +142,7 @@ def test_unreadable(path: Path, clock: Clock) -> None:
     """
     broker, _ = _open(path, clock)
     store: Any = broker
-    store._store._database.execute("DROP TABLE publications")
+    store._store._database.execute("DROP TABLE channels")
     with capturedLogs(), pytest.raises(BrokerError, match="a: not read: no such table"):
         result(broker.history("a"))
     result(broker.stop())

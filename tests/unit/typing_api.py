@@ -27,7 +27,7 @@ from wsplug import (
     application,
     broadcast,
 )
-from wsplug.apps.bot import CommandBot, sayable, command
+from wsplug.apps.bot import CommandBot, command, sayable
 from wsplug.interfaces import (
     ICommand,
     IConversation,

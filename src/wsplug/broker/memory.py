@@ -34,8 +34,8 @@ class _Channel:
 
     __slots__ = ("epoch", "kept", "offset", "size")
 
-    def __init__(self) -> None:
-        self.epoch = secrets.token_hex(4)
+    def __init__(self, epoch: str) -> None:
+        self.epoch = epoch
         self.offset = 0
         self.kept: deque[Publication] = deque()
         self.size = 0
@@ -61,17 +61,17 @@ class _Channel:
         """
         Give a part of what is kept, as L{IBroker.history} does.
         """
-        kept = self.kept
-        count = len(kept)
-        isComplete = since is None or (
-            since.epoch == self.epoch and 0 <= self.offset - since.offset <= count
-        )
-        if since is not None and isComplete:
-            start = count - (self.offset - since.offset)
-        else:
-            start = 0 if limit is None else max(0, count - limit)
-        end = count if limit is None else min(count, start + limit)
-        return History(tuple(islice(kept, start, end)), self.position, isComplete)
+        first = 0
+        isComplete = since is None
+        if since is not None and since.epoch == self.epoch:
+            first = len(self.kept) - (self.offset - since.offset)
+            isComplete = 0 <= first <= len(self.kept)
+            first = first if isComplete else 0
+        if limit is not None and len(self.kept) - first > limit:
+            first = len(self.kept) - limit
+            isComplete = since is None
+        publications = tuple(islice(self.kept, first, None))
+        return History(publications, self.position, isComplete)
 
 
 @implementer(IBroker)
@@ -93,6 +93,9 @@ class MemoryBroker(LocalPresence):
         # The last is the one that something was published in last.
         self._channels: OrderedDict[str, _Channel] = OrderedDict()
         self._size = 0
+        # Of channels that begin. A channel that nothing was ever stored in can be
+        # forgotten and begin again, and nobody has to know.
+        self._epoch = secrets.token_hex(4)
         self._subscribers = Subscribers()
         self._sweep: IDelayedCall | None = None
 
@@ -113,7 +116,7 @@ class MemoryBroker(LocalPresence):
         store = store and self._retention.count > 0
         if store:
             kept.offset += 1
-        publication = Publication(kept.offset, data, now, store)
+        publication = Publication(kept.offset, kept.epoch, data, now, store)
         if store:
             self._size -= kept.size
             kept.add(publication)
@@ -149,7 +152,7 @@ class MemoryBroker(LocalPresence):
     def _open(self, channel: str) -> _Channel:
         kept = self._channels.get(channel)
         if kept is None:
-            kept = self._channels[channel] = _Channel()
+            kept = self._channels[channel] = _Channel(self._epoch)
         return kept
 
     def _closeUnused(self, channel: str) -> None:
@@ -160,6 +163,8 @@ class MemoryBroker(LocalPresence):
         kept = self._channels.get(channel)
         if kept is not None and not kept.kept and channel not in self._subscribers:
             del self._channels[channel]
+            if kept.offset:
+                self._epoch = secrets.token_hex(4)
 
     def _trim(self, kept: _Channel, now: float) -> None:
         retention = self._retention

@@ -30,15 +30,24 @@ class Publication:
 
     @ivar offset: its number in the channel, from 1 on without gaps. One that isn't
         stored has that of the last stored one before it.
+    @ivar epoch: which life of the channel the offset counts in.
     @ivar data: as it was given to C{publish}.
     @ivar time: when it was published, in seconds since 1970.
     @ivar isStored: whether it is in the history.
     """
 
     offset: int
+    epoch: str
     data: bytes
     time: float
     isStored: bool = True
+
+    @property
+    def position(self) -> Position:
+        """
+        @return: the place behind it.
+        """
+        return Position(self.offset, self.epoch)
 
 
 @dataclass(frozen=True)
@@ -50,7 +59,7 @@ class History:
     @ivar position: where the channel's end is.
     @ivar isComplete: whether nothing is missing between the position that was asked
         for and the first of the publications. Where it isn't, some of what came since
-        is forgotten, or the channel has begun anew: it can't be recovered.
+        is forgotten, or more than was wanted, or the channel has begun anew.
     """
 
     publications: tuple[Publication, ...]

@@ -170,8 +170,7 @@ class SqliteBroker(LocalPresence):
 
     def subscribe(self, channel: str, subscriber: ISubscriber) -> Deferred[Position]:
         self._subscribers.add(channel, subscriber)
-        now = self._reactor.seconds()
-        return self._read(channel, lambda: self._store.position(channel, now))
+        return self._read(channel, lambda: self._store.position(channel))
 
     def unsubscribe(self, channel: str, subscriber: ISubscriber) -> Deferred[None]:
         self._subscribers.remove(channel, subscriber)

@@ -35,8 +35,8 @@ CREATE TABLE channels (
     used REAL NOT NULL,
     size INTEGER NOT NULL
 );
-CREATE TABLE total (size INTEGER NOT NULL);
-INSERT INTO total VALUES (0);
+CREATE TABLE state (size INTEGER NOT NULL, epoch TEXT NOT NULL);
+INSERT INTO state VALUES (0, '');
 CREATE TABLE publications (
     channel INTEGER NOT NULL REFERENCES channels (id) ON DELETE CASCADE,
     offset INTEGER NOT NULL,
@@ -49,12 +49,12 @@ CREATE INDEX channels_used ON channels (used);
 CREATE TRIGGER kept AFTER INSERT ON publications BEGIN
     UPDATE channels SET size = size + length(NEW.data) + {OVERHEAD}
         WHERE id = NEW.channel;
-    UPDATE total SET size = size + length(NEW.data) + {OVERHEAD};
+    UPDATE state SET size = size + length(NEW.data) + {OVERHEAD};
 END;
 CREATE TRIGGER forgotten AFTER DELETE ON publications BEGIN
     UPDATE channels SET size = size - length(OLD.data) - {OVERHEAD}
         WHERE id = OLD.channel;
-    UPDATE total SET size = size - length(OLD.data) - {OVERHEAD};
+    UPDATE state SET size = size - length(OLD.data) - {OVERHEAD};
 END;
 """
 
@@ -109,6 +109,7 @@ class Store:
                     raise sqlite3.DatabaseError("it has other tables in it")
                 for statement in re.split(r";\n(?=CREATE|INSERT|$)", _TABLES):
                     database.execute(statement)
+                _renewEpoch(database)
                 database.execute(f"PRAGMA user_version = {_VERSION}")
             elif version != _VERSION:
                 raise sqlite3.DatabaseError(
@@ -138,36 +139,38 @@ class Store:
         touched: dict[int, float] = {}
         with self._transaction() as database:
             for draft in drafts:
-                store = draft.store and self._retention.count > 0
-                identity, last = self._find(draft.channel, draft.time)
-                if store:
-                    last += 1
+                if draft.store and self._retention.count > 0:
+                    identity, last, epoch = self._openChannel(draft)
                     database.execute(
                         "INSERT INTO publications VALUES (?, ?, ?, ?)",
                         (identity, last, draft.time, draft.data),
                     )
-                    database.execute(
-                        "UPDATE channels SET last = ?, used = ? WHERE id = ?",
-                        (last, draft.time, identity),
-                    )
                     touched[identity] = draft.time
-                publications.append(Publication(last, draft.data, draft.time, store))
+                    isStored = True
+                else:
+                    position = self.position(draft.channel)
+                    last, epoch = position.offset, position.epoch
+                    isStored = False
+                publications.append(
+                    Publication(last, epoch, draft.data, draft.time, isStored)
+                )
             for identity, time in touched.items():
                 self._trim(identity, time)
             self._trimAll()
         return publications
 
-    def position(self, channel: str, now: float) -> Position:
+    def position(self, channel: str) -> Position:
         """
-        Give a channel's end; the channel is there from then on.
+        Give a channel's end.
 
-        @raise sqlite3.Error: it can't be stored.
+        @raise sqlite3.Error: it can't be read.
         """
-        identity, last = self._find(channel, now)
-        row = self._opened.execute(
-            "SELECT epoch FROM channels WHERE id = ?", (identity,)
-        ).fetchone()
-        return Position(last, row[0])
+        found = self._find(channel)
+        if found is not None:
+            _, last, epoch = found
+            return Position(last, epoch)
+        epoch = self._opened.execute("SELECT epoch FROM state").fetchone()[0]
+        return Position(0, epoch)
 
     def history(
         self, channel: str, since: Position | None, limit: int | None, now: float
@@ -177,27 +180,33 @@ class Store:
 
         @raise sqlite3.Error: it can't be read.
         """
-        identity, _ = self._find(channel, now)
+        position = self.position(channel)
+        found = self._find(channel)
+        if found is None:
+            return History((), position, since in (None, position))
+        identity = found[0]
         self._trim(identity, now)
-        position = self.position(channel, now)
-        first = self._opened.execute(
+        oldest = self._opened.execute(
             "SELECT min(offset) FROM publications WHERE channel = ?", (identity,)
         ).fetchone()[0]
-        kept = 0 if first is None else position.offset - first + 1
-        isComplete = since is None or (
-            since.epoch == position.epoch
-            and 0 <= position.offset - since.offset <= kept
-        )
-        if since is not None and isComplete:
-            start = since.offset
-        else:
-            start = position.offset - (kept if limit is None else min(kept, limit))
+        start = position.offset if oldest is None else oldest - 1
+        isComplete = since is None
+        if since is not None and since.epoch == position.epoch:
+            isComplete = start <= since.offset <= position.offset
+            start = since.offset if isComplete else start
+        if limit is not None and position.offset - start > limit:
+            start = position.offset - limit
+            isComplete = since is None
         rows = self._opened.execute(
             "SELECT offset, data, time FROM publications"
-            " WHERE channel = ? AND offset > ? ORDER BY offset LIMIT ?",
-            (identity, start, -1 if limit is None else limit),
+            " WHERE channel = ? AND offset > ? ORDER BY offset",
+            (identity, start),
         )
-        return History(tuple(Publication(*row) for row in rows), position, isComplete)
+        publications = tuple(
+            Publication(offset, position.epoch, data, time)
+            for offset, data, time in rows
+        )
+        return History(publications, position, isComplete)
 
     def sweep(self, now: float, inUse: Sequence[str]) -> None:
         """
@@ -214,10 +223,12 @@ class Store:
                 "UPDATE channels SET used = ? WHERE name = ?",
                 [(now, name) for name in inUse],
             )
-            database.execute(
+            forgotten = database.execute(
                 "DELETE FROM channels WHERE used <= ?",
                 (oldest - self._retention.age,),
             )
+            if forgotten.rowcount:
+                _renewEpoch(database)
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
@@ -240,23 +251,32 @@ class Store:
             raise sqlite3.ProgrammingError("it is closed")
         return self._database
 
-    def _find(self, channel: str, now: float) -> tuple[int, int]:
+    def _find(self, channel: str) -> tuple[int, int, str] | None:
         """
-        Give a channel's number in the file and its last offset; make it if needed.
+        Give a channel's number in the file, its last offset and its epoch; C{None} if
+        nothing was ever stored in it.
         """
-        database = self._opened
-        row: tuple[int, int] | None = database.execute(
-            "SELECT id, last FROM channels WHERE name = ?", (channel,)
+        row: tuple[int, int, str] | None = self._opened.execute(
+            "SELECT id, last, epoch FROM channels WHERE name = ?", (channel,)
         ).fetchone()
-        if row is not None:
-            return row
-        made = database.execute(
+        return row
+
+    def _openChannel(self, draft: Draft) -> tuple[int, int, str]:
+        """
+        Count one publication more in a channel, which is made if needed.
+
+        @return: its number in the file, the new offset and the epoch.
+        """
+        # A channel that is new has the epoch that it had as long as it was empty.
+        self._opened.execute(
             "INSERT INTO channels (name, epoch, last, used, size)"
-            " VALUES (?, ?, 0, ?, 0)",
-            (channel, secrets.token_hex(4), now),
+            " SELECT ?, epoch, 1, ?, 0 FROM state WHERE true"
+            " ON CONFLICT (name) DO UPDATE SET last = last + 1, used = excluded.used",
+            (draft.channel, draft.time),
         )
-        assert made.lastrowid is not None
-        return made.lastrowid, 0
+        found = self._find(draft.channel)
+        assert found is not None
+        return found
 
     def _trim(self, identity: int, now: float) -> None:
         """
@@ -280,7 +300,7 @@ class Store:
         Forget what is too much in all: the channels in which the least happens first.
         """
         database = self._opened
-        size = database.execute("SELECT size FROM total").fetchone()[0]
+        size = database.execute("SELECT size FROM state").fetchone()[0]
         excess = size - self._retention.total
         while excess > 0:
             identity, size = database.execute(
@@ -309,3 +329,10 @@ class Store:
             "DELETE FROM publications WHERE channel = ? AND offset <= ?",
             (identity, last),
         )
+
+
+def _renewEpoch(database: sqlite3.Connection) -> None:
+    """
+    Give channels that begin from now on another epoch than those that were there.
+    """
+    database.execute("UPDATE state SET epoch = ?", (secrets.token_hex(4),))

@@ -505,21 +505,6 @@ def test_answers_when_stored() -> None:
     assert [each["data"] for each in answer["messages"]] == [1, 1]
 
 
-def test_position_unknown(
-    server: MemoryServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """
-    What is published is published, also where its position can't be had.
-    """
-
-    def broken(*arguments: object) -> Deferred[object]:
-        return fail(BrokerError("a: not read"))
-
-    monkeypatch.setattr(server.broker, "history", broken)
-    response = post(server, b'{"channel":"a","data":1}')
-    assert _json(response) == {"published": [{"channel": "a", "subscribers": 0}]}
-
-
 def test_fails_otherwise(
     server: MemoryServer, monkeypatch: pytest.MonkeyPatch, logs: Logs
 ) -> None:

@@ -32,6 +32,7 @@ from wsplug.apps.chat.messages import (
 )
 from wsplug.apps.chat.names import MAX_NAME, cleanColor
 from wsplug.apps.chat.people import Person, Place
+from wsplug.apps.chat.talk import RECALLED, recall
 from wsplug.apps.names import cleanName
 from wsplug.apps.wire import RequestRefused, WirePosition, read, refusal
 from wsplug.broker import History
@@ -180,19 +181,18 @@ class ChatProtocol(WebSocketProtocol):
         if self._lost:
             raise RequestRefused("unavailable", "the connection is lost")
         since = None if asked.since is None else asked.since.position()
-        limit = None if since is not None else chat.history
-        if limit is not None and asked.limit is not None:
-            limit = min(asked.limit, limit)
+        most = chat.history if since is None else RECALLED
+        limit = most if asked.limit is None else min(asked.limit, most)
 
         def answer(history: History) -> None:
-            past = chat.talk.recall(history.publications, history.isComplete)
+            past = recall(history)
             self._send(
                 Joined(
                     room,
                     self._known().name if place is None else place.name,
                     WirePosition.of(history.position),
                     past.isComplete,
-                    chat.talk.show(room, past),
+                    chat.talk.show(room, past.publications),
                     [] if here is None else here.people,
                     0 if here is None else here.count,
                     asked.request,

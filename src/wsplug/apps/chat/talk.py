@@ -6,8 +6,8 @@ from __future__ import annotations
 
 import secrets
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import replace
 from typing import Final
 
 import msgspec
@@ -32,13 +32,13 @@ from wsplug.apps.chat.names import cleanMessage
 from wsplug.apps.chat.people import Person
 from wsplug.apps.chat.rates import Rate
 from wsplug.apps.wire import RequestRefused
-from wsplug.broker import Publication
+from wsplug.broker import History, Publication
 from wsplug.broker.channels import Backlog, Channels
 from wsplug.interfaces import IBroker
 
-__all__ = ["Past", "Talk"]
+__all__ = ["RECALLED", "Talk", "recall"]
 
-_RECALLED: Final = 500
+RECALLED: Final = 500
 """
 Messages that somebody who comes back gets of what was missed, at most.
 """
@@ -62,19 +62,6 @@ _TYPING_RATE: Final = 0.5
 """
 How often a second somebody may tell that they are typing.
 """
-
-
-@dataclass(frozen=True)
-class Past:
-    """
-    What was said in a room before somebody came.
-
-    @ivar publications: in order.
-    @ivar isComplete: whether nothing is missing since the position that they had.
-    """
-
-    publications: tuple[Publication, ...]
-    isComplete: bool
 
 
 class Talk:
@@ -215,24 +202,11 @@ class Talk:
             event = Typing(id=person.id, name=name)
             await self._broker.publish(channel, encode(event), store=False)
 
-    def recall(self, publications: tuple[Publication, ...], isComplete: bool) -> Past:
-        """
-        Take of a history what fits into an answer: its end.
-        """
-        size = 0
-        kept: list[Publication] = []
-        for publication in reversed(publications):
-            size += len(publication.data)
-            if len(kept) == _RECALLED or size > _RECALLED_SIZE:
-                return Past(tuple(reversed(kept)), False)
-            kept.append(publication)
-        return Past(publications, isComplete)
-
-    def show(self, room: str, past: Past) -> list[msgspec.Raw]:
+    def show(self, room: str, publications: Iterable[Publication]) -> list[msgspec.Raw]:
         """
         Make the messages of what was said in a room.
         """
-        events = [self._read(publication, room) for publication in past.publications]
+        events = [self._read(publication, room) for publication in publications]
         return [msgspec.Raw(encode(event)) for event in events if event is not None]
 
     async def _once(
@@ -308,3 +282,18 @@ def _make(person: Person, name: str, text: str, ref: str | None) -> Said:
 
 def _sent(said: Said, room: str, publication: Publication) -> Sent:
     return Sent(room, said.id, round(publication.time, 3))
+
+
+def recall(history: History) -> History:
+    """
+    Take as much of a history as fits into an answer: its end.
+    """
+    size = 0
+    publications = history.publications
+    for index in range(len(publications) - 1, -1, -1):
+        size += len(publications[index].data)
+        if size > _RECALLED_SIZE:
+            return replace(
+                history, publications=publications[index + 1 :], isComplete=False
+            )
+    return history

@@ -122,15 +122,6 @@ class Push:
 
         return self._broker.publish(channel, data, store).addCallback(published)
 
-    async def epochOf(self, name: str) -> str:
-        """
-        Give the epoch that a channel's offsets count in.
-
-        @raise wsplug.errors.BrokerError: it can't be read.
-        """
-        history = await self._broker.history(self.channelOf(name), None, 0)
-        return history.position.epoch
-
     # IWebSocketApplication
 
     def buildProtocol(self, request: IHandshakeRequest) -> Subscriber | BareSubscriber:

@@ -217,14 +217,13 @@ class PublishResource(Resource):
         # can do so at once.
         begun = [self._push.publish(*draft) for draft in drafts]
         results = []
-        epochs: dict[str, str] = {}
         for draft, publishing in zip(drafts, begun, strict=True):
             try:
                 published = await publishing
             except BrokerError as error:
                 results.append(_Result(draft.channel, error=str(error)))
             else:
-                results.append(await self._describe(draft.channel, published, epochs))
+                results.append(_describe(draft.channel, published))
         failed = sum(result.error is not UNSET for result in results)
         if not failed:
             return _Answer(results)
@@ -234,27 +233,16 @@ class PublishResource(Resource):
             results,
         )
 
-    async def _describe(
-        self, channel: str, published: Published, epochs: dict[str, str]
-    ) -> _Result:
-        """
-        @param epochs: those of the channels that have been asked for already.
-        """
-        result = _Result(channel, published.subscribers)
-        publication = published.publication
-        if not publication.isStored:
-            return result
-        if channel not in epochs:
-            try:
-                epochs[channel] = await self._push.epochOf(channel)
-            except BrokerError:
-                return result  # it is published all the same
-        result.position = WirePosition(publication.offset, epochs[channel])
-        return result
-
     def _failed(self, failure: Failure) -> _Failed:
         self._log.failure("publishing failed", failure)
         return _Failed("unavailable", "publishing failed; the server's log has why", [])
+
+
+def _describe(channel: str, published: Published) -> _Result:
+    result = _Result(channel, published.subscribers)
+    if published.publication.isStored:
+        result.position = WirePosition.of(published.publication.position)
+    return result
 
 
 def _channelsOf(publication: _Publication) -> list[str]:

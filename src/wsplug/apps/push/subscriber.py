@@ -112,13 +112,13 @@ class Subscriber(WebSocketProtocol):
     async def _join(self, request: Subscribe) -> History:
         push = self._push
         since = None if request.since is None else request.since.position()
-        # Of what was missed, the end is given where there is too much of it: all of it
-        # has to be read for that.
-        limit = self._mostOf(request) if since is None else None
         self._names.add(request.channel)
         try:
             return await push.messages.join(
-                self.transport, push.channelOf(request.channel), since, limit
+                self.transport,
+                push.channelOf(request.channel),
+                since,
+                self._mostOf(request),
             )
         except BrokerError:
             self._names.discard(request.channel)
@@ -142,12 +142,11 @@ class Subscriber(WebSocketProtocol):
         Make the answer, with no more of the past than there is room for.
         """
         room = self._push.backlog.size - self.transport.bytesWaiting
-        most = self._mostOf(request)
         messages: list[Raw] = []
         for publication in reversed(history.publications):
             message = encodeMessage(request.channel, publication)
             room -= len(message)
-            if room < 0 or len(messages) == most:
+            if room < 0:
                 break
             messages.append(Raw(message))
         messages.reverse()
