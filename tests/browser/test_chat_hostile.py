@@ -200,6 +200,9 @@ def test_long_things_stay_inside(chat: Chat, visit: Visitor) -> None:
         ".map((each) => each.className)"
     )
     assert overflow == []
+    chat.kill()
+    expect(ann.page.locator("#lost")).to_be_visible()
+    expect(ann.page.locator("#count")).to_be_hidden()  # there is no room for both
     assert ann.page.evaluate("document.scrollingElement.scrollWidth") == PHONE["width"]
 
 
