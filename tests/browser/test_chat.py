@@ -6,6 +6,7 @@ together.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -66,6 +67,48 @@ def test_messages_of_one_sender_go_together(chat: Chat, visit: Visitor) -> None:
         bea.say("four")
         ann.sees("one", "two", "three", "four")
     expect(ann.page.locator(".by .name")).to_have_text(["Bea", "Cid", "Bea"])
+
+
+def test_days_and_times(chat: Chat, visit: Visitor) -> None:
+    """
+    A line parts the days, and each message has its time; what is said after a while
+    doesn't go together with what was before.
+    """
+    with Person(chat, "Bea") as bea:
+        bea.say("yesterday")
+        ann = Guest(visit(chat.url(), locale="en-GB", timezone_id="UTC"))
+        now = datetime.now(timezone.utc)
+        ann.page.clock.set_fixed_time(now + timedelta(days=1))
+        ann.enter("Ann")
+        ann.sees("yesterday")
+    expect(ann.page.locator(".divider")).to_have_text([f"{now:%A} {now.day} {now:%B}"])
+    shown = ann.page.locator(".by time")
+    said = datetime.fromisoformat(
+        shown.get_attribute("datetime").replace("Z", "+00:00")
+    )
+    assert timedelta(0) <= said - now + timedelta(minutes=1) < timedelta(minutes=2)
+    expect(shown).to_have_text(f"{said:%H:%M}")
+
+
+def test_a_few_emoji_are_bigger(chat: Chat, visit: Visitor) -> None:
+    """
+    Emoji alone are shown bigger; with words, or many of them, they aren't, and digits
+    are no emoji.
+    """
+    ann = meet(visit, chat, "Ann")
+    with Person(chat, "Bea") as bea:
+        for text in (
+            "\U0001f44d \u2764\ufe0f",
+            "fine \U0001f44d",
+            "\U0001f44d" * 30,
+            "42",
+        ):
+            bea.say(text)
+    expect(ann.messages).to_have_count(4)
+    big = ann.page.locator(".bubble").evaluate_all(
+        "(all) => all.map((each) => parseFloat(getComputedStyle(each).fontSize) > 20)"
+    )
+    assert big == [True, False, False, False]
 
 
 def test_rooms_and_unread(chat: Chat, visit: Visitor) -> None:

@@ -55,11 +55,13 @@ class Wire:
 
     @ivar toServer: whether what is said goes to the server.
     @ivar toPage: whether what comes goes to the page.
+    @ivar held: what was said, which is not to come yet.
     """
 
     def __init__(self, guest: Guest) -> None:
         self.toServer = self.toPage = True
         self.routes: list[Any] = []
+        self.held: list[Any] | None = None
         guest.page.route_web_socket(re.compile("^ws:"), self._opened)
         guest.page.reload()
 
@@ -73,7 +75,13 @@ class Wire:
                 else None
             )
         )
-        server.on_message(lambda message: route.send(message) if self.toPage else None)
+        server.on_message(lambda message: self._came(route, message))
+
+    def _came(self, route: Any, message: Any) -> None:
+        if self.held is not None and '"usermsg"' in message:
+            self.held.append(message)
+        elif self.toPage:
+            route.send(message)
 
     def send(self, message: Any) -> None:
         """
@@ -190,24 +198,49 @@ def test_messages_that_were_dropped(start: Callable[..., Chat], visit: Visitor) 
     )
 
 
-def test_an_answer_that_is_lost(start: Callable[..., Chat], visit: Visitor) -> None:
+@pytest.mark.parametrize("restarts", [False, True])
+def test_an_answer_that_is_lost(
+    start: Callable[..., Chat], visit: Visitor, tmp_path: Path, restarts: bool
+) -> None:
     """
     The server had the message, but the connection ended before its answer: it isn't
-    said again.
+    said again, even if the server has forgotten whose it was.
     """
-    chat = start()
+    chat = start("--app=chat", f"--broker=sqlite:{tmp_path / 'chat.db'}")
     ann, wire = wired(visit, chat)
     with Person(chat, "Bea") as bea:
         wire.toPage = False
         ann.say("Once")
         expect(ann.unsent).to_have_count(1)
         bea.waitFor("Once")
-        wire.close()
-        ann.sees("Once")
-        expect(ann.unsent).to_have_count(0)
-        bea.say("and no more")
+    if restarts:
+        chat.kill()
+        chat.start()
+    wire.close()
+    ann.sees("Once")
+    expect(ann.unsent).to_have_count(0)
+    with Person(chat, "Cid") as cid:
+        cid.say("and no more")
         ann.sees("Once", "and no more")
-        assert bea.past() == ["Once", "and no more"]
+        assert cid.past() == ["Once", "and no more"]
+
+
+def test_an_answer_that_comes_first(start: Callable[..., Chat], visit: Visitor) -> None:
+    """
+    The message is there as soon as the server has answered, and once when it comes
+    itself, too.
+    """
+    chat = start()
+    ann, wire = wired(visit, chat)
+    wire.held = []
+    ann.say("Once")
+    ann.sees("Once")
+    expect(ann.unsent).to_have_count(0)
+    for message in wire.held:
+        wire.send(message)
+    wire.held = None
+    ann.say("and no more")
+    ann.sees("Once", "and no more")
 
 
 def test_a_message_that_is_lost(start: Callable[..., Chat], visit: Visitor) -> None:

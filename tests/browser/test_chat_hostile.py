@@ -200,6 +200,9 @@ def test_long_things_stay_inside(chat: Chat, visit: Visitor) -> None:
         ".map((each) => each.className)"
     )
     assert overflow == []
+    chat.kill()
+    expect(ann.page.locator("#lost")).to_be_visible()
+    expect(ann.page.locator("#count")).to_be_hidden()  # there is no room for both
     assert ann.page.evaluate("document.scrollingElement.scrollWidth") == PHONE["width"]
 
 
@@ -321,10 +324,13 @@ def test_everything_can_be_read(
             guest.unread("kitchen").wait_for()
             cid.type()
         checkReadable(guest)
+        variant = f"{'desk' if size == DESK else 'phone'}-{'dark' if dark else 'light'}"
+        guest.visit.show(f"chat-{variant}")
         chat.kill()
         expect(guest.page.locator("#lost")).to_be_visible()
         guest.say("Not sent yet")
         checkReadable(guest)
+        guest.visit.show(f"chat-lost-{variant}")
 
 
 def checkReadable(guest: Guest) -> None:
