@@ -442,7 +442,7 @@ class IConversation(Interface):
 
     visitor: str | None = Attribute(
         "The visitor's name; C{None} as long as nobody has said it. Commands may set "
-        "it, to what L{wsplug.apps.bot.cleanName} has made of it."
+        "it, to what L{wsplug.apps.bot.sayable} has made of it."
     )
     request: IHandshakeRequest = Attribute("The request that opened the connection.")
     memory: dict[str, Any] = Attribute(
