@@ -35,6 +35,10 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "slow: takes minutes; runs with -m slow, or where CI is set"
     )
+    config.addinivalue_line(
+        "markers",
+        "everyday: a browser's test that isn't slow, as others are",
+    )
 
 
 def pytest_collection_modifyitems(

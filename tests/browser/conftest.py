@@ -33,6 +33,18 @@ Milliseconds that anything on a page may take: reached only where a test fails.
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """
+    Make a browser's tests slow ones, but for those that are marked for every day: one
+    or a few for each page. All together, they take minutes.
+    """
+    folder = Path(__file__).parent
+    for item in items:
+        here = item.path.is_relative_to(folder)
+        if here and item.get_closest_marker("everyday") is None:
+            item.add_marker(pytest.mark.slow)
+
+
 class Visit:
     """
     A page that somebody has open.

@@ -83,6 +83,7 @@ def _waitForChips(visit: Visit) -> None:
     visit.page.wait_for_selector("#commands .chip:enabled >> text=hello")
 
 
+@pytest.mark.everyday
 def test_answers(visit: Visitor, url: str) -> None:
     """
     What is typed is answered, in the order of the typing, and what was typed shows.
@@ -134,6 +135,7 @@ def test_chips(visit: Visitor, url: str) -> None:
     assert visitor.page.evaluate("document.activeElement.id") == "line"
 
 
+@pytest.mark.everyday
 def test_quit(visit: Visitor, url: str) -> None:
     """
     Quit says bye, and the bot closes; nothing can be said then, until somebody

@@ -32,6 +32,7 @@ def chat(tmp_path: Path) -> Iterator[Chat]:
         yield chat
 
 
+@pytest.mark.everyday
 def test_two_people_chat(chat: Chat, visit: Visitor) -> None:
     """
     Each sees what both say, in the same order, and one's own on the other side; those
@@ -111,6 +112,7 @@ def test_a_few_emoji_are_bigger(chat: Chat, visit: Visitor) -> None:
     assert big == [True, False, False, False]
 
 
+@pytest.mark.everyday
 def test_rooms_and_unread(chat: Chat, visit: Visitor) -> None:
     """
     What is said elsewhere is counted, at the room and in the title, and marked where it
@@ -206,6 +208,7 @@ def test_the_address_is_a_room(tmp_path: Path, visit: Visitor) -> None:
         expect(bea.people).to_have_text(["Bea", "Ann"])
 
 
+@pytest.mark.everyday
 def test_direct_messages(chat: Chat, visit: Visitor) -> None:
     """
     A click on somebody opens a conversation with them alone; nobody else gets it. It
@@ -407,6 +410,7 @@ def site() -> Iterator[str]:
         thread.join()
 
 
+@pytest.mark.everyday
 def test_a_classic_client(tmp_path: Path, visit: Visitor, site: str) -> None:
     """
     A page of the old tutorials' kind, on a web server of its own, talks with this one;

@@ -127,6 +127,7 @@ def checkUnharmed(guest: Guest) -> None:
     )
 
 
+@pytest.mark.everyday
 def test_markup_is_text(chat: Chat, visit: Visitor) -> None:
     """
     What looks like HTML is shown as it was written: as a message, a name, a room, a
@@ -400,6 +401,7 @@ def test_the_page_is_small_and_asks_nobody_else(chat: Chat, visit: Visitor) -> N
     assert {path.name for path in scripts} <= loaded
 
 
+@pytest.mark.everyday
 def test_nothing_is_written_inline() -> None:
     """
     The page keeps to its own policy: no script, style or listener stands in its HTML.

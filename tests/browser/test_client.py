@@ -182,6 +182,7 @@ milliseconds have gone by.
 """
 
 
+@pytest.mark.everyday
 def test_size() -> None:
     """
     It is small, as it ships: under 10 KiB; and needs nothing else.
@@ -194,6 +195,7 @@ def test_size() -> None:
 # The connection
 
 
+@pytest.mark.everyday
 def test_states(visit: Visitor, server: Server) -> None:
     """
     Connecting, open, and closed for good: nothing is sent any more, and it says so.
@@ -538,6 +540,7 @@ def test_greeting_refused(visit: Visitor, server: Server) -> None:
 # Requests
 
 
+@pytest.mark.everyday
 def test_request(visit: Visitor, server: Server) -> None:
     """
     Requests are answered, whichever order the answers come in; an error fails them, and
@@ -672,6 +675,7 @@ def test_listeners_that_throw(visit: Visitor, server: Server) -> None:
 # Channels
 
 
+@pytest.mark.everyday
 def test_restart(visit: Visitor, restartable: Restartable) -> None:
     """
     The server is killed and comes back: what was published meanwhile is there, once
@@ -743,6 +747,7 @@ def test_moment(visit: Visitor, server: Server) -> None:
     waitFor(page, "moments", FRESH, "stored", "moment", "moment", FRESH, "next")
 
 
+@pytest.mark.everyday
 def test_once_and_in_order(visit: Visitor, server: Server) -> None:
     """
     What comes before the answer to the subscription waits for it; what is in the answer

@@ -10,6 +10,8 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.browser.conftest import Visitor
 from tests.browser.test_client import APPLICATION, CLIENT, Other
 from tests.processes import HOST, serve
@@ -22,6 +24,7 @@ def _blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
 
 
+@pytest.mark.everyday
 def test_examples(visit: Visitor, tmp_path: Path) -> None:
     """
     All of them, in one page, do what the page says.
@@ -55,6 +58,7 @@ def test_examples(visit: Visitor, tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.everyday
 def test_wire() -> None:
     """
     What it shows of the wire is JSON.
@@ -72,6 +76,7 @@ def test_wire() -> None:
     ]
 
 
+@pytest.mark.everyday
 def test_options() -> None:
     """
     The options, with their defaults, are those that the client has.

@@ -68,6 +68,7 @@ def answers(page: Visit, count: int) -> list[str]:
     return texts
 
 
+@pytest.mark.everyday
 def test_text(visit: Visitor, server: Server) -> None:
     """
     What is sent comes back as it was, as text and never as HTML, with the time that it
@@ -106,6 +107,7 @@ def test_prefix(visit: Visitor, server: Server) -> None:
     assert answers(page, 1) == ["You have entered: hello"]
 
 
+@pytest.mark.everyday
 @pytest.mark.parametrize(
     ("size", "shown"), [(0, "0 bytes"), (2000, "2.0 KiB"), (1024**2, "1.0 MiB")]
 )

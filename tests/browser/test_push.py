@@ -54,6 +54,7 @@ def open_page(visit: Visitor, server: Server, query: str = "", **more: object) -
     return made
 
 
+@pytest.mark.everyday
 def test_curl(server: Server, visit: Visitor) -> None:
     """
     The command that the page shows publishes, and what it publishes shows up.

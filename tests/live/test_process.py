@@ -181,6 +181,7 @@ def test_conversation(tmp_path: Path, launched: str) -> None:
     process group, and is gone when its client is.
     """
     with serve(tmp_path, app("cat")) as server:
+        idle(server)
         before = children(server.pid)
         with reach(server) as connection:
             connection.send("hello\n<script>")
