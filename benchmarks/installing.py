@@ -51,6 +51,7 @@ _LOAD = (
     "sha1",
     "client",
     "traffic",
+    "chat",
     "handshakes",
     "idle",
     "measuring",
