@@ -51,6 +51,8 @@ def _visible(text: str) -> str:
     """
     Leave out what can't be seen, and put single spaces for all that is space.
     """
+    if text.isascii() and text.isprintable():
+        return " ".join(text.split())
     kept: list[str] = []
     marks = 0
     for character in unicodedata.normalize("NFC", text):
@@ -68,6 +70,19 @@ def _visible(text: str) -> str:
             kept.append(character)
         marks = 0
     return " ".join("".join(kept).split())
+
+
+def _showsSomething(text: str) -> bool:
+    """
+    Tell whether L{_visible} would leave anything of it, without going through all of
+    it: most texts show something with their first character.
+    """
+    return any(
+        not character.isspace()
+        and character not in _UNSEEN
+        and unicodedata.category(character) not in _UNSEEN_CATEGORIES
+        for character in unicodedata.normalize("NFC", text)
+    )
 
 
 def cleanName(name: str) -> str:
@@ -116,7 +131,7 @@ def cleanMessage(message: str) -> str:
     @return: empty where there is nothing but space.
     """
     plain = _CONTROLS.sub("", message.replace("\r\n", "\n").replace("\r", "\n"))
-    return plain if _visible(plain) else ""
+    return plain if _showsSomething(plain) else ""
 
 
 def roomOf(name: str) -> str | None:
