@@ -18,7 +18,7 @@ from benchmarks.installing import Installation
 from benchmarks.servers import Running, Server, running
 from benchmarks.workloads import IDLE, Workload
 
-# The generator gives up by itself; this is for one that does not. Where a room of 2,000
+# The generator gives up by itself; this is for one that does not: where a room of 2,000
 # fills, two million notices come first.
 _PATIENCE_SECONDS = 600.0
 
