@@ -230,11 +230,31 @@ static void identify(struct client *client)
                     client->arrival.slot);
 }
 
+/* Compare a piece of a payload that can only be one. Show what came in its place: it may
+ * be an error that says why. */
+static void check_foreseen(struct client *client, const uint8_t *data, size_t size)
+{
+    const uint8_t *wanted = client->arrival.payload + client->have;
+    size_t left = client->arrival.size - client->have;
+    size_t part = size < left ? size : left;
+    if (memcmp(wanted, data, part))
+        client_fail(client, "%.*s came in place of %.*s", (int)(size < 100 ? size : 100),
+                    (const char *)data, (int)(part < 100 ? part : 100),
+                    (const char *)wanted);
+    if (size > left)
+        client_fail(client, "a message is longer than %zu bytes", client->arrival.size);
+    client->have += size;
+}
+
 /* Compare a piece of a payload with what it should be. */
 static void check(struct client *client, const uint8_t *data, size_t size)
 {
-    if (client->have + size > expectations.size)
-        client_fail(client, "a message is longer than %zu bytes", expectations.size);
+    if (expectations.foreseen) {
+        check_foreseen(client, data, size);
+        return;
+    }
+    if (client->have + size > client->arrival.size)
+        client_fail(client, "a message is longer than %zu bytes", client->arrival.size);
     while (client->have < IDENTITY_SIZE && size > 0) {
         client->identity[client->have++] = *data++;
         size--;
@@ -273,6 +293,9 @@ static void message_begin(struct client *client, uint8_t first)
     if (client->compressed != client->agreement.deflate)
         client_fail(client, "a message is %scompressed",
                     client->compressed ? "" : "not ");
+    client->arrival.size = expectations.size;
+    if (expectations.foreseen)
+        expectations.next(client, 0);
     if (!client->compressed)
         return;
     if (client->inflater == NULL) {
@@ -289,9 +312,9 @@ static void message_end(struct client *client)
     static const uint8_t tail[4] = {0, 0, 0xff, 0xff};
     if (client->compressed)
         inflate_piece(client, tail, sizeof tail);
-    if (client->have != expectations.size)
+    if (client->have != client->arrival.size)
         client_fail(client, "a message has %zu bytes instead of %zu", client->have,
-                    expectations.size);
+                    client->arrival.size);
     client->opcode = 0;
     expectations.delivered(client);
 }

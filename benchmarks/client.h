@@ -49,8 +49,9 @@ struct client {
         unsigned source; /* whose message it is */
         unsigned slot;   /* its place in that one's ring */
         const uint8_t *payload;
+        size_t size;
         struct verified *verified;
-    } arrival; /* set once the identity is known */
+    } arrival; /* set once the identity is known, or as soon as it begins */
     z_stream *inflater;
     /* Reading raw: where in the ring. */
     unsigned raw_slot;
@@ -61,6 +62,8 @@ struct client {
 struct expectations {
     int opcode;
     size_t size;
+    /* Payloads have no identity: a client can only get one thing next. */
+    int foreseen;
     /* Set the client's arrival to the message that has to come next from a source. */
     void (*next)(struct client *, unsigned source);
     /* The arrival is whole, and right. */
@@ -91,6 +94,9 @@ void client_receive(struct client *client, int raw);
 /* Say that a client's connection ended, or what else is wrong with it, and fail. */
 _Noreturn void client_fail(const struct client *client, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+
+/* The address that a client connects from, as a number. */
+uint32_t source_address(unsigned index);
 
 /* The parts of client_open that the handshake workload takes one by one. */
 int client_socket(unsigned index, const struct options *options, int blocking);

@@ -100,6 +100,16 @@ def select(every: Sequence[_N], asked: str | None, quick: bool, kind: str) -> li
     return [each for each in every if each.name in names]
 
 
+def rotate(servers: Sequence[_N], number: int, rounds: int) -> list[_N]:
+    """
+    @param number: the round, from 0 on.
+    @param rounds: how many there are: what is first in each is spread evenly.
+    @return: the servers, in the order of a round.
+    """
+    first = number * len(servers) // rounds
+    return [*servers[first:], *servers[:first]]
+
+
 class Session:
     """
     The measurements of a run.
@@ -119,12 +129,15 @@ class Session:
         self, workloads: Sequence[Workload], servers: Sequence[Server], rounds: int
     ) -> None:
         """
-        Measure, the servers in turn: what else the machine does hits all alike.
+        Measure, the servers in turn: what else the machine does hits all alike. Each
+        round begins with another one: nobody is always first, or always behind the
+        same place.
         """
         for number in range(rounds):
             print(f"round {number + 1} of {rounds}", flush=True)
+            order = rotate(servers, number, rounds)
             for workload in workloads:
-                for server in servers:
+                for server in order:
                     if server.fits(workload):
                         self._measure(server, workload)
 

@@ -51,6 +51,7 @@ _LOAD = (
     "sha1",
     "client",
     "traffic",
+    "chat",
     "handshakes",
     "idle",
     "measuring",
@@ -126,7 +127,7 @@ def install(folder: Path = BUILD) -> Installation:
     @raise SetupError: something can't be had.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    _compile(folder / "load", _LOAD, ["-lssl", "-lcrypto", "-lz"])
+    compile_load(folder)
     _compile(folder / "echo", _ECHO, [])
     python = folder / "env" / "bin" / "python"
     _install_peers(folder, python)
@@ -174,6 +175,19 @@ def explain(output: str) -> str:
     exceptions = [line for line in lines if re.match(r"[A-Za-z_.]+Error: ", line)]
     errors = [line for line in lines if "error" in line.lower()]
     return next(iter([*exceptions, *errors, *lines[-1:]]), "")
+
+
+def compile_load(folder: Path) -> Path:
+    """
+    Compile the load generator, if it isn't there as its sources are.
+
+    @param folder: where to.
+    @return: the program.
+    @raise SetupError: it can't be compiled here.
+    """
+    program = folder / "load"
+    _compile(program, _LOAD, ["-lssl", "-lcrypto", "-lz"])
+    return program
 
 
 def _compile(program: Path, modules: Sequence[str], libraries: list[str]) -> None:

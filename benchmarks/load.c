@@ -13,7 +13,8 @@
  *     messages.c    the prepared messages
  *     upgrade.c     the opening handshake, as a browser does it; sha1.c is part of that
  *     client.c      frames, in and out
- *     traffic.c     the workloads: echo and fan-out
+ *     traffic.c     the workloads: echo, fan-out and chat
+ *     chat.c        a chat's rooms fill
  *     handshakes.c  handshakes
  *     idle.c        connections that do nothing
  *     measuring.c   clock, histogram, processor time
@@ -39,6 +40,7 @@ static const struct option names[] = {
     {"connections", required_argument, NULL, 'c'},
     {"in-flight", required_argument, NULL, 'f'},
     {"publishers", required_argument, NULL, 'P'},
+    {"rooms", required_argument, NULL, 'R'},
     {"size", required_argument, NULL, 's'},
     {"warmup", required_argument, NULL, 'u'},
     {"seconds", required_argument, NULL, 't'},
@@ -71,6 +73,7 @@ static const char *read_options(struct options *options, int count, char **words
         case 'c': options->connections = (unsigned)positive(optarg); break;
         case 'f': options->in_flight = (unsigned)positive(optarg); break;
         case 'P': options->publishers = (unsigned)positive(optarg); break;
+        case 'R': options->rooms = (unsigned)positive(optarg); break;
         case 's': options->size = (size_t)positive(optarg); break;
         case 'u': options->warmup = positive(optarg); break;
         case 't': options->seconds = positive(optarg); break;
@@ -101,19 +104,26 @@ int main(int count, char **words)
         fail("--port is needed");
     if (options.size < IDENTITY_SIZE)
         fail("messages have at least %d bytes", IDENTITY_SIZE);
+    if (options.rooms > 0)
+        options.publishers = options.rooms;
     if (options.publishers > options.connections)
         fail("there are more publishers than connections");
+    if (options.rooms > 0 && options.connections % options.rooms != 0)
+        fail("there are not as many connections in each room");
+    if (!strcmp(workload, "chat") != (options.rooms > 0))
+        fail("a chat has --rooms, and nothing else has");
     signal(SIGPIPE, SIG_IGN);
     poller = epoll_create1(EPOLL_CLOEXEC);
     if (poller < 0)
         fail("no epoll");
-    if (!strcmp(workload, "echo") || !strcmp(workload, "fanout"))
+    if (!strcmp(workload, "echo") || !strcmp(workload, "fanout") ||
+        !strcmp(workload, "chat"))
         run_traffic(&options);
     else if (!strcmp(workload, "handshakes"))
         run_handshakes(&options);
     else if (!strcmp(workload, "idle"))
         run_idle(&options);
     else
-        fail("--workload is echo, fanout, handshakes or idle");
+        fail("--workload is echo, fanout, chat, handshakes or idle");
     return 0;
 }

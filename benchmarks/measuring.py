@@ -18,8 +18,9 @@ from benchmarks.installing import Installation
 from benchmarks.servers import Running, Server, running
 from benchmarks.workloads import IDLE, Workload
 
-# The generator gives up by itself; this is for one that doesn't.
-_PATIENCE_SECONDS = 150.0
+# The generator gives up by itself; this is for one that does not: where a room of 2,000
+# fills, two million notices come first.
+_PATIENCE_SECONDS = 600.0
 
 # How long memory is given to settle.
 _SETTLE_SECONDS = 0.3

@@ -84,18 +84,29 @@ static size_t compress_payload(uint8_t *out, size_t room, uint8_t *in, size_t si
     return written;
 }
 
-void messages_prepare(struct messages *messages, unsigned source, unsigned count,
-                      size_t size, int opcode, int deflate)
+/* The most that a compressed payload, or a frame, takes. */
+static size_t room_of(size_t size)
 {
-    size_t room = size + size / 100 + 64;
-    uint8_t *scratch = allocate(room, 1);
+    return size + size / 100 + 64;
+}
+
+static void reserve(struct messages *messages, unsigned count, size_t size, int opcode)
+{
     messages->count = count;
     messages->size = size;
     messages->opcode = opcode;
     messages->plain = allocate(count, size);
-    messages->frames = allocate(count, room);
+    messages->frames = allocate(count, room_of(size));
     messages->start = allocate(count + 1, sizeof *messages->start);
     messages->verified = allocate(count, sizeof *messages->verified);
+}
+
+void messages_prepare(struct messages *messages, unsigned source, unsigned count,
+                      size_t size, int opcode, int deflate)
+{
+    size_t room = room_of(size);
+    uint8_t *scratch = allocate(room, 1);
+    reserve(messages, count, size, opcode);
     for (unsigned slot = 0; slot < count; slot++) {
         uint8_t *payload = messages->plain + slot * size;
         char identity[IDENTITY_SIZE + 1];
@@ -117,6 +128,46 @@ void messages_prepare(struct messages *messages, unsigned source, unsigned count
         messages->start[slot + 1] = messages->start[slot] + written;
     }
     free(scratch);
+}
+
+void messages_prepare_chat(struct messages *messages, unsigned source, unsigned count,
+                           size_t size)
+{
+    static const char words[] = " Has anybody seen the keys of the cellar?";
+    static const char tail[] = "\",\"color\":\"#2456d6\"}";
+    char head[128];
+    size_t head_size = (size_t)snprintf(
+        head, sizeof head,
+        "{\"type\":\"usermsg\",\"name\":\"Visitor %u\",\"message\":\"", source);
+    size_t tail_size = sizeof tail - 1;
+    reserve(messages, count, head_size + size + tail_size, OPCODE_TEXT);
+    messages->number_at = head_size;
+    for (unsigned slot = 0; slot < count; slot++) {
+        uint8_t *payload = messages->plain + slot * messages->size;
+        memcpy(payload, head, head_size);
+        memset(payload + head_size, '0', NUMBER_SIZE);
+        for (size_t i = NUMBER_SIZE; i < size; i++)
+            payload[head_size + i] =
+                (uint8_t)words[(i - NUMBER_SIZE) % (sizeof words - 1)];
+        memcpy(payload + head_size + size, tail, tail_size);
+        messages->start[slot + 1] =
+            messages->start[slot] + frame_write(messages->frames + messages->start[slot],
+                                                0x80 | OPCODE_TEXT, payload,
+                                                messages->size);
+    }
+}
+
+void messages_number(struct messages *messages, unsigned slot, unsigned number)
+{
+    uint8_t *plain = messages->plain + slot * messages->size + messages->number_at;
+    /* The payload is the frame's end. */
+    uint8_t *masked = messages->frames + messages->start[slot + 1] - messages->size +
+                      messages->number_at;
+    for (unsigned i = NUMBER_SIZE; i-- > 0; number /= 10) {
+        uint8_t digit = (uint8_t)('0' + number % 10);
+        masked[i] ^= plain[i] ^ digit;
+        plain[i] = digit;
+    }
 }
 
 static int hex_read(const uint8_t *bytes, unsigned *number)

@@ -9,8 +9,9 @@ struct options {
     int port;
     unsigned connections;
     unsigned in_flight;  /* messages under way: of each connection, or each publisher */
-    unsigned publishers; /* 0 for echo */
-    size_t size;         /* of a payload */
+    unsigned publishers; /* 0 for echo; in a chat, one for each room */
+    unsigned rooms;      /* of a chat; 0 for all else */
+    size_t size;         /* of a payload; in a chat, of what is said */
     int opcode;
     int deflate; /* offer compression, and send and expect compressed messages */
     int offer;   /* offer compression, and don't mind */

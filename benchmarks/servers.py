@@ -17,6 +17,7 @@ from pathlib import Path
 from benchmarks.errors import MeasurementError, tail
 from benchmarks.installing import ROOT, SOURCES, Installation
 from benchmarks.workloads import (
+    CHAT,
     DEFLATE,
     ECHO,
     FANOUT,
@@ -31,7 +32,7 @@ HOST = "127.0.0.1"
 _START_SECONDS = 30.0
 _STOP_SECONDS = 10.0
 
-_ALL = frozenset({ECHO, FANOUT, HANDSHAKES, IDLE, DEFLATE, TLS})
+_ALL = frozenset({ECHO, FANOUT, CHAT, HANDSHAKES, IDLE, DEFLATE, TLS})
 
 Command = Callable[[Installation, Workload, int], list[str]]
 
@@ -73,8 +74,8 @@ def _peer(module: str, *words: str) -> Command:
     def command(installed: Installation, workload: Workload, port: int) -> list[str]:
         line = [str(installed.python), "-m", f"benchmarks.peers.{module}", str(port)]
         line += words
-        if workload.kind == FANOUT:
-            line.append("--fanout")
+        if workload.kind in (FANOUT, CHAT):
+            line += ["--application", workload.kind]
         if workload.deflate:
             line.append("--deflate")
         if workload.tls:
@@ -85,21 +86,30 @@ def _peer(module: str, *words: str) -> Command:
     return command
 
 
+# Each of a chat's rooms has one who speaks without a pause.
+_RATES = "rate=1000000:burst=1000000"
+
+_APPLICATIONS = {
+    FANOUT: str(SOURCES / "peers" / "wsplug_fanout.py"),
+    CHAT: f"chat:notices=at-once:{_RATES}",
+}
+
+
 def _wsplug(installed: Installation, workload: Workload, port: int) -> list[str]:
     """
-    wsplug as it comes, with all its limits and checks. Two are raised that the
-    workloads meet: 10,000 connections and a few, and a message of 1 MiB that waits.
+    wsplug as it comes, with all its limits and checks. Some are raised that the
+    workloads meet: 10,000 connections and a few, a message of 1 MiB that waits, and how
+    often one who chats may say something.
     """
     where = f"tcp:{port}:interface={HOST}"
     if workload.tls:
         pair = f"privateKey={installed.key}:certKey={installed.certificate}"
         where = f"ssl:{port}:interface={HOST}:{pair}"
-    fanout = str(SOURCES / "peers" / "wsplug_fanout.py")
     return [
         *(str(installed.twistd), "-n", "--pidfile=", "wsplug", "--listen", where),
         *("--max-connections", "20000", "--send-limit", "16MiB"),
         *("--compression", "yes" if workload.deflate else "no"),
-        *("--app", fanout if workload.kind == FANOUT else "echo"),
+        *("--app", _APPLICATIONS.get(workload.kind, "echo")),
     ]
 
 

@@ -6,6 +6,7 @@ Tests of what needs neither servers nor time: arithmetic, choices, pages::
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -13,10 +14,11 @@ import pytest
 
 from benchmarks.budgets import BUDGETS
 from benchmarks.chart import chart
-from benchmarks.command import select
+from benchmarks.command import Session, rotate, select
 from benchmarks.errors import SetupError, tail
-from benchmarks.installing import explain, fingerprint
-from benchmarks.measuring import Sample
+from benchmarks.installing import Installation, explain, fingerprint
+from benchmarks.measuring import Cores, Sample, Timing
+from benchmarks.peers.chat import answer, notice
 from benchmarks.report import (
     DASH,
     TIMES,
@@ -28,9 +30,11 @@ from benchmarks.report import (
     overview,
     page,
 )
-from benchmarks.servers import SERVERS
+from benchmarks.servers import SERVERS, Server
 from benchmarks.statistics import Budget, Summary, judge, ratio, summarize
 from benchmarks.workloads import WORKLOADS, Workload
+from wsplug.apps.chat import chat
+from wsplug.testing import MemoryServer
 
 BY_NAME = {workload.name: workload for workload in WORKLOADS}
 
@@ -222,6 +226,110 @@ def test_arguments() -> None:
     assert words[words.index("--publishers") + 1] == "1"
     assert "200" in BY_NAME["idle"].arguments(quick=True)
     assert "--offer" in BY_NAME["handshakes"].arguments(quick=True)
+
+
+def test_arguments_of_a_chat() -> None:
+    """
+    The rooms of a quick run have as many clients as ever, or hold all of them.
+    """
+    workload = BY_NAME["chat-500-rooms"]
+    words = workload.arguments(quick=False)
+    assert words[:4] == ["--workload", "chat", "--connections", "2000"]
+    assert words[words.index("--rooms") + 1] == "500"
+    words = workload.arguments(quick=True)
+    assert words[:4] == ["--workload", "chat", "--connections", "200"]
+    assert words[words.index("--rooms") + 1] == "50"
+    words = BY_NAME["chat-1-room"].arguments(quick=True)
+    assert words[words.index("--rooms") + 1] == "1"
+
+
+def test_rooms_are_full() -> None:
+    """
+    A chat's rooms have as many clients each, as the generator demands.
+    """
+    chats = [workload for workload in WORKLOADS if workload.rooms]
+    assert len(chats) == 3
+    for quick in (False, True):
+        for workload in chats:
+            words = workload.arguments(quick)
+            rooms = int(words[words.index("--rooms") + 1])
+            assert int(words[words.index("--connections") + 1]) % rooms == 0
+
+
+@pytest.mark.parametrize("server", SERVERS, ids=lambda server: server.name)
+def test_chat_is_served(server: Server) -> None:
+    """
+    Each server but the echo in C has a chat. wsplug's is the one that it comes with:
+    nothing is switched off, and only what one who never pauses meets is raised.
+    """
+    workload = BY_NAME["chat-1-room"]
+    assert server.fits(workload) is not server.name.startswith("c")
+    if not server.fits(workload):
+        return
+    line = server.command(Installation(Path("folder"), {}, ""), workload, 9000)
+    if server.name.startswith("wsplug"):
+        asked = "chat:notices=at-once:rate=1000000:burst=1000000"
+        assert line[line.index("--app") + 1] == asked
+    else:
+        assert line[line.index("--application") + 1] == "chat"
+
+
+def test_chat_of_peers() -> None:
+    """
+    The other servers' chats say, byte for byte, what wsplug's does.
+    """
+    server = MemoryServer(chat)
+    stays, goes = server.connect("/room-17"), server.connect("/room-17")
+    said = json.dumps(
+        {"type": "usermsg", "name": "Ann", "message": "00000001 Hi", "color": "#F00"}
+    )
+    stays.send(said)
+    goes.close()
+    address = "192.0.2.1"
+    assert stays.messages == [
+        *(notice(address, "connected"), notice(address, "connected")),
+        *(answer(said), notice(address, "disconnected")),
+    ]
+
+
+def test_rotate() -> None:
+    """
+    Each round has all servers, and what comes first is spread over all of them.
+    """
+    names = [server.name for server in SERVERS]
+    rounds = [[each.name for each in rotate(SERVERS, i, 5)] for i in range(5)]
+    assert rounds[0] == names
+    assert all(sorted(order) == sorted(names) for order in rounds)
+    assert len({order[0] for order in rounds}) == 5
+    places = sorted(order.index("wsplug") for order in rounds)
+    assert places[0] == 0
+    assert places[-1] > len(names) / 2
+    assert [each.name for each in rotate(SERVERS[:2], 1, 2)] == names[1::-1]
+
+
+def test_session_rotates(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    A session measures all at each workload, and begins each round with another server.
+    """
+    measured: list[str] = []
+
+    def measure(server: Server, workload: Workload, *rest: object) -> Sample:
+        measured.append(f"{workload.name} {server.name}")
+        return Sample(1.0)
+
+    monkeypatch.setattr("benchmarks.command.measure", measure)
+    workloads = [BY_NAME["idle"], BY_NAME["chat-1-room"]]
+    installed = Installation(Path("folder"), {}, "")
+    session = Session(installed, Cores(1, 0), Timing(0.1, 0.1, True))
+    session.run(workloads, SERVERS[:2], 2)
+    first, second = SERVERS[0].name, SERVERS[1].name
+    assert measured == [
+        *(f"idle {first}", f"idle {second}"),
+        *(f"chat-1-room {first}", f"chat-1-room {second}"),
+        *(f"idle {second}", f"idle {first}"),
+        *(f"chat-1-room {second}", f"chat-1-room {first}"),
+    ]
+    assert {len(samples) for samples in session.samples.values()} == {2}
 
 
 def a_run() -> Run:

@@ -1,11 +1,12 @@
-/* Echo and fan-out: messages that go round between clients and a server.
+/* Echo, fan-out and chat: messages that go round between clients and a server.
  *
  * Echo: each client has a number of messages in flight, and sends the next one when one
  * came back. Fan-out: the server sends what any client sends to all of them; some of
  * the clients publish, each with a number of messages in flight, and a publisher sends
  * the next one when all clients, itself among them, have got one of its messages.
+ * Chat: the same in each of many rooms, with one who speaks in each.
  *
- * In both, a message's latency is the time from sending it until a client has read the
+ * In all, a message's latency is the time from sending it until a client has read the
  * whole of it. What is counted lies between two moments of an even stream: it runs for
  * the warm-up before the first, and is drained after the second, so that a message that
  * got lost, or came twice, is found.
@@ -16,6 +17,7 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#include "chat.h"
 #include "client.h"
 #include "measuring.h"
 #include "options.h"
@@ -25,9 +27,10 @@ enum { EVENTS = 256, STALL_SECONDS = 10, SURPLUS_MILLISECONDS = 20 };
 /* The bytes of a ring, about: small enough for the processor's cache. */
 enum { RING_BYTES = 256 * 1024, MOST_SLOTS = 1024 };
 
-/* Who sends messages: a client, or in fan-out a client that publishes. */
+/* Who sends messages: a client, or in fan-out and chat one that others hear. */
 struct sender {
     struct client *client;
+    struct messages *ring;
     unsigned first;    /* the slot of the ring that it began with */
     unsigned sent;     /* how many it has sent, from which its next slot follows */
     unsigned finished; /* to be followed by new ones */
@@ -40,6 +43,7 @@ static struct client *clients;
 static struct messages *rings; /* one for echo, one for each publisher */
 static struct sender *senders;
 static unsigned sender_count;
+static unsigned audience;    /* how many clients get each message */
 static unsigned *got;        /* messages that a client got from a source */
 static struct sender **done; /* those with finished messages */
 static unsigned done_count;
@@ -55,17 +59,26 @@ static struct sender *sender_of(const struct client *client, unsigned source)
     return &senders[options->publishers ? source : client->index];
 }
 
+/* The messages that a client got from a source; in a chat, it hears one only. */
+static unsigned *got_from(const struct client *client, unsigned source)
+{
+    return &got[client->index * expectations.sources + (options->rooms ? 0 : source)];
+}
+
 static void next(struct client *client, unsigned source)
 {
+    if (options->rooms)
+        source = chat_room(client, options);
     const struct messages *ring = &rings[source];
     const struct sender *sender = sender_of(client, source);
-    unsigned number = got[client->index * expectations.sources + source];
+    unsigned number = *got_from(client, source);
     unsigned slot = (sender->first + number) & (ring->count - 1);
     if (number == sender->sent)
         client_fail(client, "a message came that was not sent, or came twice");
     client->arrival.source = source;
     client->arrival.slot = slot;
     client->arrival.payload = ring->plain + slot * ring->size;
+    client->arrival.size = ring->size;
     client->arrival.verified = &ring->verified[slot];
 }
 
@@ -73,7 +86,7 @@ static void delivered(struct client *client)
 {
     const struct arrival *arrival = &client->arrival;
     struct sender *sender = sender_of(client, arrival->source);
-    got[client->index * expectations.sources + arrival->source]++;
+    ++*got_from(client, arrival->source);
     if (measuring) {
         counted++;
         histogram_add(&histogram, moment - sender->sent_at[arrival->slot], 1);
@@ -87,12 +100,14 @@ static void delivered(struct client *client)
 
 static void send_messages(struct sender *sender, unsigned count)
 {
-    const struct messages *ring = sender->client->ring;
+    struct messages *ring = sender->ring;
     uint64_t time = now();
     for (unsigned i = 0; i < count; i++) {
         unsigned slot = (sender->first + sender->sent++) & (ring->count - 1);
+        if (options->rooms)
+            messages_number(ring, slot, sender->sent);
         sender->sent_at[slot] = time;
-        sender->receivers[slot] = options->publishers ? options->connections : 1;
+        sender->receivers[slot] = audience;
     }
     under_way += count;
     client_send(sender->client, count);
@@ -155,13 +170,21 @@ static void prepare(void)
            (slots < MOST_SLOTS && 2 * slots * sources * options->size <= RING_BYTES))
         slots *= 2;
     rings = allocate(sources, sizeof *rings);
-    for (unsigned i = 0; i < sources; i++)
-        messages_prepare(&rings[i], i, (unsigned)slots, options->size, options->opcode,
-                         options->deflate);
+    for (unsigned i = 0; i < sources; i++) {
+        if (options->rooms)
+            messages_prepare_chat(&rings[i], i, (unsigned)slots, options->size);
+        else
+            messages_prepare(&rings[i], i, (unsigned)slots, options->size,
+                             options->opcode, options->deflate);
+    }
+    audience = 1;
+    if (options->publishers)
+        audience = options->connections / (options->rooms ? options->rooms : 1);
     sender_count = options->publishers ? options->publishers : options->connections;
     senders = allocate(sender_count, sizeof *senders);
     done = allocate(sender_count, sizeof *done);
-    got = allocate((size_t)options->connections * sources, sizeof *got);
+    unsigned heard = options->rooms ? 1 : sources;
+    got = allocate((size_t)options->connections * heard, sizeof *got);
     for (unsigned i = 0; i < sender_count; i++) {
         struct sender *sender = &senders[i];
         /* Clients that send the same ring begin at different places of it, so that a
@@ -170,10 +193,12 @@ static void prepare(void)
         sender->sent_at = allocate(slots, sizeof *sender->sent_at);
         sender->receivers = allocate(slots, sizeof *sender->receivers);
         sender->client = &clients[i];
-        sender->client->ring = &rings[options->publishers ? i : 0];
+        sender->ring = &rings[options->publishers ? i : 0];
+        sender->client->ring = sender->ring;
         sender->client->slot = sender->client->raw_slot = sender->first;
     }
-    expectations.sources = sources;
+    expectations.sources = heard;
+    expectations.foreseen = options->rooms > 0;
     expectations.opcode = options->opcode;
     expectations.size = options->size;
     expectations.next = next;
@@ -185,8 +210,11 @@ void run_traffic(const struct options *chosen)
     options = chosen;
     clients = allocate(options->connections, sizeof *clients);
     prepare();
-    for (unsigned i = 0; i < options->connections; i++)
-        client_open(&clients[i], i, options);
+    if (options->rooms)
+        chat_open(clients, options);
+    else
+        for (unsigned i = 0; i < options->connections; i++)
+            client_open(&clients[i], i, options);
     for (unsigned i = 0; i < sender_count; i++)
         send_messages(&senders[i], options->in_flight);
     uint64_t begin = now() + (uint64_t)(options->warmup * 1e9);

@@ -21,6 +21,11 @@ enum { OPEN_SECONDS = 15 };
 /* Each source address has some 28,000 ports, and a port rests for a minute. */
 enum { SOURCES = 100 };
 
+uint32_t source_address(unsigned index)
+{
+    return INADDR_LOOPBACK + 1 + index % SOURCES;
+}
+
 int client_socket(unsigned index, const struct options *options, int blocking)
 {
     int on = 1;
@@ -36,7 +41,7 @@ int client_socket(unsigned index, const struct options *options, int blocking)
     setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
     /* The port is chosen by connect(), which knows which ones are free for this peer. */
     setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
-    source.sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1 + index % SOURCES);
+    source.sin_addr.s_addr = htonl(source_address(index));
     if (bind(fd, (struct sockaddr *)&source, sizeof source))
         fail("no source address: %s", strerror(errno));
     address.sin_port = htons((uint16_t)options->port);
@@ -51,13 +56,15 @@ size_t request_write(char *out, char accept[ACCEPT_SIZE], unsigned index,
                      const struct options *options)
 {
     unsigned char nonce[16] = "wsplug-load";
-    char key[25];
+    char key[25], room[32] = "";
     memcpy(nonce + 12, &index, 4);
     base64(nonce, 16, key);
     accept_for_key(key, accept);
+    if (options->rooms > 0)
+        snprintf(room, sizeof room, "room-%u", index % options->rooms);
     int size = snprintf(
         out, REQUEST_ROOM,
-        "GET / HTTP/1.1\r\n"
+        "GET /%s HTTP/1.1\r\n"
         "Host: 127.0.0.1:%d\r\n"
         "Connection: Upgrade\r\n"
         "Pragma: no-cache\r\n"
@@ -73,7 +80,7 @@ size_t request_write(char *out, char accept[ACCEPT_SIZE], unsigned index,
         "Sec-WebSocket-Key: %s\r\n"
         "%s"
         "\r\n",
-        options->port, options->tls ? "s" : "", options->port, key,
+        room, options->port, options->tls ? "s" : "", options->port, key,
         options->deflate || options->offer
             ? "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n"
             : "");

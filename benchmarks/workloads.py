@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 ECHO = "echo"
 FANOUT = "fanout"
+CHAT = "chat"
 HANDSHAKES = "handshakes"
 IDLE = "idle"
 DEFLATE = "deflate"
@@ -16,7 +17,7 @@ TLS = "tls"
 KIB = 1024
 MIB = 1024 * 1024
 
-# What a --quick run has in place of 1,000 and 10,000 connections.
+# What a --quick run has in place of 1,000 connections and more.
 QUICK_CONNECTIONS = 200
 
 
@@ -27,11 +28,14 @@ class Workload:
 
     @ivar name: its word on the command line.
     @ivar title: what it is, for people.
-    @ivar kind: what the generator does: L{ECHO}, L{FANOUT}, L{HANDSHAKES} or L{IDLE}.
+    @ivar kind: what the generator does: L{ECHO}, L{FANOUT}, L{CHAT}, L{HANDSHAKES} or
+        L{IDLE}.
     @ivar connections: how many; of handshakes, how many side by side.
-    @ivar in_flight: messages under way, of each connection or each publisher.
+    @ivar in_flight: messages under way, of each connection or each publisher; or in
+        each of a chat's rooms.
     @ivar publishers: how many of the connections publish, for fan-out.
-    @ivar size: bytes of a message's payload.
+    @ivar rooms: in how many rooms the connections are, for a chat.
+    @ivar size: bytes of a message's payload; in a chat, of what is said.
     @ivar binary: whether the messages are binary ones.
     @ivar deflate: whether the server agrees on compression.
     @ivar tls: whether it is over TLS.
@@ -44,6 +48,7 @@ class Workload:
     connections: int = 64
     in_flight: int = 1
     publishers: int = 0
+    rooms: int = 0
     size: int = 32
     binary: bool = False
     deflate: bool = False
@@ -58,6 +63,7 @@ class Workload:
         return {
             ECHO: "messages/s",
             FANOUT: "deliveries/s",
+            CHAT: "deliveries/s",
             HANDSHAKES: "handshakes/s",
             IDLE: "bytes a connection",
         }[self.kind]
@@ -90,10 +96,14 @@ class Workload:
         if quick:
             connections = min(connections, QUICK_CONNECTIONS)
         words = ["--workload", self.kind, "--connections", str(connections)]
-        if self.kind in (ECHO, FANOUT):
+        if self.kind in (ECHO, FANOUT, CHAT):
             words += ["--in-flight", str(self.in_flight), "--size", str(self.size)]
         if self.publishers:
             words += ["--publishers", str(self.publishers)]
+        if self.rooms:
+            # As many in each as ever, or all in one.
+            rooms = max(1, self.rooms * connections // self.connections)
+            words += ["--rooms", str(rooms)]
         if self.binary:
             words.append("--binary")
         if self.deflate:
@@ -154,6 +164,20 @@ def _fanout(
     )
 
 
+def _chat(
+    name: str, title: str, *, rooms: int, in_flight: int = 1, quick: bool = True
+) -> Workload:
+    return Workload(
+        name,
+        f"Chat of 2,000, {title}",
+        kind=CHAT,
+        connections=2000,
+        rooms=rooms,
+        in_flight=in_flight,
+        quick=quick,
+    )
+
+
 WORKLOADS: tuple[Workload, ...] = (
     *_echo("echo-1", "32 bytes, 1 in flight", "text"),
     *_echo("echo-16", "32 bytes, 16 in flight", "binary", in_flight=16),
@@ -162,6 +186,9 @@ WORKLOADS: tuple[Workload, ...] = (
     _fanout("fanout-1", "1 in flight"),
     _fanout("fanout-8", "8 in flight", in_flight=8),
     _fanout("fanout-64p", "64 publishers", publishers=64),
+    _chat("chat-1-room", "one room", rooms=1),
+    _chat("chat-1-room-8", "one room, 8 in flight", rooms=1, in_flight=8, quick=False),
+    _chat("chat-500-rooms", "500 rooms", rooms=500),
     Workload(
         "handshakes",
         "Handshakes",

@@ -1,17 +1,29 @@
 """
-aiohttp, on uvloop. Its documentation has a loop for fan-out. Without an access log.
+aiohttp, on uvloop. Its documentation has a loop for fan-out, and its examples one for
+a chat. Without an access log.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
+from contextlib import suppress
 
 from aiohttp import WSMsgType, web
 
-from benchmarks.peers.command import HOST, MAX_MESSAGE_SIZE, read_command
+from benchmarks.peers.chat import answer, notice
+from benchmarks.peers.command import (
+    CHAT,
+    ECHO,
+    FANOUT,
+    HOST,
+    MAX_MESSAGE_SIZE,
+    read_command,
+)
 from benchmarks.peers.loops import run
 
 everyone: set[web.WebSocketResponse] = set()
+rooms: defaultdict[str, set[web.WebSocketResponse]] = defaultdict(set)
 
 
 async def open_connection(request: web.Request) -> web.WebSocketResponse:
@@ -56,12 +68,42 @@ async def fanout(request: web.Request) -> web.WebSocketResponse:
     return connection
 
 
+async def chat(request: web.Request) -> web.WebSocketResponse:
+    """
+    Send to the room of the path.
+    """
+    connection = await open_connection(request)
+    path, address = request.path, str(request.remote)
+    rooms[path].add(connection)
+    try:
+        await say(path, notice(address, "connected"))
+        async for message in connection:
+            if message.type is WSMsgType.TEXT:
+                await say(path, answer(message.data))
+    finally:
+        rooms[path].discard(connection)
+        await say(path, notice(address, "disconnected"))
+    return connection
+
+
+async def say(path: str, text: str) -> None:
+    """
+    Send to all in a room.
+    """
+    for other in list(rooms[path]):
+        with suppress(ConnectionError):
+            await other.send_str(text)
+
+
+APPLICATIONS = {ECHO: echo, FANOUT: fanout, CHAT: chat}
+
+
 async def main() -> None:
     """
     Run the server.
     """
     application = web.Application()
-    application.router.add_get("/", fanout if command.fanout else echo)
+    application.router.add_get("/{room:.*}", APPLICATIONS[command.application])
     runner = web.AppRunner(application, access_log=None)
     await runner.setup()
     await web.TCPSite(runner, HOST, command.port, ssl_context=command.context()).start()

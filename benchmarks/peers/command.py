@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 HOST = "127.0.0.1"
 
+ECHO, FANOUT, CHAT = "echo", "fanout", "chat"
+
 # The largest message that is sent, with room to spare.
 MAX_MESSAGE_SIZE = 4 * 1024 * 1024
 
@@ -20,7 +22,7 @@ class Command:
     What a program is asked to do.
 
     @ivar port: the port of L{HOST} to listen on.
-    @ivar fanout: send to everyone, in place of echoing.
+    @ivar application: L{ECHO}, L{FANOUT} to everyone, or L{CHAT}.
     @ivar deflate: agree on compression when it is offered.
     @ivar certificate: a file in PEM format, for TLS; C{None} for plain TCP.
     @ivar key: the file with its key.
@@ -28,7 +30,7 @@ class Command:
     """
 
     port: int
-    fanout: bool
+    application: str
     deflate: bool
     certificate: str | None
     key: str | None
@@ -66,7 +68,7 @@ def read_command() -> Command:
     """
     parser = argparse.ArgumentParser()
     parser.add_argument("port", type=int)
-    parser.add_argument("--fanout", action="store_true")
+    parser.add_argument("--application", choices=(ECHO, FANOUT, CHAT), default=ECHO)
     parser.add_argument("--deflate", action="store_true")
     parser.add_argument("--certificate")
     parser.add_argument("--key")

@@ -1,10 +1,11 @@
 """
 picows by its core API, which is the fast one. It has no compression, and nothing for
-fan-out but a loop. It gives frames, not messages, and checks no UTF-8.
+fan-out and chat but a loop. It gives frames, not messages, and checks no UTF-8.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import Any, ClassVar
 
 from picows import (  # type: ignore[import-not-found,unused-ignore]
@@ -16,7 +17,8 @@ from picows import (  # type: ignore[import-not-found,unused-ignore]
     ws_create_server,
 )
 
-from benchmarks.peers.command import HOST, read_command
+from benchmarks.peers.chat import answer, notice
+from benchmarks.peers.command import CHAT, ECHO, FANOUT, HOST, read_command
 from benchmarks.peers.loops import run
 
 
@@ -56,15 +58,58 @@ class Fanout(Echo):
         self.everyone.discard(transport)
 
 
+class Chat(Echo):
+    """
+    Sends to the room of the path.
+    """
+
+    rooms: ClassVar[defaultdict[bytes, set[Any]]] = defaultdict(set)
+
+    def __init__(self, path: bytes) -> None:
+        super().__init__()
+        self.room = self.rooms[path]
+        self.address = ""
+
+    def on_ws_connected(self, transport: WSTransport) -> None:
+        self.address = transport.underlying_transport.get_extra_info("peername")[0]
+        self.room.add(transport)
+        self.say(notice(self.address, "connected"))
+
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        if frame.msg_type == WSMsgType.TEXT:
+            self.say(answer(frame.get_payload_as_bytes()))
+        else:
+            super().on_ws_frame(transport, frame)
+
+    def on_ws_disconnected(self, transport: WSTransport) -> None:
+        self.room.discard(transport)
+        self.say(notice(self.address, "disconnected"))
+
+    def say(self, text: str) -> None:
+        """
+        Send to all in the room.
+        """
+        payload = text.encode()
+        for other in list(self.room):
+            other.send(WSMsgType.TEXT, payload)
+
+
+APPLICATIONS: dict[str, type[Echo]] = {ECHO: Echo, FANOUT: Fanout}
+
+
+def listen(request: WSUpgradeRequest) -> WSListener:
+    """
+    Make what listens to a connection.
+    """
+    if command.application == CHAT:
+        return Chat(request.path)
+    return APPLICATIONS[command.application]()
+
+
 async def main() -> None:
     """
     Run the server.
     """
-    listener = Fanout if command.fanout else Echo
-
-    def listen(request: WSUpgradeRequest) -> WSListener:
-        return listener()
-
     server = await ws_create_server(listen, HOST, command.port, ssl=command.context())
     await server.serve_forever()
 

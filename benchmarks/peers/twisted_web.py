@@ -1,10 +1,12 @@
 """
 Twisted's own C{twisted.web.websocket}. It has no compression, and nothing for fan-out
-but a loop.
+and chat but a loop.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
+from contextlib import suppress
 from typing import Any, ClassVar
 
 from twisted.internet import reactor
@@ -15,14 +17,21 @@ from twisted.web.server import Request, Site
 from twisted.web.websocket import (  # type: ignore[import-not-found,unused-ignore]
     WebSocketResource,
 )
+from wsproto.utilities import (  # type: ignore[import-not-found,unused-ignore]
+    LocalProtocolError,
+)
 
-from benchmarks.peers.command import read_command
+from benchmarks.peers.chat import answer, notice
+from benchmarks.peers.command import CHAT, ECHO, FANOUT, read_command
 
 
 class Echo:
     """
     Sends back.
     """
+
+    def __init__(self, request: Request) -> None:
+        pass
 
     def negotiationStarted(self, transport: Any) -> None:
         self.transport = transport
@@ -66,6 +75,45 @@ class Fanout(Echo):
         self.everyone.pop(id(self.transport), None)
 
 
+class Chat(Echo):
+    """
+    Sends to the room of the path.
+    """
+
+    # By identity, as above.
+    rooms: ClassVar[defaultdict[bytes, dict[int, Any]]] = defaultdict(dict)
+
+    def __init__(self, request: Request) -> None:
+        self.address = request.getClientAddress().host
+        self.room = self.rooms[request.path]
+
+    def negotiationFinished(self) -> None:
+        self.room[id(self.transport)] = self.transport
+        self.say(notice(self.address, "connected"))
+
+    def textMessageReceived(self, message: str) -> None:
+        self.say(answer(message))
+
+    def bytesMessageReceived(self, data: bytes) -> None:
+        pass
+
+    def connectionLost(self, reason: Failure) -> None:
+        self.room.pop(id(self.transport), None)
+        self.say(notice(self.address, "disconnected"))
+
+    def say(self, text: str) -> None:
+        """
+        Send to all in the room.
+        """
+        for transport in list(self.room.values()):
+            # What is for one that is closing.
+            with suppress(LocalProtocolError):
+                transport.sendTextMessage(text)
+
+
+APPLICATIONS: dict[str, type[Echo]] = {ECHO: Echo, FANOUT: Fanout, CHAT: Chat}
+
+
 class Protocols:
     """
     Makes a protocol for each connection.
@@ -77,7 +125,7 @@ class Protocols:
     def buildProtocol(self, request: Request) -> Echo:
         transport: Any = request.transport
         transport.setTcpNoDelay(True)
-        return self._protocol()
+        return self._protocol(request)
 
 
 def main() -> None:
@@ -85,10 +133,11 @@ def main() -> None:
     Run the server.
     """
     command = read_command()
-    root = Resource()
-    protocols: Any = Protocols(Fanout if command.fanout else Echo)
-    root.putChild(b"", WebSocketResource(protocols))
-    serverFromString(reactor, command.endpoint()).listen(Site(root))
+    protocols: Any = Protocols(APPLICATIONS[command.application])
+    resource: Resource = WebSocketResource(protocols)
+    # At whatever path: a chat's rooms.
+    resource.isLeaf = True
+    serverFromString(reactor, command.endpoint()).listen(Site(resource))
     reactor.run()  # type: ignore[attr-defined,unused-ignore]
 
 

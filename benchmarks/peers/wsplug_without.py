@@ -17,6 +17,7 @@ from twisted.scripts import twistd
 import wsplug.server
 import wsplug.server.factory
 import wsplug.service
+from wsplug.server import PreparedMessage
 from wsplug.server.flusher import Flushable, Flusher
 from wsplug.server.transport import DirectTransport
 
@@ -55,7 +56,9 @@ def _withoutPlaces() -> None:
 
 
 def _withoutSharedFrames() -> None:
-    def broadcast(message: str | bytes, transports: Any) -> None:
+    def broadcast(message: str | bytes | PreparedMessage, transports: Any) -> None:
+        if isinstance(message, PreparedMessage):
+            message = message.payload.decode() if message.isText else message.payload
         for transport in list(transports):
             if isinstance(message, str):
                 transport.sendTextMessage(message)

@@ -8,7 +8,7 @@ import re
 from typing import Final
 from unicodedata import category, normalize
 
-__all__ = ["cleanName"]
+__all__ = ["cleanName", "showsSomething"]
 
 # Letters, marks and symbols by their categories, but nothing to be seen: what Unicode
 # calls default-ignorable (UAX 44), and the empty cell of Braille.
@@ -31,6 +31,8 @@ def cleanName(text: str) -> str:
 
     @return: the name, however long; empty where nothing is left.
     """
+    if text.isascii() and text.isprintable():
+        return " ".join(text.split())
     kept: list[str] = []
     marks = 0
     for character in " ".join(_INVISIBLE.sub("", normalize("NFC", text)).split()):
@@ -46,3 +48,14 @@ def cleanName(text: str) -> str:
         kept.append(character)
     # What was taken out may have had spaces on both sides.
     return " ".join("".join(kept).split())
+
+
+def showsSomething(text: str) -> bool:
+    """
+    Tell whether L{cleanName} would leave anything of a text, without going through all
+    of it: most show something with their first character.
+    """
+    return any(
+        not _INVISIBLE.match(character) and category(character)[0] in "LMNPS"
+        for character in normalize("NFC", text)
+    )

@@ -24,6 +24,7 @@ from wsplug.apps.names import cleanName
     [
         ("Ann", "Ann"),
         ("  Ann \t\n Lee ", "Ann Lee"),
+        ("  Ann   Lee ", "Ann Lee"),
         ("A\u200bn\u200dn\ufeff", "Ann"),
         ("\u202eAnn\u2066", "Ann"),
         ("A\x00n\x1bn\x7f", "Ann"),
@@ -79,6 +80,14 @@ def test_clean_stays_clean(text: str) -> None:
     assert clean.isprintable() or not clean
     message = cleanMessage(text)
     assert cleanMessage(message) == message
+
+
+@given(st.text(" a\t\x00\u0301\u1100\u1160\u200b\u2028\u202e\u3164\ufe0f\ud800"))
+def test_messages_show_something(text: str) -> None:
+    """
+    A message says something where a name of the same characters would show something.
+    """
+    assert bool(cleanMessage(text)) == bool(cleanName(text))
 
 
 def test_numbered() -> None:

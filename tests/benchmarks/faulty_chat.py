@@ -1,0 +1,81 @@
+"""
+A chat with one fault, that the load generator has to find: an application file for
+C{--app}, for L{tests.benchmarks.test_generator}.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any
+
+from benchmarks.peers.chat import answer, notice
+from wsplug import Socket, application, broadcast
+from wsplug.interfaces import IWebSocketTransport
+
+# The clients of each room, and what was said there last.
+rooms: defaultdict[str, list[IWebSocketTransport]] = defaultdict(list)
+last: dict[str, str] = {}
+
+_FAULTY_MESSAGE = 20
+_FAULTY_CLIENT = 3
+
+
+@application("faulty", help="A chat with a fault.")
+async def faulty(socket: Socket, *, fault: str = "") -> None:
+    """
+    Serve one client.
+    """
+    name = "/".join(socket.request.segments)
+    room = rooms[name]
+    room.append(socket.transport)
+    count = len(room)
+    address: Any = socket.request.getClientAddress()
+    announce(name, notice(address.host, "connected"), fault)
+    async for message in socket:
+        count += 1
+        text = answer(message)
+        if count == _FAULTY_MESSAGE:
+            say(name, text, fault)
+        else:
+            broadcast(text, room)
+        last[name] = text
+
+
+def announce(name: str, text: str, fault: str) -> None:
+    """
+    Tell a room of a newcomer.
+    """
+    room = rooms[name]
+    if len(room) == _FAULTY_CLIENT:
+        if fault == "announced twice":
+            broadcast(text, room)
+        elif fault == "announced elsewhere":
+            broadcast(text, [each for other in rooms.values() for each in other])
+            return
+        elif fault == "announced as another":
+            text = text.replace("127.0.0.", "127.0.1.")
+        elif fault == "not announced":
+            return
+    broadcast(text, room)
+
+
+def say(name: str, text: str, fault: str) -> None:
+    """
+    Say something to a room, wrongly.
+    """
+    room = rooms[name]
+    if fault == "twice":
+        broadcast(text, room[:1])
+    elif fault == "to one less":
+        room = room[1:]
+    elif fault == "elsewhere":
+        room = next(each for other, each in rooms.items() if other != name)
+    elif fault == "late":
+        text = last[name]
+    elif fault == "changed":
+        text = text.replace("seen", "sewn")
+    elif fault == "longer":
+        text += " "
+    elif fault == "shorter":
+        text = text[:-1]
+    broadcast(text, room)
