@@ -164,17 +164,13 @@ def _fanout(
     )
 
 
-def _chat(
-    name: str, title: str, *, rooms: int, in_flight: int = 1, quick: bool = True
-) -> Workload:
+def _chat(name: str, title: str, *, rooms: int) -> Workload:
     return Workload(
         name,
         f"Chat of 2,000, {title}",
         kind=CHAT,
         connections=2000,
         rooms=rooms,
-        in_flight=in_flight,
-        quick=quick,
     )
 
 
@@ -187,7 +183,6 @@ WORKLOADS: tuple[Workload, ...] = (
     _fanout("fanout-8", "8 in flight", in_flight=8),
     _fanout("fanout-64p", "64 publishers", publishers=64),
     _chat("chat-1-room", "one room", rooms=1),
-    _chat("chat-1-room-8", "one room, 8 in flight", rooms=1, in_flight=8, quick=False),
     _chat("chat-500-rooms", "500 rooms", rooms=500),
     Workload(
         "handshakes",
