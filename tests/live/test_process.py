@@ -343,6 +343,7 @@ def test_shell_and_directory(tmp_path: Path) -> None:
         assert closed(connection) == (1011, "the program ended with status 4")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["close", "quit", "drop"])
 def test_stubborn_family(
     tmp_path: Path, script: Script, how: str, launched: str
@@ -384,6 +385,7 @@ def test_server_ends(tmp_path: Path, script: Script, launched: str) -> None:
         waitUntil(lambda: not any(map(isThere, family)), "they are gone", 10)
 
 
+@pytest.mark.slow
 def test_last_input(tmp_path: Path) -> None:
     """
     What was sent before the server's end is still read, and the end of the input behind
@@ -402,6 +404,7 @@ def test_last_input(tmp_path: Path) -> None:
         assert (tmp_path / "count").read_text("ascii").strip() == "300000"
 
 
+@pytest.mark.slow
 def test_server_is_killed(tmp_path: Path, script: Script, launched: str) -> None:
     """
     SIGKILL for the server: the guard ends what is left, stubborn as it may be.
@@ -418,6 +421,7 @@ def test_server_is_killed(tmp_path: Path, script: Script, launched: str) -> None
         waitUntil(lambda: not any(map(isThere, family)), "they are gone", 10)
 
 
+@pytest.mark.slow
 def test_guard_is_replaced(tmp_path: Path) -> None:
     """
     A guard that was killed is replaced, and the new one knows the programs.
@@ -436,6 +440,7 @@ def test_guard_is_replaced(tmp_path: Path) -> None:
         waitUntil(lambda: not any(map(isThere, family)), "they are gone", 10)
 
 
+@pytest.mark.slow
 def test_daemon_holds_output(tmp_path: Path, script: Script) -> None:
     """
     A program that leaves a daemon with its output open, in a session of its own,
@@ -466,6 +471,7 @@ def test_daemon_holds_output(tmp_path: Path, script: Script) -> None:
                 os.kill(pid, signal.SIGKILL)
 
 
+@pytest.mark.slow
 def test_background_child(tmp_path: Path) -> None:
     """
     What a program leaves behind in its process group ends when it does, even where it
@@ -505,6 +511,7 @@ def test_churn(tmp_path: Path) -> None:
         assert server.stop() == 0
 
 
+@pytest.mark.slow
 def test_endless_output(tmp_path: Path) -> None:
     """
     A program that prints without end to a client that doesn't read has to wait, and the
@@ -543,6 +550,7 @@ def _cpu(pid: int) -> int:
     return int(fields[11]) + int(fields[12])
 
 
+@pytest.mark.slow
 def test_flood_of_input(tmp_path: Path) -> None:
     """
     A client that sends to a program that doesn't read is not read from, and the
@@ -582,6 +590,7 @@ def test_too_many(tmp_path: Path) -> None:
         assert b"all 1 programs are taken" in (response.body or b"")
 
 
+@pytest.mark.slow
 def test_stderr(tmp_path: Path) -> None:
     """
     Standard error goes to the log, escaped and no faster than is good for it; or to the
@@ -658,6 +667,7 @@ def test_shared_slow_client(tmp_path: Path, script: Script) -> None:
         slow.close()
 
 
+@pytest.mark.slow
 def test_shared_restarts(tmp_path: Path) -> None:
     """
     A shared program that fails is started again; until then clients are refused with

@@ -256,6 +256,7 @@ def _run(
     )
 
 
+@pytest.mark.slow
 def test_mistakes(tmp_path: Path) -> None:
     """
     A mistake in the options ends the command with a line that says what it is.
@@ -317,6 +318,7 @@ def _codeBehind(client: ClientConnection) -> int | None:
     return client.close_code
 
 
+@pytest.mark.slow
 def test_ticker(tmp_path: Path) -> None:
     """
     A client that knows nothing gets messages at C{/}, until it says C{quit}.
@@ -332,6 +334,7 @@ def test_ticker(tmp_path: Path) -> None:
         assert _codeBehind(client) == 1000
 
 
+@pytest.mark.slow
 def test_service_tree(tmp_path: Path) -> None:
     """
     The example publishes from a service tree.
