@@ -19,8 +19,8 @@ from tests.processes import Server, portOf, serve
 
 CHAT = Path(__file__).with_name("faulty_chat.py")
 
-# The generator gives up after ten seconds without an answer.
-_slow = pytest.mark.slow
+# It gives up after ten seconds without an answer.
+pytestmark = pytest.mark.slow
 
 
 # Whether the next client has come by then.
@@ -84,9 +84,9 @@ def test_refusals_are_shown(load: Path, tmp_path: Path) -> None:
         ("announced twice", _ANNOUNCED),
         ("announced elsewhere", _ANNOUNCED),
         ("announced as another", '"127[.]0[.]1[.]12 connected"} came in place of'),
-        pytest.param("not announced", "3 in the room were not told", marks=_slow),
+        ("not announced", "3 in the room were not told"),
         ("twice", "came twice"),
-        pytest.param("to one less", "got no answer for 10 seconds", marks=_slow),
+        ("to one less", "got no answer for 10 seconds"),
         ("elsewhere", "(came in place of .*|came twice)$"),
         ("late", "came in place of"),
         ("changed", "sewn .* came in place of .* seen "),

@@ -108,7 +108,6 @@ def wired(visit: Visitor, chat: Chat, name: str = "Ann") -> tuple[Guest, Wire]:
     return guest, wire
 
 
-@pytest.mark.everyday
 def test_servers_that_are_killed(
     start: Callable[..., Chat], visit: Visitor, tmp_path: Path
 ) -> None:

@@ -334,6 +334,7 @@ class TestClosing:
             assert talk.closed[0] == 1009
 
 
+@pytest.mark.slow
 class TestLoad:
     """
     Many at once, and much at once.
