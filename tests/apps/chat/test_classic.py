@@ -484,6 +484,29 @@ def test_too_much_registering() -> None:
     assert client.all[-1]["code"] == "rate-limited"
 
 
+def test_rate_of_a_name() -> None:
+    """
+    People at one address have a rate each, by their names; but whoever changes names
+    is no more than ten.
+    """
+    chat = Chat(rate="0.001", burst="2", max_length="10")
+    first, second = chat.classic(), chat.classic()
+    for client, name in ((first, "Ann"), (second, "Bea")):
+        for _ in range(3):
+            client.send(name=name, message="x")
+        assert [each["code"] for each in client.new("error")] == ["rate-limited"]
+    again = chat.classic()
+    again.send(name="ANN", message="x")
+    assert [each["code"] for each in again.new("error")] == ["rate-limited"]
+    for number in range(30):
+        again.send(name=f"name {number}", message="x")
+    refused = [each["code"] for each in again.new("error")]
+    assert refused == ["rate-limited"] * (30 - 16)
+    other = chat.classic(address="192.0.2.2")
+    other.send(name="name 0", message="x")
+    assert other.new("error") == []
+
+
 def test_rate_of_a_network() -> None:
     """
     All of an IPv6 network's 64 bits are one: there is no end to its addresses.

@@ -86,12 +86,12 @@ OPTIONS: Final = (
     Option(
         "rate",
         number(0.001, 1e6),
-        2.0,
+        5.0,
         "messages a second that a person may send in the long run",
-        "2",
+        "5",
     ),
     Option(
-        "burst", integer(1, 1_000_000), 20, "messages that a person may send at once"
+        "burst", integer(1, 1_000_000), 50, "messages that a person may send at once"
     ),
     Option(
         "backlog",
@@ -161,19 +161,19 @@ class ChatApplication:
         if not self._isOpen:
             self._open(request)
         address = request.getClientAddress()
-        rateKey = _network(address)
+        network = _network(address)
         path = "/".join(request.segments)
         if SUBPROTOCOL in request.subprotocols:
             try:
                 room = self.findRoom(path or self.offered[0])
             except RequestRefused:
                 room = self.offered[0]
-            return ChatProtocol(self, room, rateKey)
+            return ChatProtocol(self, room, network)
         try:
             room = self.findRoom(path or self.offered[0])
         except RequestRefused as error:
             raise HandshakeRefused(404, error.message) from None
-        return ClassicProtocol(self, room, _host(address), rateKey)
+        return ClassicProtocol(self, room, _host(address), network)
 
     def _open(self, request: IHandshakeRequest) -> None:
         """

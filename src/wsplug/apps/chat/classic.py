@@ -11,7 +11,7 @@ from twisted.python.failure import Failure
 
 from wsplug import WebSocketProtocol
 from wsplug.apps.chat.messages import CLASSIC, ClassicMessage, ClassicNotice, encode
-from wsplug.apps.chat.names import MAX_NAME, cleanColor
+from wsplug.apps.chat.names import MAX_NAME, cleanColor, nameKey
 from wsplug.apps.names import cleanName
 from wsplug.apps.wire import RequestRefused, read, refusal
 from wsplug.errors import BrokerError
@@ -28,16 +28,16 @@ class ClassicProtocol(WebSocketProtocol):
     """
 
     def __init__(
-        self, chat: ChatApplication, room: str, address: str, rateKey: str
+        self, chat: ChatApplication, room: str, address: str, network: str
     ) -> None:
         """
         @param address: what the others are told of it.
-        @param rateKey: what its rate counts for.
+        @param network: where it comes from.
         """
         self._chat = chat
         self._room = room
         self._address = address
-        self._person = chat.people.addClassic("", rateKey)
+        self._person = chat.people.addClassic(network)
         self._lost = False
 
     def negotiationFinished(self) -> Deferred[None]:
@@ -112,11 +112,12 @@ class ClassicProtocol(WebSocketProtocol):
         chat, person = self._chat, self._person
         if said.message is None:
             raise RequestRefused("invalid", "object missing required field `message`")
+        name = _checkName("" if said.name is None else said.name)
+        person.rateKey = f"{person.network} {nameKey(name)}"
         text = chat.talk.check(person, str(said.message))
         color = person.color if said.color is None else cleanColor(str(said.color))
         isChanged = color != person.color
         person.color = color
-        name = _checkName("" if said.name is None else said.name)
         if name:
             name = await self._call(name, isChanged=isChanged)
         if said.to_id in (None, ""):

@@ -13,6 +13,7 @@ from twisted.internet.interfaces import IDelayedCall
 
 from wsplug.apps.chat.addressing import Addressing
 from wsplug.apps.chat.messages import PersonInfo, encode, readPerson
+from wsplug.apps.chat.names import nameKey
 from wsplug.apps.wire import RequestRefused
 from wsplug.interfaces import IBroker, IWebSocketTransport
 
@@ -56,7 +57,9 @@ class Person:
     @ivar id: what others know them by.
     @ivar name: what they want to be called.
     @ivar color: of their name.
-    @ivar rateKey: what their rate counts for.
+    @ivar network: where they come from.
+    @ivar rateKey: what their rate counts for: those who have no key are as many as
+        have other names, at one place.
     @ivar isClassic: whether it is a tutorial's client.
     @ivar places: the rooms that they are in.
     @ivar transports: their connections.
@@ -64,12 +67,13 @@ class Person:
     """
 
     def __init__(
-        self, id: str, name: str, color: str, rateKey: str, isClassic: bool
+        self, id: str, name: str, color: str, network: str, isClassic: bool
     ) -> None:
         self.id = id
         self.name = name
         self.color = color
-        self.rateKey = rateKey
+        self.network = network
+        self.rateKey = f"{network} {nameKey(name)}"
         self.isClassic = isClassic
         self.places: dict[str, Place] = {}
         self.transports: set[IWebSocketTransport] = set()
@@ -114,13 +118,13 @@ class People:
         return None if info is None else readPerson(info).name
 
     async def greet(
-        self, key: str | None, name: str, color: str, rateKey: str
+        self, key: str | None, name: str, color: str, network: str
     ) -> Person:
         """
         Find or make who says C{hello}.
 
         @param key: their secret, if they have one.
-        @param rateKey: what counts for those who have none.
+        @param network: where they come from.
         @raise BrokerError: it can't be told to others.
         """
         if key is None:
@@ -131,21 +135,22 @@ class People:
                 _KNOWN
                 + blake2b(secret, digest_size=8, person=b"wsplug chat").hexdigest()
             )
-            rateKey = id
         person = self._people.get(id)
         if person is None:
-            person = Person(id, name, color, rateKey, False)
+            person = Person(id, name, color, network, False)
+            if key is not None:
+                person.rateKey = id
             # Others who know the key are the same person, at another server perhaps.
             self._people[id] = person
             await self._broker.enter(self._channel, id, encode(person.info()))
         return person
 
-    def addClassic(self, name: str, rateKey: str) -> Person:
+    def addClassic(self, network: str) -> Person:
         """
         Make who is behind a tutorial's client. Nobody can tell them anything before
         L{register}.
         """
-        return Person(_CLASSIC + secrets.token_hex(8), name, "", rateKey, True)
+        return Person(_CLASSIC + secrets.token_hex(8), "", "", network, True)
 
     async def register(self, person: Person, id: str) -> None:
         """

@@ -51,14 +51,14 @@ class ChatProtocol(WebSocketProtocol):
     One connection of somebody.
     """
 
-    def __init__(self, chat: ChatApplication, room: str, rateKey: str) -> None:
+    def __init__(self, chat: ChatApplication, room: str, network: str) -> None:
         """
         @param room: that of the path.
-        @param rateKey: what their rate counts for if they have no key.
+        @param network: where they come from.
         """
         self._chat = chat
         self._room = room
-        self._rateKey = rateKey
+        self._network = network
         self._person: Person | None = None
         self._places: dict[str, Place | None] = {}
         self._lost = False
@@ -109,7 +109,7 @@ class ChatProtocol(WebSocketProtocol):
         if self._person is not None:
             raise RequestRefused("invalid", "hello was said already; see name")
         chat = self._chat
-        person = await chat.people.greet(asked.key, name, color, self._rateKey)
+        person = await chat.people.greet(asked.key, name, color, self._network)
         if self._lost:
             await chat.people.forget(person)
             raise RequestRefused("unavailable", "the connection is lost")

@@ -58,6 +58,12 @@ _REFS_AGE: Final = 300.0
 Seconds for which it is.
 """
 
+_CROWD: Final = 10
+"""
+How many people's messages may come from one place: whoever changes names or keys is no
+more than these.
+"""
+
 _TYPING_RATE: Final = 0.5
 """
 How often a second somebody may tell that they are typing.
@@ -96,6 +102,7 @@ class Talk:
         self._addressing = addressing
         self._maxLength = maxLength
         self._rate = Rate(clock, rate, burst)
+        self._networkRate = Rate(clock, _CROWD * rate, _CROWD * burst)
         self._typing = Rate(clock, _TYPING_RATE, 1)
         self._refs: OrderedDict[tuple[str, str], tuple[float, Sent | None]] = (
             OrderedDict()
@@ -124,7 +131,7 @@ class Talk:
                 "too-long",
                 f"message: {len(text)} characters; {self._maxLength} are the most",
             )
-        wait = self._rate.take(person.rateKey)
+        wait = self._rate.take(person.rateKey) or self._networkRate.take(person.network)
         if wait:
             raise RequestRefused(
                 "rate-limited",
