@@ -5,7 +5,7 @@ more keys.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import msgspec
 from msgspec import Meta
@@ -41,6 +41,7 @@ __all__ = [
     "Typing",
     "Welcome",
     "encode",
+    "placeEvent",
     "readEvent",
     "readPerson",
 ]
@@ -298,13 +299,20 @@ def readEvent(publication: Publication, room: str) -> Event:
     @param room: where: it is told to the client.
     @raise msgspec.MsgspecError: something else has published there.
     """
-    event: Any = _EVENT.decode(publication.data)
+    return placeEvent(_EVENT.decode(publication.data), publication, room)
+
+
+def placeEvent(event: Event, publication: Publication, room: str) -> Event:
+    """
+    Tell an event where and when it was published.
+
+    @return: the event, as clients get it.
+    """
     event.room = room
     if isinstance(event, Said):
         event.time = round(publication.time, 3)
         event.offset = publication.offset if publication.isStored else None
-    result: Event = event
-    return result
+    return event
 
 
 def readPerson(data: bytes) -> PersonInfo:
