@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import msgspec
+
 __all__ = ["History", "Position", "Publication"]
 
 
@@ -23,8 +25,7 @@ class Position:
     epoch: str
 
 
-@dataclass(frozen=True)
-class Publication:
+class Publication(msgspec.Struct, frozen=True, gc=False):
     """
     What was published once.
 
