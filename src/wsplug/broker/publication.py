@@ -25,6 +25,8 @@ class Position:
     epoch: str
 
 
+# There may be hundreds of thousands of them, for hours, and they refer to nothing that
+# could refer to them: the garbage collector needn't look at each again and again.
 class Publication(msgspec.Struct, frozen=True, gc=False):
     """
     What was published once.
