@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from ipaddress import IPv6Address, ip_address
+from pathlib import Path
 from typing import Any, Final
 
 from twisted.internet.defer import Deferred
@@ -23,8 +24,8 @@ from wsplug.apps.chat.people import People, Person
 from wsplug.apps.chat.protocol import SUBPROTOCOL, ChatProtocol
 from wsplug.apps.chat.rates import Rate
 from wsplug.apps.chat.rooms import Rooms
-from wsplug.apps.chat.site import ChatPages
 from wsplug.apps.chat.talk import Talk
+from wsplug.apps.roompages import RoomPages
 from wsplug.apps.wire import RequestRefused
 from wsplug.broker.channels import Backlog, Overflow
 from wsplug.errors import BrokerError
@@ -39,6 +40,8 @@ from wsplug.interfaces import (
 from wsplug.options import boolean, choice, integer, number, seconds, size
 
 __all__ = ["ChatApplication", "chat"]
+
+_PAGES: Final = str(Path(__file__).with_name("pages"))
 
 _AT_ONCE, _GRACE, _OFF = "at-once", "grace", "off"
 
@@ -138,7 +141,7 @@ class ChatApplication:
     addressing: Addressing
 
     def __init__(self, options: Mapping[str, Any], services: IServices) -> None:
-        self.pages = ChatPages()
+        self.pages = RoomPages(_PAGES, deep=True)
         self.offered = list(options["rooms"])
         self.otherRooms: bool = options["other-rooms"]
         self.history: int = options["history"]

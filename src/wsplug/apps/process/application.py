@@ -17,7 +17,7 @@ from wsplug.apps.process.options import OPTIONS, ProcessOptions
 from wsplug.apps.process.private import PrivateClient
 from wsplug.apps.process.programs import Programs
 from wsplug.apps.process.rooms import Room, RoomClient
-from wsplug.apps.process.site import RoomPages
+from wsplug.apps.roompages import RoomPages
 from wsplug.interfaces import (
     IHandshakeRequest,
     IServices,
@@ -95,7 +95,7 @@ class RoomPrograms(_ProcessApplication):
 
     def __init__(self, options: ProcessOptions, services: IServices) -> None:
         super().__init__(options, services)
-        self.pages = RoomPages(_PAGES)
+        self.pages = RoomPages(_PAGES, deep=False)
         self._rooms: dict[str, Room] = {}
 
     def stopApplication(self) -> Any:

@@ -1,45 +1,50 @@
 """
-The chat's page, which is the same for all rooms.
+The page of an application with rooms, which is the same for all of them.
 """
 
 from __future__ import annotations
 
 import os
-from pathlib import Path
-from typing import Any, Final
+from typing import Any
 from urllib.parse import quote_from_bytes
 
+from twisted.web.pages import notFound
 from twisted.web.resource import Resource
 from twisted.web.server import Request
 from twisted.web.static import File
 
-__all__ = ["ChatPages"]
-
-_FOLDER: Final = Path(__file__).with_name("pages")
+__all__ = ["RoomPages"]
 
 
-class ChatPages(Resource):
+class RoomPages(Resource):
     """
     Answers each room's path with the page, and the page's files below each of them.
     """
 
     isLeaf = True
 
-    def __init__(self) -> None:
+    def __init__(self, folder: str, *, deep: bool) -> None:
+        """
+        @param folder: of the page, its C{index.html}, and its files.
+        @param deep: whether a room's name may have several segments.
+        """
         super().__init__()  # type: ignore[no-untyped-call]
+        self._deep = deep
         self._files = {
-            name.encode("ascii"): str(_FOLDER / name) for name in os.listdir(_FOLDER)
+            os.fsencode(name): os.path.join(folder, name) for name in os.listdir(folder)
         }
 
     def render_GET(self, request: Request) -> Any:
         segments: Any = request.postpath
         prepath: Any = request.prepath
         if not segments:
-            # Relative addresses would lead beside the chat.
+            # Relative addresses would lead beside the application.
             return request.redirect(_quoted(prepath[-1]) + b"/") or b""
         depth = len(segments) - 1
+        if depth > 0 and not self._deep:
+            return notFound().render(request)
         if depth > 0 and segments[-2] == b"-":
-            # The server's own files are below the chat's path only.
+            # The server's own files are below the application's path only.
             target = b"../" * depth + b"-/" + _quoted(segments[-1])
             return request.redirect(target) or b""
         path = self._files.get(segments[-1], self._files[b"index.html"])
