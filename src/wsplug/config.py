@@ -24,9 +24,9 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from wsplug.errors import InvalidOption
+from wsplug.guard.origins import ANY, SAME_HOST, parseOrigin
 from wsplug.options import Option, integer, text
 from wsplug.plugins import Description, parseDescription
-from wsplug.server.origins import ANY, SAME_HOST, parseOrigin
 from wsplug.server.settings import SETTINGS, Settings
 
 if sys.version_info >= (3, 11):

@@ -19,12 +19,12 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from wsplug.errors import StartupError
+from wsplug.guard.origins import SAME_HOST
 from wsplug.interfaces import IBroker
 from wsplug.server.addresses import nameOfAddress
 from wsplug.server.epollset import EpollSet
 from wsplug.server.factory import WebSocketFactory
 from wsplug.server.mounts import Mount, Mounts
-from wsplug.server.origins import SAME_HOST
 from wsplug.server.settings import Settings
 from wsplug.server.transport import useDirectTransport
 from wsplug.web.site import makeSite

@@ -49,11 +49,11 @@ from wsplug.codec import (
     parse_extensions,
 )
 from wsplug.errors import HandshakeRefused, ProtocolViolation
+from wsplug.guard.origins import SAME_HOST
 from wsplug.interfaces import IBroker, IWebSocketApplicationPlugin
 from wsplug.options import parseOptions
 from wsplug.plugins import Services
 from wsplug.server import Mount, Settings, WebSocketFactory
-from wsplug.server.origins import SAME_HOST
 from wsplug.web.site import makeSite
 
 __all__ = ["MemoryClient", "MemoryResponse", "MemoryServer", "MemoryTransport"]

@@ -44,6 +44,17 @@ def test_codec_imports_the_standard_library(path: Path) -> None:
 
 
 FORBIDDEN = {
+    "guard": (
+        "server",
+        "web",
+        "apps",
+        "broker",
+        "tap",
+        "service",
+        "plugins",
+        "config",
+        "testing",
+    ),
     "server": (
         "web",
         "apps",

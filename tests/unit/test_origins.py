@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from wsplug.server.origins import OriginRules, parseOrigin
+from wsplug.guard.origins import OriginRules, parseOrigin
 
 
 @pytest.mark.parametrize(

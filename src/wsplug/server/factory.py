@@ -14,12 +14,12 @@ from twisted.web.server import Site
 
 from wsplug.codec import CloseCode, DeflateAgreement, DeflatePolicy
 from wsplug.errors import HandshakeRefused, Side
+from wsplug.guard.origins import SAME_HOST, OriginRules
 from wsplug.interfaces import IWebSocketProtocol
 from wsplug.server.connection import Connection
 from wsplug.server.deadlines import Deadlines
 from wsplug.server.flusher import Flusher
 from wsplug.server.mounts import Mount, Mounts
-from wsplug.server.origins import SAME_HOST, OriginRules
 from wsplug.server.protocol import WebSocketServerProtocol
 from wsplug.server.request import HandshakeRequest
 from wsplug.server.settings import Settings

@@ -5,7 +5,6 @@ The chat as an application: its options, and where its parts meet.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from ipaddress import IPv6Address, ip_address
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,7 +21,6 @@ from wsplug.apps.chat.names import roomOf
 from wsplug.apps.chat.notices import Notices, isServersEnd
 from wsplug.apps.chat.people import People, Person
 from wsplug.apps.chat.protocol import SUBPROTOCOL, ChatProtocol
-from wsplug.apps.chat.rates import Rate
 from wsplug.apps.chat.rooms import Rooms
 from wsplug.apps.chat.talk import Talk
 from wsplug.apps.roompages import RoomPages
@@ -37,7 +35,9 @@ from wsplug.interfaces import (
     IWebSocketProtocol,
     IWebSocketTransport,
 )
+from wsplug.networks import placeOf
 from wsplug.options import boolean, choice, integer, number, seconds, size
+from wsplug.rates import Rate
 
 __all__ = ["ChatApplication", "chat"]
 
@@ -164,7 +164,7 @@ class ChatApplication:
         if not self._isOpen:
             self._open(request)
         address = request.getClientAddress()
-        network = _network(address)
+        network = placeOf(address)
         path = "/".join(request.segments)
         if SUBPROTOCOL in request.subprotocols:
             try:
@@ -318,20 +318,3 @@ def _host(address: IAddress) -> str:
     """
     host: str | None = getattr(address, "host", None)
     return host or "a local client"
-
-
-def _network(address: IAddress) -> str:
-    """
-    What counts as one place on the net: an IPv4 address, or the first 64 bits of an
-    IPv6 one, of which everybody has as many as they like.
-    """
-    host = _host(address)
-    try:
-        parsed = ip_address(host.partition("%")[0])
-    except ValueError:
-        return host
-    if isinstance(parsed, IPv6Address):
-        if parsed.ipv4_mapped is not None:
-            return str(parsed.ipv4_mapped)
-        return str(IPv6Address(int(parsed) >> 64 << 64))
-    return host

@@ -32,11 +32,11 @@ from wsplug.apps.chat.messages import (
 )
 from wsplug.apps.chat.names import cleanMessage
 from wsplug.apps.chat.people import Person
-from wsplug.apps.chat.rates import Rate
 from wsplug.apps.wire import RequestRefused
 from wsplug.broker import History, Publication
 from wsplug.broker.channels import Backlog, Channels
 from wsplug.interfaces import IBroker
+from wsplug.rates import Rate
 
 __all__ = ["RECALLED", "Talk", "recall"]
 

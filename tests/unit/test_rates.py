@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.task import Clock
 
-from wsplug.apps.chat.rates import Rate
+from wsplug.rates import Rate
 
 
 def test_burst_and_rate() -> None:

@@ -1,0 +1,96 @@
+"""
+Addresses and networks: what counts as one place on the net, and which places are meant
+by a list of networks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from ipaddress import (
+    IPv4Address,
+    IPv4Network,
+    IPv6Address,
+    IPv6Network,
+    ip_address,
+    ip_network,
+)
+
+from twisted.internet.interfaces import IAddress
+
+__all__ = ["Host", "Networks", "hostOf", "parseHost", "placeOf"]
+
+Host = IPv4Address | IPv6Address
+
+
+def parseHost(text: str) -> Host | None:
+    """
+    Read an address, without its scope where it has one. An IPv4 address in IPv6's
+    clothes, as sockets of both kinds give it, is an IPv4 address.
+
+    @return: C{None} where it is none.
+    """
+    try:
+        host = ip_address(text.partition("%")[0])
+    except ValueError:
+        return None
+    if isinstance(host, IPv6Address) and host.ipv4_mapped is not None:
+        return host.ipv4_mapped
+    return host
+
+
+def hostOf(address: IAddress) -> Host | None:
+    """
+    Give the host of a connection's address.
+
+    @return: C{None} where there is none, as for UNIX sockets.
+    """
+    host = getattr(address, "host", None)
+    return parseHost(host) if isinstance(host, str) else None
+
+
+def placeOf(address: IAddress) -> str:
+    """
+    Say what counts as one place on the net: an IPv4 address, or the first 64 bits of an
+    IPv6 one, of which everybody has as many as they like.
+
+    @return: C{"192.0.2.1"}, C{"2001:db8::/64"}, or C{"local"} where there is no
+        address, as for UNIX sockets.
+    """
+    host = hostOf(address)
+    if host is None:
+        return "local"
+    if isinstance(host, IPv6Address):
+        return f"{IPv6Address(int(host) >> 64 << 64)}/64"
+    return str(host)
+
+
+class Networks:
+    """
+    A list of networks.
+    """
+
+    def __init__(self, networks: Iterable[str] = ()) -> None:
+        """
+        @param networks: C{"192.0.2.0/24"}, C{"2001:db8::/32"}, or single addresses.
+        @raise ValueError: one is none of those; the message says which.
+        """
+        self._networks = [_parseNetwork(network) for network in networks]
+
+    def __contains__(self, host: Host | None) -> bool:
+        return host is not None and any(
+            host.version == network.version and host in network
+            for network in self._networks
+        )
+
+    def __bool__(self) -> bool:
+        return bool(self._networks)
+
+
+def _parseNetwork(text: str) -> IPv4Network | IPv6Network:
+    try:
+        return ip_network(text)
+    except ValueError as error:
+        reason = "its address has bits behind its prefix"
+        if "host bits" not in str(error):
+            reason = "say an address, or a network like 192.0.2.0/24"
+        raise ValueError(f"{text!r} is no network: {reason}") from None

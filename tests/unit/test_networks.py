@@ -1,0 +1,84 @@
+"""
+Places on the net, and lists of networks.
+"""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+
+import pytest
+from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
+
+from wsplug.networks import Networks, hostOf, parseHost, placeOf
+
+
+@pytest.mark.parametrize(
+    ("text", "host"),
+    [
+        ("192.0.2.1", "192.0.2.1"),
+        ("2001:DB8::1", "2001:db8::1"),
+        ("fe80::1%eth0", "fe80::1"),
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+    ],
+)
+def test_hosts(text: str, host: str) -> None:
+    """
+    However an address is written, it is the same one.
+    """
+    assert parseHost(text) == ip_address(host)
+
+
+@pytest.mark.parametrize("text", ["", "localhost", "192.0.2.1:80", "1.2.3", "[::1]"])
+def test_no_hosts(text: str) -> None:
+    """
+    What is no address is none.
+    """
+    assert parseHost(text) is None
+
+
+def test_places() -> None:
+    """
+    All of an IPv6 network's 64 bits are one place, and each IPv4 address is one.
+    """
+    assert placeOf(IPv4Address("TCP", "192.0.2.1", 80)) == "192.0.2.1"
+    one = placeOf(IPv6Address("TCP", "2001:db8:1:2:3:4:5:6", 80))
+    assert one == placeOf(IPv6Address("TCP", "2001:db8:1:2::9", 99))
+    assert one == "2001:db8:1:2::/64"
+    assert one != placeOf(IPv6Address("TCP", "2001:db8:1:3::9", 99))
+    assert placeOf(IPv6Address("TCP", "::ffff:192.0.2.1", 1)) == "192.0.2.1"
+    assert placeOf(UNIXAddress("/run/x")) == "local"
+    assert hostOf(UNIXAddress("/run/x")) is None
+
+
+def test_networks() -> None:
+    """
+    An address is in a list of networks if it is in one of them, of its own kind.
+    """
+    networks = Networks(["192.0.2.0/24", "2001:db8::/32", "198.51.100.7"])
+    inside = ["192.0.2.255", "2001:db8:ffff::1", "198.51.100.7", "::ffff:192.0.2.3"]
+    for text in inside:
+        assert parseHost(text) in networks
+    for text in ["192.0.3.0", "2001:db9::", "198.51.100.8", "::c000:201"]:
+        assert parseHost(text) not in networks
+    assert None not in networks
+    assert networks
+    assert not Networks()
+    assert parseHost("::") in Networks(["::/0"])
+    assert parseHost("0.0.0.0") not in Networks(["::/0"])
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("localhost", "say an address"),
+        ("192.0.2.1/24", "bits behind its prefix"),
+        ("192.0.2.0/33", "say an address"),
+    ],
+)
+def test_no_networks(text: str, reason: str) -> None:
+    """
+    What is no network is told, with the way out.
+    """
+    with pytest.raises(ValueError, match=reason) as caught:
+        Networks([text])
+    assert repr(text) in str(caught.value)
