@@ -28,6 +28,7 @@ HOT_MODULES: Final = (
     "wsplug.server.flusher",
     "wsplug.server.prepared",
     "wsplug.server.sendqueue",
+    "wsplug.server.statistics",
     "wsplug.server.transport",
 )
 """

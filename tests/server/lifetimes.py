@@ -41,7 +41,7 @@ from wsplug.codec import (
 from wsplug.coroutine import Socket
 from wsplug.interfaces import IHandshakeRequest
 from wsplug.plugins import Services
-from wsplug.server import Mount, Settings
+from wsplug.server import Mount, Settings, WebSocketFactory
 from wsplug.service import WebSocketService
 from wsplug.testing import MemoryServer, MemoryTransport
 
@@ -150,6 +150,7 @@ class MemoryWorld:
     def settle(self) -> None:
         self._server.run()
         assert not self._server.factory.connections
+        forget(self._server.factory)
 
     def letPass(self, seconds: float) -> None:
         self._server.advance(seconds)
@@ -234,9 +235,18 @@ class SocketWorld:
     def settle(self) -> None:
         turnUntil(lambda: len(self._readers()) == self._idle)
         turn()
+        forget(self._service.factory)
 
     def letPass(self, seconds: float) -> None:
         raise NotImplementedError("only in memory")
+
+
+def forget(factory: WebSocketFactory) -> None:
+    """
+    Have a server forget the last few that have left, which it remembers on purpose.
+    """
+    factory.statistics.departures.clear()
+    factory.statistics.refusals.clear()
 
 
 def theReactor() -> Any:

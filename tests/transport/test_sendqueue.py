@@ -10,6 +10,7 @@ from typing import Any
 from tests.transport.kit import Wire
 from wsplug.codec import FIN, OP_BINARY, OP_TEXT, encode_frame
 from wsplug.server.sendqueue import SendQueue
+from wsplug.server.statistics import Traffic
 
 
 class Owner:
@@ -39,7 +40,7 @@ class Owner:
 def _open(wire: Wire) -> tuple[socket.socket, SendQueue, Owner, Any]:
     client, _, transport = wire.connect()
     owner = Owner()
-    queue = SendQueue(transport, wire.flusher, owner)
+    queue = SendQueue(transport, wire.flusher, owner, Traffic())
     transport.registerProducer(queue, True)
     return client, queue, owner, transport
 
@@ -121,7 +122,7 @@ def test_nothing_is_overtaken(wire: Wire) -> None:
     client, _, transport = wire.connect()
     page = b"page" * 500_000
     transport.write(page)
-    queue = SendQueue(transport, wire.flusher, Owner())
+    queue = SendQueue(transport, wire.flusher, Owner(), Traffic())
     transport.registerProducer(queue, True)
     queue.text(FIN | OP_TEXT, "behind it")
     wire.reactor.advance(0)
@@ -176,7 +177,7 @@ def test_peer_goes_while_it_waits(wire: Wire) -> None:
     """
     client, protocol, transport = wire.connect()
     owner = Owner()
-    queue = SendQueue(transport, wire.flusher, owner)
+    queue = SendQueue(transport, wire.flusher, owner, Traffic())
     transport.registerProducer(queue, True)
     queue.frame(FIN | OP_BINARY, b"x" * 4_000_000)
     transport.pauseProducing()

@@ -6,6 +6,7 @@ from wsplug.codec.receiver cimport MessageReceiver
 from wsplug.server.flusher cimport Flusher
 from wsplug.server.prepared cimport PreparedMessage
 from wsplug.server.sendqueue cimport SendQueue
+from wsplug.server.statistics cimport Statistics, Traffic
 
 # Constants, as C integers.
 cdef int FIN
@@ -33,17 +34,23 @@ cdef class Connection:
     cdef int _held
     cdef bint _isOpen
     cdef object _keepalive
-    cdef object _name
     cdef object _producer
     cdef SendQueue _queue
     cdef MessageReceiver _receiver
     cdef object _sendDeadline
     cdef object _settings
     cdef object _state
+    cdef Statistics _statistics
+    cdef Traffic _traffic
     cdef object _transport
     cdef object _whenLost
+    cdef readonly double opened
 
     cdef _advance(self, object event)
+    @cython.locals(statistics=Statistics, traffic=Traffic, began=double)
+    cpdef text_received(self, str message)
+    @cython.locals(statistics=Statistics, traffic=Traffic, began=double)
+    cpdef binary_received(self, bytes message)
     @cython.locals(deflater=object, frame=bytes)
     cpdef sendPrepared(self, PreparedMessage message)
     cdef _sendText(self, str text)

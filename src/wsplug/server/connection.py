@@ -14,6 +14,7 @@ asks and never listens stops itself.
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
+from time import perf_counter
 from typing import Any, Final
 
 from twisted.internet.defer import Deferred
@@ -54,6 +55,7 @@ from wsplug.server.prepared import PreparedMessage
 from wsplug.server.producing import AttachedProducer
 from wsplug.server.sendqueue import SendQueue
 from wsplug.server.settings import Settings
+from wsplug.server.statistics import Statistics, Traffic
 
 __all__ = ["Connection"]
 
@@ -75,6 +77,9 @@ class Connection:
 
     It is the transport's protocol (C{dataReceived}, C{connectionLost}), the codec's
     sink (C{text_received} and so on), and the application's transport.
+
+    @ivar request: the handshake's.
+    @ivar opened: when it began, by the clock.
     """
 
     __slots__ = (
@@ -89,15 +94,17 @@ class Connection:
         "_held",
         "_isOpen",
         "_keepalive",
-        "_name",
         "_producer",
         "_queue",
         "_receiver",
         "_sendDeadline",
         "_settings",
         "_state",
+        "_statistics",
+        "_traffic",
         "_transport",
         "_whenLost",
+        "opened",
         "request",
     )
 
@@ -107,8 +114,9 @@ class Connection:
         transport: Any,
         application: IWebSocketProtocol,
         *,
-        name: str,
         settings: Settings,
+        statistics: Statistics,
+        traffic: Traffic,
         deadlines: Deadlines,
         flusher: Flusher,
         deflater: Deflater | None = None,
@@ -119,7 +127,8 @@ class Connection:
         @param request: the handshake's.
         @param transport: an C{ITCPTransport}, C{ISSLTransport} or C{IUNIXTransport}.
         @param application: what serves this connection.
-        @param name: of the application, for the log.
+        @param statistics: those of the server.
+        @param traffic: those of the application, whose name it has for the log.
         @param flusher: says when to hand over what is sent.
         @param deflater: compresses messages to the peer; C{None} where no compression
             was agreed on.
@@ -129,8 +138,9 @@ class Connection:
         self.request = request
         self._transport = transport
         self._application: IWebSocketProtocol | None = application
-        self._name = name
         self._settings = settings
+        self._statistics = statistics
+        self._traffic = traffic
         self._deadlines = deadlines
         self._flusher = flusher
         self._deflater = deflater
@@ -139,7 +149,7 @@ class Connection:
         self._receiver = MessageReceiver(
             self, max_message_size=settings.max_message_size, inflater=inflater
         )
-        self._queue = SendQueue(transport, flusher, self)
+        self._queue = SendQueue(transport, flusher, self, traffic)
         self._state = State.CONNECTING
         # Whether it is State.OPEN, for those who ask for each message.
         self._isOpen = False
@@ -148,6 +158,7 @@ class Connection:
         self._held = 0
         # When a byte last came.
         self._heard: float = flusher.began
+        self.opened: float = flusher.began
         self._keepalive: Keepalive | None = None
         self._closeDeadline: Deadline | None = None
         self._sendDeadline: Deadline | None = None
@@ -166,7 +177,8 @@ class Connection:
         flusher = self._flusher
         flusher.cork()
         try:
-            self._heard = flusher.began
+            self._heard = self.opened = flusher.began
+            self._traffic.receivedBytes += len(early)
             if self._settings.ping_interval:
                 self._keepalive = Keepalive(self, self._settings, self._deadlines)
             self._queue.write(switch)
@@ -188,6 +200,7 @@ class Connection:
         flusher.cork()
         try:
             self._heard = flusher.began
+            self._traffic.receivedBytes += len(data)
             self._receiver.feed(data)
         finally:
             flusher.uncork()
@@ -209,6 +222,7 @@ class Connection:
         flusher.cork()
         try:
             self._heard = flusher.began
+            self._traffic.receivedBytes += size
             self._receiver.filled(size)
         finally:
             flusher.uncork()
@@ -233,9 +247,17 @@ class Connection:
                 else reason.getErrorMessage()
             )
             closed = self._closed = UncleanlyClosed(CloseCode.ABNORMAL, why, Side.PEER)
-        logClosing(nameOfPeer(self._transport), self._name, closed)
+        name = self._traffic.application
+        logClosing(nameOfPeer(self._transport), name, closed)
         self._tell("connectionLost", Failure(closed))
         self._application = None
+        self._statistics.countClosed(
+            self._deadlines.now(),
+            self.request.getClientAddress(),
+            name,
+            self.opened,
+            closed,
+        )
         self._whenLost(self)
 
     # The codec's sink
@@ -245,26 +267,46 @@ class Connection:
             return
         application = self._application
         assert application is not None
+        statistics = self._statistics
+        traffic = self._traffic
+        traffic.receivedMessages += 1
+        before = statistics.serving
+        statistics.serving = traffic.application
+        began = 0.0 if traffic.latency is None else perf_counter()
         try:
             result = application.textMessageReceived(message)
         except Exception:
             self._applicationFailed(Failure())
         else:
             if result is not None:
-                self._waitFor(result)
+                self._waitFor(result, began)
+            elif began:
+                traffic.observe(began)
+        finally:
+            statistics.serving = before
 
     def binary_received(self, message: bytes) -> None:
         if not self._isOpen:
             return
         application = self._application
         assert application is not None
+        statistics = self._statistics
+        traffic = self._traffic
+        traffic.receivedMessages += 1
+        before = statistics.serving
+        statistics.serving = traffic.application
+        began = 0.0 if traffic.latency is None else perf_counter()
         try:
             result = application.bytesMessageReceived(message)
         except Exception:
             self._applicationFailed(Failure())
         else:
             if result is not None:
-                self._waitFor(result)
+                self._waitFor(result, began)
+            elif began:
+                traffic.observe(began)
+        finally:
+            statistics.serving = before
 
     def ping_received(self, payload: bytes) -> None:
         if self._isOpen:
@@ -328,6 +370,7 @@ class Connection:
                 opcode = OP_TEXT if message.isText else OP_BINARY
                 self._sendMessage(opcode, message.payload)
                 return
+        self._traffic.sentMessages += 1
         frame = message.frame(deflater)
         if not self._queue.blocked or self._mayWait(len(frame)):
             self._queue.write(frame)
@@ -463,34 +506,51 @@ class Connection:
         """
         Call a method of the application's that isn't called often.
         """
+        statistics = self._statistics
+        before = statistics.serving
+        statistics.serving = self._traffic.application
         try:
             result = getattr(self._application, method)(*arguments)
         except Exception:
             self._applicationFailed(Failure())
         else:
             if result is not None:
-                self._waitFor(result)
+                self._waitFor(result, 0.0)
+        finally:
+            statistics.serving = before
 
-    def _waitFor(self, result: object) -> None:
+    def _waitFor(self, result: object, began: float) -> None:
         """
         Deliver nothing more until what the application has returned has fired.
+
+        @param began: when it was called, where that is to be known.
         """
         if isinstance(result, Coroutine):
             result = Deferred.fromCoroutine(result)
-        if not isinstance(result, Deferred):
-            return
-        result.addErrback(self._applicationFailed)
-        if result.called and not result.paused:
-            return  # it has fired already, as a coroutine that waited for nothing has
-        if self._isOpen:
-            self._hold(_HELD_BY_APPLICATION)
-        result.addCallback(lambda _: self._release(_HELD_BY_APPLICATION))
+        if isinstance(result, Deferred):
+            result.addErrback(self._applicationFailed)
+            # It may have fired already, as a coroutine that waited for nothing has.
+            if not result.called or result.paused:
+                if self._isOpen:
+                    self._hold(_HELD_BY_APPLICATION)
+                result.addCallback(lambda _: self._goOn(began))
+                return
+        if began:
+            self._traffic.observe(began)
+
+    def _goOn(self, began: float) -> None:
+        """
+        Go on after the application.
+        """
+        if began:
+            self._traffic.observe(began)
+        self._release(_HELD_BY_APPLICATION)
 
     def _applicationFailed(self, failure: Failure) -> None:
         _log.failure(
             "{application} failed while it served {peer}",
             failure,
-            application=self._name,
+            application=self._traffic.application,
             peer=nameOfPeer(self._transport),
         )
         self.close(CloseCode.INTERNAL_ERROR, "internal error", Side.APPLICATION)
@@ -526,6 +586,7 @@ class Connection:
         if self._deflater is not None or self._queue.blocked:
             self._sendMessage(OP_TEXT, text.encode("utf-8"))
         elif self._isOpen:
+            self._traffic.sentMessages += 1
             self._queue.text(FIN | OP_TEXT, text)
         else:
             text.encode("utf-8")  # what can't be sent is an error, even too late
@@ -533,6 +594,7 @@ class Connection:
     def _sendMessage(self, opcode: int, payload: bytes) -> None:
         if not self._isOpen:
             return
+        self._traffic.sentMessages += 1
         first = FIN | opcode
         deflater = self._deflater
         if deflater is not None and len(payload) >= self._compressFrom:

@@ -23,6 +23,7 @@ from wsplug.server.mounts import Mount, Mounts
 from wsplug.server.protocol import WebSocketServerProtocol
 from wsplug.server.request import HandshakeRequest
 from wsplug.server.settings import Settings
+from wsplug.server.statistics import Statistics
 
 __all__ = ["WebSocketFactory"]
 
@@ -43,6 +44,7 @@ class WebSocketFactory(ServerFactory):
     Makes the protocols of one server, for any number of ports.
 
     @ivar connections: the open ones.
+    @ivar statistics: what is counted about them.
     @ivar held: whether new connections have to wait for the applications.
     """
 
@@ -74,6 +76,7 @@ class WebSocketFactory(ServerFactory):
         self.site = site
         self.deadlines = Deadlines(clock)
         self.flusher = Flusher(clock)
+        self.statistics = Statistics()
         self.connections: set[Connection] = set()
         self._opening: set[WebSocketServerProtocol] = set()
         self.held = False
@@ -119,13 +122,27 @@ class WebSocketFactory(ServerFactory):
         return None
 
     def protocolAccepted(
-        self, protocol: WebSocketServerProtocol, connection: Connection
+        self, protocol: WebSocketServerProtocol, connection: Connection, name: str
     ) -> None:
         """
         Count an accepted handshake's connection as open.
+
+        @param name: of its application.
         """
         self._opening.discard(protocol)
         self.connections.add(connection)
+        self.statistics.countAccepted(name)
+
+    def protocolRefused(
+        self, client: IAddress, name: str, refusal: HandshakeRefused
+    ) -> None:
+        """
+        Count a refused request.
+
+        @param client: whose it was.
+        @param name: of the application that it was for; empty where it isn't known.
+        """
+        self.statistics.countRefused(self.clock.seconds(), client, name, refusal)
 
     def protocolLost(self, protocol: WebSocketServerProtocol) -> None:
         """
@@ -154,8 +171,9 @@ class WebSocketFactory(ServerFactory):
             request,
             transport,
             application,
-            name=name,
             settings=self.settings,
+            statistics=self.statistics,
+            traffic=self.statistics.trafficOf(name),
             deadlines=self.deadlines,
             flusher=self.flusher,
             deflater=deflater,

@@ -11,6 +11,7 @@ the two.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -248,7 +249,7 @@ class WebSocketServerProtocol(Protocol):
         if self._answer is not None:
             transport: Any = self.transport
             transport.pauseProducing()
-            self._setDeadline(self._answerTimedOut)
+            self._setDeadline(partial(self._answerTimedOut, mount.name))
 
     def _answered(self, result: Any) -> Any:
         if self._answer is None:
@@ -274,7 +275,8 @@ class WebSocketServerProtocol(Protocol):
         if self._parser is None:
             return  # gone meanwhile
         if application is None:
-            self.refuse(HandshakeRefused(403, "the application takes no connection"))
+            refusal = HandshakeRefused(403, "the application takes no connection")
+            self.refuse(refusal, mount.name)
             return
         factory = self.factory
         transport: Any = self.transport
@@ -293,7 +295,7 @@ class WebSocketServerProtocol(Protocol):
         )
         request.compact()
         early = self._early
-        factory.protocolAccepted(self, connection)
+        factory.protocolAccepted(self, connection, mount.name)
         self._handOver(connection)
         connection.open(switch, early)
 
@@ -320,7 +322,7 @@ class WebSocketServerProtocol(Protocol):
         Refuse a handshake as the application wants it, or because it failed.
         """
         if isinstance(failure.value, HandshakeRefused):
-            self.refuse(failure.value)
+            self.refuse(failure.value, mount.name)
         else:
             self._log.failure(
                 "{application} failed in the handshake of {peer}",
@@ -328,14 +330,17 @@ class WebSocketServerProtocol(Protocol):
                 application=mount.name,
                 peer=nameOfPeer(self.transport),
             )
-            self.refuse(HandshakeRefused(500, "the application failed"))
+            refusal = HandshakeRefused(500, "the application failed")
+            self.refuse(refusal, mount.name)
         failure.cleanFailure()  # as in _answered
 
     # Ends
 
-    def refuse(self, refusal: HandshakeRefused) -> None:
+    def refuse(self, refusal: HandshakeRefused, name: str = "") -> None:
         """
         Answer with an error and end the connection.
+
+        @param name: of the application that refuses; empty where it isn't known.
         """
         if self._parser is None:
             return
@@ -350,6 +355,7 @@ class WebSocketServerProtocol(Protocol):
             reason=refusal.reason,
             setting=refusal.setting,
         )
+        self.factory.protocolRefused(transport.getPeer(), name, refusal)
         transport.write(encode_refusal(refusal))
         transport.resumeProducing()
         endWriting(transport)
@@ -378,7 +384,7 @@ class WebSocketServerProtocol(Protocol):
             )
         )
 
-    def _answerTimedOut(self) -> None:
+    def _answerTimedOut(self, name: str) -> None:
         self._deadline = None
         answer, self._answer = self._answer, None
         seconds = self.factory.settings.open_timeout
@@ -387,7 +393,8 @@ class WebSocketServerProtocol(Protocol):
                 503,
                 f"no answer from the application in {seconds:g} seconds",
                 setting="open-timeout",
-            )
+            ),
+            name,
         )
         if answer is not None:
             answer.cancel()

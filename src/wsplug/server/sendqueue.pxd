@@ -5,6 +5,7 @@ cimport cython
 from wsplug.codec._frames cimport encode_text, encode_unmasked
 from wsplug.server._sockets cimport send_pieces
 from wsplug.server.flusher cimport Flusher
+from wsplug.server.statistics cimport Traffic
 
 cdef Py_ssize_t _BATCH
 cdef Py_ssize_t _CORK_SIZE
@@ -15,6 +16,7 @@ cdef class SendQueue:
     cdef object _transport
     cdef object _socket
     cdef Flusher _flusher
+    cdef Traffic _traffic
     cdef object _owner
     cdef list _pieces
     cdef Py_ssize_t _queued

@@ -19,6 +19,7 @@ from zope.interface import classImplements
 from wsplug.codec.frames import encode_header, encode_text, encode_unmasked
 from wsplug.server.flusher import Flusher
 from wsplug.server.sockets import send_pieces
+from wsplug.server.statistics import Traffic
 from wsplug.server.transport import DirectTransport
 
 __all__ = ["BATCH", "SendQueue", "SendQueueOwner"]
@@ -76,19 +77,28 @@ class SendQueue:
         "_pieces",
         "_queued",
         "_socket",
+        "_traffic",
         "_transport",
         "_whenEmpty",
         "blocked",
     )
 
-    def __init__(self, transport: Any, flusher: Flusher, owner: SendQueueOwner) -> None:
+    def __init__(
+        self,
+        transport: Any,
+        flusher: Flusher,
+        owner: SendQueueOwner,
+        traffic: Traffic,
+    ) -> None:
         """
         @param transport: an C{ITCPTransport}, C{ISSLTransport} or C{IUNIXTransport}.
         @param flusher: says when to hand over what is sent.
         @param owner: is told when the peer is too slow. The queue refers to it until
             L{discard}.
+        @param traffic: counts what is sent.
         """
         self._transport = transport
+        self._traffic = traffic
         # Where what is sent goes straight to. Behind what still waits in the
         # transport's buffer it would overtake it.
         self._socket: socket | None = None
@@ -158,6 +168,7 @@ class SendQueue:
             self._pieces = None
             return
         self._queued += size
+        self._traffic.sentBytes += size
         if self._queued > _CORK_SIZE:
             # Not even a cork holds back any amount: it is the transport that has to
             # say when it is too much.
