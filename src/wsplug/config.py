@@ -24,7 +24,9 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from wsplug.errors import InvalidOption
+from wsplug.guard.admission import EXEMPT
 from wsplug.guard.origins import ANY, SAME_HOST, parseOrigin
+from wsplug.networks import Networks
 from wsplug.options import Option, integer, text
 from wsplug.plugins import Description, parseDescription
 from wsplug.server.settings import SETTINGS, Settings
@@ -75,6 +77,14 @@ REPEATABLE = (
         "origin whose pages may connect: an exact one, * or same-host",
         SAME_HOST,
     ),
+    Option(
+        "exempt",
+        text,
+        EXEMPT,
+        "address or network that the limits of each address, and the rates, do not "
+        "hold for; none for no such",
+        "the machine itself",
+    ),
 )
 """
 The options that can be given several times; in the file, as arrays.
@@ -90,6 +100,8 @@ class Configuration:
     @ivar endpoints: the endpoint strings to listen on, each with what error messages
         call it.
     @ivar origins: which pages may connect.
+    @ivar given: the names of what was said, and not left at its default.
+    @ivar exempt: networks that limits of addresses don't hold for.
     @ivar settings: how connections are treated.
     @ivar broker: what describes the broker.
     """
@@ -99,6 +111,8 @@ class Configuration:
     origins: tuple[str, ...] = (SAME_HOST,)
     settings: Settings = field(default_factory=Settings)
     broker: str = "memory"
+    exempt: tuple[str, ...] = EXEMPT
+    given: frozenset[str] = frozenset()
 
 
 def readFile(path: str) -> dict[str, object]:
@@ -212,7 +226,19 @@ def combine(
         tuple(origins),
         Settings().changed(values),
         str(values.get("broker", BROKER.default)),
+        _exempt(values.get("exempt", EXEMPT)),
+        frozenset(values),
     )
+
+
+def _exempt(networks: Any) -> tuple[str, ...]:
+    if list(networks) == ["none"]:
+        return ()
+    try:
+        Networks(networks)
+    except ValueError as error:
+        raise InvalidOption(f"exempt: {error}") from None
+    return tuple(networks)
 
 
 _BACKLOG: Final = 1024

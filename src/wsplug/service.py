@@ -19,6 +19,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from wsplug.errors import StartupError
+from wsplug.guard.admission import EXEMPT
 from wsplug.guard.origins import SAME_HOST
 from wsplug.interfaces import IBroker
 from wsplug.server.addresses import nameOfAddress
@@ -54,6 +55,7 @@ class WebSocketService(Service):
         reactor: Any,
         settings: Settings | None = None,
         origins: Sequence[str] = (SAME_HOST,),
+        exempt: Sequence[str] = EXEMPT,
         broker: IBroker | None = None,
     ) -> None:
         """
@@ -64,10 +66,12 @@ class WebSocketService(Service):
         @param settings: the default ones where not given.
         @param origins: which pages may connect: C{"same-host"}, C{"*"} or exact
             origins like C{"https://example.org"}.
+        @param exempt: networks that the limits for each address and the rates don't
+            hold for.
         @param broker: what the applications were given as C{services.broker}, to be
             started before them and stopped after them.
         @raise wsplug.errors.InvalidOption: two mounts have the same path.
-        @raise ValueError: an origin is none.
+        @raise ValueError: an origin is none, or a network.
         """
         mounts = list(mounts)
         self._endpoints = [
@@ -79,6 +83,7 @@ class WebSocketService(Service):
             clock=reactor,
             settings=settings,
             origins=origins,
+            exempt=exempt,
             site=makeSite(Mounts(mounts), reactor),
         )
         self._epollSet = (
