@@ -4,13 +4,23 @@ Limits for each connection, each address, and the whole server (DESIGN section 5
 
 from __future__ import annotations
 
+import zlib
 from typing import Any
 
 import pytest
+from twisted.internet.defer import Deferred
 
 from tests.server.kit import App, Logs, Recorder, frame, handshake, openOne, raw
 from wsplug import ConnectionClosed, Settings, Side
-from wsplug.codec import FIN, OP_BINARY, OP_CONTINUATION, OP_PING, OP_TEXT, encode_frame
+from wsplug.codec import (
+    FIN,
+    OP_BINARY,
+    OP_CONTINUATION,
+    OP_PING,
+    OP_TEXT,
+    RSV1,
+    encode_frame,
+)
 from wsplug.errors import HandshakeRefused
 from wsplug.testing import MemoryClient, MemoryServer, MemoryTransport
 
@@ -125,6 +135,22 @@ def test_a_message_within_the_limit() -> None:
     client.send(bytes(400_000))
     assert [len(data) for data in world.last.got("bytes")] == [400_000]
     client.send(bytes(400_000))
+    client.send(bytes(400_000))
+    world.checkClosed(client, 1008, "max-bytes")
+
+
+@pytest.mark.parametrize("kind", ["text", "binary"])
+def test_inflated_bytes(kind: str) -> None:
+    """
+    What compressed messages inflate to counts: a little network can be a lot of work.
+    """
+    world = World(max_bytes=100_000, ping_interval=0.0)
+    client = world.server.connect(address=OTHER, compression=True)
+    message: str | bytes = "x" * 500_000 if kind == "text" else bytes(500_000)
+    client.send(message)
+    assert client.closed is None
+    for _ in range(4):
+        client.send(message)
     world.checkClosed(client, 1008, "max-bytes")
 
 
@@ -436,8 +462,6 @@ def test_held_while_the_application_works() -> None:
     """
     What can't be delivered yet is counted, too.
     """
-    from twisted.internet.defer import Deferred
-
     waiting: Deferred[None] = Deferred()
     opened = openOne(Recorder(text=lambda _: waiting))
     opened.client.transport.put(frame(b"x") + frame(bytes(60_000), FIN | OP_BINARY))
@@ -448,3 +472,48 @@ def test_held_while_the_application_works() -> None:
     opened.server.run()
     opened.client.send("y")
     assert unfinished.held == 0
+
+
+def _compressed(payload: bytes) -> bytes:
+    deflater = zlib.compressobj(9, zlib.DEFLATED, -15)
+    data = deflater.compress(payload) + deflater.flush(zlib.Z_SYNC_FLUSH)
+    return frame(data[:-4], FIN | RSV1 | OP_BINARY)
+
+
+def test_those_who_make_work_take_turns() -> None:
+    """
+    What a pass handles of what compressed messages inflate to is bounded for each
+    connection; the rest waits for others, and is handled in order.
+    """
+    app = App()
+    server = MemoryServer(app, settings=Settings(send_limit=2**40))
+    clients = [server.connect(compression=True) for _ in range(3)]
+    size = 300_000
+    done: list[int] = []
+    for number, recorder in enumerate(app.recorders):
+        recorder.answers["bytes"] = lambda _, number=number: done.append(number)
+    for client in clients:
+        for last in range(6):
+            client.transport.put(_compressed(bytes(size - 1) + bytes([last])))
+    server.run()
+    assert done[:6] == [0, 0, 1, 1, 2, 2]
+    assert len(done) == 18
+    for recorder in app.recorders:
+        assert [data[-1] for data in recorder.got("bytes")] == list(range(6))
+    assert len(server.factory.turns) == 0
+
+
+def test_lost_while_it_rests() -> None:
+    """
+    A connection that is lost, or closed, while it rests is not served any more.
+    """
+    app = App()
+    server = MemoryServer(app, settings=Settings(send_limit=2**40))
+    client = server.connect(compression=True)
+    (recorder,) = app.recorders
+    recorder.answers["bytes"] = lambda _: recorder.transport.abortConnection()
+    for _ in range(5):
+        client.transport.put(_compressed(bytes(600_000)))
+    server.run()
+    assert len(recorder.got("bytes")) == 1
+    assert len(server.factory.turns) == 0

@@ -20,6 +20,8 @@ cdef int OP_PONG
 cdef int OP_TEXT
 cdef int _HELD_BY_APPLICATION
 cdef int _HELD_BY_OUTPUT
+cdef int _HELD_TO_REST
+cdef Py_ssize_t _SHARE
 cdef Py_ssize_t _UNCOUNTED
 
 
@@ -36,6 +38,7 @@ cdef class Connection:
     cdef Flusher _flusher
     cdef double _heard
     cdef int _held
+    cdef bint _inflates
     cdef bint _isMetered
     cdef bint _isOpen
     cdef object _keepalive
@@ -45,11 +48,13 @@ cdef class Connection:
     cdef MessageReceiver _receiver
     cdef object _sendDeadline
     cdef object _settings
+    cdef Py_ssize_t _share
     cdef Meter _shared
     cdef object _state
     cdef Statistics _statistics
     cdef Traffic _traffic
     cdef object _transport
+    cdef object _turns
     cdef Py_ssize_t _unfinished
     cdef object _whenLost
     cdef readonly double opened
@@ -61,6 +66,7 @@ cdef class Connection:
     cdef _takeBytes(self, Py_ssize_t size)
     @cython.locals(now=double)
     cdef _takeMessage(self)
+    cdef _takeInflated(self, Py_ssize_t size)
     cdef _countUnfinished(self, Py_ssize_t size)
     @cython.locals(statistics=Statistics, traffic=Traffic, began=double)
     cpdef text_received(self, str message)

@@ -59,6 +59,7 @@ from wsplug.server.producing import AttachedProducer
 from wsplug.server.sendqueue import SendQueue
 from wsplug.server.settings import Settings
 from wsplug.server.statistics import Statistics, Traffic
+from wsplug.server.turns import Turns
 
 __all__ = ["Connection"]
 
@@ -72,6 +73,12 @@ The payload of our own pings, so that their answers are told from the applicatio
 # Why nothing is read from the peer, as bits.
 _HELD_BY_APPLICATION: Final = 1
 _HELD_BY_OUTPUT: Final = 2
+_HELD_TO_REST: Final = 4
+
+_SHARE: Final = 512 * 1024
+"""
+Bytes that come out of compressed messages before others have their turn.
+"""
 
 _UNCOUNTED: Final = 4096
 """
@@ -102,6 +109,7 @@ class Connection:
         "_flusher",
         "_heard",
         "_held",
+        "_inflates",
         "_isMetered",
         "_isOpen",
         "_keepalive",
@@ -111,11 +119,13 @@ class Connection:
         "_receiver",
         "_sendDeadline",
         "_settings",
+        "_share",
         "_shared",
         "_state",
         "_statistics",
         "_traffic",
         "_transport",
+        "_turns",
         "_unfinished",
         "_whenLost",
         "account",
@@ -134,6 +144,7 @@ class Connection:
         traffic: Traffic,
         deadlines: Deadlines,
         flusher: Flusher,
+        turns: Turns,
         waiting: Ceiling,
         unfinished: Ceiling,
         account: Account | None = None,
@@ -149,6 +160,7 @@ class Connection:
         @param statistics: those of the server.
         @param traffic: those of the application, whose name it has for the log.
         @param flusher: says when to hand over what is sent.
+        @param turns: of those who make much work.
         @param waiting: over what waits in all send queues.
         @param unfinished: over what all connections hold of unfinished messages.
         @param account: of the address or the user; C{None} where no limit is for it.
@@ -180,6 +192,9 @@ class Connection:
         self._meter = meter
         self._shared = None if account is None else account.meter
         self._isMetered = meter is not None or self._shared is not None
+        self._inflates = inflater is not None
+        self._share = _SHARE
+        self._turns = turns
         self._ceiling = unfinished
         # What that knows of.
         self._unfinished = 0
@@ -310,6 +325,8 @@ class Connection:
     def text_received(self, message: str) -> None:
         if self._isMetered:
             self._takeMessage()
+        if self._inflates:
+            self._takeInflated(len(message))
         if not self._isOpen:
             return
         application = self._application
@@ -335,6 +352,8 @@ class Connection:
     def binary_received(self, message: bytes) -> None:
         if self._isMetered:
             self._takeMessage()
+        if self._inflates:
+            self._takeInflated(len(message))
         if not self._isOpen:
             return
         application = self._application
@@ -574,6 +593,26 @@ class Connection:
             self._tooMuch(self._meter, "max-")
         elif self._shared is not None and not self._shared.takeMessage(now):
             self._tooMuch(self._shared, "max-address-")
+
+    def _takeInflated(self, size: int) -> None:
+        """
+        Count what has come out of a message that may have been compressed: a few bytes
+        of network can mean a lot of work.
+        """
+        if self._isMetered:
+            self._takeBytes(size)
+        self._share -= size
+        if self._share < 0:
+            self._share = _SHARE
+            if self._isOpen and not self._held & _HELD_TO_REST:
+                self._hold(_HELD_TO_REST)
+                self._turns.add(self)
+
+    def goOn(self) -> None:
+        """
+        Have the next share.
+        """
+        self._release(_HELD_TO_REST)
 
     def _tooMuch(self, meter: Meter, prefix: str) -> None:
         what = meter.exhausted

@@ -29,6 +29,7 @@ from wsplug.server.protocol import WebSocketServerProtocol
 from wsplug.server.request import HandshakeRequest
 from wsplug.server.settings import Settings
 from wsplug.server.statistics import Statistics
+from wsplug.server.turns import Turns
 
 __all__ = ["WebSocketFactory"]
 
@@ -87,6 +88,7 @@ class WebSocketFactory(ServerFactory):
         self.site = site
         self.deadlines = Deadlines(clock)
         self.flusher = Flusher(clock)
+        self.turns = Turns(clock)
         self.statistics = Statistics()
         self.waiting = Ceiling(self.settings.max_waiting)
         self.unfinished = Ceiling(self.settings.max_unfinished)
@@ -208,6 +210,7 @@ class WebSocketFactory(ServerFactory):
             traffic=self.statistics.trafficOf(name),
             deadlines=self.deadlines,
             flusher=self.flusher,
+            turns=self.turns,
             waiting=self.waiting,
             unfinished=self.unfinished,
             account=account,
@@ -299,8 +302,9 @@ def _rates(messages: int, size: int, settings: Settings) -> Rates | None:
     """
     if messages >= UNLIMITED and size >= UNLIMITED:
         return None
-    # A message within the limit has to be possible, in as many frames as it may have.
-    whole = settings.max_message_size + 14 * settings.max_fragments
+    # A message within the limit has to be possible, in as many frames as it may have;
+    # compressed, it counts twice.
+    whole = 2 * settings.max_message_size + 14 * settings.max_fragments
     return Rates(messages, size, min(whole, UNLIMITED))
 
 

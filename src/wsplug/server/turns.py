@@ -1,0 +1,65 @@
+"""
+Turns: those who make much work of little input wait for each other, and not everybody
+else for them.
+
+What a compressed message inflates to can be a thousand times what came. Were all that
+has come from a hundred such peers handled at once, others would wait for seconds. So a
+connection that has had its share of a pass rests, and those that rest go on one by one,
+each in a turn of the reactor in which all others are served, too.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Protocol
+
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+
+__all__ = ["Resting", "Turns"]
+
+_log = Logger(__name__)
+
+
+class Resting(Protocol):
+    """
+    Who rests.
+    """
+
+    def goOn(self) -> None:
+        """It's its turn. It may have been lost meanwhile."""
+
+
+class Turns:
+    """
+    Those that rest, in their order.
+    """
+
+    def __init__(self, clock: IReactorTime) -> None:
+        """
+        @param clock: calls back in the reactor's next turn.
+        """
+        self._clock = clock
+        self._waiting: deque[Resting] = deque()
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def add(self, resting: Resting) -> None:
+        """
+        Have it go on when all those before it had their turn.
+        """
+        self._waiting.append(resting)
+        if len(self._waiting) == 1:
+            self._clock.callLater(0, self._next)
+
+    def _next(self) -> None:
+        # Still the first while it is at work: when it comes to rest again, it is one
+        # that waits behind others, and nobody schedules a second call.
+        try:
+            self._waiting[0].goOn()
+        except Exception:
+            _log.failure("a connection could not go on")
+        self._waiting.popleft()
+        if self._waiting:
+            self._clock.callLater(0, self._next)

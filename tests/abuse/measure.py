@@ -1,0 +1,182 @@
+"""
+What an attack does to others, and to the server: how long good clients wait, how much
+memory and how many descriptors the process takes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from tests.processes import HANDSHAKE, HOST, PATIENCE, Server, waitUntil
+from wsplug.codec import FIN, OP_TEXT, encode_frame
+
+__all__ = ["Bystander", "Swarm", "attack", "descriptors"]
+
+_ROOT: Final = Path(__file__).parents[2]
+
+_QUESTION: Final = encode_frame(FIN | OP_TEXT, b"hello", b"\x37\xfa\x21\x3d")
+_ANSWER: Final = b"\x81\x05hello"
+_PING: Final = b"\x89\x10"
+"""
+The beginning of the server's own ping, which needs no answer here: any byte is one.
+"""
+
+
+def descriptors(server: Server) -> int:
+    """
+    How many descriptors the server has open.
+    """
+    return len(os.listdir(f"/proc/{server.pid}/fd"))
+
+
+def _receive(source: socket.socket, size: int) -> bytes:
+    data = b""
+    while len(data) < size:
+        piece = source.recv(size - len(data))
+        if not piece:
+            raise ConnectionError(f"ended behind {data!r}")
+        data += piece
+    return data
+
+
+class Bystander:
+    """
+    A good client: it has one connection, and makes another again and again; on each it
+    has a message echoed, and knows how long that took. Another thread looks after the
+    server's memory and descriptors meanwhile.
+
+    @ivar slowest: seconds that the slowest answer took, connecting included.
+    @ivar answers: how many there were.
+    @ivar memory: bytes that the server had at most.
+    @ivar descriptors: how many it had at most.
+    @ivar error: what went wrong, if anything did.
+    """
+
+    def __init__(self, server: Server) -> None:
+        self.slowest = 0.0
+        self.answers = 0
+        self.memory = server.memory()
+        self.descriptors = descriptors(server)
+        self.error: Exception | None = None
+        self._server = server
+        self._ended = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._ask, daemon=True),
+            threading.Thread(target=self._look, daemon=True),
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def end(self) -> None:
+        self._ended.set()
+        for thread in self._threads:
+            thread.join(PATIENCE)
+
+    def _ask(self) -> None:
+        try:
+            with self._connect() as held:
+                while not self._ended.wait(0.05):
+                    self._echo(held, time.monotonic())
+                    began = time.monotonic()
+                    with self._connect() as another:
+                        self._echo(another, began)
+        except Exception as error:
+            self.error = error
+
+    def _connect(self) -> socket.socket:
+        made = socket.create_connection(
+            (HOST, self._server.port), PATIENCE, source_address=("127.0.0.9", 0)
+        )
+        made.sendall(HANDSHAKE % b"/")
+        head = b""
+        while not head.endswith(b"\r\n\r\n"):
+            head += _receive(made, 1)
+        if not head.startswith(b"HTTP/1.1 101 "):
+            made.close()
+            raise ConnectionError(f"refused: {head!r}")
+        return made
+
+    def _echo(self, connection: socket.socket, began: float) -> None:
+        connection.sendall(_QUESTION)
+        answer = _receive(connection, 2)
+        while answer == _PING:
+            _receive(connection, _PING[1])
+            answer = _receive(connection, 2)
+        answer += _receive(connection, len(_ANSWER) - 2)
+        assert answer == _ANSWER, answer
+        self.slowest = max(self.slowest, time.monotonic() - began)
+        self.answers += 1
+
+    def _look(self) -> None:
+        while not self._ended.wait(0.02):
+            self.memory = max(self.memory, self._server.memory())
+            self.descriptors = max(self.descriptors, descriptors(self._server))
+
+
+class Swarm:
+    """
+    The attackers' process.
+
+    @ivar counts: what they did, once they have ended.
+    """
+
+    def __init__(
+        self, server: Server, way: str, clients: int, places: int, seconds: float
+    ) -> None:
+        numbers = [str(server.port), way, str(clients), str(places), str(seconds)]
+        self.counts: dict[str, int] = {}
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.abuse.swarm", *numbers],
+            cwd=_ROOT,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def waitUntilReady(self) -> None:
+        """
+        Wait until each client has begun.
+        """
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        assert line == "ready\n", line
+
+    def end(self) -> None:
+        self._process.terminate()
+        out, _ = self._process.communicate(timeout=PATIENCE)
+        self.counts = json.loads(out.splitlines()[-1])
+
+    def kill(self) -> None:
+        if self._process.poll() is None:
+            self._process.kill()
+        self._process.communicate()
+
+
+@contextmanager
+def attack(
+    server: Server, way: str, clients: int, places: int, seconds: float
+) -> Iterator[tuple[Swarm, Bystander]]:
+    """
+    Have the server attacked while something else is done: from when all attackers have
+    begun, for some seconds, and until they are gone again.
+    """
+    bystander = Bystander(server)
+    swarm = Swarm(server, way, clients, places, 60 + seconds)
+    try:
+        swarm.waitUntilReady()
+        deadline = time.monotonic() + seconds
+        waitUntil(lambda: time.monotonic() > deadline, "the attack lasts")
+        yield swarm, bystander
+        swarm.end()
+    finally:
+        swarm.kill()
+        bystander.end()

@@ -1,0 +1,139 @@
+"""
+Each way of an attack: from so many addresses that no limit for an address is in its
+way, and from one.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import pytest
+
+from tests.abuse.measure import attack, descriptors
+from tests.abuse.swarm import WAYS
+from tests.processes import HOST, Server, checkEcho, serve, waitUntil
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform != "linux", reason="reads /proc"),
+]
+
+MIB: Final = 1024 * 1024
+
+SECONDS: Final = 4.0
+"""
+How long an attack lasts once all of it has begun.
+"""
+
+CEILING: Final = 48 * MIB
+"""
+C{max-waiting} and C{max-unfinished}: each may be held, and as much again of what the
+allocator makes of it.
+"""
+
+BASE: Final = 24 * MIB
+"""
+What a thousand clients may take up beyond what is counted: their connections, and what
+is being read and inflated at the time.
+"""
+
+
+@dataclass(frozen=True)
+class Attack:
+    """
+    @ivar clients: how many there are.
+    @ivar counted: whether what they do is held under a ceiling.
+    @ivar answer: what some get in place of a 101, if any.
+    @ivar setting: what ends them, if anything.
+    """
+
+    clients: int
+    counted: bool = False
+    answer: str = ""
+    setting: str = ""
+
+
+ATTACKS: Final = {
+    "saysNothing": Attack(1000, setting="open-timeout"),
+    "halfHead": Attack(1000, setting="open-timeout"),
+    "slowHead": Attack(1000, setting="open-timeout"),
+    "endlessHead": Attack(200, answer="431", setting="max-headers"),
+    "halfTLS": Attack(1000, answer="400"),
+    "garbage": Attack(500, answer="400"),
+    "neverReads": Attack(500, counted=True, setting="max-waiting"),
+    "neverReadsPages": Attack(200),
+    "byteASecond": Attack(1000),
+    "neverFinishes": Attack(300, counted=True, setting="max-unfinished"),
+    "emptyFragments": Attack(200, setting="max-fragments"),
+    "smallFragments": Attack(200, setting="max-bytes"),
+    "pingFlood": Attack(200, setting="max-messages"),
+    "messageFlood": Attack(200, setting="max-messages"),
+    "bomb": Attack(200, setting="max-message-size"),
+    "smallBombs": Attack(200, setting="max-bytes"),
+    "churn": Attack(200),
+}
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """
+    A server that makes no exceptions. Times are short, so that an attack meets them.
+    """
+    arguments = [
+        *("--exempt=none", "--open-timeout=2", "--close-timeout=1"),
+        *("--send-timeout=3", "--ping-interval=2", "--ping-timeout=2"),
+        *(f"--max-waiting={CEILING}", f"--max-unfinished={CEILING}"),
+        *("--cool-down=1", "--max-address-handshakes=1000"),
+    ]
+    folder = tmp_path_factory.mktemp("abuse")
+    # As users listen: with a backlog for many that come at once.
+    arguments += ["--port=0", f"--interface={HOST}"]
+    with serve(folder, *arguments, listen=()) as server:
+        checkEcho(server.port)
+        yield server
+        assert "Traceback" not in server.log
+        assert server.stop() == 0
+
+
+def test_each_way_is_tried() -> None:
+    """
+    No way is left out.
+    """
+    assert set(ATTACKS) == set(WAYS)
+
+
+@pytest.mark.parametrize("places", [1000, 1], ids=["many", "one"])
+@pytest.mark.parametrize("way", ATTACKS)
+def test_attack(server: Server, way: str, places: int) -> None:
+    """
+    While it lasts, good clients go on being served in under a second; memory and
+    descriptors stay within bounds; and soon after, all is as it was before.
+    """
+    expected = ATTACKS[way]
+    before, open = server.memory(), descriptors(server)
+    start = len(server.log)
+    with attack(server, way, expected.clients, places, SECONDS) as (swarm, bystander):
+        pass
+    assert bystander.error is None
+    assert bystander.answers > 10
+    assert bystander.slowest < 1.0
+    assert bystander.memory - before < BASE + (2 * CEILING if expected.counted else 0)
+    # What has been refused or closed may wait for its end for a second.
+    assert bystander.descriptors - open < 2 * expected.clients + 10
+    waitUntil(lambda: descriptors(server) <= open, "all descriptors are free")
+    assert swarm.counts["connections"] >= expected.clients
+    log = server.log[start:]
+    if places == 1:
+        assert "(max-address-" in log or "setting" in log or "429" in swarm.counts
+    else:
+        if expected.answer:
+            assert swarm.counts[expected.answer] > 0
+        if expected.setting:
+            assert expected.setting in log
+    waitUntil(
+        lambda: server.memory() - before < BASE, "memory is as it was, or nearly so"
+    )
+    checkEcho(server.port)
