@@ -104,7 +104,8 @@ class HandshakeRefused(PeerError):
         self.setting = setting
 
     def __str__(self) -> str:
-        return f"{self.status} {self.reason}".rstrip()
+        setting = f" ({self.setting})" if self.setting else ""
+        return f"{self.status} {self.reason}".rstrip() + setting
 
 
 class ProtocolViolation(PeerError):

@@ -115,8 +115,9 @@ def slowHead() -> Behaviour:
 
 def endlessHead() -> Behaviour:
     yield HANDSHAKE[:-2]
-    for number in range(10_000):
-        yield b"X-%d: x\r\n" % number
+    while True:
+        yield b"X-Endless: x\r\n" * 50
+        yield 0.1
 
 
 def halfTLS() -> Behaviour:

@@ -145,8 +145,9 @@ def test_refusal(
     assert event["status"] == status
     assert event["setting"] == setting
     assert event["reason"] + "\n" == response.body.decode("ascii")
+    rule = f" ({setting})" if setting else ""
     assert logs.lines() == [
-        f"192.0.2.1:50000 refused: {status} {event['reason']}",
+        f"192.0.2.1:50000 refused: {status} {event['reason']}{rule}",
     ]
 
 
