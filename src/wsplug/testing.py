@@ -50,6 +50,7 @@ from wsplug.codec import (
 )
 from wsplug.errors import HandshakeRefused, ProtocolViolation
 from wsplug.guard.origins import SAME_HOST
+from wsplug.guard.proxies import ProxySettings
 from wsplug.interfaces import IBroker, IWebSocketApplicationPlugin
 from wsplug.options import parseOptions
 from wsplug.plugins import Services
@@ -318,6 +319,7 @@ class MemoryServer:
         compression: bool = True,
         clock: Clock | None = None,
         broker: IBroker | None = None,
+        proxies: ProxySettings | None = None,
     ) -> None:
         """
         @param application: a plugin (what C{@application} makes is one) or an
@@ -331,6 +333,7 @@ class MemoryServer:
         @param clock: another one to use.
         @param broker: another one to use, which has been started, as that of another
             server in the same test.
+        @param proxies: whose word about the client is believed; without it, nobody's.
         @raise wsplug.errors.InvalidOption: an option is unknown or wrong.
         @raise Exception: whatever C{startApplication} failed with.
         """
@@ -346,7 +349,11 @@ class MemoryServer:
         mount = Mount(path, application, name, compression)
         self.application = mount.application
         self.factory = WebSocketFactory(
-            [mount], clock=self.clock, settings=settings, origins=origins
+            [mount],
+            clock=self.clock,
+            settings=settings,
+            origins=origins,
+            proxies=proxies,
         )
         self.factory.site = makeSite(self.factory.mounts, self.clock)
         self._transports: list[MemoryTransport] = []

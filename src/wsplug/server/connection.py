@@ -45,7 +45,7 @@ from wsplug.interfaces import (
     IWebSocketProtocol,
     IWebSocketTransport,
 )
-from wsplug.server.addresses import nameOfPeer
+from wsplug.server.addresses import nameOfAddress
 from wsplug.server.closing import CleanlyClosed, UncleanlyClosed, endWriting, logClosing
 from wsplug.server.deadlines import Deadline, Deadlines
 from wsplug.server.flusher import Flusher
@@ -233,7 +233,7 @@ class Connection:
                 else reason.getErrorMessage()
             )
             closed = self._closed = UncleanlyClosed(CloseCode.ABNORMAL, why, Side.PEER)
-        logClosing(nameOfPeer(self._transport), self._name, closed)
+        logClosing(nameOfAddress(self.request.getClientAddress()), self._name, closed)
         self._tell("connectionLost", Failure(closed))
         self._application = None
         self._whenLost(self)
@@ -491,7 +491,7 @@ class Connection:
             "{application} failed while it served {peer}",
             failure,
             application=self._name,
-            peer=nameOfPeer(self._transport),
+            peer=nameOfAddress(self.request.getClientAddress()),
         )
         self.close(CloseCode.INTERNAL_ERROR, "internal error", Side.APPLICATION)
         # Its frames refer to the connection, and Twisted's to it.

@@ -15,6 +15,7 @@ from twisted.web.server import Site
 from wsplug.codec import CloseCode, DeflateAgreement, DeflatePolicy
 from wsplug.errors import HandshakeRefused, Side
 from wsplug.guard.origins import SAME_HOST, OriginRules
+from wsplug.guard.proxies import ProxySettings, TrustedProxies
 from wsplug.interfaces import IWebSocketProtocol
 from wsplug.server.connection import Connection
 from wsplug.server.deadlines import Deadlines
@@ -56,6 +57,7 @@ class WebSocketFactory(ServerFactory):
         settings: Settings | None = None,
         origins: Sequence[str] = (SAME_HOST,),
         site: Site | None = None,
+        proxies: ProxySettings | None = None,
     ) -> None:
         """
         @param mounts: the applications. Whoever makes the factory starts and stops
@@ -64,6 +66,7 @@ class WebSocketFactory(ServerFactory):
         @param settings: the default ones where not given.
         @param origins: which pages may connect; see L{OriginRules}.
         @param site: answers plain HTTP requests; without it each gets 426 or 404.
+        @param proxies: whose word about the client is believed; without it, nobody's.
         @raise InvalidOption: two mounts have the same path.
         @raise ValueError: an origin is none.
         """
@@ -71,6 +74,7 @@ class WebSocketFactory(ServerFactory):
         self.clock = clock
         self.settings = settings if settings is not None else Settings()
         self.origins = OriginRules(origins)
+        self.proxies = TrustedProxies(proxies or ProxySettings(), clock)
         self.site = site
         self.deadlines = Deadlines(clock)
         self.flusher = Flusher(clock)
