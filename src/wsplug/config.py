@@ -25,6 +25,7 @@ from typing import Any, Final
 
 from wsplug.errors import InvalidOption
 from wsplug.guard.origins import ANY, SAME_HOST, parseOrigin
+from wsplug.guard.proxies import PROXY_OPTIONS, TRUSTED_PROXY, ProxySettings
 from wsplug.options import Option, integer, text
 from wsplug.plugins import Description, parseDescription
 from wsplug.server.settings import SETTINGS, Settings
@@ -75,6 +76,7 @@ REPEATABLE = (
         "origin whose pages may connect: an exact one, * or same-host",
         SAME_HOST,
     ),
+    TRUSTED_PROXY,
 )
 """
 The options that can be given several times; in the file, as arrays.
@@ -92,6 +94,7 @@ class Configuration:
     @ivar origins: which pages may connect.
     @ivar settings: how connections are treated.
     @ivar broker: what describes the broker.
+    @ivar proxies: what is in front of the server.
     """
 
     applications: tuple[Description, ...]
@@ -99,6 +102,7 @@ class Configuration:
     origins: tuple[str, ...] = (SAME_HOST,)
     settings: Settings = field(default_factory=Settings)
     broker: str = "memory"
+    proxies: ProxySettings = field(default_factory=ProxySettings)
 
 
 def readFile(path: str) -> dict[str, object]:
@@ -124,7 +128,8 @@ def readFile(path: str) -> dict[str, object]:
 
 
 def _checkKeys(document: Mapping[str, object]) -> dict[str, object]:
-    single = {option.name: option for option in (*LISTENING, BROKER, *SETTINGS)}
+    options = (*LISTENING, BROKER, *PROXY_OPTIONS, *SETTINGS)
+    single = {option.name: option for option in options}
     repeatable = {option.name for option in REPEATABLE}
     values: dict[str, object] = {}
     for key, value in document.items():
@@ -212,7 +217,19 @@ def combine(
         tuple(origins),
         Settings().changed(values),
         str(values.get("broker", BROKER.default)),
+        _proxies(values),
     )
+
+
+def _proxies(values: Mapping[str, Any]) -> ProxySettings:
+    """
+    Make what is in front of the server of what says so.
+    """
+    header, protocol = (values.get(each.name, each.default) for each in PROXY_OPTIONS)
+    try:
+        return ProxySettings(tuple(values.get("trusted-proxy", ())), header, protocol)
+    except ValueError as error:
+        raise InvalidOption(str(error)) from None
 
 
 _BACKLOG: Final = 1024

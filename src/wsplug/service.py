@@ -20,11 +20,13 @@ from twisted.python.failure import Failure
 
 from wsplug.errors import StartupError
 from wsplug.guard.origins import SAME_HOST
+from wsplug.guard.proxies import ProxySettings
 from wsplug.interfaces import IBroker
 from wsplug.server.addresses import nameOfAddress
 from wsplug.server.epollset import EpollSet
 from wsplug.server.factory import WebSocketFactory
 from wsplug.server.mounts import Mount, Mounts
+from wsplug.server.proxyprotocol import useProxyProtocol
 from wsplug.server.settings import Settings
 from wsplug.server.transport import useDirectTransport
 from wsplug.web.site import makeSite
@@ -55,6 +57,7 @@ class WebSocketService(Service):
         settings: Settings | None = None,
         origins: Sequence[str] = (SAME_HOST,),
         broker: IBroker | None = None,
+        proxies: ProxySettings | None = None,
     ) -> None:
         """
         @param mounts: the applications and their paths.
@@ -66,6 +69,7 @@ class WebSocketService(Service):
             origins like C{"https://example.org"}.
         @param broker: what the applications were given as C{services.broker}, to be
             started before them and stopped after them.
+        @param proxies: whose word about the client is believed; without it, nobody's.
         @raise wsplug.errors.InvalidOption: two mounts have the same path.
         @raise ValueError: an origin is none.
         """
@@ -80,6 +84,7 @@ class WebSocketService(Service):
             settings=settings,
             origins=origins,
             site=makeSite(Mounts(mounts), reactor),
+            proxies=proxies,
         )
         self._epollSet = (
             EpollSet(reactor, self.factory.flusher)
@@ -142,8 +147,10 @@ class WebSocketService(Service):
             listening.addErrback(self._failed)
 
     def _listens(self, port: IListeningPort) -> None:
-        useDirectTransport(port, self._epollSet)
         self.ports.append(port)
+        useDirectTransport(port, self._epollSet)
+        if self.factory.proxies.settings.protocol:
+            useProxyProtocol(port, self.factory)
         self._log.info("listening on {address}", address=nameOfAddress(port.getHost()))
 
     def _startApplications(self) -> None:

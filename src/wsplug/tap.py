@@ -26,6 +26,7 @@ from wsplug.broker import makeBroker
 from wsplug.build import DESCRIPTION
 from wsplug.config import BROKER, LISTENING, Configuration, combine, readFile
 from wsplug.errors import ConfigurationError, InvalidOption, StartupError
+from wsplug.guard.proxies import PROXY_OPTIONS
 from wsplug.interfaces import IBroker
 from wsplug.memory import keepFreedMemory
 from wsplug.options import Option
@@ -43,7 +44,7 @@ from wsplug.service import WebSocketService
 
 __all__ = ["Options", "makeService"]
 
-_SINGLE = (*LISTENING, BROKER, *SETTINGS)
+_SINGLE = (*LISTENING, BROKER, *PROXY_OPTIONS, *SETTINGS)
 
 
 class Options(usage.Options):
@@ -104,6 +105,11 @@ class Options(usage.Options):
     def opt_origin(self, value: str) -> None:
         """origin whose pages may connect: an exact one, * or same-host [same-host]"""
         self._repeated.setdefault("origin", []).append(value)
+
+    def opt_trusted_proxy(self, value: str) -> None:
+        """address or network of a proxy that is believed who the client is, or unix for
+        UNIX sockets [none]"""
+        self._repeated.setdefault("trusted-proxy", []).append(value)
 
     def opt_config(self, path: str) -> None:
         """TOML file with the same names; the command line wins over it"""
@@ -289,4 +295,5 @@ def makeService(options: Options) -> IService:
         settings=configuration.settings,
         origins=configuration.origins,
         broker=options.broker,
+        proxies=configuration.proxies,
     )

@@ -108,15 +108,19 @@ class ProxySettings:
 
     def __post_init__(self) -> None:
         """
-        @raise ValueError: one of C{trusted} is none, or nobody is to send the PROXY
-            headers.
+        @raise ValueError: one of C{trusted} is none, or nobody is to send what is
+            asked for.
         """
-        Networks(each for each in self.trusted if each != UNIX)
-        if self.protocol and not self.trusted:
-            raise ValueError(
-                "proxy-protocol needs to know whose PROXY headers to believe: say "
-                "trusted-proxy"
-            )
+        try:
+            Networks(each for each in self.trusted if each != UNIX)
+        except ValueError as error:
+            raise ValueError(f"trusted-proxy: {error}, or unix") from None
+        if self.trusted:
+            return
+        if self.protocol:
+            raise ValueError("proxy-protocol needs a trusted-proxy, to believe it")
+        if self.header != X_FORWARDED_FOR:
+            raise ValueError("forwarded-header needs a trusted-proxy, to believe it")
 
 
 class ClientInfo(NamedTuple):

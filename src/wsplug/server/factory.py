@@ -5,7 +5,7 @@ The factory: what all connections of a server have in common, and the list of th
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress, IReactorTime
@@ -37,6 +37,24 @@ _CLOSING_PAUSE = 0.05
 Seconds between two of those, in which others are served and their clients, who will
 connect again, spread out.
 """
+
+
+class Opening(Protocol):
+    """
+    A connection that isn't a WebSocket yet.
+    """
+
+    transport: Any
+
+    def begin(self) -> None:
+        """
+        Start to read: the server serves.
+        """
+
+    def finish(self) -> None:
+        """
+        End: the server stops.
+        """
 
 
 class WebSocketFactory(ServerFactory):
@@ -79,7 +97,7 @@ class WebSocketFactory(ServerFactory):
         self.deadlines = Deadlines(clock)
         self.flusher = Flusher(clock)
         self.connections: set[Connection] = set()
-        self._opening: set[WebSocketServerProtocol] = set()
+        self._opening: set[Opening] = set()
         self.held = False
         self._stopped: Deferred[None] | None = None
         self.deflatePolicy = _makeDeflatePolicy(self.settings)
@@ -121,6 +139,25 @@ class WebSocketFactory(ServerFactory):
             transport: Any = protocol.transport
             transport.pauseProducing()
         return None
+
+    def headerAwaited(self, protocol: Opening) -> None:
+        """
+        Count a trusted proxy's connection in, of which nobody knows yet who it is for.
+        """
+        self._opening.add(protocol)
+        if self._stopped is not None:
+            protocol.finish()
+        elif self.held:
+            protocol.transport.pauseProducing()
+        else:
+            protocol.begin()
+
+    def headerDone(self, protocol: Opening) -> None:
+        """
+        Count it out: it is gone, or its client is to be counted in now.
+        """
+        self._opening.discard(protocol)
+        self._checkStopped()
 
     def protocolAccepted(
         self, protocol: WebSocketServerProtocol, connection: Connection
