@@ -28,12 +28,12 @@ from wsplug.server.deadlines import Deadline
 if TYPE_CHECKING:
     from wsplug.server.factory import WebSocketFactory
 
-__all__ = ["useProxyProtocol"]
+__all__ = ["ProxiedFactory", "useProxyProtocol"]
 
 _SETTING: Final = "proxy-protocol"
 
 
-class _ProxiedFactory:
+class ProxiedFactory:
     """
     Stands before a port's factory, and lets those through who needn't introduce
     anybody.
@@ -200,4 +200,4 @@ def useProxyProtocol(port: IListeningPort, factory: WebSocketFactory) -> None:
     settable: Any = port
     if not hasattr(settable, "factory"):
         raise ValueError("the PROXY protocol can't be used on this kind of endpoint")
-    settable.factory = _ProxiedFactory(settable.factory, factory)
+    settable.factory = ProxiedFactory(settable.factory, factory)
