@@ -14,12 +14,12 @@ from wsplug import WebSocketProtocol, application
 __all__ = ["proxied"]
 
 
-def _describe(address: Any, secure: bool, path: bytes) -> str:
+def _describe(address: Any, secure: bool, uri: bytes) -> str:
     found = {
         "host": address.host,
         "port": address.port,
         "secure": secure,
-        "path": path.decode("ascii"),
+        "uri": uri.decode("ascii"),
     }
     return json.dumps(found)
 
@@ -36,7 +36,7 @@ class _Page(Resource):
         request.setHeader(b"X-Connection", str(getattr(peer, "port", 0)).encode())
         request.setHeader(b"Content-Type", b"application/json")
         client = request.getClientAddress()
-        return _describe(client, request.isSecure(), request.path).encode("ascii")
+        return _describe(client, request.isSecure(), request.uri).encode("ascii")
 
 
 @application("proxied", pages=_Page())  # type: ignore[no-untyped-call]
@@ -48,7 +48,7 @@ class proxied(WebSocketProtocol):
     def negotiationFinished(self) -> None:
         request = self.transport.request
         client = request.getClientAddress()
-        text = _describe(client, request.isSecure(), request.path)
+        text = _describe(client, request.isSecure(), request.uri)
         self.transport.sendTextMessage(text)
 
     def textMessageReceived(self, message: str) -> None:

@@ -82,7 +82,7 @@ class Proxied:
     @property
     def url(self) -> str:
         scheme = "wss" if self.secure else "ws"
-        return f"{scheme}://{HOST}:{self.port}{self.prefix}/a/b?c=d"
+        return f"{scheme}://{HOST}:{self.port}{self.prefix}/a/ws/b?c=d"
 
     @property
     def origin(self) -> str:
@@ -272,7 +272,7 @@ def check(told: str | bytes, proxied: Proxied, host: str = CLIENT) -> None:
     found = json.loads(told)
     assert found["host"] == host
     assert found["secure"] is proxied.secure
-    assert found["path"] == "/a/b"
+    assert found["uri"] == "/a/ws/b?c=d"
 
 
 def test_client(proxied: Proxied) -> None:
@@ -449,7 +449,7 @@ def request(proxied: Proxied, source: str, times: int = 1) -> list[Any]:
     responses = []
     with closing(made) as connection:
         for _ in range(times):
-            connection.request("GET", f"{proxied.prefix}/a/b", headers=SPOOFED)
+            connection.request("GET", f"{proxied.prefix}/a/ws/b?c=d", headers=SPOOFED)
             response = connection.getresponse()
             check(response.read(), proxied, source)
             responses.append(response)
