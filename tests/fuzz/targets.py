@@ -276,7 +276,7 @@ def proxyheader(data: bytes) -> None:
     behind it is lost; one that is none is refused with a reason in ASCII; no more of
     one is kept than it may have.
     """
-    outcomes = []
+    outcomes: list[tuple[object, bytes]] = []
     for chunks in ([data], _octets(data)):
         parser = ProxyHeaderParser()
         header, rest = None, b""

@@ -93,7 +93,10 @@ class Proxied:
         Connect from another address than the proxy's.
         """
         options = {"source_address": (CLIENT, 0), "compression": None, **options}
-        return connect(self.url, ssl=self.tls, open_timeout=PATIENCE, **options)
+        made: ClientConnection = connect(
+            self.url, ssl=self.tls, open_timeout=PATIENCE, **options
+        )
+        return made
 
 
 class Farm:

@@ -14,9 +14,9 @@ from twisted.web.server import NOT_DONE_YET, Request
 
 from tests.server.kit import App, Logs, Recorder, handshake, parseResponses, raw
 from wsplug import HandshakeRefused, Settings
-from wsplug.apps.chat.application import placeOf
 from wsplug.guard.proxies import ProxySettings
 from wsplug.interfaces import IHandshakeRequest
+from wsplug.networks import placeOf
 from wsplug.testing import CLIENT as PROXY
 from wsplug.testing import MemoryServer
 
