@@ -206,7 +206,9 @@ def test_too_large_a_body(logs: Logs) -> None:
         f"POST / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: {CLIENT}\r\n"
         "Transfer-Encoding: chunked\r\n\r\n"
     )
-    raw(server, head.encode("ascii") + b"3\r\nabc\r\n0\r\n\r\n")
+    transport = raw(server, head.encode("ascii") + b"3\r\nabc\r\n0\r\n\r\n")
+    transport.shut()
+    server.run()
     (line,) = logs.lines("refused: 413")
     assert line.startswith(f"{CLIENT} ")
 
