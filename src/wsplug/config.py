@@ -26,6 +26,7 @@ from typing import Any, Final
 from wsplug.errors import InvalidOption
 from wsplug.guard.admission import EXEMPT
 from wsplug.guard.origins import ANY, SAME_HOST, parseOrigin
+from wsplug.guard.proxies import PROXY_OPTIONS, TRUSTED_PROXY, ProxySettings
 from wsplug.networks import Networks
 from wsplug.options import Option, integer, text
 from wsplug.plugins import Description, parseDescription
@@ -85,6 +86,7 @@ REPEATABLE = (
         "hold for; none for no such",
         "the machine itself",
     ),
+    TRUSTED_PROXY,
 )
 """
 The options that can be given several times; in the file, as arrays.
@@ -104,6 +106,7 @@ class Configuration:
     @ivar exempt: networks that limits of addresses don't hold for.
     @ivar settings: how connections are treated.
     @ivar broker: what describes the broker.
+    @ivar proxies: what is in front of the server.
     """
 
     applications: tuple[Description, ...]
@@ -113,6 +116,7 @@ class Configuration:
     broker: str = "memory"
     exempt: tuple[str, ...] = EXEMPT
     given: frozenset[str] = frozenset()
+    proxies: ProxySettings = field(default_factory=ProxySettings)
 
 
 def readFile(path: str) -> dict[str, object]:
@@ -138,7 +142,8 @@ def readFile(path: str) -> dict[str, object]:
 
 
 def _checkKeys(document: Mapping[str, object]) -> dict[str, object]:
-    single = {option.name: option for option in (*LISTENING, BROKER, *SETTINGS)}
+    options = (*LISTENING, BROKER, *PROXY_OPTIONS, *SETTINGS)
+    single = {option.name: option for option in options}
     repeatable = {option.name for option in REPEATABLE}
     values: dict[str, object] = {}
     for key, value in document.items():
@@ -226,8 +231,9 @@ def combine(
         tuple(origins),
         Settings().changed(values),
         str(values.get("broker", BROKER.default)),
-        _exempt(values.get("exempt", EXEMPT)),
-        frozenset(values),
+        exempt=_exempt(values.get("exempt", EXEMPT)),
+        given=frozenset(values),
+        proxies=_proxies(values),
     )
 
 
@@ -239,6 +245,17 @@ def _exempt(networks: Any) -> tuple[str, ...]:
     except ValueError as error:
         raise InvalidOption(f"exempt: {error}") from None
     return tuple(networks)
+
+
+def _proxies(values: Mapping[str, Any]) -> ProxySettings:
+    """
+    Make what is in front of the server of what says so.
+    """
+    header, protocol = (values.get(each.name, each.default) for each in PROXY_OPTIONS)
+    try:
+        return ProxySettings(tuple(values.get("trusted-proxy", ())), header, protocol)
+    except ValueError as error:
+        raise InvalidOption(str(error)) from None
 
 
 _BACKLOG: Final = 1024

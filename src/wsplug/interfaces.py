@@ -93,17 +93,23 @@ class IHandshakeRequest(Interface):
 
     def getClientAddress() -> IAddress:
         """
-        Give the client's address.
+        Give the client's address: of whom the connection is from or, where that is a
+        trusted proxy, of whom the proxy names.
+
+        @return: an C{IPv4Address} or C{IPv6Address}, with port 0 where a proxy didn't
+            say which; a C{UNIXAddress} for one that came through a UNIX socket.
         """
 
     def getHost() -> IAddress:
         """
-        Give the address that the client connected to.
+        Give the address of the server's own socket: behind a proxy, the one that the
+        proxy connected to.
         """
 
     def isSecure() -> bool:
         """
-        Tell whether the connection is over TLS.
+        Tell whether the client uses TLS: to the server itself or, where it came by a
+        trusted proxy that says so, to the proxy.
         """
 
 

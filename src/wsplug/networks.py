@@ -6,36 +6,15 @@ by a list of networks.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from ipaddress import (
-    IPv4Address,
-    IPv4Network,
-    IPv6Address,
-    IPv6Network,
-    ip_address,
-    ip_network,
-)
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_network
 
 from twisted.internet.interfaces import IAddress
 
+from wsplug.codec.hosts import Host, parse_host
+
 __all__ = ["Host", "Networks", "hostOf", "parseHost", "placeOf"]
 
-Host = IPv4Address | IPv6Address
-
-
-def parseHost(text: str) -> Host | None:
-    """
-    Read an address, without its scope where it has one. An IPv4 address in IPv6's
-    clothes, as sockets of both kinds give it, is an IPv4 address.
-
-    @return: C{None} where it is none.
-    """
-    try:
-        host = ip_address(text.partition("%")[0])
-    except ValueError:
-        return None
-    if isinstance(host, IPv6Address) and host.ipv4_mapped is not None:
-        return host.ipv4_mapped
-    return host
+parseHost = parse_host
 
 
 def hostOf(address: IAddress) -> Host | None:

@@ -21,11 +21,13 @@ from twisted.python.failure import Failure
 from wsplug.errors import StartupError
 from wsplug.guard.admission import EXEMPT
 from wsplug.guard.origins import SAME_HOST
+from wsplug.guard.proxies import ProxySettings
 from wsplug.interfaces import IBroker
 from wsplug.server.addresses import nameOfAddress
 from wsplug.server.epollset import EpollSet
 from wsplug.server.factory import WebSocketFactory
 from wsplug.server.mounts import Mount, Mounts
+from wsplug.server.proxyprotocol import useProxyProtocol
 from wsplug.server.settings import Settings
 from wsplug.server.transport import useDirectTransport
 from wsplug.web.site import makeSite
@@ -57,6 +59,7 @@ class WebSocketService(Service):
         origins: Sequence[str] = (SAME_HOST,),
         exempt: Sequence[str] = EXEMPT,
         broker: IBroker | None = None,
+        proxies: ProxySettings | None = None,
     ) -> None:
         """
         @param mounts: the applications and their paths.
@@ -70,6 +73,7 @@ class WebSocketService(Service):
             hold for.
         @param broker: what the applications were given as C{services.broker}, to be
             started before them and stopped after them.
+        @param proxies: whose word about the client is believed; without it, nobody's.
         @raise wsplug.errors.InvalidOption: two mounts have the same path.
         @raise ValueError: an origin is none, or a network.
         """
@@ -85,6 +89,7 @@ class WebSocketService(Service):
             origins=origins,
             exempt=exempt,
             site=makeSite(Mounts(mounts), reactor),
+            proxies=proxies,
         )
         self._epollSet = (
             EpollSet(reactor, self.factory.flusher)
@@ -147,8 +152,10 @@ class WebSocketService(Service):
             listening.addErrback(self._failed)
 
     def _listens(self, port: IListeningPort) -> None:
-        useDirectTransport(port, self._epollSet)
         self.ports.append(port)
+        useDirectTransport(port, self._epollSet)
+        if self.factory.proxies.settings.protocol:
+            useProxyProtocol(port, self.factory)
         self._log.info("listening on {address}", address=nameOfAddress(port.getHost()))
 
     def _startApplications(self) -> None:

@@ -28,6 +28,7 @@ from wsplug.build import DESCRIPTION
 from wsplug.config import BROKER, LISTENING, Configuration, combine, readFile
 from wsplug.daemon.descriptors import fitConnections, raiseLimit
 from wsplug.errors import ConfigurationError, InvalidOption, StartupError
+from wsplug.guard.proxies import PROXY_OPTIONS
 from wsplug.interfaces import IBroker
 from wsplug.memory import keepFreedMemory
 from wsplug.options import Option
@@ -45,7 +46,7 @@ from wsplug.service import WebSocketService
 
 __all__ = ["Options", "makeService"]
 
-_SINGLE = (*LISTENING, BROKER, *SETTINGS)
+_SINGLE = (*LISTENING, BROKER, *PROXY_OPTIONS, *SETTINGS)
 
 
 class Options(usage.Options):
@@ -110,6 +111,11 @@ class Options(usage.Options):
     def opt_exempt(self, value: str) -> None:
         """network that limits of addresses do not hold for [the machine itself]"""
         self._repeated.setdefault("exempt", []).append(value)
+
+    def opt_trusted_proxy(self, value: str) -> None:
+        """address or network of a proxy that is believed who the client is, or unix for
+        UNIX sockets [none]"""
+        self._repeated.setdefault("trusted-proxy", []).append(value)
 
     def opt_config(self, path: str) -> None:
         """TOML file with the same names; the command line wins over it"""
@@ -314,4 +320,5 @@ def makeService(options: Options) -> IService:
         origins=configuration.origins,
         exempt=configuration.exempt,
         broker=options.broker,
+        proxies=configuration.proxies,
     )

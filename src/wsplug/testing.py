@@ -50,10 +50,12 @@ from wsplug.codec import (
 )
 from wsplug.errors import HandshakeRefused, ProtocolViolation
 from wsplug.guard.origins import SAME_HOST
+from wsplug.guard.proxies import ProxySettings
 from wsplug.interfaces import IBroker, IWebSocketApplicationPlugin
 from wsplug.options import parseOptions
 from wsplug.plugins import Services
 from wsplug.server import Mount, Settings, WebSocketFactory
+from wsplug.server.proxyprotocol import ProxiedFactory
 from wsplug.web.site import makeSite
 
 __all__ = ["MemoryClient", "MemoryResponse", "MemoryServer", "MemoryTransport"]
@@ -88,6 +90,7 @@ class MemoryTransport:
         Twisted's own transports.
     @ivar reading: whether the protocol wants to get data.
     @ivar aborted: whether the protocol ended it with C{abortConnection}.
+    @ivar protocol: the one that gets what comes.
     """
 
     bufferSize = 64 * 1024
@@ -100,7 +103,7 @@ class MemoryTransport:
         self.disconnecting = False
         self._peer = peer
         self._host = host
-        self._protocol: Any = None
+        self.protocol: Any = None
         self._out = bytearray()
         self._in = bytearray()
         self._eof = False
@@ -176,7 +179,7 @@ class MemoryTransport:
         """
         Connect a protocol.
         """
-        self._protocol = protocol
+        self.protocol = protocol
         protocol.makeConnection(self)
 
     def take(self) -> bytes:
@@ -217,7 +220,7 @@ class MemoryTransport:
         if self._in and self.reading:
             data = bytes(self._in)
             self._in.clear()
-            self._protocol.dataReceived(data)
+            self.protocol.dataReceived(data)
             return True
         if self._eof and not self._in:
             self._lose(Failure(ConnectionDone()))
@@ -243,7 +246,7 @@ class MemoryTransport:
             return
         self._lost = True
         producer, self._producer = self._producer, None
-        protocol, self._protocol = self._protocol, None
+        protocol, self.protocol = self.protocol, None
         if producer is not None:
             producer.stopProducing()
         protocol.connectionLost(reason)
@@ -319,6 +322,7 @@ class MemoryServer:
         compression: bool = True,
         clock: Clock | None = None,
         broker: IBroker | None = None,
+        proxies: ProxySettings | None = None,
     ) -> None:
         """
         @param application: a plugin (what C{@application} makes is one) or an
@@ -334,6 +338,7 @@ class MemoryServer:
         @param clock: another one to use.
         @param broker: another one to use, which has been started, as that of another
             server in the same test.
+        @param proxies: whose word about the client is believed; without it, nobody's.
         @raise wsplug.errors.InvalidOption: an option is unknown or wrong.
         @raise Exception: whatever C{startApplication} failed with.
         """
@@ -354,8 +359,12 @@ class MemoryServer:
             settings=settings,
             origins=origins,
             exempt=exempt,
+            proxies=proxies,
         )
         self.factory.site = makeSite(self.factory.mounts, self.clock)
+        self._port: Any = self.factory
+        if self.factory.proxies.settings.protocol:
+            self._port = ProxiedFactory(self.factory, self.factory)
         self._transports: list[MemoryTransport] = []
         self._clients: list[MemoryClient] = []
         self._ports = iter(range(50000, 1 << 30))
@@ -375,7 +384,7 @@ class MemoryServer:
         host = _addressOf("2001:db8::2" if ":" in address else "192.0.2.2", 9000)
         transport = MemoryTransport(peer, host)
         self._transports.append(transport)
-        transport.attach(self.factory.buildProtocol(peer))
+        transport.attach(self._port.buildProtocol(peer))
         return transport
 
     def connect(

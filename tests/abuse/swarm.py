@@ -295,7 +295,7 @@ class Client:
         Take some steps, up to one that takes its time.
         """
         for _ in range(_STEPS):
-            step = next(self._behaviour, SHUT)
+            step: Any = next(self._behaviour, SHUT)
             self.began = True
             if isinstance(step, float):
                 self._waits = now + step

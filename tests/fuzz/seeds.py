@@ -17,6 +17,7 @@ _OFFER = b"permessage-deflate; client_max_window_bits"
 _FRAGMENTS = frame(0x01, b"H\xc3") + frame(0x89, b"!") + frame(0x80, b"\xbc")
 _STORED = b"\x00\x05\x00\xfa\xffHello\x00"
 _FINAL = b"\xf3\x48\xcd\xc9\xc9\x07\x00\x00"
+_PROXY = b"\r\n\r\n\x00\r\nQUIT\n"
 
 SEEDS: dict[str, list[bytes]] = {
     "head": [
@@ -51,5 +52,19 @@ SEEDS: dict[str, list[bytes]] = {
         b"\x0f\x80" + frame(0xC2, _STORED, key=None) + frame(0xC2, _FINAL, key=None),
     ],
     "close": [b"", b"\x03\xe8", b"\x03\xe9gr\xc3\xbc\xc3\x9f", b"\x0b\xb8\xed\xa0"],
+    "forwarded": [
+        b"192.0.2.1, [2001:db8::1]:80, unknown\n::ffff:192.0.2.1",
+        b'for="[2001:db8::1]:80";proto=https, for=192.0.2.1;by=_a;host="a,\\"b"',
+        b"https, http\nwss",
+    ],
+    "proxyheader": [
+        b"PROXY TCP4 192.0.2.1 192.0.2.2 4711 80\r\nGET /",
+        b"PROXY TCP6 2001:db8::1 ::1 1 65535\r\n",
+        b"PROXY UNKNOWN\r\n",
+        _PROXY + b"\x20\x00\x00\x00",
+        _PROXY + b"\x21\x11\x00\x10" + b"\xc0\x00\x02\x01" * 3 + b"\x04\x00\x01a",
+        _PROXY + b"\x21\x21\x00\x24" + bytes(36) + b"GET /",
+        _PROXY + b"\x21\x31\x00\xd8" + b"/run/a".ljust(216, b"\0"),
+    ],
 }
 """By the name of the target."""

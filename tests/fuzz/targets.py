@@ -25,6 +25,12 @@ from wsplug.codec import (
     unpack_close,
     wants_upgrade,
 )
+from wsplug.codec.forwarded import (
+    read_forwarded,
+    read_schemes,
+    read_x_forwarded_for,
+)
+from wsplug.codec.proxyheader import MAX_SIZE, ProxyHeaderParser
 from wsplug.errors import HandshakeRefused, ProtocolViolation
 
 __all__ = ["TARGETS"]
@@ -239,6 +245,57 @@ def close(data: bytes) -> None:
     assert _received(_octets(wire), True, None) == [event]
 
 
+def forwarded(data: bytes) -> None:
+    """
+    Invariant: whatever comes, nothing is raised; what stands to the left of an element
+    doesn't change it; an address that is read, written anew, is read again.
+    """
+    values = data.split(b"\n")
+    read_schemes(values)
+    for read, element in (
+        (read_x_forwarded_for, b"%b"),
+        (read_forwarded, b'for="%b"'),
+    ):
+        hops = list(read(values))
+        more = [*values[:-1], values[-1] + b"," + element % b"192.0.2.1"]
+        (first, *others) = read(more)
+        assert first is not None
+        assert (str(first.host), first.port) == ("192.0.2.1", 0)
+        assert others == hops
+        for hop in hops:
+            if hop is not None and hop.host is not None:
+                form = "[%s]:%d" if hop.host.version == 6 else "%s:%d"
+                text = (form % (hop.host, hop.port)).encode("ascii")
+                (again,) = read([element % text])
+                assert again == hop._replace(scheme=None)
+
+
+def proxyheader(data: bytes) -> None:
+    """
+    Invariant: a PROXY header comes to the same whole and byte by byte, and no byte
+    behind it is lost; one that is none is refused with a reason in ASCII; no more of
+    one is kept than it may have.
+    """
+    outcomes: list[tuple[object, bytes]] = []
+    for chunks in ([data], _octets(data)):
+        parser = ProxyHeaderParser()
+        header, rest = None, b""
+        try:
+            for index, chunk in enumerate(chunks):
+                header = parser.feed(chunk)
+                if header is not None:
+                    rest = parser.rest + b"".join(chunks[index + 1 :])
+                    break
+                assert len(parser._buffer) <= MAX_SIZE
+        except ValueError as error:
+            outcomes.append((str(error).encode("ascii"), b""))
+        else:
+            outcomes.append((header, rest))
+            assert data.endswith(rest)
+            assert header is None or 0 <= header.port < 65536
+    assert outcomes[0] == outcomes[-1]
+
+
 TARGETS: dict[str, Callable[[bytes], None]] = {
     "head": head,
     "handshake": handshake,
@@ -246,4 +303,6 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "receiver": receiver,
     "compressed": compressed,
     "close": close,
+    "forwarded": forwarded,
+    "proxyheader": proxyheader,
 }

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from wsplug.config import REPEATABLE, combine, readFile
+from wsplug.config import combine, readFile
 from wsplug.daemon.descriptors import RESERVED, fitConnections
 from wsplug.errors import InvalidOption
 from wsplug.guard.admission import MAX_LINGERING
-from wsplug.server.settings import SETTINGS
+from wsplug.tap import Options
 
 ROOT = Path(__file__).parents[2]
 LIMITS = (ROOT / "docs" / "limits.md").read_text("utf-8")
@@ -36,7 +36,7 @@ def test_names() -> None:
     """
     Each setting that the page names is one, and so is each that closing.md names.
     """
-    names = {option.name for option in (*SETTINGS, *REPEATABLE)}
+    names = {name.rstrip("=") for name in Options().longOpt}
     words = {"unlimited", "off", "none", "connectionLost", "127.0.0.1", "::1"}
     named = set(re.findall(r"`([a-z][a-z-]+)`", LIMITS)) - words
     assert named <= names, named - names

@@ -35,6 +35,7 @@ __all__ = [
     "Driver",
     "ProcessDriver",
     "ThreadsDriver",
+    "runLoop",
     "twistedDriver",
 ]
 
@@ -97,7 +98,7 @@ def _trust(job: Job) -> ssl.SSLContext | None:
     return ssl.create_default_context(cafile=job.ca)
 
 
-def _runLoop(doing: Coroutine[Any, Any, T]) -> T:
+def runLoop(doing: Coroutine[Any, Any, T]) -> T:
     """
     Run a coroutine on asyncio.
     """
@@ -280,7 +281,7 @@ class AsyncioDriver:
     can = ALL
 
     def do(self, job: Job) -> list[Talk]:
-        return _runLoop(self._do(job))
+        return runLoop(self._do(job))
 
     async def _do(self, job: Job) -> list[Talk]:
         connecting = asyncio.Semaphore(CONNECTING)
@@ -392,7 +393,7 @@ class AiohttpDriver:
     can = ALL - {"fragments"}
 
     def do(self, job: Job) -> list[Talk]:
-        return _runLoop(self._do(job))
+        return runLoop(self._do(job))
 
     async def _do(self, job: Job) -> list[Talk]:
         connecting = asyncio.Semaphore(CONNECTING)

@@ -22,6 +22,7 @@ from wsplug.codec import (
     encode_frame,
 )
 from wsplug.errors import HandshakeRefused
+from wsplug.guard.proxies import ProxySettings
 from wsplug.testing import MemoryClient, MemoryServer, MemoryTransport
 
 OTHER = "203.0.113.7"
@@ -517,3 +518,63 @@ def test_lost_while_it_rests() -> None:
     server.run()
     assert len(recorder.got("bytes")) == 1
     assert len(server.factory.turns) == 0
+
+
+# Behind a proxy
+
+
+def test_clients_of_a_proxy() -> None:
+    """
+    A trusted proxy's own address has no limits: its clients have, by the address that
+    it names; what they had is given back.
+    """
+    app = App()
+    server = MemoryServer(
+        app,
+        settings=Settings(max_address_connections=2),
+        exempt=(),
+        proxies=ProxySettings(("10.0.0.1",)),
+    )
+
+    def connect(client: str | None) -> MemoryClient:
+        headers = [] if client is None else [("X-Forwarded-For", client)]
+        return server.connect(address="10.0.0.1", headers=headers)
+
+    first = connect(OTHER)
+    connect(OTHER)
+    with pytest.raises(HandshakeRefused) as caught:
+        connect(OTHER)
+    assert caught.value.status == 429
+    with pytest.raises(HandshakeRefused):
+        server.connect(address=OTHER)
+    for last in range(10):
+        connect(f"198.51.100.{last}")
+        connect(None)
+    first.close()
+    connect(OTHER)
+    (refusal, _) = server.factory.statistics.refusals
+    assert refusal.setting == "max-address-connections"
+    assert refusal.client.host == OTHER  # type: ignore[attr-defined]
+
+
+def test_rates_behind_a_proxy() -> None:
+    """
+    The rates of an address are those of the proxy's client.
+    """
+    app = App()
+    server = MemoryServer(
+        app,
+        settings=Settings(max_address_messages=1),
+        exempt=("10.0.0.1",),
+        proxies=ProxySettings(("10.0.0.1",)),
+    )
+    clients = [
+        server.connect(
+            address="10.0.0.1", headers=[("X-Forwarded-For", f"203.0.113.{last}")]
+        )
+        for last in (1, 1, 2)
+    ]
+    for client in clients:
+        for _ in range(6):
+            client.send("x")
+    assert [client.closed is None for client in clients] == [True, False, True]

@@ -48,7 +48,7 @@ from wsplug.interfaces import (
     IWebSocketProtocol,
     IWebSocketTransport,
 )
-from wsplug.server.addresses import nameOfPeer
+from wsplug.server.addresses import nameOfAddress
 from wsplug.server.ceiling import Ceiling
 from wsplug.server.closing import CleanlyClosed, UncleanlyClosed, endWriting, logClosing
 from wsplug.server.deadlines import Deadline, Deadlines
@@ -308,12 +308,13 @@ class Connection:
             )
             closed = self._closed = UncleanlyClosed(CloseCode.ABNORMAL, why, Side.PEER)
         name = self._traffic.application
-        logClosing(nameOfPeer(self._transport), name, closed)
+        client = self.request.getClientAddress()
+        logClosing(nameOfAddress(client), name, closed)
         self._tell("connectionLost", Failure(closed))
         self._application = None
         self._statistics.countClosed(
             self._deadlines.now(),
-            self.request.getClientAddress(),
+            client,
             name,
             self.opened,
             closed,
@@ -703,7 +704,7 @@ class Connection:
             "{application} failed while it served {peer}",
             failure,
             application=self._traffic.application,
-            peer=nameOfPeer(self._transport),
+            peer=nameOfAddress(self.request.getClientAddress()),
         )
         self.close(CloseCode.INTERNAL_ERROR, "internal error", Side.APPLICATION)
         # Its frames refer to the connection, and Twisted's to it.

@@ -5,7 +5,7 @@ The factory: what all connections of a server have in common, and the list of th
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress, IReactorTime
@@ -17,6 +17,7 @@ from wsplug.errors import HandshakeRefused, Side
 from wsplug.guard.admission import EXEMPT, Account, Admission, AdmissionLimits
 from wsplug.guard.metering import Meter, Rates
 from wsplug.guard.origins import SAME_HOST, OriginRules
+from wsplug.guard.proxies import ProxySettings, TrustedProxies
 from wsplug.interfaces import IWebSocketProtocol
 from wsplug.networks import Networks
 from wsplug.options import UNLIMITED
@@ -45,6 +46,24 @@ connect again, spread out.
 """
 
 
+class Opening(Protocol):
+    """
+    A connection that isn't a WebSocket yet.
+    """
+
+    transport: Any
+
+    def begin(self) -> None:
+        """
+        Start to read: the server serves.
+        """
+
+    def finish(self) -> None:
+        """
+        End: the server stops.
+        """
+
+
 class WebSocketFactory(ServerFactory):
     """
     Makes the protocols of one server, for any number of ports.
@@ -68,6 +87,7 @@ class WebSocketFactory(ServerFactory):
         origins: Sequence[str] = (SAME_HOST,),
         exempt: Sequence[str] = EXEMPT,
         site: Site | None = None,
+        proxies: ProxySettings | None = None,
     ) -> None:
         """
         @param mounts: the applications. Whoever makes the factory starts and stops
@@ -78,6 +98,7 @@ class WebSocketFactory(ServerFactory):
         @param exempt: networks that the limits for each address and the rates don't
             hold for.
         @param site: answers plain HTTP requests; without it each gets 426 or 404.
+        @param proxies: whose word about the client is believed; without it, nobody's.
         @raise InvalidOption: two mounts have the same path.
         @raise ValueError: an origin is none, or a network.
         """
@@ -85,6 +106,7 @@ class WebSocketFactory(ServerFactory):
         self.clock = clock
         self.settings = settings if settings is not None else Settings()
         self.origins = OriginRules(origins)
+        self.proxies = TrustedProxies(proxies or ProxySettings(), clock)
         self.site = site
         self.deadlines = Deadlines(clock)
         self.flusher = Flusher(clock)
@@ -97,7 +119,7 @@ class WebSocketFactory(ServerFactory):
             self.settings.max_messages, self.settings.max_bytes, self.settings
         )
         self.connections: set[Connection] = set()
-        self._opening: set[WebSocketServerProtocol] = set()
+        self._opening: set[Opening] = set()
         self.held = False
         self._stopped: Deferred[None] | None = None
         self.deflatePolicy = _makeDeflatePolicy(self.settings)
@@ -135,14 +157,48 @@ class WebSocketFactory(ServerFactory):
                 headers=[(b"Retry-After", b"10")],
                 setting="max-connections",
             )
-        transport: Any = protocol.transport
-        try:
-            protocol.account = self.admission.enter(transport.getPeer())
-        except HandshakeRefused as refusal:
-            return refusal
+        if not self.proxies.trusts(protocol.client):
+            refusal = self._admit(protocol)
+            if refusal is not None:
+                return refusal
         if self.held:
+            transport: Any = protocol.transport
             transport.pauseProducing()
         return None
+
+    def clientNamed(self, protocol: WebSocketServerProtocol) -> HandshakeRefused | None:
+        """
+        Count the client in that a trusted proxy names in a handshake.
+
+        @return: as L{protocolMade} does.
+        """
+        return self._admit(protocol)
+
+    def _admit(self, protocol: WebSocketServerProtocol) -> HandshakeRefused | None:
+        try:
+            protocol.account = self.admission.enter(protocol.client)
+        except HandshakeRefused as refusal:
+            return refusal
+        return None
+
+    def headerAwaited(self, protocol: Opening) -> None:
+        """
+        Count a trusted proxy's connection in, of which nobody knows yet who it is for.
+        """
+        self._opening.add(protocol)
+        if self._stopped is not None:
+            protocol.finish()
+        elif self.held:
+            protocol.transport.pauseProducing()
+        else:
+            protocol.begin()
+
+    def headerDone(self, protocol: Opening) -> None:
+        """
+        Count it out: it is gone, or its client is to be counted in now.
+        """
+        self._opening.discard(protocol)
+        self._checkStopped()
 
     def protocolAccepted(
         self, protocol: WebSocketServerProtocol, connection: Connection, name: str

@@ -30,6 +30,7 @@ from twisted.web.server import Site
 from zope.interface import implementer
 
 from wsplug.codec import RequestHead
+from wsplug.guard.proxies import UNNAMED, ClientInfo
 
 __all__ = ["MAX_BODY_SIZE", "PageChannel"]
 
@@ -71,19 +72,24 @@ class PageChannel(HTTPChannel):
         self._done: Callable[[bytes], object] | None = done
         self._tooLarge = tooLarge
         self._bodyLimit = 0
+        self._client = UNNAMED
         self._feeding = False
         self._behind = b""
 
-    def serve(self, head: RequestHead, rest: bytes, bodyLimit: int) -> bytes:
+    def serve(
+        self, head: RequestHead, rest: bytes, bodyLimit: int, client: ClientInfo
+    ) -> bytes:
         """
         Begin to answer a request.
 
         @param rest: what has come behind its head.
         @param bodyLimit: bytes that its body may have. One that says how many it has
             is within that.
+        @param client: what is known of the client besides what the transport says.
         @return: as from L{feed}.
         """
         self.busy = True
+        self._client = client
         self._bodyLimit = bodyLimit
         # The head is within wsplug's own limits already.
         self.totalHeadersSize = self.MAX_LENGTH = len(head.raw)
@@ -106,6 +112,20 @@ class PageChannel(HTTPChannel):
             self._feeding = False
         behind, self._behind = self._behind, b""
         return behind
+
+    def getPeer(self) -> Any:
+        """
+        Give the address of whom the request is from. Requests ask for it.
+        """
+        return self._client.address or super().getPeer()  # type: ignore[no-untyped-call]
+
+    def isSecure(self) -> bool:
+        """
+        Tell whether that client used TLS. Requests ask for it.
+        """
+        if self._client.secure is not None:
+            return self._client.secure
+        return bool(super().isSecure())  # type: ignore[no-untyped-call]
 
     def requestFactory(self, *arguments: Any, **keywords: Any) -> Any:  # type: ignore[override]
         """

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from twisted.internet.defer import CancelledError, Deferred, fail
 from twisted.internet.interfaces import (
+    IAddress,
     ISSLTransport,
     ITCPTransport,
     IUNIXTransport,
@@ -36,8 +37,9 @@ from wsplug.codec import (
 )
 from wsplug.errors import HandshakeRefused
 from wsplug.guard.admission import Account
+from wsplug.guard.proxies import UNNAMED
 from wsplug.interfaces import IWebSocketProtocol
-from wsplug.server.addresses import nameOfPeer
+from wsplug.server.addresses import nameOfAddress
 from wsplug.server.closing import endWriting
 from wsplug.server.connection import Connection
 from wsplug.server.deadlines import Deadline
@@ -60,11 +62,15 @@ What an application returns in place of an answer.
 class WebSocketServerProtocol(Protocol):
     """
     One connection, up to its 101 or its refusal.
+
+    @ivar client: whom it is from: the transport's peer or, once a head of a trusted
+        proxy's is read, whom that names. The next head is judged for itself.
     """
 
     _log = Logger()
 
     factory: WebSocketFactory
+    client: IAddress
 
     # What there is for as long as the handshake isn't over: see _handOver.
     _parser: HeadParser | None = None
@@ -80,11 +86,13 @@ class WebSocketServerProtocol(Protocol):
         self._channel: PageChannel | None = None
         # What has come while the application thinks about a handshake.
         self._early = b""
+        self._named = UNNAMED
 
     # What the transport calls
 
     def connectionMade(self) -> None:
         transport: Any = self.transport
+        self.client = transport.getPeer()
         # Twisted's UNIX sockets say that they are TCP, too; old ones fail at this then.
         if ITCPTransport.providedBy(transport) and not IUNIXTransport.providedBy(
             transport
@@ -136,6 +144,7 @@ class WebSocketServerProtocol(Protocol):
         """
         while data and self._parser is not None:
             head = self._parser.feed(data)
+            self._identify(head)
             if head is None:
                 if self._deadline is None:
                     self._setDeadline(self._headTimedOut)
@@ -149,6 +158,20 @@ class WebSocketServerProtocol(Protocol):
                 self._receiveHandshake(head, rest)
                 return
             data = self._servePage(head, rest)
+
+    def _identify(self, head: RequestHead | HandshakeRefused | None) -> None:
+        """
+        Find out whom a request is from. As long as there is no whole head, it may be
+        anybody's whom the peer speaks for.
+        """
+        transport: Any = self.transport
+        peer: IAddress = transport.getPeer()
+        self._named = (
+            self.factory.proxies.clientOf(peer, head)
+            if isinstance(head, RequestHead)
+            else UNNAMED
+        )
+        self.client = self._named.address or peer
 
     def _servePage(self, head: RequestHead, rest: bytes) -> bytes:
         site = self.factory.site
@@ -166,7 +189,7 @@ class WebSocketServerProtocol(Protocol):
             )
             channel.makeConnection(self.transport)  # type: ignore[no-untyped-call]
             self._channel = channel
-        return channel.serve(head, rest, limit)
+        return channel.serve(head, rest, limit, self._named)
 
     def _bodyLimit(self, head: RequestHead) -> int:
         """
@@ -203,6 +226,11 @@ class WebSocketServerProtocol(Protocol):
         channel, self._channel = self._channel, None
         if channel is not None:
             channel.release()
+        if self._named.address is not None:
+            refusal = self.factory.clientNamed(self)
+            if refusal is not None:
+                self.refuse(refusal)
+                return
         upgrade = check_upgrade(head)
         if isinstance(upgrade, HandshakeRefused):
             self.refuse(upgrade)
@@ -222,7 +250,13 @@ class WebSocketServerProtocol(Protocol):
             )
             return
         request = HandshakeRequest(
-            head, self.transport, path, segments, depth, upgrade.subprotocols
+            head,
+            self.transport,
+            path,
+            segments,
+            depth,
+            upgrade.subprotocols,
+            self._named,
         )
         self._early = rest
         self._ask(mount, request, upgrade)
@@ -338,7 +372,7 @@ class WebSocketServerProtocol(Protocol):
                 "{application} failed in the handshake of {peer}",
                 failure,
                 application=mount.name,
-                peer=nameOfPeer(self.transport),
+                peer=nameOfAddress(self.client),
             )
             refusal = HandshakeRefused(500, "the application failed")
             self.refuse(refusal, mount.name)
@@ -359,13 +393,13 @@ class WebSocketServerProtocol(Protocol):
         transport: Any = self.transport
         self._log.info(
             "{peer} refused: {refusal}",
-            peer=nameOfPeer(transport),
+            peer=nameOfAddress(self.client),
             refusal=refusal,
             status=refusal.status,
             reason=refusal.reason,
             setting=refusal.setting,
         )
-        self.factory.protocolRefused(transport.getPeer(), name, refusal)
+        self.factory.protocolRefused(self.client, name, refusal)
         transport.write(encode_refusal(refusal))
         transport.resumeProducing()
         endWriting(transport)

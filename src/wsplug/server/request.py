@@ -13,6 +13,7 @@ from twisted.web.http_headers import Headers
 from zope.interface import implementer
 
 from wsplug.codec import RequestHead
+from wsplug.guard.proxies import UNNAMED, ClientInfo
 from wsplug.interfaces import IHandshakeRequest
 
 __all__ = ["HandshakeRequest", "splitTarget"]
@@ -44,6 +45,7 @@ class HandshakeRequest:
     """
 
     __slots__ = (
+        "_client",
         "_depth",
         "_head",
         "_responseHeaders",
@@ -64,6 +66,7 @@ class HandshakeRequest:
         segments: Sequence[bytes],
         depth: int,
         subprotocols: tuple[str, ...],
+        client: ClientInfo = UNNAMED,
     ) -> None:
         """
         @param head: the request's.
@@ -72,9 +75,11 @@ class HandshakeRequest:
         @param segments: of the path, decoded.
         @param depth: how many of them lead to the application's mount.
         @param subprotocols: the offered ones.
+        @param client: what is known of the client besides what the transport says.
         """
         self._head = head
         self._transport = transport
+        self._client = client
         self._responseHeaders: Headers | None = None
         self._subprotocol: str | None = None
         self.path = path
@@ -137,7 +142,7 @@ class HandshakeRequest:
         return None
 
     def getClientAddress(self) -> IAddress:
-        address: IAddress = self._transport.getPeer()
+        address: IAddress = self._client.address or self._transport.getPeer()
         return address
 
     def getHost(self) -> IAddress:
@@ -145,6 +150,8 @@ class HandshakeRequest:
         return address
 
     def isSecure(self) -> bool:
+        if self._client.secure is not None:
+            return self._client.secure
         return ISSLTransport.providedBy(self._transport)
 
     def compact(self) -> None:

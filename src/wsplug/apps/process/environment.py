@@ -127,4 +127,4 @@ def _address(address: Any) -> bytes:
 
 def _port(address: Any) -> bytes:
     port = getattr(address, "port", None)
-    return b"" if port is None else str(port).encode("ascii")
+    return str(port).encode("ascii") if port else b""

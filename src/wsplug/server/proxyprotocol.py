@@ -1,0 +1,203 @@
+"""
+The PROXY protocol on a port: a trusted proxy's connection begins with a header that
+says who the client is. It is read and taken away here, below TLS and everything else;
+from then on the transport's C{getPeer} gives the client, and nobody above knows better.
+
+Connections from anybody else are served as they are: a header that comes on one of
+those is no more than a request that can't be read.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from twisted.internet.address import UNIXAddress
+from twisted.internet.interfaces import IAddress, IListeningPort
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from wsplug.codec import encode_refusal
+from wsplug.codec.proxyheader import ProxyHeader, ProxyHeaderParser
+from wsplug.errors import HandshakeRefused
+from wsplug.guard.proxies import addressOf
+from wsplug.server.addresses import nameOfAddress
+from wsplug.server.closing import endWriting
+from wsplug.server.deadlines import Deadline
+
+if TYPE_CHECKING:
+    from wsplug.server.factory import WebSocketFactory
+
+__all__ = ["ProxiedFactory", "useProxyProtocol"]
+
+_SETTING: Final = "proxy-protocol"
+
+
+class ProxiedFactory:
+    """
+    Stands before a port's factory, and lets those through who needn't introduce
+    anybody.
+    """
+
+    def __init__(self, wrapped: Any, factory: WebSocketFactory) -> None:
+        """
+        @param wrapped: what the port has had: C{factory}, or TLS for it.
+        """
+        self.wrapped = wrapped
+        self.factory = factory
+
+    def buildProtocol(self, addr: IAddress) -> Any:
+        if self.factory.proxies.trusts(addr):
+            return _ProxiedConnection(self.wrapped, self.factory)
+        return self.wrapped.buildProtocol(addr)
+
+    def doStart(self) -> None:
+        self.wrapped.doStart()
+
+    def doStop(self) -> None:
+        self.wrapped.doStop()
+
+
+class _ProxiedConnection(Protocol):
+    """
+    A trusted proxy's connection, up to the end of its header.
+    """
+
+    _log = Logger()
+
+    def __init__(self, wrapped: Any, factory: WebSocketFactory) -> None:
+        self._wrapped = wrapped
+        self._factory = factory
+        self._parser: ProxyHeaderParser | None = ProxyHeaderParser()
+        self._deadline: Deadline | None = None
+
+    # What the transport calls
+
+    def connectionMade(self) -> None:
+        self._factory.headerAwaited(self)
+
+    def dataReceived(self, data: bytes) -> None:
+        if self._parser is None:
+            return  # refused: thrown away until the peer has closed as well
+        try:
+            header = self._parser.feed(data)
+        except ValueError as error:
+            self._refuse(HandshakeRefused(400, str(error), setting=_SETTING))
+            return
+        if header is not None:
+            self._stepOut(header, self._parser.rest)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """
+        One that says nothing at all has been a health check.
+        """
+        self._clearDeadline()
+        parser, self._parser = self._parser, None
+        if parser is not None and parser.begun:
+            self._log.info(
+                "{peer} went away within its PROXY header", peer=self._nameOfPeer()
+            )
+        self._factory.headerDone(self)
+
+    # What the factory calls
+
+    def begin(self) -> None:
+        """
+        Expect the header from now on.
+        """
+        seconds = self._factory.settings.open_timeout
+        if seconds:
+            self._deadline = self._factory.deadlines.set(seconds, self._timedOut)
+
+    def finish(self) -> None:
+        """
+        The server stops.
+        """
+        if self._parser is not None:
+            self._parser = None
+            transport: Any = self.transport
+            transport.loseConnection()
+
+    # Ends
+
+    def _stepOut(self, header: ProxyHeader, rest: bytes) -> None:
+        """
+        Have the transport serve the client.
+        """
+        self._parser = None
+        self._clearDeadline()
+        transport: Any = self.transport
+        peer: IAddress = transport.getPeer()
+        if header.host is not None:
+            peer = addressOf(header.host, header.port)
+        elif header.path is not None:
+            peer = UNIXAddress(header.path or None)
+        self._factory.headerDone(self)
+        served = self._wrapped.buildProtocol(peer)
+        if served is None:  # as factories say that they take no more
+            transport.abortConnection()
+            return
+        transport.getPeer = lambda: peer
+        transport.protocol = served
+        served.makeConnection(transport)
+        if rest:
+            served.dataReceived(rest)
+
+    def _timedOut(self) -> None:
+        self._deadline = None
+        seconds = self._factory.settings.open_timeout
+        self._refuse(
+            HandshakeRefused(
+                408,
+                f"no whole PROXY header in {seconds:g} seconds",
+                setting="open-timeout",
+            )
+        )
+
+    def _refuse(self, refusal: HandshakeRefused) -> None:
+        """
+        End the connection; with an answer, where that isn't to be within TLS.
+        """
+        self._parser = None
+        self._clearDeadline()
+        self._log.info(
+            "{peer} refused: {refusal}",
+            peer=self._nameOfPeer(),
+            refusal=refusal,
+            status=refusal.status,
+            reason=refusal.reason,
+            setting=refusal.setting,
+        )
+        transport: Any = self.transport
+        if self._wrapped is not self._factory:
+            transport.abortConnection()
+            return
+        transport.write(encode_refusal(refusal))
+        endWriting(transport)
+        seconds = self._factory.settings.close_timeout
+        if seconds:
+            self._deadline = self._factory.deadlines.set(
+                seconds, transport.abortConnection
+            )
+
+    def _nameOfPeer(self) -> str:
+        transport: Any = self.transport
+        return nameOfAddress(transport.getPeer())
+
+    def _clearDeadline(self) -> None:
+        self._factory.deadlines.clear(self._deadline)
+        self._deadline = None
+
+
+def useProxyProtocol(port: IListeningPort, factory: WebSocketFactory) -> None:
+    """
+    Have those connections of a port that are from trusted proxies begin with a header.
+
+    @param port: one that was just made, of any kind that has a factory.
+    @param factory: whose connections they are in the end.
+    @raise ValueError: it is of another kind.
+    """
+    settable: Any = port
+    if not hasattr(settable, "factory"):
+        raise ValueError("the PROXY protocol can't be used on this kind of endpoint")
+    settable.factory = ProxiedFactory(settable.factory, factory)

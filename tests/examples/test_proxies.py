@@ -1,0 +1,107 @@
+"""
+What docs/proxies.md says is so, as far as that is not what the live tests do.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+from twisted.internet.testing import MemoryReactorClock
+
+from wsplug.codec.proxyheader import MAX_SIZE
+from wsplug.config import combine, readFile
+from wsplug.guard import proxies
+from wsplug.guard.proxies import PROXY_OPTIONS, TRUSTED_PROXY, ProxySettings
+from wsplug.server.settings import Settings
+from wsplug.tap import Options
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "proxies.md").read_text("utf-8")
+EXAMPLES = ROOT / "examples" / "proxies"
+
+
+def test_examples() -> None:
+    """
+    The page shows each example, as it is.
+    """
+    shown = re.findall(r"^```(?:nginx|haproxy)\n(.*?)^```$", PAGE, re.M | re.S)
+    assert sorted(shown) == sorted(
+        path.read_text("utf-8") for path in EXAMPLES.iterdir()
+    )
+
+
+def test_options() -> None:
+    """
+    The table of options has all of them, with their defaults.
+    """
+    lines = re.findall(r"^\| (.*) \|$", PAGE.partition("\n## ")[0], re.M)
+    rows = [[cell.strip("`") for cell in line.split(" | ")] for line in lines[2:]]
+    actual = [
+        [each.name, each.shownDefault, each.help]
+        for each in (TRUSTED_PROXY, *PROXY_OPTIONS)
+    ]
+    assert rows == actual
+
+
+def test_configuration(tmp_path: Path) -> None:
+    """
+    The configuration file can be served.
+    """
+    (block,) = re.findall(r"^```toml\n(.*?)^```$", PAGE, re.M | re.S)
+    path = tmp_path / "wsplug.toml"
+    path.write_text(block, "utf-8")
+    configuration = combine({}, readFile(str(path)))
+    assert configuration.proxies == ProxySettings(("127.0.0.1", "10.1.0.0/16"))
+
+
+def test_commands() -> None:
+    """
+    So can the commands of the examples and of the page; those of TLS want their files.
+    """
+    texts = [PAGE, *(path.read_text("utf-8") for path in EXAMPLES.iterdir())]
+    lines = [
+        line
+        for text in texts
+        for line in re.findall(
+            r"twistd wsplug (.*)$", re.sub(r" \\\n# *", " ", text), re.M
+        )
+    ]
+    assert len(lines) == 9
+    for line in lines:
+        words = [
+            re.sub(r"^ssl:(\d+):interface=([\d.]+):.*", r"tcp:\1:interface=\2", word)
+            for word in shlex.split(line)
+        ]
+        options = Options(MemoryReactorClock())
+        options.parseOptions(words)
+        assert options.configuration.proxies.trusted == ("127.0.0.1",)
+
+
+def test_words() -> None:
+    """
+    What the page quotes from the log is what is logged; its numbers are the code's.
+    """
+    source = re.sub(r'"\s+"', "", Path(proxies.__file__).read_text("utf-8"))
+    for quote in ("names other clients in its requests, as a proxy does, and is not",):
+        assert quote in PAGE
+        assert quote in source
+    assert f"may have {MAX_SIZE} bytes" in PAGE
+    settings = Settings()
+    assert settings.ping_interval == settings.ping_timeout == 20
+    assert "silence, 20 seconds" in PAGE
+
+
+def test_timeouts() -> None:
+    """
+    The proxies in the examples are more patient than the server's pings are rare.
+    """
+    settings = Settings()
+    for path in EXAMPLES.iterdir():
+        (first, *others) = re.findall(
+            r"(?:proxy(?:_read)?_timeout|timeout (?:tunnel|client)) (\d+)s",
+            path.read_text("utf-8"),
+        )
+        for seconds in (first, *others):
+            assert int(seconds) > settings.ping_interval + settings.ping_timeout
