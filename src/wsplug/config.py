@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from wsplug.errors import InvalidOption
-from wsplug.guard.origins import ANY, SAME_HOST, parseOrigin
+from wsplug.guard.origins import SAME_HOST, OriginRules
 from wsplug.options import Option, integer, text
 from wsplug.plugins import Description, parseDescription
 from wsplug.server.settings import SETTINGS, Settings
@@ -72,7 +72,8 @@ REPEATABLE = (
         "origin",
         text,
         (SAME_HOST,),
-        "origin whose pages may connect: an exact one, * or same-host",
+        "origin whose pages may connect: https://example.org, https://*.example.org, "
+        "same-host, null or *",
         SAME_HOST,
     ),
 )
@@ -200,12 +201,10 @@ def combine(
             "no application to serve: say --app NAME; --list-apps shows which there are"
         )
     origins: Any = values.get("origin", (SAME_HOST,))
-    for origin in origins:
-        if origin not in (ANY, SAME_HOST):
-            try:
-                parseOrigin(origin)
-            except ValueError as error:
-                raise InvalidOption(f"origin: {error}, * or same-host") from None
+    try:
+        OriginRules(origins)
+    except ValueError as error:
+        raise InvalidOption(f"origin: {error}") from None
     return Configuration(
         tuple(applications),
         tuple(_endpoints(values)),

@@ -102,7 +102,8 @@ class Options(usage.Options):
         self._repeated.setdefault("listen", []).append(value)
 
     def opt_origin(self, value: str) -> None:
-        """origin whose pages may connect: an exact one, * or same-host [same-host]"""
+        """origin whose pages may connect: https://example.org, https://*.example.org,
+        same-host, null or * [same-host]"""
         self._repeated.setdefault("origin", []).append(value)
 
     def opt_config(self, path: str) -> None:

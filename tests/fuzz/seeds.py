@@ -51,5 +51,12 @@ SEEDS: dict[str, list[bytes]] = {
         b"\x0f\x80" + frame(0xC2, _STORED, key=None) + frame(0xC2, _FINAL, key=None),
     ],
     "close": [b"", b"\x03\xe8", b"\x03\xe9gr\xc3\xbc\xc3\x9f", b"\x0b\xb8\xed\xa0"],
+    "origin": [
+        b"https://example.org\nserver.example:9000",
+        b"https://a.b.example.org:8443\na.b.example.org:8443",
+        b"http://server.example:9000\nserver.example:9000",
+        b"http://[::1]\n[0:0::1]:80",
+        b"null\nnull",
+    ],
 }
 """By the name of the target."""
