@@ -28,6 +28,7 @@ from wsplug.guard.origins import SAME_HOST, OriginRules
 from wsplug.options import Option, integer, text
 from wsplug.plugins import Description, parseDescription
 from wsplug.server.settings import SETTINGS, Settings
+from wsplug.tls.options import TLS, TLSFiles, filesOf
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -93,6 +94,7 @@ class Configuration:
     @ivar origins: which pages may connect.
     @ivar settings: how connections are treated.
     @ivar broker: what describes the broker.
+    @ivar tls: the certificates of the first endpoint, if it has any.
     """
 
     applications: tuple[Description, ...]
@@ -100,6 +102,7 @@ class Configuration:
     origins: tuple[str, ...] = (SAME_HOST,)
     settings: Settings = field(default_factory=Settings)
     broker: str = "memory"
+    tls: TLSFiles | None = None
 
 
 def readFile(path: str) -> dict[str, object]:
@@ -125,7 +128,7 @@ def readFile(path: str) -> dict[str, object]:
 
 
 def _checkKeys(document: Mapping[str, object]) -> dict[str, object]:
-    single = {option.name: option for option in (*LISTENING, BROKER, *SETTINGS)}
+    single = {option.name: option for option in (*LISTENING, *TLS, BROKER, *SETTINGS)}
     repeatable = {option.name for option in REPEATABLE}
     values: dict[str, object] = {}
     for key, value in document.items():
@@ -211,6 +214,7 @@ def combine(
         tuple(origins),
         Settings().changed(values),
         str(values.get("broker", BROKER.default)),
+        filesOf(values),
     )
 
 
@@ -231,6 +235,10 @@ def _endpoints(values: Mapping[str, Any]) -> list[tuple[str, str]]:
         if "interface" in values:
             raise InvalidOption(
                 "interface goes with port; in listen, say tcp:PORT:interface=ADDRESS"
+            )
+        if "tls-cert" in values:
+            raise InvalidOption(
+                "tls-cert goes with port; in listen, say ssl:PORT:privateKey=PATH"
             )
         return endpoints
     port = values.get("port", DEFAULT_PORT)

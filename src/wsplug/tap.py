@@ -12,8 +12,8 @@ import os
 import platform
 import signal
 import sys
-from collections.abc import Callable
-from typing import Any, ClassVar, NoReturn
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from twisted.application.service import IService
 from twisted.internet.endpoints import serverFromString
@@ -40,10 +40,15 @@ from wsplug.plugins import (
 from wsplug.server.mounts import Mount, Mounts
 from wsplug.server.settings import SETTINGS
 from wsplug.service import WebSocketService
+from wsplug.tls.options import TLS, TLSFiles
+
+if TYPE_CHECKING:
+    from wsplug.tls.endpoint import TLSEndpoint
+    from wsplug.tls.reloading import ReloadedCertificate
 
 __all__ = ["Options", "makeService"]
 
-_SINGLE = (*LISTENING, BROKER, *SETTINGS)
+_SINGLE = (*LISTENING, *TLS, BROKER, *SETTINGS)
 
 
 class Options(usage.Options):
@@ -54,6 +59,7 @@ class Options(usage.Options):
     @ivar mounts: once it is read: the applications.
     @ivar endpoints: where to listen, with names.
     @ivar broker: what the applications share.
+    @ivar reloaded: what SIGHUP has read again: each has a C{reload()}.
     @ivar configuration: all the rest.
     """
 
@@ -81,6 +87,7 @@ class Options(usage.Options):
         self._reactor = reactor
         self._repeated: dict[str, list[str]] = {}
         self._file: dict[str, object] = {}
+        self.reloaded: list[ReloadedCertificate] = []
 
     @property
     def reactor(self) -> Any:
@@ -168,6 +175,11 @@ class Options(usage.Options):
             (name, _makeEndpoint(self.reactor, name, description))
             for name, description in self.configuration.endpoints
         ]
+        if self.configuration.tls is not None:
+            name, plain = self.endpoints[0]
+            endpoint = _addTLS(self.reactor, plain, self.configuration.tls)
+            self.endpoints[0] = name, endpoint
+            self.reloaded.append(endpoint.certificate)
 
 
 def _makeEndpoint(reactor: Any, name: str, description: str) -> IStreamServerEndpoint:
@@ -181,6 +193,19 @@ def _makeEndpoint(reactor: Any, name: str, description: str) -> IStreamServerEnd
             # It tells of the plugin's function, not of the string.
             reason = "these are not the arguments of this kind of endpoint"
         raise InvalidOption(f"can't listen on {name!r}: {reason}") from None
+
+
+def _addTLS(
+    reactor: Any, endpoint: IStreamServerEndpoint, files: TLSFiles
+) -> TLSEndpoint:
+    try:
+        from wsplug.tls.endpoint import TLSEndpoint
+    except ImportError as error:
+        raise InvalidOption(f"tls-cert needs more: {_INSTALL_TLS} ({error})") from None
+    return TLSEndpoint(endpoint, files, reactor)
+
+
+_INSTALL_TLS = "pip install 'wsplug[tls]'"
 
 
 # Showing
@@ -214,9 +239,16 @@ class _TwistdService(WebSocketService):
     The service as the process's main thing.
     """
 
-    def __init__(self, *arguments: Any, reactor: Any, **keywords: Any) -> None:
+    def __init__(
+        self,
+        *arguments: Any,
+        reactor: Any,
+        reloaded: Sequence[ReloadedCertificate] = (),
+        **keywords: Any,
+    ) -> None:
         super().__init__(*arguments, reactor=reactor, **keywords)
         self._reactor = reactor
+        self._reloaded = reloaded
 
     def startService(self) -> None:
         self._log.info(
@@ -226,6 +258,7 @@ class _TwistdService(WebSocketService):
         )
         super().startService()
         self._reactor.callWhenRunning(self._handleSIGTERM)
+        self._reactor.callWhenRunning(self._handleSIGHUP)
 
     def _handleSIGTERM(self) -> None:
         """
@@ -242,6 +275,23 @@ class _TwistdService(WebSocketService):
         else:
             self._log.info("SIGTERM again: closing the last connections at once")
             self.factory.abortConnections()
+
+    def _handleSIGHUP(self) -> None:
+        """
+        Read again what can be, in place of the signal's own effect, which is to end the
+        process.
+        """
+        reload: Callable[[], None] = self._reload
+        signal.signal(signal.SIGHUP, lambda *_: self._reactor.callFromThread(reload))
+
+    def _reload(self) -> None:
+        self._log.info(
+            "SIGHUP: reading the certificates again"
+            if self._reloaded
+            else "SIGHUP: there is nothing to read again"
+        )
+        for each in self._reloaded:
+            each.reload()
 
     def _startNow(self, start: Any) -> None:
         try:
@@ -290,4 +340,5 @@ def makeService(options: Options) -> IService:
         settings=configuration.settings,
         origins=configuration.origins,
         broker=options.broker,
+        reloaded=options.reloaded,
     )

@@ -15,10 +15,15 @@ from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Final
 
 from twisted.internet.defer import CancelledError, Deferred, fail
-from twisted.internet.interfaces import ITCPTransport, IUNIXTransport
+from twisted.internet.interfaces import (
+    IHandshakeListener,
+    ITCPTransport,
+    IUNIXTransport,
+)
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
+from zope.interface import implementer
 
 from wsplug.codec import (
     HeadParser,
@@ -35,6 +40,7 @@ from wsplug.server.addresses import nameOfPeer
 from wsplug.server.closing import endWriting
 from wsplug.server.connection import Connection
 from wsplug.server.deadlines import Deadline
+from wsplug.server.losing import explainTLS, speaksTLS
 from wsplug.server.mounts import Mount, splitPath
 from wsplug.server.pages import MAX_BODY_SIZE, PageChannel
 from wsplug.server.request import HandshakeRequest, splitTarget
@@ -51,6 +57,7 @@ What an application returns in place of an answer.
 """
 
 
+@implementer(IHandshakeListener)
 class WebSocketServerProtocol(Protocol):
     """
     One connection, up to its 101 or its refusal.
@@ -63,6 +70,9 @@ class WebSocketServerProtocol(Protocol):
     # What there is for as long as the handshake isn't over: see _handOver.
     _parser: HeadParser | None = None
     _answer: Deferred[Any] | None = None
+
+    # Whether TLS, where the transport speaks it, has begun.
+    _secured = False
 
     def __init__(self, factory: WebSocketFactory) -> None:
         self.factory = factory
@@ -94,6 +104,12 @@ class WebSocketServerProtocol(Protocol):
         """
         self._setDeadline(self._headTimedOut)
 
+    def handshakeCompleted(self) -> None:
+        """
+        TLS has begun.
+        """
+        self._secured = True
+
     def dataReceived(self, data: bytes) -> None:
         channel = self._channel
         if self._parser is None:
@@ -107,6 +123,9 @@ class WebSocketServerProtocol(Protocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._clearDeadline()
+        why = explainTLS(reason)
+        if why is not None and self._parser is not None:
+            self._logTLS(why)
         self._parser = None
         channel, self._channel = self._channel, None
         if channel is not None:
@@ -369,9 +388,26 @@ class WebSocketServerProtocol(Protocol):
             transport: Any = self.transport
             transport.loseConnection()
 
+    def _logTLS(self, reason: str, setting: str | None = None) -> None:
+        """
+        Log why TLS has come to nothing; there is no way to tell the peer in HTTP.
+        """
+        self._log.info(
+            "{peer} failed in TLS: {reason}",
+            peer=nameOfPeer(self.transport),
+            reason=reason,
+            setting=setting,
+        )
+
     def _headTimedOut(self) -> None:
         self._deadline = None
         seconds = self.factory.settings.open_timeout
+        transport: Any = self.transport
+        if speaksTLS(transport) and not self._secured:
+            self._parser = None
+            self._logTLS(f"no whole handshake in {seconds:g} seconds", "open-timeout")
+            transport.abortConnection()
+            return
         self.refuse(
             HandshakeRefused(
                 408, f"no whole request in {seconds:g} seconds", setting="open-timeout"
