@@ -4,7 +4,7 @@ Why a connection was lost, as far as the network or TLS tells.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import INegotiated
@@ -21,6 +21,15 @@ except ImportError:  # the extra "tls" is not installed
 
 
 __all__ = ["explainLoss", "explainTLS", "speaksTLS"]
+
+
+_PLAINER: Final = {
+    "http request": "this is HTTP without TLS",
+    "wrong version number": "this is not TLS",
+}
+"""
+What OpenSSL calls what comes from peers who don't speak TLS at all.
+"""
 
 
 def speaksTLS(transport: Any) -> bool:
@@ -45,9 +54,7 @@ def explainTLS(reason: Failure) -> str | None:
         words = str(error.args[0][-1][2])
     except (IndexError, TypeError):
         words = ""
-    if words == "http request":
-        return "this is HTTP without TLS"
-    return words or "broken off"
+    return _PLAINER.get(words, words) or "broken off"
 
 
 def explainLoss(reason: Failure) -> str:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["INTERVAL", "ReloadedCertificate"]
 
-INTERVAL: Final = 2.0
+INTERVAL: Final = 1.0
 """
 Seconds between two looks at the files.
 """
