@@ -192,6 +192,8 @@ def _makeEndpoint(reactor: Any, name: str, description: str) -> IStreamServerEnd
         if isinstance(error, TypeError):
             # It tells of the plugin's function, not of the string.
             reason = "these are not the arguments of this kind of endpoint"
+        if isinstance(error, ImportError) and description.startswith("ssl:"):
+            reason = f"{_INSTALL_TLS} ({error})"
         raise InvalidOption(f"can't listen on {name!r}: {reason}") from None
 
 
@@ -201,11 +203,11 @@ def _addTLS(
     try:
         from wsplug.tls.endpoint import TLSEndpoint
     except ImportError as error:
-        raise InvalidOption(f"tls-cert needs more: {_INSTALL_TLS} ({error})") from None
+        raise InvalidOption(f"tls-cert: {_INSTALL_TLS} ({error})") from None
     return TLSEndpoint(endpoint, files, reactor)
 
 
-_INSTALL_TLS = "pip install 'wsplug[tls]'"
+_INSTALL_TLS = "TLS needs pyOpenSSL: pip install 'wsplug[tls]'"
 
 
 # Showing

@@ -86,29 +86,30 @@ def test_replaced(tmp_path: Path, authority: Authority) -> None:
     first = between.issue("first", HOST)
     Issued(first.certificate + between.pem, first.key).write(tmp_path)
     trust = trusting(authority)
-    with start(tmp_path) as server, connectTo(server, trust) as old:
-        assert old.name == "first"
-        authority.issue("second", HOST).write(tmp_path)
-        server.signal(signal.SIGHUP)
-        server.waitForLog("SIGHUP: reading the certificates again")
-        server.waitForLog("new connections get the certificate for 127.0.0.1")
-        with connectTo(server, trust) as new:
-            assert new.name == "second"
-            new.check()
-            old.check()
-            third = authority.issue("third", HOST)
-            (tmp_path / "server.pem").write_bytes(third.certificate)
+    with start(tmp_path) as server:
+        with connectTo(server, trust) as old:
+            assert old.name == "first"
+            authority.issue("second", HOST).write(tmp_path)
             server.signal(signal.SIGHUP)
-            server.waitForLog("the certificate from before stays in use: tls-key: ")
-            with connectTo(server, trust) as newer:
-                assert newer.name == "second"
-            seen = len(server.log)
-            (tmp_path / "server.key").write_bytes(third.key)
-            server.waitForLog("new connections get the certificate", seen)
-            with connectTo(server, trust) as newer:
-                assert newer.name == "third"
-            old.check()
-            new.check()
+            server.waitForLog("SIGHUP: reading the certificates again")
+            server.waitForLog("new connections get the certificate for 127.0.0.1")
+            with connectTo(server, trust) as new:
+                assert new.name == "second"
+                new.check()
+                old.check()
+                third = authority.issue("third", HOST)
+                (tmp_path / "server.pem").write_bytes(third.certificate)
+                server.signal(signal.SIGHUP)
+                server.waitForLog("the certificate from before stays in use: tls-key: ")
+                with connectTo(server, trust) as newer:
+                    assert newer.name == "second"
+                seen = len(server.log)
+                (tmp_path / "server.key").write_bytes(third.key)
+                server.waitForLog("new connections get the certificate", seen)
+                with connectTo(server, trust) as newer:
+                    assert newer.name == "third"
+                old.check()
+                new.check()
         checkQuiet(server)
 
 
@@ -119,12 +120,11 @@ def test_nothing_to_read_again(tmp_path: Path, listen: tuple[str, ...]) -> None:
     """
     arguments = ["--app=echo"] if listen else ["--app=echo", "--port=0"]
     with Server(tmp_path, arguments, listen=listen) as server:
-        with upgrade(server.port):
-            for _ in range(3):
-                seen = len(server.log)
-                server.signal(signal.SIGHUP)
-                server.waitForLog("SIGHUP: there is nothing to read again", seen)
-                checkEcho(server.port)
+        for _ in range(3):
+            seen = len(server.log)
+            server.signal(signal.SIGHUP)
+            server.waitForLog("SIGHUP: there is nothing to read again", seen)
+            checkEcho(server.port)
         checkQuiet(server)
 
 
