@@ -155,7 +155,8 @@ def test_service(folder: Path) -> None:
     assert isinstance(service, WebSocketService)
     service.privilegedStartService()
     ((port, factory, *_),) = reactor.tcpServers
+    wrapping: Any = factory
     assert port == 8443
-    assert factory.wrappedFactory is service.factory
+    assert wrapping.wrappedFactory is service.factory
     tcp: Any = None
     TLSEndpoint(tcp, files, reactor).certificate.reload()

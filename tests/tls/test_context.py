@@ -31,9 +31,11 @@ def read(path: Path, key: Path | None = None, **more: Any) -> Loaded:
 
 
 def handshake(
-    loaded: Loaded, client: ssl.SSLContext
+    loaded: Loaded, client: ssl.SSLContext, session: ssl.SSLSession | None = None
 ) -> tuple[ssl.SSLObject, SSL.Connection]:
     """Shake hands in memory.
+
+    @param session: the one that the client wants to go on with.
 
     @raise ssl.SSLError: the client wants no more.
     @raise SSL.Error: the server doesn't.
@@ -41,7 +43,9 @@ def handshake(
     server = SSL.Connection(loaded.context, None)
     server.set_accept_state()
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-    connection = client.wrap_bio(incoming, outgoing, server_hostname=HOST)
+    connection = client.wrap_bio(
+        incoming, outgoing, server_hostname=HOST, session=session
+    )
     done = [False, False]
     for _ in range(20):
         for index, step in enumerate((connection.do_handshake, server.do_handshake)):
@@ -327,6 +331,23 @@ def _pump(source: SSL.Connection, target: SSL.Connection) -> None:
         source.do_handshake()
     with suppress(SSL.WantReadError):
         target.bio_write(source.bio_read(65536))
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_no_resumption(
+    version: ssl.TLSVersion, files: tuple[Path, Path], authority: Authority
+) -> None:
+    """Each connection is a handshake of its own: nothing of an old one, nor of an old
+    certificate, is gone on with."""
+    client = trusting(authority)
+    client.minimum_version = client.maximum_version = version
+    loaded = read(*files)
+    first, _ = handshake(loaded, client)
+    # In TLS 1.3, what the server says of sessions comes behind the handshake.
+    with suppress(ssl.SSLWantReadError):
+        first.read(1)
+    second, _ = handshake(loaded, client, first.session)
+    assert not second.session_reused
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,7 @@ class Watched:
         self.folder = folder
         self.paths = issued.write(folder)
         self.clock = Clock()
-        files = TLSFiles(*map(str, self.paths))
+        files = TLSFiles(str(self.paths[0]), str(self.paths[1]))
         more = {} if now is None else {"now": now}
         self.certificate = ReloadedCertificate(files, self.clock, **more)
         self.certificate.start()
@@ -264,7 +264,7 @@ def test_watched_while_it_listens(
     longer, also where nobody listens after all."""
     reactor = MemoryReactorClock()
     plain: Any = _Endpoint()
-    endpoint = TLSEndpoint(plain, TLSFiles(*map(str, files)), reactor)
+    endpoint = TLSEndpoint(plain, TLSFiles(str(files[0]), str(files[1])), reactor)
     assert reactor.getDelayedCalls() == []
     for _ in range(2):
         factory: Any = endpoint.listen(Factory.forProtocol(Protocol))

@@ -25,6 +25,7 @@ from tests.processes import (
     checkEcho,
     portOf,
     runTwistd,
+    serve,
     upgrade,
     waitUntil,
 )
@@ -113,13 +114,11 @@ def test_replaced(tmp_path: Path, authority: Authority) -> None:
         checkQuiet(server)
 
 
-@pytest.mark.parametrize("listen", [(), (TCP,)])
-def test_nothing_to_read_again(tmp_path: Path, listen: tuple[str, ...]) -> None:
+def test_nothing_to_read_again(tmp_path: Path) -> None:
     """
     Without a certificate SIGHUP does nothing, and above all doesn't end the server.
     """
-    arguments = ["--app=echo"] if listen else ["--app=echo", "--port=0"]
-    with Server(tmp_path, arguments, listen=listen) as server:
+    with serve(tmp_path) as server:
         for _ in range(3):
             seen = len(server.log)
             server.signal(signal.SIGHUP)
@@ -332,6 +331,20 @@ def test_plain_client(served: Server) -> None:
         upgrade(served.port)
 
 
+def test_too_many(tmp_path: Path, authority: Authority) -> None:
+    """
+    One connection too many hears so within TLS.
+    """
+    authority.issue("server", HOST).write(tmp_path)
+    with start(tmp_path, "--app=echo", "--max-connections=1") as server:
+        with Client(server.port, trusting(authority)) as first:
+            first.check()
+            with pytest.raises(AssertionError, match=r"HTTP/1\.1 503 "):
+                Client(server.port, trusting(authority))
+        server.waitForLog("closed by the peer")
+        checkQuiet(server)
+
+
 # Clients' certificates
 
 
@@ -380,9 +393,13 @@ def test_endpoint_string(tmp_path: Path, authority: Authority) -> None:
     """
     An ssl: endpoint serves as ever, and says the same of those who don't speak TLS.
     """
-    issued = authority.issue("server", HOST)
-    issued.write(tmp_path)
-    listen = f"ssl:0:interface={HOST}:privateKey=server.key:certKey=server.pem"
+    between = Authority("between", authority)
+    between.issue("server", HOST).write(tmp_path)
+    between.write(tmp_path, "chain")
+    listen = (
+        f"ssl:0:interface={HOST}:privateKey=server.key:certKey=server.pem"
+        ":extraCertChain=chain.pem"
+    )
     with Server(tmp_path, ["--app=echo"], listen=[listen]) as server:
         with connectTo(server, trusting(authority)) as client:
             client.check()
