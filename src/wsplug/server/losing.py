@@ -34,8 +34,8 @@ What OpenSSL calls what comes from peers who don't speak TLS at all.
 
 def speaksTLS(transport: Any) -> bool:
     """
-    Tell whether a transport is one that L{handshakeCompleted
-    <twisted.internet.interfaces.IHandshakeListener.handshakeCompleted>} comes from.
+    Tell whether a transport is one that calls C{handshakeCompleted} of
+    C{twisted.internet.interfaces.IHandshakeListener}.
     """
     return INegotiated.providedBy(transport)
 
