@@ -252,6 +252,11 @@ class _TwistdService(WebSocketService):
         self._reactor = reactor
         self._reloaded = reloaded
 
+    def privilegedStartService(self) -> None:
+        # Before anybody can know that the server is there.
+        self._handleSIGHUP()
+        super().privilegedStartService()
+
     def startService(self) -> None:
         self._log.info(
             "wsplug {version}, codec: {codec}",
@@ -260,7 +265,6 @@ class _TwistdService(WebSocketService):
         )
         super().startService()
         self._reactor.callWhenRunning(self._handleSIGTERM)
-        self._reactor.callWhenRunning(self._handleSIGHUP)
 
     def _handleSIGTERM(self) -> None:
         """

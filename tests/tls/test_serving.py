@@ -345,6 +345,23 @@ def test_too_many(tmp_path: Path, authority: Authority) -> None:
         checkQuiet(server)
 
 
+def test_stop_with_idle_page(tmp_path: Path, authority: Authority) -> None:
+    """
+    A browser's connection that has got its page and is kept for later, on which nobody
+    answers, holds the stop up for no timeout.
+    """
+    authority.issue("server", HOST).write(tmp_path)
+    arguments = ("--app=echo", "--stop-timeout=1h", "--close-timeout=1h")
+    with (
+        start(tmp_path, *arguments) as server,
+        socket.create_connection((HOST, server.port), PATIENCE) as plain,
+        trusting(authority).wrap_socket(plain, server_hostname=HOST) as client,
+    ):
+        client.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert client.recv(100).startswith(b"HTTP/1.1 200 ")
+        checkQuiet(server)
+
+
 # Clients' certificates
 
 

@@ -37,7 +37,7 @@ from wsplug.codec import (
 from wsplug.errors import HandshakeRefused
 from wsplug.interfaces import IWebSocketProtocol
 from wsplug.server.addresses import nameOfPeer
-from wsplug.server.closing import endWriting
+from wsplug.server.closing import endIdle, endWriting
 from wsplug.server.connection import Connection
 from wsplug.server.deadlines import Deadline
 from wsplug.server.losing import explainTLS, speaksTLS
@@ -385,8 +385,7 @@ class WebSocketServerProtocol(Protocol):
             self._channel.persistent = 0
         elif self._parser is not None:
             self._parser = None
-            transport: Any = self.transport
-            transport.loseConnection()
+            endIdle(self.transport)
 
     def _logTLS(self, reason: str, setting: str | None = None) -> None:
         """
