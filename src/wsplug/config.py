@@ -25,12 +25,13 @@ from typing import Any, Final
 
 from wsplug.errors import InvalidOption
 from wsplug.guard.admission import EXEMPT
-from wsplug.guard.origins import ANY, SAME_HOST, parseOrigin
+from wsplug.guard.origins import SAME_HOST, OriginRules
 from wsplug.guard.proxies import PROXY_OPTIONS, TRUSTED_PROXY, ProxySettings
 from wsplug.networks import Networks
 from wsplug.options import Option, integer, text
 from wsplug.plugins import Description, parseDescription
 from wsplug.server.settings import SETTINGS, Settings
+from wsplug.tls.options import TLS, TLSFiles, filesOf
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -42,6 +43,7 @@ __all__ = [
     "DEFAULT_PORT",
     "LISTENING",
     "REPEATABLE",
+    "SINGLE",
     "Configuration",
     "combine",
     "readFile",
@@ -68,6 +70,11 @@ BROKER = Option(
 The option that says which broker the applications share.
 """
 
+SINGLE = (*LISTENING, *TLS, *PROXY_OPTIONS, BROKER, *SETTINGS)
+"""
+All options that have a single value.
+"""
+
 REPEATABLE = (
     Option("app", text, (), "application to serve: NAME[:key=value...]", "required"),
     Option("listen", text, (), "Twisted endpoint string to listen on", "none"),
@@ -75,7 +82,8 @@ REPEATABLE = (
         "origin",
         text,
         (SAME_HOST,),
-        "origin whose pages may connect: an exact one, * or same-host",
+        "origin whose pages may connect: https://example.org, https://*.example.org, "
+        "same-host, null or *",
         SAME_HOST,
     ),
     Option(
@@ -107,6 +115,7 @@ class Configuration:
     @ivar settings: how connections are treated.
     @ivar broker: what describes the broker.
     @ivar proxies: what is in front of the server.
+    @ivar tls: the certificates of the first endpoint, if it has any.
     """
 
     applications: tuple[Description, ...]
@@ -117,6 +126,7 @@ class Configuration:
     exempt: tuple[str, ...] = EXEMPT
     given: frozenset[str] = frozenset()
     proxies: ProxySettings = field(default_factory=ProxySettings)
+    tls: TLSFiles | None = None
 
 
 def readFile(path: str) -> dict[str, object]:
@@ -142,8 +152,7 @@ def readFile(path: str) -> dict[str, object]:
 
 
 def _checkKeys(document: Mapping[str, object]) -> dict[str, object]:
-    options = (*LISTENING, BROKER, *PROXY_OPTIONS, *SETTINGS)
-    single = {option.name: option for option in options}
+    single = {option.name: option for option in SINGLE}
     repeatable = {option.name for option in REPEATABLE}
     values: dict[str, object] = {}
     for key, value in document.items():
@@ -219,12 +228,10 @@ def combine(
             "no application to serve: say --app NAME; --list-apps shows which there are"
         )
     origins: Any = values.get("origin", (SAME_HOST,))
-    for origin in origins:
-        if origin not in (ANY, SAME_HOST):
-            try:
-                parseOrigin(origin)
-            except ValueError as error:
-                raise InvalidOption(f"origin: {error}, * or same-host") from None
+    try:
+        OriginRules(origins)
+    except ValueError as error:
+        raise InvalidOption(f"origin: {error}") from None
     return Configuration(
         tuple(applications),
         tuple(_endpoints(values)),
@@ -234,6 +241,7 @@ def combine(
         exempt=_exempt(values.get("exempt", EXEMPT)),
         given=frozenset(values),
         proxies=_proxies(values),
+        tls=filesOf(values),
     )
 
 
@@ -275,6 +283,10 @@ def _endpoints(values: Mapping[str, Any]) -> list[tuple[str, str]]:
         if "interface" in values:
             raise InvalidOption(
                 "interface goes with port; in listen, say tcp:PORT:interface=ADDRESS"
+            )
+        if "tls-cert" in values:
+            raise InvalidOption(
+                "tls-cert goes with port; in listen, say ssl:PORT:privateKey=PATH"
             )
         return endpoints
     port = values.get("port", DEFAULT_PORT)

@@ -26,6 +26,8 @@ from zope.interface import Attribute, Interface, Invalid, taggedValue
 from wsplug.options import Option
 
 if TYPE_CHECKING:
+    from cryptography.x509 import Certificate
+
     from wsplug.broker.publication import History, Position, Publication
 
 __all__ = [
@@ -78,6 +80,12 @@ class IHandshakeRequest(Interface):
         "offered one that the application names."
     )
     avatar: object = Attribute("Who the client proved to be; C{None} for nobody.")
+    clientCertificate: Certificate | None = Attribute(
+        "The certificate that the client has shown, and that an authority of "
+        "C{tls-client-ca} has signed, as a C{cryptography.x509.Certificate}; C{None} "
+        "where it has shown none, or wasn't asked. C{subject.rfc4514_string()} is its "
+        "name."
+    )
 
     def getHeader(name: bytes) -> bytes | None:
         """

@@ -67,10 +67,10 @@ class WebSocketService(Service):
             have one.
         @param reactor: the one that the service runs in.
         @param settings: the default ones where not given.
-        @param origins: which pages may connect: C{"same-host"}, C{"*"} or exact
-            origins like C{"https://example.org"}.
         @param exempt: networks that the limits for each address and the rates don't
             hold for.
+        @param origins: which pages may connect; see
+            L{OriginRules<wsplug.guard.origins.OriginRules>}.
         @param broker: what the applications were given as C{services.broker}, to be
             started before them and stopped after them.
         @param proxies: whose word about the client is believed; without it, nobody's.

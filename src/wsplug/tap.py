@@ -12,9 +12,9 @@ import os
 import platform
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any, ClassVar, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from twisted.application.service import IService
 from twisted.internet.endpoints import serverFromString
@@ -25,10 +25,9 @@ import twisted
 import wsplug
 from wsplug.broker import makeBroker
 from wsplug.build import DESCRIPTION
-from wsplug.config import BROKER, LISTENING, Configuration, combine, readFile
+from wsplug.config import SINGLE, Configuration, combine, readFile
 from wsplug.daemon.descriptors import fitConnections, raiseLimit
 from wsplug.errors import ConfigurationError, InvalidOption, StartupError
-from wsplug.guard.proxies import PROXY_OPTIONS
 from wsplug.interfaces import IBroker
 from wsplug.memory import keepFreedMemory
 from wsplug.options import Option
@@ -41,12 +40,14 @@ from wsplug.plugins import (
     parseDescription,
 )
 from wsplug.server.mounts import Mount, Mounts
-from wsplug.server.settings import SETTINGS
 from wsplug.service import WebSocketService
+from wsplug.tls.options import TLSFiles
+
+if TYPE_CHECKING:
+    from wsplug.tls.endpoint import TLSEndpoint
+    from wsplug.tls.reloading import ReloadedCertificate
 
 __all__ = ["Options", "makeService"]
-
-_SINGLE = (*LISTENING, BROKER, *PROXY_OPTIONS, *SETTINGS)
 
 
 class Options(usage.Options):
@@ -57,6 +58,7 @@ class Options(usage.Options):
     @ivar mounts: once it is read: the applications.
     @ivar endpoints: where to listen, with names.
     @ivar broker: what the applications share.
+    @ivar reloaded: what SIGHUP has read again: each has a C{reload()}.
     @ivar configuration: all the rest.
     """
 
@@ -68,7 +70,7 @@ class Options(usage.Options):
 
     optParameters: ClassVar = [
         [option.name, None, None, f"{option.help} [{option.shownDefault}]"]
-        for option in _SINGLE
+        for option in SINGLE
     ]
 
     mounts: list[Mount]
@@ -84,6 +86,7 @@ class Options(usage.Options):
         self._reactor = reactor
         self._repeated: dict[str, list[str]] = {}
         self._file: dict[str, object] = {}
+        self.reloaded: list[ReloadedCertificate] = []
 
     @property
     def reactor(self) -> Any:
@@ -105,7 +108,8 @@ class Options(usage.Options):
         self._repeated.setdefault("listen", []).append(value)
 
     def opt_origin(self, value: str) -> None:
-        """origin whose pages may connect: an exact one, * or same-host [same-host]"""
+        """origin whose pages may connect: https://example.org, https://*.example.org,
+        same-host, null or * [same-host]"""
         self._repeated.setdefault("origin", []).append(value)
 
     def opt_exempt(self, value: str) -> None:
@@ -162,7 +166,7 @@ class Options(usage.Options):
         given: dict[str, str | None] = dict(self)
         commandLine: dict[str, object] = {
             option.name: option.parse(given[option.name])
-            for option in _SINGLE
+            for option in SINGLE
             if given.get(option.name) is not None
         }
         commandLine.update(self._repeated)
@@ -179,6 +183,11 @@ class Options(usage.Options):
             (name, _makeEndpoint(self.reactor, name, description))
             for name, description in self.configuration.endpoints
         ]
+        if self.configuration.tls is not None:
+            name, plain = self.endpoints[0]
+            endpoint = _addTLS(self.reactor, plain, self.configuration.tls)
+            self.endpoints[0] = name, endpoint
+            self.reloaded.append(endpoint.certificate)
 
 
 def _fit(configuration: Configuration) -> Configuration:
@@ -206,7 +215,22 @@ def _makeEndpoint(reactor: Any, name: str, description: str) -> IStreamServerEnd
         if isinstance(error, TypeError):
             # It tells of the plugin's function, not of the string.
             reason = "these are not the arguments of this kind of endpoint"
+        if isinstance(error, ImportError) and description.startswith("ssl:"):
+            reason = f"{_INSTALL_TLS} ({error})"
         raise InvalidOption(f"can't listen on {name!r}: {reason}") from None
+
+
+def _addTLS(
+    reactor: Any, endpoint: IStreamServerEndpoint, files: TLSFiles
+) -> TLSEndpoint:
+    try:
+        from wsplug.tls.endpoint import TLSEndpoint
+    except ImportError as error:
+        raise InvalidOption(f"tls-cert: {_INSTALL_TLS} ({error})") from None
+    return TLSEndpoint(endpoint, files, reactor)
+
+
+_INSTALL_TLS = "TLS needs pyOpenSSL: pip install 'wsplug[tls]'"
 
 
 # Showing
@@ -240,9 +264,21 @@ class _TwistdService(WebSocketService):
     The service as the process's main thing.
     """
 
-    def __init__(self, *arguments: Any, reactor: Any, **keywords: Any) -> None:
+    def __init__(
+        self,
+        *arguments: Any,
+        reactor: Any,
+        reloaded: Sequence[ReloadedCertificate] = (),
+        **keywords: Any,
+    ) -> None:
         super().__init__(*arguments, reactor=reactor, **keywords)
         self._reactor = reactor
+        self._reloaded = reloaded
+
+    def privilegedStartService(self) -> None:
+        # Before anybody can know that the server is there.
+        self._handleSIGHUP()
+        super().privilegedStartService()
 
     def startService(self) -> None:
         self._log.info(
@@ -271,6 +307,23 @@ class _TwistdService(WebSocketService):
         else:
             self._log.info("SIGTERM again: closing the last connections at once")
             self.factory.abortConnections()
+
+    def _handleSIGHUP(self) -> None:
+        """
+        Read again what can be, in place of the signal's own effect, which is to end the
+        process.
+        """
+        reload: Callable[[], None] = self._reload
+        signal.signal(signal.SIGHUP, lambda *_: self._reactor.callFromThread(reload))
+
+    def _reload(self) -> None:
+        self._log.info(
+            "SIGHUP: reading the certificates again"
+            if self._reloaded
+            else "SIGHUP: there is nothing to read again"
+        )
+        for each in self._reloaded:
+            each.reload()
 
     def _startNow(self, start: Any) -> None:
         try:
@@ -321,4 +374,5 @@ def makeService(options: Options) -> IService:
         exempt=configuration.exempt,
         broker=options.broker,
         proxies=configuration.proxies,
+        reloaded=options.reloaded,
     )

@@ -21,12 +21,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from http.client import HTTPException, HTTPResponse
 from io import BytesIO
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.error import ConnectionAborted, ConnectionDone
-from twisted.internet.interfaces import IPushProducer, ITCPTransport
+from twisted.internet.interfaces import (
+    IHandshakeListener,
+    INegotiated,
+    IPushProducer,
+    ITCPTransport,
+)
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -57,6 +62,9 @@ from wsplug.plugins import Services
 from wsplug.server import Mount, Settings, WebSocketFactory
 from wsplug.server.proxyprotocol import ProxiedFactory
 from wsplug.web.site import makeSite
+
+if TYPE_CHECKING:
+    from cryptography.x509 import Certificate
 
 __all__ = ["MemoryClient", "MemoryResponse", "MemoryServer", "MemoryTransport"]
 
@@ -252,6 +260,35 @@ class MemoryTransport:
         protocol.connectionLost(reason)
 
 
+@implementer(INegotiated)
+class _TLSTransport(MemoryTransport):
+    """
+    The server's end of a connection that is encrypted, as far as anybody can tell, and
+    whose client has shown a certificate.
+    """
+
+    negotiatedProtocol = None
+
+    def __init__(
+        self,
+        peer: IPv4Address | IPv6Address,
+        host: IPv4Address | IPv6Address,
+        certificate: Certificate,
+    ) -> None:
+        super().__init__(peer, host)
+        self._certificate = certificate
+
+    def getPeerCertificate(self) -> object:
+        from OpenSSL.crypto import X509
+
+        return X509.from_cryptography(self._certificate)
+
+    def attach(self, protocol: Any) -> None:
+        super().attach(protocol)
+        if IHandshakeListener.providedBy(protocol):
+            protocol.handshakeCompleted()
+
+
 @dataclass(frozen=True)
 class MemoryResponse:
     """
@@ -374,15 +411,23 @@ class MemoryServer:
         if failures:
             failures[0].raiseException()
 
-    def connectTransport(self, address: str = CLIENT) -> MemoryTransport:
+    def connectTransport(
+        self, address: str = CLIENT, *, certificate: Certificate | None = None
+    ) -> MemoryTransport:
         """
         Connect without a handshake: for bytes of one's own.
 
         @param address: the client's, IPv4 or IPv6.
+        @param certificate: the one that the client shows: the connection counts as one
+            over TLS then. It is checked by nobody.
         """
         peer = _addressOf(address, next(self._ports))
         host = _addressOf("2001:db8::2" if ":" in address else "192.0.2.2", 9000)
-        transport = MemoryTransport(peer, host)
+        transport = (
+            MemoryTransport(peer, host)
+            if certificate is None
+            else _TLSTransport(peer, host, certificate)
+        )
         self._transports.append(transport)
         transport.attach(self._port.buildProtocol(peer))
         return transport
@@ -396,6 +441,7 @@ class MemoryServer:
         origin: str | None = None,
         compression: bool = False,
         address: str = CLIENT,
+        certificate: Certificate | None = None,
     ) -> MemoryClient:
         """
         Connect a client.
@@ -406,11 +452,14 @@ class MemoryServer:
         @param origin: the page's, as a browser sends it.
         @param compression: whether it offers permessage-deflate.
         @param address: the client's, IPv4 or IPv6.
+        @param certificate: the one that the client shows, over TLS then.
         @return: the client. It is open already, unless the application answers the
             handshake later: see L{MemoryClient.opened}.
         @raise HandshakeRefused: the server refuses it, with what status and body.
         """
-        client = MemoryClient(self, self.connectTransport(address))
+        client = MemoryClient(
+            self, self.connectTransport(address, certificate=certificate)
+        )
         lines = [
             f"GET {target} HTTP/1.1",
             f"Host: {_HOST}",

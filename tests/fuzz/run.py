@@ -28,6 +28,7 @@ NAMES = (
     "close",
     "forwarded",
     "proxyheader",
+    "origin",
 )
 SEED_SCRIPT = """
 import sys

@@ -66,5 +66,12 @@ SEEDS: dict[str, list[bytes]] = {
         _PROXY + b"\x21\x21\x00\x24" + bytes(36) + b"GET /",
         _PROXY + b"\x21\x31\x00\xd8" + b"/run/a".ljust(216, b"\0"),
     ],
+    "origin": [
+        b"https://example.org\nserver.example:9000",
+        b"https://a.b.example.org:8443\na.b.example.org:8443",
+        b"http://server.example:9000\nserver.example:9000",
+        b"http://[::1]\n[0:0::1]:80",
+        b"null\nnull",
+    ],
 }
 """By the name of the target."""

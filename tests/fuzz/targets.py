@@ -7,6 +7,7 @@ A target gets bytes and raises if its invariant is broken. Nothing here needs a 
 from __future__ import annotations
 
 from collections.abc import Callable
+from urllib.parse import urlsplit
 
 from tests.codec.threeways import EventTuple, Recorder, describe, feed_head, frame
 from wsplug.codec import (
@@ -32,6 +33,7 @@ from wsplug.codec.forwarded import (
 )
 from wsplug.codec.proxyheader import MAX_SIZE, ProxyHeaderParser
 from wsplug.errors import HandshakeRefused, ProtocolViolation
+from wsplug.guard.origins import OriginRules
 
 __all__ = ["TARGETS"]
 
@@ -296,6 +298,28 @@ def proxyheader(data: bytes) -> None:
     assert outcomes[0] == outcomes[-1]
 
 
+_ORIGINS = OriginRules(["https://example.org", "https://*.example.org:8443"])
+
+
+def origin(data: bytes) -> None:
+    """
+    Invariant: an origin that is let in is, for another parser too, nothing but a
+    scheme, an allowed host and a port; one of the same host has the Host in it.
+    """
+    origin, _, host = data.partition(b"\n")
+    if _ORIGINS.allow(origin, host):
+        parts = urlsplit(origin.decode("ascii"))
+        name = parts.hostname or ""
+        assert name == "example.org" or name.endswith(".example.org")
+        assert parts.scheme == "https"
+        assert not parts.path + parts.query + parts.fragment
+        assert "@" not in parts.netloc
+    if OriginRules().allow(origin, host):
+        assert b"@" not in origin
+        if b"[" not in host:
+            assert host.partition(b":")[0].lower() in origin.lower()
+
+
 TARGETS: dict[str, Callable[[bytes], None]] = {
     "head": head,
     "handshake": handshake,
@@ -305,4 +329,5 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "close": close,
     "forwarded": forwarded,
     "proxyheader": proxyheader,
+    "origin": origin,
 }

@@ -88,7 +88,7 @@ class Everywhere:
         """
         Choose a transport.
         """
-        port = portOf(self.server.addresses[transport == "tls"])
+        port = portOf(self.server.addresses[transport == "tcp"])
         return Live(self.server, transport, port, self.certificate, self.socket)
 
 
@@ -96,18 +96,15 @@ class Everywhere:
 def _everywhere(folder: Path, *arguments: str) -> Iterator[Everywhere]:
     certificate, key = makeCertificate(folder, HOST)
     socket = folder / "socket"
-    listen = (
-        TCP,
-        f"ssl:0:interface={HOST}:privateKey={key}:certKey={certificate}",
-        f"unix:{socket}",
-    )
     with serve(
         folder,
+        *("--port=0", f"--interface={HOST}"),
+        *(f"--tls-cert={certificate}", f"--tls-key={key}"),
         "--app=echo:path=/",
         f"--app={APPLICATION}",
         f"--app={ROOT / 'examples' / 'shout.py'}",  # it has no pages
         *arguments,
-        listen=listen,
+        listen=(TCP, f"unix:{socket}"),
     ) as server:
         yield Everywhere(server, certificate, socket)
         assert server.stop() == 0

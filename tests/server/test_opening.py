@@ -43,7 +43,7 @@ def bad(name: str, *arguments: Any) -> Any:
 
 
 REFUSALS = [
-    bad("TLS", b"\x16\x03\x01\x02\x00\x01\x00", 400, "control byte"),
+    bad("TLS", b"\x16\x03\x01\x02\x00\x01\x00", 400, "this looks like TLS"),
     bad("no request line", b"hello\r\n\r\n", 400, "not an HTTP request"),
     bad("no target", b"GET HTTP/1.1\r\n\r\n", 400, "malformed request line"),
     bad("HTTP/2", handshake("GET / HTTP/2.0"), 505, "HTTP/1.1"),

@@ -55,7 +55,19 @@ FORBIDDEN = {
         "config",
         "testing",
     ),
+    "tls": (
+        "server",
+        "web",
+        "apps",
+        "broker",
+        "tap",
+        "service",
+        "plugins",
+        "config",
+        "testing",
+    ),
     "server": (
+        "tls",
         "web",
         "apps",
         "broker",
@@ -124,3 +136,14 @@ def test_one_place_for_twisted_webs_channel() -> None:
     """Only pages.py builds on HTTPChannel."""
     users = {path.name for path in FILES if "HTTPChannel" in path.read_text("utf-8")}
     assert users == {"pages.py"}
+
+
+def test_pyopenssl_is_an_extra() -> None:
+    """Only the room of TLS needs it; what all import does without."""
+    users = {
+        str(path.relative_to(ROOT))
+        for path in FILES
+        for name in imports(path, top=True)
+        if name.startswith(("OpenSSL", "cryptography", "twisted.protocols.tls"))
+    }
+    assert users == {"tls/context.py", "tls/endpoint.py", "tls/reloading.py"}

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
+from urllib.parse import urlsplit
 
-from wsplug.guard.origins import OriginRules, parseOrigin
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wsplug.guard.origins import OriginRules, parseOrigin, parseRule
 
 
 @pytest.mark.parametrize(
@@ -13,7 +17,11 @@ from wsplug.guard.origins import OriginRules, parseOrigin
         ("https://example.org", ("https", "example.org", 443)),
         ("HTTP://EXAMPLE.org:80", ("http", "example.org", 80)),
         ("http://[::1]:8080", ("http", "[::1]", 8080)),
+        ("http://[0:0:0:0:0:0:0:1]", ("http", "[::1]", 80)),
+        ("https://xn--exmple-cua.org", ("https", "xn--exmple-cua.org", 443)),
+        ("https://example.org:65535", ("https", "example.org", 65535)),
         ("chrome-extension://abc", ("chrome-extension", "abc", -1)),
+        ("capacitor://localhost", ("capacitor", "localhost", -1)),
     ],
 )
 def test_parse(origin: str, parsed: tuple[str, str, int]) -> None:
@@ -21,19 +29,368 @@ def test_parse(origin: str, parsed: tuple[str, str, int]) -> None:
     assert parseOrigin(origin) == parsed
 
 
-@pytest.mark.parametrize(
-    "rule", ["example.org", "https://example.org/", "null", "", "https://*.org/a"]
-)
+WRONG = {
+    "": "begins with https://",
+    "example.org": "begins with https://",
+    "*.example.org": "begins with https://",
+    "Null": "begins with https://",
+    "**": "begins with https://",
+    "https://example.org/": "nothing follows",
+    "https://example.org?": "nothing follows",
+    "https://*.example.org/a": "nothing follows",
+    "https://user@example.org": "has no user",
+    "https://exämple.org": "punycode",
+    "https://*.exämple.org": "punycode",
+    "file://": "the rule for those is null",
+    "file:///tmp/page.html": "the rule for those is null",
+    "wss://example.org": "say https://example.org",
+    "ws://*.example.org:81": "say http://*.example.org:81",
+    "https://*": "and nowhere else",
+    "https://*:443": "and nowhere else",
+    "https://*example.org": "and nowhere else",
+    "https://a*.example.org": "and nowhere else",
+    "https://a.*.example.org": "and nowhere else",
+    "https://*.*.example.org": "and nowhere else",
+    "https://*.": "and nowhere else",
+    "https://example.*": "and nowhere else",
+    "https://example.org:*": "and nowhere else",
+    "https://*.[::1]": "and nowhere else",
+    "https://*.org": "below org is everybody",
+    "https://*.org:8443": "below org is everybody",
+    "https://*.example.org.": "leave the dot",
+    "https://*.0.0.1": "nothing is below an address",
+    "https://*.127.0.0.1": "nothing is below an address",
+    "http://127.1": "127.1 is no IPv4 address",
+    "http://127.0.0.256": "127.0.0.256 is no IPv4 address",
+    "http://0x7f": "0x7f is no IPv4 address",
+    "http://[::g]": "is no host",
+    "http://[1:2]": "is no IPv6 address",
+    "https://example.org:0": "without zeros",
+    "https://example.org:0443": "without zeros",
+    "https://example.org:": "without zeros",
+    "https://example.org:65536": "from 1 to 65535",
+    "https://example.org:\u0661": "punycode",
+    "https://": "is no host",
+    "https://example..org": "is no host",
+    "https://.example.org": "is no host",
+    "https://example%2eorg": "is no host",
+    "https://example.org ": "is no host",
+    "https://a\tb": "is no host",
+    "https://" + "a" * 600: "over 512",
+}
+
+
+@pytest.mark.parametrize("rule", WRONG, ids=lambda rule: repr(rule)[:40])
 def test_wrong_rule(rule: str) -> None:
-    """A rule that is none is an error when the server starts, not a hole later."""
-    with pytest.raises(ValueError, match="is no origin like"):
-        OriginRules([rule])
+    """A rule that is none is an error when the server starts, not a hole later; it
+    names the rule, or the beginning of a very long one, and the way out."""
+    with pytest.raises(ValueError, match="is no origin like") as caught:
+        OriginRules(["same-host", rule])
+    message = str(caught.value)
+    assert WRONG[rule] in message
+    assert repr(rule)[1:60].rstrip("'") in message
+    assert len(message) < 300
 
 
-def test_no_wildcards() -> None:
-    """A star within a rule is no wildcard."""
+RULES = [
+    "https://example.org",
+    "http://example.org:8080",
+    "http://[2001:db8::1]",
+    "https://*.example.net",
+    "https://*.example.com:8443",
+    "http://*.localhost:3000",
+    "chrome-extension://abcdefgh",
+]
+
+ALLOWED = [
+    "https://example.org",
+    "https://example.org:443",
+    "HTTPS://EXAMPLE.ORG",
+    "http://example.org:8080",
+    "http://[2001:db8::1]",
+    "http://[2001:DB8::1]:80",
+    "https://a.example.net",
+    "https://A.Example.Net:443",
+    "https://a.b.c.example.net",
+    "https://_a-1.example.net",
+    "https://xn--a-b.example.net",
+    "https://a.example.com:8443",
+    "http://app.localhost:3000",
+    "chrome-extension://abcdefgh",
+]
+
+HOSTILE = [
+    # Something in front of the name, or behind it
+    "https://evilexample.org",
+    "https://evil-example.org",
+    "https://www.example.org",
+    "https://example.org.evil.com",
+    "https://example.org-evil.com",
+    "https://example.orgevil.com",
+    "https://example.or",
+    "https://xample.org",
+    "https://example.net",
+    "https://evilexample.net",
+    "https://evil-example.net",
+    "https://a.example.net.evil.com",
+    "https://a.evil-example.net",
+    "https://*.example.net",
+    "https://example.net.example.org",
+    # Names that are none
+    "https://.example.net",
+    "https://..example.net",
+    "https://a..example.net",
+    "https://a.example..net",
+    "https://example.org.",
+    "https://example.org..",
+    "https://a.example.net.",
+    "https://-",
+    # Percent encoding, entities, odd letters
+    "https://example.org%2eevil.com",
+    "https://evil.com%2fexample.org",
+    "https://evil%2ecom.example.net",
+    "https://evil.com%00.example.net",
+    "https://evil.com%23.example.net",
+    "https://evil.com!.example.net",
+    "https://evil.com{.example.net",
+    "https://evil.com`.example.net",
+    "https://evil.com,.example.net",
+    "https://evil.com&.example.net",
+    "https://evil.com'.example.net",
+    "https://evil.com;.example.net",
+    "https://evil.com=.example.net",
+    # Users
+    "https://example.org@evil.com",
+    "https://example.org:443@evil.com",
+    "https://evil.com@example.org",
+    "https://user:password@example.org",
+    "https://@example.org",
+    "https://evil.com@a.example.net",
+    # Paths, queries, fragments, backslashes
+    "https://example.org/",
+    "https://example.org/.evil.com",
+    "https://evil.com/https://example.org",
+    "https://evil.com/.example.net",
+    "https://evil.com?.example.net",
+    "https://evil.com#.example.net",
+    "https://evil.com\\.example.net",
+    "https://evil.com\\@example.org",
+    "https:/example.org",
+    "https:example.org",
+    "https:///example.org",
+    "https:\\\\example.org",
+    "//example.org",
+    "example.org",
+    # Ports
+    "http://example.org",
+    "https://example.org:80",
+    "https://example.org:8443",
+    "https://example.org:0",
+    "https://example.org:00443",
+    "https://example.org:0443",
+    "https://example.org:65536",
+    "https://example.org:65979",  # 443 + 65536
+    "https://example.org:4430",
+    "https://example.org:-443",
+    "https://example.org:+443",
+    "https://example.org: 443",
+    "https://example.org:443 ",
+    "https://example.org:4_43",
+    "https://example.org:",
+    "https://example.org:443:443",
+    "https://example.org:443.evil.com",
+    "https://example.org:" + "4" * 400,
+    "https://a.example.net:8443",
+    "https://a.example.com",
+    "https://a.example.com:443",
+    "http://app.localhost",
+    # Schemes
+    "http://a.example.net",
+    "wss://example.org",
+    "httpss://example.org",
+    "xhttps://example.org",
+    "javascript://example.org",
+    "blob:https://example.org",
+    "data://example.org",
+    "file://",
+    "file://example.org",
+    "chrome-extension://abcdefg",
+    "chrome-extension://abcdefgh:80",
+    "moz-extension://abcdefgh",
+    "null",
+    "Null",
+    "",
+    "*",
+    "same-host",
+    "https://",
+    "://example.org",
+    # Addresses
+    "https://[2001:db8::1]",
+    "http://[2001:db8::2]",
+    "http://2001:db8::1",
+    "http://[2001:db8::1].example.net",
+    "https://a.[2001:db8::1]",
+    "http://[2001:db8::1",
+    "http://2001:db8::1]",
+    "http://[2001:db8::1%25eth0]",
+    "http://[::ffff:2001:db8::1]",
+    "http://[]",
+    "http://[.]",
+    # Several
+    "https://example.org https://evil.com",
+    "https://evil.com https://example.org",
+    "https://evil.com, https://example.org",
+    "https://example.org,https://evil.com",
+    "https://evil.com\thttps://example.org",
+    # Control bytes
+    "https://example.org\t",
+    "\thttps://example.org",
+    "https://exam\tple.org",
+    "https://example.org\n",
+    "https://example.org\r\n",
+    "https://example.org\0",
+    "https://example.org\0.evil.com",
+    "https://evil.com\0.example.net",
+    "https://evil.com\n.example.net",
+    " https://example.org",
+    "https://example.org\x7f",
+    # Very long ones
+    "https://" + "a" * 10_000 + ".example.net",
+    "https://" + "a." * 5_000 + "example.net",
+    "https://example.org" + " " * 10_000,
+]
+
+HOSTILE_BYTES = [
+    "https://exämple.org".encode(),
+    "https://exämple.org".encode("latin-1"),
+    "https://\u0435\u0445ample.org".encode(),  # the first two letters are Cyrillic
+    "https://example\u3002org".encode(),  # an ideographic full stop
+    "https://a\u3002example.net".encode(),
+    "https://exampl\u212f.org".encode(),
+    "https://\u24d4xample.org".encode(),
+    "https://example.org:\uff14\uff14\uff13".encode(),  # fullwidth digits
+    "https://example.org:\u0664\u0664\u0663".encode(),
+    "https://\u017fub.example.net".encode(),
+    b"https://example.org\xff",
+    b"\xef\xbb\xbfhttps://example.org",
+]
+
+
+@pytest.mark.parametrize("origin", ALLOWED)
+def test_allowed(origin: str) -> None:
+    """Exact origins, and those below a name, in any case; a default port written or
+    not."""
+    assert OriginRules(RULES).allow(origin.encode(), b"elsewhere.example")
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [*(each.encode("ascii") for each in HOSTILE), *HOSTILE_BYTES],
+    ids=lambda origin: repr(origin)[:50],
+)
+def test_hostile(origin: bytes) -> None:
+    """DESIGN section 5: nothing that only looks like an allowed page is let in, nor
+    with same-host, whatever the Host."""
+    rules = OriginRules([*RULES, "same-host"])
+    for host in (b"elsewhere.example", b"", b"evil.com@example.org", None):
+        assert not rules.allow(origin, host)
+        assert not rules.vouches(origin, host)
+
+
+def test_wildcard_is_one_or_more_names() -> None:
+    """https://*.example.org is all below example.org, at any depth, and not
+    example.org itself; which is a rule of its own."""
     rules = OriginRules(["https://*.example.org"])
-    assert not rules.allow(b"https://a.example.org", b"a.example.org")
+    assert rules.allow(b"https://a.example.org", None)
+    assert rules.allow(b"https://a.b.example.org", None)
+    assert not rules.allow(b"https://example.org", None)
+    both = OriginRules(["https://*.example.org", "https://example.org"])
+    assert both.allow(b"https://example.org", None)
+
+
+def test_wildcards_nest() -> None:
+    """Of several names above, any one may have the rule."""
+    rules = OriginRules(["https://*.b.example.org", "https://*.example.net"])
+    assert rules.allow(b"https://a.b.example.org", None)
+    assert rules.allow(b"https://a.b.example.net", None)
+    assert not rules.allow(b"https://b.example.org", None)
+    assert not rules.allow(b"https://a.c.example.org", None)
+
+
+def test_null() -> None:
+    """Pages that hide where they are from are let in where a rule says so, and *."""
+    for rules in (["same-host"], ["https://example.org"], []):
+        assert not OriginRules(rules).allow(b"null", b"null")
+    for rules in (["null"], ["same-host", "null"], ["*"]):
+        assert OriginRules(rules).allow(b"null", b"a")
+    for other in (b"NULL", b"null ", b"nulls", b"http://null", b""):
+        assert not OriginRules(["null"]).allow(other, b"a")
+
+
+VOUCHING = {
+    "exact": (["https://example.org"], b"https://example.org", True),
+    "wildcard": (["https://*.example.org"], b"https://a.example.org", True),
+    "same host": (["same-host"], b"https://server.example", True),
+    "another": (["same-host"], b"https://example.org", False),
+    "any": (["*"], b"https://example.org", False),
+    "any, from the same host": (["*"], b"https://server.example", False),
+    "any, and an exact one": (["*", "https://a.b"], b"https://a.b", True),
+    "any, and another one": (["*", "https://a.b"], b"https://a.c", False),
+    "any, and the same host": (["*", "same-host"], b"https://server.example", True),
+    "null": (["null"], b"null", False),
+    "null and any": (["null", "*"], b"null", False),
+    "none": (["same-host"], None, False),
+    "none, any": (["*"], None, False),
+    "nobody": ([], b"https://example.org", False),
+    "too long": (["*", "same-host"], b"https://" + b"a" * 600, False),
+}
+
+
+@pytest.mark.parametrize("name", VOUCHING)
+def test_vouches(name: str) -> None:
+    """A page is vouched for by a rule that speaks of it alone: not by *, which lets
+    everybody in, nor by null, which anybody can be, nor for those without an origin."""
+    rules, origin, vouched = VOUCHING[name]
+    for _ in range(2):
+        assert OriginRules(rules).vouches(origin, b"server.example") is vouched
+
+
+@given(
+    st.one_of(
+        st.text(max_size=60),
+        st.from_regex(
+            r"https://[a-z.@:/%\\#?\[\]*-]{0,20}\.example\.net", fullmatch=True
+        ),
+        st.from_regex(r"https://example\.org[a-z0-9.@:/%\\#? -]{0,20}", fullmatch=True),
+    )
+)
+def test_whatever_comes(text: str) -> None:
+    """Never an error; and what is let in is at an allowed host for Python's own parser
+    of URLs, too."""
+    rules = OriginRules(RULES)
+    if not rules.allow(text.encode("utf-8"), b"server.example"):
+        return
+    parts = urlsplit(text)
+    assert parts.hostname is not None
+    assert (
+        parts.hostname == "example.org"
+        or parts.hostname.endswith((".example.net", ".example.com", ".localhost"))
+        or parts.scheme == "chrome-extension"
+    )
+    assert (parts.path, parts.query, parts.fragment, parts.username) == (
+        *("", "", ""),
+        None,
+    )
+
+
+@given(st.text(max_size=40))
+def test_whatever_rule(text: str) -> None:
+    """A rule is an origin or a ValueError, and an origin lets itself in."""
+    try:
+        _, below = parseRule(text)
+    except ValueError:
+        return
+    assert OriginRules([text]).allow(text.encode("ascii"), None) is not below
 
 
 def test_nobody() -> None:
@@ -49,10 +406,18 @@ def test_without_host() -> None:
     assert OriginRules(["http://a"]).allow(b"http://a", None)
 
 
-@pytest.mark.parametrize("host", [b"\xff", b"a b:1:2", b"[::1", b"a:99999999999"])
+@pytest.mark.parametrize(
+    "host", [b"\xff", b"a b:1:2", b"[::1", b"a:99999999999", b"[::1]x", b"[zz]"]
+)
 def test_wrong_host(host: bytes) -> None:
     """Whatever a Host is, it never raises."""
     assert not OriginRules().allow(b"http://a", host)
+
+
+def test_same_address() -> None:
+    """An IPv6 address is the same in whatever way it is written."""
+    assert OriginRules().allow(b"http://[::1]:9000", b"[0:0::0:1]:9000")
+    assert not OriginRules().allow(b"http://[::1]:9000", b"[::2]:9000")
 
 
 def test_judged_again() -> None:
@@ -68,9 +433,12 @@ def test_judged_again() -> None:
 
 
 def test_what_is_kept_is_bounded() -> None:
-    """Any number of origins and hosts may be sent; few judgements are kept."""
+    """Any number of origins and hosts may be sent; few judgements are kept, and none
+    of what is too long for an origin."""
     rules = OriginRules()
     for number in range(500):
         assert rules.allow(b"http://a%d" % number, b"a%d" % number)
     kept = rules._judgeKept.cache_info()
     assert (kept.currsize, kept.maxsize) == (64, 64)
+    assert not rules.allow(b"http://" + b"a" * 10_000, b"a" * 10_000)
+    assert rules._judgeKept.cache_info().misses == 500

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -118,8 +120,18 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert output.count("\n") == 1
 
 
+@pytest.fixture
+def _sighup() -> Iterator[None]:
+    """SIGHUP is as it was before."""
+    before = signal.getsignal(signal.SIGHUP)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.usefixtures("_sighup")
 def test_make_service(logs: Logs) -> None:
-    """The service that is made listens with the given reactor, and serves."""
+    """The service that is made listens with the given reactor, and serves. From then
+    on SIGHUP doesn't end the process."""
     options = parse("--app", "echo", "--port", "8000", "--max-headers", "5")
     service = makeService(options)
     assert isinstance(service, WebSocketService)
@@ -128,3 +140,4 @@ def test_make_service(logs: Logs) -> None:
     ((port, factory, *_),) = options.reactor.tcpServers
     assert port == 8000
     assert factory is service.factory
+    assert callable(signal.getsignal(signal.SIGHUP))

@@ -60,6 +60,11 @@ A method, so far. The longest registered one has 17 letters; the bound keeps the
 looking again with each byte in bounds.
 """
 
+_TLS: Final = b"\x16"
+"""
+What TLS begins with: the content type of a handshake (RFC 8446 section 5.1).
+"""
+
 _REQUEST_LINE: Final = re.compile(rb"(%b) ([!-~]+) HTTP/([0-9]\.[0-9])\r\n" % TOKEN)
 """
 Method, target and version (RFC 9112 section 3).
@@ -260,6 +265,8 @@ class HeadParser:
         # The first wrong byte says which rule it was, however the input is cut.
         if possible and not _BEGINNING.match(buffer, 0, possible):
             raise HandshakeRefused(400, "not an HTTP request")
+        if not possible and buffer[:1] == _TLS:
+            raise HandshakeRefused(400, "this looks like TLS, and here is none")
         if possible < stop:
             raise HandshakeRefused(400, "control byte or bare line end in the head")
 

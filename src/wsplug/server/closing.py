@@ -13,7 +13,7 @@ from twisted.logger import Logger, LogLevel
 
 from wsplug.errors import ConnectionClosed
 
-__all__ = ["CleanlyClosed", "UncleanlyClosed", "endWriting", "logClosing"]
+__all__ = ["CleanlyClosed", "UncleanlyClosed", "endIdle", "endWriting", "logClosing"]
 
 _log = Logger(__name__)
 
@@ -48,6 +48,20 @@ def endWriting(transport: Any) -> None:
         transport.loseWriteConnection()
     else:
         transport.loseConnection()
+
+
+def endIdle(transport: Any) -> None:
+    """
+    End a connection on which nothing is under way, without waiting for the peer.
+
+    Twisted's TLS would wait for the C{close_notify} that answers ours. Nobody has to
+    (RFC 8446 section 6.1), and browsers don't send one on connections that they keep
+    for later.
+    """
+    transport.loseConnection()
+    below = getattr(transport, "transport", None)
+    if below is not None and ISSLTransport.providedBy(transport):
+        below.loseConnection()
 
 
 def logClosing(peer: str, application: str, closed: ConnectionClosed) -> None:

@@ -18,7 +18,6 @@ from time import perf_counter
 from typing import Any, Final
 
 from twisted.internet.defer import Deferred
-from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IPushProducer
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -54,6 +53,7 @@ from wsplug.server.closing import CleanlyClosed, UncleanlyClosed, endWriting, lo
 from wsplug.server.deadlines import Deadline, Deadlines
 from wsplug.server.flusher import Flusher
 from wsplug.server.keepalive import Keepalive
+from wsplug.server.losing import explainLoss
 from wsplug.server.prepared import PreparedMessage
 from wsplug.server.producing import AttachedProducer
 from wsplug.server.sendqueue import SendQueue
@@ -301,12 +301,9 @@ class Connection:
         self._detach()
         closed = self._closed
         if closed is None:
-            why = (
-                "went away without closing"
-                if reason.check(ConnectionDone)
-                else reason.getErrorMessage()
+            closed = self._closed = UncleanlyClosed(
+                CloseCode.ABNORMAL, explainLoss(reason), Side.PEER
             )
-            closed = self._closed = UncleanlyClosed(CloseCode.ABNORMAL, why, Side.PEER)
         name = self._traffic.application
         client = self.request.getClientAddress()
         logClosing(nameOfAddress(client), name, closed)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 from twisted.internet.defer import CancelledError, Deferred, fail
 from twisted.internet.interfaces import (
     IAddress,
+    IHandshakeListener,
     ISSLTransport,
     ITCPTransport,
     IUNIXTransport,
@@ -25,6 +26,7 @@ from twisted.internet.interfaces import (
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
+from zope.interface import implementer
 
 from wsplug.codec import (
     HeadParser,
@@ -40,9 +42,10 @@ from wsplug.guard.admission import Account
 from wsplug.guard.proxies import UNNAMED
 from wsplug.interfaces import IWebSocketProtocol
 from wsplug.server.addresses import nameOfAddress
-from wsplug.server.closing import endWriting
+from wsplug.server.closing import endIdle, endWriting
 from wsplug.server.connection import Connection
 from wsplug.server.deadlines import Deadline
+from wsplug.server.losing import explainTLS, speaksTLS
 from wsplug.server.mounts import Mount, splitPath
 from wsplug.server.pages import MAX_BODY_SIZE, PageChannel
 from wsplug.server.request import HandshakeRequest, splitTarget
@@ -59,6 +62,7 @@ What an application returns in place of an answer.
 """
 
 
+@implementer(IHandshakeListener)
 class WebSocketServerProtocol(Protocol):
     """
     One connection, up to its 101 or its refusal.
@@ -75,6 +79,9 @@ class WebSocketServerProtocol(Protocol):
     # What there is for as long as the handshake isn't over: see _handOver.
     _parser: HeadParser | None = None
     _answer: Deferred[Any] | None = None
+
+    # Whether TLS, where the transport speaks it, has begun.
+    _secured = False
 
     def __init__(self, factory: WebSocketFactory) -> None:
         self.factory = factory
@@ -113,6 +120,12 @@ class WebSocketServerProtocol(Protocol):
         """
         self._setDeadline(self._headTimedOut)
 
+    def handshakeCompleted(self) -> None:
+        """
+        TLS has begun.
+        """
+        self._secured = True
+
     def dataReceived(self, data: bytes) -> None:
         channel = self._channel
         if self._parser is None:
@@ -126,6 +139,9 @@ class WebSocketServerProtocol(Protocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._clearDeadline()
+        why = explainTLS(reason)
+        if why is not None and self._parser is not None:
+            self._logTLS(why)
         self._parser = None
         channel, self._channel = self._channel, None
         if channel is not None:
@@ -416,12 +432,28 @@ class WebSocketServerProtocol(Protocol):
             self._channel.persistent = 0
         elif self._parser is not None:
             self._parser = None
-            transport: Any = self.transport
-            transport.loseConnection()
+            endIdle(self.transport)
+
+    def _logTLS(self, reason: str, setting: str | None = None) -> None:
+        """
+        Log why TLS has come to nothing; there is no way to tell the peer in HTTP.
+        """
+        self._log.info(
+            "{peer} failed in TLS: {reason}",
+            peer=nameOfAddress(self.client),
+            reason=reason,
+            setting=setting,
+        )
 
     def _headTimedOut(self) -> None:
         self._deadline = None
         seconds = self.factory.settings.open_timeout
+        transport: Any = self.transport
+        if speaksTLS(transport) and not self._secured:
+            self._parser = None
+            self._logTLS(f"no whole handshake in {seconds:g} seconds", "open-timeout")
+            transport.abortConnection()
+            return
         self.refuse(
             HandshakeRefused(
                 408, f"no whole request in {seconds:g} seconds", setting="open-timeout"

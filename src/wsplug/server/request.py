@@ -5,7 +5,7 @@ The handshake's request, as applications see it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
 from twisted.internet.interfaces import IAddress, ISSLTransport
@@ -15,6 +15,10 @@ from zope.interface import implementer
 from wsplug.codec import RequestHead
 from wsplug.guard.proxies import UNNAMED, ClientInfo
 from wsplug.interfaces import IHandshakeRequest
+from wsplug.server.losing import speaksTLS
+
+if TYPE_CHECKING:
+    from cryptography.x509 import Certificate
 
 __all__ = ["HandshakeRequest", "splitTarget"]
 
@@ -37,6 +41,16 @@ def splitTarget(target: bytes) -> tuple[bytes, bytes]:
     return head, query
 
 
+def _certificateOf(transport: Any) -> Certificate | None:
+    """
+    Give the certificate that a transport's peer has shown.
+    """
+    if not speaksTLS(transport):
+        return None
+    shown = transport.getPeerCertificate()
+    return None if shown is None else shown.to_cryptography()
+
+
 @implementer(IHandshakeRequest)
 class HandshakeRequest:
     """
@@ -52,6 +66,7 @@ class HandshakeRequest:
         "_subprotocol",
         "_transport",
         "avatar",
+        "clientCertificate",
         "path",
         "postpath",
         "prepath",
@@ -87,6 +102,8 @@ class HandshakeRequest:
         self.postpath = list(segments[depth:])
         self.subprotocols = subprotocols
         self.avatar: object = None
+        # Now: once the connection is gone, nobody has it any more.
+        self.clientCertificate = _certificateOf(transport)
 
     @property
     def method(self) -> bytes:

@@ -1,0 +1,65 @@
+"""
+An endpoint that puts TLS between another one and what listens there.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import (
+    IListeningPort,
+    IProtocolFactory,
+    IStreamServerEndpoint,
+)
+from twisted.protocols.tls import TLSMemoryBIOFactory
+from zope.interface import implementer
+
+from wsplug.tls.options import TLSFiles
+from wsplug.tls.reloading import ReloadedCertificate
+
+__all__ = ["TLSEndpoint"]
+
+
+class _TLSFactory(TLSMemoryBIOFactory):
+    """
+    Has the certificate's files looked at for as long as somebody listens.
+    """
+
+    def __init__(
+        self, certificate: ReloadedCertificate, wrapped: IProtocolFactory, clock: Any
+    ) -> None:
+        super().__init__(certificate, False, wrapped, clock)
+        self._certificate = certificate
+
+    def startFactory(self) -> None:
+        super().startFactory()  # type: ignore[no-untyped-call]
+        self._certificate.start()
+
+    def stopFactory(self) -> None:
+        self._certificate.stop()
+        super().stopFactory()  # type: ignore[no-untyped-call]
+
+
+@implementer(IStreamServerEndpoint)
+class TLSEndpoint:
+    """
+    Listens where another endpoint does, with TLS.
+
+    @ivar certificate: what it shows.
+    """
+
+    def __init__(
+        self, wrapped: IStreamServerEndpoint, files: TLSFiles, reactor: Any
+    ) -> None:
+        """
+        @param wrapped: of TCP, or of whatever else carries bytes.
+        @raise wsplug.errors.InvalidOption: the files can't be used.
+        """
+        self.certificate = ReloadedCertificate(files, reactor)
+        self._wrapped = wrapped
+        self._reactor = reactor
+
+    def listen(self, protocolFactory: IProtocolFactory) -> Deferred[IListeningPort]:
+        factory = _TLSFactory(self.certificate, protocolFactory, self._reactor)
+        return self._wrapped.listen(factory)

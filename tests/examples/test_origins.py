@@ -1,0 +1,86 @@
+"""
+What docs/origins.md says is so.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from twisted.internet.testing import MemoryReactorClock
+
+from wsplug.config import combine, readFile
+from wsplug.guard.origins import OriginRules
+from wsplug.tap import Options
+
+PAGE = (Path(__file__).parents[2] / "docs" / "origins.md").read_text("utf-8")
+
+RULES = ("same-host", "https://example.org", "https://*.example.net")
+
+
+def test_configuration(tmp_path: Path) -> None:
+    """
+    The file and the command line can be served, and say the same.
+    """
+    (block,) = re.findall(r"^```toml\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    path = tmp_path / "wsplug.toml"
+    path.write_text(block, "utf-8")
+    assert combine({}, readFile(str(path))).origins == RULES
+    (line,) = re.findall(r"^    twistd -n wsplug (.*)$", PAGE, re.MULTILINE)
+    options = Options(MemoryReactorClock())
+    options.parseOptions(shlex.split(line))
+    assert options.configuration.origins == RULES
+
+
+def test_rules() -> None:
+    """
+    Each rule of the table is one, and there are no other kinds.
+    """
+    rules = re.findall(r"^\| `([^`]+)` \|", PAGE, re.MULTILINE)
+    assert rules == [
+        "same-host",
+        "https://example.org",
+        "https://*.example.org",
+        "null",
+        "*",
+    ]
+    for rule in rules:
+        OriginRules([rule])
+
+
+@pytest.mark.parametrize(
+    ("rule", "right"),
+    [
+        ("https://a*.example.org", False),
+        ("https://a.*.example.org", False),
+        ("https://*.org", False),
+        ("http://*.localhost:3000", True),
+        ("https://xn--exmple-cua.org", True),
+        ("http://[::1]:8080", True),
+        ("capacitor://localhost", True),
+    ],
+)
+def test_examples(rule: str, right: bool) -> None:
+    """
+    What the page says can be a rule can, and what can't can't.
+    """
+    assert f"`{rule}`" in PAGE
+    if right:
+        OriginRules([rule])
+    else:
+        with pytest.raises(ValueError, match="is no origin"):
+            OriginRules([rule])
+
+
+def test_what_only_looks_like_it() -> None:
+    """
+    The page's examples of others' origins.
+    """
+    sentence = re.search(r"Neither (.*?) is another origin", PAGE, re.DOTALL)
+    assert sentence is not None
+    others = set(re.findall(r"`(\S+)`", sentence[1])) - {"https://example.org"}
+    assert len(others) == 4
+    for other in others:
+        assert not OriginRules(["https://example.org"]).allow(other.encode(), None)

@@ -1,0 +1,98 @@
+"""The options of TLS in memory (wsplug.tls.options, wsplug.config, wsplug.tap)."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from twisted.internet.testing import MemoryReactorClock
+
+from wsplug.config import combine, readFile
+from wsplug.errors import InvalidOption
+from wsplug.tap import Options
+from wsplug.tls.endpoint import TLSEndpoint
+from wsplug.tls.options import TLSFiles, filesOf
+
+
+def parse(*arguments: str) -> Options:
+    options = Options(MemoryReactorClock())
+    options.parseOptions(["--app=echo", *arguments])
+    return options
+
+
+def test_none() -> None:
+    """Without a certificate there is no TLS."""
+    assert filesOf({}) is None
+    options = parse()
+    assert options.configuration.tls is None
+    assert options.reloaded == []
+
+
+def test_paths() -> None:
+    """Paths are made absolute: a daemon changes its folder."""
+    files = filesOf({"tls-cert": "a.pem", "tls-key": "/b.pem", "tls-client-ca": "c"})
+    folder = os.getcwd()
+    assert files == TLSFiles(f"{folder}/a.pem", "/b.pem", f"{folder}/c", True)
+    assert files.paths == (f"{folder}/a.pem", "/b.pem", f"{folder}/c")
+    assert TLSFiles("/a.pem").paths == ("/a.pem",)
+
+
+def test_optional() -> None:
+    """Clients' certificates are required unless they are said to be optional."""
+    values = {"tls-cert": "a", "tls-client-ca": "c", "tls-client": "optional"}
+    files = filesOf(values)
+    assert files is not None
+    assert not files.clientRequired
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"tls-key": "a"}, "tls-key goes with tls-cert"),
+        ({"tls-client-ca": "a"}, "tls-client-ca goes with tls-cert"),
+        ({"tls-client": "optional"}, "tls-client goes with tls-cert"),
+        (
+            {"tls-cert": "a", "tls-client": "optional"},
+            "tls-client goes with tls-client-ca",
+        ),
+        ({"tls-cert": ""}, "tls-cert takes a path"),
+        ({"tls-cert": "a", "tls-key": ""}, "tls-key takes a path"),
+    ],
+)
+def test_wrong(values: dict[str, str], words: str) -> None:
+    """One that has no effect alone is an error, and no option that is ignored."""
+    with pytest.raises(InvalidOption, match=words):
+        filesOf(values)
+
+
+def test_command_line(files: tuple[Path, Path]) -> None:
+    """The port's endpoint gets TLS, others stay as they are, and SIGHUP will have the
+    certificate read again."""
+    certificate, key = files
+    options = parse(
+        *(f"--tls-cert={certificate}", f"--tls-key={key}"),
+        *("--port=8443", "--listen=tcp:8000"),
+    )
+    (name, endpoint), (other, plain) = options.endpoints
+    assert (name, other) == ("port 8443", "tcp:8000")
+    assert isinstance(endpoint, TLSEndpoint)
+    assert not isinstance(plain, TLSEndpoint)
+    assert options.reloaded == [endpoint.certificate]
+
+
+def test_file(files: tuple[Path, Path], tmp_path: Path) -> None:
+    """The configuration file takes the same, and the command line wins over it."""
+    certificate, key = files
+    path = tmp_path / "wsplug.toml"
+    path.write_text(f'app = "echo"\ntls-cert = "none"\ntls-key = "{key}"\n')
+    assert combine({}, readFile(str(path))).tls == TLSFiles("none", str(key))
+    options = parse(f"--config={path}", f"--tls-cert={certificate}")
+    assert options.configuration.tls == TLSFiles(str(certificate), str(key))
+
+
+def test_not_for_endpoint_strings(files: tuple[Path, Path]) -> None:
+    """They have their own way, and the error says which."""
+    with pytest.raises(SystemExit) as caught:
+        parse(f"--tls-cert={files[0]}", f"--tls-key={files[1]}", "--listen=tcp:0")
+    assert "in listen, say ssl:PORT:privateKey=PATH" in str(caught.value.code)

@@ -1,0 +1,431 @@
+"""
+The server with a certificate, as a process: what it shows, to whom, and what it says of
+those who don't speak TLS.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import ssl
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.live.certificates import Authority, Issued
+from tests.processes import (
+    HANDSHAKE,
+    HOST,
+    PATIENCE,
+    TCP,
+    Server,
+    checkEcho,
+    portOf,
+    runTwistd,
+    serve,
+    upgrade,
+    waitUntil,
+)
+from tests.tls.kit import Client, trusting
+
+APPLICATION = """
+from wsplug import application
+
+@application("whoami", help="Tell a client who it is.")
+async def whoami(socket):
+    certificate = socket.request.clientCertificate
+    name = certificate.subject.rfc4514_string() if certificate else "nobody"
+    await socket.send(f"{name} {socket.request.isSecure()}")
+    async for message in socket:
+        certificate = socket.request.clientCertificate
+        await socket.send("still " + certificate.subject.rfc4514_string())
+"""
+
+
+def start(folder: Path, *arguments: str, listen: tuple[str, ...] = ()) -> Server:
+    """
+    Start a server whose port speaks TLS, with the certificate in C{server.pem}.
+    """
+    return Server(
+        folder,
+        (
+            *("--port=0", f"--interface={HOST}"),
+            *("--tls-cert=server.pem", "--tls-key=server.key"),
+            *(arguments or ("--app=echo",)),
+        ),
+        listen=listen,
+    )
+
+
+def connectTo(server: Server, trust: ssl.SSLContext) -> Client:
+    return Client(server.port, trust)
+
+
+def checkQuiet(server: Server) -> None:
+    """
+    It ends in order, and has complained of nothing.
+    """
+    assert server.stop() == 0
+    assert "Traceback" not in server.log + server.err
+    assert "Unhandled" not in server.log + server.err
+    assert server.err == ""
+
+
+# Certificates that are replaced
+
+
+def test_replaced(tmp_path: Path, authority: Authority) -> None:
+    """
+    With new files and a SIGHUP, new connections get the new certificate, with the whole
+    chain; open ones go on. Files that can't be used change nothing and are told of, and
+    without a signal right ones are found, too.
+    """
+    between = Authority("between", authority)
+    first = between.issue("first", HOST)
+    Issued(first.certificate + between.pem, first.key).write(tmp_path)
+    trust = trusting(authority)
+    with start(tmp_path) as server:
+        with connectTo(server, trust) as old:
+            assert old.name == "first"
+            authority.issue("second", HOST).write(tmp_path)
+            server.signal(signal.SIGHUP)
+            server.waitForLog("SIGHUP: reading the certificates again")
+            server.waitForLog("new connections get the certificate for 127.0.0.1")
+            with connectTo(server, trust) as new:
+                assert new.name == "second"
+                new.check()
+                old.check()
+                third = authority.issue("third", HOST)
+                (tmp_path / "server.pem").write_bytes(third.certificate)
+                server.signal(signal.SIGHUP)
+                server.waitForLog("the certificate from before stays in use: tls-key: ")
+                with connectTo(server, trust) as newer:
+                    assert newer.name == "second"
+                seen = len(server.log)
+                (tmp_path / "server.key").write_bytes(third.key)
+                server.waitForLog("new connections get the certificate", seen)
+                with connectTo(server, trust) as newer:
+                    assert newer.name == "third"
+                old.check()
+                new.check()
+        checkQuiet(server)
+
+
+def test_nothing_to_read_again(tmp_path: Path) -> None:
+    """
+    Without a certificate SIGHUP does nothing, and above all doesn't end the server.
+    """
+    with serve(tmp_path) as server:
+        for _ in range(3):
+            seen = len(server.log)
+            server.signal(signal.SIGHUP)
+            server.waitForLog("SIGHUP: there is nothing to read again", seen)
+            checkEcho(server.port)
+        checkQuiet(server)
+
+
+def test_daemon(tmp_path: Path, authority: Authority) -> None:
+    """
+    So it is with a daemon, which has moved to another folder: with a certificate, and
+    then without.
+    """
+    authority.issue("first", HOST).write(tmp_path)
+    trust = trusting(authority)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    pidfile, logfile = tmp_path / "pid", tmp_path / "log"
+    twistd = ("--pidfile=pid", f"--logfile={logfile}", f"--rundir={elsewhere}")
+    port = ("--port=0", f"--interface={HOST}")
+    tls = ("--tls-cert=server.pem", "--tls-key=server.key")
+
+    def logged(text: str) -> None:
+        waitUntil(lambda: text in logfile.read_text("utf-8"), text)
+
+    for certificate in (True, False):
+        logfile.unlink(missing_ok=True)
+        arguments = (*twistd, "wsplug", "--app=echo", *port)
+        started = runTwistd(tmp_path, *arguments, *(tls if certificate else ()))
+        assert started == (0, "", "")
+        pid = int(pidfile.read_text("ascii"))
+        try:
+            logged("listening on")
+            logged("codec: ")
+            if certificate:
+                (line,) = (
+                    line
+                    for line in logfile.read_text("utf-8").splitlines()
+                    if "listening on" in line
+                )
+                authority.issue("second", HOST).write(tmp_path)
+                os.kill(pid, signal.SIGHUP)
+                logged("new connections get the certificate")
+                with Client(portOf(line), trust) as client:
+                    assert client.name == "second"
+                    client.check()
+            else:
+                os.kill(pid, signal.SIGHUP)
+                logged("SIGHUP: there is nothing to read again")
+        finally:
+            os.kill(pid, signal.SIGTERM)
+        waitUntil(lambda: not pidfile.exists(), "it has ended")
+        assert "Traceback" not in logfile.read_text("utf-8")
+
+
+# Those who don't speak TLS, and those who do where nobody else does
+
+
+@pytest.fixture(scope="module")
+def served(
+    authority: Authority, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    """
+    A server with TLS and without, which in the end has complained of nothing.
+    """
+    folder = tmp_path_factory.mktemp("served")
+    authority.issue("server", HOST).write(folder)
+    arguments = ("--app=echo", "--open-timeout=0.5", "--close-timeout=30")
+    with start(folder, *arguments, listen=(TCP,)) as server:
+        yield server
+        checkQuiet(server)
+
+
+def readAll(client: socket.socket) -> bytes:
+    data = b""
+    while part := client.recv(65536):
+        data += part
+    return data
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (HANDSHAKE % b"/", "this is HTTP without TLS"),
+        (b"POST / HTTP/1.1\r\n", "this is HTTP without TLS"),
+        (b"hello there\r\n", "this is not TLS"),
+        (b"\0" * 1000, "this is not TLS"),
+        (b"\x16\x03\x01\x00\x05\x01\x00\x00\x01\x00", "failed in TLS: "),
+        (b"\x16\x03\x01\xff\xff" + b"\xff" * 100, "failed in TLS: "),
+        (b"\x80\x2e\x01\x00\x02\x00\x15\x00\x00\x00\x10", "failed in TLS: "),
+    ],
+    ids=["HTTP", "POST", "words", "zeros", "hello", "length", "SSLv2"],
+)
+def test_not_tls(served: Server, data: bytes, words: str) -> None:
+    """
+    What isn't TLS is closed at once, with one line that says what it was.
+    """
+    seen = len(served.log)
+    with socket.create_connection((HOST, served.port), PATIENCE) as client:
+        client.sendall(data)
+        readAll(client)
+    served.waitForLog(words, seen)
+    assert served.log[seen:].count("failed in TLS: ") == 1
+
+
+def test_half_handshake(served: Server) -> None:
+    """
+    A handshake that isn't whole in time is cut off, without waiting for its peer to
+    close, too; one line names the time.
+    """
+    seen = len(served.log)
+    with socket.create_connection((HOST, served.port), PATIENCE) as client:
+        client.sendall(b"\x16\x03\x01\x02\x00\x01")
+        with pytest.raises(ConnectionResetError):
+            readAll(client)
+    served.waitForLog("failed in TLS: no whole handshake in 0.5 seconds", seen)
+
+
+def test_slow_request(served: Server, authority: Authority) -> None:
+    """
+    Whoever has shaken hands and then says nothing gets a 408, as without TLS.
+    """
+    trust = trusting(authority)
+    with (
+        socket.create_connection((HOST, served.port), PATIENCE) as plain,
+        trust.wrap_socket(plain, server_hostname=HOST) as client,
+    ):
+        assert readAll(client).startswith(b"HTTP/1.1 408 ")
+
+
+@pytest.mark.parametrize("reset", [False, True])
+@pytest.mark.parametrize("data", [b"", b"\x16\x03\x01\x02\x00\x01"])
+def test_gone_in_the_handshake(
+    served: Server, authority: Authority, data: bytes, reset: bool
+) -> None:
+    """
+    Whoever goes away before, or within, the handshake is gone, in order or with a
+    reset; others don't notice.
+    """
+    with socket.create_connection((HOST, served.port), PATIENCE) as client:
+        client.sendall(data)
+        if reset:
+            client.setsockopt(
+                socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+            )
+    with connectTo(served, trusting(authority)) as other:
+        other.check()
+
+
+def test_gone_later(served: Server, authority: Authority) -> None:
+    """
+    A connection that ends without TLS's own goodbye, or with bytes that are no TLS, is
+    one line as any other.
+    """
+    for last in (b"", b"no TLS at all, is it?"):
+        seen = len(served.log)
+        client = upgrade(served.port, trust=trusting(authority))
+        plain = socket.socket(fileno=client.detach())
+        with plain:
+            plain.sendall(last)
+        served.waitForLog("closed by the peer, without a handshake, 1006", seen)
+
+
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1:DeprecationWarning")
+def test_old_client(served: Server, authority: Authority) -> None:
+    """
+    A client of TLS 1.1 is told so, and so is the log.
+    """
+    trust = trusting(authority)
+    trust.set_ciphers("ALL:@SECLEVEL=0")
+    trust.minimum_version = ssl.TLSVersion.TLSv1
+    trust.maximum_version = ssl.TLSVersion.TLSv1_1
+    seen = len(served.log)
+    with (
+        socket.create_connection((HOST, served.port), PATIENCE) as plain,
+        pytest.raises(ssl.SSLError, match=r"(?i)protocol|version"),
+    ):
+        trust.wrap_socket(plain, server_hostname=HOST)
+    served.waitForLog("failed in TLS: unsupported protocol", seen)
+
+
+def test_distrustful_client(served: Server) -> None:
+    """
+    A client that doesn't believe the certificate says so, and it is in the log.
+    """
+    seen = len(served.log)
+    with pytest.raises(ssl.SSLError):
+        connectTo(served, ssl.create_default_context())
+    served.waitForLog("unknown ca", seen)
+
+
+def test_tls_where_there_is_none(served: Server, authority: Authority) -> None:
+    """
+    A client that speaks TLS on a port without it gets an answer in plain HTTP, by which
+    it sees that this is no TLS; the log says that it looks like TLS.
+    """
+    port = portOf(served.addresses[1])
+    seen = len(served.log)
+    with pytest.raises(ssl.SSLError, match=r"(?i)wrong.version|record"):
+        Client(port, trusting(authority))
+    served.waitForLog("refused: 400 this looks like TLS, and here is none", seen)
+    checkEcho(port)
+
+
+def test_plain_client(served: Server) -> None:
+    """
+    A client of ws:// on the port of wss:// sees the connection close.
+    """
+    with pytest.raises((AssertionError, ConnectionError)):
+        upgrade(served.port)
+
+
+def test_too_many(tmp_path: Path, authority: Authority) -> None:
+    """
+    One connection too many hears so within TLS.
+    """
+    authority.issue("server", HOST).write(tmp_path)
+    with start(tmp_path, "--app=echo", "--max-connections=1") as server:
+        with Client(server.port, trusting(authority)) as first:
+            first.check()
+            with pytest.raises(AssertionError, match=r"HTTP/1\.1 503 "):
+                Client(server.port, trusting(authority))
+        server.waitForLog("closed by the peer")
+        checkQuiet(server)
+
+
+def test_stop_with_idle_page(tmp_path: Path, authority: Authority) -> None:
+    """
+    A browser's connection that has got its page and is kept for later, on which nobody
+    answers, holds the stop up for no timeout.
+    """
+    authority.issue("server", HOST).write(tmp_path)
+    arguments = ("--app=echo", "--stop-timeout=1h", "--close-timeout=1h")
+    with (
+        start(tmp_path, *arguments) as server,
+        socket.create_connection((HOST, server.port), PATIENCE) as plain,
+        trusting(authority).wrap_socket(plain, server_hostname=HOST) as client,
+    ):
+        client.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert client.recv(100).startswith(b"HTTP/1.1 200 ")
+        checkQuiet(server)
+
+
+# Clients' certificates
+
+
+def test_clients(tmp_path: Path, authority: Authority) -> None:
+    """
+    Clients with a right certificate get in and applications see whose it is, for as
+    long as they have the request; those with none or a wrong one don't.
+    """
+    authority.issue("server", HOST).write(tmp_path)
+    clients = Authority("clients")
+    clients.write(tmp_path, "clients")
+    (tmp_path / "whoami.py").write_text(APPLICATION, "utf-8")
+
+    def showing(issued: Issued | None) -> ssl.SSLContext:
+        trust = trusting(authority)
+        if issued is not None:
+            trust.load_cert_chain(*issued.write(tmp_path, "shown"))
+        return trust
+
+    arguments = ("--tls-client-ca=clients.pem", "--app=whoami.py")
+    ann = clients.issue("ann")
+    for optional in (False, True):
+        more = ("--tls-client=optional",) if optional else ()
+        with start(tmp_path, *arguments, *more) as server:
+            with connectTo(server, showing(ann)) as client:
+                assert client.receive() == "CN=ann True"
+                client.send("")
+                assert client.receive() == "still CN=ann"
+            with pytest.raises((OSError, AssertionError)):
+                connectTo(server, showing(authority.issue("ann")))
+            server.waitForLog("failed in TLS: certificate verify failed")
+            if optional:
+                with connectTo(server, showing(None)) as client:
+                    assert client.receive() == "nobody True"
+            else:
+                with pytest.raises((OSError, AssertionError)):
+                    connectTo(server, showing(None))
+                server.waitForLog("failed in TLS: peer did not return a certificate")
+            checkQuiet(server)
+
+
+# The long way
+
+
+def test_endpoint_string(tmp_path: Path, authority: Authority) -> None:
+    """
+    An ssl: endpoint serves as ever, and says the same of those who don't speak TLS.
+    """
+    between = Authority("between", authority)
+    between.issue("server", HOST).write(tmp_path)
+    between.write(tmp_path, "chain")
+    listen = (
+        f"ssl:0:interface={HOST}:privateKey=server.key:certKey=server.pem"
+        ":extraCertChain=chain.pem"
+    )
+    with Server(tmp_path, ["--app=echo"], listen=[listen]) as server:
+        with connectTo(server, trusting(authority)) as client:
+            client.check()
+        with socket.create_connection((HOST, server.port), PATIENCE) as plain:
+            plain.sendall(HANDSHAKE % b"/")
+            readAll(plain)
+        server.waitForLog("failed in TLS: this is HTTP without TLS")
+        server.signal(signal.SIGHUP)
+        server.waitForLog("SIGHUP: there is nothing to read again")
+        with connectTo(server, trusting(authority)) as client:
+            client.check()
+        checkQuiet(server)
