@@ -94,6 +94,25 @@ class WebSocketFactory(ServerFactory):
         if self.site is not None:
             self.site.doStop()
 
+    # What is told of the server
+
+    @property
+    def opening(self) -> int:
+        """
+        How many TCP connections are no WebSocket yet: handshakes, and pages.
+        """
+        return len(self._opening)
+
+    @property
+    def isFull(self) -> bool:
+        """
+        Whether the next connection is one too many.
+        """
+        return self._count() >= self.settings.max_connections
+
+    def _count(self) -> int:
+        return len(self._opening) + len(self.connections)
+
     # What the protocols call
 
     def protocolMade(
@@ -109,7 +128,7 @@ class WebSocketFactory(ServerFactory):
             return HandshakeRefused(
                 503, "the server is stopping", headers=[(b"Retry-After", b"5")]
             )
-        if len(self._opening) + len(self.connections) > self.settings.max_connections:
+        if self._count() > self.settings.max_connections:
             return HandshakeRefused(
                 503,
                 "too many connections",
