@@ -25,7 +25,7 @@ from typing import Any, Final
 
 from wsplug.errors import InvalidOption
 from wsplug.guard.origins import ANY, SAME_HOST, parseOrigin
-from wsplug.options import Option, integer, text
+from wsplug.options import Option, choice, integer, text
 from wsplug.plugins import Description, parseDescription
 from wsplug.server.settings import SETTINGS, Settings
 
@@ -38,6 +38,7 @@ __all__ = [
     "BROKER",
     "DEFAULT_PORT",
     "LISTENING",
+    "METRICS",
     "REPEATABLE",
     "Configuration",
     "combine",
@@ -63,6 +64,16 @@ BROKER = Option(
 )
 """
 The option that says which broker the applications share.
+"""
+
+METRICS = Option(
+    "metrics",
+    choice("auto", "yes", "no"),
+    "auto",
+    "whether there are metrics at /-/metrics; auto: if prometheus-client is installed",
+)
+"""
+The option that says whether the server's counters are to be had.
 """
 
 REPEATABLE = (
@@ -92,6 +103,7 @@ class Configuration:
     @ivar origins: which pages may connect.
     @ivar settings: how connections are treated.
     @ivar broker: what describes the broker.
+    @ivar metrics: whether there are metrics: C{"auto"}, C{"yes"} or C{"no"}.
     """
 
     applications: tuple[Description, ...]
@@ -99,6 +111,7 @@ class Configuration:
     origins: tuple[str, ...] = (SAME_HOST,)
     settings: Settings = field(default_factory=Settings)
     broker: str = "memory"
+    metrics: str = "auto"
 
 
 def readFile(path: str) -> dict[str, object]:
@@ -124,7 +137,9 @@ def readFile(path: str) -> dict[str, object]:
 
 
 def _checkKeys(document: Mapping[str, object]) -> dict[str, object]:
-    single = {option.name: option for option in (*LISTENING, BROKER, *SETTINGS)}
+    single = {
+        option.name: option for option in (*LISTENING, BROKER, METRICS, *SETTINGS)
+    }
     repeatable = {option.name for option in REPEATABLE}
     values: dict[str, object] = {}
     for key, value in document.items():
@@ -212,6 +227,7 @@ def combine(
         tuple(origins),
         Settings().changed(values),
         str(values.get("broker", BROKER.default)),
+        str(values.get("metrics", METRICS.default)),
     )
 
 

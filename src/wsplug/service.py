@@ -57,6 +57,7 @@ class WebSocketService(Service):
         settings: Settings | None = None,
         origins: Sequence[str] = (SAME_HOST,),
         broker: IBroker | None = None,
+        metrics: bool | None = None,
     ) -> None:
         """
         @param mounts: the applications and their paths.
@@ -68,7 +69,10 @@ class WebSocketService(Service):
             origins like C{"https://example.org"}.
         @param broker: what the applications were given as C{services.broker}, to be
             started before them and stopped after them.
-        @raise wsplug.errors.InvalidOption: two mounts have the same path.
+        @param metrics: whether there are metrics at C{/-/metrics}; C{None} for: if
+            C{prometheus-client} is installed.
+        @raise wsplug.errors.InvalidOption: two mounts have the same path, or there
+            have to be metrics and C{prometheus-client} is missing.
         @raise ValueError: an origin is none.
         """
         mounts = list(mounts)
@@ -84,7 +88,7 @@ class WebSocketService(Service):
             origins=origins,
             site=makeSite(Mounts(mounts), reactor, own),
         )
-        own.update(ownResources(self))
+        own.update(ownResources(self, metrics))
         self._epollSet = (
             EpollSet(reactor, self.factory.flusher)
             if hasattr(select, "epoll")

@@ -24,7 +24,7 @@ import twisted
 import wsplug
 from wsplug.broker import makeBroker
 from wsplug.build import DESCRIPTION
-from wsplug.config import BROKER, LISTENING, Configuration, combine, readFile
+from wsplug.config import BROKER, LISTENING, METRICS, Configuration, combine, readFile
 from wsplug.errors import ConfigurationError, InvalidOption, StartupError
 from wsplug.interfaces import IBroker
 from wsplug.memory import keepFreedMemory
@@ -40,10 +40,11 @@ from wsplug.plugins import (
 from wsplug.server.mounts import Mount, Mounts
 from wsplug.server.settings import SETTINGS
 from wsplug.service import WebSocketService
+from wsplug.web.metrics import checkMetrics
 
 __all__ = ["Options", "makeService"]
 
-_SINGLE = (*LISTENING, BROKER, *SETTINGS)
+_SINGLE = (*LISTENING, BROKER, METRICS, *SETTINGS)
 
 
 class Options(usage.Options):
@@ -159,6 +160,8 @@ class Options(usage.Options):
                 parseDescription(text) for text in self._repeated["app"]
             ]
         self.configuration = combine(commandLine, self._file)
+        if self.configuration.metrics == "yes":
+            checkMetrics()
         self.broker = makeBroker(self.configuration.broker, self.reactor)
         services = Services(self.reactor, self.reactor, self.broker)
         self.mounts = makeMounts(self.configuration.applications, services)
@@ -289,4 +292,5 @@ def makeService(options: Options) -> IService:
         settings=configuration.settings,
         origins=configuration.origins,
         broker=options.broker,
+        metrics={"yes": True, "no": False}.get(configuration.metrics),
     )
