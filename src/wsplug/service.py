@@ -14,11 +14,17 @@ from typing import Any
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, gatherResults, maybeDeferred, succeed
 from twisted.internet.error import CannotListenError
-from twisted.internet.interfaces import IListeningPort, IStreamServerEndpoint
+from twisted.internet.interfaces import (
+    IListeningPort,
+    IReactorCore,
+    IReactorFromThreads,
+    IStreamServerEndpoint,
+)
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.resource import IResource
 
+from wsplug.daemon.stalls import StallDetector
 from wsplug.errors import StartupError
 from wsplug.guard.origins import SAME_HOST
 from wsplug.interfaces import IBroker
@@ -103,6 +109,8 @@ class WebSocketService(Service):
         self._started: list[Mount] = []
         self._stopping: Deferred[None] = succeed(None)
         self._serves = False
+        self._reactor = reactor
+        self._stallDetector: StallDetector | None = None
 
     @property
     def isReady(self) -> bool:
@@ -134,6 +142,24 @@ class WebSocketService(Service):
         self.factory.hold()
         self._startNow(self._listen)
         self._startNow(self._startApplications)
+        reactor = self._reactor
+        if IReactorFromThreads.providedBy(reactor) and IReactorCore.providedBy(reactor):
+            reactor.callWhenRunning(self._detectStalls)
+
+    def _detectStalls(self) -> None:
+        threshold = self.factory.settings.stall_threshold
+        if threshold and self.running and self._stallDetector is None:
+            factory = self.factory
+            self._stallDetector = StallDetector(
+                self._reactor, factory.statistics, factory.mounts, threshold
+            )
+            self._stallDetector.start()
+
+    def _detectNoStalls(self, result: Any) -> Any:
+        detector, self._stallDetector = self._stallDetector, None
+        if detector is not None:
+            detector.stop()
+        return result
 
     def _startNow(self, start: Any) -> None:
         """
@@ -239,6 +265,7 @@ class WebSocketService(Service):
         if self.running:
             super().stopService()  # type: ignore[no-untyped-call]
             self._stopping = Deferred.fromCoroutine(self._stop())
+            self._stopping.addBoth(self._detectNoStalls)
         stopped: Deferred[None] = Deferred()
         self._stopping.chainDeferred(stopped)
         return stopped

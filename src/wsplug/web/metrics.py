@@ -5,16 +5,13 @@ C{/-/metrics}: the server's counters, for Prometheus.
 from __future__ import annotations
 
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from twisted.web.resource import Resource
 from twisted.web.server import Request
 
 from wsplug.errors import InvalidOption
 from wsplug.server.factory import WebSocketFactory
-
-if TYPE_CHECKING:
-    from wsplug.web.collector import Scraper
 
 __all__ = ["MISSING", "Metrics", "NoMetrics", "checkMetrics", "hasPrometheus"]
 
@@ -48,16 +45,14 @@ class Metrics(Resource):
     isLeaf = True
 
     def __init__(self, factory: WebSocketFactory) -> None:
+        # Here, for it needs what may not be installed; but not with the first scrape,
+        # for it takes a while.
+        from wsplug.web.collector import Scraper
+
         super().__init__()  # type: ignore[no-untyped-call]
-        self._factory = factory
-        self._scraper: Scraper | None = None
+        self._scraper = Scraper(factory)
 
     def render_GET(self, request: Request) -> bytes:
-        if self._scraper is None:
-            # Only now: the import takes time and memory, and many never ask.
-            from wsplug.web.collector import Scraper
-
-            self._scraper = Scraper(self._factory)
         accept = request.getHeader("accept") or ""
         body, kind = self._scraper.scrape(accept)
         request.setHeader(b"Content-Type", kind.encode("ascii"))
