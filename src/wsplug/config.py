@@ -38,6 +38,7 @@ __all__ = [
     "BROKER",
     "DEFAULT_PORT",
     "LISTENING",
+    "LOG_FORMAT",
     "METRICS",
     "REPEATABLE",
     "Configuration",
@@ -76,6 +77,16 @@ METRICS = Option(
 The option that says whether the server's counters are to be had.
 """
 
+LOG_FORMAT = Option(
+    "log-format",
+    choice("text", "json"),
+    "text",
+    "how the log's lines look: text, or json with the fields of each event",
+)
+"""
+The option that says how the log is written.
+"""
+
 REPEATABLE = (
     Option("app", text, (), "application to serve: NAME[:key=value...]", "required"),
     Option("listen", text, (), "Twisted endpoint string to listen on", "none"),
@@ -104,6 +115,7 @@ class Configuration:
     @ivar settings: how connections are treated.
     @ivar broker: what describes the broker.
     @ivar metrics: whether there are metrics: C{"auto"}, C{"yes"} or C{"no"}.
+    @ivar logFormat: C{"text"} or C{"json"}.
     """
 
     applications: tuple[Description, ...]
@@ -112,6 +124,7 @@ class Configuration:
     settings: Settings = field(default_factory=Settings)
     broker: str = "memory"
     metrics: str = "auto"
+    logFormat: str = "text"
 
 
 def readFile(path: str) -> dict[str, object]:
@@ -138,7 +151,8 @@ def readFile(path: str) -> dict[str, object]:
 
 def _checkKeys(document: Mapping[str, object]) -> dict[str, object]:
     single = {
-        option.name: option for option in (*LISTENING, BROKER, METRICS, *SETTINGS)
+        option.name: option
+        for option in (*LISTENING, BROKER, METRICS, LOG_FORMAT, *SETTINGS)
     }
     repeatable = {option.name for option in REPEATABLE}
     values: dict[str, object] = {}
@@ -228,6 +242,7 @@ def combine(
         Settings().changed(values),
         str(values.get("broker", BROKER.default)),
         str(values.get("metrics", METRICS.default)),
+        str(values.get("log-format", LOG_FORMAT.default)),
     )
 
 
