@@ -39,6 +39,13 @@ connect again, spread out.
 """
 
 
+_SPARE = 32
+"""
+Connections over the limit whose requests are read, for they may be health checks: who
+asks whether the server is well isn't to hear that it is full, and restart it.
+"""
+
+
 class WebSocketFactory(ServerFactory):
     """
     Makes the protocols of one server, for any number of ports.
@@ -115,6 +122,14 @@ class WebSocketFactory(ServerFactory):
 
     # What the protocols call
 
+    def isHealthCheck(self, path: bytes) -> bool:
+        """
+        Say whether a request for a path is answered even where no other is.
+        """
+        # What isn't wsplug's own site knows of none.
+        check = getattr(self.site, "isHealthCheck", None)
+        return check is not None and bool(check(path))
+
     def protocolMade(
         self, protocol: WebSocketServerProtocol
     ) -> HandshakeRefused | None:
@@ -128,16 +143,17 @@ class WebSocketFactory(ServerFactory):
             return HandshakeRefused(
                 503, "the server is stopping", headers=[(b"Retry-After", b"5")]
             )
-        if self._count() > self.settings.max_connections:
-            return HandshakeRefused(
+        excess = self._count() - self.settings.max_connections
+        if excess > 0:
+            refusal = HandshakeRefused(
                 503,
                 "too many connections",
                 headers=[(b"Retry-After", b"10")],
                 setting="max-connections",
             )
-        if self.held:
-            transport: Any = protocol.transport
-            transport.pauseProducing()
+            if excess > _SPARE or not self.isHealthCheck(b"/-/health"):
+                return refusal
+            protocol.excess = refusal
         return None
 
     def protocolAccepted(
@@ -208,8 +224,8 @@ class WebSocketFactory(ServerFactory):
 
     def hold(self) -> None:
         """
-        Read nothing from new connections until L{serve}: the applications are not
-        ready.
+        Answer nothing but health checks on new connections until L{serve}: the
+        applications are not ready.
         """
         self.held = True
 
@@ -219,8 +235,6 @@ class WebSocketFactory(ServerFactory):
         """
         self.held = False
         for protocol in list(self._opening):
-            transport: Any = protocol.transport
-            transport.resumeProducing()
             protocol.begin()
 
     def closeConnections(
