@@ -139,6 +139,7 @@ class WebSocketService(Service):
             failed at once. For one that fails later, see L{startFailed}.
         """
         super().startService()  # type: ignore[no-untyped-call]
+        self._serves = False
         self.factory.hold()
         self._startNow(self._listen)
         self._startNow(self._startApplications)

@@ -155,7 +155,7 @@ def test_while_starting() -> None:
     telling = Telling()
     server, factory = telling.server, telling.factory
     factory.hold()
-    whole, part, silent = (server.connectTransport() for _ in range(3))
+    whole, part, silent, bad = (server.connectTransport() for _ in range(4))
     whole.put(handshake() + frame(b"early"))
     server.run()
     whole.put(frame(b"and more"))
@@ -166,6 +166,9 @@ def test_while_starting() -> None:
     assert _ask(telling, "/-/health/ready") == (503, not_ready)
     assert isinstance(server.application, App)
     assert server.application.requests == []
+    bad.put(b"nonsense\r\n\r\n")
+    server.run()
+    assert bad.take().startswith(b"HTTP/1.1 400 ")
     factory.serve()
     server.run()
     (recorder,) = server.application.recorders
@@ -174,7 +177,12 @@ def test_while_starting() -> None:
     server.run()
     assert part.take().startswith(b"HTTP/1.1 101 ")
     server.advance(11)
+    assert bad.aborted
     assert silent.take().startswith(b"HTTP/1.1 408 ")
+    recorder.transport.abortConnection()
+    part.abortConnection()
+    server.advance(6)
+    assert len(factory.deadlines) == 0
 
 
 def test_page_behind_a_check() -> None:

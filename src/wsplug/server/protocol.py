@@ -97,6 +97,8 @@ class WebSocketServerProtocol(Protocol):
         """
         Expect a request from now on, or serve the one that has come already.
         """
+        if self._parser is None:
+            return  # refused already
         if self._channel is None:
             self._setDeadline(self._headTimedOut)
         early, self._early = self._early, b""
