@@ -32,6 +32,7 @@ ping-timeout = 2.5
 send-limit = "2MiB"
 send-timeout = 60
 stop-timeout = 3
+stall-threshold = "2s"
 compression = false
 compression-level = 9
 compression-min-size = "1k"
@@ -69,6 +70,7 @@ def test_every_key(file: Path) -> None:
         send_limit=2 * 1024**2,
         send_timeout=60.0,
         stop_timeout=3.0,
+        stall_threshold=2.0,
         compression=False,
         compression_level=9,
         compression_min_size=1024,
