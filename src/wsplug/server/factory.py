@@ -235,6 +235,8 @@ class WebSocketFactory(ServerFactory):
         """
         self.held = False
         for protocol in list(self._opening):
+            transport: Any = protocol.transport
+            transport.resumeProducing()
             protocol.begin()
 
     def closeConnections(

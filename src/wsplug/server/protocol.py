@@ -103,8 +103,6 @@ class WebSocketServerProtocol(Protocol):
             self._setDeadline(self._headTimedOut)
         early, self._early = self._early, b""
         if early:
-            transport: Any = self.transport
-            transport.resumeProducing()
             self._read(early)
 
     def dataReceived(self, data: bytes) -> None:
