@@ -28,7 +28,7 @@ from wsplug.guard.admission import EXEMPT
 from wsplug.guard.origins import SAME_HOST, OriginRules
 from wsplug.guard.proxies import PROXY_OPTIONS, TRUSTED_PROXY, ProxySettings
 from wsplug.networks import Networks
-from wsplug.options import Option, integer, text
+from wsplug.options import Option, choice, integer, text
 from wsplug.plugins import Description, parseDescription
 from wsplug.server.settings import SETTINGS, Settings
 from wsplug.tls.options import TLS, TLSFiles, filesOf
@@ -42,6 +42,8 @@ __all__ = [
     "BROKER",
     "DEFAULT_PORT",
     "LISTENING",
+    "LOG_FORMAT",
+    "METRICS",
     "REPEATABLE",
     "SINGLE",
     "Configuration",
@@ -70,7 +72,35 @@ BROKER = Option(
 The option that says which broker the applications share.
 """
 
-SINGLE = (*LISTENING, *TLS, *PROXY_OPTIONS, BROKER, *SETTINGS)
+METRICS = Option(
+    "metrics",
+    choice("auto", "yes", "no"),
+    "auto",
+    "whether there are metrics at /-/metrics; auto: if prometheus-client is installed",
+)
+"""
+The option that says whether the server's counters are to be had.
+"""
+
+LOG_FORMAT = Option(
+    "log-format",
+    choice("text", "json"),
+    "text",
+    "how the log's lines look: text, or json with the fields of each event",
+)
+"""
+The option that says how the log is written.
+"""
+
+SINGLE = (
+    *LISTENING,
+    *TLS,
+    *PROXY_OPTIONS,
+    BROKER,
+    METRICS,
+    LOG_FORMAT,
+    *SETTINGS,
+)
 """
 All options that have a single value.
 """
@@ -116,6 +146,8 @@ class Configuration:
     @ivar broker: what describes the broker.
     @ivar proxies: what is in front of the server.
     @ivar tls: the certificates of the first endpoint, if it has any.
+    @ivar metrics: whether there are metrics: C{"auto"}, C{"yes"} or C{"no"}.
+    @ivar logFormat: C{"text"} or C{"json"}.
     """
 
     applications: tuple[Description, ...]
@@ -127,6 +159,8 @@ class Configuration:
     given: frozenset[str] = frozenset()
     proxies: ProxySettings = field(default_factory=ProxySettings)
     tls: TLSFiles | None = None
+    metrics: str = "auto"
+    logFormat: str = "text"
 
 
 def readFile(path: str) -> dict[str, object]:
@@ -242,6 +276,8 @@ def combine(
         given=frozenset(values),
         proxies=_proxies(values),
         tls=filesOf(values),
+        metrics=str(values.get("metrics", METRICS.default)),
+        logFormat=str(values.get("log-format", LOG_FORMAT.default)),
     )
 
 

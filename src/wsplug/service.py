@@ -14,22 +14,30 @@ from typing import Any
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, gatherResults, maybeDeferred, succeed
 from twisted.internet.error import CannotListenError
-from twisted.internet.interfaces import IListeningPort, IStreamServerEndpoint
+from twisted.internet.interfaces import (
+    IListeningPort,
+    IReactorCore,
+    IReactorFromThreads,
+    IStreamServerEndpoint,
+)
 from twisted.logger import Logger
 from twisted.python.failure import Failure
+from twisted.web.resource import IResource
 
+from wsplug.daemon.stalls import StallDetector
 from wsplug.errors import StartupError
 from wsplug.guard.admission import EXEMPT
 from wsplug.guard.origins import SAME_HOST
 from wsplug.guard.proxies import ProxySettings
 from wsplug.interfaces import IBroker
-from wsplug.server.addresses import nameOfAddress
+from wsplug.networks import nameOfAddress
 from wsplug.server.epollset import EpollSet
 from wsplug.server.factory import WebSocketFactory
 from wsplug.server.mounts import Mount, Mounts
 from wsplug.server.proxyprotocol import useProxyProtocol
 from wsplug.server.settings import Settings
 from wsplug.server.transport import useDirectTransport
+from wsplug.web.own import ownResources
 from wsplug.web.site import makeSite
 
 __all__ = ["WebSocketService"]
@@ -60,6 +68,7 @@ class WebSocketService(Service):
         exempt: Sequence[str] = EXEMPT,
         broker: IBroker | None = None,
         proxies: ProxySettings | None = None,
+        metrics: bool | None = None,
     ) -> None:
         """
         @param mounts: the applications and their paths.
@@ -74,7 +83,10 @@ class WebSocketService(Service):
         @param broker: what the applications were given as C{services.broker}, to be
             started before them and stopped after them.
         @param proxies: whose word about the client is believed; without it, nobody's.
-        @raise wsplug.errors.InvalidOption: two mounts have the same path.
+        @param metrics: whether there are metrics at C{/-/metrics}; C{None} for: if
+            C{prometheus-client} is installed.
+        @raise wsplug.errors.InvalidOption: two mounts have the same path, or there
+            have to be metrics and C{prometheus-client} is missing.
         @raise ValueError: an origin is none, or a network.
         """
         mounts = list(mounts)
@@ -82,15 +94,17 @@ class WebSocketService(Service):
             pair if isinstance(pair, tuple) else (repr(pair), pair)
             for pair in endpoints
         ]
+        own: dict[bytes, IResource] = {}
         self.factory = WebSocketFactory(
             mounts,
             clock=reactor,
             settings=settings,
             origins=origins,
             exempt=exempt,
-            site=makeSite(Mounts(mounts), reactor),
             proxies=proxies,
+            site=makeSite(Mounts(mounts), reactor, own),
         )
+        own.update(ownResources(self, metrics))
         self._epollSet = (
             EpollSet(reactor, self.factory.flusher)
             if hasattr(select, "epoll")
@@ -104,6 +118,17 @@ class WebSocketService(Service):
         self._errors: list[StartupError] = []
         self._started: list[Mount] = []
         self._stopping: Deferred[None] = succeed(None)
+        self._serves = False
+        self._reactor = reactor
+        self._stallDetector: StallDetector | None = None
+
+    @property
+    def isReady(self) -> bool:
+        """
+        Whether new connections are served: it listens, all applications have started,
+        and it isn't stopping.
+        """
+        return self._serves and bool(self.running)
 
     # Starting
 
@@ -124,9 +149,28 @@ class WebSocketService(Service):
             failed at once. For one that fails later, see L{startFailed}.
         """
         super().startService()  # type: ignore[no-untyped-call]
+        self._serves = False
         self.factory.hold()
         self._startNow(self._listen)
         self._startNow(self._startApplications)
+        reactor = self._reactor
+        if IReactorFromThreads.providedBy(reactor) and IReactorCore.providedBy(reactor):
+            reactor.callWhenRunning(self._detectStalls)
+
+    def _detectStalls(self) -> None:
+        threshold = self.factory.settings.stall_threshold
+        if threshold and self.running and self._stallDetector is None:
+            factory = self.factory
+            self._stallDetector = StallDetector(
+                self._reactor, factory.statistics, factory.mounts, threshold
+            )
+            self._stallDetector.start()
+
+    def _detectNoStalls(self, result: Any) -> Any:
+        detector, self._stallDetector = self._stallDetector, None
+        if detector is not None:
+            detector.stop()
+        return result
 
     def _startNow(self, start: Any) -> None:
         """
@@ -161,8 +205,12 @@ class WebSocketService(Service):
     def _startApplications(self) -> None:
         starting: Deferred[Any] = self._startBroker()
         starting.addCallback(lambda _: self._startMounts())
-        starting.addCallback(lambda _: self.factory.serve())
+        starting.addCallback(lambda _: self._serve())
         starting.addErrback(self._failed)
+
+    def _serve(self) -> None:
+        self._serves = True
+        self.factory.serve()
 
     def _startBroker(self) -> Deferred[None]:
         broker = self._broker
@@ -230,6 +278,7 @@ class WebSocketService(Service):
         if self.running:
             super().stopService()  # type: ignore[no-untyped-call]
             self._stopping = Deferred.fromCoroutine(self._stop())
+            self._stopping.addBoth(self._detectNoStalls)
         stopped: Deferred[None] = Deferred()
         self._stopping.chainDeferred(stopped)
         return stopped

@@ -19,7 +19,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 from twisted.application.service import IService
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IStreamServerEndpoint
+from twisted.logger import ILogObserver
 from twisted.python import usage
+from twisted.python.components import Componentized
 
 import twisted
 import wsplug
@@ -27,6 +29,7 @@ from wsplug.broker import makeBroker
 from wsplug.build import DESCRIPTION
 from wsplug.config import SINGLE, Configuration, combine, readFile
 from wsplug.daemon.descriptors import fitConnections, raiseLimit
+from wsplug.daemon.logs import findOtherFormat, makeObserver
 from wsplug.errors import ConfigurationError, InvalidOption, StartupError
 from wsplug.interfaces import IBroker
 from wsplug.memory import keepFreedMemory
@@ -42,6 +45,7 @@ from wsplug.plugins import (
 from wsplug.server.mounts import Mount, Mounts
 from wsplug.service import WebSocketService
 from wsplug.tls.options import TLSFiles
+from wsplug.web.metrics import checkMetrics
 
 if TYPE_CHECKING:
     from wsplug.tls.endpoint import TLSEndpoint
@@ -175,6 +179,9 @@ class Options(usage.Options):
                 parseDescription(text) for text in self._repeated["app"]
             ]
         self.configuration = _fit(combine(commandLine, self._file))
+        if self.configuration.metrics == "yes":
+            checkMetrics()
+        self._checkLogFormat()
         self.broker = makeBroker(self.configuration.broker, self.reactor)
         services = Services(self.reactor, self.reactor, self.broker)
         self.mounts = makeMounts(self.configuration.applications, services)
@@ -188,6 +195,30 @@ class Options(usage.Options):
             endpoint = _addTLS(self.reactor, plain, self.configuration.tls)
             self.endpoints[0] = name, endpoint
             self.reloaded.append(endpoint.certificate)
+
+    def _checkLogFormat(self) -> None:
+        """
+        @raise InvalidOption: JSON is asked for where something else makes the lines.
+        """
+        name, other = self.configuration.logFormat, self._findOtherFormat()
+        if name != "text" and other is not None:
+            raise InvalidOption(
+                f"log-format {name} doesn't go together with {other}, which has a "
+                "format of its own"
+            )
+
+    def _findOtherFormat(self) -> str | None:
+        return findOtherFormat(getattr(self, "parent", None))
+
+    def makeObserver(self) -> ILogObserver | None:
+        """
+        Make what writes the log.
+
+        @return: C{None} where that isn't for wsplug to say.
+        """
+        if self._findOtherFormat() is not None:
+            return None
+        return makeObserver(self.parent, self.configuration.logFormat, self.reactor)
 
 
 def _fit(configuration: Configuration) -> Configuration:
@@ -268,17 +299,34 @@ class _TwistdService(WebSocketService):
         self,
         *arguments: Any,
         reactor: Any,
+        makeObserver: Callable[[], ILogObserver | None],
         reloaded: Sequence[ReloadedCertificate] = (),
         **keywords: Any,
     ) -> None:
+        """
+        @param makeObserver: makes what writes the log, if wsplug does.
+        @param reloaded: what is read again on SIGHUP.
+        """
         super().__init__(*arguments, reactor=reactor, **keywords)
         self._reactor = reactor
+        self._makeObserver = makeObserver
         self._reloaded = reloaded
 
     def privilegedStartService(self) -> None:
         # Before anybody can know that the server is there.
         self._handleSIGHUP()
         super().privilegedStartService()
+
+    def setServiceParent(self, parent: Any) -> None:
+        """
+        Become C{twistd}'s service. It looks for what writes the log in the application
+        that it makes, once this is in it.
+        """
+        super().setServiceParent(parent)  # type: ignore[no-untyped-call]
+        if isinstance(parent, Componentized):
+            observer = self._makeObserver()
+            if observer is not None:
+                parent.setComponent(ILogObserver, observer)
 
     def startService(self) -> None:
         self._log.info(
@@ -375,4 +423,6 @@ def makeService(options: Options) -> IService:
         broker=options.broker,
         proxies=configuration.proxies,
         reloaded=options.reloaded,
+        makeObserver=options.makeObserver,
+        metrics={"yes": True, "no": False}.get(configuration.metrics),
     )

@@ -43,6 +43,7 @@ send-timeout = 60
 max-waiting = "12MiB"
 max-unfinished = "13MiB"
 stop-timeout = 3
+stall-threshold = "2s"
 compression = false
 compression-level = 9
 compression-min-size = "1k"
@@ -91,6 +92,7 @@ def test_every_key(file: Path) -> None:
         max_waiting=12 * 1024**2,
         max_unfinished=13 * 1024**2,
         stop_timeout=3.0,
+        stall_threshold=2.0,
         compression=False,
         compression_level=9,
         compression_min_size=1024,

@@ -8,8 +8,9 @@ from ipaddress import ip_address
 
 import pytest
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
+from twisted.internet.interfaces import IAddress
 
-from wsplug.networks import Networks, hostOf, parseHost, placeOf
+from wsplug.networks import Networks, hostOf, nameOfAddress, parseHost, placeOf
 
 
 @pytest.mark.parametrize(
@@ -82,3 +83,20 @@ def test_no_networks(text: str, reason: str) -> None:
     with pytest.raises(ValueError, match=reason) as caught:
         Networks([text])
     assert repr(text) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("address", "name"),
+    [
+        (IPv4Address("TCP", "192.0.2.1", 80), "192.0.2.1:80"),
+        (IPv6Address("TCP", "2001:db8::1", 80), "[2001:db8::1]:80"),
+        (IPv4Address("TCP", "192.0.2.1", 0), "192.0.2.1"),
+        (UNIXAddress(b"/run/a.sock"), "unix:/run/a.sock"),
+        (UNIXAddress(None), "unix"),
+    ],
+)
+def test_names(address: IAddress, name: str) -> None:
+    """
+    An address is written as the log has it.
+    """
+    assert nameOfAddress(address) == name

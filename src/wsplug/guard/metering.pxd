@@ -16,4 +16,4 @@ cdef class Meter:
     cpdef bint takeMessage(self, double now) except -1
     cpdef bint takeBytes(self, Py_ssize_t size, double now) except -1
     @cython.locals(passed=double)
-    cdef bint _refill(self, double now) except -1
+    cdef _refill(self, double now)

@@ -35,8 +35,7 @@ class Meter:
     Counts down what is still allowed. It looks at the clock only when nothing is, so
     that counting is one subtraction for each message.
 
-    @ivar exhausted: what there was too much of: C{"messages"} or C{"bytes"}; empty
-        where there wasn't.
+    @ivar exhausted: what there was too much of last: C{"messages"} or C{"bytes"}.
     """
 
     __slots__ = (
@@ -70,8 +69,13 @@ class Meter:
         @param now: by the clock.
         @return: whether it is within what is allowed.
         """
+        if self._messages < 1.0:
+            self._refill(now)
         self._messages -= 1.0
-        return self._messages >= 0.0 or self._refill(now)
+        if self._messages >= 0.0:
+            return True
+        self.exhausted = "messages"
+        return False
 
     def takeBytes(self, size: int, now: float) -> bool:
         """
@@ -80,10 +84,15 @@ class Meter:
         @param now: by the clock.
         @return: whether they are within what is allowed.
         """
+        if self._bytes < size:
+            self._refill(now)
         self._bytes -= size
-        return self._bytes >= 0.0 or self._refill(now)
+        if self._bytes >= 0.0:
+            return True
+        self.exhausted = "bytes"
+        return False
 
-    def _refill(self, now: float) -> bool:
+    def _refill(self, now: float) -> None:
         """
         Add what time has brought since the last time that somebody looked.
         """
@@ -94,10 +103,3 @@ class Meter:
             self._messageBurst, self._messages + passed * self._messageRate
         )
         self._bytes = min(self._byteBurst, self._bytes + passed * self._byteRate)
-        if self._messages < 0.0:
-            self.exhausted = "messages"
-        elif self._bytes < 0.0:
-            self.exhausted = "bytes"
-        else:
-            self.exhausted = ""
-        return not self.exhausted

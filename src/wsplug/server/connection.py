@@ -47,7 +47,7 @@ from wsplug.interfaces import (
     IWebSocketProtocol,
     IWebSocketTransport,
 )
-from wsplug.server.addresses import nameOfAddress
+from wsplug.networks import nameOfAddress
 from wsplug.server.ceiling import Ceiling
 from wsplug.server.closing import CleanlyClosed, UncleanlyClosed, endWriting, logClosing
 from wsplug.server.deadlines import Deadline, Deadlines

@@ -64,6 +64,13 @@ class Opening(Protocol):
         """
 
 
+_SPARE = 32
+"""
+Connections over the limit whose requests are read, for they may be health checks: who
+asks whether the server is well isn't to hear that it is full, and restart it.
+"""
+
+
 class WebSocketFactory(ServerFactory):
     """
     Makes the protocols of one server, for any number of ports.
@@ -135,7 +142,34 @@ class WebSocketFactory(ServerFactory):
         if self.site is not None:
             self.site.doStop()
 
+    # What is told of the server
+
+    @property
+    def opening(self) -> int:
+        """
+        How many TCP connections are no WebSocket yet: handshakes, and pages.
+        """
+        return len(self._opening)
+
+    @property
+    def isFull(self) -> bool:
+        """
+        Whether the next connection is one too many.
+        """
+        return self._count() >= self.settings.max_connections
+
+    def _count(self) -> int:
+        return len(self._opening) + len(self.connections)
+
     # What the protocols call
+
+    def isHealthCheck(self, path: bytes) -> bool:
+        """
+        Say whether a request for a path is answered even where no other is.
+        """
+        # What isn't wsplug's own site knows of none.
+        check = getattr(self.site, "isHealthCheck", None)
+        return check is not None and bool(check(path))
 
     def protocolMade(
         self, protocol: WebSocketServerProtocol
@@ -150,21 +184,20 @@ class WebSocketFactory(ServerFactory):
             return HandshakeRefused(
                 503, "the server is stopping", headers=[(b"Retry-After", b"5")]
             )
-        if len(self._opening) + len(self.connections) > self.settings.max_connections:
-            return HandshakeRefused(
+        excess = self._count() - self.settings.max_connections
+        if excess > 0:
+            refusal = HandshakeRefused(
                 503,
                 "too many connections",
                 headers=[(b"Retry-After", b"10")],
                 setting="max-connections",
             )
-        if not self.proxies.trusts(protocol.client):
-            refusal = self._admit(protocol)
-            if refusal is not None:
+            if excess > _SPARE or not self.isHealthCheck(b"/-/health"):
                 return refusal
-        if self.held:
-            transport: Any = protocol.transport
-            transport.pauseProducing()
-        return None
+            protocol.excess = refusal
+        if self.proxies.trusts(protocol.client):
+            return None  # it speaks for others, who are counted once they are named
+        return self._admit(protocol)
 
     def clientNamed(self, protocol: WebSocketServerProtocol) -> HandshakeRefused | None:
         """
@@ -285,8 +318,8 @@ class WebSocketFactory(ServerFactory):
 
     def hold(self) -> None:
         """
-        Read nothing from new connections until L{serve}: the applications are not
-        ready.
+        Answer nothing but health checks on new connections until L{serve}: the
+        applications are not ready.
         """
         self.held = True
 

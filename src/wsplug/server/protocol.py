@@ -41,7 +41,7 @@ from wsplug.errors import HandshakeRefused
 from wsplug.guard.admission import Account
 from wsplug.guard.proxies import UNNAMED
 from wsplug.interfaces import IWebSocketProtocol
-from wsplug.server.addresses import nameOfAddress
+from wsplug.networks import nameOfAddress
 from wsplug.server.closing import endIdle, endWriting
 from wsplug.server.connection import Connection
 from wsplug.server.deadlines import Deadline
@@ -69,6 +69,7 @@ class WebSocketServerProtocol(Protocol):
 
     @ivar client: whom it is from: the transport's peer or, once a head of a trusted
         proxy's is read, whom that names. The next head is judged for itself.
+    @ivar excess: what answers any request but a health check, where the server is full.
     """
 
     _log = Logger()
@@ -79,6 +80,7 @@ class WebSocketServerProtocol(Protocol):
     # What there is for as long as the handshake isn't over: see _handOver.
     _parser: HeadParser | None = None
     _answer: Deferred[Any] | None = None
+    excess: HandshakeRefused | None = None
 
     # Whether TLS, where the transport speaks it, has begun.
     _secured = False
@@ -91,7 +93,8 @@ class WebSocketServerProtocol(Protocol):
         self.account: Account | None = None
         self._deadline: Deadline | None = None
         self._channel: PageChannel | None = None
-        # What has come while the application thinks about a handshake.
+        # What has come while the application thinks about a handshake, or while all of
+        # them start.
         self._early = b""
         self._named = UNNAMED
 
@@ -116,9 +119,15 @@ class WebSocketServerProtocol(Protocol):
 
     def begin(self) -> None:
         """
-        Expect a request from now on.
+        Expect a request from now on, or serve the one that has come already.
         """
-        self._setDeadline(self._headTimedOut)
+        if self._parser is None:
+            return  # refused already
+        if self._channel is None:
+            self._setDeadline(self._headTimedOut)
+        early, self._early = self._early, b""
+        if early:
+            self._read(early)
 
     def handshakeCompleted(self) -> None:
         """
@@ -130,7 +139,7 @@ class WebSocketServerProtocol(Protocol):
         channel = self._channel
         if self._parser is None:
             return  # refused: thrown away until the peer has closed as well
-        if self._answer is not None:
+        if self._answer is not None or (self._early and self.factory.held):
             self._early += data
         elif channel is not None and channel.busy:
             self._read(channel.feed(data))
@@ -162,7 +171,7 @@ class WebSocketServerProtocol(Protocol):
             head = self._parser.feed(data)
             self._identify(head)
             if head is None:
-                if self._deadline is None:
+                if self._deadline is None and not self.factory.held:
                     self._setDeadline(self._headTimedOut)
                 return
             self._clearDeadline()
@@ -170,6 +179,8 @@ class WebSocketServerProtocol(Protocol):
                 self.refuse(head)
                 return
             rest, self._parser.rest = self._parser.rest, b""
+            if not self._mayBeServed(head, rest):
+                return
             if wants_upgrade(head):
                 self._receiveHandshake(head, rest)
                 return
@@ -188,6 +199,27 @@ class WebSocketServerProtocol(Protocol):
             else UNNAMED
         )
         self.client = self._named.address or peer
+
+    def _mayBeServed(self, head: RequestHead, rest: bytes) -> bool:
+        """
+        Say whether a request is for now. Where the server is full, it is refused; while
+        the applications start, it waits. Only health checks are served always.
+        """
+        held = self.factory.held
+        if self.excess is None and not held:
+            return True
+        if self.factory.isHealthCheck(splitTarget(head.target)[0]):
+            return True
+        if self._channel is not None:
+            self._channel.release()
+            self._channel = None
+        if self.excess is not None:
+            self.refuse(self.excess)
+        else:
+            self._early = head.raw + rest
+            transport: Any = self.transport
+            transport.pauseProducing()
+        return False
 
     def _servePage(self, head: RequestHead, rest: bytes) -> bytes:
         site = self.factory.site
@@ -410,6 +442,7 @@ class WebSocketServerProtocol(Protocol):
         self._log.info(
             "{peer} refused: {refusal}",
             peer=nameOfAddress(self.client),
+            application=name,
             refusal=refusal,
             status=refusal.status,
             reason=refusal.reason,

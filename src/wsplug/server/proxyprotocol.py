@@ -21,7 +21,7 @@ from wsplug.codec import encode_refusal
 from wsplug.codec.proxyheader import ProxyHeader, ProxyHeaderParser
 from wsplug.errors import HandshakeRefused
 from wsplug.guard.proxies import addressOf
-from wsplug.server.addresses import nameOfAddress
+from wsplug.networks import nameOfAddress
 from wsplug.server.closing import endWriting
 from wsplug.server.deadlines import Deadline
 

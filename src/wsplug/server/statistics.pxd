@@ -3,6 +3,7 @@
 
 cdef class Traffic:
     cdef readonly str application
+    cdef public long long connections
     cdef public long long receivedMessages
     cdef public long long receivedBytes
     cdef public long long sentMessages
@@ -20,3 +21,4 @@ cdef class Statistics:
     cdef readonly object departures
     cdef readonly object refusals
     cdef readonly bint measuring
+    cdef readonly dict reactorStalls

@@ -83,6 +83,7 @@ class Traffic:
     What all connections of one application have received and sent.
 
     @ivar application: its name.
+    @ivar connections: how many are open now.
     @ivar receivedMessages: whole ones that the application got.
     @ivar receivedBytes: after the handshake, as they came from the network.
     @ivar sentMessages: that the application has sent.
@@ -93,6 +94,7 @@ class Traffic:
 
     __slots__ = (
         "application",
+        "connections",
         "latency",
         "receivedBytes",
         "receivedMessages",
@@ -102,6 +104,7 @@ class Traffic:
 
     def __init__(self, application: str = "") -> None:
         self.application = application
+        self.connections = 0
         self.receivedMessages = 0
         self.receivedBytes = 0
         self.sentMessages = 0
@@ -165,6 +168,8 @@ class Statistics:
     @ivar closings: how many, by application, code, side and setting (C{""} for none).
         Codes of applications' own that clients close with are counted as
         C{"3000-3999"} and C{"4000-4999"}: nobody can make this grow.
+    @ivar reactorStalls: how often an application has held the reactor for too long
+        (C{""} where it isn't known which), and for how many seconds in all.
     @ivar departures: the last ones, the latest at the end.
     @ivar refusals: the last ones, the latest at the end.
     """
@@ -174,6 +179,7 @@ class Statistics:
         "departures",
         "handshakes",
         "measuring",
+        "reactorStalls",
         "refusals",
         "serving",
         "traffic",
@@ -187,6 +193,7 @@ class Statistics:
         self.departures: deque[Departure] = deque(maxlen=_KEPT)
         self.refusals: deque[Refusal] = deque(maxlen=_KEPT)
         self.measuring = False
+        self.reactorStalls: dict[str, tuple[int, float]] = {}
 
     def trafficOf(self, application: str) -> Traffic:
         """
@@ -212,6 +219,7 @@ class Statistics:
         """
         Count a handshake that was accepted.
         """
+        self.trafficOf(application).connections += 1
         self._countHandshake((application, 101, ""))
 
     def countRefused(
@@ -245,6 +253,7 @@ class Statistics:
         @param now: when, by the clock.
         @param opened: when it was opened.
         """
+        self.trafficOf(application).connections -= 1
         code, side, setting = closed.code, closed.side, closed.setting
         label = str(code)
         if side is Side.PEER and code >= 3000:
@@ -264,3 +273,12 @@ class Statistics:
                 closed.clean,
             )
         )
+
+    def countStall(self, application: str, seconds: float) -> None:
+        """
+        Count a time in which the reactor didn't turn.
+
+        @param application: whose code held it; empty where that isn't known.
+        """
+        count, total = self.reactorStalls.get(application, (0, 0.0))
+        self.reactorStalls[application] = (count + 1, total + seconds)

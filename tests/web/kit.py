@@ -1,0 +1,67 @@
+"""
+A server in memory that tells of itself.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prometheus_client.parser import text_string_to_metric_families
+from twisted.web.resource import IResource
+
+from tests.server.kit import App
+from wsplug import Settings
+from wsplug.server.factory import WebSocketFactory
+from wsplug.testing import MemoryServer
+from wsplug.web.own import ownResources
+from wsplug.web.site import makeSite
+
+Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
+
+
+class Telling:
+    """
+    What the service is to the resources, in memory.
+
+    @ivar server: the server in memory.
+    @ivar isReady: what a test wants it to be.
+    """
+
+    def __init__(
+        self, application: Any = None, path: str = "/", **settings: Any
+    ) -> None:
+        self.server = MemoryServer(
+            application if application is not None else App(),
+            path=path,
+            settings=Settings(**settings),
+        )
+        self.factory: WebSocketFactory = self.server.factory
+        self.isReady = True
+        self.own: dict[bytes, IResource] = ownResources(self)
+        self.factory.site = makeSite(self.factory.mounts, self.server.clock, self.own)
+
+    def scrape(self) -> Samples:
+        """
+        Read the metrics.
+        """
+        response = self.server.request("GET", "/-/metrics")
+        assert response.status == 200, response.body
+        return readSamples(response.body.decode("utf-8"))
+
+
+def readSamples(text: str) -> Samples:
+    """
+    Read metrics in Prometheus' text format, by name and sorted labels.
+    """
+    return {
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+def key(name: str, **labels: str) -> tuple[str, tuple[tuple[str, str], ...]]:
+    """
+    Make a key of L{Samples}.
+    """
+    return name, tuple(sorted(labels.items()))
