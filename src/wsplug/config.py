@@ -23,6 +23,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from wsplug.auth.options import AUTHENTICATION
 from wsplug.errors import InvalidOption
 from wsplug.guard.origins import ANY, SAME_HOST, parseOrigin
 from wsplug.options import Option, integer, text
@@ -75,6 +76,13 @@ REPEATABLE = (
         "origin whose pages may connect: an exact one, * or same-host",
         SAME_HOST,
     ),
+    Option(
+        "auth",
+        text,
+        (),
+        "who may connect: file:PATH, token:PATH, jwt:key=... or any strcred plugin",
+        "everybody",
+    ),
 )
 """
 The options that can be given several times; in the file, as arrays.
@@ -92,6 +100,9 @@ class Configuration:
     @ivar origins: which pages may connect.
     @ivar settings: how connections are treated.
     @ivar broker: what describes the broker.
+    @ivar auth: what describes who may connect; everybody, if empty.
+    @ivar authCookie: the name of a cookie that may have a token; none, if empty.
+    @ivar authFirstMessage: who may send a token as the first message.
     """
 
     applications: tuple[Description, ...]
@@ -99,6 +110,9 @@ class Configuration:
     origins: tuple[str, ...] = (SAME_HOST,)
     settings: Settings = field(default_factory=Settings)
     broker: str = "memory"
+    auth: tuple[str, ...] = ()
+    authCookie: str = ""
+    authFirstMessage: str = "browsers"
 
 
 def readFile(path: str) -> dict[str, object]:
@@ -124,7 +138,10 @@ def readFile(path: str) -> dict[str, object]:
 
 
 def _checkKeys(document: Mapping[str, object]) -> dict[str, object]:
-    single = {option.name: option for option in (*LISTENING, BROKER, *SETTINGS)}
+    single = {
+        option.name: option
+        for option in (*LISTENING, BROKER, *AUTHENTICATION, *SETTINGS)
+    }
     repeatable = {option.name for option in REPEATABLE}
     values: dict[str, object] = {}
     for key, value in document.items():
@@ -212,7 +229,24 @@ def combine(
         tuple(origins),
         Settings().changed(values),
         str(values.get("broker", BROKER.default)),
+        *_authentication(values),
     )
+
+
+def _authentication(values: Mapping[str, Any]) -> tuple[tuple[str, ...], str, str]:
+    """
+    Give what is said of who may connect.
+
+    @raise InvalidOption: it says how to log in, but not who may.
+    """
+    auth = tuple(values.get("auth", ()))
+    for option in AUTHENTICATION:
+        if option.name in values and not auth:
+            raise InvalidOption(f"{option.name} goes with auth, which isn't there")
+    cookie, firstMessage = (
+        str(values.get(option.name, option.default)) for option in AUTHENTICATION
+    )
+    return auth, cookie, firstMessage
 
 
 _BACKLOG: Final = 1024

@@ -12,12 +12,14 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from twisted.application.service import Service
+from twisted.cred.portal import Portal
 from twisted.internet.defer import Deferred, gatherResults, maybeDeferred, succeed
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort, IStreamServerEndpoint
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from wsplug.auth.authenticator import Authenticator
 from wsplug.errors import StartupError
 from wsplug.guard.origins import SAME_HOST
 from wsplug.interfaces import IBroker
@@ -55,6 +57,9 @@ class WebSocketService(Service):
         settings: Settings | None = None,
         origins: Sequence[str] = (SAME_HOST,),
         broker: IBroker | None = None,
+        portal: Portal | None = None,
+        authCookie: str = "",
+        authFirstMessage: str = "browsers",
     ) -> None:
         """
         @param mounts: the applications and their paths.
@@ -66,6 +71,13 @@ class WebSocketService(Service):
             origins like C{"https://example.org"}.
         @param broker: what the applications were given as C{services.broker}, to be
             started before them and stopped after them.
+        @param portal: has clients log in, with C{IUsernamePassword} or
+            L{wsplug.interfaces.IBearerToken}: what its realm gives for an
+            L{wsplug.interfaces.IAvatar} is C{request.avatar}. Without it, nobody has
+            to.
+        @param authCookie: the name of a cookie that may have a bearer token.
+        @param authFirstMessage: who may send one as first message: C{"browsers"},
+            C{"yes"} for anybody, or C{"no"}.
         @raise wsplug.errors.InvalidOption: two mounts have the same path.
         @raise ValueError: an origin is none.
         """
@@ -74,12 +86,24 @@ class WebSocketService(Service):
             pair if isinstance(pair, tuple) else (repr(pair), pair)
             for pair in endpoints
         ]
+        authenticator = None
+        if portal is not None:
+            limits = settings if settings is not None else Settings()
+            authenticator = Authenticator(
+                portal,
+                reactor,
+                maxFailures=limits.max_auth_failures,
+                maxFailuresTotal=limits.max_auth_failures_total,
+                cookie=authCookie,
+                firstMessage=authFirstMessage,
+            )
         self.factory = WebSocketFactory(
             mounts,
             clock=reactor,
             settings=settings,
             origins=origins,
-            site=makeSite(Mounts(mounts), reactor),
+            site=makeSite(Mounts(mounts), reactor, authenticator),
+            authenticator=authenticator,
         )
         self._epollSet = (
             EpollSet(reactor, self.factory.flusher)

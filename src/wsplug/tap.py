@@ -16,12 +16,15 @@ from collections.abc import Callable
 from typing import Any, ClassVar, NoReturn
 
 from twisted.application.service import IService
+from twisted.cred.portal import Portal
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IStreamServerEndpoint
 from twisted.python import usage
 
 import twisted
 import wsplug
+from wsplug.auth.checkers import makePortal
+from wsplug.auth.options import AUTHENTICATION
 from wsplug.broker import makeBroker
 from wsplug.build import DESCRIPTION
 from wsplug.config import BROKER, LISTENING, Configuration, combine, readFile
@@ -43,7 +46,7 @@ from wsplug.service import WebSocketService
 
 __all__ = ["Options", "makeService"]
 
-_SINGLE = (*LISTENING, BROKER, *SETTINGS)
+_SINGLE = (*LISTENING, BROKER, *AUTHENTICATION, *SETTINGS)
 
 
 class Options(usage.Options):
@@ -54,6 +57,7 @@ class Options(usage.Options):
     @ivar mounts: once it is read: the applications.
     @ivar endpoints: where to listen, with names.
     @ivar broker: what the applications share.
+    @ivar portal: who may connect; C{None} for everybody.
     @ivar configuration: all the rest.
     """
 
@@ -72,6 +76,7 @@ class Options(usage.Options):
     endpoints: list[tuple[str, IStreamServerEndpoint]]
     configuration: Configuration
     broker: IBroker
+    portal: Portal | None
 
     def __init__(self, reactor: Any = None) -> None:
         """
@@ -104,6 +109,10 @@ class Options(usage.Options):
     def opt_origin(self, value: str) -> None:
         """origin whose pages may connect: an exact one, * or same-host [same-host]"""
         self._repeated.setdefault("origin", []).append(value)
+
+    def opt_auth(self, value: str) -> None:
+        """who may connect: file:PATH, token:PATH, jwt:key=... or a strcred plugin"""
+        self._repeated.setdefault("auth", []).append(value)
 
     def opt_config(self, path: str) -> None:
         """TOML file with the same names; the command line wins over it"""
@@ -160,6 +169,8 @@ class Options(usage.Options):
             ]
         self.configuration = combine(commandLine, self._file)
         self.broker = makeBroker(self.configuration.broker, self.reactor)
+        auth = self.configuration.auth
+        self.portal = makePortal(auth) if auth else None
         services = Services(self.reactor, self.reactor, self.broker)
         self.mounts = makeMounts(self.configuration.applications, services)
         Mounts(self.mounts)
@@ -289,4 +300,7 @@ def makeService(options: Options) -> IService:
         settings=configuration.settings,
         origins=configuration.origins,
         broker=options.broker,
+        portal=options.portal,
+        authCookie=configuration.authCookie,
+        authFirstMessage=configuration.authFirstMessage,
     )

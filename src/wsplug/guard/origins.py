@@ -81,6 +81,16 @@ class OriginRules:
         """
         return origin is None or self._any or self._judgeKept(origin, host)
 
+    def vouches(self, origin: bytes | None, host: bytes | None) -> bool:
+        """
+        Tell whether a handshake is from a page that is let in by more than L{ANY}: then
+        what the browser sends by itself, as cookies, can be believed.
+
+        @param origin: its C{Origin} header; C{None} where it has none.
+        @param host: its C{Host} header.
+        """
+        return origin is not None and self._judgeKept(origin, host)
+
     def _judge(self, origin: bytes, host: bytes | None) -> bool:
         try:
             parsed = parseOrigin(origin.decode("ascii"))

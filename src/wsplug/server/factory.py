@@ -12,6 +12,7 @@ from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.internet.protocol import ServerFactory
 from twisted.web.server import Site
 
+from wsplug.auth.authenticator import Authenticator
 from wsplug.codec import CloseCode, DeflateAgreement, DeflatePolicy
 from wsplug.errors import HandshakeRefused, Side
 from wsplug.guard.origins import SAME_HOST, OriginRules
@@ -22,6 +23,7 @@ from wsplug.server.flusher import Flusher
 from wsplug.server.mounts import Mount, Mounts
 from wsplug.server.protocol import WebSocketServerProtocol
 from wsplug.server.request import HandshakeRequest
+from wsplug.server.sessions import Session
 from wsplug.server.settings import Settings
 
 __all__ = ["WebSocketFactory"]
@@ -56,6 +58,7 @@ class WebSocketFactory(ServerFactory):
         settings: Settings | None = None,
         origins: Sequence[str] = (SAME_HOST,),
         site: Site | None = None,
+        authenticator: Authenticator | None = None,
     ) -> None:
         """
         @param mounts: the applications. Whoever makes the factory starts and stops
@@ -64,6 +67,7 @@ class WebSocketFactory(ServerFactory):
         @param settings: the default ones where not given.
         @param origins: which pages may connect; see L{OriginRules}.
         @param site: answers plain HTTP requests; without it each gets 426 or 404.
+        @param authenticator: has clients log in; without it nobody has to.
         @raise InvalidOption: two mounts have the same path.
         @raise ValueError: an origin is none.
         """
@@ -72,10 +76,12 @@ class WebSocketFactory(ServerFactory):
         self.settings = settings if settings is not None else Settings()
         self.origins = OriginRules(origins)
         self.site = site
+        self.authenticator = authenticator
         self.deadlines = Deadlines(clock)
         self.flusher = Flusher(clock)
         self.connections: set[Connection] = set()
         self._opening: set[WebSocketServerProtocol] = set()
+        self._sessions: dict[Connection, Session] = {}
         self.held = False
         self._stopped: Deferred[None] | None = None
         self.deflatePolicy = _makeDeflatePolicy(self.settings)
@@ -119,13 +125,21 @@ class WebSocketFactory(ServerFactory):
         return None
 
     def protocolAccepted(
-        self, protocol: WebSocketServerProtocol, connection: Connection
+        self,
+        protocol: WebSocketServerProtocol,
+        connection: Connection,
+        session: Session | None = None,
     ) -> None:
         """
         Count an accepted handshake's connection as open.
+
+        @param session: its login, where clients have to log in.
         """
         self._opening.discard(protocol)
         self.connections.add(connection)
+        if session is not None:
+            self._sessions[connection] = session
+            session.attach(connection)
 
     def protocolLost(self, protocol: WebSocketServerProtocol) -> None:
         """
@@ -165,6 +179,9 @@ class WebSocketFactory(ServerFactory):
 
     def _connectionLost(self, connection: Connection) -> None:
         self.connections.discard(connection)
+        session = self._sessions.pop(connection, None)
+        if session is not None:
+            session.end()
         self._checkStopped()
 
     # Starting and stopping

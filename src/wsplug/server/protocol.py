@@ -38,6 +38,7 @@ from wsplug.server.deadlines import Deadline
 from wsplug.server.mounts import Mount, splitPath
 from wsplug.server.pages import MAX_BODY_SIZE, PageChannel
 from wsplug.server.request import HandshakeRequest, splitTarget
+from wsplug.server.sessions import Session
 from wsplug.server.transport import DirectTransport
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ class WebSocketServerProtocol(Protocol):
     # What there is for as long as the handshake isn't over: see _handOver.
     _parser: HeadParser | None = None
     _answer: Deferred[Any] | None = None
+    _session: Session | None = None
 
     def __init__(self, factory: WebSocketFactory) -> None:
         self.factory = factory
@@ -114,6 +116,7 @@ class WebSocketServerProtocol(Protocol):
         answer, self._answer = self._answer, None
         if answer is not None:
             answer.cancel()
+        self._endSession()
         self.factory.protocolLost(self)
 
     # Requests
@@ -228,7 +231,7 @@ class WebSocketServerProtocol(Protocol):
         Ask the application for what will serve the connection.
         """
         try:
-            answer: Any = mount.application.buildProtocol(request)
+            answer: Any = self._build(mount, request)
             if not isinstance(answer, _LATER):
                 # Nearly every one answers at once.
                 self._accept(answer, mount, request, upgrade)
@@ -249,6 +252,22 @@ class WebSocketServerProtocol(Protocol):
             transport: Any = self.transport
             transport.pauseProducing()
             self._setDeadline(self._answerTimedOut)
+
+    def _build(self, mount: Mount, request: HandshakeRequest) -> Any:
+        """
+        Have the application make what serves the connection: where clients have to log
+        in, once this one has.
+        """
+        authenticator = self.factory.authenticator
+        if authenticator is None or not mount.auth:
+            return mount.application.buildProtocol(request)
+        self._session = Session(self.factory, authenticator, mount, request)
+        return self._session.begin()
+
+    def _endSession(self) -> None:
+        session, self._session = self._session, None
+        if session is not None:
+            session.end()
 
     def _answered(self, result: Any) -> Any:
         if self._answer is None:
@@ -292,8 +311,8 @@ class WebSocketServerProtocol(Protocol):
             request.takeResponseHeaders(),
         )
         request.compact()
-        early = self._early
-        factory.protocolAccepted(self, connection)
+        early, session = self._early, self._session
+        factory.protocolAccepted(self, connection, session)
         self._handOver(connection)
         connection.open(switch, early)
 
@@ -341,6 +360,7 @@ class WebSocketServerProtocol(Protocol):
             return
         self._parser = None
         self._early = b""
+        self._endSession()
         transport: Any = self.transport
         self._log.info(
             "{peer} refused: {refusal}",
@@ -382,10 +402,14 @@ class WebSocketServerProtocol(Protocol):
         self._deadline = None
         answer, self._answer = self._answer, None
         seconds = self.factory.settings.open_timeout
+        session = self._session
+        late = "no answer from the application"
+        if session is not None and not session.isLoggedIn:
+            late = "credentials not checked"
         self.refuse(
             HandshakeRefused(
                 503,
-                f"no answer from the application in {seconds:g} seconds",
+                f"{late} in {seconds:g} seconds",
                 setting="open-timeout",
             )
         )

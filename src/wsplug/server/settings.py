@@ -29,6 +29,8 @@ class Settings:
     max_head_size: int = DEFAULT_MAX_HEAD_SIZE
     max_headers: int = DEFAULT_MAX_HEADERS
     max_connections: int = 10_000
+    max_auth_failures: int = 10
+    max_auth_failures_total: int = 1000
     open_timeout: float = 10.0
     close_timeout: float = 5.0
     ping_interval: float = 20.0
@@ -84,6 +86,16 @@ SETTINGS: Final[tuple[Option, ...]] = (
     ),
     _setting("max-headers", count, "headers that a request may have; over it: 431"),
     _setting("max-connections", count, "connections at one time; over it: 503"),
+    _setting(
+        "max-auth-failures",
+        count,
+        "failed logins a minute from one address; over it: 429",
+    ),
+    _setting(
+        "max-auth-failures-total",
+        count,
+        "failed logins a minute from all addresses; over it: 429",
+    ),
     _time("open-timeout", "seconds that a handshake may take; over it: 408"),
     _time("close-timeout", "seconds that a closing handshake may take"),
     _time("ping-interval", "seconds of silence after which a client is pinged"),

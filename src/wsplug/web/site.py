@@ -16,8 +16,10 @@ from twisted.web.pages import notFound
 from twisted.web.resource import IResource, Resource
 from twisted.web.server import Request, Site
 
+from wsplug.auth.authenticator import Authenticator
 from wsplug.folder import Folder
 from wsplug.server.mounts import Mounts
+from wsplug.web.guarded import GuardedPages
 
 __all__ = ["makeSite"]
 
@@ -85,13 +87,19 @@ def _descend(
     return found
 
 
-def makeSite(mounts: Mounts, clock: IReactorTime) -> Site:
+def makeSite(
+    mounts: Mounts, clock: IReactorTime, authenticator: Authenticator | None = None
+) -> Site:
     """
     Make the site for a server's applications.
 
     @param mounts: where they are.
     @param clock: for its timeouts.
+    @param authenticator: has visitors log in, if it asks for passwords.
     """
-    site = Site(_MountedPages(mounts), reactor=clock)
+    root: Resource = _MountedPages(mounts)
+    if authenticator is not None and authenticator.asksPages:
+        root = GuardedPages(root, mounts, authenticator)
+    site = Site(root, reactor=clock)
     site.noisy = False
     return site
