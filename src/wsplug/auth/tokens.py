@@ -105,7 +105,7 @@ class TokenChecker:
     def _stat(self) -> tuple[int, int, int] | None:
         try:
             found = os.stat(self._path)
-        except OSError:
+        except (OSError, ValueError):
             return None
         return found.st_mtime_ns, found.st_size, found.st_ino
 
