@@ -173,6 +173,7 @@ def test_several_checkers(greeter: Greeter, tmp_path: Path, tokens: str) -> None
         (["same-host"], None, True),
         (["https://a.example"], "https://a.example", True),
         (["*"], None, True),
+        (["*"], ORIGIN, True),
         (["*"], "https://evil.example", False),
         (["*"], "null", False),
         (["*", "same-host"], ORIGIN, True),
@@ -183,8 +184,8 @@ def test_password_that_a_browser_sends(
     greeter: Greeter, origins: list[str], origin: str | None, counts: bool
 ) -> None:
     """
-    A browser sends a password by itself, whatever page makes it: it counts for pages
-    that are named, and for clients that are no browsers.
+    A browser sends a password by itself, whatever page makes it: it counts for the
+    server's own pages, those that are named, and for clients that are no browsers.
     """
     server = MemoryServer(greeter, portal=passwords("ann", "secret"), origins=origins)
     header = basic("ann", "secret")

@@ -12,6 +12,7 @@ from twisted.cred.credentials import IUsernamePassword
 from twisted.internet.defer import Deferred, fail
 
 from tests.auth.kit import (
+    ORIGIN,
     Greeter,
     Login,
     basic,
@@ -98,6 +99,25 @@ def test_token_in_the_header(greeter: Greeter, tmp_path: Path) -> None:
     assert response.body == b"hello bob"
     cookie = ("Cookie", "session=sesame")
     assert server.request("GET", "/", headers=[cookie]).status == 401
+
+
+def test_other_sites(greeter: Greeter) -> None:
+    """
+    A browser sends the password with other sites' forms and scripts too: there it
+    doesn't count. Where the site is the server's own, or isn't said, it does.
+    """
+    server = MemoryServer(
+        greeter, portal=passwords("ann", "secret"), origins=["https://a.example"]
+    )
+    right = basic("ann", "secret")
+    for origin, status in (
+        (ORIGIN, 200),
+        ("https://a.example", 401),
+        ("https://evil.example", 401),
+        ("null", 401),
+    ):
+        headers = [right, ("Origin", origin)]
+        assert server.request("GET", "/", headers=headers).status == status
 
 
 def test_anonymous(greeter: Greeter) -> None:

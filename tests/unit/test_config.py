@@ -25,6 +25,8 @@ max-message-size = "64KiB"
 max-head-size = 8192
 max-headers = 50
 max-connections = "unlimited"
+max-auth-failures = 3
+max-auth-failures-total = "unlimited"
 open-timeout = 5
 close-timeout = "1m"
 ping-interval = "off"
@@ -62,6 +64,8 @@ def test_every_key(file: Path) -> None:
         max_head_size=8192,
         max_headers=50,
         max_connections=UNLIMITED,
+        max_auth_failures=3,
+        max_auth_failures_total=UNLIMITED,
         open_timeout=5.0,
         close_timeout=60.0,
         ping_interval=0.0,

@@ -114,15 +114,16 @@ class Authenticator:
 
     # Finding credentials
 
-    def find(self, request: Any, vouched: bool) -> Any:
+    def find(self, request: Any, vouched: bool, cookies: bool = True) -> Any:
         """
         Find the credentials in a request. What a browser sends by itself, whatever page
         makes it, counts only where that page is vouched for.
 
         @param request: an L{wsplug.interfaces.IHandshakeRequest} or a request of
             C{twisted.web}.
-        @param vouched: whether the page that it comes from is one of those that are
-            named.
+        @param vouched: whether the page that it comes from, by its C{Origin}, is the
+            server's own or named.
+        @param cookies: whether cookies count at all.
         @return: C{ICredentials}; C{None} where there are none.
         @raise HandshakeRefused: they are malformed.
         """
@@ -133,7 +134,7 @@ class Authenticator:
             found = readAuthorization(headers[0]) if headers else None
             if self._isTaken(found, request, vouched):
                 return found
-            if self._cookie and self._takesTokens and vouched:
+            if self._cookie and self._takesTokens and vouched and cookies:
                 value = request.getCookie(self._cookie)
                 if value is not None:
                     return readToken(value)

@@ -20,6 +20,7 @@ from wsplug.auth.credentials import (
 )
 from wsplug.codec import CloseCode
 from wsplug.errors import HandshakeRefused, Side
+from wsplug.guard.origins import SAME_HOST, OriginRules
 from wsplug.interfaces import IWebSocketProtocol
 from wsplug.server.addresses import nameOfAddress
 from wsplug.server.connection import Connection
@@ -36,6 +37,11 @@ EXPIRED: Final = 3000
 """
 The close code for a login that is over: "Unauthorized" in IANA's registry of WebSocket
 close codes. A client with a new token may come back; with 1008, it had better not.
+"""
+
+_OWN: Final = OriginRules((SAME_HOST,))
+"""
+The server's own pages, which needn't be named.
 """
 
 
@@ -82,7 +88,9 @@ class Session:
         """
         request, authenticator = self._request, self._authenticator
         origin, host = request.getHeader(b"origin"), request.getHeader(b"host")
-        vouched = self._factory.origins.vouches(origin, host)
+        vouched = _OWN.vouches(origin, host) or self._factory.origins.vouches(
+            origin, host
+        )
         credentials = authenticator.find(request, vouched)
         if credentials is None:
             if authenticator.awaitsMessage(request):

@@ -5,7 +5,7 @@ and send it with the WebSocket of the same origin.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
@@ -15,6 +15,7 @@ from twisted.web.server import NOT_DONE_YET, Request
 
 from wsplug.auth.authenticator import Authenticator, Login
 from wsplug.errors import HandshakeRefused
+from wsplug.guard.origins import SAME_HOST, OriginRules
 from wsplug.server.addresses import nameOfAddress
 from wsplug.server.mounts import Mounts
 
@@ -49,6 +50,9 @@ class GuardedPages(Resource):
         return _Login(self._pages, self._authenticator)
 
 
+_OWN: Final = OriginRules((SAME_HOST,))
+
+
 class _Login(Resource):
     """
     Answers one request, once it is known whose it is.
@@ -73,8 +77,11 @@ class _Login(Resource):
     async def _serve(self, request: Any) -> None:
         authenticator = self._authenticator
         try:
-            # No cookie counts here: it would open the door to other sites' forms.
-            credentials = authenticator.find(request, vouched=False)
+            # A password comes with other sites' forms and scripts too. No cookie
+            # counts: what asks for one, as a picture, needn't say where it is from.
+            origin, host = request.getHeader(b"origin"), request.getHeader(b"host")
+            vouched = _OWN.vouches(origin, host)
+            credentials = authenticator.find(request, vouched, cookies=False)
             if credentials is None:
                 raise authenticator.refuseNobody()
             login = await authenticator.logIn(credentials, request)

@@ -44,7 +44,7 @@ const emit = (target, type, detail) => target.dispatchEvent(new CustomEvent(type
 
 /**
  * Connect, and stay connected. Events: "state", "message" (what belongs to no request and
- * no subscription), "close" (a Closing), "error" (what `greet` failed with).
+ * no subscription), "close" (a Closing), "error" (what `greet` or `token` failed with).
  * @param {string | URL} url @param {Options} [options]
  */
 export function connect(url, options = {}) {
