@@ -36,7 +36,7 @@ def test_plugins() -> None:
         supportedInterfaces = (IBearerToken,)
 
     shown: list[str] = []
-    Other.authOutput = type("", (), {"write": shown.append})()  # type: ignore[assignment]
+    Other.authOutput = type("", (), {"write": shown.append})()
     with pytest.raises(SystemExit):
         Other().parseOptions(["--help-auth-type", "jwt"])  # type: ignore[no-untyped-call]
     assert "algorithm: the only one that is taken [required]" in "".join(shown)
@@ -104,7 +104,7 @@ def test_third_party(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(checkers, "findCheckerFactories", lambda: [Factory()])
     portal = makePortal(["ours:x"])
-    assert portal.checkers == {IUsernamePassword: login}
+    assert list(portal.checkers.values()) == [login]  # type: ignore[comparison-overlap]
     with pytest.raises(InvalidOption, match=r"^auth ours: 'no\\nsuch'$"):
         makePortal(["ours:y"])
 
@@ -128,7 +128,7 @@ def test_memory_takes_bytes() -> None:
     """
     checker = makeChecker("memory:ann:gr\u00fc\u00df")
     assert checker.users == {b"ann": "gr\u00fc\u00df".encode()}
-    theirs = strcred.makeChecker("memory:ann:x")  # type: ignore[no-untyped-call]
+    theirs = strcred.makeChecker("memory:ann:x")
     assert theirs.users == {"ann": "x"}, "Twisted does it by itself now"
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import pytest
 from twisted.internet.testing import MemoryReactorClock
 
 from tests.auth.kit import Greeter, basic, bearer, passwords
+from tests.conftest import missing
 from wsplug.auth import Avatar, makePortal
 from wsplug.auth.jwt import ALGORITHMS, JWT_OPTIONS
 from wsplug.auth.options import AUTHENTICATION
@@ -100,6 +102,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """
     A folder in which the page's commands were run.
     """
+    if shutil.which("openssl") is None:
+        missing("openssl (Debian's package of that name)")
     monkeypatch.chdir(tmp_path)
     lines = [line for line in _commands() if not line.startswith(("twistd", "pip"))]
     made = [line for line in lines if "curl" not in line and "websocat" not in line]

@@ -325,7 +325,11 @@ def test_kid(keys: Keys) -> None:
             "the token names another key",
             "no token that can be read",
         )
-    hints = {"kid": "/dev/null", "jku": "http://evil.example/", "x5u": "file:///x"}
+    hints: dict[str, Any] = {
+        "kid": "/dev/null",
+        "jku": "http://evil.example/",
+        "x5u": "file:///x",
+    }
     assert ask(make(keys), sign(**hints))[0] == b"ann"
 
 

@@ -73,18 +73,17 @@ def test_password(visit: Visitor, guarded: Server) -> None:
     assert first(page, guarded) == "you are ann"
 
 
-def test_without_the_password(visit: Visitor, guarded: Server) -> None:
+@pytest.mark.parametrize("given", [None, {"username": "ann", "password": "x"}])
+def test_without_the_password(
+    visit: Visitor, guarded: Server, given: dict[str, str] | None
+) -> None:
     """
-    Without it, there is no page, and no WebSocket either.
+    Without it, or with a wrong one, there is no page: the browser asks for it.
     """
-    page = visit(url(guarded) + "-/favicon.svg")
-    assert page.page.inner_text("body") == "log in first"
-    assert first(page, guarded) == "1006 "
-    assert all("401" in each for each in page.errors)
-    page.errors.clear()
+    with pytest.raises(Exception, match="ERR_INVALID_AUTH_CREDENTIALS"):
+        visit(url(guarded), http_credentials=given)
 
 
-@pytest.mark.everyday
 def test_cookie(visit: Visitor, tokens: Server) -> None:
     """
     A cookie of the host comes with the WebSocket, and counts.

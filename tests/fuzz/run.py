@@ -19,7 +19,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 OUTPUT = ROOT / ".fuzz"
-NAMES = ("head", "handshake", "extensions", "receiver", "compressed", "close")
+NAMES = (
+    *("head", "handshake", "extensions", "receiver", "compressed", "close"),
+    "credentials",
+)
 SEED_SCRIPT = """
 import sys
 from pathlib import Path

@@ -51,5 +51,11 @@ SEEDS: dict[str, list[bytes]] = {
         b"\x0f\x80" + frame(0xC2, _STORED, key=None) + frame(0xC2, _FINAL, key=None),
     ],
     "close": [b"", b"\x03\xe8", b"\x03\xe9gr\xc3\xbc\xc3\x9f", b"\x0b\xb8\xed\xa0"],
+    "credentials": [
+        b"Basic YW5uOnNlY3JldA==",
+        b"Bearer 3q2-7w.abc_def~+/==",
+        b"ann:se:cret",
+        b'{"type":"auth","token":"3q2-7w","request":1}',
+    ],
 }
 """By the name of the target."""
