@@ -113,7 +113,7 @@ class IHandshakeRequest(Interface):
         """
 
 
-class IBearerToken(ICredentials):
+class IBearerToken(ICredentials, Interface):
     """
     A token that says who its bearer is (RFC 6750).
     """

@@ -97,8 +97,8 @@ def test_token_in_the_header(greeter: Greeter, tmp_path: Path) -> None:
     server = MemoryServer(greeter, portal=portal, authCookie="session")
     response = server.request("GET", "/", headers=[bearer("sesame")])
     assert response.body == b"hello bob"
-    cookie = ("Cookie", "session=sesame")
-    assert server.request("GET", "/", headers=[cookie]).status == 401
+    cookie = [("Cookie", "session=sesame"), ("Origin", ORIGIN)]
+    assert server.request("GET", "/", headers=cookie).status == 401
 
 
 def test_other_sites(greeter: Greeter) -> None:

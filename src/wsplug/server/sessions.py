@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
 __all__ = ["EXPIRED", "Session"]
 
+# Not the class's: an event would refer to the session that it is about.
+_log = Logger(__name__)
+
 EXPIRED: Final = 3000
 """
 The close code for a login that is over: "Unauthorized" in IANA's registry of WebSocket
@@ -52,8 +55,6 @@ class Session:
 
     @ivar isLoggedIn: whether the client has logged in.
     """
-
-    _log = Logger()
 
     def __init__(
         self,
@@ -127,7 +128,7 @@ class Session:
         self._request.avatar = login.avatar
         if login.lasts is not None:
             self._expires = self._factory.deadlines.now() + login.lasts
-        self._log.info(
+        _log.info(
             "{peer} {application}: logged in as {name}",
             peer=nameOfAddress(self._request.getClientAddress()),
             application=self._mount.name,
@@ -179,7 +180,7 @@ class Session:
         try:
             login.logout()
         except Exception:
-            self._log.failure("logging out failed")
+            _log.failure("logging out failed")
 
 
 @implementer(IWebSocketProtocol)
