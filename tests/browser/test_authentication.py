@@ -87,7 +87,7 @@ def test_wrong_password(visit: Visitor, guarded: Server) -> None:
     """
     wrong = {"username": "ann", "password": "x"}
     page = visit(url(guarded), http_credentials=wrong)
-    assert page.page.inner_text("body") == "wrong name or password"
+    assert page.page.inner_text("body").strip() == "wrong name or password"
     assert all("401" in each for each in page.errors)
     page.errors.clear()
 
