@@ -23,6 +23,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from wsplug.auth.options import AUTHENTICATION
 from wsplug.errors import InvalidOption
 from wsplug.guard.admission import EXEMPT
 from wsplug.guard.origins import SAME_HOST, OriginRules
@@ -96,6 +97,7 @@ SINGLE = (
     *LISTENING,
     *TLS,
     *PROXY_OPTIONS,
+    *AUTHENTICATION,
     BROKER,
     METRICS,
     LOG_FORMAT,
@@ -125,6 +127,13 @@ REPEATABLE = (
         "the machine itself",
     ),
     TRUSTED_PROXY,
+    Option(
+        "auth",
+        text,
+        (),
+        "who may connect: file:PATH, token:PATH, jwt:key=... or any strcred plugin",
+        "everybody",
+    ),
 )
 """
 The options that can be given several times; in the file, as arrays.
@@ -148,6 +157,9 @@ class Configuration:
     @ivar tls: the certificates of the first endpoint, if it has any.
     @ivar metrics: whether there are metrics: C{"auto"}, C{"yes"} or C{"no"}.
     @ivar logFormat: C{"text"} or C{"json"}.
+    @ivar auth: what describes who may connect; everybody, if empty.
+    @ivar authCookie: the name of a cookie that may have a token; none, if empty.
+    @ivar authFirstMessage: who may send a token as the first message.
     """
 
     applications: tuple[Description, ...]
@@ -161,6 +173,9 @@ class Configuration:
     tls: TLSFiles | None = None
     metrics: str = "auto"
     logFormat: str = "text"
+    auth: tuple[str, ...] = ()
+    authCookie: str = ""
+    authFirstMessage: str = "browsers"
 
 
 def readFile(path: str) -> dict[str, object]:
@@ -266,6 +281,7 @@ def combine(
         OriginRules(origins)
     except ValueError as error:
         raise InvalidOption(f"origin: {error}") from None
+    auth, cookie, firstMessage = _authentication(values)
     return Configuration(
         tuple(applications),
         tuple(_endpoints(values)),
@@ -278,6 +294,9 @@ def combine(
         tls=filesOf(values),
         metrics=str(values.get("metrics", METRICS.default)),
         logFormat=str(values.get("log-format", LOG_FORMAT.default)),
+        auth=auth,
+        authCookie=cookie,
+        authFirstMessage=firstMessage,
     )
 
 
@@ -300,6 +319,22 @@ def _proxies(values: Mapping[str, Any]) -> ProxySettings:
         return ProxySettings(tuple(values.get("trusted-proxy", ())), header, protocol)
     except ValueError as error:
         raise InvalidOption(str(error)) from None
+
+
+def _authentication(values: Mapping[str, Any]) -> tuple[tuple[str, ...], str, str]:
+    """
+    Give what is said of who may connect.
+
+    @raise InvalidOption: it says how to log in, but not who may.
+    """
+    auth = tuple(values.get("auth", ()))
+    for option in AUTHENTICATION:
+        if option.name in values and not auth:
+            raise InvalidOption(f"{option.name} goes with auth, which isn't there")
+    cookie, firstMessage = (
+        str(values.get(option.name, option.default)) for option in AUTHENTICATION
+    )
+    return auth, cookie, firstMessage
 
 
 _BACKLOG: Final = 1024

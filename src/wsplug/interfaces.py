@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from twisted.cred.credentials import ICredentials
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress, IPushProducer
 from twisted.plugin import IPlugin
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from wsplug.broker.publication import History, Position, Publication
 
 __all__ = [
+    "IAvatar",
+    "IBearerToken",
     "IBroker",
     "ICommand",
     "IConversation",
@@ -79,12 +82,15 @@ class IHandshakeRequest(Interface):
         "offered: anything else is a C{ValueError}. Where it doesn't, it is the first "
         "offered one that the application names."
     )
-    avatar: object = Attribute("Who the client proved to be; C{None} for nobody.")
     clientCertificate: Certificate | None = Attribute(
         "The certificate that the client has shown, and that an authority of "
         "C{tls-client-ca} has signed, as a C{cryptography.x509.Certificate}; C{None} "
         "where it has shown none, or wasn't asked. C{subject.rfc4514_string()} is its "
         "name."
+    )
+    avatar: object = Attribute(
+        "Who the client proved to be: what the realm has given, an "
+        "L{wsplug.auth.Avatar} unless it is one's own. C{None} for nobody."
     )
 
     def getHeader(name: bytes) -> bytes | None:
@@ -119,6 +125,27 @@ class IHandshakeRequest(Interface):
         Tell whether the client uses TLS: to the server itself or, where it came by a
         trusted proxy that says so, to the proxy.
         """
+
+
+class IBearerToken(ICredentials, Interface):
+    """
+    A token that says who its bearer is (RFC 6750).
+    """
+
+    token: bytes = Attribute("The token, in ASCII.")
+    lasts: float | None = Attribute(
+        "A checker sets this to the seconds that the token is good for from now on: "
+        "then the connection is closed. C{None} for no end."
+    )
+
+
+class IAvatar(Interface):
+    """
+    Who a client proved to be. It is what a realm is asked for; whatever the realm gives
+    then is what the application finds as C{request.avatar}.
+    """
+
+    name: str = Attribute("The name, for the log.")
 
 
 class IPreparedMessage(Interface):

@@ -49,6 +49,7 @@ __all__ = [
 MOUNT_OPTIONS = (
     Option("path", text, "", "where it is mounted", "/, or /NAME with several"),
     Option("compression", boolean, True, "whether its messages may be compressed"),
+    Option("auth", boolean, True, "whether one has to log in, where --auth is given"),
 )
 """
 The options that each application has besides its own.
@@ -341,7 +342,13 @@ def _makeMount(description: Description, services: IServices, single: bool) -> M
         options = parseOptions(plugin.options, values)
         application = plugin.makeApplication(options, services)
         path = mountOptions["path"] or ("/" if single else f"/{plugin.name}")
-        return Mount(path, application, plugin.name, mountOptions["compression"])
+        return Mount(
+            path,
+            application,
+            plugin.name,
+            mountOptions["compression"],
+            mountOptions["auth"],
+        )
     except InvalidOption as error:
         place = description.place or f"--app {description}"
         raise InvalidOption(f"{place}: {error}") from None

@@ -61,6 +61,14 @@ class Rate:
             self._sweep(now)
         return 0.0
 
+    def giveBack(self, key: str) -> None:
+        """
+        Undo it once: it didn't count after all.
+        """
+        time = self._times.get(key)
+        if time is not None:
+            self._times[key] = time - self._interval
+
     def _sweep(self, now: float) -> None:
         self._times = {key: time for key, time in self._times.items() if time > now}
         self._sweepAt = max(_SWEEP, 2 * len(self._times))

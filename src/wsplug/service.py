@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from twisted.application.service import Service
+from twisted.cred.portal import Portal
 from twisted.internet.defer import Deferred, gatherResults, maybeDeferred, succeed
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import (
@@ -24,6 +25,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.resource import IResource
 
+from wsplug.auth.authenticator import Authenticator
 from wsplug.daemon.stalls import StallDetector
 from wsplug.errors import StartupError
 from wsplug.guard.admission import EXEMPT
@@ -69,6 +71,9 @@ class WebSocketService(Service):
         broker: IBroker | None = None,
         proxies: ProxySettings | None = None,
         metrics: bool | None = None,
+        portal: Portal | None = None,
+        authCookie: str = "",
+        authFirstMessage: str = "browsers",
     ) -> None:
         """
         @param mounts: the applications and their paths.
@@ -85,6 +90,13 @@ class WebSocketService(Service):
         @param proxies: whose word about the client is believed; without it, nobody's.
         @param metrics: whether there are metrics at C{/-/metrics}; C{None} for: if
             C{prometheus-client} is installed.
+        @param portal: has clients log in, with C{IUsernamePassword} or
+            L{wsplug.interfaces.IBearerToken}: what its realm gives for an
+            L{wsplug.interfaces.IAvatar} is C{request.avatar}. Without it, nobody has
+            to.
+        @param authCookie: the name of a cookie that may have a bearer token.
+        @param authFirstMessage: who may send one as first message: C{"browsers"},
+            C{"yes"} for anybody, or C{"no"}.
         @raise wsplug.errors.InvalidOption: two mounts have the same path, or there
             have to be metrics and C{prometheus-client} is missing.
         @raise ValueError: an origin is none, or a network.
@@ -95,6 +107,17 @@ class WebSocketService(Service):
             for pair in endpoints
         ]
         own: dict[bytes, IResource] = {}
+        authenticator = None
+        if portal is not None:
+            limits = settings if settings is not None else Settings()
+            authenticator = Authenticator(
+                portal,
+                reactor,
+                maxFailures=limits.max_auth_failures,
+                maxFailuresTotal=limits.max_auth_failures_total,
+                cookie=authCookie,
+                firstMessage=authFirstMessage,
+            )
         self.factory = WebSocketFactory(
             mounts,
             clock=reactor,
@@ -102,7 +125,8 @@ class WebSocketService(Service):
             origins=origins,
             exempt=exempt,
             proxies=proxies,
-            site=makeSite(Mounts(mounts), reactor, own),
+            site=makeSite(Mounts(mounts), reactor, own, authenticator),
+            authenticator=authenticator,
         )
         own.update(ownResources(self, metrics))
         self._epollSet = (

@@ -17,6 +17,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from twisted.application.service import IService
+from twisted.cred.portal import Portal
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IStreamServerEndpoint
 from twisted.logger import ILogObserver
@@ -25,6 +26,7 @@ from twisted.python.components import Componentized
 
 import twisted
 import wsplug
+from wsplug.auth.checkers import makePortal
 from wsplug.broker import makeBroker
 from wsplug.build import DESCRIPTION
 from wsplug.config import SINGLE, Configuration, combine, readFile
@@ -63,6 +65,7 @@ class Options(usage.Options):
     @ivar endpoints: where to listen, with names.
     @ivar broker: what the applications share.
     @ivar reloaded: what SIGHUP has read again: each has a C{reload()}.
+    @ivar portal: who may connect; C{None} for everybody.
     @ivar configuration: all the rest.
     """
 
@@ -81,6 +84,7 @@ class Options(usage.Options):
     endpoints: list[tuple[str, IStreamServerEndpoint]]
     configuration: Configuration
     broker: IBroker
+    portal: Portal | None
 
     def __init__(self, reactor: Any = None) -> None:
         """
@@ -124,6 +128,10 @@ class Options(usage.Options):
         """address or network of a proxy that is believed who the client is, or unix for
         UNIX sockets [none]"""
         self._repeated.setdefault("trusted-proxy", []).append(value)
+
+    def opt_auth(self, value: str) -> None:
+        """who may connect: file:PATH, token:PATH, jwt:key=... or a strcred plugin"""
+        self._repeated.setdefault("auth", []).append(value)
 
     def opt_config(self, path: str) -> None:
         """TOML file with the same names; the command line wins over it"""
@@ -183,6 +191,8 @@ class Options(usage.Options):
             checkMetrics()
         self._checkLogFormat()
         self.broker = makeBroker(self.configuration.broker, self.reactor)
+        auth = self.configuration.auth
+        self.portal = makePortal(auth) if auth else None
         services = Services(self.reactor, self.reactor, self.broker)
         self.mounts = makeMounts(self.configuration.applications, services)
         Mounts(self.mounts)
@@ -425,4 +435,7 @@ def makeService(options: Options) -> IService:
         reloaded=options.reloaded,
         makeObserver=options.makeObserver,
         metrics={"yes": True, "no": False}.get(configuration.metrics),
+        portal=options.portal,
+        authCookie=configuration.authCookie,
+        authFirstMessage=configuration.authFirstMessage,
     )

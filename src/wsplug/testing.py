@@ -17,12 +17,14 @@ framing, limits, timeouts, closing. Only the network and the clock are replaced.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPException, HTTPResponse
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, Final
 
+from twisted.cred.portal import Portal
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.error import ConnectionAborted, ConnectionDone
@@ -36,6 +38,8 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from wsplug.auth.authenticator import Authenticator, Login
+from wsplug.auth.realm import Realm
 from wsplug.broker import MemoryBroker
 from wsplug.codec import (
     FIN,
@@ -337,6 +341,22 @@ class _Source:
         return BytesIO(self._data)
 
 
+class _Given(Authenticator):
+    """
+    Asks nobody anything: who it is was said already.
+    """
+
+    def __init__(self, avatar: object) -> None:
+        super().__init__(Portal(Realm()), Clock())
+        self._avatar = avatar
+
+    def find(self, request: Any, vouched: bool, cookies: bool = True) -> Any:
+        return self._avatar
+
+    async def logIn(self, credentials: Any, request: Any) -> Login:
+        return Login(credentials, lambda: None)
+
+
 class MemoryServer:
     """
     A server with one application, and a clock that stands still until it is turned.
@@ -360,6 +380,10 @@ class MemoryServer:
         clock: Clock | None = None,
         broker: IBroker | None = None,
         proxies: ProxySettings | None = None,
+        portal: Portal | None = None,
+        authCookie: str = "",
+        authFirstMessage: str = "browsers",
+        auth: bool = True,
     ) -> None:
         """
         @param application: a plugin (what C{@application} makes is one) or an
@@ -376,6 +400,11 @@ class MemoryServer:
         @param broker: another one to use, which has been started, as that of another
             server in the same test.
         @param proxies: whose word about the client is believed; without it, nobody's.
+        @param portal: has clients log in; see L{wsplug.WebSocketService}. Those that
+            L{connect} gives an avatar don't have to.
+        @param authCookie: as for the service.
+        @param authFirstMessage: as for the service.
+        @param auth: whether the mount wants clients to log in, if there is a portal.
         @raise wsplug.errors.InvalidOption: an option is unknown or wrong.
         @raise Exception: whatever C{startApplication} failed with.
         """
@@ -388,17 +417,31 @@ class MemoryServer:
             services = Services(self.clock, self.clock, self.broker)
             application = plugin.makeApplication(values, services)
             name = plugin.name
-        mount = Mount(path, application, name, compression)
+        mount = Mount(path, application, name, compression, auth)
         self.application = mount.application
+        limits = settings if settings is not None else Settings()
+        authenticator = None
+        if portal is not None:
+            authenticator = Authenticator(
+                portal,
+                self.clock,
+                maxFailures=limits.max_auth_failures,
+                maxFailuresTotal=limits.max_auth_failures_total,
+                cookie=authCookie,
+                firstMessage=authFirstMessage,
+            )
         self.factory = WebSocketFactory(
             [mount],
             clock=self.clock,
-            settings=settings,
+            settings=limits,
             origins=origins,
             exempt=exempt,
             proxies=proxies,
+            authenticator=authenticator,
         )
-        self.factory.site = makeSite(self.factory.mounts, self.clock)
+        self.factory.site = makeSite(
+            self.factory.mounts, self.clock, authenticator=authenticator
+        )
         self._port: Any = self.factory
         if self.factory.proxies.settings.protocol:
             self._port = ProxiedFactory(self.factory, self.factory)
@@ -442,6 +485,7 @@ class MemoryServer:
         compression: bool = False,
         address: str = CLIENT,
         certificate: Certificate | None = None,
+        avatar: object = None,
     ) -> MemoryClient:
         """
         Connect a client.
@@ -453,6 +497,7 @@ class MemoryServer:
         @param compression: whether it offers permessage-deflate.
         @param address: the client's, IPv4 or IPv6.
         @param certificate: the one that the client shows, over TLS then.
+        @param avatar: who it has proved to be already: C{request.avatar}.
         @return: the client. It is open already, unless the application answers the
             handshake later: see L{MemoryClient.opened}.
         @raise HandshakeRefused: the server refuses it, with what status and body.
@@ -477,10 +522,25 @@ class MemoryServer:
         lines.extend(f"{name}: {value}" for name, value in headers)
         client.transport.put("\r\n".join([*lines, "", ""]).encode("latin-1"))
         self._clients.append(client)
-        self.run()
+        with self._loggedIn(avatar):
+            self.run()
         if client.refused is not None:
             raise client.refused
         return client
+
+    @contextmanager
+    def _loggedIn(self, avatar: object) -> Iterator[None]:
+        """
+        Have whoever connects meanwhile be somebody.
+        """
+        if avatar is None:
+            yield
+            return
+        usual, self.factory.authenticator = self.factory.authenticator, _Given(avatar)
+        try:
+            yield
+        finally:
+            self.factory.authenticator = usual
 
     def request(
         self,

@@ -185,10 +185,10 @@ milliseconds have gone by.
 @pytest.mark.everyday
 def test_size() -> None:
     """
-    It is small, as it ships: under 10 KiB; and needs nothing else.
+    It is small, as it ships: under 11 KiB; and needs nothing else.
     """
     content = CLIENT.read_bytes()
-    assert len(content) < 10 * 1024
+    assert len(content) < 11 * 1024
     assert b"import " not in content
 
 

@@ -112,6 +112,12 @@ MISTAKES: dict[str, tuple[list[str], list[str]]] = {
     "unknown option": ([ECHO, "--prot=1"], ["--prot"]),
     "option's value": ([ECHO, "--port"], ["--port"]),
     "argument": ([ECHO, "extra"], ["unexpected argument 'extra'", "--app"]),
+    # Logging in
+    "auth": ([ECHO, "--auth=fil:x"], ["auth: there is no 'fil'", "'file'"]),
+    "passwords": ([ECHO, "--auth=file:none"], ["auth file:", "none: No such file"]),
+    "tokens": ([ECHO, "--auth=token:none"], ["auth token:", "none: No such file"]),
+    "signed tokens": ([ECHO, "--auth=jwt:key=none"], ["auth jwt:", "'algorithm'"]),
+    "cookie": ([ECHO, "--auth-cookie=a"], ["auth-cookie goes with auth"]),
     # Listening
     "listen": ([ECHO, "--listen=carrier:pigeon"], ["'carrier:pigeon'", "'carrier'"]),
     "listen's port": ([ECHO, "--listen=tcp:x"], ["'tcp:x'"]),

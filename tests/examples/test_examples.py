@@ -11,9 +11,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
+from tests.auth.kit import basic
 from tests.processes import HOST, TWISTD, Process, Server, waitUntil
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -31,6 +32,22 @@ def test_shout(tmp_path: Path) -> None:
         assert client.recv() == "HELLO HELLO"
         client.send(b"hello")
         assert _close_of(client) == (1003, "only text is understood here")
+
+
+def test_greeter(tmp_path: Path) -> None:
+    """
+    It knows who is there, once somebody has to say so.
+    """
+    greeter = f"{EXAMPLES}/greeter.py"
+    with Server(tmp_path, ["--app", greeter, "--auth", "memory:ann:secret"]) as server:
+        headers = dict([basic("ann", "secret")])
+        url = f"ws://{HOST}:{server.port}/"
+        with connect(url, additional_headers=headers) as client:
+            assert client.recv(timeout=30) == "Hello, ann!"
+            client.send("hi")
+            assert client.recv(timeout=30) == "ann: 'hi'"
+        with pytest.raises(InvalidStatus, match="401"):
+            connect(url)
 
 
 def test_relay(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ def _fuzz(target: str, options: list[str]) -> None:
     # Only the code under test, and before the targets import it uninstrumented.
     with atheris.instrument_imports(include=["wsplug"]):
         import_module("wsplug.codec")
+        import_module("wsplug.auth.credentials")
     from tests.fuzz.targets import TARGETS
 
     atheris.Setup([sys.argv[0], *options], TARGETS[target])

@@ -29,6 +29,7 @@ NAMES = (
     "forwarded",
     "proxyheader",
     "origin",
+    "credentials",
 )
 SEED_SCRIPT = """
 import sys

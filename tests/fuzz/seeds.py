@@ -73,5 +73,11 @@ SEEDS: dict[str, list[bytes]] = {
         b"http://[::1]\n[0:0::1]:80",
         b"null\nnull",
     ],
+    "credentials": [
+        b"Basic YW5uOnNlY3JldA==",
+        b"Bearer 3q2-7w.abc_def~+/==",
+        b"ann:se:cret",
+        b'{"type":"auth","token":"3q2-7w","request":1}',
+    ],
 }
 """By the name of the target."""

@@ -6,10 +6,13 @@ A target gets bytes and raises if its invariant is broken. Nothing here needs a 
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from tests.codec.threeways import EventTuple, Recorder, describe, feed_head, frame
+from wsplug.auth import LoginRefused, UsernamePassword
+from wsplug.auth.credentials import readAuthorization, readFirstMessage, readToken
 from wsplug.codec import (
     DeflatePolicy,
     HeadParser,
@@ -320,6 +323,35 @@ def origin(data: bytes) -> None:
             assert host.partition(b":")[0].lower() in origin.lower()
 
 
+def credentials(data: bytes) -> None:
+    """
+    Invariant: whatever is sent as credentials, in a header or as first message, is
+    read as some, is none, or is refused with a reason in ASCII; a name has no colon, a
+    token is what was sent.
+    """
+    for value in (data, b"Basic " + data, b"Basic " + base64.b64encode(data)):
+        try:
+            found = readAuthorization(value)
+        except LoginRefused as error:
+            _checkReason(error)
+        else:
+            if isinstance(found, UsernamePassword):
+                assert b":" not in found.username
+            elif found is not None:
+                assert found.token in value
+    try:
+        message = readFirstMessage(data.decode("utf-8", "surrogateescape"))
+        token = readToken(message.token.encode("utf-8", "replace"))
+    except LoginRefused as error:
+        _checkReason(error)
+    else:
+        assert token.token.decode("ascii") == message.token
+
+
+def _checkReason(error: LoginRefused) -> None:
+    assert error.reason.isascii()
+
+
 TARGETS: dict[str, Callable[[bytes], None]] = {
     "head": head,
     "handshake": handshake,
@@ -330,4 +362,5 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "forwarded": forwarded,
     "proxyheader": proxyheader,
     "origin": origin,
+    "credentials": credentials,
 }

@@ -34,6 +34,8 @@ max-address-messages = 10
 max-address-bytes = "11k"
 cool-down = "off"
 exempt = ["10.0.0.0/8"]
+max-auth-failures = 3
+max-auth-failures-total = "unlimited"
 open-timeout = 5
 close-timeout = "1m"
 ping-interval = "off"
@@ -83,6 +85,8 @@ def test_every_key(file: Path) -> None:
         max_address_messages=10,
         max_address_bytes=11 * 1024,
         cool_down=0.0,
+        max_auth_failures=3,
+        max_auth_failures_total=UNLIMITED,
         open_timeout=5.0,
         close_timeout=60.0,
         ping_interval=0.0,

@@ -10,7 +10,7 @@ import pytest
 
 import wsplug
 
-FACADES = ["wsplug", "wsplug.codec", "wsplug.server"]
+FACADES = ["wsplug", "wsplug.auth", "wsplug.codec", "wsplug.server"]
 MODULES = [
     "wsplug.apps.bot",
     "wsplug.config",

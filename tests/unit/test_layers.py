@@ -44,6 +44,19 @@ def test_codec_imports_the_standard_library(path: Path) -> None:
 
 
 FORBIDDEN = {
+    "auth": (
+        "guard",
+        "codec",
+        "server",
+        "web",
+        "apps",
+        "broker",
+        "tap",
+        "service",
+        "plugins",
+        "config",
+        "testing",
+    ),
     "guard": (
         "server",
         "web",

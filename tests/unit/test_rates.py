@@ -60,6 +60,21 @@ def test_refused_counts_nothing() -> None:
     assert rate.take("a") == 0
 
 
+def test_given_back() -> None:
+    """
+    What was given back was never done; who has nothing gives nothing back.
+    """
+    clock = Clock()
+    rate = Rate(clock, 1.0, 2)
+    rate.giveBack("a")
+    for _ in range(5):
+        assert rate.take("a") == 0
+        rate.giveBack("a")
+    assert [rate.take("a") for _ in range(3)] == [0, 0, 1]
+    rate.giveBack("a")
+    assert [rate.take("a") for _ in range(2)] == [0, 1]
+
+
 def test_forgets() -> None:
     """
     What is kept is bounded by those who have done something of late.

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 from twisted.application.service import MultiService
+from twisted.cred.portal import Portal
 from twisted.internet import endpoints
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
@@ -28,6 +29,7 @@ from wsplug import (
     broadcast,
 )
 from wsplug.apps.bot import CommandBot, command, sayable
+from wsplug.auth import Authenticator, Avatar, makePortal
 from wsplug.interfaces import (
     ICommand,
     IConversation,
@@ -151,6 +153,23 @@ def serve(reactor: Any, parent: MultiService) -> None:
     endpoints.serverFromString(reactor, "tcp:9001").listen(factory)
     done: Deferred[None] = service.stopService()
     done.addCallback(print)
+
+
+def serveWithPortal(reactor: Any, portal: Portal) -> None:
+    service = WebSocketService(
+        [Mount("/chat", Chat(), auth=False)],
+        [endpoints.serverFromString(reactor, "tcp:9000")],
+        reactor=reactor,
+        portal=portal,
+        authCookie="session",
+        authFirstMessage="no",
+    )
+    authenticator = Authenticator(makePortal(["memory:a:b"]), Clock(), maxFailures=3)
+    factory = WebSocketFactory(service.factory.mounts, clock=Clock())
+    factory.authenticator = authenticator
+    avatar = Avatar("ann", {"admin": True})
+    claim: Any = avatar.claims["admin"]
+    MemoryServer(shout, portal=portal).connect(avatar=avatar).send(claim)
 
 
 def test() -> None:

@@ -221,6 +221,14 @@ class MessageReceiver:
         self._fragments: int = 0
         self._first_bytes: bytes = _FIRST_BYTES[2 if inflater is not None else 0]
 
+    def limit(self, max_message_size: int) -> None:
+        """
+        Change the limit: for messages that begin from now on.
+
+        @param max_message_size: bytes that a message may have, inflated.
+        """
+        self._limit = min(max_message_size, _MAX_LIMIT)
+
     def feed(self, data: bytes) -> None:
         """
         Take the next bytes, and deliver what they complete.

@@ -27,7 +27,7 @@ cdef Py_ssize_t _UNCOUNTED
 
 cdef class Connection:
     cdef readonly object request
-    cdef readonly object account
+    cdef public object account
     cdef object _application
     cdef object _ceiling
     cdef object _closeDeadline

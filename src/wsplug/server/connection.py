@@ -244,6 +244,29 @@ class Connection:
         self._state = advance(self._state, event)
         self._isOpen = self._state is State.OPEN
 
+    def limitMessages(self, size: int) -> None:
+        """
+        Take messages of no more than so many bytes from now on, until L{serveWith}.
+        """
+        self._receiver.limit(min(size, self._settings.max_message_size))
+
+    def serveWith(self, application: IWebSocketProtocol, text: str) -> Any:
+        """
+        Have another one serve the connection from now on, as if it had from the
+        beginning; nothing if it isn't open any more. What serves it so far calls this,
+        and has nothing more delivered until what this returns has fired.
+
+        @param text: a message to be sent before whatever it sends.
+        @return: what its C{negotiationFinished} does.
+        """
+        if not self._isOpen:
+            return None
+        self._receiver.limit(self._settings.max_message_size)
+        self._application = application
+        self._sendText(text)
+        self._tell("negotiationStarted", self)
+        return application.negotiationFinished() if self._isOpen else None
+
     # The transport's protocol
 
     def dataReceived(self, data: bytes) -> None:
@@ -611,6 +634,14 @@ class Connection:
         Have the next share.
         """
         self._release(_HELD_TO_REST)
+
+    def changeAccount(self, account: Account) -> None:
+        """
+        Be on another account.
+        """
+        self.account = account
+        self._shared = account.meter
+        self._isMetered = self._meter is not None or self._shared is not None
 
     def _tooMuch(self, meter: Meter, prefix: str) -> None:
         what = meter.exhausted

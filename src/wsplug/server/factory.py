@@ -12,6 +12,7 @@ from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.internet.protocol import ServerFactory
 from twisted.web.server import Site
 
+from wsplug.auth.authenticator import Authenticator
 from wsplug.codec import CloseCode, DeflateAgreement, DeflatePolicy
 from wsplug.errors import HandshakeRefused, Side
 from wsplug.guard.admission import EXEMPT, Account, Admission, AdmissionLimits
@@ -28,6 +29,7 @@ from wsplug.server.flusher import Flusher
 from wsplug.server.mounts import Mount, Mounts
 from wsplug.server.protocol import WebSocketServerProtocol
 from wsplug.server.request import HandshakeRequest
+from wsplug.server.sessions import Session
 from wsplug.server.settings import Settings
 from wsplug.server.statistics import Statistics
 from wsplug.server.turns import Turns
@@ -95,6 +97,7 @@ class WebSocketFactory(ServerFactory):
         exempt: Sequence[str] = EXEMPT,
         site: Site | None = None,
         proxies: ProxySettings | None = None,
+        authenticator: Authenticator | None = None,
     ) -> None:
         """
         @param mounts: the applications. Whoever makes the factory starts and stops
@@ -106,6 +109,7 @@ class WebSocketFactory(ServerFactory):
             hold for.
         @param site: answers plain HTTP requests; without it each gets 426 or 404.
         @param proxies: whose word about the client is believed; without it, nobody's.
+        @param authenticator: has clients log in; without it nobody has to.
         @raise InvalidOption: two mounts have the same path.
         @raise ValueError: an origin is none, or a network.
         """
@@ -115,6 +119,7 @@ class WebSocketFactory(ServerFactory):
         self.origins = OriginRules(origins)
         self.proxies = TrustedProxies(proxies or ProxySettings(), clock)
         self.site = site
+        self.authenticator = authenticator
         self.deadlines = Deadlines(clock)
         self.flusher = Flusher(clock)
         self.turns = Turns(clock)
@@ -127,6 +132,7 @@ class WebSocketFactory(ServerFactory):
         )
         self.connections: set[Connection] = set()
         self._opening: set[Opening] = set()
+        self._sessions: dict[Connection, Session] = {}
         self.held = False
         self._stopped: Deferred[None] | None = None
         self.deflatePolicy = _makeDeflatePolicy(self.settings)
@@ -234,16 +240,24 @@ class WebSocketFactory(ServerFactory):
         self._checkStopped()
 
     def protocolAccepted(
-        self, protocol: WebSocketServerProtocol, connection: Connection, name: str
+        self,
+        protocol: WebSocketServerProtocol,
+        connection: Connection,
+        name: str,
+        session: Session | None = None,
     ) -> None:
         """
         Count an accepted handshake's connection as open.
 
         @param name: of its application.
+        @param session: its login, where clients have to log in.
         """
         self._opening.discard(protocol)
         self.connections.add(connection)
         self.statistics.countAccepted(name)
+        if session is not None:
+            self._sessions[connection] = session
+            session.attach(connection)
 
     def protocolRefused(
         self, client: IAddress, name: str, refusal: HandshakeRefused
@@ -312,6 +326,9 @@ class WebSocketFactory(ServerFactory):
     def _connectionLost(self, connection: Connection) -> None:
         self.connections.discard(connection)
         self._leave(connection.account)
+        session = self._sessions.pop(connection, None)
+        if session is not None:
+            session.end()
         self._checkStopped()
 
     # Starting and stopping

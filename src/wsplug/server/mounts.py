@@ -68,12 +68,15 @@ class Mount:
     @ivar name: what the log calls it.
     @ivar compression: whether its messages may be compressed. Switch it off where
         secrets and what an attacker chooses come in one message.
+    @ivar auth: whether its clients, and the visitors of its pages, have to log in
+        where the server has anybody log in.
     """
 
     path: str
     application: IWebSocketApplication
     name: str = ""
     compression: bool = True
+    auth: bool = True
 
     def __post_init__(self) -> None:
         trimmed = self.path.rstrip("/") or "/"

@@ -49,6 +49,7 @@ from wsplug.server.losing import explainTLS, speaksTLS
 from wsplug.server.mounts import Mount, splitPath
 from wsplug.server.pages import MAX_BODY_SIZE, PageChannel
 from wsplug.server.request import HandshakeRequest, splitTarget
+from wsplug.server.sessions import Session
 from wsplug.server.transport import DirectTransport
 
 if TYPE_CHECKING:
@@ -84,6 +85,7 @@ class WebSocketServerProtocol(Protocol):
 
     # Whether TLS, where the transport speaks it, has begun.
     _secured = False
+    _session: Session | None = None
 
     def __init__(self, factory: WebSocketFactory) -> None:
         self.factory = factory
@@ -158,6 +160,7 @@ class WebSocketServerProtocol(Protocol):
         answer, self._answer = self._answer, None
         if answer is not None:
             answer.cancel()
+        self._endSession()
         self.factory.protocolLost(self)
 
     # Requests
@@ -321,7 +324,7 @@ class WebSocketServerProtocol(Protocol):
         Ask the application for what will serve the connection.
         """
         try:
-            answer: Any = mount.application.buildProtocol(request)
+            answer: Any = self._build(mount, request)
             if not isinstance(answer, _LATER):
                 # Nearly every one answers at once.
                 self._accept(answer, mount, request, upgrade)
@@ -342,6 +345,28 @@ class WebSocketServerProtocol(Protocol):
             transport: Any = self.transport
             transport.pauseProducing()
             self._setDeadline(partial(self._answerTimedOut, mount.name))
+
+    def _build(self, mount: Mount, request: HandshakeRequest) -> Any:
+        """
+        Have the application make what serves the connection: where clients have to log
+        in, once this one has.
+        """
+        authenticator = self.factory.authenticator
+        if authenticator is None or not mount.auth:
+            return mount.application.buildProtocol(request)
+        self._session = Session(self.factory, authenticator, mount, request, self)
+        return self._session.begin()
+
+    def changeAccount(self, account: Account) -> None:
+        """
+        Be on another account.
+        """
+        self.account = account
+
+    def _endSession(self) -> None:
+        session, self._session = self._session, None
+        if session is not None:
+            session.end()
 
     def _answered(self, result: Any) -> Any:
         if self._answer is None:
@@ -386,8 +411,8 @@ class WebSocketServerProtocol(Protocol):
             request.takeResponseHeaders(),
         )
         request.compact()
-        early = self._early
-        factory.protocolAccepted(self, connection, mount.name)
+        early, session = self._early, self._session
+        factory.protocolAccepted(self, connection, mount.name, session)
         self._handOver(connection)
         connection.open(switch, early)
 
@@ -438,6 +463,7 @@ class WebSocketServerProtocol(Protocol):
             return
         self._parser = None
         self._early = b""
+        self._endSession()
         transport: Any = self.transport
         self._log.info(
             "{peer} refused: {refusal}",
@@ -497,10 +523,14 @@ class WebSocketServerProtocol(Protocol):
         self._deadline = None
         answer, self._answer = self._answer, None
         seconds = self.factory.settings.open_timeout
+        session = self._session
+        late = "no answer from the application"
+        if session is not None and not session.isLoggedIn:
+            late = "credentials not checked"
         self.refuse(
             HandshakeRefused(
                 503,
-                f"no answer from the application in {seconds:g} seconds",
+                f"{late} in {seconds:g} seconds",
                 setting="open-timeout",
             ),
             name,

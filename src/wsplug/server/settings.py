@@ -37,6 +37,8 @@ class Settings:
     max_address_messages: int = 2000
     max_address_bytes: int = 10 * 1024 * 1024
     cool_down: float = 10.0
+    max_auth_failures: int = 10
+    max_auth_failures_total: int = 1000
     open_timeout: float = 10.0
     close_timeout: float = 5.0
     ping_interval: float = 20.0
@@ -136,6 +138,16 @@ SETTINGS: Final[tuple[Option, ...]] = (
     _time(
         "cool-down",
         "seconds for which an address that sent too much gets no new connection: 429",
+    ),
+    _setting(
+        "max-auth-failures",
+        count,
+        "failed logins a minute from one address; over it: 429",
+    ),
+    _setting(
+        "max-auth-failures-total",
+        count,
+        "failed logins a minute from all addresses; over it: 429",
     ),
     _time("open-timeout", "seconds that a handshake may take; over it: 408"),
     _time("close-timeout", "seconds that a closing handshake may take"),

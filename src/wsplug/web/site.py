@@ -20,9 +20,11 @@ from twisted.web.pages import notFound
 from twisted.web.resource import IResource, Resource
 from twisted.web.server import Request, Site
 
+from wsplug.auth.authenticator import Authenticator
 from wsplug.folder import Folder
 from wsplug.networks import nameOfAddress
 from wsplug.server.mounts import Mounts
+from wsplug.web.guarded import GuardedPages
 
 __all__ = ["makeSite"]
 
@@ -64,7 +66,7 @@ class _MountedPages(Resource):
         prepath: Any = request.prepath
         postpath: Any = request.postpath
         segments = [*prepath, *postpath]
-        if segments[:1] == [OWN] and len(segments) > 1 and segments[1] in self._own:
+        if _isOwn(segments, self._own):
             return _descend(self._own[segments[1]], request, segments, 2)
         found = self._mounts.find(segments)
         depth = 0 if found is None else found[1]
@@ -77,6 +79,13 @@ class _MountedPages(Resource):
             return _UpgradeRequired()  # type: ignore[no-untyped-call]
         resource: Any = Folder(pages) if isinstance(pages, str) else pages
         return _descend(resource, request, segments, depth)
+
+
+def _isOwn(segments: list[bytes], own: Mapping[bytes, IResource]) -> bool:
+    """
+    Say whether a path is that of something that tells of the server.
+    """
+    return segments[:1] == [OWN] and len(segments) > 1 and segments[1] in own
 
 
 def _descend(
@@ -139,7 +148,10 @@ _NOTHING: Final[Mapping[bytes, IResource]] = MappingProxyType({})
 
 
 def makeSite(
-    mounts: Mounts, clock: IReactorTime, own: Mapping[bytes, IResource] = _NOTHING
+    mounts: Mounts,
+    clock: IReactorTime,
+    own: Mapping[bytes, IResource] = _NOTHING,
+    authenticator: Authenticator | None = None,
 ) -> Site:
     """
     Make the site for a server's applications.
@@ -148,5 +160,9 @@ def makeSite(
     @param clock: for its timeouts.
     @param own: what tells of the server, by its name below C{/-/}. It is looked up for
         each request, so that it can be filled later.
+    @param authenticator: has visitors log in, if it asks for passwords.
     """
-    return _Site(_MountedPages(mounts, own), clock, own)
+    root: Resource = _MountedPages(mounts, own)
+    if authenticator is not None and authenticator.asksPages:
+        root = GuardedPages(root, mounts, authenticator, lambda path: _isOwn(path, own))
+    return _Site(root, clock, own)

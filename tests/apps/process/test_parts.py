@@ -25,6 +25,7 @@ from wsplug.apps.process.framing import Lines
 from wsplug.apps.process.guard import read
 from wsplug.apps.process.options import OPTIONS
 from wsplug.apps.process.stderr import LINES, SECONDS, ErrorLog
+from wsplug.auth import Avatar
 from wsplug.config import combine, readFile
 from wsplug.errors import InvalidOption
 from wsplug.interfaces import IWebSocketApplicationPlugin
@@ -208,6 +209,25 @@ def test_environment() -> None:
         "SERVER_PORT": "9000",
         "SERVER_PROTOCOL": "HTTP/1.1",
     }
+
+
+@pytest.mark.parametrize(
+    ("avatar", "name"),
+    [
+        (Avatar("J\u00fcrgen"), "J\u00fcrgen"),
+        (Avatar("a\0b"), None),
+        (object(), None),
+        (None, None),
+    ],
+)
+def test_user(avatar: object, name: str | None) -> None:
+    """
+    Who has logged in is REMOTE_USER (RFC 3875 section 4.1.11), if that can be said in
+    an environment at all.
+    """
+    stage = Stage()
+    stage.connect("/", avatar=avatar)
+    assert stage.program.environment.get("REMOTE_USER") == name
 
 
 def test_inherited_environment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -451,7 +471,7 @@ def test_documented_variables() -> None:
     rows = re.findall(r"^\| (`[A-Z_`, …]+) \|", section, re.MULTILINE)
     documented = {name.strip("`… ") for row in rows for name in row.split(", ")}
     stage = Stage(env="")
-    stage.connect("/x")
+    stage.connect("/x", avatar=Avatar("ann"))
     actual = {
         name for name in stage.program.environment if not name.startswith("HTTP_")
     }

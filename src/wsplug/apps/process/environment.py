@@ -82,6 +82,9 @@ def ofRequest(request: IHandshakeRequest) -> dict[bytes, bytes]:
     }
     if request.isSecure():
         variables[b"HTTPS"] = b"on"
+    name = getattr(request.avatar, "name", None)
+    if isinstance(name, str) and "\0" not in name:
+        variables[b"REMOTE_USER"] = name.encode("utf-8", "replace")
     return variables
 
 

@@ -11,11 +11,15 @@
  * @typedef {ReturnType<typeof connect>} Connection
  * @typedef {{protocols?: string | string[], minDelay?: number, maxDelay?: number,
  *   timeout?: number, quiet?: number, check?: object | null, json?: boolean,
+ *   token?: string | (() => string | Promise<string>),
  *   greet?: (connection: any) => unknown, again?: (closing: Closing) => boolean}} Options
  */
 
 /** Closings to come back from. */
 const AGAIN = [1001, 1005, 1006, 1011, 1012, 1013, 1014];
+
+/** That of a login that is over: come back with another token, where there may be one. */
+const EXPIRED = 3000;
 
 /** An answer that says what is wrong: the server's, or that there is none. */
 export class RequestError extends Error {
@@ -40,11 +44,12 @@ const emit = (target, type, detail) => target.dispatchEvent(new CustomEvent(type
 
 /**
  * Connect, and stay connected. Events: "state", "message" (what belongs to no request and
- * no subscription), "close" (a Closing), "error" (what `greet` failed with).
+ * no subscription), "close" (a Closing), "error" (what `greet` or `token` failed with).
  * @param {string | URL} url @param {Options} [options]
  */
 export function connect(url, options = {}) {
   const { minDelay = 1000, maxDelay = 30000, timeout = 10000, quiet = 30000 } = options;
+  const fetchToken = typeof options.token === "function" && options.token;
   const requests = new Map();
   const subscriptions = new Set();
   let socket = /** @type {any} */ (null);
@@ -187,6 +192,9 @@ export function connect(url, options = {}) {
     clearTimeout(timer);
     opened = heard = Date.now();
     try {
+      const token = fetchToken ? await fetchToken() : options.token;
+      if (made !== socket) return;
+      if (token) await request({ type: "auth", token });
       await options.greet?.(connection);
     } catch (error) {
       if (made !== socket) return;
@@ -233,7 +241,7 @@ export function connect(url, options = {}) {
 
   function lose(/** @type {Closing} */ closing) {
     if (Date.now() - opened > 5000) attempts = 0; // it has lasted
-    let again = AGAIN.includes(closing.code);
+    let again = AGAIN.includes(closing.code) || (closing.code === EXPIRED && !!fetchToken);
     try {
       again = options.again?.(closing) ?? again;
     } finally {

@@ -1,0 +1,268 @@
+"""
+Logging in: credentials found, judged by a portal, and answered.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from twisted.cred.credentials import Anonymous, IAnonymous, IUsernamePassword
+from twisted.cred.error import LoginFailed, Unauthorized
+from twisted.cred.portal import Portal
+from twisted.internet.defer import CancelledError
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+
+from wsplug.auth.checkers import takes
+from wsplug.auth.credentials import (
+    BearerToken,
+    FirstMessage,
+    LoginRefused,
+    UsernamePassword,
+    readAuthorization,
+    readToken,
+)
+from wsplug.errors import HandshakeRefused
+from wsplug.interfaces import IAvatar, IBearerToken
+from wsplug.networks import placeOf
+from wsplug.rates import Rate
+
+__all__ = ["Authenticator", "Login"]
+
+_UNSAID: Final = re.compile(r'[^ -~]|["\\]')
+"""
+What an C{error_description} can't have (RFC 6750 section 3).
+"""
+
+_EVERYWHERE: Final = ""
+"""
+The key of all places together.
+"""
+
+
+@dataclass(frozen=True)
+class Login:
+    """
+    Somebody has logged in.
+
+    @ivar avatar: what the realm gave.
+    @ivar logout: to be called once, when the client is gone.
+    @ivar lasts: seconds that it is good for; C{None} for no end.
+    """
+
+    avatar: object
+    logout: Callable[[], object]
+    lasts: float | None = None
+
+    @property
+    def name(self) -> str:
+        """
+        Who it is, for the log.
+        """
+        if self.avatar is None:
+            return "nobody"
+        name = getattr(self.avatar, "name", None)
+        return repr(name) if isinstance(name, str) else type(self.avatar).__name__
+
+
+class Authenticator:
+    """
+    Has clients log in.
+
+    @ivar asksPages: whether pages ask for a password too.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        portal: Portal,
+        clock: IReactorTime,
+        *,
+        maxFailures: int = 10,
+        maxFailuresTotal: int = 1000,
+        cookie: str = "",
+        firstMessage: str = "browsers",
+        realm: str = "wsplug",
+    ) -> None:
+        """
+        @param portal: judges C{IUsernamePassword}, L{IBearerToken} and C{IAnonymous},
+            or some of these. Its realm is asked for an L{IAvatar}, with the request as
+            mind.
+        @param maxFailures: that one place may have in a minute.
+        @param maxFailuresTotal: that all may have.
+        @param cookie: the name of the cookie that may have a token; none where empty.
+        @param firstMessage: who may send a token as the first message: C{"browsers"},
+            which can't set headers, C{"yes"} for anybody, or C{"no"}.
+        @param realm: what browsers show when they ask for a password, in ASCII.
+        """
+        self._portal = portal
+        interfaces = portal.listCredentialsInterfaces()
+        self._takesPasswords = takes(interfaces, IUsernamePassword)
+        self._takesTokens = takes(interfaces, IBearerToken)
+        self._takesNobody = takes(interfaces, IAnonymous)
+        self.asksPages = self._takesPasswords
+        self._cookie = cookie.encode("ascii")
+        self._firstMessage = firstMessage
+        self._realm = realm.encode("ascii")
+        self._failures = Rate(clock, maxFailures / 60, maxFailures)
+        self._allFailures = Rate(clock, maxFailuresTotal / 60, maxFailuresTotal)
+
+    # Finding credentials
+
+    def find(self, request: Any, vouched: bool, cookies: bool = True) -> Any:
+        """
+        Find the credentials in a request. What a browser sends by itself, whatever page
+        makes it, counts only where that page is vouched for.
+
+        @param request: an L{wsplug.interfaces.IHandshakeRequest} or a request of
+            C{twisted.web}.
+        @param vouched: whether the page that it comes from, by its C{Origin}, is the
+            server's own or named.
+        @param cookies: whether cookies count at all.
+        @return: C{ICredentials}; C{None} where there are none.
+        @raise HandshakeRefused: they are malformed.
+        """
+        headers = request.requestHeaders.getRawHeaders(b"authorization", [])
+        if len(headers) > 1:
+            raise HandshakeRefused(400, "two Authorization headers", setting="auth")
+        try:
+            found = readAuthorization(headers[0]) if headers else None
+            if self._isTaken(found, request, vouched):
+                return found
+            if self._cookie and self._takesTokens and vouched and cookies:
+                value = request.getCookie(self._cookie)
+                if value is not None:
+                    return readToken(value)
+        except LoginRefused as error:
+            raise self._refuse(error.reason, isInvalid=True) from None
+        return Anonymous() if self._takesNobody else None
+
+    def _isTaken(self, found: object, request: Any, vouched: bool) -> bool:
+        if isinstance(found, UsernamePassword):
+            mayBeSent = vouched or request.getHeader(b"origin") is None
+            return self._takesPasswords and mayBeSent
+        return isinstance(found, BearerToken) and self._takesTokens
+
+    def awaitsMessage(self, request: Any) -> bool:
+        """
+        Tell whether a client without credentials may send them as its first message.
+        """
+        if self._firstMessage == "browsers":
+            return self._takesTokens and request.getHeader(b"origin") is not None
+        return self._takesTokens and self._firstMessage == "yes"
+
+    def refuseNobody(self) -> HandshakeRefused:
+        """
+        Give the answer to a request without credentials.
+        """
+        return self._refuse("log in first")
+
+    # Judging them
+
+    async def logIn(self, credentials: Any, request: Any) -> Login:
+        """
+        Have the portal judge credentials.
+
+        @param request: what they came with.
+        @raise HandshakeRefused: they are no good, or too many weren't.
+        """
+        if IAnonymous.providedBy(credentials):
+            return await self._judge(credentials, request)
+        place = placeOf(request.getClientAddress())
+        self._count(place)
+        try:
+            login = await self._judge(credentials, request)
+        except HandshakeRefused as refusal:
+            if refusal.status != 401:
+                self._discount(place)
+            raise
+        except CancelledError:
+            self._discount(place)
+            raise
+        self._discount(place)
+        return login
+
+    async def _judge(self, credentials: Any, request: Any) -> Login:
+        try:
+            result: Any = await self._portal.login(credentials, request, IAvatar)
+        except (LoginFailed, Unauthorized) as error:
+            reason = "wrong name or password"
+            if isinstance(error, LoginRefused):
+                reason = error.reason
+            elif IBearerToken.providedBy(credentials):
+                reason = "the token is not known"
+            raise self._refuse(reason, isInvalid=True) from None
+        except CancelledError:
+            raise
+        except Exception:
+            self._log.failure("credentials could not be checked")
+            raise HandshakeRefused(
+                500, "credentials can't be checked", setting="auth"
+            ) from None
+        _, avatar, logout = result
+        return Login(avatar, logout, getattr(credentials, "lasts", None))
+
+    async def logInWith(self, message: FirstMessage, request: Any) -> Login:
+        """
+        Do the same with a first message.
+        """
+        try:
+            # What isn't ASCII is no token.
+            credentials = readToken(message.token.encode("utf-8", "replace"))
+        except LoginRefused as error:
+            raise self._refuse(error.reason, isInvalid=True) from None
+        return await self.logIn(credentials, request)
+
+    def _count(self, place: str) -> None:
+        """
+        Count a failure, before it is known whether it is one: else as many guesses
+        could be under way at one time as there are connections.
+        """
+        wait, setting = self._failures.take(place), "max-auth-failures"
+        if not wait:
+            wait, setting = self._allFailures.take(_EVERYWHERE), setting + "-total"
+            if wait:
+                self._failures.giveBack(place)
+        if wait:
+            raise HandshakeRefused(
+                429,
+                "too many failed logins",
+                headers=[(b"Retry-After", b"%d" % math.ceil(wait))],
+                setting=setting,
+            )
+
+    def _discount(self, place: str) -> None:
+        self._failures.giveBack(place)
+        self._allFailures.giveBack(_EVERYWHERE)
+
+    # Answering
+
+    def _refuse(self, reason: str, isInvalid: bool = False) -> HandshakeRefused:
+        """
+        Make a refusal with the challenges (RFC 9110 section 11.6.1).
+
+        @param isInvalid: whether credentials came: then it says what is wrong with
+            them (RFC 6750 section 3).
+        """
+        # Other people's checkers may say anything.
+        reason = _UNSAID.sub("?", reason)
+        challenges = []
+        if self._takesPasswords:
+            challenges.append(b'Basic realm="%s", charset="UTF-8"' % self._realm)
+        if self._takesTokens:
+            challenge = b'Bearer realm="%s"' % self._realm
+            if isInvalid:
+                words = reason.encode("ascii")
+                challenge += b', error="invalid_token", error_description="%s"' % words
+            challenges.append(challenge)
+        return HandshakeRefused(
+            401,
+            reason,
+            headers=[(b"WWW-Authenticate", challenge) for challenge in challenges],
+            setting="auth",
+        )

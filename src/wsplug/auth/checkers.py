@@ -1,0 +1,150 @@
+"""
+C{--auth}: Twisted's C{strcred} strings, and the portal that is made of them.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from importlib.util import find_spec
+from typing import Any, Final
+
+from twisted.cred.checkers import (
+    ICredentialsChecker,
+    InMemoryUsernamePasswordDatabaseDontUse,
+)
+from twisted.cred.credentials import IAnonymous, IUsernamePassword
+from twisted.cred.error import LoginFailed, Unauthorized
+from twisted.cred.portal import Portal
+from twisted.cred.strcred import findCheckerFactories
+from twisted.internet.defer import Deferred, maybeDeferred
+from zope.interface import implementer
+
+from wsplug.auth.credentials import LoginRefused
+from wsplug.auth.files import readFile, warnOfEverybody
+from wsplug.auth.realm import Realm
+from wsplug.errors import InvalidOption
+from wsplug.interfaces import IBearerToken
+
+__all__ = ["makeChecker", "makePortal", "takes"]
+
+_KINDS: Final = (IUsernamePassword, IBearerToken, IAnonymous)
+"""
+The credentials that can come over HTTP or a WebSocket.
+"""
+
+
+def takes(interfaces: Iterable[Any], kind: Any) -> bool:
+    """
+    Tell whether credentials of a kind are among those of some interfaces.
+    """
+    return any(kind.isOrExtends(each) for each in interfaces)
+
+
+def makePortal(descriptions: Sequence[str]) -> Portal:
+    """
+    Make a portal with the L{Realm} of names.
+
+    @param descriptions: C{"file:/path"} and the like. Where several take the same kind
+        of credentials, one after the other is asked.
+    @raise InvalidOption: one can't be used; the message has nothing of what is behind
+        its first colon, which may be a password.
+    """
+    checkers = [makeChecker(description) for description in descriptions]
+    portal = Portal(Realm())
+    for kind in _KINDS:
+        fit = [each for each in checkers if takes(each.credentialInterfaces, kind)]
+        if fit:
+            portal.registerChecker(fit[0] if len(fit) == 1 else _AnyOf(fit), kind)
+    return portal
+
+
+def makeChecker(description: str) -> Any:
+    """
+    Make the checker that a string describes.
+
+    @return: an C{ICredentialsChecker}.
+    @raise InvalidOption: it can't be used.
+    """
+    name, _, argument = description.partition(":")
+    factory = _findFactory(name)
+    try:
+        _checkBefore(name, argument)
+        checker = factory.generateChecker(argument)
+    except Exception as error:
+        # Other people's factories raise whatever they like.
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise InvalidOption(f"auth {name}: {reason}") from None
+    if isinstance(checker, InMemoryUsernamePasswordDatabaseDontUse):
+        # Twisted's factory puts text in; what comes over HTTP is bytes.
+        checker.users = {_encode(k): _encode(v) for k, v in checker.users.items()}
+    return checker
+
+
+def _findFactory(name: str) -> Any:
+    usable = [
+        factory
+        for factory in findCheckerFactories()
+        if any(takes(factory.credentialInterfaces, kind) for kind in _KINDS)
+    ]
+    for factory in usable:
+        if factory.authType == name:
+            return factory
+    if any(factory.authType == name for factory in findCheckerFactories()):
+        raise InvalidOption(f"auth {name}: that is nothing that a browser can send")
+    names = sorted(factory.authType for factory in usable)
+    close = difflib.get_close_matches(name, names, 1)
+    hint = f"did you mean {close[0]!r}?" if close else "there are: " + ", ".join(names)
+    raise InvalidOption(f"auth: there is no {name!r}; {hint}")
+
+
+def _checkBefore(name: str, argument: str) -> None:
+    """
+    Check what Twisted's own factories leave for later, when it is too late.
+
+    @raise InvalidOption: nobody could log in.
+    """
+    if name == "file" and argument:
+        readFile(argument, "the passwords in")
+        warnOfEverybody(argument)
+    elif name == "unix" and not (find_spec("crypt") and find_spec("spwd")):
+        raise InvalidOption(
+            "this Python can't check the machine's passwords any more: "
+            "3.12 was the last that could"
+        )
+    elif name == "memory" and not argument:
+        raise InvalidOption("say who may come in: memory:NAME:PASSWORD")
+
+
+def _encode(value: bytes | str) -> bytes:
+    return value.encode("utf-8") if isinstance(value, str) else value
+
+
+@implementer(ICredentialsChecker)
+class _AnyOf:
+    """
+    Asks one checker after the other.
+    """
+
+    def __init__(self, checkers: Sequence[Any]) -> None:
+        self._checkers = checkers
+        self.credentialInterfaces: Sequence[Any] = ()
+
+    def requestAvatarId(self, credentials: Any) -> Deferred[bytes | tuple[()]]:
+        """
+        Ask.
+
+        @return: fires with what the first one gives that takes the credentials, or
+            fails as the last one does.
+        """
+        return Deferred.fromCoroutine(self._ask(credentials))
+
+    async def _ask(self, credentials: Any) -> Any:
+        *first, last = self._checkers
+        for checker in first:
+            try:
+                return await maybeDeferred(checker.requestAvatarId, credentials)
+            except (LoginFailed, Unauthorized) as error:
+                if isinstance(error, LoginRefused) and error.isGenuine:
+                    raise
+        return await maybeDeferred(last.requestAvatarId, credentials)

@@ -1,0 +1,51 @@
+"""
+Files that nobody else is to know.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from twisted.logger import Logger
+
+from wsplug.errors import InvalidOption
+
+__all__ = ["readFile", "warnOfEverybody"]
+
+_log = Logger(__name__)
+
+
+def readFile(path: str, what: str) -> bytes:
+    """
+    Read a file that an option names.
+
+    @param what: what it is, for the error message.
+    @raise InvalidOption: it can't be read.
+    """
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError as error:
+        raise InvalidOption(f"can't read {what} {path}: {error.strerror}") from None
+    except ValueError:  # a NUL
+        raise InvalidOption(f"can't read {what} {path!r}: no such name") from None
+
+
+def warnOfEverybody(path: str, isSecret: bool = True) -> None:
+    """
+    Log a warning if everybody on this machine can change a file, or read one that is
+    secret.
+    """
+    mode = os.stat(path).st_mode
+    if mode & stat.S_IWOTH:
+        can = "change"
+    elif isSecret and mode & stat.S_IROTH:
+        can = "read"
+    else:
+        return
+    _log.warn(
+        "everybody on this machine can {can} {path}; chmod o= {path}",
+        can=can,
+        path=path,
+    )

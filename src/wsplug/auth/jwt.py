@@ -1,0 +1,323 @@
+"""
+Signed tokens: C{--auth jwt:key=/path/to/key:algorithm=RS256} (RFC 7519, and what
+RFC 8725 says of using it safely).
+
+PyJWT checks the signature; it is the extra C{jwt}. The algorithm is the option's and
+never the token's: so nobody takes a public key for a secret, or none at all. Times are
+checked here, by the given clock.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from twisted.cred.checkers import ICredentialsChecker
+from twisted.cred.strcred import ICheckerFactory
+from twisted.internet.defer import Deferred, execute
+from twisted.plugin import IPlugin
+from zope.interface import implementer
+
+from wsplug.auth.credentials import LoginRefused
+from wsplug.auth.files import readFile, warnOfEverybody
+from wsplug.auth.realm import Identity
+from wsplug.errors import InvalidOption
+from wsplug.interfaces import IBearerToken
+from wsplug.options import (
+    REQUIRED,
+    Option,
+    choice,
+    number,
+    parseOptions,
+    splitDescription,
+    text,
+)
+
+__all__ = ["ALGORITHMS", "JWT_OPTIONS", "JWTChecker", "JWTCheckerFactory"]
+
+_SECRETS: Final = {"HS256": 32, "HS384": 48, "HS512": 64}
+"""
+The algorithms with a secret, and the bytes that it has to have (RFC 7518 section 3.2).
+"""
+
+_CURVES: Final = {"ES256": "secp256r1", "ES384": "secp384r1"}
+
+_RSA: Final = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512")
+
+_MIN_RSA_SIZE: Final = 2048
+"""
+Bits that an RSA key has to have (RFC 7518 section 3.3).
+"""
+
+ALGORITHMS: Final = (*_SECRETS, *_RSA, *_CURVES, "EdDSA")
+
+JWT_OPTIONS: Final = (
+    Option("key", text, REQUIRED, "file with the secret, or the public key as PEM"),
+    Option("algorithm", choice(*ALGORITHMS), REQUIRED, "the only one that is taken"),
+    Option("audience", text, "", "what aud has to have", "none: no aud is taken"),
+    Option("issuer", text, "", "what iss has to be", "any"),
+    Option("kid", text, "", "what the header's kid has to be", "any"),
+    Option("name", text, "sub", "the claim that has the name"),
+    Option("leeway", number(0, 3600), 10.0, "seconds that clocks may differ", "10"),
+    Option(
+        "expiry",
+        choice("close", "login", "no"),
+        "close",
+        "close: exp has to be there, and ends the connection; login: exp is looked at "
+        "when the client comes, and never again; no: as close, but exp may be missing",
+    ),
+)
+"""
+The options of C{jwt:}.
+"""
+
+_UNCHECKED: Final = (
+    *("verify_exp", "verify_nbf", "verify_iat", "verify_aud", "verify_iss"),
+    *("verify_sub", "verify_jti"),
+)
+"""
+What PyJWT is not to look at: it would ask the machine's clock, and takes for a number
+what is none.
+"""
+
+
+@implementer(ICredentialsChecker)
+class JWTChecker:
+    """
+    Knows who signs tokens.
+    """
+
+    credentialInterfaces = (IBearerToken,)
+
+    def __init__(
+        self, options: Mapping[str, Any], now: Callable[[], float] = time.time
+    ) -> None:
+        """
+        @param options: a value for each of L{JWT_OPTIONS}.
+        @param now: gives the seconds since 1970.
+        @raise InvalidOption: the key can't be used, or PyJWT isn't there.
+        """
+        self._options = options
+        self._algorithm: str = options["algorithm"]
+        self._leeway: float = options["leeway"]
+        self._now = now
+        self._key = _readKey(options["key"], self._algorithm)
+        self._jwt = _importJWT()
+
+    def requestAvatarId(self, credentials: Any) -> Deferred[bytes | tuple[()]]:
+        """
+        Give who a token is for.
+
+        @return: fires with an L{Identity}, or fails with L{LoginRefused}: it isn't
+            signed as it has to be, or isn't good here or now.
+        """
+        return execute(self._check, credentials)
+
+    def _check(self, credentials: IBearerToken) -> Identity:
+        header, claims = self._verify(credentials.token)
+        self._checkHeader(header)
+        expires = self._checkTimes(claims)
+        self._checkPlace(claims)
+        claim = self._options["name"]
+        name = claims.get(claim)
+        if not isinstance(name, str) or not name:
+            raise LoginRefused(f"the token has no {claim}", isGenuine=True)
+        try:
+            identity = Identity.of(name, claims)
+        except UnicodeEncodeError:
+            raise LoginRefused(f"the token's {claim} is no text", True) from None
+        if expires is not None and self._options["expiry"] != "login":
+            credentials.lasts = expires - self._now()
+        return identity
+
+    def _verify(self, token: bytes) -> tuple[dict[str, Any], dict[str, Any]]:
+        """
+        Give header and claims of a token whose signature is right.
+        """
+        try:
+            decoded = self._jwt.decode_complete(
+                token,
+                self._key,
+                algorithms=[self._algorithm],
+                options=dict.fromkeys(_UNCHECKED, False),
+            )
+        except self._jwt.InvalidSignatureError:
+            raise LoginRefused("the token has a wrong signature") from None
+        except self._jwt.InvalidAlgorithmError:
+            raise LoginRefused("the token is signed in another way") from None
+        except Exception:
+            # Whatever a stranger sends may make a parser fail in whatever way: JSON
+            # that is nested too deep is a RecursionError.
+            raise LoginRefused("no token that can be read") from None
+        return decoded["header"], decoded["payload"]
+
+    def _checkHeader(self, header: Mapping[str, Any]) -> None:
+        # RFC 7515 section 4.1.11: what is critical has to be understood.
+        if "crit" in header:
+            raise LoginRefused("the token has a critical header", isGenuine=True)
+        kid = self._options["kid"]
+        if kid and header.get("kid") != kid:
+            raise LoginRefused("the token names another key")
+
+    def _checkTimes(self, claims: Mapping[str, Any]) -> float | None:
+        """
+        Check when the token is good (RFC 7519 section 4.1).
+
+        @return: when it no longer is, in seconds since 1970; C{None} for never.
+        """
+        now = self._now()
+        begins = (_time(claims, "nbf"), _time(claims, "iat"))
+        if any(each is not None and each > now + self._leeway for each in begins):
+            raise LoginRefused("the token is not good yet", isGenuine=True)
+        end = _time(claims, "exp")
+        if end is None:
+            if self._options["expiry"] != "no":
+                raise LoginRefused("the token has no exp", isGenuine=True)
+            return None
+        if end + self._leeway <= now:
+            raise LoginRefused("the token has expired", isGenuine=True)
+        return end + self._leeway
+
+    def _checkPlace(self, claims: Mapping[str, Any]) -> None:
+        """
+        Check who the token is from, and for whom. One that says for whom it is is for
+        nobody else (RFC 7519 section 4.1.3).
+        """
+        issuer, audience = self._options["issuer"], self._options["audience"]
+        if issuer and claims.get("iss") != issuer:
+            raise LoginRefused("the token is from another issuer", isGenuine=True)
+        named = claims.get("aud", [])
+        if (audience or "aud" in claims) and audience not in (
+            named if isinstance(named, list) else [named]
+        ):
+            raise LoginRefused("the token is for another audience", isGenuine=True)
+
+
+def _time(claims: Mapping[str, Any], claim: str) -> float | None:
+    """
+    Give a claim that is a time, in seconds since 1970.
+
+    @raise LoginRefused: it is none.
+    """
+    if claim not in claims:
+        return None
+    value = claims[claim]
+    try:
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            number = float(value)
+            if math.isfinite(number):
+                return number
+    except OverflowError:
+        pass
+    raise LoginRefused(f"the token's {claim} is no time", isGenuine=True)
+
+
+def _importJWT() -> Any:
+    """
+    @raise InvalidOption: PyJWT isn't there.
+    """
+    try:
+        import jwt
+    except ImportError:
+        raise InvalidOption(
+            "jwt needs PyJWT, which isn't installed: pip install 'wsplug[jwt]'"
+        ) from None
+    return jwt
+
+
+def _readKey(path: str, algorithm: str) -> Any:
+    """
+    Read the key.
+
+    @raise InvalidOption: it is none for this algorithm, or too weak.
+    """
+    content = readFile(path, "the key in")
+    secretSize = _SECRETS.get(algorithm)
+    if secretSize is not None:
+        secret = content.strip(b"\r\n")
+        if b"-----BEGIN" in secret:
+            raise InvalidOption(f"{path} has a PEM key; {algorithm} takes a secret")
+        if len(secret) < secretSize:
+            raise InvalidOption(
+                f"the secret in {path} has {len(secret)} bytes; {algorithm} needs "
+                f"{secretSize} at least: openssl rand -hex {secretSize}"
+            )
+        warnOfEverybody(path)
+        return secret
+    warnOfEverybody(path, isSecret=False)
+    return _readPublicKey(content, path, algorithm)
+
+
+def _readPublicKey(content: bytes, path: str, algorithm: str) -> Any:
+    try:
+        from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+        from cryptography.hazmat.primitives.asymmetric.ed448 import Ed448PublicKey
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+        from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+        from cryptography.hazmat.primitives.serialization import load_pem_public_key
+    except ImportError:
+        raise InvalidOption(
+            f"{algorithm} needs cryptography, which isn't installed: "
+            "pip install 'wsplug[jwt]'"
+        ) from None
+    if b"PRIVATE KEY-----" in content:
+        raise InvalidOption(
+            f"{path} has a private key; give the public one: "
+            f"openssl pkey -in {path} -pubout"
+        )
+    try:
+        key = load_pem_public_key(content)
+    except Exception:
+        raise InvalidOption(f"{path} has no public key as PEM") from None
+    if algorithm in _RSA:
+        if isinstance(key, RSAPublicKey) and key.key_size < _MIN_RSA_SIZE:
+            raise InvalidOption(
+                f"the key in {path} has {key.key_size} bits; {algorithm} needs "
+                f"{_MIN_RSA_SIZE} at least"
+            )
+        fits = isinstance(key, RSAPublicKey)
+    elif algorithm in _CURVES:
+        fits = (
+            isinstance(key, EllipticCurvePublicKey)
+            and key.curve.name == _CURVES[algorithm]
+        )
+    else:
+        fits = isinstance(key, (Ed25519PublicKey, Ed448PublicKey))
+    if not fits:
+        raise InvalidOption(f"the key in {path} is none for {algorithm}")
+    return key
+
+
+@implementer(ICheckerFactory, IPlugin)
+class JWTCheckerFactory:
+    """
+    Makes what C{jwt:key=...:algorithm=...} describes.
+    """
+
+    authType = "jwt"
+    authHelp = "Signed tokens (RFC 7519). Options:\n\n" + "\n".join(
+        f"{option.name}: {option.help} [{option.shownDefault}]"
+        for option in JWT_OPTIONS
+    )
+    argStringFormat = "key=/path/to/key:algorithm=RS256[:audience=...][:issuer=...]"
+    credentialInterfaces = (IBearerToken,)
+
+    def generateChecker(self, argstring: str) -> JWTChecker:
+        """
+        Make a checker.
+
+        @raise InvalidOption: an option is unknown, missing or wrong, or the key is.
+        """
+        values: dict[str, object] = {}
+        for key, value in splitDescription(argstring) if argstring else ():
+            if value is None:
+                raise InvalidOption(f"options are key=value, not {key!r}")
+            if key in values:
+                raise InvalidOption(f"{key!r} is there twice")
+            values[key] = value
+        return JWTChecker(parseOptions(JWT_OPTIONS, values))
+
+
+jwtCheckerFactory = JWTCheckerFactory()

@@ -1,0 +1,155 @@
+"""
+Tokens from a file: C{--auth token:/path/to/tokens}.
+
+The file has no tokens but their SHA-256, so that who reads it has none. That is enough
+for tokens that are made at random; passwords would be guessed from it.
+"""
+
+from __future__ import annotations
+
+import hmac
+import os
+import re
+from hashlib import sha256
+from typing import Any, Final
+
+from twisted.cred.checkers import ICredentialsChecker
+from twisted.cred.strcred import ICheckerFactory
+from twisted.internet.defer import Deferred, execute
+from twisted.logger import Logger
+from twisted.plugin import IPlugin
+from zope.interface import implementer
+
+from wsplug.auth.credentials import LoginRefused
+from wsplug.auth.files import readFile, warnOfEverybody
+from wsplug.errors import InvalidOption
+from wsplug.interfaces import IBearerToken
+
+__all__ = ["TokenChecker", "TokenCheckerFactory", "parseTokens"]
+
+_LINE: Final = re.compile(r"(?P<name>[^:\x00-\x1f\x7f]+):(?P<digest>[0-9a-fA-F]{64})")
+
+
+def parseTokens(content: bytes, path: str) -> list[tuple[bytes, bytes]]:
+    """
+    Read the lines of a file of tokens: C{name:digest}. Empty ones, and those that begin
+    with C{#}, are passed over.
+
+    @param path: for error messages, which say nothing of what a line has.
+    @return: names, in UTF-8, and digests.
+    @raise InvalidOption: a line is none.
+    """
+    try:
+        lines = content.decode("utf-8").splitlines()
+    except UnicodeDecodeError:
+        raise InvalidOption(f"{path} isn't UTF-8 text") from None
+    entries: dict[bytes, bytes] = {}
+    for number, line in enumerate(lines, 1):
+        line = line.strip()
+        if not line or line.startswith("#"):
+            continue
+        match = _LINE.fullmatch(line)
+        if match is None:
+            raise InvalidOption(
+                f"{path}, line {number}: a name, a colon, and a token's SHA-256 in 64 "
+                "hexadecimal digits are wanted"
+            )
+        digest = bytes.fromhex(match["digest"])
+        if digest in entries:
+            raise InvalidOption(f"{path}, line {number}: this token is there already")
+        entries[digest] = match["name"].encode("utf-8")
+    return [(name, digest) for digest, name in entries.items()]
+
+
+@implementer(ICredentialsChecker)
+class TokenChecker:
+    """
+    Knows the tokens of a file, as it is now: a changed file is read again when the next
+    token comes. One that can't be read is logged, and what was in it before counts on.
+    """
+
+    credentialInterfaces = (IBearerToken,)
+
+    _log = Logger()
+
+    def __init__(self, path: str) -> None:
+        """
+        @raise InvalidOption: the file can't be read, or has a line that is none.
+        """
+        self._path = path
+        self._version = self._stat()
+        self._tokens = parseTokens(readFile(path, "the tokens in"), path)
+        if not self._tokens:
+            raise InvalidOption(f"there is no token in {path}")
+        warnOfEverybody(path)
+
+    def requestAvatarId(self, credentials: Any) -> Deferred[bytes | tuple[()]]:
+        """
+        Give the name that a token belongs to.
+
+        @return: fires with it, or fails with L{LoginRefused}: it is nobody's.
+        """
+        return execute(self._check, credentials)
+
+    def _check(self, credentials: IBearerToken) -> bytes:
+        self._refresh()
+        digest = sha256(credentials.token).digest()
+        # All are compared, and each in the same time.
+        names = [
+            name for name, each in self._tokens if hmac.compare_digest(digest, each)
+        ]
+        if not names:
+            raise LoginRefused("the token is not known")
+        return names[0]
+
+    def _stat(self) -> tuple[int, int, int] | None:
+        try:
+            found = os.stat(self._path)
+        except (OSError, ValueError):
+            return None
+        return found.st_mtime_ns, found.st_size, found.st_ino
+
+    def _refresh(self) -> None:
+        version = self._stat()
+        if version == self._version:
+            return
+        self._version = version
+        try:
+            self._tokens = parseTokens(
+                readFile(self._path, "the tokens in"), self._path
+            )
+        except InvalidOption as error:
+            self._log.error("the tokens stay as they were: {error}", error=str(error))
+            return
+        self._log.info(
+            "{path} has {count} tokens now", path=self._path, count=len(self._tokens)
+        )
+        warnOfEverybody(self._path)
+
+
+@implementer(ICheckerFactory, IPlugin)
+class TokenCheckerFactory:
+    """
+    Makes what C{token:/path} describes.
+    """
+
+    authType = "token"
+    authHelp = (
+        "Bearer tokens from a file, which has a line for each: a name, a colon, and "
+        "the token's SHA-256 in hexadecimal digits."
+    )
+    argStringFormat = "/path/to/tokens"
+    credentialInterfaces = (IBearerToken,)
+
+    def generateChecker(self, argstring: str) -> TokenChecker:
+        """
+        Make a checker.
+
+        @raise InvalidOption: the file can't be used.
+        """
+        if not argstring:
+            raise InvalidOption("say where the tokens are: token:/path/to/tokens")
+        return TokenChecker(argstring)
+
+
+tokenCheckerFactory = TokenCheckerFactory()

@@ -1,0 +1,310 @@
+"""
+A client that has to log in: from its handshake, or its first message, to its logout.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+import msgspec
+from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from wsplug.auth.authenticator import Authenticator, Login
+from wsplug.auth.credentials import (
+    MAX_FIRST_MESSAGE_SIZE,
+    LoginRefused,
+    readFirstMessage,
+)
+from wsplug.codec import CloseCode
+from wsplug.errors import HandshakeRefused, Side
+from wsplug.guard.admission import Account
+from wsplug.guard.origins import SAME_HOST, OriginRules
+from wsplug.interfaces import IWebSocketProtocol
+from wsplug.networks import nameOfAddress
+from wsplug.server.connection import Connection
+from wsplug.server.deadlines import Deadline
+from wsplug.server.mounts import Mount
+from wsplug.server.request import HandshakeRequest
+
+if TYPE_CHECKING:
+    from wsplug.server.factory import WebSocketFactory
+
+__all__ = ["EXPIRED", "Session"]
+
+# Not the class's: an event would refer to the session that it is about.
+_log = Logger(__name__)
+
+EXPIRED: Final = 3000
+"""
+The close code for a login that is over: "Unauthorized" in IANA's registry of WebSocket
+close codes. A client with a new token may come back; with 1008, it had better not.
+"""
+
+_OWN: Final = OriginRules((SAME_HOST,))
+"""
+The server's own pages, which needn't be named.
+"""
+
+
+class AccountHolder(Protocol):
+    """
+    What is on an account.
+    """
+
+    @property
+    def account(self) -> Account | None:
+        """The account; C{None} where no limit is for it."""
+
+    def changeAccount(self, account: Account) -> None:
+        """Be on another one."""
+
+
+class Session:
+    """
+    One client's login. L{end} is called when the client is gone, whatever it has come
+    to.
+
+    @ivar isLoggedIn: whether the client has logged in.
+    """
+
+    def __init__(
+        self,
+        factory: WebSocketFactory,
+        authenticator: Authenticator,
+        mount: Mount,
+        request: HandshakeRequest,
+        holder: AccountHolder,
+    ) -> None:
+        """
+        @param holder: what is on the account of the client's address, until it is
+            known whose it is.
+        """
+        self._factory = factory
+        self._authenticator = authenticator
+        self._mount = mount
+        self._request = request
+        self._holder: AccountHolder | None = holder
+        self._connection: Connection | None = None
+        self._login: Login | None = None
+        self._expires = 0.0
+        self._expiry: Deadline | None = None
+        self._ended = False
+
+    @property
+    def isLoggedIn(self) -> bool:
+        return self._login is not None
+
+    # The handshake
+
+    async def begin(self) -> Any:
+        """
+        Log in with what the handshake has, and make what serves the connection.
+
+        @return: an L{IWebSocketProtocol}: the application's, or one that waits for a
+            token.
+        @raise HandshakeRefused: the client may not come in.
+        """
+        request, authenticator = self._request, self._authenticator
+        origin, host = request.getHeader(b"origin"), request.getHeader(b"host")
+        vouched = _OWN.vouches(origin, host) or self._factory.origins.vouches(
+            origin, host
+        )
+        credentials = authenticator.find(request, vouched)
+        if credentials is None:
+            if authenticator.awaitsMessage(request):
+                return _TokenProtocol(self, self._factory)
+            raise authenticator.refuseNobody()
+        self._take(await authenticator.logIn(credentials, request))
+        return await self._build()
+
+    async def logInWith(self, text: str) -> tuple[IWebSocketProtocol, str]:
+        """
+        Log in with the first message.
+
+        @return: what the application has made to serve the connection, and the answer
+            to the message.
+        @raise LoginRefused: it is none that could log in.
+        @raise HandshakeRefused: the client may not come in.
+        """
+        message = readFirstMessage(text)
+        self._take(await self._authenticator.logInWith(message, self._request))
+        protocol = await self._build()
+        if protocol is None:
+            raise HandshakeRefused(403, "the application takes no connection")
+        answer: dict[str, object] = {"type": "auth", "ok": True}
+        if message.request is not None:
+            answer["request"] = message.request
+        return protocol, msgspec.json.encode(answer).decode("utf-8")
+
+    def _take(self, login: Login) -> None:
+        self._login = login
+        if self._ended:
+            # The client has gone, and who checked it didn't let itself be cancelled.
+            self._logOut(login)
+            return
+        self._changeAccount(login)
+        self._request.avatar = login.avatar
+        if login.lasts is not None:
+            self._expires = self._factory.deadlines.now() + login.lasts
+        _log.info(
+            "{peer} {application}: logged in as {name}",
+            peer=nameOfAddress(self._request.getClientAddress()),
+            application=self._mount.name,
+            name=login.name,
+        )
+
+    def _changeAccount(self, login: Login) -> None:
+        """
+        Have the connection be the user's, and no more its address'.
+
+        @raise HandshakeRefused: it is one too many of the user's.
+        """
+        holder = self._holder
+        assert holder is not None
+        admission = self._factory.admission
+        account = admission.enterAs(login.name, self._request.getClientAddress())
+        if account is not None:
+            if holder.account is not None:
+                admission.leave(holder.account)
+            holder.changeAccount(account)
+
+    async def _build(self) -> Any:
+        return await maybeDeferred(self._mount.application.buildProtocol, self._request)
+
+    # The connection
+
+    def attach(self, connection: Connection) -> None:
+        """
+        Belong to the connection that the handshake has opened.
+        """
+        self._holder = self._connection = connection
+        self.watch()
+
+    def watch(self) -> None:
+        """
+        Have the connection closed when the login is no longer good.
+        """
+        if self._login is not None and self._login.lasts is not None:
+            deadlines = self._factory.deadlines
+            seconds = max(0.0, self._expires - deadlines.now())
+            self._expiry = deadlines.set(seconds, self._expire)
+
+    def _expire(self) -> None:
+        self._expiry = None
+        if self._connection is not None:
+            self._connection.close(
+                EXPIRED, "the token has expired", Side.SERVER, "auth"
+            )
+
+    def end(self) -> None:
+        """
+        Log out: the client is gone.
+        """
+        if self._ended:
+            return
+        self._ended = True
+        self._connection = self._holder = None
+        self._factory.deadlines.clear(self._expiry)
+        self._expiry = None
+        if self._login is not None:
+            self._logOut(self._login)
+
+    def _logOut(self, login: Login) -> None:
+        try:
+            login.logout()
+        except Exception:
+            _log.failure("logging out failed")
+
+
+@implementer(IWebSocketProtocol)
+class _TokenProtocol:
+    """
+    Serves a connection until it has logged in: its first message is to have a token.
+    Nothing else is read until that was judged; the application gets it.
+    """
+
+    _transport: Connection
+
+    def __init__(self, session: Session, factory: WebSocketFactory) -> None:
+        self._session = session
+        self._factory = factory
+        self._deadline: Deadline | None = None
+        self._judging: Deferred[None] | None = None
+
+    def negotiationStarted(self, transport: Any) -> None:
+        self._transport = transport
+        transport.limitMessages(MAX_FIRST_MESSAGE_SIZE)
+        seconds = self._factory.settings.open_timeout
+        if seconds:
+            self._deadline = self._factory.deadlines.set(seconds, self._timedOut)
+
+    def negotiationFinished(self) -> None:
+        pass
+
+    def textMessageReceived(self, message: str) -> Deferred[None]:
+        self._judging = Deferred.fromCoroutine(self._judge(message))
+        return self._judging
+
+    def bytesMessageReceived(self, data: bytes) -> None:
+        self._refuse("the first message is no token")
+
+    def pongReceived(self, payload: bytes) -> None:
+        pass
+
+    def connectionLost(self, reason: Failure) -> None:
+        self._clearDeadline()
+        if self._judging is not None:
+            self._judging.cancel()
+
+    async def _judge(self, message: str) -> None:
+        try:
+            protocol, answer = await self._session.logInWith(message)
+        except CancelledError:
+            return  # the client is gone, or was told so
+        except LoginRefused as error:
+            self._refuse(error.reason)
+            return
+        except HandshakeRefused as refusal:
+            self._close(refusal)
+            return
+        finally:
+            self._clearDeadline()
+        self._session.watch()
+        await maybeDeferred(self._transport.serveWith, protocol, answer)
+
+    def _close(self, refusal: HandshakeRefused) -> None:
+        """
+        Say what an HTTP status would have.
+        """
+        code = CloseCode.POLICY_VIOLATION
+        if refusal.status in (429, 503):
+            code = CloseCode.TRY_AGAIN_LATER
+        elif refusal.status >= 500:
+            code = CloseCode.INTERNAL_ERROR
+        side = Side.SERVER if refusal.setting else Side.APPLICATION
+        self._transport.close(code, refusal.reason, side, refusal.setting)
+
+    def _refuse(self, reason: str) -> None:
+        self._transport.close(CloseCode.POLICY_VIOLATION, reason, Side.SERVER, "auth")
+
+    def _timedOut(self) -> None:
+        self._deadline = None
+        seconds = f"{self._factory.settings.open_timeout:g} seconds"
+        if self._judging is None:
+            code, reason = CloseCode.POLICY_VIOLATION, f"no token in {seconds}"
+        elif self._session.isLoggedIn:
+            code = CloseCode.TRY_AGAIN_LATER
+            reason = f"no answer from the application in {seconds}"
+        else:
+            code = CloseCode.TRY_AGAIN_LATER
+            reason = f"the token was not checked in {seconds}"
+        self._transport.close(code, reason, Side.SERVER, "open-timeout")
+        if self._judging is not None:
+            self._judging.cancel()
+
+    def _clearDeadline(self) -> None:
+        self._factory.deadlines.clear(self._deadline)
+        self._deadline = None

@@ -1,0 +1,690 @@
+"""
+Logging in with the handshake (wsplug.auth.authenticator, wsplug.server.sessions).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from twisted.cred.credentials import IAnonymous, IUsernamePassword
+from twisted.cred.error import LoginDenied, UnauthorizedLogin
+from twisted.internet.defer import Deferred, fail, succeed
+
+from tests.auth.kit import (
+    ORIGIN,
+    Greeter,
+    Login,
+    basic,
+    bearer,
+    checkedBy,
+    passwords,
+    writeTokens,
+)
+from tests.server.kit import Logs
+from wsplug import HandshakeRefused, Settings
+from wsplug.auth import Avatar, LoginRefused, makePortal
+from wsplug.interfaces import IBearerToken
+from wsplug.testing import MemoryClient, MemoryServer
+
+BASIC = 'Basic realm="wsplug", charset="UTF-8"'
+BEARER = 'Bearer realm="wsplug"'
+
+
+@pytest.fixture
+def greeter() -> Greeter:
+    return Greeter()
+
+
+@pytest.fixture
+def tokens(tmp_path: Path) -> str:
+    return writeTokens(tmp_path / "tokens", bob="sesame")
+
+
+def refused(server: MemoryServer, *headers: tuple[str, str], **options: Any) -> Any:
+    """
+    Connect in vain.
+    """
+    with pytest.raises(HandshakeRefused) as caught:
+        server.connect(headers=headers, **options)
+    return caught.value
+
+
+def challenges(refusal: HandshakeRefused) -> list[str]:
+    return [
+        value.decode() for name, value in refusal.headers if name == b"WWW-Authenticate"
+    ]
+
+
+# Passwords
+
+
+def test_password(greeter: Greeter, logs: Logs) -> None:
+    """
+    Who has the password comes in; the application knows who it is, and the log too.
+    """
+    server = MemoryServer(greeter, portal=passwords("ann", "secret"))
+    client = server.connect(headers=[basic("ann", "secret")])
+    assert client.messages == ["hello ann"]
+    (request,) = greeter.requests
+    assert request.avatar == Avatar("ann")
+    (line,) = logs.lines("logged in")
+    assert line.endswith(" application: logged in as 'ann'")
+
+
+@pytest.mark.parametrize(
+    ("name", "password"),
+    [("ann", "Secret"), ("ann", ""), ("", "secret"), ("eve", "secret"), ("", "")],
+)
+def test_wrong_password(greeter: Greeter, logs: Logs, name: str, password: str) -> None:
+    """
+    Nobody else does: 401 with the challenge (RFC 7617), and nobody asks the
+    application.
+    """
+    server = MemoryServer(greeter, portal=passwords("ann", "secret"))
+    refusal = refused(server, basic(name, password))
+    assert (refusal.status, refusal.reason) == (401, "wrong name or password")
+    assert challenges(refusal) == [BASIC]
+    assert greeter.requests == []
+    (event,) = logs.events("refused")
+    assert (event["status"], event["setting"]) == (401, "auth")
+
+
+def test_nothing(greeter: Greeter) -> None:
+    """
+    Without credentials, there is a challenge for each kind that counts.
+    """
+    server = MemoryServer(greeter, portal=passwords("ann", "secret"))
+    refusal = refused(server)
+    assert (refusal.status, refusal.reason) == (401, "log in first")
+    assert challenges(refusal) == [BASIC]
+
+
+@pytest.mark.parametrize("value", ["Basic", "Basic !!", "Basic YW5u"])
+def test_malformed(greeter: Greeter, value: str) -> None:
+    """
+    What is no name and password is refused as wrong ones are, but is no guess.
+    """
+    settings = Settings(max_auth_failures=1)
+    server = MemoryServer(greeter, portal=passwords("ann", "secret"), settings=settings)
+    for _ in range(3):
+        assert refused(server, ("Authorization", value)).status == 401
+    assert server.connect(headers=[basic("ann", "secret")]).opened
+
+
+def test_two_headers(greeter: Greeter) -> None:
+    """
+    Nobody says who they are twice.
+    """
+    server = MemoryServer(greeter, portal=passwords("ann", "secret"))
+    right = basic("ann", "secret")
+    assert refused(server, right, right).status == 400
+
+
+@pytest.mark.parametrize("scheme", ["Digest a=b", "Bearer sesame", "Negotiate YQ=="])
+def test_another_scheme(greeter: Greeter, scheme: str) -> None:
+    """
+    Credentials of a kind that nobody checks are none.
+    """
+    server = MemoryServer(greeter, portal=passwords("ann", "secret"))
+    assert refused(server, ("Authorization", scheme)).reason == "log in first"
+
+
+def test_passwords_from_a_file(greeter: Greeter, tmp_path: Path) -> None:
+    """
+    Twisted's own file checker: names and passwords in UTF-8, as they are now.
+    """
+    file = tmp_path / "passwords"
+    file.write_text("J\u00fcrgen:gr\u00fc\u00df\nann:secret\n", "utf-8")
+    file.chmod(0o600)
+    server = MemoryServer(greeter, portal=makePortal([f"file:{file}"]))
+    client = server.connect(headers=[basic("J\u00fcrgen", "gr\u00fc\u00df")])
+    assert client.messages == ["hello J\u00fcrgen"]
+    file.write_text("bob:new\n", "utf-8")
+    assert refused(server, basic("ann", "secret")).status == 401
+    assert server.connect(headers=[basic("bob", "new")]).opened
+
+
+def test_several_checkers(greeter: Greeter, tmp_path: Path, tokens: str) -> None:
+    """
+    Who is in one of several files, or has a token, comes in.
+    """
+    file = tmp_path / "passwords"
+    file.write_text("cid:other\n", "utf-8")
+    file.chmod(0o600)
+    portal = makePortal(["memory:ann:secret", f"file:{file}", tokens])
+    server = MemoryServer(greeter, portal=portal)
+    for header, name in (
+        (basic("ann", "secret"), "ann"),
+        (basic("cid", "other"), "cid"),
+        (bearer("sesame"), "bob"),
+    ):
+        assert server.connect(headers=[header]).messages == [f"hello {name}"]
+    for header in (basic("ann", "other"), basic("cid", "secret"), bearer("secret")):
+        assert refused(server, header).status == 401
+    assert challenges(refused(server)) == [BASIC, BEARER]
+
+
+@pytest.mark.parametrize(
+    ("origins", "origin", "counts"),
+    [
+        (["same-host"], ORIGIN, True),
+        (["same-host"], None, True),
+        (["https://a.example"], "https://a.example", True),
+        (["*"], None, True),
+        (["*"], ORIGIN, True),
+        (["*"], "https://evil.example", False),
+        (["*"], "null", False),
+        (["*", "same-host"], ORIGIN, True),
+        (["*", "same-host"], "https://evil.example", False),
+    ],
+)
+def test_password_that_a_browser_sends(
+    greeter: Greeter, origins: list[str], origin: str | None, counts: bool
+) -> None:
+    """
+    A browser sends a password by itself, whatever page makes it: it counts for the
+    server's own pages, those that are named, and for clients that are no browsers.
+    """
+    server = MemoryServer(greeter, portal=passwords("ann", "secret"), origins=origins)
+    header = basic("ann", "secret")
+    if counts:
+        assert server.connect(headers=[header], origin=origin).opened
+    else:
+        refusal = refused(server, header, origin=origin)
+        assert (refusal.status, refusal.reason) == (401, "log in first")
+
+
+# Tokens
+
+
+def test_token(greeter: Greeter, tokens: str) -> None:
+    """
+    RFC 6750: the token in the header, and what was wrong with one in the challenge.
+    """
+    server = MemoryServer(greeter, portal=makePortal([tokens]))
+    assert server.connect(headers=[bearer("sesame")]).messages == ["hello bob"]
+    assert challenges(refused(server)) == [BEARER]
+    refusal = refused(server, bearer("wrong"))
+    assert (refusal.status, refusal.reason) == (401, "the token is not known")
+    assert challenges(refusal) == [
+        BEARER + ', error="invalid_token", error_description="the token is not known"'
+    ]
+
+
+def test_never_in_the_query(greeter: Greeter, tokens: str) -> None:
+    """
+    A URL is written down everywhere, and has no token.
+    """
+    server = MemoryServer(greeter, portal=makePortal([tokens]))
+    for name in ("token", "access_token", "auth"):
+        assert refused(server, target=f"/?{name}=sesame").status == 401
+
+
+def test_any_reason() -> None:
+    """
+    Whatever a checker says, no header is broken by it.
+    """
+    login = Login(IBearerToken)
+    login.answer = LoginRefused('no\r\nSet-Cookie: "a\\\u2028')
+    server = MemoryServer(Greeter(), portal=checkedBy(login))
+    refusal = refused(server, bearer("sesame"))
+    assert challenges(refusal)[0].endswith(
+        'error_description="no??Set-Cookie: ?a???"'.replace("???", "??")
+    )
+    assert b"Set-Cookie" not in {name for name, _ in refusal.headers}
+
+
+# Cookies
+
+
+def test_cookie(greeter: Greeter, tokens: str) -> None:
+    """
+    A cookie has a token for pages that are named, and for nobody else: not for other
+    sites' pages where any may connect, nor for who doesn't say where they are from.
+    """
+    server = MemoryServer(
+        greeter,
+        portal=makePortal([tokens]),
+        authCookie="session",
+        origins=["*", "same-host"],
+        authFirstMessage="no",
+    )
+    cookie = ("Cookie", "a=b; session=sesame; c=d")
+    client = server.connect(headers=[cookie], origin=ORIGIN)
+    assert client.messages == ["hello bob"]
+    for origin in ("https://evil.example", "null", None):
+        refusal = refused(server, cookie, origin=origin)
+        assert (refusal.status, refusal.reason) == (401, "log in first")
+    wrong = refused(server, ("Cookie", "session=wrong"), origin=ORIGIN)
+    assert wrong.reason == "the token is not known"
+    wrong = refused(server, ("Cookie", "session=a,b"), origin=ORIGIN)
+    assert wrong.reason == "no token"
+    assert refused(server, ("Cookie", "other=sesame"), origin=ORIGIN).status == 401
+
+
+def test_no_cookie_by_default(greeter: Greeter, tokens: str) -> None:
+    """
+    Nobody takes a token from a cookie that wasn't named.
+    """
+    server = MemoryServer(greeter, portal=makePortal([tokens]), authFirstMessage="no")
+    refusal = refused(server, ("Cookie", "session=sesame"), origin=ORIGIN)
+    assert refusal.reason == "log in first"
+
+
+def test_header_before_cookie(greeter: Greeter, tokens: str) -> None:
+    """
+    What is in the header counts, right or wrong.
+    """
+    server = MemoryServer(greeter, portal=makePortal([tokens]), authCookie="s")
+    cookie = ("Cookie", "s=sesame")
+    assert refused(server, bearer("wrong"), cookie, origin=ORIGIN).status == 401
+
+
+# Anybody
+
+
+def test_open_mount(greeter: Greeter) -> None:
+    """
+    A mount without auth is for everybody; nobody is asked who they are.
+    """
+    server = MemoryServer(greeter, portal=passwords("ann", "secret"), auth=False)
+    client = server.connect(headers=[basic("ann", "wrong")])
+    assert client.messages == ["hello None"]
+    assert greeter.requests[0].avatar is None
+
+
+def test_anonymous(greeter: Greeter, tokens: str) -> None:
+    """
+    With C{anonymous}, who says nothing comes in as nobody; who says something wrong
+    doesn't.
+    """
+    server = MemoryServer(greeter, portal=makePortal(["anonymous", tokens]))
+    assert server.connect().messages == ["hello None"]
+    assert greeter.requests[0].avatar is None
+    assert server.connect(headers=[bearer("sesame")]).messages == ["hello bob"]
+    assert refused(server, bearer("wrong")).status == 401
+
+
+def test_anonymous_is_not_limited(greeter: Greeter) -> None:
+    """
+    Who needs no password can't have a wrong one.
+    """
+    login = Login(IAnonymous)
+    login.answer = UnauthorizedLogin()
+    settings = Settings(max_auth_failures=1)
+    server = MemoryServer(greeter, portal=checkedBy(login), settings=settings)
+    assert [refused(server).status for _ in range(3)] == [401] * 3
+
+
+def test_origin_comes_first(greeter: Greeter) -> None:
+    """
+    Who may not connect from there isn't asked who they are.
+    """
+    login = Login(IUsernamePassword)
+    server = MemoryServer(greeter, portal=checkedBy(login))
+    header = basic("ann", "secret")
+    assert refused(server, header, origin="https://evil.example").status == 403
+    assert login.asked == []
+
+
+# A portal of one's own
+
+
+def test_realm(greeter: Greeter) -> None:
+    """
+    A realm has the request as mind; its logout is called once, when the client has
+    gone.
+    """
+    login = Login(IUsernamePassword)
+    server = MemoryServer(greeter, portal=checkedBy(login))
+    client = server.connect(headers=[basic("any", "thing")])
+    assert client.messages == ["hello ann"]
+    assert login.minds == greeter.requests
+    (asked,) = login.asked
+    assert (asked.username, asked.password) == (b"any", b"thing")
+    assert login.logouts == []
+    client.close()
+    assert login.logouts == [b"ann"]
+
+
+def test_avatar_of_any_kind(greeter: Greeter, logs: Logs) -> None:
+    """
+    Whatever the realm gives is the avatar, with a name or without one.
+    """
+    login = Login(IUsernamePassword)
+    thing = object()
+    setattr(login, "requestAvatar", lambda *_: (None, thing, lambda: None))  # noqa: B010
+    server = MemoryServer(greeter, portal=checkedBy(login))
+    server.connect(headers=[basic("ann", "secret")])
+    assert greeter.requests[0].avatar is thing
+    assert logs.lines("logged in as object")
+
+
+@pytest.mark.parametrize("how", ["drop", "stop", "abort"])
+def test_logout(greeter: Greeter, how: str) -> None:
+    """
+    However the connection ends.
+    """
+    login = Login(IUsernamePassword)
+    server = MemoryServer(greeter, portal=checkedBy(login))
+    client = server.connect(headers=[basic("ann", "secret")])
+    if how == "drop":
+        client.drop()
+    elif how == "abort":
+        greeter.transports[0].abortConnection()
+    else:
+        server.stop()
+    assert login.logouts == [b"ann"]
+    assert len(greeter.lost) == 1
+
+
+@pytest.mark.parametrize("how", ["refuses", "raises", "none", "leaves", "slow"])
+def test_logout_without_a_connection(greeter: Greeter, how: str, logs: Logs) -> None:
+    """
+    Also where the application doesn't take the client, or is too slow for it.
+    """
+    login = Login(IUsernamePassword)
+    server = MemoryServer(greeter, portal=checkedBy(login))
+    never: Deferred[Any] = Deferred()
+
+    def build(request: object) -> Any:
+        if how == "refuses":
+            raise HandshakeRefused(403, "not you")
+        if how == "raises":
+            raise RuntimeError("oops")
+        return None if how == "none" else never
+
+    greeter.build = build
+    header = basic("ann", "secret")
+    if how in ("leaves", "slow"):
+        client = server.connect(headers=[header])
+        assert login.logouts == []
+        if how == "leaves":
+            client.drop()
+        else:
+            server.advance(10)
+            assert client.refused is not None
+            assert client.refused.status == 503
+            assert "no answer from the application" in client.refused.reason
+    else:
+        status = refused(server, header).status
+        assert status == {"refuses": 403, "raises": 500, "none": 403}[how]
+    assert login.logouts == [b"ann"]
+    assert len(logs.failures()) == (how == "raises")
+
+
+def test_logout_that_fails(greeter: Greeter, logs: Logs) -> None:
+    """
+    Is logged, and nobody else notices.
+    """
+    login = Login(IUsernamePassword)
+    portal = checkedBy(login)
+    server = MemoryServer(greeter, portal=portal)
+    client = server.connect(headers=[basic("ann", "secret")])
+    login.logouts = None  # type: ignore[assignment]
+    client.close()
+    (failure,) = logs.failures()
+    assert failure.check(AttributeError)
+    assert len(greeter.lost) == 1
+
+
+# Checkers that take their time, or fail
+
+
+def test_later(greeter: Greeter) -> None:
+    """
+    A checker may answer later: nothing is read meanwhile, and what has come is kept.
+    """
+    login = Login(IUsernamePassword)
+    answer: Deferred[bytes] = Deferred()
+    login.answer = answer
+    server = MemoryServer(greeter, portal=checkedBy(login))
+    client = server.connect(headers=[basic("ann", "secret")])
+    assert not client.opened
+    assert not client.transport.reading
+    client.send("early")
+    answer.callback(b"ann")
+    server.run()
+    assert client.messages == ["hello ann", "early"]
+
+
+def test_too_late(greeter: Greeter) -> None:
+    """
+    One that never answers is waited for no longer than for an application, and its
+    answer comes to nothing.
+    """
+    login = Login(IUsernamePassword)
+    answer: Deferred[bytes] = Deferred(lambda _: None)
+    login.answer = answer
+    server = MemoryServer(greeter, portal=checkedBy(login))
+    client = server.connect(headers=[basic("ann", "secret")])
+    server.advance(10)
+    assert client.refused is not None
+    assert (client.refused.status, client.refused.reason) == (
+        503,
+        "credentials not checked in 10 seconds",
+    )
+    assert greeter.requests == []
+    assert login.logouts == []
+
+
+def test_leaves_meanwhile(greeter: Greeter) -> None:
+    """
+    Who leaves meanwhile has the checker told, and failed at nothing.
+    """
+    cancelled: list[object] = []
+    login = Login(IUsernamePassword)
+    settings = Settings(max_auth_failures=1)
+    server = MemoryServer(greeter, portal=checkedBy(login), settings=settings)
+    for _ in range(3):
+        login.answer = Deferred(cancelled.append)
+        server.connect(headers=[basic("ann", "secret")]).drop()
+    assert len(cancelled) == 3
+    login.answer = b"ann"
+    assert server.connect(headers=[basic("ann", "secret")]).opened
+
+
+@pytest.mark.parametrize("error", [UnauthorizedLogin("secret"), LoginDenied("secret")])
+@pytest.mark.parametrize("later", [False, True])
+def test_denied(greeter: Greeter, error: Exception, later: bool) -> None:
+    """
+    Each of Twisted's ways to say no is one; what it says stays here.
+    """
+    login = Login(IUsernamePassword)
+    login.answer = fail(error) if later else error
+    server = MemoryServer(greeter, portal=checkedBy(login))
+    refusal = refused(server, basic("ann", "secret"))
+    assert (refusal.status, refusal.reason) == (401, "wrong name or password")
+
+
+def test_broken(greeter: Greeter, logs: Logs) -> None:
+    """
+    A checker that fails is no wrong password: 500, a traceback, and no failed login.
+    """
+    login = Login(IUsernamePassword)
+    settings = Settings(max_auth_failures=1)
+    server = MemoryServer(greeter, portal=checkedBy(login), settings=settings)
+    for _ in range(2):
+        login.answer = fail(RuntimeError("no database"))
+        refusal = refused(server, basic("ann", "secret"))
+        assert (refusal.status, refusal.reason) == (500, "credentials can't be checked")
+    assert len(logs.failures()) == 2
+    login.answer = succeed(b"ann")
+    assert server.connect(headers=[basic("ann", "secret")]).opened
+
+
+def test_realm_without_avatars(greeter: Greeter, logs: Logs) -> None:
+    """
+    So is a realm that has nothing for WebSockets.
+    """
+    login = Login(IUsernamePassword)
+
+    def requestAvatar(*_: object) -> None:
+        raise NotImplementedError("only mail here")
+
+    setattr(login, "requestAvatar", requestAvatar)  # noqa: B010
+    server = MemoryServer(greeter, portal=checkedBy(login))
+    assert refused(server, basic("ann", "secret")).status == 500
+    (failure,) = logs.failures()
+    assert failure.check(NotImplementedError)
+
+
+# Expiry
+
+
+def lasting(seconds: float) -> Login:
+    """
+    Tokens that are good for so long.
+    """
+    login = Login(IBearerToken)
+
+    def requestAvatarId(credentials: Any) -> Deferred[Any]:
+        credentials.lasts = seconds
+        return succeed(b"ann")
+
+    setattr(login, "requestAvatarId", requestAvatarId)  # noqa: B010
+    return login
+
+
+def test_expires(greeter: Greeter) -> None:
+    """
+    When the token is no longer good, the connection ends: 3000, which is "Unauthorized"
+    in IANA's registry.
+    """
+    login = lasting(30)
+    server = MemoryServer(greeter, portal=checkedBy(login))
+    client = server.connect(headers=[bearer("sesame")])
+    server.advance(29)
+    assert client.closed is None
+    server.advance(1)
+    assert client.closed == (3000, "the token has expired")
+    (closed,) = greeter.lost
+    assert (str(closed.side), closed.code, closed.setting) == ("server", 3000, "auth")
+    assert login.logouts == [b"ann"]
+    assert len(server.factory.deadlines) == 0
+
+
+def test_expires_never_after_the_end(greeter: Greeter) -> None:
+    """
+    Nothing is left of a connection that ends before.
+    """
+    server = MemoryServer(greeter, portal=checkedBy(lasting(1000)))
+    server.connect(headers=[bearer("sesame")]).close()
+    assert len(server.factory.deadlines) == 0
+    assert server.factory._sessions == {}
+
+
+# Failures
+
+
+def test_too_many_failures(greeter: Greeter, logs: Logs) -> None:
+    """
+    Who fails too often isn't heard for a while, whatever they say, and however often
+    they connect; others are.
+    """
+    login = Login(IUsernamePassword)
+    login.answer = UnauthorizedLogin()
+    settings = Settings(max_auth_failures=3)
+    server = MemoryServer(greeter, portal=checkedBy(login), settings=settings)
+    header = basic("ann", "secret")
+    assert [refused(server, header).status for _ in range(3)] == [401] * 3
+    login.answer = b"ann"
+    refusal = refused(server, header)
+    assert (refusal.status, refusal.reason) == (429, "too many failed logins")
+    assert (b"Retry-After", b"20") in refusal.headers
+    assert len(login.asked) == 3
+    assert logs.events("429")[0]["setting"] == "max-auth-failures"
+    assert server.connect(headers=[header], address="192.0.2.9").opened
+    server.advance(20)
+    assert server.connect(headers=[header]).opened
+
+
+def test_one_place(greeter: Greeter) -> None:
+    """
+    Whoever has a whole network of IPv6 addresses is one place.
+    """
+    settings = Settings(max_auth_failures=1)
+    server = MemoryServer(greeter, portal=passwords("ann", "secret"), settings=settings)
+    wrong = basic("ann", "x")
+    assert refused(server, wrong, address="2001:db8::1").status == 401
+    assert refused(server, wrong, address="2001:db8::2").status == 429
+    assert refused(server, wrong, address="2001:db8:0:1::1").status == 401
+
+
+def test_too_many_failures_in_all(greeter: Greeter, logs: Logs) -> None:
+    """
+    Who has many addresses has no more guesses than all together may have.
+    """
+    settings = Settings(max_auth_failures=1, max_auth_failures_total=3)
+    server = MemoryServer(greeter, portal=passwords("ann", "secret"), settings=settings)
+    wrong = basic("ann", "x")
+    statuses = [
+        refused(server, wrong, address=f"192.0.2.{number}").status
+        for number in range(5, 10)
+    ]
+    assert statuses == [401, 401, 401, 429, 429]
+    assert logs.events("429")[0]["setting"] == "max-auth-failures-total"
+    server.advance(20)
+    # What wasn't heard was not counted for the place either.
+    assert [refused(server, wrong, address="192.0.2.9").status for _ in range(2)] == [
+        *(401, 429)
+    ]
+
+
+def test_right_ones_count_nothing(greeter: Greeter) -> None:
+    """
+    As many as like may log in, at one time too.
+    """
+    settings = Settings(max_auth_failures=2, max_auth_failures_total=2)
+    server = MemoryServer(greeter, portal=passwords("ann", "secret"), settings=settings)
+    clients: list[MemoryClient] = [
+        server.connect(headers=[basic("ann", "secret")]) for _ in range(10)
+    ]
+    assert all(client.opened for client in clients)
+
+
+def test_guesses_at_one_time(greeter: Greeter) -> None:
+    """
+    Not even at one time are there more guesses than that.
+    """
+    login = Login(IUsernamePassword)
+    login.answer = Deferred()
+    settings = Settings(max_auth_failures=2)
+    server = MemoryServer(greeter, portal=checkedBy(login), settings=settings)
+    header = basic("ann", "secret")
+    waiting = []
+    for _ in range(2):
+        login.answer = Deferred()
+        waiting.append(server.connect(headers=[header]))
+    assert refused(server, header).status == 429
+    for client in waiting:
+        client.drop()
+    login.answer = b"ann"
+    assert server.connect(headers=[header]).opened
+
+
+# What application authors need
+
+
+def test_given_avatar(greeter: Greeter) -> None:
+    """
+    In a test, a client can be whoever it is to be.
+    """
+    server = MemoryServer(greeter)
+    assert server.connect(avatar=Avatar("zoe")).messages == ["hello zoe"]
+    assert server.connect().messages == ["hello None"]
+    guarded = MemoryServer(greeter, portal=passwords("ann", "secret"))
+    assert guarded.connect(avatar=Avatar("zoe")).messages == ["hello zoe"]
+    assert refused(guarded).status == 401
+
+
+def test_nobody_is_asked(greeter: Greeter, logs: Logs) -> None:
+    """
+    Without a portal, nothing of all this is.
+    """
+    server = MemoryServer(greeter)
+    client = server.connect(headers=[basic("ann", "secret")])
+    assert client.messages == ["hello None"]
+    assert not logs.lines("logged in")

@@ -1,0 +1,29 @@
+"""
+What a login leaves behind when the client is gone: nothing. See C{lifetimes.py}.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.auth.lifetimes import NAMES
+
+
+def test_nothing_is_left(tmp_path: Path) -> None:
+    """
+    However it ends, it is freed at once, without the garbage collector, and no deadline
+    of it is left.
+    """
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.auth.lifetimes", str(tmp_path / "tokens")],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert not done.returncode, done.stderr
+    assert json.loads(done.stdout) == {name: [0, 0] for name in NAMES}
