@@ -12,7 +12,6 @@ import os
 import platform
 import signal
 import sys
-from collections.abc import Callable
 from typing import Any, ClassVar, NoReturn
 
 from twisted.application.service import IService
@@ -216,6 +215,7 @@ class _TwistdService(WebSocketService):
     def __init__(self, *arguments: Any, reactor: Any, **keywords: Any) -> None:
         super().__init__(*arguments, reactor=reactor, **keywords)
         self._reactor = reactor
+        self._ending = False
 
     def startService(self) -> None:
         self._log.info(
@@ -224,23 +224,39 @@ class _TwistdService(WebSocketService):
             codec=DESCRIPTION,
         )
         super().startService()
-        self._reactor.callWhenRunning(self._handleSIGTERM)
+        self._reactor.callWhenRunning(self._handleSignals)
 
-    def _handleSIGTERM(self) -> None:
+    def _handleSignals(self) -> None:
         """
-        Stop in order, and with exit status 0. Twisted's own handler stops in order
-        too, but has C{twistd} kill itself with the signal at the end.
+        Stop in order, and with exit status 0 on SIGTERM. Twisted's own handler stops in
+        order too, but has C{twistd} kill itself with the signal at the end: which is
+        right for SIGINT alone.
         """
-        stop: Callable[[], None] = self._stopReactor
-        signal.signal(signal.SIGTERM, lambda *_: self._reactor.callFromThread(stop))
+        call = self._reactor.callFromThread
+        signal.signal(signal.SIGTERM, lambda *_: call(self._terminate))
+        interrupt: Any = signal.getsignal(signal.SIGINT)
 
-    def _stopReactor(self) -> None:
-        if self.running:
-            self._log.info("SIGTERM: stopping")
-            self._reactor.stop()
-        else:
-            self._log.info("SIGTERM again: closing the last connections at once")
-            self.factory.abortConnections()
+        def handleSIGINT(number: int, frame: Any) -> None:
+            if self._ending or not callable(interrupt):
+                call(self._endAtOnce, "SIGINT")
+            else:
+                self._ending = True
+                interrupt(number, frame)
+
+        signal.signal(signal.SIGINT, handleSIGINT)
+
+    def _terminate(self) -> None:
+        if self._ending:
+            self._endAtOnce("SIGTERM")
+            return
+        self._ending = True
+        self._log.info("SIGTERM: stopping")
+        self.drain()
+        self._reactor.stop()
+
+    def _endAtOnce(self, name: str) -> None:
+        self._log.info("{name} again: closing the last connections at once", name=name)
+        self.factory.abortConnections()
 
     def _startNow(self, start: Any) -> None:
         try:

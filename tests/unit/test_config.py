@@ -31,6 +31,7 @@ ping-interval = "off"
 ping-timeout = 2.5
 send-limit = "2MiB"
 send-timeout = 60
+drain-time = 1
 stop-timeout = 3
 compression = false
 compression-level = 9

@@ -13,11 +13,12 @@ from twisted.internet.protocol import ServerFactory
 from twisted.web.server import Site
 
 from wsplug.codec import CloseCode, DeflateAgreement, DeflatePolicy
-from wsplug.errors import HandshakeRefused, Side
+from wsplug.errors import HandshakeRefused
 from wsplug.guard.origins import SAME_HOST, OriginRules
 from wsplug.interfaces import IWebSocketProtocol
 from wsplug.server.connection import Connection
 from wsplug.server.deadlines import Deadlines
+from wsplug.server.draining import Draining
 from wsplug.server.flusher import Flusher
 from wsplug.server.mounts import Mount, Mounts
 from wsplug.server.protocol import WebSocketServerProtocol
@@ -26,17 +27,6 @@ from wsplug.server.settings import Settings
 
 __all__ = ["WebSocketFactory"]
 
-_CLOSING_BATCH = 500
-"""
-Connections that are told at a time that the server stops.
-"""
-
-_CLOSING_PAUSE = 0.05
-"""
-Seconds between two of those, in which others are served and their clients, who will
-connect again, spread out.
-"""
-
 
 class WebSocketFactory(ServerFactory):
     """
@@ -44,6 +34,7 @@ class WebSocketFactory(ServerFactory):
 
     @ivar connections: the open ones.
     @ivar held: whether new connections have to wait for the applications.
+    @ivar draining: how the connections are being ended, once they are.
     """
 
     noisy = False
@@ -77,7 +68,7 @@ class WebSocketFactory(ServerFactory):
         self.connections: set[Connection] = set()
         self._opening: set[WebSocketServerProtocol] = set()
         self.held = False
-        self._stopped: Deferred[None] | None = None
+        self.draining: Draining | None = None
         self.deflatePolicy = _makeDeflatePolicy(self.settings)
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
@@ -102,10 +93,8 @@ class WebSocketFactory(ServerFactory):
         @return: the refusal that answers it, if it is one too many.
         """
         self._opening.add(protocol)
-        if self._stopped is not None:
-            return HandshakeRefused(
-                503, "the server is stopping", headers=[(b"Retry-After", b"5")]
-            )
+        if self.draining is not None and not self.draining.patience:
+            return self.draining.refusal
         if len(self._opening) + len(self.connections) > self.settings.max_connections:
             return HandshakeRefused(
                 503,
@@ -126,13 +115,16 @@ class WebSocketFactory(ServerFactory):
         """
         self._opening.discard(protocol)
         self.connections.add(connection)
+        if self.draining is not None:
+            self.draining.accepted(connection)
 
     def protocolLost(self, protocol: WebSocketServerProtocol) -> None:
         """
         Count out a connection that never became a WebSocket.
         """
         self._opening.discard(protocol)
-        self._checkStopped()
+        if self.draining is not None:
+            self.draining.check()
 
     def makeConnection(
         self,
@@ -165,7 +157,8 @@ class WebSocketFactory(ServerFactory):
 
     def _connectionLost(self, connection: Connection) -> None:
         self.connections.discard(connection)
-        self._checkStopped()
+        if self.draining is not None:
+            self.draining.check()
 
     # Starting and stopping
 
@@ -187,55 +180,52 @@ class WebSocketFactory(ServerFactory):
             protocol.begin()
 
     def closeConnections(
-        self, reason: str = "the server is stopping"
+        self,
+        reason: str = "the server is stopping",
+        code: int = CloseCode.GOING_AWAY,
+        *,
+        patience: float = 0.0,
+        after: Deferred[None] | None = None,
     ) -> Deferred[None]:
         """
-        Close all connections with 1001, in batches, and let no new one in. Those that
-        are still there after the stop timeout are aborted.
+        Close all connections, spread over the drain time, and let no new one in: it
+        gets 503. Those that are still there after the stop timeout are aborted.
 
+        @param code: the close code that they get, with the reason.
+        @param patience: seconds for which those that still connect, or haven't sent
+            their request yet, are served: then they are closed as well. With 0 they
+            get the 503.
+        @param after: fires when nobody can connect any more; not before that all are
+            gone. Where not given, nobody can. It doesn't fail.
         @return: fires with C{None} once all are gone. It doesn't fail.
         @raise RuntimeError: they are being closed already.
         """
-        if self._stopped is not None:
+        if self.draining is not None:
             raise RuntimeError("the connections are being closed already")
-        stopped: Deferred[None] = Deferred()
-        self._stopped = stopped
-        for protocol in list(self._opening):
-            protocol.finish()
-        self._closeBatch(list(self.connections), reason)
-        timeout = self.settings.stop_timeout
-        if timeout:
-            deadline = self.deadlines.set(timeout, self.abortConnections)
-            stopped.addCallback(lambda _: self.deadlines.clear(deadline))
-        self._checkStopped()
-        return stopped
-
-    def _closeBatch(self, connections: list[Connection], reason: str) -> None:
-        batch, rest = connections[:_CLOSING_BATCH], connections[_CLOSING_BATCH:]
-        for connection in batch:
-            connection.close(CloseCode.GOING_AWAY, reason, Side.SERVER)
-        if rest:
-            self.clock.callLater(_CLOSING_PAUSE, self._closeBatch, rest, reason)
+        self.draining = Draining(
+            self.connections,
+            self._opening,
+            clock=self.clock,
+            deadlines=self.deadlines,
+            settings=self.settings,
+            code=code,
+            reason=reason,
+            # While they are held, nobody would serve them.
+            patience=0.0 if self.held else patience,
+        )
+        return self.draining.begin(after)
 
     def abortConnections(self) -> None:
         """
         End all connections at once.
         """
+        if self.draining is not None:
+            self.draining.abort()
+            return
         for connection in list(self.connections):
             connection.abortForStop()
         for protocol in list(self._opening):
-            transport: Any = protocol.transport
-            transport.abortConnection()
-
-    def _checkStopped(self) -> None:
-        stopped = self._stopped
-        if (
-            stopped is not None
-            and not stopped.called
-            and not self.connections
-            and not self._opening
-        ):
-            stopped.callback(None)
+            protocol.abort()
 
 
 def _makeDeflatePolicy(settings: Settings) -> DeflatePolicy | None:

@@ -36,6 +36,7 @@ class Settings:
     send_limit: int = 1024 * 1024
     send_timeout: float = 30.0
     stop_timeout: float = 10.0
+    drain_time: float = 3.0
     compression: bool = True
     compression_level: int = 6
     compression_min_size: int = 128
@@ -99,6 +100,10 @@ SETTINGS: Final[tuple[Option, ...]] = (
         "seconds that a client may take to read 128KiB; over it: close 1013",
     ),
     _time("stop-timeout", "seconds that connections get to close when the server ends"),
+    _time(
+        "drain-time",
+        "seconds over which 5000 connections or more are told that it does; fewer: less",
+    ),
     _setting("compression", boolean, "whether permessage-deflate is agreed on"),
     _setting("compression-level", integer(1, 9), "1 is fastest, 9 is smallest"),
     _setting(
