@@ -23,9 +23,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from wsplug.errors import InvalidOption
+from wsplug.errors import ConfigurationError, InvalidOption
 from wsplug.guard.origins import ANY, SAME_HOST, parseOrigin
-from wsplug.options import Option, integer, text
+from wsplug.options import Option, boolean, integer, text
 from wsplug.plugins import Description, parseDescription
 from wsplug.server.settings import SETTINGS, Settings
 
@@ -39,6 +39,7 @@ __all__ = [
     "DEFAULT_PORT",
     "LISTENING",
     "REPEATABLE",
+    "REUSE_PORT",
     "Configuration",
     "combine",
     "readFile",
@@ -63,6 +64,16 @@ BROKER = Option(
 )
 """
 The option that says which broker the applications share.
+"""
+
+REUSE_PORT = Option(
+    "reuse-port",
+    boolean,
+    False,
+    "share TCP ports with other processes, as the next one in a restart",
+)
+"""
+The option that has a new process listen beside the old one.
 """
 
 REPEATABLE = (
@@ -92,6 +103,7 @@ class Configuration:
     @ivar origins: which pages may connect.
     @ivar settings: how connections are treated.
     @ivar broker: what describes the broker.
+    @ivar reusePort: whether other processes may listen on the same TCP ports.
     """
 
     applications: tuple[Description, ...]
@@ -99,12 +111,17 @@ class Configuration:
     origins: tuple[str, ...] = (SAME_HOST,)
     settings: Settings = field(default_factory=Settings)
     broker: str = "memory"
+    reusePort: bool = False
 
 
-def readFile(path: str) -> dict[str, object]:
+def readFile(
+    path: str, errors: list[ConfigurationError] | None = None
+) -> dict[str, object]:
     """
     Read a configuration file.
 
+    @param errors: takes what is wrong about single keys, which are left out then; where
+        not given, the first of those is raised.
     @return: its values by the options' names: one each, or a list of those that are
         L{REPEATABLE}, where applications are L{Description}s.
     @raise InvalidOption: it can't be read, isn't TOML, or has an unknown key or a wrong
@@ -117,30 +134,34 @@ def readFile(path: str) -> dict[str, object]:
         raise InvalidOption(f"can't read {path}: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InvalidOption(f"{path} is not TOML: {error}") from None
-    try:
-        return _checkKeys(document)
-    except InvalidOption as error:
-        raise InvalidOption(f"{path}: {error}") from None
-
-
-def _checkKeys(document: Mapping[str, object]) -> dict[str, object]:
-    single = {option.name: option for option in (*LISTENING, BROKER, *SETTINGS)}
-    repeatable = {option.name for option in REPEATABLE}
     values: dict[str, object] = {}
     for key, value in document.items():
-        if key in single:
-            values[key] = single[key].parse(value)
-        elif key == "app":
-            values[key] = _readApplications(value)
-        elif key in repeatable:
-            values[key] = _readTexts(key, value)
-        else:
-            close = difflib.get_close_matches(key, [*single, *repeatable], 1)
-            hint = f"; did you mean {close[0]!r}?" if close else ""
-            first = value[0] if isinstance(value, list) and value else value
-            kind = "table" if isinstance(first, dict) else "key"
-            raise InvalidOption(f"unknown {kind} {key!r}{hint}")
+        try:
+            values[key] = _readKey(key, value)
+        except ConfigurationError as error:
+            named = InvalidOption(f"{path}: {error}")
+            if errors is None:
+                raise named from None
+            errors.append(named)
     return values
+
+
+def _readKey(key: str, value: object) -> object:
+    single = {
+        option.name: option for option in (*LISTENING, BROKER, REUSE_PORT, *SETTINGS)
+    }
+    repeatable = {option.name for option in REPEATABLE}
+    if key in single:
+        return single[key].parse(value)
+    if key == "app":
+        return _readApplications(value)
+    if key in repeatable:
+        return _readTexts(key, value)
+    close = difflib.get_close_matches(key, [*single, *repeatable], 1)
+    hint = f"; did you mean {close[0]!r}?" if close else ""
+    first = value[0] if isinstance(value, list) and value else value
+    kind = "table" if isinstance(first, dict) else "key"
+    raise InvalidOption(f"unknown {kind} {key!r}{hint}")
 
 
 def _readTexts(key: str, value: object) -> list[str]:
@@ -212,6 +233,7 @@ def combine(
         tuple(origins),
         Settings().changed(values),
         str(values.get("broker", BROKER.default)),
+        bool(values.get("reuse-port", REUSE_PORT.default)),
     )
 
 

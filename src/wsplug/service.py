@@ -32,7 +32,7 @@ from wsplug.server.settings import Settings
 from wsplug.server.transport import useDirectTransport
 from wsplug.web.site import makeSite
 
-__all__ = ["WebSocketService"]
+__all__ = ["WebSocketService", "explainListening"]
 
 
 _RESTARTING: Final = ("the server restarts", CloseCode.SERVICE_RESTART)
@@ -112,7 +112,7 @@ class WebSocketService(Service):
         self._errors: list[StartupError] = []
         self._started: list[Mount] = []
         self._stopping: Deferred[None] = succeed(None)
-        self._serves = False
+        self._serves = self._wasReady = False
         self._socketsBefore: frozenset[tuple[int, int]] = frozenset()
         self._drained: Deferred[None] | None = None
 
@@ -172,7 +172,7 @@ class WebSocketService(Service):
         for name, endpoint in self._endpoints:
             listening: Deferred[Any] = maybeDeferred(endpoint.listen, self.factory)
             listening.addCallback(self._listens)
-            listening.addErrback(_explainListening, name)
+            listening.addErrback(explainListening, name)
             listening.addErrback(self._failed)
 
     def _listens(self, port: IListeningPort) -> None:
@@ -185,6 +185,7 @@ class WebSocketService(Service):
             self._announce(port)
         elif self._serves:
             self._listenShared(port)
+        self._checkReady()
 
     def _listenShared(self, port: SharedPort) -> None:
         try:
@@ -213,11 +214,16 @@ class WebSocketService(Service):
         for port in self.ports:
             if isinstance(port, SharedPort):
                 self._listenShared(port)
-        self.started()
+        self._checkReady()
 
-    def started(self) -> None:
+    def _checkReady(self) -> None:
+        if self.isReady and not self._wasReady:
+            self._wasReady = True
+            self.becameReady()
+
+    def becameReady(self) -> None:
         """
-        All applications have started, and connections are served: for subclasses.
+        New connections are served from now on: for subclasses.
         """
 
     def _startBroker(self) -> Deferred[None]:
@@ -364,12 +370,23 @@ def _firstFailure(failure: Failure) -> Failure:
     return first
 
 
-def _explainListening(failure: Failure, name: str) -> None:
+def explainListening(failure: Failure, name: str) -> None:
     """
     Say in one line why an endpoint can't be listened on.
+
+    @param failure: of its C{listen}.
+    @param name: what to call it.
+    @raise StartupError: always.
     """
     error = failure.value
+    hint = ""
     if isinstance(error, CannotListenError):
+        port = error.port
         error = error.socketError
+        if isinstance(error, PermissionError) and isinstance(port, int) and port < 1024:
+            hint = (
+                "; ports below 1024 take root, who can give the rights up again with "
+                "twistd --uid, or the right CAP_NET_BIND_SERVICE"
+            )
     reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    raise StartupError(f"can't listen on {name}: {reason}")
+    raise StartupError(f"can't listen on {name}: {reason}{hint}")

@@ -12,9 +12,11 @@ import os
 import platform
 import signal
 import sys
+from collections.abc import Callable
 from typing import Any, ClassVar, NoReturn
 
 from twisted.application.service import IService
+from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IStreamServerEndpoint
 from twisted.python import usage
@@ -23,7 +25,19 @@ import twisted
 import wsplug
 from wsplug.broker import makeBroker
 from wsplug.build import DESCRIPTION
-from wsplug.config import BROKER, LISTENING, Configuration, combine, readFile
+from wsplug.config import (
+    BROKER,
+    LISTENING,
+    REUSE_PORT,
+    Configuration,
+    combine,
+    readFile,
+)
+from wsplug.daemon.inherited import explainSystemd, takeOver
+from wsplug.daemon.parent import DaemonsParent
+from wsplug.daemon.preflight import checkTwistd
+from wsplug.daemon.sharing import SharingReactor
+from wsplug.daemon.systemd import describe, makeNotifier
 from wsplug.errors import ConfigurationError, InvalidOption, StartupError
 from wsplug.interfaces import IBroker
 from wsplug.memory import keepFreedMemory
@@ -40,7 +54,7 @@ from wsplug.server.mounts import Mount, Mounts
 from wsplug.server.settings import SETTINGS
 from wsplug.service import WebSocketService
 
-__all__ = ["Options", "makeService"]
+__all__ = ["Options", "makeService", "oneLine", "showVersions"]
 
 _SINGLE = (*LISTENING, BROKER, *SETTINGS)
 
@@ -79,6 +93,7 @@ class Options(usage.Options):
         super().__init__()  # type: ignore[no-untyped-call]
         self._reactor = reactor
         self._repeated: dict[str, list[str]] = {}
+        self._flags: dict[str, object] = {}
         self._file: dict[str, object] = {}
 
     @property
@@ -104,9 +119,14 @@ class Options(usage.Options):
         """origin whose pages may connect: an exact one, * or same-host [same-host]"""
         self._repeated.setdefault("origin", []).append(value)
 
+    def opt_reuse_port(self) -> None:
+        self._flags["reuse-port"] = True
+
+    opt_reuse_port.__doc__ = REUSE_PORT.help
+
     def opt_config(self, path: str) -> None:
         """TOML file with the same names; the command line wins over it"""
-        self._file = readFile(path)
+        self._file = self.attempt(readFile, path)
 
     def opt_list_apps(self) -> NoReturn:
         """show the applications with their options, and what does not load"""
@@ -115,11 +135,7 @@ class Options(usage.Options):
 
     def opt_version(self) -> NoReturn:
         """show the versions of wsplug and what it runs on"""
-        print(
-            f"wsplug {wsplug.__version__} (codec: {DESCRIPTION}), "
-            f"Twisted {twisted.__version__}, "
-            f"{platform.python_implementation()} {platform.python_version()}"
-        )
+        print(showVersions())
         sys.exit(0)
 
     # Reading
@@ -133,8 +149,7 @@ class Options(usage.Options):
         try:
             super().parseOptions(options)  # type: ignore[no-untyped-call]
         except (usage.UsageError, ConfigurationError) as error:
-            message = " ".join(str(error).split())
-            sys.exit(f"wsplug: {message}")
+            sys.exit(f"wsplug: {oneLine(error)}")
 
     def parseArgs(self, *arguments: str) -> None:
         if arguments:
@@ -148,40 +163,76 @@ class Options(usage.Options):
         """
         given: dict[str, str | None] = dict(self)
         commandLine: dict[str, object] = {
-            option.name: option.parse(given[option.name])
+            option.name: value
             for option in _SINGLE
             if given.get(option.name) is not None
+            and (value := self.attempt(option.parse, given[option.name])) is not None
         }
+        commandLine.update(self._flags)
         commandLine.update(self._repeated)
         if "app" in self._repeated:
             commandLine["app"] = [
-                parseDescription(text) for text in self._repeated["app"]
+                self.attempt(parseDescription, text) for text in self._repeated["app"]
             ]
         self.configuration = combine(commandLine, self._file)
-        self.broker = makeBroker(self.configuration.broker, self.reactor)
-        services = Services(self.reactor, self.reactor, self.broker)
-        self.mounts = makeMounts(self.configuration.applications, services)
-        Mounts(self.mounts)
+        reactor = self.reactor
+        self.broker = self.attempt(makeBroker, self.configuration.broker, reactor)
+        services = Services(reactor, reactor, self.broker)
+        self.mounts = self.makeMounts(services)
+        self.attempt(Mounts, self.mounts)
+        if self.configuration.reusePort:
+            reactor = SharingReactor(reactor)
         self.endpoints = [
-            (name, _makeEndpoint(self.reactor, name, description))
+            (name, self.attempt(self.makeEndpoint, reactor, name, description))
             for name, description in self.configuration.endpoints
         ]
+        if self.parent is not None:
+            checkTwistd(self.parent)
 
+    def attempt(self, make: Callable[..., Any], *arguments: Any) -> Any:
+        """
+        Make something of the arguments.
 
-def _makeEndpoint(reactor: Any, name: str, description: str) -> IStreamServerEndpoint:
-    try:
-        endpoint: IStreamServerEndpoint = serverFromString(reactor, description)
-        return endpoint
-    except Exception as error:
-        # Endpoint plugins raise whatever they like: a wrong word, a missing file.
-        reason = " ".join(str(error).split()) or type(error).__name__
-        if isinstance(error, TypeError):
-            # It tells of the plugin's function, not of the string.
-            reason = "these are not the arguments of this kind of endpoint"
-        raise InvalidOption(f"can't listen on {name!r}: {reason}") from None
+        @param make: may raise a L{ConfigurationError}; so does this then.
+        """
+        return make(*arguments)
+
+    def makeMounts(self, services: Services) -> list[Mount]:
+        """
+        Make the applications.
+
+        @raise ConfigurationError: one can't be made.
+        """
+        return makeMounts(self.configuration.applications, services)
+
+    def makeEndpoint(
+        self, reactor: Any, name: str, description: str
+    ) -> IStreamServerEndpoint:
+        try:
+            return takeOver(serverFromString(reactor, description), reactor)
+        except Exception as error:
+            # Endpoint plugins raise whatever they like: a wrong word, a missing file.
+            reason = " ".join(str(error).split()) or type(error).__name__
+            if isinstance(error, TypeError):
+                # It tells of the plugin's function, not of the string.
+                reason = "these are not the arguments of this kind of endpoint"
+            elif "systemd:" in description:
+                reason = explainSystemd(error)
+            raise InvalidOption(f"can't listen on {name!r}: {reason}") from None
 
 
 # Showing
+
+
+def showVersions() -> str:
+    """
+    Give a line with the versions of wsplug and what it runs on.
+    """
+    return (
+        f"wsplug {wsplug.__version__} (codec: {DESCRIPTION}), "
+        f"Twisted {twisted.__version__}, "
+        f"{platform.python_implementation()} {platform.python_version()}"
+    )
 
 
 def _listApplications() -> str:
@@ -200,6 +251,13 @@ def _listApplications() -> str:
     return "\n".join(lines)
 
 
+def oneLine(error: Exception) -> str:
+    """
+    Give what an error says in one line.
+    """
+    return " ".join(str(error).split())
+
+
 def _describe(option: Option) -> str:
     return f"    {option.name}: {option.help} [{option.shownDefault}]"
 
@@ -212,10 +270,24 @@ class _TwistdService(WebSocketService):
     The service as the process's main thing.
     """
 
-    def __init__(self, *arguments: Any, reactor: Any, **keywords: Any) -> None:
+    def __init__(
+        self,
+        *arguments: Any,
+        reactor: Any,
+        parent: DaemonsParent | None,
+        **keywords: Any,
+    ) -> None:
+        """
+        @param parent: waits for this to be up; C{None} where nobody does.
+        """
         super().__init__(*arguments, reactor=reactor, **keywords)
         self._reactor = reactor
+        self._parent = parent
+        self._notifier = makeNotifier(os.environ, reactor, self._describe)
         self._ending = False
+
+    def _describe(self) -> str:
+        return describe(len(self.factory.connections), self.isReady)
 
     def startService(self) -> None:
         self._log.info(
@@ -225,6 +297,18 @@ class _TwistdService(WebSocketService):
         )
         super().startService()
         self._reactor.callWhenRunning(self._handleSignals)
+
+    def becameReady(self) -> None:
+        if self._notifier is not None:
+            self._notifier.ready()
+        if self._parent is not None:
+            self._parent.up()
+
+    def _startDraining(self, forGood: bool) -> Deferred[None]:
+        drained = super()._startDraining(forGood)
+        if self._notifier is not None:
+            self._notifier.stopping()
+        return drained
 
     def _handleSignals(self) -> None:
         """
@@ -262,20 +346,22 @@ class _TwistdService(WebSocketService):
         try:
             super()._startNow(start)
         except StartupError as error:
-            _say(error)
+            self._say(error)
             raise
 
     def startFailed(self, error: StartupError) -> None:
-        _say(error)
+        self._say(error)
         _exitWithFailure()
         self._reactor.stop()
 
-
-def _say(error: StartupError) -> None:
-    """
-    Tell the user, not only the log, which has taken C{sys.stderr} over by now.
-    """
-    print(f"wsplug: {error}", file=sys.__stderr__, flush=True)
+    def _say(self, error: StartupError) -> None:
+        """
+        Tell the user, not only the log, which has taken C{sys.stderr} over by now.
+        """
+        if self._parent is not None:
+            self._parent.failed(str(error))
+        else:
+            print(f"wsplug: {error}", file=sys.__stderr__, flush=True)
 
 
 def _exitWithFailure() -> None:
@@ -298,10 +384,13 @@ def makeService(options: Options) -> IService:
     """
     keepFreedMemory()
     configuration = options.configuration
+    twistd = options.parent
+    isDaemon = twistd is not None and not (twistd["nodaemon"] or twistd["debug"])
     return _TwistdService(
         options.mounts,
         options.endpoints,
         reactor=options.reactor,
+        parent=DaemonsParent() if isDaemon else None,
         settings=configuration.settings,
         origins=configuration.origins,
         broker=options.broker,

@@ -150,7 +150,9 @@ def test_daemon(tmp_path: Path) -> None:
             checkEcho(port)
             second = runTwistd(tmp_path, *command, f"--listen={TCP}")
             assert second.status == 1
-            assert f"Another twistd server is running, PID {pid}" in second.err
+            assert second.err.startswith("wsplug: ")
+            assert f"runs already, as process {pid} of pid" in second.err
+            assert second.err.count("\n") == 1
             assert "Traceback" not in second.out + second.err
             with connect(f"ws://{HOST}:{port}") as client:
                 os.kill(pid, signal.SIGTERM)

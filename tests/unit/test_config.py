@@ -70,6 +70,7 @@ def test_every_key(file: Path) -> None:
         send_limit=2 * 1024**2,
         send_timeout=60.0,
         stop_timeout=3.0,
+        drain_time=1.0,
         compression=False,
         compression_level=9,
         compression_min_size=1024,

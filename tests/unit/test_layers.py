@@ -65,6 +65,17 @@ FORBIDDEN = {
         "config",
         "testing",
     ),
+    "daemon": (
+        "web",
+        "apps",
+        "broker",
+        "tap",
+        "command",
+        "service",
+        "plugins",
+        "config",
+        "testing",
+    ),
     "web": ("apps", "broker", "tap", "service", "plugins", "config", "testing"),
     "broker": ("apps", "web", "tap", "service", "plugins", "config", "testing"),
     "apps": (
@@ -84,7 +95,8 @@ FORBIDDEN = {
     "service.py": ("tap", "config", "plugins", "apps", "testing"),
     "plugins.py": ("tap", "config", "service", "apps", "testing"),
     "config.py": ("tap", "service", "apps", "testing"),
-    "tap.py": ("testing",),
+    "tap.py": ("command", "testing"),
+    "command.py": ("testing",),
 }
 
 

@@ -40,7 +40,9 @@ from twisted.internet.interfaces import (
 from twisted.logger import Logger
 from zope.interface import implementer
 
-__all__ = ["SharedPort", "SharingReactor", "canShare"]
+from wsplug.errors import InvalidOption
+
+__all__ = ["SharedPort", "SharingReactor"]
 
 _log = Logger(__name__)
 
@@ -74,13 +76,6 @@ The state as C{/proc/net/tcp} has it.
 """
 
 
-def canShare() -> bool:
-    """
-    Tell whether the system can share ports.
-    """
-    return hasattr(socket, "SO_REUSEPORT")
-
-
 class SharingReactor:
     """
     A reactor whose TCP ports can be shared; else it is the one that it is made of. It
@@ -88,6 +83,11 @@ class SharingReactor:
     """
 
     def __init__(self, reactor: Any) -> None:
+        """
+        @raise InvalidOption: the system can't share ports.
+        """
+        if not hasattr(socket, "SO_REUSEPORT"):
+            raise InvalidOption("reuse-port: this system can't share ports")
         self._reactor = reactor
 
     def __getattr__(self, name: str) -> Any:
@@ -280,5 +280,3 @@ def _attach(
         listener.setsockopt(socket.SOL_SOCKET, option, head)
     except OSError as error:
         _log.debug("no filter on a port: {error}", error=error)
-
-

@@ -161,7 +161,9 @@ class Draining:
 
     def _countDown(self) -> None:
         left = len(self._connections) + len(self._opening)
-        if self._settings.stop_timeout:
+        if not left:
+            pass  # it is a port that is waited for
+        elif self._settings.stop_timeout:
             self._log.info(
                 "{left} connections are left, and {seconds} seconds for them",
                 left=left,

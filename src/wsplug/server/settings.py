@@ -102,7 +102,7 @@ SETTINGS: Final[tuple[Option, ...]] = (
     _time("stop-timeout", "seconds that connections get to close when the server ends"),
     _time(
         "drain-time",
-        "seconds over which 5000 connections or more are told that it does; fewer: less",
+        "seconds in which 5000 connections or more are told that it ends; fewer: less",
     ),
     _setting("compression", boolean, "whether permessage-deflate is agreed on"),
     _setting("compression-level", integer(1, 9), "1 is fastest, 9 is smallest"),
