@@ -14,7 +14,6 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 from twisted.internet.defer import Deferred, inlineCallbacks, maybeDeferred
-from twisted.internet.interfaces import IStreamServerEndpoint
 from twisted.internet.protocol import Factory
 from twisted.internet.task import react
 from twisted.python import usage
@@ -94,11 +93,11 @@ class CheckOptions(Options):
                 self.attempt(makeMounts, [description], services)
             return []
 
-    def makeEndpoint(
-        self, reactor: Any, name: str, description: str
-    ) -> IStreamServerEndpoint | None:
+    def makeEndpoint(self, reactor: Any, name: str, description: str) -> Any:
         """
-        Make an endpoint; none of a socket that only systemd has.
+        Make an endpoint.
+
+        @return: C{None} for a socket that only systemd has.
         """
         if "systemd:" in description:
             return None
@@ -109,7 +108,7 @@ class CheckOptions(Options):
         Read the arguments.
         """
         try:
-            usage.Options.parseOptions(self, options)  # type: ignore[no-untyped-call]
+            usage.Options.parseOptions(self, options)
         except (usage.UsageError, ConfigurationError) as error:
             # What comes behind it in the reading hasn't been looked at.
             self.errors.append(ConfigurationError(oneLine(error)))

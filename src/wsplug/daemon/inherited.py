@@ -121,6 +121,7 @@ class UNIXListener(FileDescriptor):
         """
         super().__init__(reactor)
         listener.setblocking(False)
+        self._reactor = reactor
         self._listener = listener
         self._factory = factory
 
@@ -138,7 +139,7 @@ class UNIXListener(FileDescriptor):
         return succeed(None)
 
     def connectionLost(self, reason: Failure) -> None:
-        super().connectionLost(reason)
+        super().connectionLost(reason)  # type: ignore[no-untyped-call]
         self.connected = 0
         self._listener.close()
         self._factory.doStop()
@@ -166,13 +167,13 @@ class UNIXListener(FileDescriptor):
                 return
             with accepted:
                 accepted.setblocking(False)
-                self.reactor.adoptStreamConnection(
+                self._reactor.adoptStreamConnection(
                     accepted.fileno(), socket.AF_UNIX, self._factory
                 )
 
     def _rest(self) -> None:
         self.stopReading()  # type: ignore[no-untyped-call]
-        self.reactor.callLater(_FULL, self._goOn)
+        self._reactor.callLater(_FULL, self._goOn)
 
     def _goOn(self) -> None:
         if self.connected:

@@ -87,7 +87,7 @@ class Notifier:
         for call, interval in self._calls:
             loop = LoopingCall(call)
             loop.clock = self._clock
-            loop.start(interval, now=False)  # type: ignore[no-untyped-call]
+            loop.start(interval, now=False)
             self._loops.append(loop)
 
     def stopping(self) -> None:
@@ -103,7 +103,7 @@ class Notifier:
         """
         loops, self._loops = self._loops, []
         for loop in loops:
-            loop.stop()  # type: ignore[no-untyped-call]
+            loop.stop()
 
     def _tellStatus(self) -> None:
         status = self._status()

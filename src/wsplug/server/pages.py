@@ -150,6 +150,8 @@ class PageChannel(HTTPChannel):
         self._ends = True
         if self.busy:
             self.persistent = 0
+            for request in self.requests:
+                request.responseHeaders.setRawHeaders(b"connection", [b"close"])
 
     def checkPersistence(self, request: Any, version: bytes) -> Any:
         """
