@@ -4,13 +4,23 @@ The service's readiness, and its draining apart from its stop.
 
 from __future__ import annotations
 
+import os
+import socket
 from typing import Any
 
 import pytest
+from twisted.internet import tcp
 from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import AdoptedStreamServerEndpoint, TCP4ServerEndpoint
+from twisted.internet.error import CannotListenError
+from twisted.internet.testing import MemoryReactorClock
+from twisted.logger import capturedLogs
 
 from tests.server.kit import App, handshake, parseResponse
 from tests.server.test_stopping import Endpoint, Port, Starting, fired, makeService
+from wsplug import Mount, WebSocketService
+from wsplug.daemon.sharing import SharingReactor
+from wsplug.errors import StartupError
 
 
 def test_ready() -> None:
@@ -117,11 +127,105 @@ def test_port_that_does_not_close_well() -> None:
         def stopListening(self) -> None:
             raise OSError("no way")
 
-    from twisted.logger import capturedLogs
-
     service = makeService([App()], [Endpoint(Broken([]))])
     service.startService()
     with capturedLogs() as events:
         assert fired(service.stopService())
     (failed,) = (event for event in events if "log_failure" in event)
     assert failed["log_failure"].check(OSError)
+
+
+class Adopting(MemoryReactorClock):
+    """
+    A reactor in memory that adopts: as Twisted's do, to a port of their own.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.adopted: list[tcp.Port] = []
+
+    def adoptStreamPort(self, fd: int, family: int, factory: Any) -> tcp.Port:
+        made: Any = tcp.Port
+        port: tcp.Port = made._fromListeningDescriptor(self, fd, family, factory)
+        port.startListening()
+        self.adopted.append(port)
+        return port
+
+
+def test_shared_port() -> None:
+    """
+    A shared port listens only once all applications have started, with wsplug's own
+    transport.
+    """
+    start: Deferred[None] = Deferred()
+    reactor = Adopting()
+    sharing = SharingReactor(reactor)
+    service = WebSocketService(
+        [Mount("/", Starting("a", [], start))],
+        [TCP4ServerEndpoint(sharing, 0, interface="127.0.0.1")],
+        reactor=reactor,
+    )
+    service.privilegedStartService()
+    service.startService()
+    assert reactor.adopted == []
+    start.callback(None)
+    (port,) = reactor.adopted
+    assert service.isReady
+    assert port.transport is not tcp.Server
+    stopped = service.stopService()
+    reactor.advance(1.25)
+    assert not fired(stopped)
+    assert port.connected
+    reactor.advance(1)
+    assert fired(stopped)
+    assert not port.connected
+
+
+def test_inherited_port() -> None:
+    """
+    A socket that was there before is served with wsplug's own transport, and those who
+    wait in its queue at the end are left there.
+    """
+    reactor = Adopting()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        endpoint = AdoptedStreamServerEndpoint(
+            reactor, os.dup(listener.fileno()), socket.AF_INET
+        )
+        service = WebSocketService([Mount("/", App())], [endpoint], reactor=reactor)
+        service.startService()
+        (port,) = reactor.adopted
+        assert port.transport is not tcp.Server
+        with socket.create_connection(listener.getsockname()) as client:
+            stopped = service.stopService()
+            reactor.advance(1)
+            assert fired(stopped)
+            assert not port.connected
+            accepted, address = listener.accept()
+            accepted.close()
+            assert address == client.getsockname()
+
+
+def test_address_taken_meanwhile() -> None:
+    """
+    An address of a shared port that can't be listened on in the end is a StartupError.
+    """
+    reactor = Adopting()
+    sharing = SharingReactor(reactor)
+    service = WebSocketService(
+        [Mount("/", App())],
+        [TCP4ServerEndpoint(sharing, 0, interface="127.0.0.1")],
+        reactor=reactor,
+    )
+    service.privilegedStartService()
+    (port,) = service.ports
+    host: Any = port.getHost()
+    error = CannotListenError("", host.port, OSError(98, "Address already in use"))
+
+    def fail() -> None:
+        raise error
+
+    port.startListening = fail  # type: ignore[method-assign]
+    with pytest.raises(StartupError) as caught:
+        service.startService()
+    reason = f"can't listen on 127.0.0.1:{host.port}: Address already in use"
+    assert str(caught.value) == reason
