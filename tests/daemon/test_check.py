@@ -105,8 +105,7 @@ def test_bad(tmp_path: Path) -> None:
 
 def test_beside_a_running_one(tmp_path: Path) -> None:
     """
-    With --no-listen, and with --reuse-port, the configuration of a server that runs is
-    checked beside it.
+    With --no-listen the configuration of a server that runs is checked beside it.
     """
     with serve(tmp_path) as server:
         where = ["--app=echo", f"--port={server.port}", f"--interface={HOST}"]

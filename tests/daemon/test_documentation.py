@@ -1,0 +1,89 @@
+"""
+What C{docs/operating.md} says of options and commands is so.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+from wsplug.config import REUSE_PORT, combine, readFile
+from wsplug.server.settings import SETTINGS
+from wsplug.tap import Options
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "operating.md").read_text("utf-8")
+
+
+def section(title: str) -> str:
+    """
+    Give a section's text.
+    """
+    found = re.search(rf"^## {title}\n(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL)
+    assert found is not None, title
+    return found[1]
+
+
+def test_options() -> None:
+    """
+    The options in its table are the real ones, with their defaults.
+    """
+    rows = re.findall(r"^\| `(.*?)` \| (.*?) \| (.*?) \|$", section("Draining"), re.M)
+    real = {
+        each.name: (each.name, each.shownDefault, each.help)
+        for each in (*SETTINGS, REUSE_PORT)
+    }
+    assert len(rows) == 4
+    for row in rows:
+        assert row == real[row[0]]
+
+
+def test_commands(tmp_path: Path) -> None:
+    """
+    Each command line of the page has options that there are.
+    """
+    lines = re.findall(r"^    twistd .*? wsplug (--.*)$", PAGE, re.MULTILINE)
+    assert len(lines) == 2
+    for line in lines:
+        words = shlex.split(line)
+        if "--config" not in words:
+            Options().parseOptions(words)
+    assert {"--config"} < {f"--{name.rstrip('=')}" for name in Options().longOpt}
+
+
+def test_configuration(tmp_path: Path) -> None:
+    """
+    The page's configuration is that of the example beside the units, which is served by
+    a test.
+    """
+    (block,) = re.findall(r"^```toml\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    path = tmp_path / "wsplug.toml"
+    path.write_text(block, "utf-8")
+    example = readFile(str(ROOT / "examples" / "systemd" / "wsplug.toml"))
+    assert readFile(str(path))["listen"] == example["listen"]
+    assert combine({}, example).reusePort is False
+
+
+def test_reuse_port_in_the_file(tmp_path: Path) -> None:
+    """
+    reuse-port can be in the file too, and on the command line it is a word alone.
+    """
+    path = tmp_path / "wsplug.toml"
+    path.write_text('reuse-port = true\napp = "echo"\n', "utf-8")
+    assert combine({}, readFile(str(path))).reusePort
+    options = Options()
+    options.parseOptions(["--app=echo", "--reuse-port"])
+    assert options.configuration.reusePort
+
+
+def test_signals() -> None:
+    """
+    The signals that it names are those that tests send.
+    """
+    named = re.findall(r"^\| `(SIG\w+)` \|", section("Signals"), re.MULTILINE)
+    tests = "".join(
+        path.read_text("utf-8") for path in (ROOT / "tests").glob("[dc]*/test_*.py")
+    )
+    for name in named:
+        assert f"signal.{name}" in tests
