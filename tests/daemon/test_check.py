@@ -103,6 +103,7 @@ def test_bad(tmp_path: Path) -> None:
     assert "Traceback" not in finished.out + finished.err
 
 
+@pytest.mark.slow
 def test_beside_a_running_one(tmp_path: Path) -> None:
     """
     With --no-listen the configuration of a server that runs is checked beside it.
@@ -116,6 +117,7 @@ def test_beside_a_running_one(tmp_path: Path) -> None:
         assert "Traceback" not in server.log
 
 
+@pytest.mark.slow
 def test_nothing_given(tmp_path: Path) -> None:
     """
     What can't be looked at before a first mistake is mended is said, too.
@@ -126,6 +128,7 @@ def test_nothing_given(tmp_path: Path) -> None:
     assert finished.out.startswith("note: more may be wrong")
 
 
+@pytest.mark.slow
 def test_descriptors(tmp_path: Path) -> None:
     """
     Too few descriptors are noted, as the server starts all the same.
@@ -137,6 +140,7 @@ def test_descriptors(tmp_path: Path) -> None:
     assert "note: a process may have 256 descriptors here" in finished.out
 
 
+@pytest.mark.slow
 def test_broker_without_rights(tmp_path: Path) -> None:
     """
     A folder or file that can't be written to is found.

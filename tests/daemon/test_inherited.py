@@ -67,6 +67,7 @@ def test_several_with_names(tmp_path: Path) -> None:
             assert listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
 
 
+@pytest.mark.slow
 def test_unix_of_somebody_else(tmp_path: Path) -> None:
     """
     A UNIX socket of root's is served by a user who could not change its file.
@@ -110,7 +111,13 @@ MISTAKES = {
 }
 
 
-@pytest.mark.parametrize("name", MISTAKES)
+@pytest.mark.parametrize(
+    "name",
+    [
+        name if name == "domain" else pytest.param(name, marks=pytest.mark.slow)
+        for name in MISTAKES
+    ],
+)
 def test_wrong(name: str, tmp_path: Path) -> None:
     """
     What isn't there or isn't so is one line, and status 1.
@@ -136,6 +143,7 @@ def test_wrong(name: str, tmp_path: Path) -> None:
     assert finished.err.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_without_systemd(tmp_path: Path) -> None:
     """
     Where nothing was handed over, the line says what is missing.

@@ -91,10 +91,10 @@ def restartInherited(folder: Path, times: int, listener: socket.socket) -> None:
 
 def test_inherited(tmp_path: Path) -> None:
     """
-    Two restarts on a socket that was handed over.
+    A restart on a socket that was handed over.
     """
     with socket.create_server((HOST, 0), backlog=128) as listener:
-        restartInherited(tmp_path, 2, listener)
+        restartInherited(tmp_path, 1, listener)
 
 
 @pytest.mark.slow
@@ -112,6 +112,7 @@ def test_inherited_ten_times(tmp_path: Path) -> None:
         assert path.exists()
 
 
+@pytest.mark.slow
 def test_nobody_there_meanwhile(tmp_path: Path) -> None:
     """
     Who connects to an inherited socket while no process is there waits for the next

@@ -178,12 +178,13 @@ hangs = Application()
 """
 
 
-def test_process(tmp_path: Path, address: str) -> None:
+def test_process(tmp_path: Path) -> None:
     """
     A server that listens, but whose application isn't there yet, isn't ready; then it
     is, and drains at SIGTERM. While an application hangs, the watchdog hears nothing.
     """
     (tmp_path / "hangs.py").write_text(HANGS, "utf-8")
+    address = f"@{tmp_path}/notify"
     environment = {"NOTIFY_SOCKET": address, "WATCHDOG_USEC": "400000"}
     with (
         systemd(address) as listener,
@@ -208,6 +209,7 @@ def test_process(tmp_path: Path, address: str) -> None:
         assert "Traceback" not in server.log + server.err
 
 
+@pytest.mark.slow
 def test_never_ready(tmp_path: Path) -> None:
     """
     One that doesn't start never says that it is ready.

@@ -9,6 +9,7 @@ import os
 import pwd
 import shutil
 import signal
+import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -88,6 +89,7 @@ def root() -> None:
 # Pidfiles
 
 
+@pytest.mark.slow
 def test_stale_pidfile(tmp_path: Path) -> None:
     """
     The process that a pidfile names is gone: it is started all the same.
@@ -230,7 +232,13 @@ RIGHTS = {
 }
 
 
-@pytest.mark.parametrize("name", RIGHTS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        name if name == "log" else pytest.param(name, marks=pytest.mark.slow)
+        for name in RIGHTS
+    ],
+)
 def test_without_rights(name: str, tmp_path: Path) -> None:
     """
     What the user has no right to is said, and which option wants it.
@@ -287,6 +295,7 @@ def test_low_port_and_no_rights(tmp_path: Path) -> None:
 # Logs
 
 
+@pytest.mark.slow
 def test_rotation(tmp_path: Path) -> None:
     """
     SIGUSR1 has a log begin anew: the old one gets a number.
@@ -352,11 +361,12 @@ starts = Application(lambda: None)
             + "very long " * 20
             + "story\n",
         ),
-        (
+        pytest.param(
             "dies",
             "wsplug: the daemon has ended before it was up; its log may say why\n",
+            marks=pytest.mark.slow,
         ),
-        ("starts", ""),
+        pytest.param("starts", "", marks=pytest.mark.slow),
     ],
 )
 def test_waits_for_the_applications(app: str, line: str, tmp_path: Path) -> None:
@@ -384,6 +394,7 @@ def test_waits_for_the_applications(app: str, line: str, tmp_path: Path) -> None
         waitUntil(lambda: not pidfile.exists(), "it has ended")
 
 
+@pytest.mark.slow
 def test_interrupted_while_it_waits(tmp_path: Path) -> None:
     """
     Ctrl-C ends the command that waits; the daemon goes on.
@@ -400,11 +411,15 @@ def test_interrupted_while_it_waits(tmp_path: Path) -> None:
         process.signal(signal.SIGINT)
         assert process.wait() == 1
         (tmp_path / "go").touch()
-        waitUntil(lambda: "listening" in log.read_text(), "it goes on")
+        # It answers once the application has started.
+        with socket.create_connection((HOST, portOf(addressOf(log))), 60) as client:
+            client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert client.recv(12) == b"HTTP/1.1 426"
         os.kill(pid, signal.SIGTERM)
     waitUntil(lambda: not (tmp_path / "pid").exists(), "it has ended")
 
 
+@pytest.mark.slow
 def test_second_interrupt(tmp_path: Path) -> None:
     """
     In the foreground, a second Ctrl-C ends it at once, without a traceback.
