@@ -60,9 +60,8 @@ class CheckOptions(Options):
         self.errors: list[ConfigurationError] = []
 
     def opt_config(self, path: str) -> None:
+        """TOML file with the same names; the command line wins over it"""
         self._file = self.attempt(readFile, path, self.errors) or {}
-
-    opt_config.__doc__ = Options.opt_config.__doc__
 
     def attempt(self, make: Callable[..., Any], *arguments: Any) -> Any:
         """

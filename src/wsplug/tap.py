@@ -120,9 +120,8 @@ class Options(usage.Options):
         self._repeated.setdefault("origin", []).append(value)
 
     def opt_reuse_port(self) -> None:
-        self._flags["reuse-port"] = True
-
-    opt_reuse_port.__doc__ = REUSE_PORT.help
+        """share TCP ports with other processes, as the next one in a restart [no]"""
+        self._flags[REUSE_PORT.name] = True
 
     def opt_config(self, path: str) -> None:
         """TOML file with the same names; the command line wins over it"""

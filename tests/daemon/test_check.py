@@ -15,6 +15,7 @@ from twisted.internet.testing import MemoryReactorClock
 
 import wsplug
 from tests.conftest import missing
+from tests.daemon.test_twistd import NOBODYS
 from tests.processes import HOST, Finished, Process, serve
 from wsplug.command import CheckOptions, main
 from wsplug.errors import ConfigurationError
@@ -152,7 +153,7 @@ def test_broker_without_rights(tmp_path: Path) -> None:
     (tmp_path / "broker").chmod(0o444)
     for folder in (tmp_path, *list(tmp_path.parents)[:2]):
         folder.chmod(0o755)
-    user = [setpriv, "--reuid=65534", "--regid=65534", "--clear-groups"]
+    user = [setpriv, *NOBODYS]
     words = [WSPLUG, "check", "--app=echo", "--port=0", "--broker=sqlite:broker"]
     with Process([*user, *words], tmp_path) as process:
         finished = process.finish()

@@ -73,6 +73,8 @@ def test_reuse_port_in_the_file(tmp_path: Path) -> None:
     path.write_text('reuse-port = true\napp = "echo"\n', "utf-8")
     assert combine({}, readFile(str(path))).reusePort
     options = Options()
+    help = f"{REUSE_PORT.help} [{REUSE_PORT.shownDefault}]"
+    assert help in " ".join(str(options).split())
     options.parseOptions(["--app=echo", "--reuse-port"])
     assert options.configuration.reusePort
 

@@ -4,20 +4,24 @@ Sockets that systemd has made: taken over, served, and left as they were.
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import socket
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 from twisted.internet.endpoints import AdoptedStreamServerEndpoint
+from twisted.internet.protocol import Factory
 from twisted.internet.testing import MemoryReactorClock
+from twisted.logger import capturedLogs, formatEvent
 
 from tests.conftest import missing
 from tests.daemon.kit import activate, inherit
 from tests.processes import HOST, TWISTD, Process, checkEcho, runTwistd, upgrade
-from wsplug.daemon.inherited import takeOver
+from wsplug.daemon.inherited import UNIXListener, takeOver
 from wsplug.errors import InvalidOption
 
 
@@ -174,3 +178,31 @@ def test_not_listening() -> None:
         endpoint = AdoptedStreamServerEndpoint(reactor, none.fileno(), socket.AF_INET)
         with pytest.raises(InvalidOption, match="is no socket"):
             takeOver(endpoint, reactor)
+
+
+def test_no_descriptor_left() -> None:
+    """
+    A UNIX socket rests for a second when no descriptor is left, instead of trying all
+    the time; and not longer than it is there.
+    """
+    reactor: Any = MemoryReactorClock()
+
+    class Full(socket.socket):
+        def accept(self) -> Any:
+            raise OSError(errno.EMFILE, "Too many open files")
+
+    with capturedLogs() as events, Full(socket.AF_UNIX) as listener:
+        port = UNIXListener(reactor, listener, Factory())
+        port.startListening()
+        assert port in reactor.getReaders()
+        port.doRead()
+        assert port not in reactor.getReaders()
+        reactor.advance(1)
+        assert port in reactor.getReaders()
+        port.doRead()
+        port.stopListening()
+        port.stopListening()
+        reactor.advance(1)
+        assert port not in reactor.getReaders()
+    lines = [formatEvent(event) for event in events]
+    assert len([line for line in lines if "can't take a connection" in line]) == 2

@@ -34,6 +34,16 @@ from tests.processes import (
 
 NOBODY = 65534
 
+NOBODYS = (
+    *(f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"),
+    "--inh-caps=-all,+dac_read_search",
+    "--ambient-caps=+dac_read_search",
+)
+"""
+What makes one of root's programs nobody's, for setpriv. It may read what it runs from,
+wherever that is, but nothing else.
+"""
+
 
 def checkLine(finished: tuple[int, str, str], *parts: str) -> None:
     """
@@ -205,10 +215,7 @@ def asNobody(folder: Path, *arguments: str) -> tuple[int, str, str]:
     if setpriv is None:
         missing("setpriv, from util-linux")
     openTo(folder)
-    command = [
-        *(setpriv, "--reuid=65534", "--regid=65534", "--clear-groups"),
-        *("--inh-caps=-all", TWISTD, *arguments),
-    ]
+    command = [setpriv, *NOBODYS, TWISTD, *arguments]
     with Process(command, folder) as process:
         return process.finish()
 
