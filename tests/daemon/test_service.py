@@ -19,7 +19,7 @@ from twisted.logger import capturedLogs
 from tests.server.kit import App, handshake, parseResponse
 from tests.server.test_stopping import Endpoint, Port, Starting, fired, makeService
 from wsplug import Mount, WebSocketService
-from wsplug.daemon.sharing import SharingReactor
+from wsplug.daemon.sharing import SharedPort, SharingReactor
 from wsplug.errors import StartupError
 
 
@@ -172,7 +172,14 @@ def test_shared_port() -> None:
     (port,) = reactor.adopted
     assert service.isReady
     assert port.transport is not tcp.Server
+    (shared,) = service.ports
+    gaveWay: list[SharedPort] = []
+    assert isinstance(shared, SharedPort)
+    shared.giveWay = lambda: gaveWay.append(shared)  # type: ignore[method-assign]
     stopped = service.stopService()
+    assert gaveWay == [shared]
+    assert service.factory.draining is not None
+    assert service.factory.draining.patience == 1.5
     reactor.advance(1.25)
     assert not fired(stopped)
     assert port.connected
@@ -197,6 +204,9 @@ def test_inherited_port() -> None:
         assert port.transport is not tcp.Server
         with socket.create_connection(listener.getsockname()) as client:
             stopped = service.stopService()
+            # Who was taken from it before is served yet.
+            assert service.factory.draining is not None
+            assert service.factory.draining.patience == 1.5
             reactor.advance(1)
             assert fired(stopped)
             assert not port.connected

@@ -3,10 +3,12 @@ that goes on."""
 
 from __future__ import annotations
 
+from random import Random
 from typing import Any
 
 import pytest
 from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request, Site
 
@@ -15,6 +17,8 @@ from tests.server.kit import serve as serveApp
 from wsplug import Settings, Side
 from wsplug.apps.chat.notices import isServersEnd
 from wsplug.errors import ConnectionClosed
+from wsplug.server.deadlines import Deadlines
+from wsplug.server.draining import Draining
 from wsplug.testing import MemoryClient, MemoryServer
 
 PAGE = b"GET / HTTP/1.1\r\nHost: server.example:9000\r\n\r\n"
@@ -73,15 +77,41 @@ def test_drain_time(settings: dict[str, Any], low: float, high: float) -> None:
     assert low <= closedIn(server, clients) <= high
 
 
+class Told:
+    """A connection that notes when it is closed."""
+
+    def __init__(self, order: list[Told]) -> None:
+        self.order = order
+
+    def close(self, code: int, reason: str, side: Side) -> None:
+        self.order.append(self)
+
+
 def test_in_no_order() -> None:
     """Not those first that came first."""
-    server, clients = crowd(1000)
-    server.factory.closeConnections()
-    server.run()
-    first = [number for number, each in enumerate(clients) if each.closed]
-    assert len(first) == 84
-    assert first[-1] > 500
-    closedIn(server, clients)
+    clock = Clock()
+    order: list[Told] = []
+    # Unlike the factory's set, these have an order.
+    connections: Any = {Told(order): None for _ in range(1000)}
+    draining = Draining(
+        connections.keys(),
+        set(),
+        clock=clock,
+        deadlines=Deadlines(clock),
+        settings=Settings(stop_timeout=0),
+        code=1001,
+        reason="",
+        random=Random(1),
+    )
+    draining.begin()
+    assert len(order) == 84
+    came = list(connections)
+    places = [came.index(each) for each in order]
+    assert places != sorted(places)
+    assert max(places) > 500
+    clock.pump([0.125] * 16)
+    assert set(order) == set(came)
+    assert len(order) == 1000
 
 
 def test_count_down(logs: Logs) -> None:
