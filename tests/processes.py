@@ -91,12 +91,14 @@ class Process:
         folder: Path,
         *,
         environment: Mapping[str, str] | None = None,
+        descriptors: Sequence[int] = (),
     ) -> None:
         """
         Start it.
 
         @param folder: its working directory.
         @param environment: variables that it has besides this process's own.
+        @param descriptors: of this process, which it has too.
         """
         self.folder = folder
         number = len(list(folder.glob("stdout-*")))
@@ -111,6 +113,7 @@ class Process:
                 stdout=out,
                 stderr=err,
                 start_new_session=True,
+                pass_fds=descriptors,
             )
 
     def __enter__(self) -> Process:
@@ -207,6 +210,7 @@ class Server(Process):
         twistd: Sequence[str] = (),
         environment: Mapping[str, str] | None = None,
         program: Sequence[str] = (TWISTD,),
+        descriptors: Sequence[int] = (),
     ) -> None:
         """
         @param arguments: for C{wsplug}.
@@ -216,7 +220,9 @@ class Server(Process):
         """
         command = [*program, "-n", "--pidfile=", *twistd, "wsplug", *arguments]
         command.extend(f"--listen={description}" for description in listen)
-        super().__init__(command, folder, environment=environment)
+        super().__init__(
+            command, folder, environment=environment, descriptors=descriptors
+        )
         count = max(len(listen), 1)
         try:
             waitUntil(lambda: self._listens(count), "the server listens")

@@ -24,12 +24,12 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from wsplug.auth.options import AUTHENTICATION
-from wsplug.errors import InvalidOption
+from wsplug.errors import ConfigurationError, InvalidOption
 from wsplug.guard.admission import EXEMPT
 from wsplug.guard.origins import SAME_HOST, OriginRules
 from wsplug.guard.proxies import PROXY_OPTIONS, TRUSTED_PROXY, ProxySettings
 from wsplug.networks import Networks
-from wsplug.options import Option, choice, integer, text
+from wsplug.options import Option, boolean, choice, integer, text
 from wsplug.plugins import Description, parseDescription
 from wsplug.server.settings import SETTINGS, Settings
 from wsplug.tls.options import TLS, TLSFiles, filesOf
@@ -46,6 +46,7 @@ __all__ = [
     "LOG_FORMAT",
     "METRICS",
     "REPEATABLE",
+    "REUSE_PORT",
     "SINGLE",
     "Configuration",
     "combine",
@@ -107,6 +108,16 @@ SINGLE = (
 All options that have a single value.
 """
 
+REUSE_PORT = Option(
+    "reuse-port",
+    boolean,
+    False,
+    "share TCP ports with other processes, as the next one in a restart",
+)
+"""
+The option that has a new process listen beside the old one.
+"""
+
 REPEATABLE = (
     Option("app", text, (), "application to serve: NAME[:key=value...]", "required"),
     Option("listen", text, (), "Twisted endpoint string to listen on", "none"),
@@ -160,6 +171,7 @@ class Configuration:
     @ivar auth: what describes who may connect; everybody, if empty.
     @ivar authCookie: the name of a cookie that may have a token; none, if empty.
     @ivar authFirstMessage: who may send a token as the first message.
+    @ivar reusePort: whether other processes may listen on the same TCP ports.
     """
 
     applications: tuple[Description, ...]
@@ -176,12 +188,17 @@ class Configuration:
     auth: tuple[str, ...] = ()
     authCookie: str = ""
     authFirstMessage: str = "browsers"
+    reusePort: bool = False
 
 
-def readFile(path: str) -> dict[str, object]:
+def readFile(
+    path: str, errors: list[ConfigurationError] | None = None
+) -> dict[str, object]:
     """
     Read a configuration file.
 
+    @param errors: takes what is wrong about single keys, which are left out then; where
+        not given, the first of those is raised.
     @return: its values by the options' names: one each, or a list of those that are
         L{REPEATABLE}, where applications are L{Description}s.
     @raise InvalidOption: it can't be read, isn't TOML, or has an unknown key or a wrong
@@ -194,30 +211,32 @@ def readFile(path: str) -> dict[str, object]:
         raise InvalidOption(f"can't read {path}: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InvalidOption(f"{path} is not TOML: {error}") from None
-    try:
-        return _checkKeys(document)
-    except InvalidOption as error:
-        raise InvalidOption(f"{path}: {error}") from None
-
-
-def _checkKeys(document: Mapping[str, object]) -> dict[str, object]:
-    single = {option.name: option for option in SINGLE}
-    repeatable = {option.name for option in REPEATABLE}
     values: dict[str, object] = {}
     for key, value in document.items():
-        if key in single:
-            values[key] = single[key].parse(value)
-        elif key == "app":
-            values[key] = _readApplications(value)
-        elif key in repeatable:
-            values[key] = _readTexts(key, value)
-        else:
-            close = difflib.get_close_matches(key, [*single, *repeatable], 1)
-            hint = f"; did you mean {close[0]!r}?" if close else ""
-            first = value[0] if isinstance(value, list) and value else value
-            kind = "table" if isinstance(first, dict) else "key"
-            raise InvalidOption(f"unknown {kind} {key!r}{hint}")
+        try:
+            values[key] = _readKey(key, value)
+        except ConfigurationError as error:
+            named = InvalidOption(f"{path}: {error}")
+            if errors is None:
+                raise named from None
+            errors.append(named)
     return values
+
+
+def _readKey(key: str, value: object) -> object:
+    single = {option.name: option for option in (*SINGLE, REUSE_PORT)}
+    repeatable = {option.name for option in REPEATABLE}
+    if key in single:
+        return single[key].parse(value)
+    if key == "app":
+        return _readApplications(value)
+    if key in repeatable:
+        return _readTexts(key, value)
+    close = difflib.get_close_matches(key, [*single, *repeatable], 1)
+    hint = f"; did you mean {close[0]!r}?" if close else ""
+    first = value[0] if isinstance(value, list) and value else value
+    kind = "table" if isinstance(first, dict) else "key"
+    raise InvalidOption(f"unknown {kind} {key!r}{hint}")
 
 
 def _readTexts(key: str, value: object) -> list[str]:
@@ -297,6 +316,7 @@ def combine(
         auth=auth,
         authCookie=cookie,
         authFirstMessage=firstMessage,
+        reusePort=bool(values.get("reuse-port", REUSE_PORT.default)),
     )
 
 

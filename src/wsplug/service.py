@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import select
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Final
 
 from twisted.application.service import Service
 from twisted.cred.portal import Portal
@@ -26,6 +26,9 @@ from twisted.python.failure import Failure
 from twisted.web.resource import IResource
 
 from wsplug.auth.authenticator import Authenticator
+from wsplug.codec import CloseCode
+from wsplug.daemon.ports import closePort, isInherited, openSockets
+from wsplug.daemon.sharing import SharedPort
 from wsplug.daemon.stalls import StallDetector
 from wsplug.errors import StartupError
 from wsplug.guard.admission import EXEMPT
@@ -42,7 +45,21 @@ from wsplug.server.transport import useDirectTransport
 from wsplug.web.own import ownResources
 from wsplug.web.site import makeSite
 
-__all__ = ["WebSocketService"]
+__all__ = ["WebSocketService", "explainListening"]
+
+
+_RESTARTING: Final = ("the server restarts", CloseCode.SERVICE_RESTART)
+_STOPPING: Final = ("the server is stopping", CloseCode.GOING_AWAY)
+"""
+Why connections are closed.
+"""
+
+_PATIENCE: Final = 1.5
+"""
+Seconds for which those who have just connected are served while the server drains,
+where another process has taken its place: a packet that was lost is sent again after
+one second.
+"""
 
 
 class WebSocketService(Service):
@@ -142,17 +159,23 @@ class WebSocketService(Service):
         self._errors: list[StartupError] = []
         self._started: list[Mount] = []
         self._stopping: Deferred[None] = succeed(None)
-        self._serves = False
         self._reactor = reactor
         self._stallDetector: StallDetector | None = None
+        self._serves = self._wasReady = False
+        self._socketsBefore: frozenset[tuple[int, int]] = frozenset()
+        self._drained: Deferred[None] | None = None
 
     @property
     def isReady(self) -> bool:
         """
-        Whether new connections are served: it listens, all applications have started,
-        and it isn't stopping.
+        Whether new connections are served: it listens everywhere, all applications have
+        started, and it neither drains nor stops.
         """
-        return self._serves and bool(self.running)
+        return (
+            self._serves
+            and self._drained is None
+            and len(self.ports) == len(self._endpoints)
+        )
 
     # Starting
 
@@ -205,7 +228,7 @@ class WebSocketService(Service):
         self._starting = False
         if self._errors:
             for port in self.ports:
-                port.stopListening()
+                maybeDeferred(port.stopListening)
             self.ports.clear()
             raise self._errors.pop(0)
 
@@ -213,14 +236,35 @@ class WebSocketService(Service):
         if self._listening:
             return
         self._listening = True
+        self._socketsBefore = openSockets()
         for name, endpoint in self._endpoints:
             listening: Deferred[Any] = maybeDeferred(endpoint.listen, self.factory)
             listening.addCallback(self._listens)
-            listening.addErrback(_explainListening, name)
+            listening.addErrback(explainListening, name)
             listening.addErrback(self._failed)
 
     def _listens(self, port: IListeningPort) -> None:
+        if self._drained is not None:
+            # Too late, as that of an endpoint which has taken its time.
+            maybeDeferred(port.stopListening)
+            return
         self.ports.append(port)
+        if not isinstance(port, SharedPort):
+            self._announce(port)
+        elif self._serves:
+            self._listenShared(port)
+        self._checkReady()
+
+    def _listenShared(self, port: SharedPort) -> None:
+        try:
+            port.startListening()
+        except CannotListenError as error:
+            reason = error.socketError.strerror
+            address = nameOfAddress(port.getHost())
+            raise StartupError(f"can't listen on {address}: {reason}") from None
+        self._announce(port.port)
+
+    def _announce(self, port: IListeningPort) -> None:
         useDirectTransport(port, self._epollSet)
         if self.factory.proxies.settings.protocol:
             useProxyProtocol(port, self.factory)
@@ -233,8 +277,24 @@ class WebSocketService(Service):
         starting.addErrback(self._failed)
 
     def _serve(self) -> None:
+        if not self.running:
+            return  # stopped meanwhile
         self._serves = True
         self.factory.serve()
+        for port in self.ports:
+            if isinstance(port, SharedPort):
+                self._listenShared(port)
+        self._checkReady()
+
+    def _checkReady(self) -> None:
+        if self.isReady and not self._wasReady:
+            self._wasReady = True
+            self.becameReady()
+
+    def becameReady(self) -> None:
+        """
+        New connections are served from now on: for subclasses.
+        """
 
     def _startBroker(self) -> Deferred[None]:
         broker = self._broker
@@ -293,9 +353,55 @@ class WebSocketService(Service):
 
     # Stopping
 
+    def drain(self, forGood: bool = False) -> Deferred[None]:
+        """
+        Listen no more, and close all connections: with 1012, so that clients come back
+        soon, to the server that takes this one's place. The applications go on.
+
+        Where another process can have the place already, as on a shared port or on
+        systemd's socket, who has connected before the end is still served, if only for
+        a moment. Else it gets 503.
+
+        @param forGood: whether nothing takes its place: then they are closed with 1001.
+        @return: fires with C{None} once all connections are gone. It doesn't fail. If
+            they are being closed already, this is of no other effect.
+        """
+        if self._drained is None:
+            self._drained = Deferred()
+            self._startDraining(forGood).chainDeferred(self._drained)
+        drained: Deferred[None] = Deferred()
+
+        def tell(_: object) -> None:
+            drained.callback(None)
+
+        self._drained.addCallback(tell)
+        return drained
+
+    def _startDraining(self, forGood: bool) -> Deferred[None]:
+        count = len(self.factory.connections)
+        if count:
+            self._log.info("closing {count} connections", count=count)
+        ports, self.ports = self.ports, []
+        inherited = [isInherited(port, self._socketsBefore) for port in ports]
+        patience = 0.0
+        if any(inherited) or any(isinstance(port, SharedPort) for port in ports):
+            patience = _PATIENCE
+            if self.factory.settings.stop_timeout:
+                patience = min(patience, self.factory.settings.stop_timeout / 2)
+        closed: Deferred[None] = Deferred()
+        drained = self.factory.closeConnections(
+            *(_STOPPING if forGood else _RESTARTING), patience=patience, after=closed
+        )
+        closing = [
+            closePort(port, self._reactor, known, patience)
+            for port, known in zip(ports, inherited, strict=True)
+        ]
+        gatherResults(closing).addCallback(lambda _: closed.callback(None))
+        return drained
+
     def stopService(self) -> Deferred[None]:
         """
-        Stop listening, close all connections with 1001, and stop the applications.
+        Drain for good, if that hasn't begun yet, and stop the applications.
 
         @return: fires with C{None} once all that is done.
         """
@@ -308,13 +414,8 @@ class WebSocketService(Service):
         return stopped
 
     async def _stop(self) -> None:
-        ports, self.ports = self.ports, []
-        for port in ports:
-            await maybeDeferred(port.stopListening)
-        count = len(self.factory.connections)
-        if count:
-            self._log.info("closing {count} connections", count=count)
-        await self.factory.closeConnections()
+        await self.drain(forGood=True)
+        self._serves = False
         started, self._started = self._started, []
         for mount in reversed(started):
             await self._stopApplication(mount)
@@ -340,12 +441,23 @@ def _firstFailure(failure: Failure) -> Failure:
     return first
 
 
-def _explainListening(failure: Failure, name: str) -> None:
+def explainListening(failure: Failure, name: str) -> None:
     """
     Say in one line why an endpoint can't be listened on.
+
+    @param failure: of its C{listen}.
+    @param name: what to call it.
+    @raise StartupError: always.
     """
     error = failure.value
+    hint = ""
     if isinstance(error, CannotListenError):
+        port = error.port
         error = error.socketError
+        if isinstance(error, PermissionError) and isinstance(port, int) and port < 1024:
+            hint = (
+                "; ports below 1024 take root, who can give the rights up again with "
+                "twistd --uid, or the right CAP_NET_BIND_SERVICE"
+            )
     reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    raise StartupError(f"can't listen on {name}: {reason}")
+    raise StartupError(f"can't listen on {name}: {reason}{hint}")

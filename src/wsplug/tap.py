@@ -7,12 +7,9 @@ listens, and is one line on standard error and exit status 1.
 
 from __future__ import annotations
 
-import atexit
-import os
 import platform
-import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
@@ -22,17 +19,20 @@ from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IStreamServerEndpoint
 from twisted.logger import ILogObserver
 from twisted.python import usage
-from twisted.python.components import Componentized
 
 import twisted
 import wsplug
 from wsplug.auth.checkers import makePortal
 from wsplug.broker import makeBroker
 from wsplug.build import DESCRIPTION
-from wsplug.config import SINGLE, Configuration, combine, readFile
+from wsplug.config import REUSE_PORT, SINGLE, Configuration, combine, readFile
 from wsplug.daemon.descriptors import fitConnections, raiseLimit
+from wsplug.daemon.inherited import explainSystemd, takeOver
 from wsplug.daemon.logs import findOtherFormat, makeObserver
-from wsplug.errors import ConfigurationError, InvalidOption, StartupError
+from wsplug.daemon.parent import DaemonsParent
+from wsplug.daemon.preflight import checkTwistd
+from wsplug.daemon.sharing import SharingReactor
+from wsplug.errors import ConfigurationError, InvalidOption
 from wsplug.interfaces import IBroker
 from wsplug.memory import keepFreedMemory
 from wsplug.options import Option
@@ -45,15 +45,14 @@ from wsplug.plugins import (
     parseDescription,
 )
 from wsplug.server.mounts import Mount, Mounts
-from wsplug.service import WebSocketService
 from wsplug.tls.options import TLSFiles
+from wsplug.twistdservice import Reloaded, TwistdService
 from wsplug.web.metrics import checkMetrics
 
 if TYPE_CHECKING:
     from wsplug.tls.endpoint import TLSEndpoint
-    from wsplug.tls.reloading import ReloadedCertificate
 
-__all__ = ["Options", "makeService"]
+__all__ = ["Options", "makeService", "oneLine", "showVersions"]
 
 
 class Options(usage.Options):
@@ -93,8 +92,9 @@ class Options(usage.Options):
         super().__init__()  # type: ignore[no-untyped-call]
         self._reactor = reactor
         self._repeated: dict[str, list[str]] = {}
+        self._flags: dict[str, object] = {}
         self._file: dict[str, object] = {}
-        self.reloaded: list[ReloadedCertificate] = []
+        self.reloaded: list[Reloaded] = []
 
     @property
     def reactor(self) -> Any:
@@ -133,9 +133,13 @@ class Options(usage.Options):
         """who may connect: file:PATH, token:PATH, jwt:key=... or a strcred plugin"""
         self._repeated.setdefault("auth", []).append(value)
 
+    def opt_reuse_port(self) -> None:
+        """share TCP ports with other processes, as the next one in a restart [no]"""
+        self._flags[REUSE_PORT.name] = True
+
     def opt_config(self, path: str) -> None:
         """TOML file with the same names; the command line wins over it"""
-        self._file = readFile(path)
+        self._file = self.attempt(readFile, path)
 
     def opt_list_apps(self) -> NoReturn:
         """show the applications with their options, and what does not load"""
@@ -144,11 +148,7 @@ class Options(usage.Options):
 
     def opt_version(self) -> NoReturn:
         """show the versions of wsplug and what it runs on"""
-        print(
-            f"wsplug {wsplug.__version__} (codec: {DESCRIPTION}), "
-            f"Twisted {twisted.__version__}, "
-            f"{platform.python_implementation()} {platform.python_version()}"
-        )
+        print(showVersions())
         sys.exit(0)
 
     # Reading
@@ -162,8 +162,7 @@ class Options(usage.Options):
         try:
             super().parseOptions(options)  # type: ignore[no-untyped-call]
         except (usage.UsageError, ConfigurationError) as error:
-            message = " ".join(str(error).split())
-            sys.exit(f"wsplug: {message}")
+            sys.exit(f"wsplug: {oneLine(error)}")
 
     def parseArgs(self, *arguments: str) -> None:
         if arguments:
@@ -177,34 +176,43 @@ class Options(usage.Options):
         """
         given: dict[str, str | None] = dict(self)
         commandLine: dict[str, object] = {
-            option.name: option.parse(given[option.name])
+            option.name: value
             for option in SINGLE
             if given.get(option.name) is not None
+            and (value := self.attempt(option.parse, given[option.name])) is not None
         }
+        commandLine.update(self._flags)
         commandLine.update(self._repeated)
         if "app" in self._repeated:
             commandLine["app"] = [
-                parseDescription(text) for text in self._repeated["app"]
+                self.attempt(parseDescription, text) for text in self._repeated["app"]
             ]
-        self.configuration = _fit(combine(commandLine, self._file))
-        if self.configuration.metrics == "yes":
-            checkMetrics()
-        self._checkLogFormat()
-        self.broker = makeBroker(self.configuration.broker, self.reactor)
-        auth = self.configuration.auth
-        self.portal = makePortal(auth) if auth else None
-        services = Services(self.reactor, self.reactor, self.broker)
-        self.mounts = makeMounts(self.configuration.applications, services)
-        Mounts(self.mounts)
+        configuration = combine(commandLine, self._file)
+        self.configuration = self.attempt(_fit, configuration) or configuration
+        if configuration.metrics == "yes":
+            self.attempt(checkMetrics)
+        self.attempt(self._checkLogFormat)
+        auth = configuration.auth
+        self.portal = self.attempt(makePortal, auth) if auth else None
+        reactor = self.reactor
+        self.broker = self.attempt(makeBroker, self.configuration.broker, reactor)
+        services = Services(reactor, reactor, self.broker)
+        self.mounts = self.makeMounts(services)
+        self.attempt(Mounts, self.mounts)
+        if self.configuration.reusePort:
+            reactor = SharingReactor(reactor)
         self.endpoints = [
-            (name, _makeEndpoint(self.reactor, name, description))
+            (name, self.attempt(self.makeEndpoint, reactor, name, description))
             for name, description in self.configuration.endpoints
         ]
         if self.configuration.tls is not None:
             name, plain = self.endpoints[0]
-            endpoint = _addTLS(self.reactor, plain, self.configuration.tls)
-            self.endpoints[0] = name, endpoint
-            self.reloaded.append(endpoint.certificate)
+            endpoint = self.attempt(_addTLS, reactor, plain, self.configuration.tls)
+            if endpoint is not None:
+                self.endpoints[0] = name, endpoint
+                self.reloaded.append(endpoint.certificate)
+        if self.parent is not None:
+            checkTwistd(self.parent)
 
     def _checkLogFormat(self) -> None:
         """
@@ -230,6 +238,39 @@ class Options(usage.Options):
             return None
         return makeObserver(self.parent, self.configuration.logFormat, self.reactor)
 
+    def attempt(self, make: Callable[..., Any], *arguments: Any) -> Any:
+        """
+        Make something of the arguments.
+
+        @param make: may raise a L{ConfigurationError}; so does this then.
+        """
+        return make(*arguments)
+
+    def makeMounts(self, services: Services) -> list[Mount]:
+        """
+        Make the applications.
+
+        @raise ConfigurationError: one can't be made.
+        """
+        return makeMounts(self.configuration.applications, services)
+
+    def makeEndpoint(
+        self, reactor: Any, name: str, description: str
+    ) -> IStreamServerEndpoint:
+        try:
+            return takeOver(serverFromString(reactor, description), reactor)
+        except Exception as error:
+            # Endpoint plugins raise whatever they like: a wrong word, a missing file.
+            reason = " ".join(str(error).split()) or type(error).__name__
+            if isinstance(error, TypeError):
+                # It tells of the plugin's function, not of the string.
+                reason = "these are not the arguments of this kind of endpoint"
+            elif "systemd:" in description:
+                reason = explainSystemd(error)
+            elif isinstance(error, ImportError) and description.startswith("ssl:"):
+                reason = f"{_INSTALL_TLS} ({error})"
+            raise InvalidOption(f"can't listen on {name!r}: {reason}") from None
+
 
 def _fit(configuration: Configuration) -> Configuration:
     """
@@ -244,21 +285,6 @@ def _fit(configuration: Configuration) -> Configuration:
         "max-connections" in configuration.given,
     )
     return replace(configuration, settings=replace(settings, max_connections=possible))
-
-
-def _makeEndpoint(reactor: Any, name: str, description: str) -> IStreamServerEndpoint:
-    try:
-        endpoint: IStreamServerEndpoint = serverFromString(reactor, description)
-        return endpoint
-    except Exception as error:
-        # Endpoint plugins raise whatever they like: a wrong word, a missing file.
-        reason = " ".join(str(error).split()) or type(error).__name__
-        if isinstance(error, TypeError):
-            # It tells of the plugin's function, not of the string.
-            reason = "these are not the arguments of this kind of endpoint"
-        if isinstance(error, ImportError) and description.startswith("ssl:"):
-            reason = f"{_INSTALL_TLS} ({error})"
-        raise InvalidOption(f"can't listen on {name!r}: {reason}") from None
 
 
 def _addTLS(
@@ -277,6 +303,17 @@ _INSTALL_TLS = "TLS needs pyOpenSSL: pip install 'wsplug[tls]'"
 # Showing
 
 
+def showVersions() -> str:
+    """
+    Give a line with the versions of wsplug and what it runs on.
+    """
+    return (
+        f"wsplug {wsplug.__version__} (codec: {DESCRIPTION}), "
+        f"Twisted {twisted.__version__}, "
+        f"{platform.python_implementation()} {platform.python_version()}"
+    )
+
+
 def _listApplications() -> str:
     lines = []
     for plugin in findApplications():
@@ -293,128 +330,18 @@ def _listApplications() -> str:
     return "\n".join(lines)
 
 
+def oneLine(error: Exception) -> str:
+    """
+    Give what an error says in one line.
+    """
+    return " ".join(str(error).split())
+
+
 def _describe(option: Option) -> str:
     return f"    {option.name}: {option.help} [{option.shownDefault}]"
 
 
 # Running
-
-
-class _TwistdService(WebSocketService):
-    """
-    The service as the process's main thing.
-    """
-
-    def __init__(
-        self,
-        *arguments: Any,
-        reactor: Any,
-        makeObserver: Callable[[], ILogObserver | None],
-        reloaded: Sequence[ReloadedCertificate] = (),
-        **keywords: Any,
-    ) -> None:
-        """
-        @param makeObserver: makes what writes the log, if wsplug does.
-        @param reloaded: what is read again on SIGHUP.
-        """
-        super().__init__(*arguments, reactor=reactor, **keywords)
-        self._reactor = reactor
-        self._makeObserver = makeObserver
-        self._reloaded = reloaded
-
-    def privilegedStartService(self) -> None:
-        # Before anybody can know that the server is there.
-        self._handleSIGHUP()
-        super().privilegedStartService()
-
-    def setServiceParent(self, parent: Any) -> None:
-        """
-        Become C{twistd}'s service. It looks for what writes the log in the application
-        that it makes, once this is in it.
-        """
-        super().setServiceParent(parent)  # type: ignore[no-untyped-call]
-        if isinstance(parent, Componentized):
-            observer = self._makeObserver()
-            if observer is not None:
-                parent.setComponent(ILogObserver, observer)
-
-    def startService(self) -> None:
-        self._log.info(
-            "wsplug {version}, codec: {codec}",
-            version=wsplug.__version__,
-            codec=DESCRIPTION,
-        )
-        self._log.info(
-            "up to {count} connections", count=self.factory.settings.max_connections
-        )
-        super().startService()
-        self._reactor.callWhenRunning(self._handleSIGTERM)
-
-    def _handleSIGTERM(self) -> None:
-        """
-        Stop in order, and with exit status 0. Twisted's own handler stops in order
-        too, but has C{twistd} kill itself with the signal at the end.
-        """
-        stop: Callable[[], None] = self._stopReactor
-        signal.signal(signal.SIGTERM, lambda *_: self._reactor.callFromThread(stop))
-
-    def _stopReactor(self) -> None:
-        if self.running:
-            self._log.info("SIGTERM: stopping")
-            self._reactor.stop()
-        else:
-            self._log.info("SIGTERM again: closing the last connections at once")
-            self.factory.abortConnections()
-
-    def _handleSIGHUP(self) -> None:
-        """
-        Read again what can be, in place of the signal's own effect, which is to end the
-        process.
-        """
-        reload: Callable[[], None] = self._reload
-        signal.signal(signal.SIGHUP, lambda *_: self._reactor.callFromThread(reload))
-
-    def _reload(self) -> None:
-        self._log.info(
-            "SIGHUP: reading the certificates again"
-            if self._reloaded
-            else "SIGHUP: there is nothing to read again"
-        )
-        for each in self._reloaded:
-            each.reload()
-
-    def _startNow(self, start: Any) -> None:
-        try:
-            super()._startNow(start)
-        except StartupError as error:
-            _say(error)
-            raise
-
-    def startFailed(self, error: StartupError) -> None:
-        _say(error)
-        _exitWithFailure()
-        self._reactor.stop()
-
-
-def _say(error: StartupError) -> None:
-    """
-    Tell the user, not only the log, which has taken C{sys.stderr} over by now.
-    """
-    print(f"wsplug: {error}", file=sys.__stderr__, flush=True)
-
-
-def _exitWithFailure() -> None:
-    """
-    Have the process end with status 1 once C{twistd} is done. It has no way to say so
-    while the reactor runs, and must still remove its pidfile.
-    """
-
-    def end() -> None:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(1)
-
-    atexit.register(end)
 
 
 def makeService(options: Options) -> IService:
@@ -423,10 +350,13 @@ def makeService(options: Options) -> IService:
     """
     keepFreedMemory()
     configuration = options.configuration
-    return _TwistdService(
+    twistd = options.parent
+    isDaemon = twistd is not None and not (twistd["nodaemon"] or twistd["debug"])
+    return TwistdService(
         options.mounts,
         options.endpoints,
         reactor=options.reactor,
+        parent=DaemonsParent() if isDaemon else None,
         settings=configuration.settings,
         origins=configuration.origins,
         exempt=configuration.exempt,

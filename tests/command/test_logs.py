@@ -227,5 +227,6 @@ def test_unwritable(tmp_path: Path) -> None:
     )
     assert finished.status == 1
     assert finished.err == (
-        "wsplug: can't write the log file nowhere/w.log: No such file or directory\n"
+        f"wsplug: there is no folder {tmp_path / 'nowhere'} for nowhere/w.log "
+        "(--logfile)\n"
     )

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import time
 from contextlib import ExitStack
 from pathlib import Path
@@ -28,7 +29,7 @@ from tests.processes import (
 
 def test_connections(tmp_path: Path) -> None:
     """
-    SIGTERM closes each connection with 1001, and the process ends with status 0 when
+    SIGTERM closes each connection with 1012, and the process ends with status 0 when
     that is done.
     """
     with serve(tmp_path) as server, ExitStack() as stack:
@@ -43,8 +44,8 @@ def test_connections(tmp_path: Path) -> None:
         for client in clients:
             with pytest.raises(ConnectionClosed):
                 client.recv(60)
-            assert client.protocol.close_code == 1001
-            assert client.protocol.close_reason == "the server is stopping"
+            assert client.protocol.close_code == 1012
+            assert client.protocol.close_reason == "the server restarts"
         assert server.wait() == 0
         assert "SIGTERM: stopping" in server.log
         assert "closing 20 connections" in server.log
@@ -69,7 +70,7 @@ def test_interrupt(tmp_path: Path) -> None:
 def test_silentClient(tmp_path: Path) -> None:
     """
     A client that never answers holds nothing up for longer than the deadline, and has
-    got its 1001.
+    got its 1012.
     """
     with serve(tmp_path, "--stop-timeout=1", "--close-timeout=1h") as server:
         silent, silentToo = upgrade(server.port), upgrade(server.port)
@@ -80,23 +81,23 @@ def test_silentClient(tmp_path: Path) -> None:
             frame = silent.recv(2)
             assert frame[0] == 0x88
             payload = silent.recv(frame[1])
-            assert int.from_bytes(payload[:2], "big") == 1001
-        assert server.log.count("1001: the server is stopping") == 2
+            assert int.from_bytes(payload[:2], "big") == 1012
+        assert server.log.count("1012: the server restarts") == 2
         assert "Traceback" not in server.log + server.err
 
 
 def test_openHandshake(tmp_path: Path) -> None:
     """
-    Nor does one that hasn't sent a whole request.
+    Nor does one that hasn't sent a whole request: it is told so.
     """
-    import socket
-
     with serve(tmp_path) as server:
         with socket.create_connection((HOST, server.port)) as client:
             client.sendall(b"GET / HTTP/1.1\r\n")
             checkEcho(server.port)
-            assert server.stop() == 0
-            assert client.recv(100) == b""
+            server.signal(signal.SIGTERM)
+            assert client.recv(1000).startswith(b"HTTP/1.1 503 ")
+            client.close()
+            assert server.wait() == 0
         assert "Traceback" not in server.log + server.err
 
 
@@ -149,13 +150,15 @@ def test_daemon(tmp_path: Path) -> None:
             checkEcho(port)
             second = runTwistd(tmp_path, *command, f"--listen={TCP}")
             assert second.status == 1
-            assert f"Another twistd server is running, PID {pid}" in second.err
+            assert second.err.startswith("wsplug: ")
+            assert f"runs already, as process {pid} of pid" in second.err
+            assert second.err.count("\n") == 1
             assert "Traceback" not in second.out + second.err
             with connect(f"ws://{HOST}:{port}") as client:
                 os.kill(pid, signal.SIGTERM)
                 with pytest.raises(ConnectionClosed):
                     client.recv(60)
-                assert client.protocol.close_code == 1001
+                assert client.protocol.close_code == 1012
         except BaseException:
             os.kill(pid, signal.SIGKILL)
             raise

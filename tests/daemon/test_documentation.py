@@ -1,127 +1,91 @@
 """
-What docs/logs.md says is so.
+What C{docs/operating.md} says of options and commands is so.
 """
 
 from __future__ import annotations
 
-import json
 import re
 import shlex
-from collections.abc import Callable
-from itertools import count
 from pathlib import Path
-from typing import Any
 
-import pytest
-from twisted.internet.testing import MemoryReactorClock
-
-from tests.server.kit import App, Logs, Recorder, handshake, raw, serve
-from tests.server.test_connection import raises
-from tests.web.kit import Telling
-from tests.web.test_documentation import rows
-from wsplug.config import combine, readFile
-from wsplug.daemon.logs import formatJSON
-from wsplug.daemon.stalls import StallDetector
-from wsplug.server.statistics import Statistics
+from wsplug.config import REUSE_PORT, combine, readFile
+from wsplug.server.settings import SETTINGS
 from wsplug.tap import Options
-from wsplug.testing import MemoryServer
 
-PAGE = (Path(__file__).parents[2] / "docs" / "logs.md").read_text("utf-8")
-EVENTS = rows(PAGE.partition("The fields of the event follow")[2])
-ALWAYS = {"time", "level", "namespace", "message"}
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "operating.md").read_text("utf-8")
 
 
-def _close() -> None:
-    serve().connect().close()
-
-
-def _refuse() -> None:
-    raw(serve(), b"nonsense\r\n\r\n")
-
-
-def _page() -> None:
-    Telling().server.request("GET", "/nothing")
-
-
-def _fail() -> None:
-    serve(Recorder(text=raises)).connect().send("x")
-
-
-def _failInHandshake() -> None:
-    raw(MemoryServer(App(raises)), handshake())
-
-
-def _stall() -> None:
-    seconds, worked = count(0.0), count(0.0)
-    calls: list[Any] = []
-    reactor: Any = MemoryReactorClock()
-    reactor.callFromThread = calls.append
-    detector = StallDetector(
-        *(reactor, Statistics(), [], 0.5),
-        now=lambda: next(seconds),
-        worked=lambda: next(worked),
-    )
-    detector.watch()
-    detector.look()
-    detector.look()
-    calls[0]()
-
-
-CAUSES: list[Callable[[], None]] = [
-    _close,
-    _refuse,
-    _page,
-    _fail,
-    _failInHandshake,
-    _stall,
-]
-
-
-@pytest.mark.parametrize("index", range(len(CAUSES)))
-def test_events(index: int, logs: Logs) -> None:
+def section(title: str) -> str:
     """
-    Each event has the level and the fields that its row of the table has.
+    Give a section's text.
     """
-    CAUSES[index]()
-    logs.failures()
-    _, level, fields = EVENTS[index]
-    lines = [json.loads(formatJSON(event) or "") for event in logs.events()]
-    documented = set(re.findall(r"`(\w+)`", fields))
-    found = [set(line) - ALWAYS - {"traceback"} for line in lines]
-    assert documented in found
-    line = lines[found.index(documented)]
-    assert line["level"] == level
-    assert ("traceback" in line) == (level == "critical")
+    found = re.search(rf"^## {title}\n(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL)
+    assert found is not None, title
+    return found[1]
 
 
-def test_all_events() -> None:
+def test_options() -> None:
     """
-    The table has no other rows, and that of the common fields has all of them.
+    The options in its table are the real ones, with their defaults.
     """
-    assert len(EVENTS) == len(CAUSES)
-    common = rows(PAGE.partition("## JSON")[2].partition("The fields of the event")[0])
-    assert {row[0].strip("`") for row in common} == ALWAYS | {"traceback"}
+    rows = re.findall(r"^\| `(.*?)` \| (.*?) \| (.*?) \|$", section("Draining"), re.M)
+    real = {
+        each.name: (each.name, each.shownDefault, each.help)
+        for each in (*SETTINGS, REUSE_PORT)
+    }
+    assert len(rows) == 4
+    for row in rows:
+        assert row == real[row[0]]
 
 
-def test_example() -> None:
+def test_commands(tmp_path: Path) -> None:
     """
-    The example of a line is one of the kind that it shows.
+    Each command line of the page has options that there are.
     """
-    (block,) = re.findall(r"^```json\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
-    line = json.loads(block)
-    assert set(line) == ALWAYS | set(re.findall(r"`(\w+)`", EVENTS[0][2]))
-    assert line["message"] in PAGE.partition("## JSON")[0]
+    lines = re.findall(r"^    twistd .*? wsplug (--.*)$", PAGE, re.MULTILINE)
+    assert len(lines) == 2
+    for line in lines:
+        words = shlex.split(line)
+        if "--config" not in words:
+            Options().parseOptions(words)
+    assert {"--config"} < {f"--{name.rstrip('=')}" for name in Options().longOpt}
 
 
-def test_configurations(tmp_path: Path) -> None:
+def test_configuration(tmp_path: Path) -> None:
     """
-    The command line and the configuration file can be served.
+    The page's configuration is that of the example beside the units, which is served by
+    a test.
     """
-    for line in re.findall(r"^    twistd --.* wsplug (--.*)$", PAGE, re.MULTILINE):
-        words = [word for word in shlex.split(line) if "log-format" not in word]
-        Options().parseOptions([word for word in words if word != "json"])
-        assert "--log-format json" in line
     (block,) = re.findall(r"^```toml\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
     path = tmp_path / "wsplug.toml"
     path.write_text(block, "utf-8")
-    assert combine({}, readFile(str(path))).logFormat == "json"
+    example = readFile(str(ROOT / "examples" / "systemd" / "wsplug.toml"))
+    assert readFile(str(path))["listen"] == example["listen"]
+    assert combine({}, example).reusePort is False
+
+
+def test_reuse_port_in_the_file(tmp_path: Path) -> None:
+    """
+    reuse-port can be in the file too, and on the command line it is a word alone.
+    """
+    path = tmp_path / "wsplug.toml"
+    path.write_text('reuse-port = true\napp = "echo"\n', "utf-8")
+    assert combine({}, readFile(str(path))).reusePort
+    options = Options()
+    help = f"{REUSE_PORT.help} [{REUSE_PORT.shownDefault}]"
+    assert help in " ".join(str(options).split())
+    options.parseOptions(["--app=echo", "--reuse-port"])
+    assert options.configuration.reusePort
+
+
+def test_signals() -> None:
+    """
+    The signals that it names are those that tests send.
+    """
+    named = re.findall(r"^\| `(SIG\w+)` \|", section("Signals"), re.MULTILINE)
+    tests = "".join(
+        path.read_text("utf-8") for path in (ROOT / "tests").glob("[dc]*/test_*.py")
+    )
+    for name in named:
+        assert f"signal.{name}" in tests

@@ -208,7 +208,7 @@ def test_stopped(server: Server, talkers: Talkers) -> None:
         with pytest.raises(ConnectionClosed) as raised:
             talker.receive("nothing")
         assert raised.value.rcvd is not None
-        assert raised.value.rcvd.code == 1001
+        assert raised.value.rcvd.code == 1012
     assert "Traceback" not in server.log
 
 

@@ -49,6 +49,6 @@ def test_reactor(reactor: str, tmp_path: Path) -> None:
             assert server.stop() == 0
             with pytest.raises(ConnectionClosed):
                 client.recv(60)
-            assert client.protocol.close_code == 1001
+            assert client.protocol.close_code == 1012
         assert "Traceback" not in server.log + server.err
         assert "SIGTERM: stopping" in server.log

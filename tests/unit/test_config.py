@@ -44,6 +44,7 @@ send-limit = "2MiB"
 send-timeout = 60
 max-waiting = "12MiB"
 max-unfinished = "13MiB"
+drain-time = 1
 stop-timeout = 3
 stall-threshold = "2s"
 compression = false
@@ -97,6 +98,7 @@ def test_every_key(file: Path) -> None:
         max_unfinished=13 * 1024**2,
         stop_timeout=3.0,
         stall_threshold=2.0,
+        drain_time=1.0,
         compression=False,
         compression_level=9,
         compression_min_size=1024,

@@ -84,7 +84,19 @@ FORBIDDEN = {
         "web",
         "apps",
         "broker",
+        "daemon",
         "tap",
+        "service",
+        "plugins",
+        "config",
+        "testing",
+    ),
+    "daemon": (
+        "web",
+        "apps",
+        "broker",
+        "tap",
+        "command",
         "service",
         "plugins",
         "config",
@@ -111,16 +123,6 @@ FORBIDDEN = {
         "config",
         "testing",
     ),
-    "daemon": (
-        "web",
-        "apps",
-        "broker",
-        "tap",
-        "service",
-        "plugins",
-        "config",
-        "testing",
-    ),
     "interfaces.py": ("server", "codec", "web", "apps", "tap", "service", "plugins"),
     "networks.py": (
         "guard",
@@ -138,7 +140,8 @@ FORBIDDEN = {
     "service.py": ("tap", "config", "plugins", "apps", "testing"),
     "plugins.py": ("tap", "config", "service", "apps", "testing"),
     "config.py": ("tap", "service", "apps", "testing"),
-    "tap.py": ("testing",),
+    "tap.py": ("command", "testing"),
+    "command.py": ("testing",),
 }
 
 

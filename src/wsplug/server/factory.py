@@ -5,7 +5,7 @@ The factory: what all connections of a server have in common, and the list of th
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress, IReactorTime
@@ -14,7 +14,7 @@ from twisted.web.server import Site
 
 from wsplug.auth.authenticator import Authenticator
 from wsplug.codec import CloseCode, DeflateAgreement, DeflatePolicy
-from wsplug.errors import HandshakeRefused, Side
+from wsplug.errors import HandshakeRefused
 from wsplug.guard.admission import EXEMPT, Account, Admission, AdmissionLimits
 from wsplug.guard.metering import Meter, Rates
 from wsplug.guard.origins import SAME_HOST, OriginRules
@@ -25,6 +25,7 @@ from wsplug.options import UNLIMITED
 from wsplug.server.ceiling import Ceiling
 from wsplug.server.connection import Connection
 from wsplug.server.deadlines import Deadlines
+from wsplug.server.draining import Draining, Opening
 from wsplug.server.flusher import Flusher
 from wsplug.server.mounts import Mount, Mounts
 from wsplug.server.protocol import WebSocketServerProtocol
@@ -35,35 +36,6 @@ from wsplug.server.statistics import Statistics
 from wsplug.server.turns import Turns
 
 __all__ = ["WebSocketFactory"]
-
-_CLOSING_BATCH = 500
-"""
-Connections that are told at a time that the server stops.
-"""
-
-_CLOSING_PAUSE = 0.05
-"""
-Seconds between two of those, in which others are served and their clients, who will
-connect again, spread out.
-"""
-
-
-class Opening(Protocol):
-    """
-    A connection that isn't a WebSocket yet.
-    """
-
-    transport: Any
-
-    def begin(self) -> None:
-        """
-        Start to read: the server serves.
-        """
-
-    def finish(self) -> None:
-        """
-        End: the server stops.
-        """
 
 
 _SPARE = 32
@@ -83,6 +55,7 @@ class WebSocketFactory(ServerFactory):
     @ivar waiting: the ceiling over all that waits to be sent.
     @ivar unfinished: the ceiling over all messages that aren't whole yet.
     @ivar held: whether new connections have to wait for the applications.
+    @ivar draining: how the connections are being ended, once they are.
     """
 
     noisy = False
@@ -134,7 +107,7 @@ class WebSocketFactory(ServerFactory):
         self._opening: set[Opening] = set()
         self._sessions: dict[Connection, Session] = {}
         self.held = False
-        self._stopped: Deferred[None] | None = None
+        self.draining: Draining | None = None
         self.deflatePolicy = _makeDeflatePolicy(self.settings)
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
@@ -186,10 +159,8 @@ class WebSocketFactory(ServerFactory):
         @return: the refusal that answers it, if it is one too many.
         """
         self._opening.add(protocol)
-        if self._stopped is not None:
-            return HandshakeRefused(
-                503, "the server is stopping", headers=[(b"Retry-After", b"5")]
-            )
+        if self.draining is not None and not self.draining.patience:
+            return self.draining.refusal
         excess = self._count() - self.settings.max_connections
         if excess > 0:
             refusal = HandshakeRefused(
@@ -225,8 +196,9 @@ class WebSocketFactory(ServerFactory):
         Count a trusted proxy's connection in, of which nobody knows yet who it is for.
         """
         self._opening.add(protocol)
-        if self._stopped is not None:
-            protocol.finish()
+        draining = self.draining
+        if draining is not None:
+            protocol.finish(draining.refusal, draining.patience)
         elif self.held:
             protocol.transport.pauseProducing()
         else:
@@ -237,7 +209,8 @@ class WebSocketFactory(ServerFactory):
         Count it out: it is gone, or its client is to be counted in now.
         """
         self._opening.discard(protocol)
-        self._checkStopped()
+        if self.draining is not None:
+            self.draining.check()
 
     def protocolAccepted(
         self,
@@ -258,6 +231,8 @@ class WebSocketFactory(ServerFactory):
         if session is not None:
             self._sessions[connection] = session
             session.attach(connection)
+        if self.draining is not None:
+            self.draining.accepted(connection)
 
     def protocolRefused(
         self, client: IAddress, name: str, refusal: HandshakeRefused
@@ -276,7 +251,8 @@ class WebSocketFactory(ServerFactory):
         """
         self._opening.discard(protocol)
         self._leave(protocol.account)
-        self._checkStopped()
+        if self.draining is not None:
+            self.draining.check()
 
     def _leave(self, account: Account | None) -> None:
         if account is not None:
@@ -329,7 +305,8 @@ class WebSocketFactory(ServerFactory):
         session = self._sessions.pop(connection, None)
         if session is not None:
             session.end()
-        self._checkStopped()
+        if self.draining is not None:
+            self.draining.check()
 
     # Starting and stopping
 
@@ -351,55 +328,52 @@ class WebSocketFactory(ServerFactory):
             protocol.begin()
 
     def closeConnections(
-        self, reason: str = "the server is stopping"
+        self,
+        reason: str = "the server is stopping",
+        code: int = CloseCode.GOING_AWAY,
+        *,
+        patience: float = 0.0,
+        after: Deferred[None] | None = None,
     ) -> Deferred[None]:
         """
-        Close all connections with 1001, in batches, and let no new one in. Those that
-        are still there after the stop timeout are aborted.
+        Close all connections, spread over the drain time, and let no new one in: it
+        gets 503. Those that are still there after the stop timeout are aborted.
 
+        @param code: the close code that they get, with the reason.
+        @param patience: seconds for which those that still connect, or haven't sent
+            their request yet, are served: then they are closed as well. With 0 they
+            get the 503.
+        @param after: fires when nobody can connect any more; not before that all are
+            gone. Where not given, nobody can. It doesn't fail.
         @return: fires with C{None} once all are gone. It doesn't fail.
         @raise RuntimeError: they are being closed already.
         """
-        if self._stopped is not None:
+        if self.draining is not None:
             raise RuntimeError("the connections are being closed already")
-        stopped: Deferred[None] = Deferred()
-        self._stopped = stopped
-        for protocol in list(self._opening):
-            protocol.finish()
-        self._closeBatch(list(self.connections), reason)
-        timeout = self.settings.stop_timeout
-        if timeout:
-            deadline = self.deadlines.set(timeout, self.abortConnections)
-            stopped.addCallback(lambda _: self.deadlines.clear(deadline))
-        self._checkStopped()
-        return stopped
-
-    def _closeBatch(self, connections: list[Connection], reason: str) -> None:
-        batch, rest = connections[:_CLOSING_BATCH], connections[_CLOSING_BATCH:]
-        for connection in batch:
-            connection.close(CloseCode.GOING_AWAY, reason, Side.SERVER)
-        if rest:
-            self.clock.callLater(_CLOSING_PAUSE, self._closeBatch, rest, reason)
+        self.draining = Draining(
+            self.connections,
+            self._opening,
+            clock=self.clock,
+            deadlines=self.deadlines,
+            settings=self.settings,
+            code=code,
+            reason=reason,
+            # While they are held, nobody would serve them.
+            patience=0.0 if self.held else patience,
+        )
+        return self.draining.begin(after)
 
     def abortConnections(self) -> None:
         """
         End all connections at once.
         """
+        if self.draining is not None:
+            self.draining.abort()
+            return
         for connection in list(self.connections):
             connection.abortForStop()
         for protocol in list(self._opening):
-            transport: Any = protocol.transport
-            transport.abortConnection()
-
-    def _checkStopped(self) -> None:
-        stopped = self._stopped
-        if (
-            stopped is not None
-            and not stopped.called
-            and not self.connections
-            and not self._opening
-        ):
-            stopped.callback(None)
+            protocol.abort()
 
 
 def _rates(messages: int, size: int, settings: Settings) -> Rates | None:

@@ -75,6 +75,7 @@ class PageChannel(HTTPChannel):
         self._client = UNNAMED
         self._feeding = False
         self._behind = b""
+        self._ends = False
 
     def serve(
         self, head: RequestHead, rest: bytes, bodyLimit: int, client: ClientInfo
@@ -160,6 +161,26 @@ class PageChannel(HTTPChannel):
             self._behind = extra
         elif self._done is not None:
             self._done(extra)
+
+    def end(self) -> None:
+        """
+        Have the connection end with the response that is under way, or else with the
+        next one.
+        """
+        self._ends = True
+        if self.busy:
+            self.persistent = 0
+            for request in self.requests:
+                request.responseHeaders.setRawHeaders(b"connection", [b"close"])
+
+    def checkPersistence(self, request: Any, version: bytes) -> Any:
+        """
+        Say whether another request may follow this one, and have the response say so.
+        """
+        if not self._ends:
+            return super().checkPersistence(request, version)  # type: ignore[no-untyped-call]
+        request.responseHeaders.setRawHeaders(b"connection", [b"close"])
+        return False
 
     def registerProducer(self, producer: Any, streaming: bool) -> None:
         """

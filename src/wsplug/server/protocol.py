@@ -116,6 +116,9 @@ class WebSocketServerProtocol(Protocol):
             if refusal.status == 429 and ISSLTransport.providedBy(transport):
                 # The answer would cost what the limit is there to save: a handshake.
                 transport.abortConnection()
+        elif self.factory.draining is not None:
+            draining = self.factory.draining
+            self.finish(draining.refusal, draining.patience)
         elif not self.factory.held:
             self.begin()
 
@@ -240,6 +243,8 @@ class WebSocketServerProtocol(Protocol):
             )
             channel.makeConnection(self.transport)  # type: ignore[no-untyped-call]
             self._channel = channel
+        if self.factory.draining is not None:
+            channel.end()
         return channel.serve(head, rest, limit, self._named)
 
     def _bodyLimit(self, head: RequestHead) -> int:
@@ -483,15 +488,36 @@ class WebSocketServerProtocol(Protocol):
             transport.abortConnection, self.factory.settings.close_timeout
         )
 
-    def finish(self) -> None:
+    def finish(self, refusal: HandshakeRefused, patience: float) -> None:
         """
-        The server stops: end the connection once the page is sent, if there is one.
+        The server stops. A page that is being made is finished first; a request that is
+        still to come, or to be answered by an application, is so or gets the refusal.
+
+        @param patience: seconds that a request has to come in; with 0 it is refused.
         """
-        if self._channel is not None and self._channel.busy:
-            self._channel.persistent = 0
-        elif self._parser is not None:
+        channel = self._channel
+        parser = self._parser
+        if parser is None:
+            return  # refused already
+        if channel is not None and channel.busy:
+            channel.end()
+        elif channel is not None and not parser.begun:
             self._parser = None
             endIdle(self.transport)
+        elif not patience and not parser.begun and speaksTLS(self.transport):
+            # One that a browser keeps for later would not close when it is told.
+            self._parser = None
+            endIdle(self.transport)
+        elif not patience:
+            answer, self._answer = self._answer, None
+            if channel is not None:
+                channel.release()
+            self.refuse(refusal)
+            if answer is not None:
+                answer.cancel()
+        elif self._answer is None:
+            self._clearDeadline()
+            self._setDeadline(lambda: self._requestMissing(refusal), patience)
 
     def _logTLS(self, reason: str, setting: str | None = None) -> None:
         """
@@ -503,6 +529,17 @@ class WebSocketServerProtocol(Protocol):
             reason=reason,
             setting=setting,
         )
+
+    def _requestMissing(self, refusal: HandshakeRefused) -> None:
+        self._deadline = None
+        self.finish(refusal, 0)
+
+    def abort(self) -> None:
+        """
+        End the connection at once.
+        """
+        transport: Any = self.transport
+        transport.abortConnection()
 
     def _headTimedOut(self) -> None:
         self._deadline = None

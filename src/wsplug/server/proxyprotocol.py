@@ -109,14 +109,34 @@ class _ProxiedConnection(Protocol):
         if seconds:
             self._deadline = self._factory.deadlines.set(seconds, self._timedOut)
 
-    def finish(self) -> None:
+    def finish(self, refusal: HandshakeRefused, patience: float) -> None:
         """
         The server stops.
+
+        @param refusal: what answers the request, if there is a header before it.
+        @param patience: seconds that the header has to come in; with 0 it is the end.
         """
-        if self._parser is not None:
-            self._parser = None
-            transport: Any = self.transport
-            transport.loseConnection()
+        if self._parser is None:
+            return
+        self._clearDeadline()
+        if patience:
+            deadlines = self._factory.deadlines
+            self._deadline = deadlines.set(patience, self._endWaiting)
+        else:
+            self._endWaiting()
+
+    def _endWaiting(self) -> None:
+        self._deadline = None
+        self._parser = None
+        transport: Any = self.transport
+        transport.loseConnection()
+
+    def abort(self) -> None:
+        """
+        End the connection at once.
+        """
+        transport: Any = self.transport
+        transport.abortConnection()
 
     # Ends
 

@@ -49,6 +49,7 @@ class Settings:
     max_unfinished: int = 256 * 1024 * 1024
     stop_timeout: float = 10.0
     stall_threshold: float = 0.5
+    drain_time: float = 3.0
     compression: bool = True
     compression_level: int = 6
     compression_min_size: int = 128
@@ -181,6 +182,10 @@ SETTINGS: Final[tuple[Option, ...]] = (
     _time(
         "stall-threshold",
         "seconds that an application may hold the reactor; over it: a line in the log",
+    ),
+    _time(
+        "drain-time",
+        "seconds in which 5000 connections or more are told that it ends; fewer: less",
     ),
     _setting("compression", boolean, "whether permessage-deflate is agreed on"),
     _setting("compression-level", integer(1, 9), "1 is fastest, 9 is smallest"),

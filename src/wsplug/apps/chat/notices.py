@@ -17,19 +17,22 @@ from wsplug.errors import BrokerError, ConnectionClosed, Side
 
 __all__ = ["Notices", "isServersEnd"]
 
-_GOING_AWAY = 1001
+_SERVERS_END = (1001, 1012)
+"""
+Going away, and service restart.
+"""
 
 
 def isServersEnd(reason: Failure) -> bool:
     """
-    Tell whether a connection was lost because the server stops: then nobody is left to
-    be told.
+    Tell whether a connection was lost because the server stops or restarts: then nobody
+    is left to be told.
     """
     closed: Any = reason.value
     return (
         isinstance(closed, ConnectionClosed)
         and closed.side is Side.SERVER
-        and closed.code == _GOING_AWAY
+        and closed.code in _SERVERS_END
     )
 
 

@@ -1,0 +1,119 @@
+"""
+How a port is closed: without losing whoever has come already.
+
+The system accepts connections by itself and keeps them in the listening socket's queue
+until they are taken; were the socket closed, all in there would be reset. What is done
+about it depends on whose socket it is:
+
+    - our own: the queue is emptied first. Those in it are told that the server stops.
+    - one of several that share the port (L{wsplug.daemon.sharing}): new ones are sent
+      to the others first, and those in the queue are served.
+    - one that was there before the server, as systemd's: it stays open with whoever
+      gave it to us, and its queue is the next process's.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import stat
+from collections.abc import Collection
+from typing import Any, Final
+
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.interfaces import IListeningPort, IReadDescriptor
+from twisted.internet.task import deferLater
+from twisted.logger import Logger
+
+from wsplug.daemon.sharing import SharedPort
+
+__all__ = ["closePort", "isInherited", "openSockets"]
+
+_log = Logger(__name__)
+
+_ROUNDS: Final = 1000
+"""
+Calls that may empty a queue: each takes one connection or more, but where the process
+has no descriptor left.
+"""
+
+
+def openSockets() -> frozenset[tuple[int, int]]:
+    """
+    Give what identifies the sockets that this process has.
+    """
+    found = set()
+    try:
+        names = os.listdir("/dev/fd")
+    except OSError:
+        return frozenset()
+    for name in names:
+        try:
+            status = os.fstat(int(name))
+        except (OSError, ValueError):
+            continue
+        if stat.S_ISSOCK(status.st_mode):
+            found.add((status.st_dev, status.st_ino))
+    return frozenset(found)
+
+
+def isInherited(port: IListeningPort, before: Collection[tuple[int, int]]) -> bool:
+    """
+    Tell whether a port's socket was there before it.
+
+    @param before: from L{openSockets}, before the port was made.
+    """
+    if not IReadDescriptor.providedBy(port):
+        return False
+    try:
+        status = os.fstat(port.fileno())
+    except OSError:
+        return False
+    return (status.st_dev, status.st_ino) in before
+
+
+def closePort(
+    port: IListeningPort, reactor: Any, inherited: bool, patience: float
+) -> Deferred[None]:
+    """
+    Close a port. Nothing new comes from it once it is closed.
+
+    @param inherited: whether its socket was there before.
+    @param patience: seconds that one that is shared has until it is closed.
+    @return: fires with C{None} once it is closed. It doesn't fail.
+    """
+    closing: Deferred[Any]
+    if isinstance(port, SharedPort):
+        port.giveWay()
+        closing = deferLater(reactor, patience, _empty, port)
+        closing.addCallback(lambda _: port.stopListening())
+    elif inherited or not IReadDescriptor.providedBy(port):
+        closing = maybeDeferred(port.stopListening)
+    else:
+        # Twisted closes it in the reactor's next turn: empty it right before.
+        reactor.callLater(0, _empty, port)
+        closing = maybeDeferred(port.stopListening)
+    return closing.addCallbacks(lambda _: None, _failed)
+
+
+def _failed(failure: Any) -> None:
+    _log.failure("a port was not closed well", failure)
+
+
+def _empty(port: Any) -> None:
+    """
+    Take everybody out of a port's queue.
+    """
+    for _ in range(_ROUNDS):
+        fd = port.fileno()
+        if fd < 0 or not _isReadable(fd):
+            break
+        port.doRead()
+
+
+def _isReadable(fd: int) -> bool:
+    if not hasattr(select, "poll"):
+        return bool(select.select([fd], [], [], 0)[0])
+    poll = select.poll()
+    poll.register(fd, select.POLLIN)
+    return bool(poll.poll(0))

@@ -1,0 +1,282 @@
+"""
+One port for several processes at a time (C{SO_REUSEPORT}), so that a new one listens
+before the old one stops.
+
+The system shares the connections to such a port out among all sockets that listen on
+it. A process that stops has to see to it that none is lost, since what waits in the
+queue of a socket that is closed is reset. So it
+
+    1. has new connections sent to the socket that came last, the successor's, by a
+       program for the whole group of sockets that consists of one instruction, "return
+       its index" (C{SO_ATTACH_REUSEPORT_CBPF}, Linux 4.5);
+    2. throws away, by a filter on its own socket, what SYN packets come there all the
+       same: as where the system knows no such program. The clients send them again,
+       and they go elsewhere then;
+    3. serves what comes out of the queue for a while more, since the handshakes that
+       were under way end there, and closes the socket with nothing in it.
+
+And a process that starts doesn't listen before it is ready, since it gets its share of
+the connections from then on.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import socket
+import struct
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+from twisted.internet.abstract import isIPv6Address
+from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.defer import succeed
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import (
+    IListeningPort,
+    IProtocolFactory,
+    IReadDescriptor,
+)
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from wsplug.errors import InvalidOption
+
+__all__ = ["SharedPort", "SharingReactor"]
+
+_log = Logger(__name__)
+
+# <asm-generic/socket.h>; sparc and parisc have others, and go without.
+_SO_ATTACH_FILTER: Final = 26
+_SO_ATTACH_REUSEPORT_CBPF: Final = 51
+
+# <linux/filter.h>: return k; load the byte at k; jump if it has a bit of k.
+_RETURN: Final = 0x06
+_LOAD_BYTE: Final = 0x30
+_JUMP_IF_SET: Final = 0x45
+
+_ALL: Final = 0xFFFFFFFF
+
+_FLAGS_OFFSET: Final = 13
+_SYN: Final = 0x02
+
+_NO_SYNS: Final = (
+    (_LOAD_BYTE, 0, 0, _FLAGS_OFFSET),
+    (_JUMP_IF_SET, 0, 1, _SYN),
+    (_RETURN, 0, 0, 0),
+    (_RETURN, 0, 0, _ALL),
+)
+"""
+A filter sees a packet from its TCP header on.
+"""
+
+_LISTENS: Final = "0A"
+"""
+The state as C{/proc/net/tcp} has it.
+"""
+
+
+class SharingReactor:
+    """
+    A reactor whose TCP ports can be shared; else it is the one that it is made of. It
+    is for endpoints, whatever they put on top of a port.
+    """
+
+    def __init__(self, reactor: Any) -> None:
+        """
+        @raise InvalidOption: the system can't share ports.
+        """
+        if not hasattr(socket, "SO_REUSEPORT"):
+            raise InvalidOption("reuse-port: this system can't share ports")
+        self._reactor = reactor
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._reactor, name)
+
+    def listenTCP(
+        self, port: int, factory: Any, backlog: int = 50, interface: str = ""
+    ) -> SharedPort:
+        """
+        Take an address, without listening yet: see L{SharedPort}.
+
+        @raise CannotListenError: it can't be had.
+        """
+        return SharedPort(self._reactor, port, factory, backlog, interface)
+
+    def listenSSL(
+        self,
+        port: int,
+        factory: Any,
+        contextFactory: Any,
+        backlog: int = 50,
+        interface: str = "",
+    ) -> SharedPort:
+        """
+        The same with TLS on top, as Twisted does it.
+        """
+        from twisted.protocols.tls import TLSMemoryBIOFactory
+
+        below = TLSMemoryBIOFactory(contextFactory, False, factory)
+        return self.listenTCP(port, below, backlog, interface)
+
+
+@implementer(IListeningPort, IReadDescriptor)
+class SharedPort:
+    """
+    A TCP port that other processes of the same user can listen on too.
+
+    It has its address from the beginning, but listens only once it is told to.
+
+    @ivar port: Twisted's, once it listens.
+    """
+
+    def __init__(
+        self,
+        reactor: Any,
+        port: int,
+        factory: IProtocolFactory,
+        backlog: int,
+        interface: str,
+    ) -> None:
+        """
+        @raise CannotListenError: the address can't be had.
+        """
+        self._reactor = reactor
+        self._factory = factory
+        self._backlog = backlog
+        self.port: Any = None
+        self._socket: socket.socket | None = _bind(port, interface)
+
+    def startListening(self) -> None:
+        """
+        Listen.
+
+        @raise CannotListenError: something else does, without sharing.
+        """
+        bound = self._socket
+        if bound is None or self.port is not None:
+            return
+        try:
+            bound.listen(self._backlog)
+        except OSError as error:
+            raise CannotListenError("", bound.getsockname()[1], error) from None
+        self.port = self._reactor.adoptStreamPort(
+            bound.fileno(), bound.family, self._factory
+        )
+
+    def stopListening(self) -> Any:
+        """
+        Close it.
+
+        @return: a Deferred that fires once it is.
+        """
+        bound, self._socket = self._socket, None
+        if bound is not None:
+            bound.close()
+        port, self.port = self.port, None
+        return succeed(None) if port is None else port.stopListening()
+
+    def getHost(self) -> IPv4Address | IPv6Address:
+        assert self._socket is not None
+        name = self._socket.getsockname()
+        if self._socket.family == socket.AF_INET6:
+            return IPv6Address("TCP", *name)
+        return IPv4Address("TCP", *name)
+
+    def giveWay(self) -> None:
+        """
+        Have new connections sent to those who share the port.
+        """
+        bound = self._socket
+        if bound is None or self.port is None:
+            return
+        others = _countListening(bound) - 1
+        if others < 1:
+            return  # nobody does: new ones are served as long as it goes
+        # A socket that joins the group is put at its end. Another that has left may
+        # have changed that; what is there then is alive too, or the filter is for it.
+        _attach(bound, _SO_ATTACH_REUSEPORT_CBPF, ((_RETURN, 0, 0, others),))
+        _attach(bound, _SO_ATTACH_FILTER, _NO_SYNS)
+
+    # As a descriptor
+
+    def fileno(self) -> int:
+        return -1 if self.port is None else int(self.port.fileno())
+
+    def doRead(self) -> Any:
+        """
+        Take somebody out of the queue.
+        """
+        return self.port.doRead()
+
+    def logPrefix(self) -> str:
+        return "wsplug"
+
+    def connectionLost(self, reason: Any) -> None:
+        """
+        What only the descriptor that the reactor has is told.
+        """
+
+
+def _bind(port: int, interface: str) -> socket.socket:
+    family = socket.AF_INET6 if isIPv6Address(interface) else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        bound.setblocking(False)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        address: Any = (interface, port)
+        if family == socket.AF_INET6:
+            # With the number of the interface, if the address names one.
+            flags = socket.AI_NUMERICHOST | socket.AI_PASSIVE
+            found = socket.getaddrinfo(interface, port, family, flags=flags)
+            address = found[0][4]
+        bound.bind(address)
+    except OSError as error:
+        bound.close()
+        raise CannotListenError(interface, port, error) from None
+    return bound
+
+
+def _countListening(listener: socket.socket) -> int:
+    """
+    Count the sockets that listen on the address of one; 0 where that isn't known.
+    """
+    if listener.family == socket.AF_INET6:
+        table, size = "/proc/net/tcp6", 16
+    else:
+        table, size = "/proc/net/tcp", 4
+    host, port = listener.getsockname()[:2]
+    packed = socket.inet_pton(listener.family, host.partition("%")[0])
+    words = struct.unpack(f"={size // 4}I", packed)
+    address = "".join(f"{word:08X}" for word in words) + f":{port:04X}"
+    count = 0
+    try:
+        with Path(table).open("r", encoding="ascii") as lines:
+            next(lines)
+            for line in lines:
+                _, local, _, state = line.split(None, 4)[:4]
+                if state != _LISTENS:
+                    break  # those that listen come first, and there may be many others
+                count += local == address
+    except (OSError, StopIteration, ValueError):
+        return 0
+    return count
+
+
+def _attach(
+    listener: socket.socket, option: int, program: tuple[tuple[int, int, int, int], ...]
+) -> None:
+    """
+    Give a socket a program of the classic Berkeley Packet Filter, if the system has
+    that.
+    """
+    if sys.platform != "linux":
+        return
+    code = b"".join(struct.pack("=HBBI", *instruction) for instruction in program)
+    buffer = ctypes.create_string_buffer(code, len(code))
+    head = struct.pack("@HP", len(program), ctypes.addressof(buffer))
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, option, head)
+    except OSError as error:
+        _log.debug("no filter on a port: {error}", error=error)

@@ -1,0 +1,222 @@
+"""
+Draining: the end of all of a server's connections, when it stops or restarts.
+
+They are told in batches and in no order, spread over a time: so the clients, which will
+come back, don't all do so in the same moment, nor those first that came first. Who is
+still there at the deadline is aborted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Set
+from math import ceil
+from random import Random
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+
+from wsplug.errors import HandshakeRefused, Side
+from wsplug.server.deadlines import Deadline, Deadlines
+from wsplug.server.settings import Settings
+
+if TYPE_CHECKING:
+    from wsplug.server.connection import Connection
+
+__all__ = ["Draining", "Opening"]
+
+_HANDFUL: Final = 100
+"""
+Connections that are told at once.
+"""
+
+_MANY: Final = 5000
+"""
+Connections from which on the whole drain time is taken.
+"""
+
+_PAUSE: Final = 0.05
+"""
+Seconds between two batches, on average.
+"""
+
+
+class Opening(Protocol):
+    """
+    A connection that isn't a WebSocket yet.
+    """
+
+    transport: Any
+
+    def begin(self) -> None:
+        """
+        Start to read: the server serves.
+        """
+
+    def finish(self, refusal: HandshakeRefused, patience: float) -> None:
+        """
+        End: the server stops.
+
+        @param refusal: what may answer a request.
+        @param patience: seconds that one has to come in.
+        """
+
+    def abort(self) -> None:
+        """
+        End at once.
+        """
+
+
+class Draining:
+    """
+    One draining of a server.
+
+    @ivar patience: seconds for which those are waited for whose request hasn't come
+        yet; 0 where they are refused.
+    @ivar refusal: what tells them that it is too late.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        connections: Set[Connection],
+        opening: Set[Opening],
+        *,
+        clock: IReactorTime,
+        deadlines: Deadlines,
+        settings: Settings,
+        code: int,
+        reason: str,
+        patience: float = 0.0,
+        random: Random | None = None,
+    ) -> None:
+        """
+        @param connections: the open ones, as they come and go.
+        @param opening: those that are none yet.
+        @param code: the close code that they get.
+        @param reason: its text.
+        @param patience: see above.
+        @param random: chooses the order and the pauses.
+        """
+        self.patience = patience
+        self.refusal = HandshakeRefused(
+            503, reason, headers=[(b"Retry-After", b"5")], setting=None
+        )
+        self._connections = connections
+        self._opening = opening
+        self._clock = clock
+        self._deadlines = deadlines
+        self._settings = settings
+        self._code = code
+        self._reason = reason
+        self._random = random if random is not None else Random()
+        self._waiting = True
+        self._done: Deferred[None] = Deferred()
+        self._next: IDelayedCall | None = None
+        self._deadline: Deadline | None = None
+        self._count: Deadline | None = None
+        self._end = 0.0
+
+    def begin(self, after: Deferred[None] | None = None) -> Deferred[None]:
+        """
+        Begin.
+
+        @param after: fires when nobody can come any more; where not given, nobody can.
+            It doesn't fail.
+        @return: fires with C{None} once all are gone. It doesn't fail.
+        """
+        for protocol in list(self._opening):
+            protocol.finish(self.refusal, self.patience)
+        connections = list(self._connections)
+        self._random.shuffle(connections)
+        self._tellBatch(connections, self._batchSize(len(connections)))
+        timeout = self._settings.stop_timeout
+        if timeout:
+            self._end = self._clock.seconds() + timeout
+            self._deadline = self._deadlines.set(timeout, self.abort)
+        self._countLater()
+        if after is None:
+            self._waiting = False
+        else:
+            after.addCallback(self._nobodyComes)
+        self.check()
+        return self._done
+
+    def _nobodyComes(self, _: object) -> None:
+        self._waiting = False
+        self.check()
+
+    def _batchSize(self, count: int) -> int:
+        """
+        Give the number of connections that are told at a time. The deadline has to
+        leave each of them time to answer.
+        """
+        settings = self._settings
+        seconds = settings.drain_time * min(1.0, count / _MANY)
+        if settings.stop_timeout:
+            seconds = min(seconds, settings.stop_timeout / 2)
+        if count <= _HANDFUL or seconds < _PAUSE:
+            return max(count, 1)
+        return ceil(count * _PAUSE / seconds)
+
+    def _tellBatch(self, connections: list[Connection], size: int) -> None:
+        batch, rest = connections[:size], connections[size:]
+        for connection in batch:
+            self._tell(connection)
+        self._next = None
+        if rest:
+            pause = _PAUSE * self._random.uniform(0.5, 1.5)
+            self._next = self._clock.callLater(pause, self._tellBatch, rest, size)
+
+    def _tell(self, connection: Connection) -> None:
+        connection.close(self._code, self._reason, Side.SERVER)
+
+    def accepted(self, connection: Connection) -> None:
+        """
+        One has come in all the same, whom there was patience for: it is told too, once
+        it is open.
+        """
+        self._clock.callLater(0, self._tell, connection)
+
+    def _countLater(self) -> None:
+        seconds = max(1.0, self._settings.stop_timeout / 10)
+        self._count = self._deadlines.set(seconds, self._countDown)
+
+    def _countDown(self) -> None:
+        left = len(self._connections) + len(self._opening)
+        if not left:
+            pass  # it is a port that is waited for
+        elif self._settings.stop_timeout:
+            self._log.info(
+                "{left} connections are left, and {seconds} seconds for them",
+                left=left,
+                seconds=ceil(max(0.0, self._end - self._clock.seconds())),
+            )
+        else:
+            self._log.info("{left} connections are left", left=left)
+        self._countLater()
+
+    def abort(self) -> None:
+        """
+        End at once who is still there.
+        """
+        for connection in list(self._connections):
+            self._tell(connection)  # so that it has the code and reason of this
+            connection.abortForStop()
+        for protocol in list(self._opening):
+            protocol.abort()
+
+    def check(self) -> None:
+        """
+        One is gone: see whether that was the last one.
+        """
+        if self._waiting or self._connections or self._opening or self._done.called:
+            return
+        for deadline in (self._deadline, self._count):
+            self._deadlines.clear(deadline)
+        if self._next is not None:
+            self._next.cancel()
+            self._next = None
+        self._done.callback(None)

@@ -1,0 +1,239 @@
+"""
+The service's readiness, and its draining apart from its stop.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from typing import Any
+
+import pytest
+from twisted.internet import tcp
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import AdoptedStreamServerEndpoint, TCP4ServerEndpoint
+from twisted.internet.error import CannotListenError
+from twisted.internet.testing import MemoryReactorClock
+
+from tests.server.kit import App, Logs, handshake, parseResponse
+from tests.server.test_stopping import Endpoint, Port, Starting, fired, makeService
+from wsplug import Mount, WebSocketService
+from wsplug.daemon.sharing import SharedPort, SharingReactor
+from wsplug.errors import StartupError
+
+
+def test_ready() -> None:
+    """
+    It is ready once it listens everywhere and all applications have started, and no
+    more from the beginning of draining.
+    """
+    start: Deferred[None] = Deferred()
+    listening: Deferred[Any] = Deferred()
+    ready: list[bool] = []
+    service = makeService(
+        [App(), Starting("b", [], start)], [Endpoint(), Endpoint(listening)]
+    )
+    service.becameReady = lambda: ready.append(service.isReady)  # type: ignore[method-assign]
+    assert not service.isReady
+    service.startService()
+    assert not service.isReady
+    start.callback(None)
+    assert not service.isReady
+    listening.callback(Port([]))
+    assert service.isReady
+    assert ready == [True]
+    drained = service.drain()
+    assert not service.isReady
+    assert fired(drained)
+    assert not service.isReady
+    assert fired(service.stopService())
+
+
+@pytest.mark.parametrize(
+    ("forGood", "code", "reason"),
+    [(False, 1012, b"the server restarts"), (True, 1001, b"the server is stopping")],
+)
+def test_drain(forGood: bool, code: int, reason: bytes) -> None:
+    """
+    The ports are closed, the connections get the code, and new ones a 503; the
+    applications go on until the service stops.
+    """
+    calls: list[str] = []
+    app = Starting("a", calls)
+    endpoint = Endpoint()
+    service = makeService([app], [endpoint])
+    service.startService()
+    transport = endpoint.connect(handshake("GET /0 HTTP/1.1"))
+    assert parseResponse(transport.take()).status == 101
+    drained = service.drain(forGood)
+    assert endpoint.calls == ["port"]
+    again = service.drain()
+    assert not fired(drained)
+    late = endpoint.connect(handshake("GET /0 HTTP/1.1"))
+    assert parseResponse(late.take()).status == 503
+    late.abortConnection()
+    clock: Any = service.factory.clock
+    clock.advance(0)
+    assert transport.take()[2:] == code.to_bytes(2, "big") + reason
+    transport.abortConnection()
+    assert fired(drained)
+    assert fired(again)
+    assert app.recorders[0].closed.code == code
+    assert service.running
+    assert calls == ["start a"]
+    assert fired(service.stopService())
+    assert calls == ["start a", "stop a"]
+
+
+def test_stop_while_draining() -> None:
+    """
+    A stop that comes meanwhile waits for the draining, and doesn't begin another.
+    """
+    calls: list[str] = []
+    app = Starting("a", calls)
+    endpoint = Endpoint()
+    service = makeService([app], [endpoint])
+    service.startService()
+    transport = endpoint.connect(handshake("GET /0 HTTP/1.1"))
+    service.drain()
+    stopped = service.stopService()
+    assert not fired(stopped)
+    transport.abortConnection()
+    assert fired(stopped)
+    assert app.recorders[0].closed.code == 1012
+    assert endpoint.calls == ["port"]
+
+
+def test_port_that_comes_too_late() -> None:
+    """
+    An endpoint that listens only after the stop is closed at once.
+    """
+    listening: Deferred[Any] = Deferred()
+    service = makeService([App()], [Endpoint(listening)])
+    service.startService()
+    assert fired(service.stopService())
+    calls: list[str] = []
+    listening.callback(Port(calls))
+    assert calls == ["port"]
+
+
+def test_port_that_does_not_close_well(logs: Logs) -> None:
+    """
+    What fails at a port's end is logged, and the stop goes on.
+    """
+
+    class Broken(Port):
+        def stopListening(self) -> None:
+            raise OSError("no way")
+
+    service = makeService([App()], [Endpoint(Broken([]))])
+    service.startService()
+    assert fired(service.stopService())
+    (failure,) = logs.failures()
+    assert failure.check(OSError)
+
+
+class Adopting(MemoryReactorClock):
+    """
+    A reactor in memory that adopts: as Twisted's do, to a port of their own.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.adopted: list[tcp.Port] = []
+
+    def adoptStreamPort(self, fd: int, family: int, factory: Any) -> tcp.Port:
+        made: Any = tcp.Port
+        port: tcp.Port = made._fromListeningDescriptor(self, fd, family, factory)
+        port.startListening()
+        self.adopted.append(port)
+        return port
+
+
+def test_shared_port() -> None:
+    """
+    A shared port listens only once all applications have started, with wsplug's own
+    transport.
+    """
+    start: Deferred[None] = Deferred()
+    reactor = Adopting()
+    sharing = SharingReactor(reactor)
+    service = WebSocketService(
+        [Mount("/", Starting("a", [], start))],
+        [TCP4ServerEndpoint(sharing, 0, interface="127.0.0.1")],
+        reactor=reactor,
+    )
+    service.privilegedStartService()
+    service.startService()
+    assert reactor.adopted == []
+    start.callback(None)
+    (port,) = reactor.adopted
+    assert service.isReady
+    assert port.transport is not tcp.Server
+    (shared,) = service.ports
+    gaveWay: list[SharedPort] = []
+    assert isinstance(shared, SharedPort)
+    shared.giveWay = lambda: gaveWay.append(shared)  # type: ignore[method-assign]
+    stopped = service.stopService()
+    assert gaveWay == [shared]
+    assert service.factory.draining is not None
+    assert service.factory.draining.patience == 1.5
+    reactor.advance(1.25)
+    assert not fired(stopped)
+    assert port.connected
+    reactor.advance(1)
+    assert fired(stopped)
+    assert not port.connected
+
+
+def test_inherited_port() -> None:
+    """
+    A socket that was there before is served with wsplug's own transport, and those who
+    wait in its queue at the end are left there.
+    """
+    reactor = Adopting()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        endpoint = AdoptedStreamServerEndpoint(
+            reactor, os.dup(listener.fileno()), socket.AF_INET
+        )
+        service = WebSocketService([Mount("/", App())], [endpoint], reactor=reactor)
+        service.startService()
+        (port,) = reactor.adopted
+        assert port.transport is not tcp.Server
+        with socket.create_connection(listener.getsockname()) as client:
+            stopped = service.stopService()
+            # Who was taken from it before is served yet.
+            assert service.factory.draining is not None
+            assert service.factory.draining.patience == 1.5
+            reactor.advance(1)
+            assert fired(stopped)
+            assert not port.connected
+            accepted, address = listener.accept()
+            accepted.close()
+            assert address == client.getsockname()
+
+
+def test_address_taken_meanwhile() -> None:
+    """
+    An address of a shared port that can't be listened on in the end is a StartupError.
+    """
+    reactor = Adopting()
+    sharing = SharingReactor(reactor)
+    service = WebSocketService(
+        [Mount("/", App())],
+        [TCP4ServerEndpoint(sharing, 0, interface="127.0.0.1")],
+        reactor=reactor,
+    )
+    service.privilegedStartService()
+    (port,) = service.ports
+    host: Any = port.getHost()
+    error = CannotListenError("", host.port, OSError(98, "Address already in use"))
+
+    def fail() -> None:
+        raise error
+
+    port.startListening = fail  # type: ignore[method-assign]
+    with pytest.raises(StartupError) as caught:
+        service.startService()
+    reason = f"can't listen on 127.0.0.1:{host.port}: Address already in use"
+    assert str(caught.value) == reason
