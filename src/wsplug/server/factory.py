@@ -14,6 +14,7 @@ from twisted.web.server import Site
 
 from wsplug.codec import CloseCode, DeflateAgreement, DeflatePolicy
 from wsplug.errors import HandshakeRefused, Side
+from wsplug.guard.bans import Bans
 from wsplug.guard.origins import SAME_HOST, OriginRules
 from wsplug.interfaces import IWebSocketProtocol
 from wsplug.server.connection import Connection
@@ -45,6 +46,7 @@ class WebSocketFactory(ServerFactory):
 
     @ivar connections: the open ones.
     @ivar statistics: what is counted about them.
+    @ivar bans: whom an operator doesn't want here.
     @ivar held: whether new connections have to wait for the applications.
     """
 
@@ -73,6 +75,7 @@ class WebSocketFactory(ServerFactory):
         self.clock = clock
         self.settings = settings if settings is not None else Settings()
         self.origins = OriginRules(origins)
+        self.bans = Bans(clock)
         self.site = site
         self.deadlines = Deadlines(clock)
         self.flusher = Flusher(clock)
@@ -109,6 +112,9 @@ class WebSocketFactory(ServerFactory):
             return HandshakeRefused(
                 503, "the server is stopping", headers=[(b"Retry-After", b"5")]
             )
+        refusal = self.refusalOf(protocol.client)
+        if refusal is not None:
+            return refusal
         if len(self._opening) + len(self.connections) > self.settings.max_connections:
             return HandshakeRefused(
                 503,
@@ -120,6 +126,15 @@ class WebSocketFactory(ServerFactory):
             transport: Any = protocol.transport
             transport.pauseProducing()
         return None
+
+    def refusalOf(self, client: IAddress) -> HandshakeRefused | None:
+        """
+        Judge a client, as soon as it is known who that is: of a new connection, and of
+        each request on it, which a proxy may have sent for somebody else.
+
+        @return: the refusal that it gets, if it isn't welcome.
+        """
+        return self.bans.refusalOf(client)
 
     def protocolAccepted(
         self, protocol: WebSocketServerProtocol, connection: Connection, name: str
@@ -186,6 +201,13 @@ class WebSocketFactory(ServerFactory):
         self._checkStopped()
 
     # Starting and stopping
+
+    @property
+    def isStopping(self) -> bool:
+        """
+        Whether the connections are being closed, and no new ones let in.
+        """
+        return self._stopped is not None
 
     def hold(self) -> None:
         """

@@ -16,7 +16,7 @@ from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Final
 
 from twisted.internet.defer import CancelledError, Deferred, fail
-from twisted.internet.interfaces import ITCPTransport, IUNIXTransport
+from twisted.internet.interfaces import IAddress, ITCPTransport, IUNIXTransport
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -60,6 +60,7 @@ class WebSocketServerProtocol(Protocol):
     _log = Logger()
 
     factory: WebSocketFactory
+    client: IAddress
 
     # What there is for as long as the handshake isn't over: see _handOver.
     _parser: HeadParser | None = None
@@ -78,6 +79,7 @@ class WebSocketServerProtocol(Protocol):
 
     def connectionMade(self) -> None:
         transport: Any = self.transport
+        self.client = transport.getPeer()
         # Twisted's UNIX sockets say that they are TCP, too; old ones fail at this then.
         if ITCPTransport.providedBy(transport) and not IUNIXTransport.providedBy(
             transport
@@ -134,6 +136,10 @@ class WebSocketServerProtocol(Protocol):
             if isinstance(head, HandshakeRefused):
                 self.refuse(head)
                 return
+            unwelcome = self.factory.refusalOf(self.client)
+            if unwelcome is not None:
+                self._refuseHead(unwelcome)
+                return
             rest, self._parser.rest = self._parser.rest, b""
             if wants_upgrade(head):
                 self._receiveHandshake(head, rest)
@@ -186,6 +192,14 @@ class WebSocketServerProtocol(Protocol):
         return HandshakeRefused(
             426, "this is a WebSocket server", headers=[(b"Upgrade", b"websocket")]
         )
+
+    def _refuseHead(self, refusal: HandshakeRefused) -> None:
+        """
+        Refuse a request, page or handshake, for whom it is from.
+        """
+        if self._channel is not None:
+            self._channel.release()
+        self.refuse(refusal)
 
     # Handshakes
 
