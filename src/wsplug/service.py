@@ -17,6 +17,7 @@ from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort, IStreamServerEndpoint
 from twisted.logger import Logger
 from twisted.python.failure import Failure
+from twisted.web.resource import IResource
 
 from wsplug.errors import StartupError
 from wsplug.guard.origins import SAME_HOST
@@ -27,6 +28,7 @@ from wsplug.server.factory import WebSocketFactory
 from wsplug.server.mounts import Mount, Mounts
 from wsplug.server.settings import Settings
 from wsplug.server.transport import useDirectTransport
+from wsplug.web.own import ownResources
 from wsplug.web.site import makeSite
 
 __all__ = ["WebSocketService"]
@@ -74,13 +76,15 @@ class WebSocketService(Service):
             pair if isinstance(pair, tuple) else (repr(pair), pair)
             for pair in endpoints
         ]
+        own: dict[bytes, IResource] = {}
         self.factory = WebSocketFactory(
             mounts,
             clock=reactor,
             settings=settings,
             origins=origins,
-            site=makeSite(Mounts(mounts), reactor),
+            site=makeSite(Mounts(mounts), reactor, own),
         )
+        own.update(ownResources(self))
         self._epollSet = (
             EpollSet(reactor, self.factory.flusher)
             if hasattr(select, "epoll")
@@ -94,6 +98,15 @@ class WebSocketService(Service):
         self._errors: list[StartupError] = []
         self._started: list[Mount] = []
         self._stopping: Deferred[None] = succeed(None)
+        self._serves = False
+
+    @property
+    def isReady(self) -> bool:
+        """
+        Whether new connections are served: it listens, all applications have started,
+        and it isn't stopping.
+        """
+        return self._serves and bool(self.running)
 
     # Starting
 
@@ -149,8 +162,12 @@ class WebSocketService(Service):
     def _startApplications(self) -> None:
         starting: Deferred[Any] = self._startBroker()
         starting.addCallback(lambda _: self._startMounts())
-        starting.addCallback(lambda _: self.factory.serve())
+        starting.addCallback(lambda _: self._serve())
         starting.addErrback(self._failed)
+
+    def _serve(self) -> None:
+        self._serves = True
+        self.factory.serve()
 
     def _startBroker(self) -> Deferred[None]:
         broker = self._broker

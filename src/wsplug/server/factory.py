@@ -97,6 +97,25 @@ class WebSocketFactory(ServerFactory):
         if self.site is not None:
             self.site.doStop()
 
+    # What is told of the server
+
+    @property
+    def opening(self) -> int:
+        """
+        How many TCP connections are no WebSocket yet: handshakes, and pages.
+        """
+        return len(self._opening)
+
+    @property
+    def isFull(self) -> bool:
+        """
+        Whether the next connection is one too many.
+        """
+        return self._count() >= self.settings.max_connections
+
+    def _count(self) -> int:
+        return len(self._opening) + len(self.connections)
+
     # What the protocols call
 
     def protocolMade(
@@ -115,7 +134,7 @@ class WebSocketFactory(ServerFactory):
         refusal = self.refusalOf(protocol.client)
         if refusal is not None:
             return refusal
-        if len(self._opening) + len(self.connections) > self.settings.max_connections:
+        if self._count() > self.settings.max_connections:
             return HandshakeRefused(
                 503,
                 "too many connections",

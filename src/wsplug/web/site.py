@@ -2,21 +2,26 @@
 The site in front of the applications: each one's pages at its path, and what the server
 itself has to offer at C{/-/}.
 
-What is at C{/-/} is below each application's path too (C{/chat/-/wsplug.js}): so a page
-refers to it as C{-/wsplug.js}, wherever it is mounted, and behind whatever proxy.
+The files at C{/-/} are below each application's path too (C{/chat/-/wsplug.js}): so a
+page refers to them as C{-/wsplug.js}, wherever it is mounted, and behind whatever
+proxy. What tells of the server, as C{/-/health}, is at the root only.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
 from twisted.web.pages import notFound
 from twisted.web.resource import IResource, Resource
 from twisted.web.server import Request, Site
 
 from wsplug.folder import Folder
+from wsplug.server.addresses import nameOfAddress
 from wsplug.server.mounts import Mounts
 
 __all__ = ["makeSite"]
@@ -50,14 +55,17 @@ class _MountedPages(Resource):
     The root: finds the mount that a path belongs to.
     """
 
-    def __init__(self, mounts: Mounts) -> None:
+    def __init__(self, mounts: Mounts, own: Mapping[bytes, IResource]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._mounts = mounts
+        self._own = own
 
     def getChildWithDefault(self, path: bytes, request: Request) -> IResource:
         prepath: Any = request.prepath
         postpath: Any = request.postpath
         segments = [*prepath, *postpath]
+        if segments[:1] == [OWN] and len(segments) > 1 and segments[1] in self._own:
+            return _descend(self._own[segments[1]], request, segments, 2)
         found = self._mounts.find(segments)
         depth = 0 if found is None else found[1]
         if segments[depth : depth + 1] == [OWN]:
@@ -85,13 +93,47 @@ def _descend(
     return found
 
 
-def makeSite(mounts: Mounts, clock: IReactorTime) -> Site:
+class _Site(Site):
+    """
+    Logs requests as wsplug logs connections: nothing of a query or another header, for
+    there may be secrets in those, and nothing of health checks and the like.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self, resource: IResource, clock: IReactorTime, own: Mapping[bytes, IResource]
+    ) -> None:
+        super().__init__(resource, reactor=clock)  # type: ignore[no-untyped-call]
+        self.noisy = False
+        self._own = own
+
+    def log(self, request: Any) -> None:
+        path: bytes = request.path
+        first, _, rest = path[1:].partition(b"/")
+        if first == OWN and rest.partition(b"/")[0] in self._own:
+            return
+        self._log.info(
+            "{peer} {method} {path}: {status}",
+            peer=nameOfAddress(request.getClientAddress()),
+            method=request.method.decode("ascii", "backslashreplace"),
+            path=path.decode("ascii", "backslashreplace"),
+            status=request.code,
+        )
+
+
+_NOTHING: Final[Mapping[bytes, IResource]] = MappingProxyType({})
+
+
+def makeSite(
+    mounts: Mounts, clock: IReactorTime, own: Mapping[bytes, IResource] = _NOTHING
+) -> Site:
     """
     Make the site for a server's applications.
 
     @param mounts: where they are.
     @param clock: for its timeouts.
+    @param own: what tells of the server, by its name below C{/-/}. It is looked up for
+        each request, so that it can be filled later.
     """
-    site = Site(_MountedPages(mounts), reactor=clock)
-    site.noisy = False
-    return site
+    return _Site(_MountedPages(mounts, own), clock, own)

@@ -1,0 +1,3 @@
+"""
+The server as a process of the system.
+"""

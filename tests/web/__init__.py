@@ -1,0 +1,1 @@
+"""What plain HTTP requests are told of the server."""

@@ -1,0 +1,156 @@
+"""
+Health checks, and where what tells of the server is to be had.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+from twisted.web.resource import IResource, Resource
+from twisted.web.server import Request
+
+from tests.server.kit import App, Logs
+from tests.web.kit import Telling
+from wsplug import Mount, WebSocketService
+from wsplug.web.health import whyNotReady
+from wsplug.web.site import makeSite
+
+
+def _ask(telling: Telling, path: str) -> tuple[int, Any]:
+    response = telling.server.request("GET", path)
+    assert response.headers["content-type"] == "application/json"
+    assert response.headers["cache-control"] == "no-store"
+    return response.status, json.loads(response.body)
+
+
+def test_well() -> None:
+    """
+    A server that serves is live and ready.
+    """
+    telling = Telling()
+    assert _ask(telling, "/-/health/live") == (200, {"live": True})
+    assert _ask(telling, "/-/health/ready") == (200, {"ready": True})
+    assert _ask(telling, "/-/health") == (200, {"live": True, "ready": True})
+    assert _ask(telling, "/-/health/") == (200, {"live": True, "ready": True})
+
+
+def test_not_ready() -> None:
+    """
+    One that stops is still live, but wants no new clients, and says why.
+    """
+    telling = Telling()
+    telling.isReady = False
+    not_ready = {"ready": False, "reason": "stopping"}
+    assert _ask(telling, "/-/health/live") == (200, {"live": True})
+    assert _ask(telling, "/-/health/ready") == (503, not_ready)
+    assert _ask(telling, "/-/health") == (503, {"live": True, **not_ready})
+
+
+def test_head() -> None:
+    """
+    HEAD gets what GET gets, without the body; other methods get 405.
+    """
+    telling = Telling()
+    response = telling.server.request("HEAD", "/-/health/ready")
+    assert (response.status, response.body) == (200, b"")
+    assert response.headers["cache-control"] == "no-store"
+    telling.isReady = False
+    assert telling.server.request("HEAD", "/-/health/ready").status == 503
+    assert telling.server.request("POST", "/-/health/ready").status == 405
+
+
+def test_nothing_else() -> None:
+    """
+    There is nothing else below it.
+    """
+    assert Telling().server.request("GET", "/-/health/nothing").status == 404
+
+
+def test_no_log(logs: Logs) -> None:
+    """
+    Health checks come every few seconds, and are not logged; pages are, without what is
+    in the query.
+    """
+    telling = Telling(path="/app")
+    telling.server.request("GET", "/-/health")
+    telling.server.request("GET", "/-/health/live")
+    assert not logs.lines()
+    telling.server.request("GET", "/nothing?token=secret")
+    (event,) = logs.events()
+    assert logs.lines() == ["192.0.2.1:50002 GET /nothing: 404"]
+    assert event["status"] == 404
+
+
+class _Leaf(Resource):
+    isLeaf = True
+
+    def render_GET(self, request: Request) -> bytes:
+        return b"own"
+
+
+@pytest.mark.parametrize("path", ["/", "/app"])
+def test_root_only(path: str) -> None:
+    """
+    What tells of the server is at the root, whatever is mounted there, and not below
+    the applications; the files are at both.
+    """
+    telling = Telling(path=path)
+    own: dict[bytes, IResource] = {b"own": _Leaf()}  # type: ignore[no-untyped-call]
+    server = telling.server
+    server.factory.site = makeSite(server.factory.mounts, server.clock, own)
+    assert server.request("GET", "/-/own").body == b"own"
+    assert server.request("GET", "/-/wsplug.js").status == 200
+    assert server.request("GET", "/app/-/own").body != b"own"
+    if path == "/app":
+        assert server.request("GET", "/app/-/wsplug.js").status == 200
+    assert server.request("GET", "/-/nothing").status == 404
+    assert server.request("GET", "/-/").status == 404
+
+
+class _SlowApp(App):
+    """
+    An application that starts when a test wants it to.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.starting: Deferred[None] = Deferred()
+
+    def startApplication(self) -> Any:
+        return self.starting
+
+
+def test_life() -> None:
+    """
+    A server is ready from when all of its applications have started until it is told to
+    stop.
+    """
+    application = _SlowApp()
+    service = WebSocketService([Mount("/", application)], [], reactor=Clock())
+    assert not service.isReady
+    service.startService()
+    assert not service.isReady
+    assert whyNotReady(service) == "starting"
+    application.starting.callback(None)
+    assert service.isReady
+    assert whyNotReady(service) is None
+    service.stopService()
+    assert not service.isReady
+    assert whyNotReady(service) == "stopping"
+
+
+def test_full() -> None:
+    """
+    A server that is full wants no new clients.
+    """
+    telling = Telling(max_connections=2)
+    assert whyNotReady(telling) is None
+    client = telling.server.connect()
+    telling.server.connect()
+    assert whyNotReady(telling) == "full: max-connections"
+    client.close()
+    assert whyNotReady(telling) is None
