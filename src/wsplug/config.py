@@ -23,6 +23,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from wsplug.admin.options import ADMIN, ADMIN_TOKEN_FILE
 from wsplug.errors import InvalidOption
 from wsplug.guard.origins import ANY, SAME_HOST, parseOrigin
 from wsplug.options import Option, integer, text
@@ -75,6 +76,7 @@ REPEATABLE = (
         "origin whose pages may connect: an exact one, * or same-host",
         SAME_HOST,
     ),
+    ADMIN,
 )
 """
 The options that can be given several times; in the file, as arrays.
@@ -92,6 +94,8 @@ class Configuration:
     @ivar origins: which pages may connect.
     @ivar settings: how connections are treated.
     @ivar broker: what describes the broker.
+    @ivar admin: the endpoint strings of the operators' own.
+    @ivar adminTokenFile: the path of the file with their token; empty for none.
     """
 
     applications: tuple[Description, ...]
@@ -99,6 +103,8 @@ class Configuration:
     origins: tuple[str, ...] = (SAME_HOST,)
     settings: Settings = field(default_factory=Settings)
     broker: str = "memory"
+    admin: tuple[str, ...] = ()
+    adminTokenFile: str = ""
 
 
 def readFile(path: str) -> dict[str, object]:
@@ -124,7 +130,10 @@ def readFile(path: str) -> dict[str, object]:
 
 
 def _checkKeys(document: Mapping[str, object]) -> dict[str, object]:
-    single = {option.name: option for option in (*LISTENING, BROKER, *SETTINGS)}
+    single = {
+        option.name: option
+        for option in (*LISTENING, BROKER, ADMIN_TOKEN_FILE, *SETTINGS)
+    }
     repeatable = {option.name for option in REPEATABLE}
     values: dict[str, object] = {}
     for key, value in document.items():
@@ -200,6 +209,7 @@ def combine(
             "no application to serve: say --app NAME; --list-apps shows which there are"
         )
     origins: Any = values.get("origin", (SAME_HOST,))
+    admin: Any = values.get(ADMIN.name, ())
     for origin in origins:
         if origin not in (ANY, SAME_HOST):
             try:
@@ -212,6 +222,8 @@ def combine(
         tuple(origins),
         Settings().changed(values),
         str(values.get("broker", BROKER.default)),
+        tuple(admin),
+        str(values.get(ADMIN_TOKEN_FILE.name, ADMIN_TOKEN_FILE.default)),
     )
 
 

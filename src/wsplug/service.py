@@ -19,6 +19,8 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.resource import IResource
 
+from wsplug.admin.doors import AdminDoors, AdminSettings
+from wsplug.codec import CloseCode
 from wsplug.errors import StartupError
 from wsplug.guard.origins import SAME_HOST
 from wsplug.interfaces import IBroker
@@ -57,6 +59,7 @@ class WebSocketService(Service):
         settings: Settings | None = None,
         origins: Sequence[str] = (SAME_HOST,),
         broker: IBroker | None = None,
+        admin: AdminSettings | None = None,
     ) -> None:
         """
         @param mounts: the applications and their paths.
@@ -68,10 +71,16 @@ class WebSocketService(Service):
             origins like C{"https://example.org"}.
         @param broker: what the applications were given as C{services.broker}, to be
             started before them and stopped after them.
+        @param admin: where operators are let in; without it, nowhere.
         @raise wsplug.errors.InvalidOption: two mounts have the same path.
         @raise ValueError: an origin is none.
         """
-        mounts = list(mounts)
+        self._admin = AdminDoors(
+            admin if admin is not None else AdminSettings(),
+            reactor=reactor,
+            origins=origins,
+        )
+        mounts = [*mounts, *self._admin.mounts]
         self._endpoints = [
             pair if isinstance(pair, tuple) else (repr(pair), pair)
             for pair in endpoints
@@ -84,7 +93,7 @@ class WebSocketService(Service):
             origins=origins,
             site=makeSite(Mounts(mounts), reactor, own),
         )
-        own.update(ownResources(self))
+        own.update(self._admin.watch(self, ownResources(self)))
         self._epollSet = (
             EpollSet(reactor, self.factory.flusher)
             if hasattr(select, "epoll")
@@ -99,6 +108,7 @@ class WebSocketService(Service):
         self._started: list[Mount] = []
         self._stopping: Deferred[None] = succeed(None)
         self._serves = False
+        self._drained: Deferred[None] | None = None
 
     @property
     def isReady(self) -> bool:
@@ -106,7 +116,7 @@ class WebSocketService(Service):
         Whether new connections are served: it listens, all applications have started,
         and it isn't stopping.
         """
-        return self._serves and bool(self.running)
+        return self._serves and bool(self.running) and self._drained is None
 
     # Starting
 
@@ -129,6 +139,7 @@ class WebSocketService(Service):
         super().startService()  # type: ignore[no-untyped-call]
         self.factory.hold()
         self._startNow(self._listen)
+        self._admin.start()
         self._startNow(self._startApplications)
 
     def _startNow(self, start: Any) -> None:
@@ -142,6 +153,7 @@ class WebSocketService(Service):
             for port in self.ports:
                 port.stopListening()
             self.ports.clear()
+            self._admin.stopListening()
             raise self._errors.pop(0)
 
     def _listen(self) -> None:
@@ -153,6 +165,21 @@ class WebSocketService(Service):
             listening.addCallback(self._listens)
             listening.addErrback(_explainListening, name)
             listening.addErrback(self._failed)
+        self._admin.listen(self._listenForOperators)
+
+    def _listenForOperators(
+        self, name: str, endpoint: IStreamServerEndpoint, factory: WebSocketFactory
+    ) -> None:
+        listening: Deferred[Any] = maybeDeferred(endpoint.listen, factory)
+        listening.addCallback(self._listensForOperators)
+        listening.addErrback(_explainListening, name)
+        listening.addErrback(self._failed)
+
+    def _listensForOperators(self, port: IListeningPort) -> None:
+        self._admin.listens(port)
+        self._log.info(
+            "operators are let in at {address}", address=nameOfAddress(port.getHost())
+        )
 
     def _listens(self, port: IListeningPort) -> None:
         useDirectTransport(port, self._epollSet)
@@ -226,6 +253,39 @@ class WebSocketService(Service):
 
     # Stopping
 
+    def drain(self, forGood: bool = False) -> Deferred[None]:
+        """
+        Listen no more, and close all connections: with 1012, so that clients come back
+        soon, to the server that takes this one's place. The applications go on.
+
+        @param forGood: whether nothing takes its place: then they are closed with 1001.
+        @return: fires with C{None} once all connections are gone. It doesn't fail. If
+            they are being closed already, this is of no other effect.
+        """
+        if self._drained is None:
+            self._drained = Deferred.fromCoroutine(self._drain(forGood))
+        drained: Deferred[None] = Deferred()
+
+        def tell(_: object) -> None:
+            drained.callback(None)
+
+        self._drained.addCallback(tell)
+        return drained
+
+    async def _drain(self, forGood: bool) -> None:
+        ports, self.ports = self.ports, []
+        for port in ports:
+            await maybeDeferred(port.stopListening)
+        count = len(self.factory.connections)
+        if count:
+            self._log.info("closing {count} connections", count=count)
+        if forGood:
+            await self.factory.closeConnections()
+        else:
+            await self.factory.closeConnections(
+                "the server restarts", CloseCode.SERVICE_RESTART
+            )
+
     def stopService(self) -> Deferred[None]:
         """
         Stop listening, close all connections with 1001, and stop the applications.
@@ -240,19 +300,14 @@ class WebSocketService(Service):
         return stopped
 
     async def _stop(self) -> None:
-        ports, self.ports = self.ports, []
-        for port in ports:
-            await maybeDeferred(port.stopListening)
-        count = len(self.factory.connections)
-        if count:
-            self._log.info("closing {count} connections", count=count)
-        await self.factory.closeConnections()
+        await self.drain(forGood=True)
         started, self._started = self._started, []
         for mount in reversed(started):
             await self._stopApplication(mount)
         if self._broker is not None and self._brokerStarted:
             self._brokerStarted = False
             await self._broker.stop()
+        await self._admin.stop()
 
     def _stopApplication(self, mount: Mount) -> Deferred[None]:
         stopping: Deferred[Any] = maybeDeferred(mount.application.stopApplication)

@@ -22,6 +22,8 @@ from twisted.python import usage
 
 import twisted
 import wsplug
+from wsplug.admin.doors import AdminSettings
+from wsplug.admin.options import ADMIN_TOKEN_FILE, readToken
 from wsplug.broker import makeBroker
 from wsplug.build import DESCRIPTION
 from wsplug.config import BROKER, LISTENING, Configuration, combine, readFile
@@ -43,7 +45,7 @@ from wsplug.service import WebSocketService
 
 __all__ = ["Options", "makeService"]
 
-_SINGLE = (*LISTENING, BROKER, *SETTINGS)
+_SINGLE = (*LISTENING, BROKER, ADMIN_TOKEN_FILE, *SETTINGS)
 
 
 class Options(usage.Options):
@@ -54,6 +56,7 @@ class Options(usage.Options):
     @ivar mounts: once it is read: the applications.
     @ivar endpoints: where to listen, with names.
     @ivar broker: what the applications share.
+    @ivar admin: where operators are let in.
     @ivar configuration: all the rest.
     """
 
@@ -72,6 +75,7 @@ class Options(usage.Options):
     endpoints: list[tuple[str, IStreamServerEndpoint]]
     configuration: Configuration
     broker: IBroker
+    admin: AdminSettings
 
     def __init__(self, reactor: Any = None) -> None:
         """
@@ -104,6 +108,10 @@ class Options(usage.Options):
     def opt_origin(self, value: str) -> None:
         """origin whose pages may connect: an exact one, * or same-host [same-host]"""
         self._repeated.setdefault("origin", []).append(value)
+
+    def opt_admin(self, value: str) -> None:
+        """Twisted endpoint string on which operators are let in, and nobody else"""
+        self._repeated.setdefault("admin", []).append(value)
 
     def opt_config(self, path: str) -> None:
         """TOML file with the same names; the command line wins over it"""
@@ -167,6 +175,14 @@ class Options(usage.Options):
             (name, _makeEndpoint(self.reactor, name, description))
             for name, description in self.configuration.endpoints
         ]
+        path = self.configuration.adminTokenFile
+        self.admin = AdminSettings(
+            [
+                (each, _makeEndpoint(self.reactor, each, each))
+                for each in self.configuration.admin
+            ],
+            readToken(path) if path else None,
+        )
 
 
 def _makeEndpoint(reactor: Any, name: str, description: str) -> IStreamServerEndpoint:
@@ -289,4 +305,5 @@ def makeService(options: Options) -> IService:
         settings=configuration.settings,
         origins=configuration.origins,
         broker=options.broker,
+        admin=options.admin,
     )

@@ -182,8 +182,6 @@ class Actions:
         """
         Send everybody away, in order.
         """
-        if self._server.isStopping:
-            raise RequestRefused("not-now", "the server is stopping already")
         self._log.info(
             "{operator} drains the server{why}",
             operator=nameOfAddress(operator),

@@ -82,7 +82,9 @@ class History:
             ]
             for name, totals in self._traffic.items()
         }
-        sums = [sum(each) for each in zip(*rates.values(), strict=True)] or [0] * 4
+        received, receivedBytes, sent, sentBytes = (
+            sum(each[place] for each in rates.values()) for place in range(4)
+        )
         stalled = statistics.stalled
         sample = Sample(
             now,
@@ -91,7 +93,10 @@ class History:
             round((accepted - self._accepted) * scale),
             round((refused - self._refused) * scale),
             round((closed - self._closed) * scale),
-            *sums,
+            received,
+            receivedBytes,
+            sent,
+            sentBytes,
             sum(connection.bytesWaiting for connection in stalled),
             len(stalled),
             statistics.stalls - self._stalls,

@@ -37,7 +37,7 @@ class StatusPages(Folder):
     """
 
     def __init__(self, path: str = str(_PAGES), *arguments: Any) -> None:
-        super().__init__(path, *arguments)  # type: ignore[no-untyped-call]
+        super().__init__(path, *arguments)
 
     def render_GET(self, request: Request) -> Any:
         request.setHeader(b"Content-Security-Policy", _POLICY)

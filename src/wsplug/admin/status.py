@@ -6,8 +6,8 @@ a second.
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 from twisted.internet.interfaces import IDelayedCall
 from twisted.web.resource import IResource
@@ -42,13 +42,27 @@ from wsplug.server.addresses import nameOfAddress
 from wsplug.server.broadcasting import broadcast
 from wsplug.server.factory import WebSocketFactory
 from wsplug.server.statistics import Departure, Refusal
+from wsplug.web.health import ServerState, whyNotReady
 
-__all__ = ["PATH", "StatusApplication"]
+__all__ = ["PATH", "StatusApplication", "Watched"]
 
 PATH = "/-/status"
 """
 Where it is mounted.
 """
+
+
+class Watched(ServerState, Protocol):
+    """
+    What can be known of the server, and done to it; L{wsplug.WebSocketService} is one.
+    """
+
+    def drain(self, forGood: bool = False) -> object:
+        """
+        Send everybody away, in order.
+
+        @param forGood: whether no other server takes its place.
+        """
 
 
 @implementer(IWebSocketApplication)
@@ -86,15 +100,15 @@ class StatusApplication:
         self._causes: list[Cause] = []
         self._bans: list[BanInfo] = []
 
-    def watch(self, server: WebSocketFactory, drain: Callable[[bool], object]) -> None:
+    def watch(self, watched: Watched) -> None:
         """
         Say which server it is about, before anything else is done with it.
-
-        @param drain: sends everybody away; for good, if it is told so.
         """
-        self.server = server
+        server = watched.factory
+        self.server: WebSocketFactory = server
+        self._watched = watched
         self.clients = ClientList(server)
-        self.actions = Actions(server, self.clients, drain)
+        self.actions = Actions(server, self.clients, watched.drain)
         self._history = History(server)
         self._started = server.clock.seconds()
 
@@ -161,11 +175,9 @@ class StatusApplication:
     @property
     def state(self) -> str:
         """
-        Whether the server is ready for clients.
+        C{"ready"} where new clients are welcome; else why they aren't.
         """
-        if self.server.isStopping:
-            return "stopping"
-        return "starting" if self.server.held else "ready"
+        return whyNotReady(self._watched) or "ready"
 
     # What the protocols call
 

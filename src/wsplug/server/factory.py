@@ -221,13 +221,6 @@ class WebSocketFactory(ServerFactory):
 
     # Starting and stopping
 
-    @property
-    def isStopping(self) -> bool:
-        """
-        Whether the connections are being closed, and no new ones let in.
-        """
-        return self._stopped is not None
-
     def hold(self) -> None:
         """
         Read nothing from new connections until L{serve}: the applications are not
@@ -246,12 +239,15 @@ class WebSocketFactory(ServerFactory):
             protocol.begin()
 
     def closeConnections(
-        self, reason: str = "the server is stopping"
+        self,
+        reason: str = "the server is stopping",
+        code: int = CloseCode.GOING_AWAY,
     ) -> Deferred[None]:
         """
-        Close all connections with 1001, in batches, and let no new one in. Those that
-        are still there after the stop timeout are aborted.
+        Close all connections, in batches, and let no new one in. Those that are still
+        there after the stop timeout are aborted.
 
+        @param code: the close code that they get, with the reason.
         @return: fires with C{None} once all are gone. It doesn't fail.
         @raise RuntimeError: they are being closed already.
         """
@@ -261,7 +257,7 @@ class WebSocketFactory(ServerFactory):
         self._stopped = stopped
         for protocol in list(self._opening):
             protocol.finish()
-        self._closeBatch(list(self.connections), reason)
+        self._closeBatch(list(self.connections), code, reason)
         timeout = self.settings.stop_timeout
         if timeout:
             deadline = self.deadlines.set(timeout, self.abortConnections)
@@ -269,12 +265,14 @@ class WebSocketFactory(ServerFactory):
         self._checkStopped()
         return stopped
 
-    def _closeBatch(self, connections: list[Connection], reason: str) -> None:
+    def _closeBatch(
+        self, connections: list[Connection], code: int, reason: str
+    ) -> None:
         batch, rest = connections[:_CLOSING_BATCH], connections[_CLOSING_BATCH:]
         for connection in batch:
-            connection.close(CloseCode.GOING_AWAY, reason, Side.SERVER)
+            connection.close(code, reason, Side.SERVER)
         if rest:
-            self.clock.callLater(_CLOSING_PAUSE, self._closeBatch, rest, reason)
+            self.clock.callLater(_CLOSING_PAUSE, self._closeBatch, rest, code, reason)
 
     def abortConnections(self) -> None:
         """
