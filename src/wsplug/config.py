@@ -130,10 +130,8 @@ def readFile(path: str) -> dict[str, object]:
 
 
 def _checkKeys(document: Mapping[str, object]) -> dict[str, object]:
-    single = {
-        option.name: option
-        for option in (*LISTENING, BROKER, ADMIN_TOKEN_FILE, *SETTINGS)
-    }
+    options = (*LISTENING, BROKER, ADMIN_TOKEN_FILE, *SETTINGS)
+    single = {option.name: option for option in options}
     repeatable = {option.name for option in REPEATABLE}
     values: dict[str, object] = {}
     for key, value in document.items():
