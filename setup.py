@@ -67,7 +67,7 @@ def _extensions() -> list[Extension]:
     # The codec's modules count and check for themselves what they index with.
     counted = {"boundscheck": False, "wraparound": False}
     extensions: list[Extension] = []
-    for package, directives in (("codec", counted), ("server", {})):
+    for package, directives in (("codec", counted), ("guard", {}), ("server", {})):
         extensions += cythonize(  # type: ignore[no-untyped-call]
             [
                 Extension(f"wsplug.{package}.{source.stem}", [str(source)])

@@ -97,9 +97,10 @@ _APPLICATIONS = {
 
 def _wsplug(installed: Installation, workload: Workload, port: int) -> list[str]:
     """
-    wsplug as it comes, with all its limits and checks. Some are raised that the
-    workloads meet: 10,000 connections and a few, a message of 1 MiB that waits, and how
-    often one who chats may say something.
+    wsplug as it comes, with all its limits and checks; also those that it doesn't
+    hold its own machine to. They are raised where the workloads meet them: 10,000
+    connections and a few, a message of 1 MiB that waits, how much may come from one
+    connection and one address, and how often one who chats may say something.
     """
     where = f"tcp:{port}:interface={HOST}"
     if workload.tls:
@@ -107,7 +108,11 @@ def _wsplug(installed: Installation, workload: Workload, port: int) -> list[str]
         where = f"ssl:{port}:interface={HOST}:{pair}"
     return [
         *(str(installed.twistd), "-n", "--pidfile=", "wsplug", "--listen", where),
-        *("--max-connections", "20000", "--send-limit", "16MiB"),
+        *("--max-connections", "12000", "--send-limit", "16MiB"),
+        *("--exempt", "none", "--max-address-connections", "12000"),
+        *("--max-address-handshakes", "1000000"),
+        *("--max-messages", "1000000000", "--max-bytes", "1000GiB"),
+        *("--max-address-messages", "1000000000", "--max-address-bytes", "1000GiB"),
         *("--compression", "yes" if workload.deflate else "no"),
         *("--app", _APPLICATIONS.get(workload.kind, "echo")),
     ]

@@ -22,6 +22,7 @@ __all__ = ["COMPILED", "DESCRIPTION", "HOT_MODULES"]
 
 HOT_MODULES: Final = (
     "wsplug.codec.receiver",
+    "wsplug.guard.metering",
     "wsplug.server.broadcasting",
     "wsplug.server.connection",
     "wsplug.server.epollset",

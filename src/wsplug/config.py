@@ -25,7 +25,9 @@ from typing import Any, Final
 
 from wsplug.admin.options import ADMIN, ADMIN_TOKEN_FILE
 from wsplug.errors import InvalidOption
+from wsplug.guard.admission import EXEMPT
 from wsplug.guard.origins import ANY, SAME_HOST, parseOrigin
+from wsplug.networks import Networks
 from wsplug.options import Option, integer, text
 from wsplug.plugins import Description, parseDescription
 from wsplug.server.settings import SETTINGS, Settings
@@ -77,6 +79,14 @@ REPEATABLE = (
         SAME_HOST,
     ),
     ADMIN,
+    Option(
+        "exempt",
+        text,
+        EXEMPT,
+        "address or network that the limits of each address, and the rates, do not "
+        "hold for; none for no such",
+        "the machine itself",
+    ),
 )
 """
 The options that can be given several times; in the file, as arrays.
@@ -92,6 +102,8 @@ class Configuration:
     @ivar endpoints: the endpoint strings to listen on, each with what error messages
         call it.
     @ivar origins: which pages may connect.
+    @ivar given: the names of what was said, and not left at its default.
+    @ivar exempt: networks that limits of addresses don't hold for.
     @ivar settings: how connections are treated.
     @ivar broker: what describes the broker.
     @ivar admin: the endpoint strings of the operators' own.
@@ -103,6 +115,8 @@ class Configuration:
     origins: tuple[str, ...] = (SAME_HOST,)
     settings: Settings = field(default_factory=Settings)
     broker: str = "memory"
+    exempt: tuple[str, ...] = EXEMPT
+    given: frozenset[str] = frozenset()
     admin: tuple[str, ...] = ()
     adminTokenFile: str = ""
 
@@ -220,9 +234,21 @@ def combine(
         tuple(origins),
         Settings().changed(values),
         str(values.get("broker", BROKER.default)),
+        _exempt(values.get("exempt", EXEMPT)),
+        frozenset(values),
         tuple(admin),
         str(values.get(ADMIN_TOKEN_FILE.name, ADMIN_TOKEN_FILE.default)),
     )
+
+
+def _exempt(networks: Any) -> tuple[str, ...]:
+    if list(networks) == ["none"]:
+        return ()
+    try:
+        Networks(networks)
+    except ValueError as error:
+        raise InvalidOption(f"exempt: {error}") from None
+    return tuple(networks)
 
 
 _BACKLOG: Final = 1024

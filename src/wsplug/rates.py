@@ -49,6 +49,10 @@ class Rate:
         now = self._clock.seconds()
         time = max(self._times.get(key, 0.0), now)
         early = time - now - self._tolerance
+        if early > self._interval + 1e-9:
+            # More than was ever counted: the machine's clock was set back.
+            time = now
+            early = 0.0
         # What comes to nothing but for rounding is nothing.
         if early > 1e-9:
             return early

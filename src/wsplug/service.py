@@ -22,6 +22,7 @@ from twisted.web.resource import IResource
 from wsplug.admin.doors import AdminDoors, AdminSettings
 from wsplug.codec import CloseCode
 from wsplug.errors import StartupError
+from wsplug.guard.admission import EXEMPT
 from wsplug.guard.origins import SAME_HOST
 from wsplug.interfaces import IBroker
 from wsplug.server.addresses import nameOfAddress
@@ -58,6 +59,7 @@ class WebSocketService(Service):
         reactor: Any,
         settings: Settings | None = None,
         origins: Sequence[str] = (SAME_HOST,),
+        exempt: Sequence[str] = EXEMPT,
         broker: IBroker | None = None,
         admin: AdminSettings | None = None,
     ) -> None:
@@ -69,11 +71,13 @@ class WebSocketService(Service):
         @param settings: the default ones where not given.
         @param origins: which pages may connect: C{"same-host"}, C{"*"} or exact
             origins like C{"https://example.org"}.
+        @param exempt: networks that the limits for each address and the rates don't
+            hold for.
         @param broker: what the applications were given as C{services.broker}, to be
             started before them and stopped after them.
         @param admin: where operators are let in; without it, nowhere.
         @raise wsplug.errors.InvalidOption: two mounts have the same path.
-        @raise ValueError: an origin is none.
+        @raise ValueError: an origin is none, or a network.
         """
         self._admin = AdminDoors(
             admin if admin is not None else AdminSettings(),
@@ -91,6 +95,7 @@ class WebSocketService(Service):
             clock=reactor,
             settings=settings,
             origins=origins,
+            exempt=exempt,
             site=makeSite(Mounts(mounts), reactor, own),
         )
         own.update(self._admin.watch(self, ownResources(self)))

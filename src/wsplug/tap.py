@@ -13,6 +13,7 @@ import platform
 import signal
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, ClassVar, NoReturn
 
 from twisted.application.service import IService
@@ -27,6 +28,7 @@ from wsplug.admin.options import ADMIN_TOKEN_FILE, readToken
 from wsplug.broker import makeBroker
 from wsplug.build import DESCRIPTION
 from wsplug.config import BROKER, LISTENING, Configuration, combine, readFile
+from wsplug.daemon.descriptors import fitConnections, raiseLimit
 from wsplug.errors import ConfigurationError, InvalidOption, StartupError
 from wsplug.interfaces import IBroker
 from wsplug.memory import keepFreedMemory
@@ -113,6 +115,10 @@ class Options(usage.Options):
         """Twisted endpoint string on which operators are let in, and nobody else"""
         self._repeated.setdefault("admin", []).append(value)
 
+    def opt_exempt(self, value: str) -> None:
+        """network that limits of addresses do not hold for [the machine itself]"""
+        self._repeated.setdefault("exempt", []).append(value)
+
     def opt_config(self, path: str) -> None:
         """TOML file with the same names; the command line wins over it"""
         self._file = readFile(path)
@@ -166,7 +172,7 @@ class Options(usage.Options):
             commandLine["app"] = [
                 parseDescription(text) for text in self._repeated["app"]
             ]
-        self.configuration = combine(commandLine, self._file)
+        self.configuration = _fit(combine(commandLine, self._file))
         self.broker = makeBroker(self.configuration.broker, self.reactor)
         services = Services(self.reactor, self.reactor, self.broker)
         self.mounts = makeMounts(self.configuration.applications, services)
@@ -183,6 +189,21 @@ class Options(usage.Options):
             ],
             readToken(path) if path else None,
         )
+
+
+def _fit(configuration: Configuration) -> Configuration:
+    """
+    Have no more connections than the process may have open files.
+
+    @raise InvalidOption: somebody wants more.
+    """
+    settings = configuration.settings
+    possible = fitConnections(
+        settings.max_connections,
+        raiseLimit(),
+        "max-connections" in configuration.given,
+    )
+    return replace(configuration, settings=replace(settings, max_connections=possible))
 
 
 def _makeEndpoint(reactor: Any, name: str, description: str) -> IStreamServerEndpoint:
@@ -238,6 +259,9 @@ class _TwistdService(WebSocketService):
             "wsplug {version}, codec: {codec}",
             version=wsplug.__version__,
             codec=DESCRIPTION,
+        )
+        self._log.info(
+            "up to {count} connections", count=self.factory.settings.max_connections
         )
         super().startService()
         self._reactor.callWhenRunning(self._handleSIGTERM)
@@ -304,6 +328,7 @@ def makeService(options: Options) -> IService:
         reactor=options.reactor,
         settings=configuration.settings,
         origins=configuration.origins,
+        exempt=configuration.exempt,
         broker=options.broker,
         admin=options.admin,
     )

@@ -315,6 +315,7 @@ class MemoryServer:
         path: str = "/",
         settings: Settings | None = None,
         origins: Sequence[str] = (SAME_HOST,),
+        exempt: Sequence[str] = (CLIENT,),
         compression: bool = True,
         clock: Clock | None = None,
         broker: IBroker | None = None,
@@ -327,6 +328,8 @@ class MemoryServer:
         @param path: where it is mounted.
         @param settings: the server's.
         @param origins: which pages may connect.
+        @param exempt: networks that the limits for each address, and the rates, don't
+            hold for: clients that are given no address, unless it is said.
         @param compression: whether the mount allows it.
         @param clock: another one to use.
         @param broker: another one to use, which has been started, as that of another
@@ -346,7 +349,11 @@ class MemoryServer:
         mount = Mount(path, application, name, compression)
         self.application = mount.application
         self.factory = WebSocketFactory(
-            [mount], clock=self.clock, settings=settings, origins=origins
+            [mount],
+            clock=self.clock,
+            settings=settings,
+            origins=origins,
+            exempt=exempt,
         )
         self.factory.site = makeSite(self.factory.mounts, self.clock)
         self._transports: list[MemoryTransport] = []

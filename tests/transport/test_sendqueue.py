@@ -9,6 +9,7 @@ from typing import Any
 
 from tests.transport.kit import Wire
 from wsplug.codec import FIN, OP_BINARY, OP_TEXT, encode_frame
+from wsplug.server.ceiling import Ceiling
 from wsplug.server.sendqueue import SendQueue
 from wsplug.server.statistics import Traffic
 
@@ -36,11 +37,14 @@ class Owner:
     def outputEnded(self) -> None:
         self.ended += 1
 
+    def outputShed(self, waiting: int) -> None:
+        raise NotImplementedError("nothing is shed here")
+
 
 def _open(wire: Wire) -> tuple[socket.socket, SendQueue, Owner, Any]:
     client, _, transport = wire.connect()
     owner = Owner()
-    queue = SendQueue(transport, wire.flusher, owner, Traffic())
+    queue = SendQueue(transport, wire.flusher, owner, Traffic(), Ceiling(1 << 30))
     transport.registerProducer(queue, True)
     return client, queue, owner, transport
 
@@ -122,7 +126,7 @@ def test_nothing_is_overtaken(wire: Wire) -> None:
     client, _, transport = wire.connect()
     page = b"page" * 500_000
     transport.write(page)
-    queue = SendQueue(transport, wire.flusher, Owner(), Traffic())
+    queue = SendQueue(transport, wire.flusher, Owner(), Traffic(), Ceiling(1 << 30))
     transport.registerProducer(queue, True)
     queue.text(FIN | OP_TEXT, "behind it")
     wire.reactor.advance(0)
@@ -177,7 +181,7 @@ def test_peer_goes_while_it_waits(wire: Wire) -> None:
     """
     client, protocol, transport = wire.connect()
     owner = Owner()
-    queue = SendQueue(transport, wire.flusher, owner, Traffic())
+    queue = SendQueue(transport, wire.flusher, owner, Traffic(), Ceiling(1 << 30))
     transport.registerProducer(queue, True)
     queue.frame(FIN | OP_BINARY, b"x" * 4_000_000)
     transport.pauseProducing()

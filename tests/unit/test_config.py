@@ -22,15 +22,26 @@ listen = ["unix:/run/a.sock"]
 origin = ["https://a.example", "same-host"]
 app = ["echo", "chat.py:room:history=5"]
 max-message-size = "64KiB"
+max-fragments = 16
 max-head-size = 8192
 max-headers = 50
 max-connections = "unlimited"
+max-messages = 7
+max-bytes = "3k"
+max-address-connections = 8
+max-address-handshakes = 9
+max-address-messages = 10
+max-address-bytes = "11k"
+cool-down = "off"
+exempt = ["10.0.0.0/8"]
 open-timeout = 5
 close-timeout = "1m"
 ping-interval = "off"
 ping-timeout = 2.5
 send-limit = "2MiB"
 send-timeout = 60
+max-waiting = "12MiB"
+max-unfinished = "13MiB"
 stop-timeout = 3
 compression = false
 compression-level = 9
@@ -55,19 +66,30 @@ def test_every_key(file: Path) -> None:
     """Each setting and each other option can be in the file."""
     values = read(file, EVERYTHING)
     names = {option.name for option in (*SETTINGS, *LISTENING)}
-    assert set(values) == names | {"app", "listen", "origin"}
+    assert set(values) == names | {"app", "listen", "origin", "exempt"}
     configuration = combine({}, values)
+    assert configuration.exempt == ("10.0.0.0/8",)
     assert configuration.settings == Settings(
         max_message_size=65536,
+        max_fragments=16,
         max_head_size=8192,
         max_headers=50,
         max_connections=UNLIMITED,
+        max_messages=7,
+        max_bytes=3 * 1024,
+        max_address_connections=8,
+        max_address_handshakes=9,
+        max_address_messages=10,
+        max_address_bytes=11 * 1024,
+        cool_down=0.0,
         open_timeout=5.0,
         close_timeout=60.0,
         ping_interval=0.0,
         ping_timeout=2.5,
         send_limit=2 * 1024**2,
         send_timeout=60.0,
+        max_waiting=12 * 1024**2,
+        max_unfinished=13 * 1024**2,
         stop_timeout=3.0,
         compression=False,
         compression_level=9,
@@ -227,3 +249,12 @@ def test_wrong_option_names_its_table(tmp_path: Path) -> None:
         )
     assert str(raised.value).startswith("[[app]] table 2 (echo): ")
     assert "'color'" in str(raised.value)
+
+
+def test_exempt() -> None:
+    """Networks are exempt by name, or none is; what is none is told."""
+    app = {"app": [Description("echo")]}
+    assert combine(app, {}).exempt == ("127.0.0.1", "::1")
+    assert combine({**app, "exempt": ["none"]}, {}).exempt == ()
+    with pytest.raises(InvalidOption, match=r"exempt: '10\.0\.0\.1/8' is no network"):
+        combine({**app, "exempt": ["10.0.0.1/8"]}, {})

@@ -95,6 +95,7 @@ FORBIDDEN = {
     "options.py": ("server", "codec", "web", "apps", "tap", "service", "plugins"),
     "coroutine.py": ("server", "codec", "web", "apps", "tap", "service", "plugins"),
     "declare.py": ("server", "codec", "web", "apps", "tap", "service", "plugins"),
+    "daemon": ("apps", "web", "broker", "tap", "config", "plugins", "testing"),
     "service.py": ("tap", "config", "plugins", "apps", "testing"),
     "plugins.py": ("tap", "config", "service", "apps", "testing"),
     "config.py": ("tap", "service", "apps", "testing"),

@@ -43,10 +43,14 @@ cdef class MessageReceiver:
     cdef readonly Py_ssize_t _filled
     cdef readonly Py_ssize_t _checked
     cdef readonly Py_ssize_t _wire_size
+    cdef readonly Py_ssize_t _fragments
+    cdef readonly Py_ssize_t _max_fragments
     cdef readonly bytes _first_bytes
 
     cpdef feed(self, bytes data)
     cpdef space(self)
+    @cython.locals(size=Py_ssize_t, message=bytearray)
+    cpdef Py_ssize_t unfinished(self) except -1
     cpdef filled(self, Py_ssize_t size)
     cpdef pause(self)
     cpdef resume(self)

@@ -41,13 +41,23 @@ from wsplug.codec.masking import PayloadBuffer, unmask, unmask_behind
 from wsplug.codec.utf8 import check_utf8
 from wsplug.errors import ProtocolViolation
 
-__all__ = ["DEFAULT_MAX_MESSAGE_SIZE", "MessageReceiver", "MessageSink"]
+__all__ = [
+    "DEFAULT_MAX_FRAGMENTS",
+    "DEFAULT_MAX_MESSAGE_SIZE",
+    "MessageReceiver",
+    "MessageSink",
+]
 
 DEFAULT_MAX_MESSAGE_SIZE: Final = 1024 * 1024
 """
 Bytes of a message's payload, inflated. The C{websockets} library takes as many.
 """
 
+DEFAULT_MAX_FRAGMENTS: Final = 4096
+"""
+Frames that a message may come in: without a limit, a peer could send empty ones for
+ever and never be done.
+"""
 
 _MAX_WHOLE: Final = 4 * 1024 * 1024
 """
@@ -143,6 +153,7 @@ class MessageReceiver:
         "_filled",
         "_first",
         "_first_bytes",
+        "_fragments",
         "_head",
         "_inflater",
         "_input",
@@ -150,6 +161,7 @@ class MessageReceiver:
         "_limit",
         "_mask",
         "_masked",
+        "_max_fragments",
         "_message",
         "_opcode",
         "_paused",
@@ -166,6 +178,7 @@ class MessageReceiver:
         sink: MessageSink,
         *,
         max_message_size: int = DEFAULT_MAX_MESSAGE_SIZE,
+        max_fragments: int = DEFAULT_MAX_FRAGMENTS,
         inflater: Inflater | None = None,
         from_client: bool = True,
     ) -> None:
@@ -173,12 +186,14 @@ class MessageReceiver:
         @param sink: gets what is received. The receiver refers to it until
             L{stop}.
         @param max_message_size: bytes that a message may have, inflated.
+        @param max_fragments: frames that a message may come in.
         @param inflater: where compression was agreed on, the connection's own.
         @param from_client: whether the peer is a client, whose frames must be masked;
             a server's must not be (section 5.1).
         """
         self._sink: MessageSink | None = sink
         self._limit: int = min(max_message_size, _MAX_LIMIT)
+        self._max_fragments: int = min(max_fragments, _MAX_LIMIT)
         self._inflater: Inflater | None = inflater
         self._masked: int = 0x80 if from_client else 0
         # The input that is not read yet, from _position on.
@@ -203,6 +218,7 @@ class MessageReceiver:
         self._filled: int = 0
         self._checked: int = 0
         self._wire_size: int = 0
+        self._fragments: int = 0
         self._first_bytes: bytes = _FIRST_BYTES[2 if inflater is not None else 0]
 
     def feed(self, data: bytes) -> None:
@@ -231,6 +247,19 @@ class MessageReceiver:
         if self._left < _MIN_SPACE or self._paused or self._running:
             return None
         return self._whole
+
+    def unfinished(self) -> int:
+        """
+        Give the number of bytes that are held: of a message that isn't whole yet, and
+        of what a paused sink is not ready for.
+        """
+        size = len(self._input) - self._position
+        message, whole = self._message, self._whole
+        if message is not None:
+            size += len(message)
+        if whole is not None:
+            size += whole.filled
+        return size
 
     def filled(self, size: int) -> None:
         """
@@ -522,7 +551,15 @@ class MessageReceiver:
         """
         opcode = first & 0x0F
         if opcode == OP_CONTINUATION:
+            self._fragments += 1
+            if self._fragments > self._max_fragments:
+                raise ProtocolViolation(
+                    CloseCode.POLICY_VIOLATION,
+                    f"message in over {self._max_fragments} frames",
+                    "max-fragments",
+                )
             return
+        self._fragments = 1
         self._opcode = opcode
         self._compressed = first & RSV1 != 0
         self._message = bytearray()

@@ -3,6 +3,7 @@
 cimport cython
 
 from wsplug.codec.receiver cimport MessageReceiver
+from wsplug.guard.metering cimport Meter
 from wsplug.server.flusher cimport Flusher
 from wsplug.server.prepared cimport PreparedMessage
 from wsplug.server.sendqueue cimport SendQueue
@@ -19,11 +20,14 @@ cdef int OP_PONG
 cdef int OP_TEXT
 cdef int _HELD_BY_APPLICATION
 cdef int _HELD_BY_OUTPUT
+cdef Py_ssize_t _UNCOUNTED
 
 
 cdef class Connection:
     cdef readonly object request
+    cdef readonly object account
     cdef object _application
+    cdef object _ceiling
     cdef object _closeDeadline
     cdef object _closed
     cdef Py_ssize_t _compressFrom
@@ -32,21 +36,32 @@ cdef class Connection:
     cdef Flusher _flusher
     cdef double _heard
     cdef int _held
+    cdef bint _isMetered
     cdef bint _isOpen
     cdef object _keepalive
+    cdef Meter _meter
     cdef object _producer
     cdef SendQueue _queue
     cdef MessageReceiver _receiver
     cdef object _sendDeadline
     cdef object _settings
+    cdef Meter _shared
     cdef object _state
     cdef Statistics _statistics
     cdef Traffic _traffic
     cdef object _transport
+    cdef Py_ssize_t _unfinished
     cdef object _whenLost
     cdef readonly double opened
 
     cdef _advance(self, object event)
+    @cython.locals(unfinished=Py_ssize_t)
+    cpdef dataReceived(self, bytes data)
+    @cython.locals(now=double)
+    cdef _takeBytes(self, Py_ssize_t size)
+    @cython.locals(now=double)
+    cdef _takeMessage(self)
+    cdef _countUnfinished(self, Py_ssize_t size)
     @cython.locals(statistics=Statistics, traffic=Traffic, began=double)
     cpdef text_received(self, str message)
     @cython.locals(statistics=Statistics, traffic=Traffic, began=double)

@@ -40,6 +40,8 @@ from wsplug.codec.lifecycle import Event, State, advance
 from wsplug.codec.masking import PayloadBuffer
 from wsplug.codec.receiver import MessageReceiver
 from wsplug.errors import ConnectionClosed, ProtocolViolation, Side
+from wsplug.guard.admission import Account
+from wsplug.guard.metering import Meter
 from wsplug.interfaces import (
     IHandshakeRequest,
     IPreparedMessage,
@@ -47,6 +49,7 @@ from wsplug.interfaces import (
     IWebSocketTransport,
 )
 from wsplug.server.addresses import nameOfPeer
+from wsplug.server.ceiling import Ceiling
 from wsplug.server.closing import CleanlyClosed, UncleanlyClosed, endWriting, logClosing
 from wsplug.server.deadlines import Deadline, Deadlines
 from wsplug.server.flusher import Flusher
@@ -70,6 +73,11 @@ The payload of our own pings, so that their answers are told from the applicatio
 _HELD_BY_APPLICATION: Final = 1
 _HELD_BY_OUTPUT: Final = 2
 
+_UNCOUNTED: Final = 4096
+"""
+Bytes of an unfinished message that aren't worth counting.
+"""
+
 
 class Connection:
     """
@@ -79,11 +87,13 @@ class Connection:
     sink (C{text_received} and so on), and the application's transport.
 
     @ivar request: the handshake's.
+    @ivar account: what it is on.
     @ivar opened: when it began, by the clock.
     """
 
     __slots__ = (
         "_application",
+        "_ceiling",
         "_closeDeadline",
         "_closed",
         "_compressFrom",
@@ -92,18 +102,23 @@ class Connection:
         "_flusher",
         "_heard",
         "_held",
+        "_isMetered",
         "_isOpen",
         "_keepalive",
+        "_meter",
         "_producer",
         "_queue",
         "_receiver",
         "_sendDeadline",
         "_settings",
+        "_shared",
         "_state",
         "_statistics",
         "_traffic",
         "_transport",
+        "_unfinished",
         "_whenLost",
+        "account",
         "opened",
         "request",
     )
@@ -119,6 +134,10 @@ class Connection:
         traffic: Traffic,
         deadlines: Deadlines,
         flusher: Flusher,
+        waiting: Ceiling,
+        unfinished: Ceiling,
+        account: Account | None = None,
+        meter: Meter | None = None,
         deflater: Deflater | None = None,
         inflater: Inflater | None = None,
         whenLost: Callable[[Connection], object],
@@ -130,6 +149,10 @@ class Connection:
         @param statistics: those of the server.
         @param traffic: those of the application, whose name it has for the log.
         @param flusher: says when to hand over what is sent.
+        @param waiting: over what waits in all send queues.
+        @param unfinished: over what all connections hold of unfinished messages.
+        @param account: of the address or the user; C{None} where no limit is for it.
+        @param meter: of this connection alone; C{None} for no limit.
         @param deflater: compresses messages to the peer; C{None} where no compression
             was agreed on.
         @param inflater: inflates its messages.
@@ -147,9 +170,19 @@ class Connection:
         self._compressFrom = settings.compression_min_size
         self._whenLost = whenLost
         self._receiver = MessageReceiver(
-            self, max_message_size=settings.max_message_size, inflater=inflater
+            self,
+            max_message_size=settings.max_message_size,
+            max_fragments=settings.max_fragments,
+            inflater=inflater,
         )
-        self._queue = SendQueue(transport, flusher, self, traffic)
+        self._queue = SendQueue(transport, flusher, self, traffic, waiting)
+        self.account: Account | None = account
+        self._meter = meter
+        self._shared = None if account is None else account.meter
+        self._isMetered = meter is not None or self._shared is not None
+        self._ceiling = unfinished
+        # What that knows of.
+        self._unfinished = 0
         self._state = State.CONNECTING
         # Whether it is State.OPEN, for those who ask for each message.
         self._isOpen = False
@@ -185,7 +218,10 @@ class Connection:
             self._tell("negotiationStarted", self)
             if self._isOpen:
                 self._tell("negotiationFinished")
+            if self._isMetered:
+                self._takeBytes(len(early))
             self._receiver.feed(early)
+            self._countUnfinished(self._receiver.unfinished())
         finally:
             flusher.uncork()
 
@@ -201,7 +237,12 @@ class Connection:
         try:
             self._heard = flusher.began
             self._traffic.receivedBytes += len(data)
+            if self._isMetered:
+                self._takeBytes(len(data))
             self._receiver.feed(data)
+            unfinished = self._receiver.unfinished()
+            if unfinished > _UNCOUNTED or self._unfinished:
+                self._countUnfinished(unfinished)
         finally:
             flusher.uncork()
 
@@ -223,7 +264,10 @@ class Connection:
         try:
             self._heard = flusher.began
             self._traffic.receivedBytes += size
+            if self._isMetered:
+                self._takeBytes(size)
             self._receiver.filled(size)
+            self._countUnfinished(self._receiver.unfinished())
         finally:
             flusher.uncork()
 
@@ -237,6 +281,7 @@ class Connection:
         self._closeDeadline = self._sendDeadline = None
         self._statistics.stalled.discard(self)
         self._receiver.stop()
+        self._countUnfinished(0)
         self._deflater = None
         self._queue.discard()
         self._detach()
@@ -264,6 +309,8 @@ class Connection:
     # The codec's sink
 
     def text_received(self, message: str) -> None:
+        if self._isMetered:
+            self._takeMessage()
         if not self._isOpen:
             return
         application = self._application
@@ -287,6 +334,8 @@ class Connection:
             statistics.serving = before
 
     def binary_received(self, message: bytes) -> None:
+        if self._isMetered:
+            self._takeMessage()
         if not self._isOpen:
             return
         application = self._application
@@ -310,10 +359,14 @@ class Connection:
             statistics.serving = before
 
     def ping_received(self, payload: bytes) -> None:
+        if self._isMetered:
+            self._takeMessage()
         if self._isOpen:
             self._queue.frame(FIN | OP_PONG, payload)
 
     def pong_received(self, payload: bytes) -> None:
+        if self._isMetered:
+            self._takeMessage()
         if not self._isOpen:
             return
         if payload != _KEEPALIVE:
@@ -529,6 +582,66 @@ class Connection:
         self._queue.discard()
         self._transport.abortConnection()
 
+    # Limits
+
+    def _takeBytes(self, size: int) -> None:
+        """
+        Count what came on the meters, and end it all where that is too much.
+        """
+        now = self._flusher.began
+        if self._meter is not None and not self._meter.takeBytes(size, now):
+            self._tooMuch(self._meter, "max-")
+        elif self._shared is not None and not self._shared.takeBytes(size, now):
+            self._tooMuch(self._shared, "max-address-")
+
+    def _takeMessage(self) -> None:
+        """
+        Count a message or a control frame on the meters, as L{_takeBytes}.
+        """
+        now = self._flusher.began
+        if self._meter is not None and not self._meter.takeMessage(now):
+            self._tooMuch(self._meter, "max-")
+        elif self._shared is not None and not self._shared.takeMessage(now):
+            self._tooMuch(self._shared, "max-address-")
+
+    def _tooMuch(self, meter: Meter, prefix: str) -> None:
+        what = meter.exhausted
+        if self.account is not None:
+            self.account.cool(self._flusher.began)
+        where = " from this address" if prefix == "max-address-" else ""
+        self._giveUp(
+            CloseCode.POLICY_VIOLATION, f"too many {what}{where}", f"{prefix}{what}"
+        )
+
+    def _countUnfinished(self, size: int) -> None:
+        """
+        Have the ceiling know what is held of a message that isn't whole.
+        """
+        if size <= _UNCOUNTED:
+            size = 0
+        if size != self._unfinished:
+            self._unfinished = size
+            self._ceiling.hold(self, size)
+
+    def shed(self, held: int) -> None:
+        """
+        The server can't hold all that isn't whole, and most of it is here.
+        """
+        self._giveUp(
+            CloseCode.TRY_AGAIN_LATER,
+            f"the server is full; {held} bytes of a message wait for the rest",
+            "max-unfinished",
+        )
+        self._countUnfinished(0)
+
+    def _giveUp(self, code: int, reason: str, setting: str) -> None:
+        """
+        Hear no more of what the peer sends.
+        """
+        self._receiver.stop()
+        if self._state in (State.OPEN, State.CLOSE_SENT):
+            self.violation_received(ProtocolViolation(code, reason, setting))
+
     # The application's calls and answers
 
     def _tell(self, method: str, *arguments: object) -> None:
@@ -676,6 +789,15 @@ class Connection:
 
     def outputEnded(self) -> None:
         self._detach()
+
+    def outputShed(self, waiting: int) -> None:
+        if self._isOpen:
+            reason = f"the server is full; {waiting} bytes wait for it"
+            self._tooSlow(reason, "max-waiting")
+        if self._queue.waiting > waiting // 2:
+            # What is partly out can't be taken back by itself.
+            reason = "the server is full, and it does not read"
+            self._abort(CloseCode.ABNORMAL, reason, Side.SERVER, "max-waiting")
 
     def _detach(self) -> None:
         """

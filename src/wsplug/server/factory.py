@@ -14,9 +14,14 @@ from twisted.web.server import Site
 
 from wsplug.codec import CloseCode, DeflateAgreement, DeflatePolicy
 from wsplug.errors import HandshakeRefused, Side
+from wsplug.guard.admission import EXEMPT, Account, Admission, AdmissionLimits
 from wsplug.guard.bans import Bans
+from wsplug.guard.metering import Meter, Rates
 from wsplug.guard.origins import SAME_HOST, OriginRules
 from wsplug.interfaces import IWebSocketProtocol
+from wsplug.networks import Networks
+from wsplug.options import UNLIMITED
+from wsplug.server.ceiling import Ceiling
 from wsplug.server.connection import Connection
 from wsplug.server.deadlines import Deadlines
 from wsplug.server.flusher import Flusher
@@ -46,6 +51,9 @@ class WebSocketFactory(ServerFactory):
 
     @ivar connections: the open ones.
     @ivar statistics: what is counted about them.
+    @ivar admission: what each address takes up.
+    @ivar waiting: the ceiling over all that waits to be sent.
+    @ivar unfinished: the ceiling over all messages that aren't whole yet.
     @ivar bans: whom an operator doesn't want here.
     @ivar held: whether new connections have to wait for the applications.
     """
@@ -59,6 +67,7 @@ class WebSocketFactory(ServerFactory):
         clock: IReactorTime,
         settings: Settings | None = None,
         origins: Sequence[str] = (SAME_HOST,),
+        exempt: Sequence[str] = EXEMPT,
         site: Site | None = None,
     ) -> None:
         """
@@ -67,9 +76,11 @@ class WebSocketFactory(ServerFactory):
         @param clock: the reactor, or in tests a clock that they turn.
         @param settings: the default ones where not given.
         @param origins: which pages may connect; see L{OriginRules}.
+        @param exempt: networks that the limits for each address and the rates don't
+            hold for.
         @param site: answers plain HTTP requests; without it each gets 426 or 404.
         @raise InvalidOption: two mounts have the same path.
-        @raise ValueError: an origin is none.
+        @raise ValueError: an origin is none, or a network.
         """
         self.mounts = Mounts(mounts)
         self.clock = clock
@@ -80,6 +91,12 @@ class WebSocketFactory(ServerFactory):
         self.deadlines = Deadlines(clock)
         self.flusher = Flusher(clock)
         self.statistics = Statistics()
+        self.waiting = Ceiling(self.settings.max_waiting)
+        self.unfinished = Ceiling(self.settings.max_unfinished)
+        self.admission = Admission(clock, _limits(self.settings), Networks(exempt))
+        self._rates = _rates(
+            self.settings.max_messages, self.settings.max_bytes, self.settings
+        )
         self.connections: set[Connection] = set()
         self._opening: set[WebSocketServerProtocol] = set()
         self.held = False
@@ -131,9 +148,9 @@ class WebSocketFactory(ServerFactory):
             return HandshakeRefused(
                 503, "the server is stopping", headers=[(b"Retry-After", b"5")]
             )
-        refusal = self.refusalOf(protocol.client)
-        if refusal is not None:
-            return refusal
+        unwelcome = self.refusalOf(protocol.client)
+        if unwelcome is not None:
+            return unwelcome
         if self._count() > self.settings.max_connections:
             return HandshakeRefused(
                 503,
@@ -141,8 +158,12 @@ class WebSocketFactory(ServerFactory):
                 headers=[(b"Retry-After", b"10")],
                 setting="max-connections",
             )
+        transport: Any = protocol.transport
+        try:
+            protocol.account = self.admission.enter(transport.getPeer())
+        except HandshakeRefused as refusal:
+            return refusal
         if self.held:
-            transport: Any = protocol.transport
             transport.pauseProducing()
         return None
 
@@ -183,7 +204,12 @@ class WebSocketFactory(ServerFactory):
         Count out a connection that never became a WebSocket.
         """
         self._opening.discard(protocol)
+        self._leave(protocol.account)
         self._checkStopped()
+
+    def _leave(self, account: Account | None) -> None:
+        if account is not None:
+            self.admission.leave(account)
 
     def makeConnection(
         self,
@@ -192,15 +218,21 @@ class WebSocketFactory(ServerFactory):
         application: IWebSocketProtocol,
         name: str,
         agreement: DeflateAgreement | None,
+        account: Account | None,
     ) -> Connection:
         """
         Make the connection of an accepted handshake.
+
+        @param account: is left once it is lost.
         """
         policy = self.deflatePolicy
         deflater = inflater = None
         if agreement is not None and policy is not None:
             deflater = policy.deflater(agreement)
             inflater = policy.inflater(agreement)
+        meter = None
+        if account is not None and self._rates is not None:
+            meter = Meter(self._rates, self.clock.seconds())
         return Connection(
             request,
             transport,
@@ -210,6 +242,10 @@ class WebSocketFactory(ServerFactory):
             traffic=self.statistics.trafficOf(name),
             deadlines=self.deadlines,
             flusher=self.flusher,
+            waiting=self.waiting,
+            unfinished=self.unfinished,
+            account=account,
+            meter=meter,
             deflater=deflater,
             inflater=inflater,
             whenLost=self._connectionLost,
@@ -217,6 +253,7 @@ class WebSocketFactory(ServerFactory):
 
     def _connectionLost(self, connection: Connection) -> None:
         self.connections.discard(connection)
+        self._leave(connection.account)
         self._checkStopped()
 
     # Starting and stopping
@@ -293,6 +330,26 @@ class WebSocketFactory(ServerFactory):
             and not self._opening
         ):
             stopped.callback(None)
+
+
+def _rates(messages: int, size: int, settings: Settings) -> Rates | None:
+    """
+    Give the rates to be held to; C{None} where there is no limit at all.
+    """
+    if messages >= UNLIMITED and size >= UNLIMITED:
+        return None
+    # A message within the limit has to be possible, in as many frames as it may have.
+    whole = settings.max_message_size + 14 * settings.max_fragments
+    return Rates(messages, size, min(whole, UNLIMITED))
+
+
+def _limits(settings: Settings) -> AdmissionLimits:
+    return AdmissionLimits(
+        settings.max_address_connections,
+        settings.max_address_handshakes,
+        _rates(settings.max_address_messages, settings.max_address_bytes, settings),
+        settings.cool_down,
+    )
 
 
 def _makeDeflatePolicy(settings: Settings) -> DeflatePolicy | None:

@@ -16,7 +16,12 @@ from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Final
 
 from twisted.internet.defer import CancelledError, Deferred, fail
-from twisted.internet.interfaces import IAddress, ITCPTransport, IUNIXTransport
+from twisted.internet.interfaces import (
+    IAddress,
+    ISSLTransport,
+    ITCPTransport,
+    IUNIXTransport,
+)
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -31,6 +36,7 @@ from wsplug.codec import (
     wants_upgrade,
 )
 from wsplug.errors import HandshakeRefused
+from wsplug.guard.admission import Account
 from wsplug.interfaces import IWebSocketProtocol
 from wsplug.server.addresses import nameOfPeer
 from wsplug.server.closing import endWriting
@@ -70,6 +76,8 @@ class WebSocketServerProtocol(Protocol):
         self.factory = factory
         settings = factory.settings
         self._parser = HeadParser(settings.max_head_size, settings.max_headers)
+        # What the connection is on, for as long as this is what serves it.
+        self.account: Account | None = None
         self._deadline: Deadline | None = None
         self._channel: PageChannel | None = None
         # What has come while the application thinks about a handshake.
@@ -88,6 +96,9 @@ class WebSocketServerProtocol(Protocol):
         refusal = self.factory.protocolMade(self)
         if refusal is not None:
             self.refuse(refusal)
+            if refusal.status == 429 and ISSLTransport.providedBy(transport):
+                # The answer would cost what the limit is there to save: a handshake.
+                transport.abortConnection()
         elif not self.factory.held:
             self.begin()
 
@@ -299,7 +310,7 @@ class WebSocketServerProtocol(Protocol):
         if mount.compression and factory.deflatePolicy is not None:
             agreement = factory.deflatePolicy.negotiate(upgrade.extensions)
         connection = factory.makeConnection(
-            request, transport, application, mount.name, agreement
+            request, transport, application, mount.name, agreement, self.account
         )
         switch = encode_switch(
             upgrade.key,

@@ -15,6 +15,8 @@ cdef Py_ssize_t _APART_SIZE
 cdef class SendQueue:
     cdef object _transport
     cdef object _socket
+    cdef object _ceiling
+    cdef Py_ssize_t _counted
     cdef Flusher _flusher
     cdef Traffic _traffic
     cdef object _owner
@@ -41,3 +43,5 @@ cdef class SendQueue:
     @cython.locals(pieces=list, count=Py_ssize_t, size=Py_ssize_t)
     cpdef dropUnsent(self)
     cpdef discard(self)
+    @cython.locals(waiting=Py_ssize_t)
+    cdef _count(self)

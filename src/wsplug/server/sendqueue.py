@@ -17,6 +17,7 @@ from twisted.internet.interfaces import IPushProducer
 from zope.interface import classImplements
 
 from wsplug.codec.frames import encode_header, encode_text, encode_unmasked
+from wsplug.server.ceiling import Ceiling
 from wsplug.server.flusher import Flusher
 from wsplug.server.sockets import send_pieces
 from wsplug.server.statistics import Traffic
@@ -61,6 +62,9 @@ class SendQueueOwner(Protocol):
     def outputEnded(self) -> None:
         """The transport takes nothing any more."""
 
+    def outputShed(self, waiting: int) -> None:
+        """The server can't hold what waits, which is that many bytes."""
+
 
 class SendQueue:
     """
@@ -70,6 +74,8 @@ class SendQueue:
     """
 
     __slots__ = (
+        "_ceiling",
+        "_counted",
         "_dirty",
         "_flusher",
         "_handed",
@@ -89,6 +95,7 @@ class SendQueue:
         flusher: Flusher,
         owner: SendQueueOwner,
         traffic: Traffic,
+        ceiling: Ceiling,
     ) -> None:
         """
         @param transport: an C{ITCPTransport}, C{ISSLTransport} or C{IUNIXTransport}.
@@ -96,9 +103,13 @@ class SendQueue:
         @param owner: is told when the peer is too slow. The queue refers to it until
             L{discard}.
         @param traffic: counts what is sent.
+        @param ceiling: over what waits in all queues together.
         """
         self._transport = transport
         self._traffic = traffic
+        self._ceiling = ceiling
+        # What the ceiling knows of.
+        self._counted = 0
         # Where what is sent goes straight to. Behind what still waits in the
         # transport's buffer it would overtake it.
         self._socket: socket | None = None
@@ -169,6 +180,8 @@ class SendQueue:
             return
         self._queued += size
         self._traffic.sentBytes += size
+        if self.blocked:
+            self._count()
         if self._queued > _CORK_SIZE:
             # Not even a cork holds back any amount: it is the transport that has to
             # say when it is too much.
@@ -280,6 +293,7 @@ class SendQueue:
             count += 1
         del pieces[count:]
         self._queued = size
+        self._count()
 
     def discard(self) -> None:
         """
@@ -290,6 +304,25 @@ class SendQueue:
         self._pieces = None
         self._queued = self._handed = 0
         self._whenEmpty = None
+        self._count()
+
+    # The ceiling's holder
+
+    def _count(self) -> None:
+        """
+        Have the ceiling know what waits here.
+        """
+        waiting = self._queued + self._handed if self.blocked else 0
+        if waiting != self._counted:
+            self._counted = waiting
+            self._ceiling.hold(self, waiting)
+
+    def shed(self, held: int) -> None:
+        """
+        The server can't hold all that waits, and most of it is here.
+        """
+        if self._owner is not None:
+            self._owner.outputShed(held)
 
     # The transport's producer
 
@@ -299,6 +332,7 @@ class SendQueue:
         """
         if not self.blocked:
             self.blocked = True
+            self._count()
             if self._owner is not None:
                 self._owner.outputBlocked()
 
@@ -310,6 +344,7 @@ class SendQueue:
             return
         self.blocked = False
         self._handed = 0
+        self._count()
         if self._owner is not None:
             self._owner.outputMoved()
         self.flush()

@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, Final
 
 from wsplug.codec.httphead import DEFAULT_MAX_HEAD_SIZE, DEFAULT_MAX_HEADERS
-from wsplug.codec.receiver import DEFAULT_MAX_MESSAGE_SIZE
+from wsplug.codec.receiver import DEFAULT_MAX_FRAGMENTS, DEFAULT_MAX_MESSAGE_SIZE
 from wsplug.options import Option, boolean, count, integer, seconds, size
 
 __all__ = ["SETTINGS", "Settings"]
@@ -26,15 +26,25 @@ class Settings:
     """
 
     max_message_size: int = DEFAULT_MAX_MESSAGE_SIZE
+    max_fragments: int = DEFAULT_MAX_FRAGMENTS
     max_head_size: int = DEFAULT_MAX_HEAD_SIZE
     max_headers: int = DEFAULT_MAX_HEADERS
     max_connections: int = 10_000
+    max_messages: int = 200
+    max_bytes: int = 1024 * 1024
+    max_address_connections: int = 256
+    max_address_handshakes: int = 20
+    max_address_messages: int = 2000
+    max_address_bytes: int = 10 * 1024 * 1024
+    cool_down: float = 10.0
     open_timeout: float = 10.0
     close_timeout: float = 5.0
     ping_interval: float = 20.0
     ping_timeout: float = 20.0
     send_limit: int = 1024 * 1024
     send_timeout: float = 30.0
+    max_waiting: int = 256 * 1024 * 1024
+    max_unfinished: int = 256 * 1024 * 1024
     stop_timeout: float = 10.0
     compression: bool = True
     compression_level: int = 6
@@ -77,6 +87,11 @@ SETTINGS: Final[tuple[Option, ...]] = (
         "1MiB",
     ),
     _setting(
+        "max-fragments",
+        count,
+        "frames that a message may come in; over it: close 1008",
+    ),
+    _setting(
         "max-head-size",
         size,
         "bytes that a request's head may have; over it: 431",
@@ -84,6 +99,43 @@ SETTINGS: Final[tuple[Option, ...]] = (
     ),
     _setting("max-headers", count, "headers that a request may have; over it: 431"),
     _setting("max-connections", count, "connections at one time; over it: 503"),
+    _setting(
+        "max-messages",
+        count,
+        "messages a second on a connection; over ten seconds' worth: close 1008",
+    ),
+    _setting(
+        "max-bytes",
+        size,
+        "bytes a second on a connection; over ten seconds' worth: close 1008",
+        "1MiB",
+    ),
+    _setting(
+        "max-address-connections",
+        count,
+        "connections at one time from an address, or of a user; over it: 429",
+    ),
+    _setting(
+        "max-address-handshakes",
+        count,
+        "handshakes a second from an address; over ten seconds' worth: 429",
+    ),
+    _setting(
+        "max-address-messages",
+        count,
+        "messages a second on all connections from an address, or of a user; over "
+        "ten seconds' worth: close 1008",
+    ),
+    _setting(
+        "max-address-bytes",
+        size,
+        "the same of bytes",
+        "10MiB",
+    ),
+    _time(
+        "cool-down",
+        "seconds for which an address that sent too much gets no new connection: 429",
+    ),
     _time("open-timeout", "seconds that a handshake may take; over it: 408"),
     _time("close-timeout", "seconds that a closing handshake may take"),
     _time("ping-interval", "seconds of silence after which a client is pinged"),
@@ -97,6 +149,20 @@ SETTINGS: Final[tuple[Option, ...]] = (
     _time(
         "send-timeout",
         "seconds that a client may take to read 128KiB; over it: close 1013",
+    ),
+    _setting(
+        "max-waiting",
+        size,
+        "bytes that may wait for all clients together; over it, those for whom most "
+        "waits: close 1013",
+        "256MiB",
+    ),
+    _setting(
+        "max-unfinished",
+        size,
+        "bytes of messages that are not whole yet, of all clients together; over it, "
+        "those with the largest: close 1013",
+        "256MiB",
     ),
     _time("stop-timeout", "seconds that connections get to close when the server ends"),
     _setting("compression", boolean, "whether permessage-deflate is agreed on"),

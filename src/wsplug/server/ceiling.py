@@ -1,0 +1,80 @@
+"""
+A ceiling over what waits in the whole server, so that no number of peers can fill the
+memory: where it is reached, those who hold most of it go first.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Protocol
+
+__all__ = ["Ceiling", "Holder"]
+
+_ROOM: Final = 0.9
+"""
+The part of the ceiling that may be left in use once it was reached, so that it isn't
+reached again by the next byte.
+"""
+
+
+class Holder(Protocol):
+    """
+    Who holds something.
+    """
+
+    def shed(self, held: int) -> None:
+        """
+        Let go of it, as far as that goes.
+
+        @param held: how much it is, in bytes.
+        """
+
+
+class Ceiling:
+    """
+    What all together hold of one kind.
+
+    @ivar limit: in bytes.
+    @ivar held: bytes that are held now, by all.
+    """
+
+    __slots__ = ("_holders", "_shedding", "held", "limit")
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.held = 0
+        self._holders: dict[Holder, int] = {}
+        self._shedding = False
+
+    def __len__(self) -> int:
+        return len(self._holders)
+
+    def hold(self, holder: Holder, size: int) -> None:
+        """
+        Note how much somebody holds now.
+
+        @param holder: is referred to until it holds nothing.
+        @param size: in bytes.
+        """
+        before = self._holders.get(holder, 0)
+        if size:
+            self._holders[holder] = size
+        elif before:
+            del self._holders[holder]
+        self.held += size - before
+        if self.held > self.limit and not self._shedding:
+            self._shed()
+
+    def _shed(self) -> None:
+        """
+        Have those let go who hold most.
+        """
+        self._shedding = True
+        try:
+            target = int(self.limit * _ROOM)
+            worst = sorted(self._holders.items(), key=lambda item: item[1])
+            while self.held > target and worst:
+                holder, size = worst.pop()
+                if holder in self._holders:
+                    holder.shed(size)
+        finally:
+            self._shedding = False

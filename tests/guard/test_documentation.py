@@ -1,0 +1,57 @@
+"""
+docs/limits.md says what is.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from wsplug.config import REPEATABLE, combine, readFile
+from wsplug.daemon.descriptors import RESERVED, fitConnections
+from wsplug.errors import InvalidOption
+from wsplug.guard.admission import MAX_LINGERING
+from wsplug.server.settings import SETTINGS
+
+ROOT = Path(__file__).parents[2]
+LIMITS = (ROOT / "docs" / "limits.md").read_text("utf-8")
+CLOSING = (ROOT / "docs" / "closing.md").read_text("utf-8")
+
+
+def test_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    The example can be read, and means what it says.
+    """
+    (block,) = re.findall(r"```toml\n(.*?)```", LIMITS, re.S)
+    (tmp_path / "wsplug.toml").write_text(block, "utf-8")
+    configuration = combine({}, readFile(str(tmp_path / "wsplug.toml")))
+    assert configuration.settings.max_connections == 20000
+    assert configuration.settings.max_waiting == 1024**3
+    assert configuration.exempt == ("127.0.0.1", "::1", "10.0.0.0/8")
+
+
+def test_names() -> None:
+    """
+    Each setting that the page names is one, and so is each that closing.md names.
+    """
+    names = {option.name for option in (*SETTINGS, *REPEATABLE)}
+    words = {"unlimited", "off", "none", "connectionLost", "127.0.0.1", "::1"}
+    named = set(re.findall(r"`([a-z][a-z-]+)`", LIMITS)) - words
+    assert named <= names, named - names
+    assert len(named) > 15
+    for row in re.findall(r"^\|.*\|$", CLOSING, re.M):
+        for setting in re.findall(r"`([a-z-]+)`", row.rsplit("|", 2)[1]):
+            assert setting in names, setting
+
+
+def test_error() -> None:
+    """
+    The error that the page shows is the one that comes.
+    """
+    with pytest.raises(InvalidOption) as caught:
+        fitConnections(20000, 4096, asked=True)
+    assert f"    wsplug: {caught.value}\n" in LIMITS
+    assert 4096 - RESERVED == 4032
+    assert f"{MAX_LINGERING:,} addresses" in LIMITS

@@ -1,0 +1,73 @@
+"""
+What may be sent, by messages and bytes.
+"""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wsplug.guard.metering import BURST, Meter, Rates
+
+
+def test_burst_and_rate() -> None:
+    """
+    Ten seconds' worth may come at once, then as many as the rate gives; what is too
+    much is named.
+    """
+    meter = Meter(Rates(2, 100, 0), 50.0)
+    assert [meter.takeMessage(50.0) for _ in range(21)] == [True] * 20 + [False]
+    assert meter.exhausted == "messages"
+    assert not meter.takeMessage(50.5)
+    assert meter.takeMessage(52.0)
+    assert meter.takeBytes(1000, 52.0)
+    assert meter.exhausted == ""
+    assert not meter.takeBytes(1, 52.0)
+    assert meter.exhausted == "bytes"
+
+
+def test_whole_message() -> None:
+    """
+    A message within the limit is possible, however few bytes a second are.
+    """
+    meter = Meter(Rates(1, 1, 5000), 0.0)
+    assert meter.takeBytes(5000, 0.0)
+    assert not meter.takeBytes(1, 0.0)
+
+
+@given(
+    st.lists(st.tuples(st.floats(0, 8), st.integers(0, 300)), max_size=80),
+    st.floats(0, 2e9),
+)
+def test_never_more(takes: list[tuple[float, int]], now: float) -> None:
+    """
+    In no time is more taken than two bursts and what the rate gives for that time; and
+    whoever keeps to the rate is never refused.
+    """
+    rates = Rates(1000, 10, 0)
+    meter = Meter(rates, now)
+    done: list[tuple[float, int]] = []
+    for wait, size in takes:
+        now += wait
+        if meter.takeBytes(size, now):
+            done.append((now, size))
+    for first, (start, _) in enumerate(done):
+        total = 0
+        for end, size in done[first:]:
+            total += size
+            assert total <= 2 * BURST * 10 + 10 * (end - start) + 1e-3
+    gentle = Meter(rates, now)
+    for wait, _ in takes:
+        now += wait
+        assert gentle.takeBytes(int(wait * 10), now)
+
+
+def test_clock_set_back() -> None:
+    """
+    Where the machine's clock is set back, nobody pays for it.
+    """
+    meter = Meter(Rates(1, 1000, 0), 1_000_000.0)
+    for _ in range(10):
+        assert meter.takeMessage(1_000_000.0)
+    assert not meter.takeMessage(5.0)
+    assert meter.takeMessage(8.0)

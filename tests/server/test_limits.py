@@ -1,0 +1,450 @@
+"""
+Limits for each connection, each address, and the whole server (DESIGN section 5).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.server.kit import App, Logs, Recorder, frame, handshake, openOne, raw
+from wsplug import ConnectionClosed, Settings, Side
+from wsplug.codec import FIN, OP_BINARY, OP_CONTINUATION, OP_PING, OP_TEXT, encode_frame
+from wsplug.errors import HandshakeRefused
+from wsplug.testing import MemoryClient, MemoryServer, MemoryTransport
+
+OTHER = "203.0.113.7"
+
+
+class World:
+    """
+    A server with limits, its application, and clients that are no exception.
+    """
+
+    def __init__(self, **settings: Any) -> None:
+        self.app = App()
+        self.server = MemoryServer(self.app, settings=Settings(**settings), exempt=())
+
+    @property
+    def last(self) -> Recorder:
+        return self.app.recorders[-1]
+
+    def connect(self, address: str = "192.0.2.1") -> MemoryClient:
+        return self.server.connect(address=address)
+
+    def refuse(self, address: str = "192.0.2.1") -> tuple[int, str | None, int]:
+        """
+        Be refused: give the status, the setting that did it, and Retry-After.
+        """
+        with pytest.raises(HandshakeRefused) as caught:
+            self.connect(address)
+        refusal = self.server.factory.statistics.refusals[-1]
+        assert refusal.status == caught.value.status
+        seconds = int(dict(caught.value.headers)[b"Retry-After"])
+        return refusal.status, refusal.setting, seconds
+
+    def checkClosed(self, client: MemoryClient, code: int, setting: str) -> None:
+        """
+        The client, its application and the statistics know the same of its end.
+        """
+        recorder = self.last
+        assert client.closed is not None
+        assert client.closed[0] == code
+        closed = _lost(self.server, recorder)
+        assert (closed.code, closed.side, closed.setting) == (
+            code,
+            Side.SERVER,
+            setting,
+        )
+        departure = self.server.factory.statistics.departures[-1]
+        assert (departure.code, departure.setting) == (code, setting)
+        assert departure.reason == closed.reason
+
+
+def _lost(server: MemoryServer, recorder: Recorder) -> ConnectionClosed:
+    server.advance(10)
+    return recorder.closed
+
+
+# Messages and bytes
+
+
+@pytest.mark.parametrize("kind", ["text", "binary", "ping", "pong"])
+def test_too_many_messages(kind: str) -> None:
+    """
+    More messages, or control frames, than ten seconds' worth: close 1008, and nothing
+    of what follows is delivered.
+    """
+    world = World(max_messages=3)
+    client = world.connect()
+    first = {"text": 0x81, "binary": 0x82, "ping": 0x89, "pong": 0x8A}[kind]
+    client.transport.put(frame(b"x", first) * 40)
+    world.server.run()
+    recorder = world.last
+    delivered = {"text": "text", "binary": "bytes", "pong": "pong"}.get(kind)
+    if delivered:
+        assert len(recorder.got(delivered)) == 30
+    world.checkClosed(client, 1008, "max-messages")
+
+
+def test_enough_messages() -> None:
+    """
+    Whoever keeps to the rate goes on for ever.
+    """
+    world = World(max_messages=4, ping_interval=0.0)
+    client = world.connect()
+    for _ in range(200):
+        client.send("x")
+        world.server.clock.advance(0.25)
+    assert len(world.last.got("text")) == 200
+    assert client.closed is None
+
+
+@pytest.mark.parametrize("cut", [1, 7, 100_000])
+def test_too_many_bytes(cut: int) -> None:
+    """
+    More bytes than ten seconds' worth: close 1008, however they are cut.
+    """
+    world = World(max_bytes=100, max_message_size=500, max_fragments=1)
+    client = world.connect()
+    data = frame(bytes(100), FIN | OP_BINARY) * 12
+    for start in range(0, len(data), cut):
+        client.transport.put(data[start : start + cut])
+        world.server.run()
+    assert len(world.last.got("bytes")) <= 9
+    world.checkClosed(client, 1008, "max-bytes")
+
+
+def test_a_message_within_the_limit() -> None:
+    """
+    A whole message within the limit always passes, however few bytes a second may.
+    """
+    world = World(max_bytes=1, max_address_bytes=1, max_message_size=400_000)
+    client = world.connect()
+    client.send(bytes(400_000))
+    assert [len(data) for data in world.last.got("bytes")] == [400_000]
+    client.send(bytes(400_000))
+    world.checkClosed(client, 1008, "max-bytes")
+
+
+def test_too_many_messages_of_an_address() -> None:
+    """
+    All connections of an address have one account: the one that overdraws it is
+    closed, the others stay; and for a while nobody comes in from there.
+    """
+    world = World(max_address_messages=3, cool_down=20.0)
+    first, second = world.connect(), world.connect()
+    other = world.connect(OTHER)
+    for _ in range(15):
+        first.send("x")
+        second.send("x")
+    assert first.closed is None
+    second.send("x")
+    assert second.closed == (1008, "too many messages from this address")
+    assert first.closed is None
+    other.send("x")
+    assert other.closed is None
+    assert world.refuse() == (429, "cool-down", 20)
+    world.connect(OTHER)
+    world.server.advance(20)
+    world.connect()
+
+
+def test_kept_across_a_reconnect() -> None:
+    """
+    Who has sent much doesn't begin anew by connecting again.
+    """
+    world = World(max_address_messages=3)
+    client = world.connect()
+    for _ in range(30):
+        client.send("x")
+    client.close()
+    client = world.connect()
+    client.send("x")
+    world.checkClosed(client, 1008, "max-address-messages")
+
+
+def test_closed_is_closed(logs: Logs) -> None:
+    """
+    Whoever goes on sending after that is neither listened to nor closed twice.
+    """
+    world = World(max_messages=1)
+    client = world.connect()
+    for _ in range(30):
+        client.transport.put(frame(b"x") * 100)
+        world.server.run()
+    assert len(world.last.got("text")) == 10
+    world.server.advance(20)
+    assert world.last.names.count("lost") == 1
+    (line,) = logs.lines("closed by")
+    assert "1008: too many messages (max-messages)" in line
+
+
+def test_unlimited() -> None:
+    """
+    Where all rates are switched off, nothing is counted.
+    """
+    limit = 2**61
+    world = World(
+        max_messages=limit,
+        max_bytes=limit,
+        max_address_messages=limit,
+        max_address_bytes=limit,
+    )
+    client = world.connect()
+    client.transport.put(frame(b"x") * 50_000)
+    world.server.run()
+    assert len(world.last.got("text")) == 50_000
+
+
+def test_exempt() -> None:
+    """
+    For exempt addresses there are no rates, and as many connections as there are.
+    """
+    app = App()
+    settings = Settings(
+        max_messages=1, max_address_connections=1, max_address_handshakes=1
+    )
+    server = MemoryServer(app, settings=settings, exempt=("203.0.113.0/24",))
+    clients = [server.connect(address=OTHER) for _ in range(50)]
+    for _ in range(50):
+        clients[-1].send("x")
+    assert len(app.recorders[-1].got("text")) == 50
+    server.connect()
+    with pytest.raises(HandshakeRefused):
+        server.connect()
+
+
+# Connections and handshakes
+
+
+def test_connections_of_an_address() -> None:
+    """
+    One connection too many from an address gets 429, before it has asked for anything;
+    connections that aren't WebSockets yet count.
+    """
+    world = World(max_address_connections=3)
+    world.connect()
+    world.server.connectTransport()
+    client = world.connect()
+    assert world.refuse() == (429, "max-address-connections", 10)
+    world.connect(OTHER)
+    client.close()
+    world.connect()
+    world.refuse()
+
+
+def test_handshakes_of_an_address() -> None:
+    """
+    More connections than ten seconds' worth at once get 429 and a time to come again.
+    """
+    world = World(max_address_handshakes=1)
+    for _ in range(10):
+        world.connect().close()
+    assert world.refuse() == (429, "max-address-handshakes", 1)
+    world.connect(OTHER)
+    world.server.advance(1)
+    world.connect()
+
+
+def test_refused_connections_end_the_account() -> None:
+    """
+    A connection that is refused for another reason, or never asks for anything, is
+    taken off its account, too.
+    """
+    world = World(max_address_connections=1)
+    for data in (b"nonsense\r\n\r\n", handshake("GET /%% HTTP/9.9"), b"GET / HT"):
+        transport = raw(world.server, data)
+        world.refuse()
+        transport.shut()
+        world.server.run()
+        world.server.advance(30)
+    world.connect()
+
+
+# Fragments
+
+
+def test_fragments() -> None:
+    """
+    A message in too many frames: close 1008, though it is small.
+    """
+    world = World(max_fragments=5)
+    client = world.connect()
+    more = frame(b"", OP_CONTINUATION)
+    client.transport.put(frame(b"a", OP_TEXT) + more * 3 + frame(b"b", 0x80))
+    world.server.run()
+    assert world.last.got("text") == ["ab"]
+    client.transport.put(frame(b"a", OP_TEXT) + more * 4 + frame(b"", FIN | OP_PING))
+    world.server.run()
+    assert client.closed is None
+    client.transport.put(frame(b"b", FIN | OP_CONTINUATION))
+    world.server.run()
+    world.checkClosed(client, 1008, "max-fragments")
+
+
+# The whole server's memory
+
+
+def _stall(world: World, size: int) -> tuple[MemoryTransport, Recorder]:
+    """
+    A client that doesn't read what it is sent.
+    """
+    transport = world.server.connectTransport(OTHER)
+    transport.put(handshake())
+    world.server.run()
+    transport.take()
+    recorder = world.last
+    recorder.transport.sendBytesMessage(bytes(200_000))
+    world.server.run()
+    if size:
+        recorder.transport.sendBytesMessage(bytes(size))
+        world.server.run()
+    return transport, recorder
+
+
+def test_output_of_all() -> None:
+    """
+    Where too much waits for all clients together, those go for whom most waits, and
+    only as many of them as need be; the others and what waits for them stay.
+    """
+    world = World(max_waiting=3_600_000, send_limit=2_000_000)
+    small = [_stall(world, 100_000) for _ in range(3)]
+    large = [_stall(world, 900_000) for _ in range(2)]
+    waiting = world.server.factory.waiting
+    held = sum(each.transport.bytesWaiting for _, each in small + large)
+    assert waiting.held == held
+    assert 3_000_000 < held < 3_600_000
+    _, last = _stall(world, 800_000)
+    assert waiting.held <= 0.9 * 3_600_000
+    gone = [each for _, each in large if not _isOpen(each)]
+    assert len(gone) >= 1
+    assert all(_isOpen(each) for _, each in small)
+    assert _isOpen(last)
+    world.server.advance(10)
+    for recorder in gone:
+        closed = recorder.closed
+        assert (closed.code, closed.setting) == (1013, "max-waiting")
+        assert "bytes wait for it" in closed.reason
+
+
+def _isOpen(recorder: Recorder) -> bool:
+    before = recorder.transport.bytesWaiting
+    recorder.transport.sendTextMessage("?")
+    return recorder.failure is None and recorder.transport.bytesWaiting > before
+
+
+def test_output_is_given_back() -> None:
+    """
+    What is read, dropped or lost is not counted any more.
+    """
+    world = World(send_limit=500_000)
+    stalled = [_stall(world, 200_000) for _ in range(4)]
+    waiting = world.server.factory.waiting
+    assert waiting.held > 800_000
+    assert len(waiting) == 4
+    while stalled[0][0].take():
+        world.server.run()
+    assert len(waiting) == 3
+    stalled[1][1].transport.abortConnection()
+    stalled[2][1].transport.sendBytesMessage(bytes(500_000))  # send-limit
+    stalled[3][0].shut()
+    world.server.advance(60)
+    assert waiting.held == 0
+    assert len(waiting) == 0
+
+
+def test_partly_sent_is_aborted() -> None:
+    """
+    What is partly out can't be taken back by itself: where that is most of it, the
+    connection is aborted.
+    """
+    world = World(max_waiting=250_000, send_limit=2_000_000)
+    _, recorder = _stall(world, 0)
+    recorder.transport.sendBytesMessage(bytes(300_000))
+    world.server.run()
+    world.server.advance(6)
+    assert recorder.closed.setting == "max-waiting"
+    assert world.server.factory.waiting.held == 0
+
+
+def _begin(world: World, size: int, whole: int, address: str = OTHER) -> Recorder:
+    """
+    A client that sends the beginning of a message.
+    """
+    transport = world.server.connectTransport(address)
+    transport.put(handshake())
+    data = encode_frame(FIN | OP_BINARY, bytes(whole), b"abcd")
+    transport.put(data[:size])
+    world.server.run()
+    return world.last
+
+
+@pytest.mark.parametrize("size", [20_000, 200_000])
+def test_unfinished_of_all(size: int) -> None:
+    """
+    Where too much of all messages that aren't whole is held, the largest go.
+    """
+    world = World(max_unfinished=10 * size, max_address_bytes=1 << 40)
+    small = [_begin(world, size // 2, 300_000) for _ in range(4)]
+    large = [_begin(world, 2 * size, 300_000 + 2 * size) for _ in range(3)]
+    unfinished = world.server.factory.unfinished
+    assert 7 * size < unfinished.held <= 8.1 * size
+    large += [_begin(world, 2 * size, 300_000 + 2 * size) for _ in range(2)]
+    assert unfinished.held <= 9 * size
+    assert all(each.failure is None for each in small)
+    world.server.advance(6)
+    gone = [each for each in large if each.failure is not None]
+    for each in gone:
+        assert (each.closed.code, each.closed.setting) == (1013, "max-unfinished")
+    assert 1 <= len(gone) <= 2
+
+
+def test_unfinished_is_given_back() -> None:
+    """
+    What becomes whole, breaks a rule or is lost is not counted any more.
+    """
+    world = World(ping_interval=0.0)
+    unfinished = world.server.factory.unfinished
+    client = world.connect()
+    data = encode_frame(OP_TEXT, b"x" * 50_000, b"abcd")
+    client.transport.put(data)
+    world.server.run()
+    assert unfinished.held == 50_000
+    client.transport.put(encode_frame(FIN | OP_CONTINUATION, b"", b"abcd"))
+    world.server.run()
+    assert unfinished.held == 0
+    client.transport.put(data)
+    world.server.run()
+    client.transport.put(frame(b"", 0x83))
+    world.server.run()
+    assert unfinished.held == 0
+    for whole in (60_000, 600_000):
+        transport = world.server.connectTransport()
+        transport.put(handshake())
+        transport.put(encode_frame(FIN | OP_BINARY, bytes(whole), b"abcd")[:50_000])
+        world.server.run()
+        assert unfinished.held > 49_000
+        transport.shut()
+        world.server.run()
+        assert unfinished.held == 0
+    assert len(unfinished) == 0
+
+
+def test_held_while_the_application_works() -> None:
+    """
+    What can't be delivered yet is counted, too.
+    """
+    from twisted.internet.defer import Deferred
+
+    waiting: Deferred[None] = Deferred()
+    opened = openOne(Recorder(text=lambda _: waiting))
+    opened.client.transport.put(frame(b"x") + frame(bytes(60_000), FIN | OP_BINARY))
+    opened.server.run()
+    unfinished = opened.server.factory.unfinished
+    assert unfinished.held > 60_000
+    waiting.callback(None)
+    opened.server.run()
+    opened.client.send("y")
+    assert unfinished.held == 0

@@ -1,0 +1,62 @@
+"""
+How many connections a process may have.
+"""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+import sys
+
+import pytest
+
+from wsplug.daemon.descriptors import RESERVED, fitConnections
+from wsplug.errors import InvalidOption
+from wsplug.options import UNLIMITED
+
+
+def test_enough() -> None:
+    """
+    Where there are descriptors enough, as many as are wanted.
+    """
+    assert fitConnections(1000, 1000 + RESERVED, asked=True) == 1000
+    assert fitConnections(1000, UNLIMITED, asked=True) == 1000
+
+
+def test_fewer() -> None:
+    """
+    The default, and as many as there can be, become what there can be.
+    """
+    assert fitConnections(10_000, 1024, asked=False) == 1024 - RESERVED
+    assert fitConnections(UNLIMITED, 1024, asked=True) == 1024 - RESERVED
+
+
+def test_too_many() -> None:
+    """
+    Who has asked for more than there can be is told so, with both ways out.
+    """
+    with pytest.raises(InvalidOption) as caught:
+        fitConnections(5000, 1024, asked=True)
+    message = str(caught.value)
+    assert "max-connections 5000 can't be held" in message
+    assert str(5000 + RESERVED) in message
+    assert f"max-connections {1024 - RESERVED}" in message
+
+
+def test_raised() -> None:
+    """
+    The limit is raised as far as it may be, and what it is then is known.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    script = (
+        "import resource\n"
+        f"resource.setrlimit(resource.RLIMIT_NOFILE, (128, {min(hard, 4000)}))\n"
+        "from wsplug.daemon.descriptors import raiseLimit\n"
+        "print(raiseLimit(), *resource.getrlimit(resource.RLIMIT_NOFILE))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    expected = str(min(hard, 4000))
+    assert done.stdout.split() == [expected] * 3
+    assert soft <= hard
