@@ -28,7 +28,7 @@ from wsplug.errors import InvalidOption
 from wsplug.guard.admission import EXEMPT
 from wsplug.guard.origins import ANY, SAME_HOST, parseOrigin
 from wsplug.networks import Networks
-from wsplug.options import Option, integer, text
+from wsplug.options import Option, choice, integer, text
 from wsplug.plugins import Description, parseDescription
 from wsplug.server.settings import SETTINGS, Settings
 
@@ -41,6 +41,8 @@ __all__ = [
     "BROKER",
     "DEFAULT_PORT",
     "LISTENING",
+    "LOG_FORMAT",
+    "METRICS",
     "REPEATABLE",
     "Configuration",
     "combine",
@@ -66,6 +68,26 @@ BROKER = Option(
 )
 """
 The option that says which broker the applications share.
+"""
+
+METRICS = Option(
+    "metrics",
+    choice("auto", "yes", "no"),
+    "auto",
+    "whether there are metrics at /-/metrics; auto: if prometheus-client is installed",
+)
+"""
+The option that says whether the server's counters are to be had.
+"""
+
+LOG_FORMAT = Option(
+    "log-format",
+    choice("text", "json"),
+    "text",
+    "how the log's lines look: text, or json with the fields of each event",
+)
+"""
+The option that says how the log is written.
 """
 
 REPEATABLE = (
@@ -108,6 +130,8 @@ class Configuration:
     @ivar broker: what describes the broker.
     @ivar admin: the endpoint strings of the operators' own.
     @ivar adminTokenFile: the path of the file with their token; empty for none.
+    @ivar metrics: whether there are metrics: C{"auto"}, C{"yes"} or C{"no"}.
+    @ivar logFormat: C{"text"} or C{"json"}.
     """
 
     applications: tuple[Description, ...]
@@ -119,6 +143,8 @@ class Configuration:
     given: frozenset[str] = frozenset()
     admin: tuple[str, ...] = ()
     adminTokenFile: str = ""
+    metrics: str = "auto"
+    logFormat: str = "text"
 
 
 def readFile(path: str) -> dict[str, object]:
@@ -144,7 +170,7 @@ def readFile(path: str) -> dict[str, object]:
 
 
 def _checkKeys(document: Mapping[str, object]) -> dict[str, object]:
-    options = (*LISTENING, BROKER, ADMIN_TOKEN_FILE, *SETTINGS)
+    options = (*LISTENING, BROKER, METRICS, LOG_FORMAT, ADMIN_TOKEN_FILE, *SETTINGS)
     single = {option.name: option for option in options}
     repeatable = {option.name for option in REPEATABLE}
     values: dict[str, object] = {}
@@ -238,6 +264,8 @@ def combine(
         frozenset(values),
         tuple(admin),
         str(values.get(ADMIN_TOKEN_FILE.name, ADMIN_TOKEN_FILE.default)),
+        str(values.get("metrics", METRICS.default)),
+        str(values.get("log-format", LOG_FORMAT.default)),
     )
 
 

@@ -25,6 +25,7 @@ from wsplug.interfaces import (
     IWebSocketProtocol,
     IWebSocketTransport,
 )
+from wsplug.networks import nameOfAddress
 
 __all__ = ["CoroutineProtocol", "Socket"]
 
@@ -258,7 +259,12 @@ class CoroutineProtocol:
 
     def _failed(self, failure: Failure) -> None:
         if not failure.check(ConnectionClosed):  # else it was told
-            self._log.failure("{application} failed", failure, application=self._name)
+            self._log.failure(
+                "{application} failed while it served {peer}",
+                failure,
+                application=self._name,
+                peer=nameOfAddress(self._socket.request.getClientAddress()),
+            )
             self._socket.close(_INTERNAL_ERROR, "internal error")
         # The frames that its traceback leads to refer to it, Twisted's among them.
         failure.cleanFailure()

@@ -67,7 +67,12 @@ class _ProtocolApplication:
         makeProtocol: Callable[[], IWebSocketProtocol],
         subprotocols: Sequence[str],
         pages: str | IResource | None,
+        module: str,
     ) -> None:
+        """
+        @param module: the name of the module whose code it is.
+        """
+        self.__module__ = module
         self._makeProtocol = makeProtocol
         self.subprotocols = subprotocols
         self.pages = pages
@@ -117,7 +122,9 @@ class DeclaredApplication:
             makeProtocol = bound
         else:
             makeProtocol = partial(CoroutineProtocol, bound, self.name, services)
-        return _ProtocolApplication(makeProtocol, self._subprotocols, self._pages)
+        return _ProtocolApplication(
+            makeProtocol, self._subprotocols, self._pages, self.__module__
+        )
 
     def __repr__(self) -> str:
         return f"<application {self.name!r}>"

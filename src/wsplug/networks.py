@@ -17,7 +17,7 @@ from ipaddress import (
 
 from twisted.internet.interfaces import IAddress
 
-__all__ = ["Host", "Networks", "hostOf", "parseHost", "placeOf"]
+__all__ = ["Host", "Networks", "hostOf", "nameOfAddress", "parseHost", "placeOf"]
 
 Host = IPv4Address | IPv6Address
 
@@ -46,6 +46,19 @@ def hostOf(address: IAddress) -> Host | None:
     """
     host = getattr(address, "host", None)
     return parseHost(host) if isinstance(host, str) else None
+
+
+def nameOfAddress(address: IAddress) -> str:
+    """
+    Write an address, as the log and error messages do: C{127.0.0.1:9000},
+    C{[::1]:9000}, or a UNIX socket's path.
+    """
+    host = getattr(address, "host", None)
+    if host is None:
+        name = getattr(address, "name", None)
+        return f"unix:{name.decode('utf-8', 'replace')}" if name else "unix"
+    port = getattr(address, "port", 0)
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def placeOf(address: IAddress) -> str:

@@ -14,13 +14,19 @@ from typing import Any
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, gatherResults, maybeDeferred, succeed
 from twisted.internet.error import CannotListenError
-from twisted.internet.interfaces import IListeningPort, IStreamServerEndpoint
+from twisted.internet.interfaces import (
+    IListeningPort,
+    IReactorCore,
+    IReactorFromThreads,
+    IStreamServerEndpoint,
+)
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.resource import IResource
 
 from wsplug.admin.doors import AdminDoors, AdminSettings
 from wsplug.codec import CloseCode
+from wsplug.daemon.stalls import StallDetector
 from wsplug.errors import StartupError
 from wsplug.guard.admission import EXEMPT
 from wsplug.guard.origins import SAME_HOST
@@ -62,6 +68,7 @@ class WebSocketService(Service):
         exempt: Sequence[str] = EXEMPT,
         broker: IBroker | None = None,
         admin: AdminSettings | None = None,
+        metrics: bool | None = None,
     ) -> None:
         """
         @param mounts: the applications and their paths.
@@ -76,7 +83,10 @@ class WebSocketService(Service):
         @param broker: what the applications were given as C{services.broker}, to be
             started before them and stopped after them.
         @param admin: where operators are let in; without it, nowhere.
-        @raise wsplug.errors.InvalidOption: two mounts have the same path.
+        @param metrics: whether there are metrics at C{/-/metrics}; C{None} for: if
+            C{prometheus-client} is installed.
+        @raise wsplug.errors.InvalidOption: two mounts have the same path, or there
+            have to be metrics and C{prometheus-client} is missing.
         @raise ValueError: an origin is none, or a network.
         """
         self._admin = AdminDoors(
@@ -98,7 +108,7 @@ class WebSocketService(Service):
             exempt=exempt,
             site=makeSite(Mounts(mounts), reactor, own),
         )
-        own.update(self._admin.watch(self, ownResources(self)))
+        own.update(self._admin.watch(self, ownResources(self, metrics)))
         self._epollSet = (
             EpollSet(reactor, self.factory.flusher)
             if hasattr(select, "epoll")
@@ -114,6 +124,8 @@ class WebSocketService(Service):
         self._stopping: Deferred[None] = succeed(None)
         self._serves = False
         self._drained: Deferred[None] | None = None
+        self._reactor = reactor
+        self._stallDetector: StallDetector | None = None
 
     @property
     def isReady(self) -> bool:
@@ -144,8 +156,26 @@ class WebSocketService(Service):
         super().startService()  # type: ignore[no-untyped-call]
         self.factory.hold()
         self._startNow(self._listen)
-        self._admin.start()
         self._startNow(self._startApplications)
+        self._admin.start()
+        reactor = self._reactor
+        if IReactorFromThreads.providedBy(reactor) and IReactorCore.providedBy(reactor):
+            reactor.callWhenRunning(self._detectStalls)
+
+    def _detectStalls(self) -> None:
+        threshold = self.factory.settings.stall_threshold
+        if threshold and self.running and self._stallDetector is None:
+            factory = self.factory
+            self._stallDetector = StallDetector(
+                self._reactor, factory.statistics, factory.mounts, threshold
+            )
+            self._stallDetector.start()
+
+    def _detectNoStalls(self, result: Any) -> Any:
+        detector, self._stallDetector = self._stallDetector, None
+        if detector is not None:
+            detector.stop()
+        return result
 
     def _startNow(self, start: Any) -> None:
         """
@@ -300,6 +330,7 @@ class WebSocketService(Service):
         if self.running:
             super().stopService()  # type: ignore[no-untyped-call]
             self._stopping = Deferred.fromCoroutine(self._stop())
+            self._stopping.addBoth(self._detectNoStalls)
         stopped: Deferred[None] = Deferred()
         self._stopping.chainDeferred(stopped)
         return stopped

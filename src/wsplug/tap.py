@@ -19,7 +19,9 @@ from typing import Any, ClassVar, NoReturn
 from twisted.application.service import IService
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IStreamServerEndpoint
+from twisted.logger import ILogObserver
 from twisted.python import usage
+from twisted.python.components import Componentized
 
 import twisted
 import wsplug
@@ -27,8 +29,17 @@ from wsplug.admin.doors import AdminSettings
 from wsplug.admin.options import ADMIN_TOKEN_FILE, readToken
 from wsplug.broker import makeBroker
 from wsplug.build import DESCRIPTION
-from wsplug.config import BROKER, LISTENING, Configuration, combine, readFile
+from wsplug.config import (
+    BROKER,
+    LISTENING,
+    LOG_FORMAT,
+    METRICS,
+    Configuration,
+    combine,
+    readFile,
+)
 from wsplug.daemon.descriptors import fitConnections, raiseLimit
+from wsplug.daemon.logs import findOtherFormat, makeObserver
 from wsplug.errors import ConfigurationError, InvalidOption, StartupError
 from wsplug.interfaces import IBroker
 from wsplug.memory import keepFreedMemory
@@ -44,10 +55,11 @@ from wsplug.plugins import (
 from wsplug.server.mounts import Mount, Mounts
 from wsplug.server.settings import SETTINGS
 from wsplug.service import WebSocketService
+from wsplug.web.metrics import checkMetrics
 
 __all__ = ["Options", "makeService"]
 
-_SINGLE = (*LISTENING, BROKER, ADMIN_TOKEN_FILE, *SETTINGS)
+_SINGLE = (*LISTENING, BROKER, METRICS, LOG_FORMAT, ADMIN_TOKEN_FILE, *SETTINGS)
 
 
 class Options(usage.Options):
@@ -173,6 +185,9 @@ class Options(usage.Options):
                 parseDescription(text) for text in self._repeated["app"]
             ]
         self.configuration = _fit(combine(commandLine, self._file))
+        if self.configuration.metrics == "yes":
+            checkMetrics()
+        self._checkLogFormat()
         self.broker = makeBroker(self.configuration.broker, self.reactor)
         services = Services(self.reactor, self.reactor, self.broker)
         self.mounts = makeMounts(self.configuration.applications, services)
@@ -189,6 +204,30 @@ class Options(usage.Options):
             ],
             readToken(path) if path else None,
         )
+
+    def _checkLogFormat(self) -> None:
+        """
+        @raise InvalidOption: JSON is asked for where something else makes the lines.
+        """
+        name, other = self.configuration.logFormat, self._findOtherFormat()
+        if name != "text" and other is not None:
+            raise InvalidOption(
+                f"log-format {name} doesn't go together with {other}, which has a "
+                "format of its own"
+            )
+
+    def _findOtherFormat(self) -> str | None:
+        return findOtherFormat(getattr(self, "parent", None))
+
+    def makeObserver(self) -> ILogObserver | None:
+        """
+        Make what writes the log.
+
+        @return: C{None} where that isn't for wsplug to say.
+        """
+        if self._findOtherFormat() is not None:
+            return None
+        return makeObserver(self.parent, self.configuration.logFormat, self.reactor)
 
 
 def _fit(configuration: Configuration) -> Configuration:
@@ -250,9 +289,30 @@ class _TwistdService(WebSocketService):
     The service as the process's main thing.
     """
 
-    def __init__(self, *arguments: Any, reactor: Any, **keywords: Any) -> None:
+    def __init__(
+        self,
+        *arguments: Any,
+        reactor: Any,
+        makeObserver: Callable[[], ILogObserver | None],
+        **keywords: Any,
+    ) -> None:
+        """
+        @param makeObserver: makes what writes the log, if wsplug does.
+        """
         super().__init__(*arguments, reactor=reactor, **keywords)
         self._reactor = reactor
+        self._makeObserver = makeObserver
+
+    def setServiceParent(self, parent: Any) -> None:
+        """
+        Become C{twistd}'s service. It looks for what writes the log in the application
+        that it makes, once this is in it.
+        """
+        super().setServiceParent(parent)  # type: ignore[no-untyped-call]
+        if isinstance(parent, Componentized):
+            observer = self._makeObserver()
+            if observer is not None:
+                parent.setComponent(ILogObserver, observer)
 
     def startService(self) -> None:
         self._log.info(
@@ -331,4 +391,6 @@ def makeService(options: Options) -> IService:
         exempt=configuration.exempt,
         broker=options.broker,
         admin=options.admin,
+        makeObserver=options.makeObserver,
+        metrics={"yes": True, "no": False}.get(configuration.metrics),
     )

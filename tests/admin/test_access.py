@@ -38,11 +38,11 @@ def test_token(logs: Logs) -> None:
 
 
 def test_failures_are_limited() -> None:
-    """After ten wrong ones, a place has to wait, even with the right one; others don't."""
+    """After ten wrong ones, a place has to wait, even with the right one."""
     clock = Clock()
     access = Access(clock, TOKEN)
     for _ in range(10):
-        with pytest.raises(AccessDenied, match="wrong$"):
+        with pytest.raises(AccessDenied, match="is wrong"):
             access.check("wrong", CLIENT)
     with pytest.raises(AccessDenied, match="too many") as raised:
         access.check(TOKEN, CLIENT)

@@ -374,7 +374,7 @@ def test_hosts() -> None:
 
 
 def test_page() -> None:
-    """The page's files come with a policy that lets them do nothing but what they do."""
+    """The page's files come with a policy that lets them do nothing else."""
     board = Board()
     response = board.admin.request("GET", PATH + "/")
     assert response.status == 200

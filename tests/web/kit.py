@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from prometheus_client.parser import text_string_to_metric_families
 from twisted.web.resource import IResource
 
 from tests.server.kit import App
@@ -14,6 +15,8 @@ from wsplug.server.factory import WebSocketFactory
 from wsplug.testing import MemoryServer
 from wsplug.web.own import ownResources
 from wsplug.web.site import makeSite
+
+Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
 
 class Telling:
@@ -36,3 +39,29 @@ class Telling:
         self.isReady = True
         self.own: dict[bytes, IResource] = ownResources(self)
         self.factory.site = makeSite(self.factory.mounts, self.server.clock, self.own)
+
+    def scrape(self) -> Samples:
+        """
+        Read the metrics.
+        """
+        response = self.server.request("GET", "/-/metrics")
+        assert response.status == 200, response.body
+        return readSamples(response.body.decode("utf-8"))
+
+
+def readSamples(text: str) -> Samples:
+    """
+    Read metrics in Prometheus' text format, by name and sorted labels.
+    """
+    return {
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+def key(name: str, **labels: str) -> tuple[str, tuple[tuple[str, str], ...]]:
+    """
+    Make a key of L{Samples}.
+    """
+    return name, tuple(sorted(labels.items()))

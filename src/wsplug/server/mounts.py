@@ -43,6 +43,8 @@ class _BareFactory:
 
     def __init__(self, factory: Any) -> None:
         self._factory = factory
+        # Whose code it is.
+        self.__module__ = type(factory).__module__
 
     def buildProtocol(self, request: IHandshakeRequest) -> Any:
         return self._factory.buildProtocol(request)

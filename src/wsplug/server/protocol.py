@@ -375,6 +375,7 @@ class WebSocketServerProtocol(Protocol):
         self._log.info(
             "{peer} refused: {refusal}",
             peer=nameOfPeer(transport),
+            application=name,
             refusal=refusal,
             status=refusal.status,
             reason=refusal.reason,

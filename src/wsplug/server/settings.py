@@ -46,6 +46,7 @@ class Settings:
     max_waiting: int = 256 * 1024 * 1024
     max_unfinished: int = 256 * 1024 * 1024
     stop_timeout: float = 10.0
+    stall_threshold: float = 0.5
     compression: bool = True
     compression_level: int = 6
     compression_min_size: int = 128
@@ -165,6 +166,10 @@ SETTINGS: Final[tuple[Option, ...]] = (
         "256MiB",
     ),
     _time("stop-timeout", "seconds that connections get to close when the server ends"),
+    _time(
+        "stall-threshold",
+        "seconds that an application may hold the reactor; over it: a line in the log",
+    ),
     _setting("compression", boolean, "whether permessage-deflate is agreed on"),
     _setting("compression-level", integer(1, 9), "1 is fastest, 9 is smallest"),
     _setting(

@@ -3,6 +3,7 @@
 
 cdef class Traffic:
     cdef readonly str application
+    cdef public long long connections
     cdef public long long receivedMessages
     cdef public long long receivedBytes
     cdef public long long sentMessages
@@ -22,3 +23,4 @@ cdef class Statistics:
     cdef readonly bint measuring
     cdef public long long stalls
     cdef readonly set stalled
+    cdef readonly dict reactorStalls

@@ -83,6 +83,7 @@ class Traffic:
     What all connections of one application have received and sent.
 
     @ivar application: its name.
+    @ivar connections: how many are open now.
     @ivar receivedMessages: whole ones that the application got.
     @ivar receivedBytes: after the handshake, as they came from the network.
     @ivar sentMessages: that the application has sent.
@@ -93,6 +94,7 @@ class Traffic:
 
     __slots__ = (
         "application",
+        "connections",
         "latency",
         "receivedBytes",
         "receivedMessages",
@@ -102,6 +104,7 @@ class Traffic:
 
     def __init__(self, application: str = "") -> None:
         self.application = application
+        self.connections = 0
         self.receivedMessages = 0
         self.receivedBytes = 0
         self.sentMessages = 0
@@ -169,6 +172,8 @@ class Statistics:
         C{"3000-3999"} and C{"4000-4999"}: nobody can make this grow.
     @ivar stalls: how often a connection's output had to wait for its client.
     @ivar stalled: the connections whose output waits now.
+    @ivar reactorStalls: how often an application has held the reactor for too long
+        (C{""} where it isn't known which), and for how many seconds in all.
     @ivar departures: the last ones, the latest at the end.
     @ivar refusals: the last ones, the latest at the end.
     """
@@ -178,6 +183,7 @@ class Statistics:
         "departures",
         "handshakes",
         "measuring",
+        "reactorStalls",
         "refusals",
         "serving",
         "stalled",
@@ -195,6 +201,7 @@ class Statistics:
         self.measuring = False
         self.stalls = 0
         self.stalled: set[Any] = set()
+        self.reactorStalls: dict[str, tuple[int, float]] = {}
 
     def trafficOf(self, application: str) -> Traffic:
         """
@@ -220,6 +227,7 @@ class Statistics:
         """
         Count a handshake that was accepted.
         """
+        self.trafficOf(application).connections += 1
         self._countHandshake((application, 101, ""))
 
     def countRefused(
@@ -253,6 +261,7 @@ class Statistics:
         @param now: when, by the clock.
         @param opened: when it was opened.
         """
+        self.trafficOf(application).connections -= 1
         code, side, setting = closed.code, closed.side, closed.setting
         label = str(code)
         if side is Side.PEER and code >= 3000:
@@ -272,3 +281,12 @@ class Statistics:
                 closed.clean,
             )
         )
+
+    def countStall(self, application: str, seconds: float) -> None:
+        """
+        Count a time in which the reactor didn't turn.
+
+        @param application: whose code held it; empty where that isn't known.
+        """
+        count, total = self.reactorStalls.get(application, (0, 0.0))
+        self.reactorStalls[application] = (count + 1, total + seconds)

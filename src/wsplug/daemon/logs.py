@@ -1,0 +1,210 @@
+"""
+The log's lines: one for each event, as text or as JSON, and nothing that anybody sends
+makes one look like two or like another.
+
+C{twistd} writes to where its own options say; it is given what makes the lines.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime, timezone
+from enum import Enum
+from typing import Any, Final
+
+from twisted.application.app import ServerOptions
+from twisted.internet.interfaces import IReactorFromThreads
+from twisted.logger import (
+    FileLogObserver,
+    LogEvent,
+    formatEvent,
+    formatEventAsClassicLogText,
+)
+from twisted.python.failure import Failure
+from twisted.python.logfile import LogFile
+from twisted.python.reflect import safe_str
+
+__all__ = ["findOtherFormat", "formatJSON", "formatText", "makeObserver"]
+
+_LEGACY: Final = frozenset(
+    {
+        "failure",
+        "format",
+        "isError",
+        "logLevel",
+        "message",
+        "printed",
+        "system",
+        "time",
+        "why",
+    }
+)
+"""
+What events of C{twisted.python.log} have for the observer's sake, and events that went
+past one of its observers.
+"""
+
+_OURS: Final = ("time", "level", "namespace", "message", "traceback")
+
+_DEPTH: Final = 4
+"""
+How deep lists and mappings go.
+"""
+
+
+def formatText(event: LogEvent) -> str | None:
+    """
+    Make a line as C{twistd} does; further lines of an event, as a traceback has, begin
+    with a tab. What isn't printable is escaped: carriage returns, the commands of
+    terminals, the line ends of Unicode.
+
+    @return: C{None} for an event without a text.
+    """
+    text = formatEventAsClassicLogText(event)
+    if text is None or text[:-1].isprintable():
+        return text
+    return "".join(
+        character
+        if character in "\n\t" or character.isprintable()
+        else ascii(character)[1:-1]
+        for character in text
+    )
+
+
+def formatJSON(event: LogEvent) -> str | None:
+    """
+    Make a line that is a JSON object, in ASCII.
+
+    @return: C{None} for an event without a text.
+    """
+    message = formatEvent(event)
+    failure = event.get("log_failure")
+    if failure is None and isinstance(event.get("failure"), Failure):
+        # By twisted.python.log.err, which has the traceback in the text.
+        failure = event["failure"]
+        message = safe_str(event.get("why") or "Unhandled Error")
+    if not message and failure is None:
+        return None
+    line: dict[str, object] = {
+        "time": _formatTime(event.get("log_time")),
+        "level": getattr(event.get("log_level"), "name", "info"),
+        "namespace": safe_str(event.get("log_namespace", "-")),
+        "message": message,
+    }
+    for key, value in event.items():
+        if not _isOwn(key, value):
+            continue
+        line[f"{key}_" if key in _OURS else key] = _plain(value)
+    if failure is not None:
+        line["traceback"] = _formatTraceback(failure)
+    return json.dumps(line) + "\n"
+
+
+def _isOwn(key: str, value: object) -> bool:
+    """
+    Say whether it is a field of the event's own that isn't in its message already.
+    """
+    return (
+        not key.startswith("log_")
+        and key not in _LEGACY
+        and not isinstance(value, (BaseException, Failure))
+    )
+
+
+def _formatTime(seconds: float | None) -> str:
+    moment = datetime.fromtimestamp(
+        time.time() if seconds is None else seconds, timezone.utc
+    )
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _formatTraceback(failure: Failure) -> str:
+    try:
+        return str(failure.getTraceback())
+    except Exception as error:
+        # It has the text of somebody's exception in it, and may call their code.
+        return f"can't be shown: {safe_str(error)}"
+
+
+def _plain(value: object, depth: int = 0) -> object:
+    """
+    Make what JSON has.
+    """
+    if isinstance(value, Enum):
+        return _plain(value.value, depth)
+    if value is None or isinstance(value, (bool, int, str)):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "backslashreplace")
+    if depth < _DEPTH:
+        if isinstance(value, Mapping):
+            return {safe_str(key): _plain(value[key], depth + 1) for key in value}
+        if isinstance(value, (list, tuple, set, frozenset)):
+            return [_plain(item, depth + 1) for item in _ordered(value)]
+    return safe_str(value)
+
+
+def _ordered(values: Iterable[object]) -> Iterable[object]:
+    if isinstance(values, (set, frozenset)):
+        return sorted(values, key=safe_str)
+    return values
+
+
+_FORMATS: Final[Mapping[str, Callable[[LogEvent], str | None]]] = {
+    "text": formatText,
+    "json": formatJSON,
+}
+
+
+def findOtherFormat(options: Any) -> str | None:
+    """
+    Say what the log's format is up to, if not to wsplug: a logger of the user's own,
+    and syslog, have formats of their own.
+
+    @param options: C{twistd}'s; C{None} where something else reads the arguments.
+    @return: its name; C{None} where there is no such thing.
+    """
+    if not isinstance(options, ServerOptions):
+        return "another program than twistd"
+    if options.get("logger"):
+        return "twistd's --logger"
+    if options.get("syslog"):
+        return "twistd's --syslog"
+    return None
+
+
+def makeObserver(
+    options: Any, name: str, reactor: IReactorFromThreads
+) -> FileLogObserver:
+    """
+    Make an observer that writes to where C{twistd}'s own would: there is no public way
+    to have it say which file that is, or to give it another format. SIGUSR1 rotates the
+    file, as it does with C{twistd}'s own.
+
+    @param options: C{twistd}'s.
+    @param name: of the format: C{"text"} or C{"json"}.
+    @raise SystemExit: a daemon is to log to its standard output, or the file can't be
+        written; its code is the line that says so.
+    """
+    format = _FORMATS[name]
+    path = options.get("logfile")
+    isDaemon = not options.get("nodaemon")
+    if isDaemon and path == "-":
+        sys.exit("wsplug: a daemon has no standard output to log to; say --logfile")
+    if not isDaemon and path in (None, "", "-"):
+        return FileLogObserver(sys.stdout, format)
+    path = path or "twistd.log"
+    try:
+        file: Any = LogFile.fromFullPath(path)
+    except OSError as error:
+        sys.exit(f"wsplug: can't write the log file {path}: {error.strerror}")
+    if not signal.getsignal(signal.SIGUSR1):
+        signal.signal(signal.SIGUSR1, lambda *_: reactor.callFromThread(file.rotate))
+    return FileLogObserver(file, format)

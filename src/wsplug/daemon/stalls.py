@@ -1,0 +1,244 @@
+"""
+Who holds the reactor.
+
+While an application computes, or waits for a disk, nobody else is served: the reactor
+doesn't turn. A thread asks the reactor a few times a second to show that it does. If
+the answer takes too long, the thread looks where the reactor's thread is, and the log
+says so once it goes on; or before, if that takes very long.
+
+What it sees is time that passes while one thing is being done. A C function that sleeps
+without giving other threads their turn looks like a stopped process, and is passed over
+like one; see L{StallDetector.look}.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from threading import Event, Lock, Thread, get_ident
+from types import FrameType
+from typing import Final, NamedTuple
+
+from twisted.internet.interfaces import IReactorFromThreads
+from twisted.logger import Logger
+
+from wsplug.server.mounts import Mount
+from wsplug.server.statistics import Statistics
+
+__all__ = ["Sample", "StallDetector", "findCulprit"]
+
+_LOOKS: Final = 4
+"""
+A second, at most.
+"""
+
+_PATIENCE: Final = 10.0
+"""
+Seconds after which the log says that the reactor is held still; then after twice as
+many, and so on.
+"""
+
+_log = Logger(__name__)
+
+
+class Sample(NamedTuple):
+    """
+    Where the reactor's thread was.
+
+    @ivar application: whose code it was in; empty where that can't be told.
+    @ivar where: C{"FILE:LINE, FUNCTION"}, with the application's own place behind it if
+        that is another.
+    """
+
+    application: str
+    where: str
+
+
+class StallDetector:
+    """
+    Watches a reactor from a thread.
+    """
+
+    def __init__(
+        self,
+        reactor: IReactorFromThreads,
+        statistics: Statistics,
+        mounts: Iterable[Mount],
+        threshold: float,
+        *,
+        now: Callable[[], float] = time.monotonic,
+        worked: Callable[[], float] = time.process_time,
+    ) -> None:
+        """
+        @param statistics: says which application is at work, and counts stalls.
+        @param mounts: the applications, found by their modules where that says none.
+        @param threshold: seconds that the reactor may take to answer.
+        @param now: seconds, that go on whatever anybody sets a clock to.
+        @param worked: seconds of processor time that the process has had.
+        """
+        self._reactor = reactor
+        self._statistics = statistics
+        self._mounts = list(mounts)
+        self._threshold = threshold
+        self._interval = max(1 / _LOOKS, threshold / 2)
+        self._now = now
+        self._worked = worked
+        self._ended = Event()
+        self._lock = Lock()
+        self._thread: Thread | None = None
+        self._watched = 0
+        self._lookedAt = 0.0
+        self._workedThen = 0.0
+        self._answered = True
+        self._askedAt = 0.0
+        self._sample: Sample | None = None
+        self._reportAfter = _PATIENCE
+
+    # In the reactor's thread
+
+    def start(self) -> None:
+        """
+        Begin. It has to be called in the reactor's thread, when the reactor runs.
+        """
+        self.watch()
+        # A daemon: it is never what a process that wants to end waits for.
+        self._thread = Thread(target=self._run, name="wsplug-stalls", daemon=True)
+        self._thread.start()
+
+    def watch(self) -> None:
+        """
+        Take the thread that calls this for the reactor's.
+        """
+        self._watched = get_ident()
+        self._lookedAt = self._now()
+        self._workedThen = self._worked()
+
+    def stop(self) -> None:
+        """
+        End, and wait for that: it takes a moment.
+        """
+        self._ended.set()
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+
+    def _answer(self) -> None:
+        """
+        Show that the reactor turns.
+        """
+        with self._lock:
+            seconds = self._now() - self._askedAt
+            sample, self._sample = self._sample, None
+            self._answered = True
+        if sample is not None:
+            self._statistics.countStall(sample.application, seconds)
+            _report(sample, seconds, "")
+
+    # In the thread
+
+    def _run(self) -> None:
+        while not self._ended.wait(self._interval):
+            self.look()
+
+    def look(self) -> None:
+        """
+        Ask the reactor to answer; if it hasn't answered the last time for too long, see
+        what it does.
+
+        If the thread itself comes too late, and the process has hardly had any
+        processor time meanwhile, then it was stopped (C{SIGSTOP}, a debugger, a virtual
+        machine that was moved), or the machine is overloaded: that is no application's
+        fault, and isn't counted.
+        """
+        now, worked = self._now(), self._worked()
+        late = now - self._lookedAt - self._interval
+        stopped = late > self._interval and worked - self._workedThen < late / 2
+        self._lookedAt, self._workedThen = now, worked
+        overdue: Sample | None = None
+        with self._lock:
+            if self._answered:
+                self._answered = False
+                self._askedAt = now
+                self._reportAfter = _PATIENCE
+                self._reactor.callFromThread(self._answer)
+                return
+            if stopped:
+                self._askedAt += late
+            seconds = now - self._askedAt
+            if self._sample is None and seconds >= self._threshold:
+                self._sample = self._takeSample()
+            if self._sample is not None and seconds >= self._reportAfter:
+                self._reportAfter *= 2
+                overdue = self._sample = self._takeSample()
+        if overdue is not None:
+            _report(overdue, seconds, " so far")
+
+    def _takeSample(self) -> Sample:
+        frame = sys._current_frames().get(self._watched)
+        return findCulprit(frame, self._statistics.serving, self._mounts)
+
+
+def findCulprit(
+    frame: FrameType | None, serving: str | None, mounts: Iterable[Mount]
+) -> Sample:
+    """
+    Say what a thread does.
+
+    @param frame: its innermost frame.
+    @param serving: the application that was called, where that is known. Where not, as
+        in a call that an application had the reactor make, it is the one whose module,
+        or one of whose package, is the first on the way from the innermost frame out.
+    @param mounts: the applications.
+    """
+    mounts = list(mounts)
+    if frame is None:
+        return Sample(serving or "", "an unknown place")
+    where = _place(frame)
+    for each in _outwards(frame):
+        names = _owners(str(each.f_globals.get("__name__")), mounts)
+        if serving is not None:
+            names &= {serving}
+        if names:
+            if each is not frame:
+                where += f", called from {_place(each)}"
+            # Of several in one package, nobody knows which it was.
+            name = names.pop() if len(names) == 1 else ""
+            return Sample(serving or name, where)
+    return Sample(serving or "", where)
+
+
+def _outwards(frame: FrameType | None) -> Iterator[FrameType]:
+    while frame is not None:
+        yield frame
+        frame = frame.f_back
+
+
+def _owners(module: str, mounts: Iterable[Mount]) -> set[str]:
+    """
+    Find the applications that a module belongs to.
+    """
+    owners = set()
+    for mount in mounts:
+        own = str(mount.application.__module__)
+        if module == own:
+            return {mount.name}
+        package = getattr(sys.modules.get(own), "__package__", None)
+        if package and (module + ".").startswith(package + "."):
+            owners.add(mount.name)
+    return owners
+
+
+def _place(frame: FrameType) -> str:
+    code = frame.f_code
+    return f"{code.co_filename}:{frame.f_lineno}, {code.co_name}"
+
+
+def _report(sample: Sample, seconds: float, suffix: str) -> None:
+    who = "{application}" if sample.application else "something"
+    _log.warn(
+        who + " has held the reactor for {seconds} s" + suffix + ", at {where}",
+        application=sample.application,
+        seconds=round(seconds, 3),
+        where=sample.where,
+    )

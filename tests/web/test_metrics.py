@@ -1,0 +1,220 @@
+"""
+Metrics: what is counted is what clients and applications did.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+from prometheus_client import REGISTRY
+from prometheus_client.openmetrics.parser import (
+    text_string_to_metric_families as parseOpenMetrics,
+)
+from twisted.internet.task import Clock
+
+import wsplug
+from tests.server.kit import App, Logs, raw
+from tests.web.kit import Telling, key
+from wsplug import Mount, WebSocketService
+from wsplug.errors import InvalidOption
+from wsplug.options import UNLIMITED
+from wsplug.web import metrics, own
+from wsplug.web.collector import Scraper
+
+APPLICATION = {"application": "application"}
+
+
+def test_traffic() -> None:
+    """
+    Messages, bytes, connections and handshakes are those that clients had.
+    """
+    telling = Telling()
+    server = telling.server
+    clients = [server.connect() for _ in range(3)]
+    for number, client in enumerate(clients):
+        for _ in range(number):
+            client.send("four")
+    assert isinstance(server.application, App)
+    server.application.recorders[0].transport.sendTextMessage("hello")
+    server.run()
+    clients[2].close()
+    raw(server, b"nonsense\r\n\r\n")
+    samples = telling.scrape()
+    handshakes = "wsplug_handshakes_total"
+    assert samples[key("wsplug_connections", **APPLICATION)] == 2
+    # The refused one, which hasn't closed its end yet, and the scrape's.
+    assert samples[key("wsplug_opening_connections")] == 2
+    assert samples[key("wsplug_max_connections")] == 10_000
+    assert samples[key("wsplug_received_messages_total", **APPLICATION)] == 3
+    assert samples[key("wsplug_sent_messages_total", **APPLICATION)] == 1
+    # Three messages and a close frame, masked.
+    assert samples[key("wsplug_received_bytes_total", **APPLICATION)] == 3 * 10 + 8
+    assert samples[key(handshakes, status="101", setting="", **APPLICATION)] == 3
+    assert samples[key(handshakes, status="400", setting="", application="")] == 1
+    closed = key(
+        "wsplug_closings_total", code="1000", side="peer", setting="", **APPLICATION
+    )
+    assert samples[closed] == 1
+
+
+def test_waiting() -> None:
+    """
+    Output that waits is counted for as long as it does.
+    """
+    telling = Telling()
+    client = telling.server.connect()
+    client.stopReading()
+    assert isinstance(telling.server.application, App)
+    transport = telling.server.application.recorders[0].transport
+    for _ in range(4):
+        transport.sendBytesMessage(bytes(100_000))
+        telling.server.run()
+    waiting = telling.scrape()[key("wsplug_waiting_bytes")]
+    assert waiting == transport.bytesWaiting > 200_000
+    client.startReading()
+    assert telling.scrape()[key("wsplug_waiting_bytes")] == 0
+
+
+def test_latency() -> None:
+    """
+    Times of messages are measured from the first scrape on, as a histogram whose
+    classes include those below.
+    """
+    telling = Telling()
+    client = telling.server.connect()
+    client.send("not measured")
+    count = key("wsplug_message_seconds_count", **APPLICATION)
+    assert telling.scrape()[count] == 0
+    client.send("measured")
+    samples = telling.scrape()
+    assert samples[count] == 1
+    total = samples[key("wsplug_message_seconds_sum", **APPLICATION)]
+    assert 0 < total < 10
+    buckets = [
+        value
+        for (name, _), value in samples.items()
+        if name == "wsplug_message_seconds_bucket"
+    ]
+    assert buckets == sorted(buckets)
+    assert len(buckets) == 17
+    assert samples[key("wsplug_message_seconds_bucket", le="+Inf", **APPLICATION)] == 1
+
+
+def test_stalls() -> None:
+    """
+    Stalls are counted by application.
+    """
+    telling = Telling()
+    telling.factory.statistics.countStall("application", 0.5)
+    telling.factory.statistics.countStall("application", 1.0)
+    telling.factory.statistics.countStall("", 2.0)
+    samples = telling.scrape()
+    assert samples[key("wsplug_reactor_stalls_total", **APPLICATION)] == 2
+    seconds = "wsplug_reactor_stall_seconds_total"
+    assert samples[key(seconds, **APPLICATION)] == 1.5
+    assert samples[key(seconds, application="")] == 2.0
+
+
+def test_unused() -> None:
+    """
+    An application that nobody has used yet is there, with zeros.
+    """
+    samples = Telling().scrape()
+    assert samples[key("wsplug_connections", **APPLICATION)] == 0
+    assert samples[key("wsplug_received_messages_total", **APPLICATION)] == 0
+
+
+def test_process() -> None:
+    """
+    What runs, since when, and the process's own figures are there.
+    """
+    samples = Telling(max_connections=UNLIMITED).scrape()
+    (labels,) = (
+        dict(labels) for name, labels in samples if name == "wsplug_build_info"
+    )
+    assert labels["version"] == wsplug.__version__
+    assert set(labels) == {"version", "codec", "twisted", "python"}
+    assert time.time() - 60 < samples[key("wsplug_start_time_seconds")] <= time.time()
+    assert samples[key("wsplug_max_connections")] == float("inf")
+    names = {name for name, _ in samples}
+    assert {"python_info", "python_gc_collections_total"} <= names
+    assert "process_resident_memory_bytes" in names
+
+
+def test_formats() -> None:
+    """
+    OpenMetrics goes to those who accept it, Prometheus' text to all others.
+    """
+    telling = Telling()
+    telling.server.connect()
+    accept = "application/openmetrics-text;version=1.0.0,text/plain;q=0.5"
+    response = telling.server.request("GET", "/-/metrics", headers=[("Accept", accept)])
+    assert response.headers["content-type"].startswith("application/openmetrics-text")
+    parse: Any = parseOpenMetrics
+    families = list(parse(response.body.decode("utf-8")))
+    assert "wsplug_handshakes" in {family.name for family in families}
+    response = telling.server.request("GET", "/-/metrics")
+    assert response.headers["content-type"].startswith("text/plain; version=0.0.4")
+    assert response.headers["cache-control"] == "no-store"
+    response = telling.server.request("HEAD", "/-/metrics")
+    assert (response.status, response.body) == (200, b"")
+
+
+def test_no_global_registry() -> None:
+    """
+    Nothing is put into prometheus-client's global registry, and two servers can be in
+    one process.
+    """
+    before = set(REGISTRY._names_to_collectors)
+    first, second = Telling(), Telling()
+    first.server.connect()
+    assert first.scrape()[key("wsplug_connections", **APPLICATION)] == 1
+    assert second.scrape()[key("wsplug_connections", **APPLICATION)] == 0
+    assert set(REGISTRY._names_to_collectors) == before
+
+
+def test_missing(monkeypatch: pytest.MonkeyPatch, logs: Logs) -> None:
+    """
+    Without prometheus-client, what is in the metrics' place says what is missing, and
+    so does the log, once; where there have to be metrics, that is an error; where there
+    are to be none, nobody is told.
+    """
+    monkeypatch.setattr(own, "hasPrometheus", lambda: False)
+    monkeypatch.setattr(metrics, "hasPrometheus", lambda: False)
+    telling = Telling()
+    assert logs.lines() == [metrics.MISSING]
+    response = telling.server.request("GET", "/-/metrics")
+    assert response.status == 404
+    assert b"pip install 'wsplug[metrics]'" in response.body
+    mounts = [Mount("/", App())]
+    with pytest.raises(InvalidOption, match="wsplug\\[metrics\\]"):
+        WebSocketService(mounts, [], reactor=Clock(), metrics=True)
+    WebSocketService(mounts, [], reactor=Clock(), metrics=False)
+    assert logs.lines() == [metrics.MISSING]
+
+
+def test_switched_off() -> None:
+    """
+    Where there are to be no metrics, there are none.
+    """
+    telling = Telling()
+    assert b"metrics" not in own.ownResources(telling, False)
+    assert b"metrics" in own.ownResources(telling, True)
+
+
+def test_many_connections() -> None:
+    """
+    A scrape holds nobody up: with a thousand connections it takes milliseconds.
+    """
+    telling = Telling()
+    clients = [telling.server.connect() for _ in range(1000)]
+    scraper = Scraper(telling.factory)
+    times = []
+    for _ in range(5):
+        began = time.perf_counter()
+        scraper.scrape("")
+        times.append(time.perf_counter() - began)
+    assert min(times) < 0.05
+    assert len(clients) == len(telling.factory.connections)
