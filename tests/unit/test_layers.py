@@ -102,6 +102,7 @@ FORBIDDEN = {
         "testing",
     ),
     "daemon": (
+        "admin",
         "web",
         "apps",
         "broker",
@@ -115,7 +116,6 @@ FORBIDDEN = {
     "options.py": ("server", "codec", "web", "apps", "tap", "service", "plugins"),
     "coroutine.py": ("server", "codec", "web", "apps", "tap", "service", "plugins"),
     "declare.py": ("server", "codec", "web", "apps", "tap", "service", "plugins"),
-    "daemon": ("apps", "web", "broker", "tap", "config", "plugins", "testing"),
     "service.py": ("tap", "config", "plugins", "apps", "testing"),
     "plugins.py": ("tap", "config", "service", "apps", "testing"),
     "config.py": ("tap", "service", "apps", "testing"),
