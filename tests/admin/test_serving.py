@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from tests.processes import (
     portOf,
     runTwistd,
     serve,
+    waitUntil,
 )
 from wsplug.admin.messages import SUBPROTOCOL
 from wsplug.tap import Options
@@ -67,12 +68,12 @@ def receive(connection: ClientConnection) -> dict[str, Any]:
 
 def closing(connection: ClientConnection) -> Close:
     """The close frame that ends it; what comes before that is thrown away."""
-    try:
+    with suppress(ConnectionClosed):
         while True:
             connection.recv(PATIENCE)
-    except ConnectionClosed as closed:
-        assert closed.rcvd is not None
-        return closed.rcvd
+    received = connection.protocol.close_rcvd
+    assert received is not None
+    return received
 
 
 def ask(connection: ClientConnection, type: str, **values: Any) -> dict[str, Any]:
@@ -112,6 +113,8 @@ def test_admin_endpoint(tmp_path: Path) -> None:
         assert get(port, "/-/metrics")[0] != 404
         assert b"<title>" in get(port, "/-/status/")[1]
         assert get(port, "/")[0] == 302
+        # Until the connections of those pages are gone.
+        waitUntil(lambda: get(port, "/-/health")[0] == 200, "there is room")
         with connect(f"ws://{HOST}:{server.port}/") as client, watch(port) as operator:
             assert receive(operator)["type"] == "welcome"
             with pytest.raises(InvalidStatus):
@@ -265,9 +268,7 @@ def test_warning(tmp_path: Path, tokenFile: Path) -> None:
     """A token that everybody on the machine can read is served with a warning."""
     tokenFile.chmod(0o644)
     with serve(tmp_path, f"--admin-token-file={tokenFile}") as server:
-        waitUntil(
-            lambda: "everybody on this machine can read" in server.log, "it warns"
-        )
+        server.waitForLog("everybody on this machine can read")
         assert TOKEN not in server.log
 
 
