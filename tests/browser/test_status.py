@@ -146,6 +146,27 @@ def test_acting(visit: Visitor, server: Server) -> None:
     page.page.locator("#ready:not([data-state=ready])").wait_for()
 
 
+def test_notices_on_pages(visit: Visitor, tmp_path: Path) -> None:
+    """
+    The pages of the chat and of push show a notice, as text.
+    """
+    with serve(tmp_path, "--app=chat", "--app=push", f"--admin={TCP}") as server:
+        chat = visit(f"http://{HOST}:{server.port}/chat/")
+        chat.page.get_by_label("Name").fill("Ann")
+        chat.page.keyboard.press("Enter")
+        chat.page.locator("#state[data-state=open]").wait_for()
+        push = visit(f"http://{HOST}:{server.port}/push/")
+        push.page.locator("#state[data-state=open]").wait_for()
+        page = openPage(visit, adminPort(server))
+        page.page.get_by_role("button", name="Notice to everybody").click()
+        page.page.get_by_label("Text").fill("<b>We restart</b>")
+        page.page.get_by_role("button", name="Send").click()
+        said(page, "2 clients got the notice")
+        for other in (chat, push):
+            text = "From the operator: <b>We restart</b>"
+            other.page.locator(".notice.operator, .line.note", has_text=text).wait_for()
+
+
 def test_searching(visit: Visitor, server: Server) -> None:
     """
     The list can be searched, says how many there are, and doesn't move under the

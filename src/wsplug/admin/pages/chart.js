@@ -18,11 +18,18 @@ function draw(tag, attributes) {
   return element;
 }
 
-/** The next number that is good for the end of an axis: 1, 2 or 5 and zeros. */
-function round(value) {
-  if (value <= 5) return 5;
-  const power = 10 ** Math.floor(Math.log10(value));
-  return [1, 2, 5, 10].find((each) => each * power >= value) * power;
+/**
+ * The next number that is good for the end of an axis: 1, 2 or 5 and zeros.
+ * @param {number} value
+ * @param {number} step between two units: 1024 for bytes, 1 where there is but one
+ */
+function round(value, step) {
+  let unit = 1;
+  while (step > 1 && value >= 1000 * unit) unit *= step;
+  const scaled = value / unit;
+  if (scaled <= 5 && unit === 1) return 5;
+  const power = 10 ** Math.floor(Math.log10(scaled));
+  return [1, 2, 5, 10].find((each) => each * power >= scaled) * power * unit;
 }
 
 export class Chart {
@@ -30,8 +37,10 @@ export class Chart {
    * @param {string} title
    * @param {{key: string, label: string}[]} lines
    * @param {(value: number) => string} format
+   * @param {number} [step] between two units of it
    */
-  constructor(title, lines, format) {
+  constructor(title, lines, format, step = 1) {
+    this._step = step;
     this._lines = lines;
     this._format = format;
     this._samples = [];
@@ -64,7 +73,7 @@ export class Chart {
     this._samples = samples;
     this._kept = kept;
     const most = Math.max(0, ...this._lines.flatMap(({ key }) => samples.map((sample) => sample[key])));
-    const top = round(most);
+    const top = round(most, this._step);
     this._top.textContent = this._format(top);
     const x = (index) => (WIDTH * (kept - samples.length + index)) / (kept - 1);
     const y = (value) => HEIGHT - (HEIGHT - 4) * (value / top);

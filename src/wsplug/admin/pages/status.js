@@ -34,8 +34,8 @@ const charts = [
   new Chart("Bytes a second", [
     { key: "received_bytes", label: "in" },
     { key: "sent_bytes", label: "out" },
-  ], bytes),
-  new Chart("Output that waits for slow clients", [{ key: "waiting", label: "waiting" }], bytes),
+  ], bytes, 1024),
+  new Chart("Output that waits for slow clients", [{ key: "waiting", label: "waiting" }], bytes, 1024),
   new Chart("Clients that don’t keep up", [{ key: "stalled", label: "stalled now" }], count),
   new Chart("Coming and going, a second", [
     { key: "accepted", label: "came" },
@@ -345,6 +345,7 @@ connection.addEventListener("message", ({ detail }) => receive(detail));
 connection.addEventListener("state", ({ detail }) => {
   const isGone = detail === "waiting" || detail === "closed";
   find("board").classList.toggle("gone", isGone);
+  find("ready").hidden = isGone || !samples.length;
   find("again").hidden = !isGone || !find("auth").hidden;
   if (isGone && samples.length) document.title = "Not connected · Status";
   if (detail === "open") say("");
