@@ -152,7 +152,7 @@ def test_notices_on_pages(visit: Visitor, tmp_path: Path) -> None:
     """
     with serve(tmp_path, "--app=chat", "--app=push", f"--admin={TCP}") as server:
         chat = visit(f"http://{HOST}:{server.port}/chat/")
-        chat.page.get_by_label("Name").fill("Ann")
+        chat.page.get_by_label("Your name").fill("Ann")
         chat.page.keyboard.press("Enter")
         chat.page.locator("#state[data-state=open]").wait_for()
         push = visit(f"http://{HOST}:{server.port}/push/")

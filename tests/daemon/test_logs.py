@@ -214,7 +214,7 @@ def _options(*arguments: str) -> ServerOptions:
     """
     Make C{twistd}'s options.
     """
-    options: Any = ServerOptions()  # type: ignore[no-untyped-call]
+    options = ServerOptions()
     for argument in arguments:
         name, _, value = argument.partition("=")
         options[name] = value or True

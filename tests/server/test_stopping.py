@@ -470,8 +470,8 @@ def test_application_does_not_start_later(logs: Logs) -> None:
 
 
 def test_nobody_is_served_before_all_have_started() -> None:
-    """Connections that come while an application starts aren't read from, and are
-    served once all have started."""
+    """Requests that come while an application starts wait, nothing more is read from
+    their connections, and they are served once all have started."""
     start: Deferred[None] = Deferred()
     calls: list[str] = []
     apps = [Starting("a", calls), Starting("b", calls, start)]
@@ -485,7 +485,7 @@ def test_nobody_is_served_before_all_have_started() -> None:
     assert apps[0].requests == []
     start.callback(None)
     for transport in transports:
-        assert transport.step()
+        assert transport.reading
         assert parseResponse(transport.take()).status == 101
     later = endpoint.connect(handshake("GET /0 HTTP/1.1"))
     assert parseResponse(later.take()).status == 101

@@ -5,6 +5,8 @@ Health checks, and where what tells of the server is to be had.
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,11 +15,13 @@ from twisted.internet.task import Clock
 from twisted.web.resource import IResource, Resource
 from twisted.web.server import Request
 
-from tests.server.kit import App, Logs
+from tests.server.kit import App, Logs, frame, handshake
 from tests.web.kit import Telling
-from wsplug import Mount, WebSocketService
+from wsplug import HandshakeRefused, Mount, WebSocketService
 from wsplug.web.health import whyNotReady
 from wsplug.web.site import makeSite
+
+PAGE = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text("utf-8")
 
 
 def _ask(telling: Telling, path: str) -> tuple[int, Any]:
@@ -141,6 +145,92 @@ def test_life() -> None:
     service.stopService()
     assert not service.isReady
     assert whyNotReady(service) == "stopping"
+
+
+def test_while_starting() -> None:
+    """
+    While the applications start, health checks are answered. All else waits: whole
+    requests, and parts of one, however long that takes.
+    """
+    telling = Telling()
+    server, factory = telling.server, telling.factory
+    factory.hold()
+    whole, part, silent = (server.connectTransport() for _ in range(3))
+    whole.put(handshake() + frame(b"early"))
+    server.run()
+    whole.put(frame(b"and more"))
+    part.put(handshake()[:50])
+    server.advance(60)
+    assert _ask(telling, "/-/health/live") == (200, {"live": True})
+    not_ready = {"ready": False, "reason": "starting"}
+    assert _ask(telling, "/-/health/ready") == (503, not_ready)
+    assert isinstance(server.application, App)
+    assert server.application.requests == []
+    factory.serve()
+    server.run()
+    (recorder,) = server.application.recorders
+    assert recorder.got("text") == ["early", "and more"]
+    part.put(handshake()[50:])
+    server.run()
+    assert part.take().startswith(b"HTTP/1.1 101 ")
+    server.advance(11)
+    assert silent.take().startswith(b"HTTP/1.1 408 ")
+
+
+def test_page_behind_a_check() -> None:
+    """
+    What comes behind a health check on the same connection waits for the applications.
+    """
+    telling = Telling()
+    server = telling.server
+    telling.factory.hold()
+    transport = server.connectTransport()
+    check = b"GET /-/health/live HTTP/1.1\r\nHost: a\r\n\r\n"
+    transport.put(check)
+    server.run()
+    assert transport.take().startswith(b"HTTP/1.1 200 ")
+    transport.put(check + handshake())
+    server.run()
+    assert transport.take().startswith(b"HTTP/1.1 200 ")
+    assert not transport.reading
+    telling.factory.serve()
+    server.run()
+    assert transport.take().startswith(b"HTTP/1.1 101 ")
+
+
+def test_checks_of_a_full_server() -> None:
+    """
+    Somebody who asks for a full server's health gets an answer; all others get a 503.
+    """
+    telling = Telling(max_connections=1)
+    server = telling.server
+    server.connect()
+    full = {"ready": False, "reason": "full: max-connections"}
+    assert _ask(telling, "/-/health/live") == (200, {"live": True})
+    assert _ask(telling, "/-/health/ready") == (503, full)
+    with pytest.raises(HandshakeRefused, match="503 too many connections"):
+        server.connect()
+    assert server.request("GET", "/").status == 503
+    assert server.request("GET", "/-/metrics").status == 503
+    refusal = telling.factory.statistics.refusals[-1]
+    assert (refusal.status, refusal.setting) == (503, "max-connections")
+
+
+def test_room_for_checks() -> None:
+    """
+    There is room for as many as the page says, and no more; who says nothing on it has
+    no longer than others.
+    """
+    room = int(re.findall(r"room for (\d+) connections more", PAGE)[0])
+    telling = Telling(max_connections=1)
+    server = telling.server
+    server.connect()
+    waiting = [server.connectTransport() for _ in range(room)]
+    server.run()
+    assert not any(each.take() for each in waiting)
+    assert server.connectTransport().take().startswith(b"HTTP/1.1 503 ")
+    server.advance(11)
+    assert all(each.take().startswith(b"HTTP/1.1 408 ") for each in waiting)
 
 
 def test_full() -> None:

@@ -13,6 +13,7 @@ from prometheus_client.openmetrics.parser import (
     text_string_to_metric_families as parseOpenMetrics,
 )
 from twisted.internet.task import Clock
+from twisted.internet.testing import MemoryReactorClock
 
 import wsplug
 from tests.server.kit import App, Logs, raw
@@ -20,6 +21,7 @@ from tests.web.kit import Telling, key
 from wsplug import Mount, WebSocketService
 from wsplug.errors import InvalidOption
 from wsplug.options import UNLIMITED
+from wsplug.tap import Options, makeService
 from wsplug.web import metrics, own
 from wsplug.web.collector import Scraper
 
@@ -202,6 +204,17 @@ def test_switched_off() -> None:
     telling = Telling()
     assert b"metrics" not in own.ownResources(telling, False)
     assert b"metrics" in own.ownResources(telling, True)
+
+
+@pytest.mark.parametrize(("choice", "there"), [("yes", 1), ("auto", 1), ("no", 0)])
+def test_option(choice: str, there: int) -> None:
+    """
+    "--metrics" says whether there are any.
+    """
+    options = Options(MemoryReactorClock())
+    options.parseOptions(["--app", "echo", "--metrics", choice])
+    service: Any = makeService(options)
+    assert (b"metrics" in service.factory.site._own) == bool(there)
 
 
 def test_many_connections() -> None:

@@ -45,6 +45,13 @@ connect again, spread out.
 """
 
 
+_SPARE = 32
+"""
+Connections over the limit whose requests are read, for they may be health checks: who
+asks whether the server is well isn't to hear that it is full, and restart it.
+"""
+
+
 class WebSocketFactory(ServerFactory):
     """
     Makes the protocols of one server, for any number of ports.
@@ -135,6 +142,14 @@ class WebSocketFactory(ServerFactory):
 
     # What the protocols call
 
+    def isHealthCheck(self, path: bytes) -> bool:
+        """
+        Say whether a request for a path is answered even where no other is.
+        """
+        # What isn't wsplug's own site knows of none.
+        check = getattr(self.site, "isHealthCheck", None)
+        return check is not None and bool(check(path))
+
     def protocolMade(
         self, protocol: WebSocketServerProtocol
     ) -> HandshakeRefused | None:
@@ -151,20 +166,22 @@ class WebSocketFactory(ServerFactory):
         unwelcome = self.refusalOf(protocol.client)
         if unwelcome is not None:
             return unwelcome
-        if self._count() > self.settings.max_connections:
-            return HandshakeRefused(
+        excess = self._count() - self.settings.max_connections
+        if excess > 0:
+            full = HandshakeRefused(
                 503,
                 "too many connections",
                 headers=[(b"Retry-After", b"10")],
                 setting="max-connections",
             )
+            if excess > _SPARE or not self.isHealthCheck(b"/-/health"):
+                return full
+            protocol.excess = full
         transport: Any = protocol.transport
         try:
             protocol.account = self.admission.enter(transport.getPeer())
         except HandshakeRefused as refusal:
             return refusal
-        if self.held:
-            transport.pauseProducing()
         return None
 
     def refusalOf(self, client: IAddress) -> HandshakeRefused | None:
@@ -260,8 +277,8 @@ class WebSocketFactory(ServerFactory):
 
     def hold(self) -> None:
         """
-        Read nothing from new connections until L{serve}: the applications are not
-        ready.
+        Answer nothing but health checks on new connections until L{serve}: the
+        applications are not ready.
         """
         self.held = True
 
@@ -271,8 +288,6 @@ class WebSocketFactory(ServerFactory):
         """
         self.held = False
         for protocol in list(self._opening):
-            transport: Any = protocol.transport
-            transport.resumeProducing()
             protocol.begin()
 
     def closeConnections(

@@ -61,6 +61,8 @@ What an application returns in place of an answer.
 class WebSocketServerProtocol(Protocol):
     """
     One connection, up to its 101 or its refusal.
+
+    @ivar excess: what answers any request but a health check, where the server is full.
     """
 
     _log = Logger()
@@ -71,6 +73,7 @@ class WebSocketServerProtocol(Protocol):
     # What there is for as long as the handshake isn't over: see _handOver.
     _parser: HeadParser | None = None
     _answer: Deferred[Any] | None = None
+    excess: HandshakeRefused | None = None
 
     def __init__(self, factory: WebSocketFactory) -> None:
         self.factory = factory
@@ -80,7 +83,8 @@ class WebSocketServerProtocol(Protocol):
         self.account: Account | None = None
         self._deadline: Deadline | None = None
         self._channel: PageChannel | None = None
-        # What has come while the application thinks about a handshake.
+        # What has come while the application thinks about a handshake, or while all of
+        # them start.
         self._early = b""
 
     # What the transport calls
@@ -104,15 +108,21 @@ class WebSocketServerProtocol(Protocol):
 
     def begin(self) -> None:
         """
-        Expect a request from now on.
+        Expect a request from now on, or serve the one that has come already.
         """
-        self._setDeadline(self._headTimedOut)
+        if self._channel is None:
+            self._setDeadline(self._headTimedOut)
+        early, self._early = self._early, b""
+        if early:
+            transport: Any = self.transport
+            transport.resumeProducing()
+            self._read(early)
 
     def dataReceived(self, data: bytes) -> None:
         channel = self._channel
         if self._parser is None:
             return  # refused: thrown away until the peer has closed as well
-        if self._answer is not None:
+        if self._answer is not None or (self._early and self.factory.held):
             self._early += data
         elif channel is not None and channel.busy:
             self._read(channel.feed(data))
@@ -140,7 +150,7 @@ class WebSocketServerProtocol(Protocol):
         while data and self._parser is not None:
             head = self._parser.feed(data)
             if head is None:
-                if self._deadline is None:
+                if self._deadline is None and not self.factory.held:
                     self._setDeadline(self._headTimedOut)
                 return
             self._clearDeadline()
@@ -152,10 +162,33 @@ class WebSocketServerProtocol(Protocol):
                 self._refuseHead(unwelcome)
                 return
             rest, self._parser.rest = self._parser.rest, b""
+            if not self._mayBeServed(head, rest):
+                return
             if wants_upgrade(head):
                 self._receiveHandshake(head, rest)
                 return
             data = self._servePage(head, rest)
+
+    def _mayBeServed(self, head: RequestHead, rest: bytes) -> bool:
+        """
+        Say whether a request is for now. Where the server is full, it is refused; while
+        the applications start, it waits. Only health checks are served always.
+        """
+        held = self.factory.held
+        if self.excess is None and not held:
+            return True
+        if self.factory.isHealthCheck(splitTarget(head.target)[0]):
+            return True
+        if self._channel is not None:
+            self._channel.release()
+            self._channel = None
+        if self.excess is not None:
+            self.refuse(self.excess)
+        else:
+            self._early = head.raw + rest
+            transport: Any = self.transport
+            transport.pauseProducing()
+        return False
 
     def _servePage(self, head: RequestHead, rest: bytes) -> bytes:
         site = self.factory.site

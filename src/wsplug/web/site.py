@@ -95,8 +95,9 @@ def _descend(
 
 class _Site(Site):
     """
-    Logs requests as wsplug logs connections: nothing of a query or another header, for
-    there may be secrets in those, and nothing of health checks and the like.
+    Knows what of it tells of the server, and logs requests as wsplug logs connections:
+    nothing of a query or another header, for there may be secrets in those, and nothing
+    of health checks and the like.
     """
 
     _log = Logger()
@@ -108,10 +109,22 @@ class _Site(Site):
         self.noisy = False
         self._own = own
 
+    def isHealthCheck(self, path: bytes) -> bool:
+        """
+        Say whether what is at a path is to be had also where nothing else is.
+        """
+        return self._ownName(path) == b"health" and b"health" in self._own
+
+    def _ownName(self, path: bytes) -> bytes:
+        """
+        Give the name below C{/-/}; empty for other paths.
+        """
+        first, _, rest = path[1:].partition(b"/")
+        return rest.partition(b"/")[0] if first == OWN else b""
+
     def log(self, request: Any) -> None:
         path: bytes = request.path
-        first, _, rest = path[1:].partition(b"/")
-        if first == OWN and rest.partition(b"/")[0] in self._own:
+        if self._ownName(path) in self._own:
             return
         self._log.info(
             "{peer} {method} {path}: {status}",

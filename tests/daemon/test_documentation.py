@@ -1,0 +1,127 @@
+"""
+What docs/logs.md says is so.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Callable
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+from twisted.internet.testing import MemoryReactorClock
+
+from tests.server.kit import App, Logs, Recorder, handshake, raw, serve
+from tests.server.test_connection import raises
+from tests.web.kit import Telling
+from tests.web.test_documentation import rows
+from wsplug.config import combine, readFile
+from wsplug.daemon.logs import formatJSON
+from wsplug.daemon.stalls import StallDetector
+from wsplug.server.statistics import Statistics
+from wsplug.tap import Options
+from wsplug.testing import MemoryServer
+
+PAGE = (Path(__file__).parents[2] / "docs" / "logs.md").read_text("utf-8")
+EVENTS = rows(PAGE.partition("The fields of the event follow")[2])
+ALWAYS = {"time", "level", "namespace", "message"}
+
+
+def _close() -> None:
+    serve().connect().close()
+
+
+def _refuse() -> None:
+    raw(serve(), b"nonsense\r\n\r\n")
+
+
+def _page() -> None:
+    Telling().server.request("GET", "/nothing")
+
+
+def _fail() -> None:
+    serve(Recorder(text=raises)).connect().send("x")
+
+
+def _failInHandshake() -> None:
+    raw(MemoryServer(App(raises)), handshake())
+
+
+def _stall() -> None:
+    seconds, worked = count(0.0), count(0.0)
+    calls: list[Any] = []
+    reactor: Any = MemoryReactorClock()
+    reactor.callFromThread = calls.append
+    detector = StallDetector(
+        *(reactor, Statistics(), [], 0.5),
+        now=lambda: next(seconds),
+        worked=lambda: next(worked),
+    )
+    detector.watch()
+    detector.look()
+    detector.look()
+    calls[0]()
+
+
+CAUSES: list[Callable[[], None]] = [
+    _close,
+    _refuse,
+    _page,
+    _fail,
+    _failInHandshake,
+    _stall,
+]
+
+
+@pytest.mark.parametrize("index", range(len(CAUSES)))
+def test_events(index: int, logs: Logs) -> None:
+    """
+    Each event has the level and the fields that its row of the table has.
+    """
+    CAUSES[index]()
+    logs.failures()
+    _, level, fields = EVENTS[index]
+    lines = [json.loads(formatJSON(event) or "") for event in logs.events()]
+    documented = set(re.findall(r"`(\w+)`", fields))
+    found = [set(line) - ALWAYS - {"traceback"} for line in lines]
+    assert documented in found
+    line = lines[found.index(documented)]
+    assert line["level"] == level
+    assert ("traceback" in line) == (level == "critical")
+
+
+def test_all_events() -> None:
+    """
+    The table has no other rows, and that of the common fields has all of them.
+    """
+    assert len(EVENTS) == len(CAUSES)
+    common = rows(PAGE.partition("## JSON")[2].partition("The fields of the event")[0])
+    assert {row[0].strip("`") for row in common} == ALWAYS | {"traceback"}
+
+
+def test_example() -> None:
+    """
+    The example of a line is one of the kind that it shows.
+    """
+    (block,) = re.findall(r"^```json\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    line = json.loads(block)
+    assert set(line) == ALWAYS | set(re.findall(r"`(\w+)`", EVENTS[0][2]))
+    assert line["message"] in PAGE.partition("## JSON")[0]
+
+
+def test_configurations(tmp_path: Path) -> None:
+    """
+    The command line and the configuration file can be served.
+    """
+    for line in re.findall(r"^    twistd --.* wsplug (--.*)$", PAGE, re.MULTILINE):
+        words = [word for word in shlex.split(line) if "log-format" not in word]
+        Options().parseOptions([word for word in words if word != "json"])
+        assert "--log-format json" in line
+    (block,) = re.findall(r"^```toml\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    path = tmp_path / "wsplug.toml"
+    path.write_text(block, "utf-8")
+    assert combine({}, readFile(str(path))).logFormat == "json"
