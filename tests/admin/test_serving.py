@@ -228,7 +228,7 @@ def test_unix(tmp_path: Path) -> None:
         with unix_connect(
             str(path),
             "ws://localhost/-/status",
-            subprotocols=[SUBPROTOCOL],  # type: ignore[list-item]
+            subprotocols=[SUBPROTOCOL],
         ) as operator:
             assert receive(operator)["client"].startswith("unix")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import msgspec
 import pytest
 
 from tests.admin.kit import TOKEN, Board, Operator
@@ -14,6 +15,7 @@ from wsplug.admin.access import HostRules
 from wsplug.admin.history import KEPT
 from wsplug.admin.messages import SUBPROTOCOL
 from wsplug.admin.status import PATH
+from wsplug.apps.wire import write
 from wsplug.errors import HandshakeRefused
 from wsplug.options import UNLIMITED
 from wsplug.server.settings import SETTINGS
@@ -165,11 +167,13 @@ def test_departures() -> None:
 
 def test_one_encoding_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
     """A sample is made once, whoever many watch."""
-    made: list[object] = []
-    from wsplug.admin import status
+    made: list[msgspec.Struct] = []
 
-    write = status.write
-    monkeypatch.setattr(status, "write", lambda each: made.append(each) or write(each))
+    def count(message: msgspec.Struct) -> str:
+        made.append(message)
+        return write(message)
+
+    monkeypatch.setattr("wsplug.admin.status.write", count)
     board = Board()
     board.advance(3)
     assert made == []

@@ -36,6 +36,7 @@ cool-down = "off"
 exempt = ["10.0.0.0/8"]
 admin = ["unix:/run/b.sock"]
 admin-token-file = "/etc/token"
+stall-threshold = 0.5
 open-timeout = 5
 close-timeout = "1m"
 ping-interval = "off"
@@ -97,6 +98,7 @@ def test_every_key(file: Path) -> None:
         close_timeout=60.0,
         ping_interval=0.0,
         ping_timeout=2.5,
+        stall_threshold=0.5,
         send_limit=2 * 1024**2,
         send_timeout=60.0,
         max_waiting=12 * 1024**2,
