@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 from contextlib import ExitStack, suppress
 from http.client import HTTPConnection
 from pathlib import Path
@@ -17,6 +18,7 @@ from websockets.sync.client import ClientConnection, connect, unix_connect
 
 from tests.admin.kit import TOKEN
 from tests.processes import (
+    HANDSHAKE,
     HOST,
     TCP,
     Server,
@@ -58,6 +60,15 @@ def watch(port: int, **options: Any) -> ClientConnection:
         open_timeout=PATIENCE,
         **options,
     )
+
+
+def statusOf(port: int) -> int:
+    """The status of a handshake that is refused: it may be so before it is sent, which
+    not every client takes for an answer."""
+    with socket.create_connection((HOST, port), PATIENCE) as connection:
+        connection.sendall(HANDSHAKE % b"/")
+        head = connection.makefile("rb").readline()
+    return int(head.split()[1])
 
 
 def receive(connection: ClientConnection) -> dict[str, Any]:
@@ -117,8 +128,7 @@ def test_admin_endpoint(tmp_path: Path) -> None:
         waitUntil(lambda: get(port, "/-/health")[0] == 200, "there is room")
         with connect(f"ws://{HOST}:{server.port}/") as client, watch(port) as operator:
             assert receive(operator)["type"] == "welcome"
-            with pytest.raises(InvalidStatus):
-                connect(f"ws://{HOST}:{server.port}/")
+            assert statusOf(server.port) == 503
             assert get(port, "/-/health")[0] == 503
             answer = ask(operator, "clients")
             assert answer["total"] == 1
@@ -140,9 +150,7 @@ def test_ban_and_drain(tmp_path: Path) -> None:
         port = adminPort(server)
         with watch(port) as operator:
             assert ask(operator, "ban", address=HOST)["type"] == "banned"
-            with pytest.raises(InvalidStatus) as refused:
-                connect(f"ws://{HOST}:{server.port}/")
-            assert refused.value.response.status_code == 403
+            assert statusOf(server.port) == 403
             assert get(server.port, "/")[0] == 403
             assert ask(operator, "lift", address=HOST)["type"] == "lifted"
             checkEcho(server.port)

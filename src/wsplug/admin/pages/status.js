@@ -345,9 +345,9 @@ connection.addEventListener("message", ({ detail }) => receive(detail));
 connection.addEventListener("state", ({ detail }) => {
   const isGone = detail === "waiting" || detail === "closed";
   find("board").classList.toggle("gone", isGone);
-  find("ready").hidden = isGone || !samples.length;
+  find("ready").hidden = isGone || !started;
   find("again").hidden = !isGone || !find("auth").hidden;
-  if (isGone && samples.length) document.title = "Not connected · Status";
+  if (isGone && started) document.title = "Not connected · Status";
   if (detail === "open") say("");
 });
 connection.addEventListener("close", ({ detail: { code, reason } }) => {
