@@ -23,6 +23,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from wsplug.admin.options import ADMIN, ADMIN_TOKEN_FILE
 from wsplug.auth.options import AUTHENTICATION
 from wsplug.errors import ConfigurationError, InvalidOption
 from wsplug.guard.admission import EXEMPT
@@ -102,6 +103,7 @@ SINGLE = (
     BROKER,
     METRICS,
     LOG_FORMAT,
+    ADMIN_TOKEN_FILE,
     *SETTINGS,
 )
 """
@@ -129,6 +131,7 @@ REPEATABLE = (
         "same-host, null or *",
         SAME_HOST,
     ),
+    ADMIN,
     Option(
         "exempt",
         text,
@@ -166,6 +169,8 @@ class Configuration:
     @ivar broker: what describes the broker.
     @ivar proxies: what is in front of the server.
     @ivar tls: the certificates of the first endpoint, if it has any.
+    @ivar admin: the endpoint strings of the operators' own.
+    @ivar adminTokenFile: the path of the file with their token; empty for none.
     @ivar metrics: whether there are metrics: C{"auto"}, C{"yes"} or C{"no"}.
     @ivar logFormat: C{"text"} or C{"json"}.
     @ivar auth: what describes who may connect; everybody, if empty.
@@ -189,6 +194,8 @@ class Configuration:
     authCookie: str = ""
     authFirstMessage: str = "browsers"
     reusePort: bool = False
+    admin: tuple[str, ...] = ()
+    adminTokenFile: str = ""
 
 
 def readFile(
@@ -301,6 +308,7 @@ def combine(
     except ValueError as error:
         raise InvalidOption(f"origin: {error}") from None
     auth, cookie, firstMessage = _authentication(values)
+    admin: Any = values.get(ADMIN.name, ())
     return Configuration(
         tuple(applications),
         tuple(_endpoints(values)),
@@ -317,6 +325,8 @@ def combine(
         authCookie=cookie,
         authFirstMessage=firstMessage,
         reusePort=bool(values.get("reuse-port", REUSE_PORT.default)),
+        admin=tuple(admin),
+        adminTokenFile=str(values.get(ADMIN_TOKEN_FILE.name, ADMIN_TOKEN_FILE.default)),
     )
 
 

@@ -38,6 +38,7 @@ __all__ = [
     "ICommand",
     "IConversation",
     "IHandshakeRequest",
+    "INoticeReceiver",
     "IPreparedMessage",
     "IServices",
     "ISubscriber",
@@ -285,6 +286,23 @@ class IWebSocketProtocol(Interface):
             with which code and reason, and which setting did it. It is a Twisted
             C{ConnectionDone} too where both sides closed in order, else a
             C{ConnectionLost}.
+        """
+
+
+class INoticeReceiver(Interface):
+    """
+    What an L{IWebSocketProtocol} may have besides: its client can be told something by
+    the server's operator, in whatever way the application tells things. Nobody has to
+    declare it: it is the method that counts.
+    """
+
+    def noticeReceived(text: str) -> Any:
+        """
+        The operator has something to say to the client, as that the server is about to
+        be restarted.
+
+        @param text: up to 2000 characters, for a person.
+        @return: C{None}, or what the next message waits for, as from other methods.
         """
 
 

@@ -25,6 +25,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.resource import IResource
 
+from wsplug.admin.doors import AdminDoors, AdminSettings
 from wsplug.auth.authenticator import Authenticator
 from wsplug.codec import CloseCode
 from wsplug.daemon.ports import closePort, isInherited, openSockets
@@ -87,6 +88,7 @@ class WebSocketService(Service):
         exempt: Sequence[str] = EXEMPT,
         broker: IBroker | None = None,
         proxies: ProxySettings | None = None,
+        admin: AdminSettings | None = None,
         metrics: bool | None = None,
         portal: Portal | None = None,
         authCookie: str = "",
@@ -105,6 +107,7 @@ class WebSocketService(Service):
         @param broker: what the applications were given as C{services.broker}, to be
             started before them and stopped after them.
         @param proxies: whose word about the client is believed; without it, nobody's.
+        @param admin: where operators are let in; without it, nowhere.
         @param metrics: whether there are metrics at C{/-/metrics}; C{None} for: if
             C{prometheus-client} is installed.
         @param portal: has clients log in, with C{IUsernamePassword} or
@@ -118,7 +121,12 @@ class WebSocketService(Service):
             have to be metrics and C{prometheus-client} is missing.
         @raise ValueError: an origin is none, or a network.
         """
-        mounts = list(mounts)
+        self._admin = AdminDoors(
+            admin if admin is not None else AdminSettings(),
+            reactor=reactor,
+            origins=origins,
+        )
+        mounts = [*mounts, *self._admin.mounts]
         self._endpoints = [
             pair if isinstance(pair, tuple) else (repr(pair), pair)
             for pair in endpoints
@@ -145,7 +153,7 @@ class WebSocketService(Service):
             site=makeSite(Mounts(mounts), reactor, own, authenticator),
             authenticator=authenticator,
         )
-        own.update(ownResources(self, metrics))
+        own.update(self._admin.watch(self, ownResources(self, metrics)))
         self._epollSet = (
             EpollSet(reactor, self.factory.flusher)
             if hasattr(select, "epoll")
@@ -200,6 +208,7 @@ class WebSocketService(Service):
         self.factory.hold()
         self._startNow(self._listen)
         self._startNow(self._startApplications)
+        self._admin.start()
         reactor = self._reactor
         if IReactorFromThreads.providedBy(reactor) and IReactorCore.providedBy(reactor):
             reactor.callWhenRunning(self._detectStalls)
@@ -230,6 +239,7 @@ class WebSocketService(Service):
             for port in self.ports:
                 maybeDeferred(port.stopListening)
             self.ports.clear()
+            self._admin.stopListening()
             raise self._errors.pop(0)
 
     def _listen(self) -> None:
@@ -242,6 +252,21 @@ class WebSocketService(Service):
             listening.addCallback(self._listens)
             listening.addErrback(explainListening, name)
             listening.addErrback(self._failed)
+        self._admin.listen(self._listenForOperators)
+
+    def _listenForOperators(
+        self, name: str, endpoint: IStreamServerEndpoint, factory: WebSocketFactory
+    ) -> None:
+        listening: Deferred[Any] = maybeDeferred(endpoint.listen, factory)
+        listening.addCallback(self._listensForOperators)
+        listening.addErrback(explainListening, name)
+        listening.addErrback(self._failed)
+
+    def _listensForOperators(self, port: IListeningPort) -> None:
+        self._admin.listens(port)
+        self._log.info(
+            "operators are let in at {address}", address=nameOfAddress(port.getHost())
+        )
 
     def _listens(self, port: IListeningPort) -> None:
         if self._drained is not None:
@@ -422,6 +447,7 @@ class WebSocketService(Service):
         if self._broker is not None and self._brokerStarted:
             self._brokerStarted = False
             await self._broker.stop()
+        await self._admin.stop()
 
     def _stopApplication(self, mount: Mount) -> Deferred[None]:
         stopping: Deferred[Any] = maybeDeferred(mount.application.stopApplication)

@@ -22,10 +22,18 @@ from twisted.python import usage
 
 import twisted
 import wsplug
+from wsplug.admin.doors import AdminSettings
+from wsplug.admin.options import readToken
 from wsplug.auth.checkers import makePortal
 from wsplug.broker import makeBroker
 from wsplug.build import DESCRIPTION
-from wsplug.config import REUSE_PORT, SINGLE, Configuration, combine, readFile
+from wsplug.config import (
+    REUSE_PORT,
+    SINGLE,
+    Configuration,
+    combine,
+    readFile,
+)
 from wsplug.daemon.descriptors import fitConnections, raiseLimit
 from wsplug.daemon.inherited import explainSystemd, takeOver
 from wsplug.daemon.logs import findOtherFormat, makeObserver
@@ -65,6 +73,7 @@ class Options(usage.Options):
     @ivar broker: what the applications share.
     @ivar reloaded: what SIGHUP has read again: each has a C{reload()}.
     @ivar portal: who may connect; C{None} for everybody.
+    @ivar admin: where operators are let in.
     @ivar configuration: all the rest.
     """
 
@@ -84,6 +93,7 @@ class Options(usage.Options):
     configuration: Configuration
     broker: IBroker
     portal: Portal | None
+    admin: AdminSettings
 
     def __init__(self, reactor: Any = None) -> None:
         """
@@ -119,6 +129,10 @@ class Options(usage.Options):
         """origin whose pages may connect: https://example.org, https://*.example.org,
         same-host, null or * [same-host]"""
         self._repeated.setdefault("origin", []).append(value)
+
+    def opt_admin(self, value: str) -> None:
+        """Twisted endpoint string on which operators are let in, and nobody else"""
+        self._repeated.setdefault("admin", []).append(value)
 
     def opt_exempt(self, value: str) -> None:
         """network that limits of addresses do not hold for [the machine itself]"""
@@ -195,24 +209,40 @@ class Options(usage.Options):
         auth = configuration.auth
         self.portal = self.attempt(makePortal, auth) if auth else None
         reactor = self.reactor
-        self.broker = self.attempt(makeBroker, self.configuration.broker, reactor)
+        self.broker = self.attempt(makeBroker, configuration.broker, reactor)
         services = Services(reactor, reactor, self.broker)
         self.mounts = self.makeMounts(services)
         self.attempt(Mounts, self.mounts)
-        if self.configuration.reusePort:
+        self._makeEndpoints()
+        if self.parent is not None:
+            checkTwistd(self.parent)
+
+    def _makeEndpoints(self) -> None:
+        """
+        Make all that is listened on, for clients and for operators.
+        """
+        configuration = self.configuration
+        reactor: Any = self.reactor
+        if configuration.reusePort:
             reactor = SharingReactor(reactor)
         self.endpoints = [
             (name, self.attempt(self.makeEndpoint, reactor, name, description))
-            for name, description in self.configuration.endpoints
+            for name, description in configuration.endpoints
         ]
-        if self.configuration.tls is not None:
+        if configuration.tls is not None:
             name, plain = self.endpoints[0]
-            endpoint = self.attempt(_addTLS, reactor, plain, self.configuration.tls)
+            endpoint = self.attempt(_addTLS, reactor, plain, configuration.tls)
             if endpoint is not None:
                 self.endpoints[0] = name, endpoint
                 self.reloaded.append(endpoint.certificate)
-        if self.parent is not None:
-            checkTwistd(self.parent)
+        path = configuration.adminTokenFile
+        self.admin = AdminSettings(
+            [
+                (each, self.attempt(self.makeEndpoint, self.reactor, each, each))
+                for each in configuration.admin
+            ],
+            self.attempt(readToken, path) if path else None,
+        )
 
     def _checkLogFormat(self) -> None:
         """
@@ -363,6 +393,7 @@ def makeService(options: Options) -> IService:
         broker=options.broker,
         proxies=configuration.proxies,
         reloaded=options.reloaded,
+        admin=options.admin,
         makeObserver=options.makeObserver,
         metrics={"yes": True, "no": False}.get(configuration.metrics),
         portal=options.portal,

@@ -9,13 +9,14 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
-from urllib.request import urlopen
+from urllib.request import Request, urlopen
 
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 from websockets.typing import Origin
 
+from tests.admin.kit import TOKEN
 from tests.processes import HOST, Server, runTwistd, serve, upgrade, waitUntil
 from tests.web.kit import Samples, key, readSamples
 
@@ -46,9 +47,22 @@ slow = Slow()
 """
 
 
+def _letOperatorsIn(folder: Path) -> str:
+    """
+    Make the option that has metrics on the server's port, for who knows the token.
+    """
+    (folder / "token").write_text(TOKEN)
+    (folder / "token").chmod(0o600)
+    return "--admin-token-file=token"
+
+
 def _get(server: Server, path: str) -> tuple[int, str]:
     try:
-        with urlopen(f"http://{HOST}:{server.port}{path}", timeout=60) as response:
+        request = Request(
+            f"http://{HOST}:{server.port}{path}",
+            headers={"Authorization": f"Bearer {TOKEN}"},
+        )
+        with urlopen(request, timeout=60) as response:
             return response.status, response.read().decode("utf-8")
     except HTTPError as error:
         with error:
@@ -70,7 +84,7 @@ def test_numbers(tmp_path: Path) -> None:
         serve(
             tmp_path,
             *("--app=echo:compression=no", "--app=bot", "--max-message-size=64KiB"),
-            *("--max-connections=3", "--metrics=yes"),
+            *("--max-connections=3", "--metrics=yes", _letOperatorsIn(tmp_path)),
         ) as server,
         ExitStack() as stack,
     ):
@@ -169,7 +183,7 @@ def test_without_prometheus(tmp_path: Path) -> None:
         "import sys\nsys.modules['prometheus_client'] = None\n", "utf-8"
     )
     missing: Any = {"PYTHONPATH": str(tmp_path)}
-    with serve(tmp_path, environment=missing) as server:
+    with serve(tmp_path, _letOperatorsIn(tmp_path), environment=missing) as server:
         status, text = _get(server, "/-/metrics")
         assert status == 404
         assert "pip install 'wsplug[metrics]'" in text

@@ -13,13 +13,14 @@ from functools import partial
 from pathlib import Path
 from types import FrameType, ModuleType
 from typing import Any
-from urllib.request import urlopen
+from urllib.request import Request, urlopen
 
 import pytest
 from twisted.internet.interfaces import IReactorFromThreads
 from websockets.sync.client import connect
 from zope.interface import implementer
 
+from tests.admin.kit import TOKEN
 from tests.processes import HOST, Server, checkEcho, serve, waitUntil
 from tests.server.kit import App, Logs
 from tests.web.kit import readSamples
@@ -290,6 +291,8 @@ def test_process(tmp_path: Path) -> None:
     """
     (tmp_path / "slow.py").write_text(SLOW, "utf-8")
     (tmp_path / "coroutine.py").write_text(COROUTINE, "utf-8")
+    (tmp_path / "token").write_text(TOKEN)
+    (tmp_path / "token").chmod(0o600)
     cases = [
         ("slow", "sleep", "textMessageReceived"),
         ("slow", "compute", "compute"),
@@ -297,7 +300,7 @@ def test_process(tmp_path: Path) -> None:
         ("coroutine", "x", "wait"),
     ]
     arguments = ["--app=slow.py", "--app=coroutine.py", "--stall-threshold=0.25"]
-    with serve(tmp_path, *arguments) as server:
+    with serve(tmp_path, "--admin-token-file=token", *arguments) as server:
         for index, (name, message, function) in enumerate(cases):
             with connect(f"ws://{HOST}:{server.port}/{name}") as client:
                 client.send(message)
@@ -311,7 +314,8 @@ def test_process(tmp_path: Path) -> None:
         time.sleep(0.8)
         server.signal(signal.SIGCONT)
         address = f"http://{HOST}:{server.port}/-/metrics"
-        samples = readSamples(urlopen(address).read().decode())
+        asked = Request(address, headers={"Authorization": f"Bearer {TOKEN}"})
+        samples = readSamples(urlopen(asked).read().decode())
         stalls = {
             dict(labels)["application"]: value
             for (name, labels), value in samples.items()

@@ -162,7 +162,7 @@ def test_wheel(wheel: Path) -> None:
         path.relative_to(ROOT / "src").as_posix() for path in ROOT.glob("src/**/*.py")
     }
     assert modules <= names
-    patterns = ("web/static/*", "apps/*/pages/**/*")
+    patterns = ("web/static/*", "admin/pages/*", "apps/*/pages/**/*")
     pages = {
         path.relative_to(ROOT / "src").as_posix()
         for pattern in patterns

@@ -36,6 +36,8 @@ cool-down = "off"
 exempt = ["10.0.0.0/8"]
 max-auth-failures = 3
 max-auth-failures-total = "unlimited"
+admin = ["unix:/run/b.sock"]
+admin-token-file = "/etc/token"
 open-timeout = 5
 close-timeout = "1m"
 ping-interval = "off"
@@ -70,9 +72,18 @@ def test_every_key(file: Path) -> None:
     """Each setting and each other option can be in the file."""
     values = read(file, EVERYTHING)
     names = {option.name for option in (*SETTINGS, *LISTENING)}
-    assert set(values) == names | {"app", "listen", "origin", "exempt"}
+    assert set(values) == names | {
+        "app",
+        "listen",
+        "origin",
+        "exempt",
+        "admin",
+        "admin-token-file",
+    }
     configuration = combine({}, values)
     assert configuration.exempt == ("10.0.0.0/8",)
+    assert configuration.admin == ("unix:/run/b.sock",)
+    assert configuration.adminTokenFile == "/etc/token"
     assert configuration.settings == Settings(
         max_message_size=65536,
         max_fragments=16,

@@ -60,6 +60,7 @@ FORBIDDEN = {
     "guard": (
         "server",
         "web",
+        "admin",
         "apps",
         "broker",
         "tap",
@@ -71,6 +72,7 @@ FORBIDDEN = {
     "tls": (
         "server",
         "web",
+        "admin",
         "apps",
         "broker",
         "tap",
@@ -80,6 +82,7 @@ FORBIDDEN = {
         "testing",
     ),
     "server": (
+        "admin",
         "tls",
         "web",
         "apps",
@@ -92,6 +95,7 @@ FORBIDDEN = {
         "testing",
     ),
     "daemon": (
+        "admin",
         "web",
         "apps",
         "broker",
@@ -103,6 +107,7 @@ FORBIDDEN = {
         "testing",
     ),
     "web": (
+        "admin",
         "apps",
         "broker",
         "daemon",
@@ -112,8 +117,20 @@ FORBIDDEN = {
         "config",
         "testing",
     ),
-    "broker": ("apps", "web", "tap", "service", "plugins", "config", "testing"),
+    # Its WebSocket speaks JSON as the applications' do: apps/wire.py.
+    "admin": ("daemon", "tap", "service", "plugins", "config", "testing"),
+    "broker": (
+        "admin",
+        "apps",
+        "web",
+        "tap",
+        "service",
+        "plugins",
+        "config",
+        "testing",
+    ),
     "apps": (
+        "admin",
         "server",
         "codec",
         "web",
@@ -147,7 +164,7 @@ FORBIDDEN = {
 
 @pytest.mark.parametrize("path", FILES, ids=IDS)
 def test_rooms(path: Path) -> None:
-    """codec <- server <- (broker, web, apps) <- tap, never the other way."""
+    """codec <- server <- (broker, web, apps) <- admin <- tap, never the other way."""
     forbidden = FORBIDDEN.get(path.relative_to(ROOT).parts[0], ())
     for name in imports(path):
         parts = name.split(".")

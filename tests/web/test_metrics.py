@@ -5,6 +5,7 @@ Metrics: what is counted is what clients and applications did.
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -207,12 +208,17 @@ def test_switched_off() -> None:
 
 
 @pytest.mark.parametrize(("choice", "there"), [("yes", 1), ("auto", 1), ("no", 0)])
-def test_option(choice: str, there: int) -> None:
+def test_option(choice: str, there: int, tmp_path: Path) -> None:
     """
-    "--metrics" says whether there are any.
+    "--metrics" says whether there are any, for operators.
     """
+    token = tmp_path / "token"
+    token.write_text("x" * 32)
+    token.chmod(0o600)
     options = Options(MemoryReactorClock())
-    options.parseOptions(["--app", "echo", "--metrics", choice])
+    options.parseOptions(
+        ["--app", "echo", "--metrics", choice, "--admin-token-file", str(token)]
+    )
     service: Any = makeService(options)
     assert (b"metrics" in service.factory.site._own) == bool(there)
 

@@ -317,6 +317,7 @@ class Connection:
         for deadline in (self._closeDeadline, self._sendDeadline):
             self._deadlines.clear(deadline)
         self._closeDeadline = self._sendDeadline = None
+        self._statistics.stalled.discard(self)
         self._receiver.stop()
         self._countUnfinished(0)
         self._deflater = None
@@ -430,6 +431,34 @@ class Connection:
             )
         self._advance(Event.FAIL)
         self._end()
+
+    # What operators see and do
+
+    @property
+    def name(self) -> str:
+        """
+        The application's name.
+        """
+        return self._traffic.application
+
+    @property
+    def isStalled(self) -> bool:
+        """
+        Whether output waits for the client.
+        """
+        return self._queue.blocked
+
+    def notify(self, text: str) -> bool:
+        """
+        Have the application tell its client something of the operator's.
+
+        @return: whether it can: its protocol is an
+            L{wsplug.interfaces.INoticeReceiver}.
+        """
+        if not self._isOpen or not hasattr(self._application, "noticeReceived"):
+            return False
+        self._tell("noticeReceived", text)
+        return True
 
     # The application's transport
 
@@ -799,6 +828,10 @@ class Connection:
         return False
 
     def outputBlocked(self) -> None:
+        stalled = self._statistics.stalled
+        if self not in stalled:
+            stalled.add(self)
+            self._statistics.stalls += 1
         seconds = self._settings.send_timeout
         if seconds:
             self._sendDeadline = self._deadlines.set(seconds, self._sendTimedOut)
@@ -819,6 +852,7 @@ class Connection:
         if self._producer is not None:
             self._producer.resume()
         if not self._queue.blocked:
+            self._statistics.stalled.discard(self)
             self._release(_HELD_BY_OUTPUT)
 
     def outputEnded(self) -> None:

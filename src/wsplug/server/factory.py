@@ -16,6 +16,7 @@ from wsplug.auth.authenticator import Authenticator
 from wsplug.codec import CloseCode, DeflateAgreement, DeflatePolicy
 from wsplug.errors import HandshakeRefused
 from wsplug.guard.admission import EXEMPT, Account, Admission, AdmissionLimits
+from wsplug.guard.bans import Bans
 from wsplug.guard.metering import Meter, Rates
 from wsplug.guard.origins import SAME_HOST, OriginRules
 from wsplug.guard.proxies import ProxySettings, TrustedProxies
@@ -54,6 +55,7 @@ class WebSocketFactory(ServerFactory):
     @ivar admission: what each address takes up.
     @ivar waiting: the ceiling over all that waits to be sent.
     @ivar unfinished: the ceiling over all messages that aren't whole yet.
+    @ivar bans: whom an operator doesn't want here.
     @ivar held: whether new connections have to wait for the applications.
     @ivar draining: how the connections are being ended, once they are.
     """
@@ -91,6 +93,7 @@ class WebSocketFactory(ServerFactory):
         self.settings = settings if settings is not None else Settings()
         self.origins = OriginRules(origins)
         self.proxies = TrustedProxies(proxies or ProxySettings(), clock)
+        self.bans = Bans(clock)
         self.site = site
         self.authenticator = authenticator
         self.deadlines = Deadlines(clock)
@@ -161,17 +164,20 @@ class WebSocketFactory(ServerFactory):
         self._opening.add(protocol)
         if self.draining is not None and not self.draining.patience:
             return self.draining.refusal
+        unwelcome = self.refusalOf(protocol.client)
+        if unwelcome is not None:
+            return unwelcome
         excess = self._count() - self.settings.max_connections
         if excess > 0:
-            refusal = HandshakeRefused(
+            full = HandshakeRefused(
                 503,
                 "too many connections",
                 headers=[(b"Retry-After", b"10")],
                 setting="max-connections",
             )
             if excess > _SPARE or not self.isHealthCheck(b"/-/health"):
-                return refusal
-            protocol.excess = refusal
+                return full
+            protocol.excess = full
         if self.proxies.trusts(protocol.client):
             return None  # it speaks for others, who are counted once they are named
         return self._admit(protocol)
@@ -211,6 +217,16 @@ class WebSocketFactory(ServerFactory):
         self._opening.discard(protocol)
         if self.draining is not None:
             self.draining.check()
+
+    def refusalOf(self, client: IAddress) -> HandshakeRefused | None:
+        """
+        Judge a client, as soon as it is known who that is: of a new connection, and of
+        each request on it, which a proxy may have sent for somebody else.
+
+        @return: the refusal that it gets, if it isn't welcome.
+        """
+        # A trusted proxy speaks for others, who may be welcome.
+        return None if self.proxies.trusts(client) else self.bans.refusalOf(client)
 
     def protocolAccepted(
         self,

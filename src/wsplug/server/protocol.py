@@ -184,6 +184,10 @@ class WebSocketServerProtocol(Protocol):
             if isinstance(head, HandshakeRefused):
                 self.refuse(head)
                 return
+            unwelcome = self.factory.refusalOf(self.client)
+            if unwelcome is not None:
+                self._refuseHead(unwelcome)
+                return
             rest, self._parser.rest = self._parser.rest, b""
             if not self._mayBeServed(head, rest):
                 return
@@ -275,6 +279,14 @@ class WebSocketServerProtocol(Protocol):
         return HandshakeRefused(
             426, "this is a WebSocket server", headers=[(b"Upgrade", b"websocket")]
         )
+
+    def _refuseHead(self, refusal: HandshakeRefused) -> None:
+        """
+        Refuse a request, page or handshake, for whom it is from.
+        """
+        if self._channel is not None:
+            self._channel.release()
+        self.refuse(refusal)
 
     # Handshakes
 

@@ -21,4 +21,6 @@ cdef class Statistics:
     cdef readonly object departures
     cdef readonly object refusals
     cdef readonly bint measuring
+    cdef public long long stalls
+    cdef readonly set stalled
     cdef readonly dict reactorStalls

@@ -10,7 +10,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import deque
 from time import perf_counter
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from twisted.internet.interfaces import IAddress
 
@@ -147,10 +147,12 @@ class Refusal(NamedTuple):
 
     @ivar time: when, by the clock.
     @ivar client: whose it was.
+    @ivar application: that it was for; empty where it isn't known.
     """
 
     time: float
     client: IAddress
+    application: str
     status: int
     reason: str
     setting: str | None
@@ -168,6 +170,8 @@ class Statistics:
     @ivar closings: how many, by application, code, side and setting (C{""} for none).
         Codes of applications' own that clients close with are counted as
         C{"3000-3999"} and C{"4000-4999"}: nobody can make this grow.
+    @ivar stalls: how often a connection's output had to wait for its client.
+    @ivar stalled: the connections whose output waits now.
     @ivar reactorStalls: how often an application has held the reactor for too long
         (C{""} where it isn't known which), and for how many seconds in all.
     @ivar departures: the last ones, the latest at the end.
@@ -182,6 +186,8 @@ class Statistics:
         "reactorStalls",
         "refusals",
         "serving",
+        "stalled",
+        "stalls",
         "traffic",
     )
 
@@ -193,6 +199,8 @@ class Statistics:
         self.departures: deque[Departure] = deque(maxlen=_KEPT)
         self.refusals: deque[Refusal] = deque(maxlen=_KEPT)
         self.measuring = False
+        self.stalls = 0
+        self.stalled: set[Any] = set()
         self.reactorStalls: dict[str, tuple[int, float]] = {}
 
     def trafficOf(self, application: str) -> Traffic:
@@ -233,7 +241,7 @@ class Statistics:
         setting = refusal.setting
         self._countHandshake((application, refusal.status, setting or ""))
         self.refusals.append(
-            Refusal(now, client, refusal.status, refusal.reason, setting)
+            Refusal(now, client, application, refusal.status, refusal.reason, setting)
         )
 
     def _countHandshake(self, key: tuple[str, int, str]) -> None:

@@ -81,6 +81,9 @@ class Conversation(WebSocketProtocol):
     def bytesMessageReceived(self, data: bytes) -> None:
         self._say(_BINARY)
 
+    def noticeReceived(self, text: str) -> None:
+        self._say(text)
+
     def connectionLost(self, reason: Failure) -> None:
         running = self._running
         over = self._end()

@@ -56,6 +56,9 @@ class ClassicProtocol(WebSocketProtocol):
             refusal(RequestRefused("not-json", "this is no text message"))
         )
 
+    def noticeReceived(self, text: str) -> None:
+        self.transport.sendTextMessage(encode(ClassicNotice(text)).decode())
+
     def connectionLost(self, reason: Failure) -> None:
         self._lost = True
         self._chat.talk.classic.leaveAll(self.transport)

@@ -29,6 +29,7 @@ __all__ = [
     "Left",
     "Named",
     "Notice",
+    "OperatorNotice",
     "PersonInfo",
     "Ping",
     "Pong",
@@ -231,6 +232,14 @@ class Gap(Message, tag="gap"):
 
     room: str
     count: int
+
+
+class OperatorNotice(Message, tag="notice"):
+    """
+    The server's operator has something to say.
+    """
+
+    message: str
 
 
 # What is published; clients get it with the room, and with what the broker knows of it

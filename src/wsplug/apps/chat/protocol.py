@@ -21,6 +21,7 @@ from wsplug.apps.chat.messages import (
     Leave,
     Left,
     Named,
+    OperatorNotice,
     Ping,
     Pong,
     Rename,
@@ -75,6 +76,9 @@ class ChatProtocol(WebSocketProtocol):
         self.transport.sendTextMessage(
             refusal(RequestRefused("not-json", "this is no text message"))
         )
+
+    def noticeReceived(self, text: str) -> None:
+        self._send(OperatorNotice(text))
 
     def connectionLost(self, reason: Failure) -> None:
         self._lost = True

@@ -47,6 +47,9 @@ class _Echo(WebSocketProtocol):
     def bytesMessageReceived(self, data: bytes) -> None:
         self.transport.sendBytesMessage(data)
 
+    def noticeReceived(self, text: str) -> None:
+        self.transport.sendTextMessage(text)
+
 
 class _PrefixedEcho(_Echo):
     """
@@ -84,6 +87,9 @@ class _DelayedEcho(WebSocketProtocol):
 
     def bytesMessageReceived(self, data: bytes) -> Deferred[None] | None:
         return self._hold(data, len(data))
+
+    def noticeReceived(self, text: str) -> None:
+        self.transport.sendTextMessage(text)
 
     def connectionLost(self, reason: Failure) -> None:
         self._waiting.clear()

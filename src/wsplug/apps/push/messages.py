@@ -16,6 +16,7 @@ from wsplug.broker import Publication
 __all__ = [
     "FROM_CLIENTS",
     "Gap",
+    "Notice",
     "Ping",
     "Pong",
     "Subscribe",
@@ -109,6 +110,14 @@ class Gap(msgspec.Struct, tag_field="type", tag="gap"):
 
     channel: str
     count: int
+
+
+class Notice(msgspec.Struct, tag_field="type", tag="notice"):
+    """
+    The server's operator has something to say.
+    """
+
+    message: str
 
 
 class _Message(

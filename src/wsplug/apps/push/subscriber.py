@@ -14,6 +14,7 @@ from twisted.python.failure import Failure
 from wsplug import WebSocketProtocol
 from wsplug.apps.push.messages import (
     FROM_CLIENTS,
+    Notice,
     Ping,
     Pong,
     Subscribe,
@@ -73,6 +74,9 @@ class Subscriber(WebSocketProtocol):
     def bytesMessageReceived(self, data: bytes) -> None:
         error = RequestRefused("not-json", "a binary message: send JSON as text")
         self.transport.sendTextMessage(refusal(error))
+
+    def noticeReceived(self, text: str) -> None:
+        self._send(Notice(text))
 
     def connectionLost(self, reason: Failure) -> None:
         self._push.messages.leaveAll(self.transport)

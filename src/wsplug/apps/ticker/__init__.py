@@ -90,6 +90,9 @@ class _Ticking(WebSocketProtocol):
             self._stop()
             self.transport.loseConnection()
 
+    def noticeReceived(self, text: str) -> None:
+        self.transport.sendTextMessage(text)
+
     def connectionLost(self, reason: Failure) -> None:
         self._stop()
 

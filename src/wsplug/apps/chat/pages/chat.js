@@ -29,6 +29,7 @@ class Chat {
       renamed: (names) => this._renamed(names),
       lost: () => this._lost(),
       changed: () => this._show(),
+      noticed: (text) => this._noticed(text),
       complain: (text) => this._view.complain(text),
     });
     this._direct = new Direct(this._conversations, (key, who) => this._make(key, who));
@@ -106,6 +107,12 @@ class Chat {
   _lost() {
     this._direct.isReady = false;
     for (const each of this._all) each.isReady = false;
+  }
+
+  /** The server's operator has something to say. */
+  _noticed(text) {
+    if (this._current) this._current.log.addNotice("operator", "From the operator: ", named(text));
+    else this._view.complain(`From the operator: ${text}`);
   }
 
   _askName(error) {

@@ -25,6 +25,9 @@ export class Session {
     this.connection.addEventListener("state", () => {
       if (this.connection.state !== "open") this._chat.lost();
     });
+    this.connection.addEventListener("message", ({ detail }) => {
+      if (detail.type === "notice") this._chat.noticed(detail.message);
+    });
     this.connection.addEventListener("error", ({ detail }) => this._failed(detail));
   }
 

@@ -18,6 +18,9 @@ const connection = connect(socketURL());
 const subscriptions = new Map();
 
 showState(connection, find("state"));
+connection.addEventListener("message", ({ detail }) => {
+  if (detail.type === "notice") log.add(`From the operator: ${detail.message}`, "note");
+});
 
 // Subscribing
 

@@ -1,0 +1,139 @@
+"""
+Who is an operator: whoever knows the token, and, where there is none, whoever comes to
+the admin endpoint, but no page from elsewhere.
+"""
+
+from __future__ import annotations
+
+import hmac
+import math
+import re
+from collections.abc import Sequence
+from hashlib import sha256
+from typing import Final
+
+from twisted.internet.interfaces import IAddress, IReactorTime
+from twisted.logger import Logger
+
+from wsplug.guard.origins import ANY, SAME_HOST, OriginRules, parseOrigin
+from wsplug.networks import nameOfAddress, parseHost, placeOf
+
+__all__ = ["Access", "AccessDenied", "HostRules"]
+
+from wsplug.rates import Rate
+
+_FAILURES: Final = 10
+"""
+Wrong tokens that a place may try at once.
+"""
+
+_FAILURES_A_SECOND: Final = 1 / 30
+"""
+And in the long run.
+"""
+
+
+class AccessDenied(Exception):
+    """
+    This is no operator.
+
+    @ivar retryAfter: seconds after which the next token is looked at; 0 for at once.
+    """
+
+    def __init__(self, reason: str, retryAfter: int = 0) -> None:
+        super().__init__(reason)
+        self.retryAfter = retryAfter
+
+
+class Access:
+    """
+    The check of tokens. How long it takes says nothing about the right one, and a place
+    that was wrong too often has to wait, whatever it sends.
+    """
+
+    _log = Logger()
+
+    def __init__(self, clock: IReactorTime, token: str | None) -> None:
+        """
+        @param token: the right one; C{None} where there is none, and everybody is an
+            operator who comes this far.
+        """
+        self._digest = None if token is None else _digest(token)
+        self._failures = Rate(clock, _FAILURES_A_SECOND, _FAILURES)
+
+    @property
+    def isOpen(self) -> bool:
+        """
+        Whether no token is needed.
+        """
+        return self._digest is None
+
+    def check(self, token: str, client: IAddress) -> None:
+        """
+        Judge a token.
+
+        @param client: who sent it.
+        @raise AccessDenied: it is wrong, or too many were before it.
+        """
+        if self._digest is None:
+            return
+        place = placeOf(client)
+        wait = self._failures.wait(place)
+        if wait:
+            raise AccessDenied("too many wrong tokens", math.ceil(wait))
+        if not hmac.compare_digest(_digest(token), self._digest):
+            self._failures.take(place)
+            self._log.warn(
+                "{client} was refused as an operator: a wrong token",
+                client=nameOfAddress(client),
+            )
+            raise AccessDenied("this token is wrong")
+
+
+def _digest(token: str) -> bytes:
+    return sha256(token.encode("utf-8", "surrogatepass")).digest()
+
+
+_HOST: Final = re.compile(r"(\[[^\]]*\]|[^:\[\]]*)(?::[0-9]{0,5})?")
+
+
+class HostRules:
+    """
+    The hosts that a request without a token may be for.
+
+    A page may have its own name lead to this machine's address once it is loaded, and
+    then talks to the server as to its own (DNS rebinding). What it can't do is talk to
+    it by an address, or by a name that isn't its own.
+    """
+
+    def __init__(self, origins: Sequence[str]) -> None:
+        """
+        @param origins: those that the server lets in: their hosts are good names.
+        @raise ValueError: one is none.
+        """
+        self._names = {b"localhost"}
+        for origin in origins:
+            if origin not in (ANY, SAME_HOST) and "*" not in origin:
+                self._names.add(parseOrigin(origin)[1].encode("ascii"))
+        self._sameHost = OriginRules((SAME_HOST,))
+
+    def allow(self, host: bytes | None, origin: bytes | None) -> bool:
+        """
+        Judge a request.
+
+        @param host: its C{Host} header.
+        @param origin: its C{Origin} header; a page that has one has to be from there.
+        """
+        match = _HOST.fullmatch((host or b"").decode("latin-1"))
+        if match is None:
+            return False
+        name = match[1].lower()
+        if name.encode("latin-1") not in self._names and not _isAddress(name):
+            return False
+        return self._sameHost.allow(origin, host)
+
+
+def _isAddress(name: str) -> bool:
+    if name.startswith("["):
+        return ":" in name and parseHost(name[1:-1]) is not None
+    return parseHost(name) is not None

@@ -1,0 +1,221 @@
+"""
+What an operator does to the server and to those who are connected.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from twisted.internet.interfaces import IAddress
+from twisted.logger import Logger
+
+from wsplug.admin.clients import ClientList
+from wsplug.admin.messages import (
+    BanAddress,
+    BanInfo,
+    Banned,
+    CloseClients,
+    Closed,
+    Drain,
+    Draining,
+    LiftBan,
+    Lifted,
+    Noticed,
+    SendNotice,
+)
+from wsplug.apps.wire import RequestRefused
+from wsplug.codec.closecodes import CloseCode, may_be_sent
+from wsplug.errors import Side
+from wsplug.guard.bans import Ban, Network, parsePlace
+from wsplug.networks import hostOf, nameOfAddress
+from wsplug.server.connection import Connection
+from wsplug.server.factory import WebSocketFactory
+
+__all__ = ["OPERATOR", "Actions", "showBan"]
+
+OPERATOR: Final = "operator"
+"""
+What stands for a setting's name where an operator has ended or refused a connection.
+"""
+
+_REASON: Final = 123
+"""
+Bytes that a close frame's reason may have (RFC 6455 section 5.5).
+"""
+
+
+def showBan(ban: Ban) -> BanInfo:
+    """
+    Make what operators get of a ban.
+    """
+    return BanInfo(ban.place, ban.until, ban.note)
+
+
+class Actions:
+    """
+    Does what operators ask for, and logs who they are and what it was.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        server: WebSocketFactory,
+        clients: ClientList,
+        drain: Callable[[bool], object],
+    ) -> None:
+        """
+        @param clients: knows connections by their numbers.
+        @param drain: sends everybody away; for good, if it is told so.
+        """
+        self._server = server
+        self._clients = clients
+        self._drain = drain
+
+    def notice(self, asked: SendNotice, operator: IAddress) -> Noticed:
+        """
+        Have applications tell their clients something.
+
+        @param operator: who asks.
+        @raise RequestRefused: there is no such client or application.
+        """
+        if asked.client is not None and asked.application is not None:
+            raise RequestRefused("invalid", "name a client or an application, not both")
+        chosen: Iterable[Connection]
+        if asked.client is not None:
+            chosen = [self._find(asked.client)]
+            to = nameOfAddress(chosen[0].request.getClientAddress())
+        elif asked.application is not None:
+            name = asked.application
+            if all(mount.name != name for mount in self._server.mounts):
+                raise RequestRefused("not-here", f"no application is called {name!r}")
+            chosen = [each for each in self._server.connections if each.name == name]
+            to = name
+        else:
+            chosen, to = list(self._server.connections), "everybody"
+        self._log.info(
+            "{operator} sends a notice to {to}",
+            operator=nameOfAddress(operator),
+            to=to,
+        )
+        told = [connection.notify(asked.text) for connection in chosen]
+        return Noticed(reached=sum(told), unable=len(told) - sum(told))
+
+    def close(self, asked: CloseClients, operator: IAddress) -> Closed:
+        """
+        Close one connection, or all of a place.
+
+        @raise RequestRefused: there is no such client, that is no address, or the close
+            frame can't be sent.
+        """
+        if (asked.client is None) == (asked.address is None):
+            raise RequestRefused("invalid", "name either a client or an address")
+        if not may_be_sent(asked.code):
+            raise RequestRefused(
+                "invalid", f"code: {asked.code} may not be sent (RFC 6455 section 7.4)"
+            )
+        size = len(asked.reason.encode("utf-8", "replace"))
+        if size > _REASON:
+            raise RequestRefused(
+                "too-long", f"reason: {size} bytes; {_REASON} are the most"
+            )
+        if asked.client is not None:
+            chosen = [self._find(asked.client)]
+            what = nameOfAddress(chosen[0].request.getClientAddress())
+        else:
+            network = _parse(asked.address or "")
+            chosen = self._of(network)
+            what = f"all of {network}"
+        self._log.info(
+            "{operator} closes {what}: {code}",
+            operator=nameOfAddress(operator),
+            what=what,
+            code=asked.code,
+        )
+        return Closed(count=_close(chosen, asked.code, asked.reason))
+
+    def ban(self, asked: BanAddress, operator: IAddress, isHere: bool) -> Banned:
+        """
+        Let nobody in from a place for a while, and close who is there.
+
+        @param isHere: whether the operator is a client of this server, and would be
+            shut out with the others.
+        @raise RequestRefused: that is no place, or no time, it is the operator's own,
+            or there are too many bans.
+        """
+        network = _parse(asked.address)
+        own = hostOf(operator)
+        if isHere and own is not None and own in network:
+            raise RequestRefused("own-address", "this is where you are yourself")
+        try:
+            ban = self._server.bans.add(network, asked.seconds, asked.note)
+        except ValueError as error:
+            raise RequestRefused("invalid", str(error)) from None
+        self._log.info(
+            "{operator} bans {place} for {seconds:g} seconds",
+            operator=nameOfAddress(operator),
+            place=ban.place,
+            seconds=asked.seconds,
+        )
+        count = _close(self._of(network), CloseCode.POLICY_VIOLATION, "banned")
+        return Banned(ban=showBan(ban), count=count)
+
+    def lift(self, asked: LiftBan, operator: IAddress) -> Lifted:
+        """
+        End a ban before its time.
+
+        @raise RequestRefused: there is none.
+        """
+        network = _parse(asked.address)
+        if not self._server.bans.lift(network):
+            raise RequestRefused("not-here", f"{network} is not banned")
+        self._log.info(
+            "{operator} lifts the ban of {place}",
+            operator=nameOfAddress(operator),
+            place=str(network),
+        )
+        return Lifted(address=asked.address)
+
+    def drain(self, asked: Drain, operator: IAddress) -> Draining:
+        """
+        Send everybody away, in order.
+        """
+        self._log.info(
+            "{operator} drains the server{why}",
+            operator=nameOfAddress(operator),
+            why=" for good" if asked.for_good else "",
+        )
+        self._drain(asked.for_good)
+        return Draining()
+
+    def _find(self, number: int) -> Connection:
+        connection = self._clients.find(number)
+        if connection is None:
+            raise RequestRefused("not-here", "this client is gone")
+        return connection
+
+    def _of(self, network: Network) -> list[Connection]:
+        """
+        Give the connections from a place.
+        """
+        found = []
+        for connection in self._server.connections:
+            host = hostOf(connection.request.getClientAddress())
+            if host is not None and host in network:
+                found.append(connection)
+        return found
+
+
+def _close(connections: Iterable[Connection], code: int, reason: str) -> int:
+    closed = list(connections)
+    for connection in closed:
+        connection.close(code, reason, Side.SERVER, OPERATOR)
+    return len(closed)
+
+
+def _parse(address: str) -> Network:
+    try:
+        return parsePlace(address.strip())
+    except ValueError as error:
+        raise RequestRefused("invalid", f"address: {error}") from None

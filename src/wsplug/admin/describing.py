@@ -1,0 +1,129 @@
+"""
+What the status page tells of a server besides its numbers: why clients left, and how it
+is set.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any, TypeVar
+
+from wsplug.admin.clients import clip
+from wsplug.admin.messages import Cause, DepartureInfo, RefusalInfo, SettingInfo
+from wsplug.networks import nameOfAddress, placeOf
+from wsplug.options import UNLIMITED, boolean, seconds, size
+from wsplug.server.settings import SETTINGS, Settings
+from wsplug.server.statistics import Departure, Refusal, Statistics
+
+__all__ = [
+    "listCauses",
+    "listSettings",
+    "newSince",
+    "showDeparture",
+    "showRefusal",
+]
+
+_CAUSES = 100
+"""
+Causes that are told at most: the most frequent ones.
+"""
+
+_Event = TypeVar("_Event")
+
+
+def newSince(events: deque[_Event], last: _Event | None) -> list[_Event]:
+    """
+    Give those of the remembered events that came after one.
+
+    @param last: the last known one; all are new if it isn't remembered any more.
+    """
+    found: list[_Event] = []
+    for event in reversed(events):
+        if event is last:
+            break
+        found.append(event)
+    found.reverse()
+    return found
+
+
+def showDeparture(departure: Departure) -> DepartureInfo:
+    """
+    Make what operators get of a connection's end.
+    """
+    return DepartureInfo(
+        departure.time,
+        nameOfAddress(departure.client),
+        placeOf(departure.client),
+        departure.application,
+        departure.seconds,
+        departure.code,
+        clip(departure.reason),
+        str(departure.side),
+        departure.setting,
+        departure.clean,
+    )
+
+
+def showRefusal(refusal: Refusal) -> RefusalInfo:
+    """
+    Make what operators get of a refused handshake.
+    """
+    return RefusalInfo(
+        refusal.time,
+        nameOfAddress(refusal.client),
+        placeOf(refusal.client),
+        refusal.application,
+        refusal.status,
+        clip(refusal.reason),
+        refusal.setting,
+    )
+
+
+def listCauses(statistics: Statistics) -> list[Cause]:
+    """
+    Count the ends of connections, and the refusals, by what caused them.
+    """
+    causes = [
+        Cause("closed", application, code, side, setting, count)
+        for (application, code, side, setting), count in statistics.closings.items()
+    ]
+    causes.extend(
+        Cause("refused", application, str(status), "server", setting, count)
+        for (application, status, setting), count in statistics.handshakes.items()
+        if status != 101
+    )
+    causes.sort(key=lambda cause: cause.count, reverse=True)
+    return causes[:_CAUSES]
+
+
+def listSettings(settings: Settings, origins: Sequence[str]) -> list[SettingInfo]:
+    """
+    Give the settings in force, as a configuration file would say them.
+    """
+    values = asdict(settings)
+    shown = [
+        SettingInfo(
+            option.name,
+            _write(option.kind, values[option.name.replace("-", "_")]),
+            option.help,
+        )
+        for option in SETTINGS
+    ]
+    origin = SettingInfo("origin", ", ".join(origins), "whose pages may connect")
+    return [*shown, origin]
+
+
+def _write(kind: Any, value: Any) -> str:
+    if value == UNLIMITED:
+        return "unlimited"
+    if kind is boolean:
+        return "yes" if value else "no"
+    if kind is seconds:
+        return f"{value:g}" if value else "off"
+    if kind is size:
+        for unit, name in ((1024**3, "GiB"), (1024**2, "MiB"), (1024, "KiB")):
+            if value % unit == 0:
+                return f"{value // unit}{name}"
+    return str(value)

@@ -1,0 +1,155 @@
+"""
+What the server did in each of the last seconds: a few sums a second, whether anybody
+watches or not, so that a page has its charts as soon as it opens.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Final, NamedTuple
+
+from wsplug.admin.messages import ApplicationSample, Sample
+from wsplug.server.factory import WebSocketFactory
+from wsplug.server.statistics import Statistics
+
+__all__ = ["INTERVAL", "KEPT", "History"]
+
+INTERVAL: Final = 1.0
+"""
+Seconds between two samples.
+"""
+
+KEPT: Final = 300
+"""
+Samples that are kept.
+"""
+
+_APPLICATIONS: Final = 50
+"""
+Applications that a sample tells of one by one.
+"""
+
+
+class _Totals(NamedTuple):
+    """
+    An application's counters at one time.
+    """
+
+    receivedMessages: int
+    receivedBytes: int
+    sentMessages: int
+    sentBytes: int
+
+
+_NOTHING: Final = _Totals(0, 0, 0, 0)
+
+
+class History:
+    """
+    The samples of one server.
+
+    @ivar samples: the latest at the end.
+    """
+
+    def __init__(self, server: WebSocketFactory) -> None:
+        self.samples: deque[Sample] = deque(maxlen=KEPT)
+        self._server = server
+        self._before = server.clock.seconds()
+        self._traffic: dict[str, _Totals] = _totals(server.statistics)
+        self._accepted, self._refused = _countHandshakes(server.statistics)
+        self._closed = sum(_countClosings(server.statistics).values())
+        self._stalls = server.statistics.stalls
+
+    def take(self) -> Sample:
+        """
+        Take a sample of what has been since the last one.
+        """
+        server = self._server
+        statistics = server.statistics
+        now = server.clock.seconds()
+        elapsed = now - self._before
+        self._before = now
+        # The clock may have been set back.
+        scale = 1 / elapsed if elapsed > 0.01 else 1.0
+        before, self._traffic = self._traffic, _totals(statistics)
+        accepted, refused = _countHandshakes(statistics)
+        closings = _countClosings(statistics)
+        closed = sum(closings.values())
+        rates = {
+            name: [
+                round((new - old) * scale)
+                for new, old in zip(totals, before.get(name, _NOTHING), strict=True)
+            ]
+            for name, totals in self._traffic.items()
+        }
+        received, receivedBytes, sent, sentBytes = (
+            sum(each[place] for each in rates.values()) for place in range(4)
+        )
+        stalled = statistics.stalled
+        sample = Sample(
+            now,
+            len(server.connections),
+            server.opening,
+            round((accepted - self._accepted) * scale),
+            round((refused - self._refused) * scale),
+            round((closed - self._closed) * scale),
+            received,
+            receivedBytes,
+            sent,
+            sentBytes,
+            sum(connection.bytesWaiting for connection in stalled),
+            len(stalled),
+            statistics.stalls - self._stalls,
+            [
+                ApplicationSample(
+                    name, _countOpen(statistics, name, closings), *rates[name]
+                )
+                for name in sorted(rates)[:_APPLICATIONS]
+            ],
+        )
+        self._accepted, self._refused, self._closed = accepted, refused, closed
+        self._stalls = statistics.stalls
+        self.samples.append(sample)
+        return sample
+
+
+def _totals(statistics: Statistics) -> dict[str, _Totals]:
+    return {
+        name: _Totals(
+            each.receivedMessages,
+            each.receivedBytes,
+            each.sentMessages,
+            each.sentBytes,
+        )
+        for name, each in statistics.traffic.items()
+    }
+
+
+def _countHandshakes(statistics: Statistics) -> tuple[int, int]:
+    """
+    Count those that were accepted, and those that were refused.
+    """
+    accepted = refused = 0
+    for (_, status, _), count in statistics.handshakes.items():
+        if status == 101:
+            accepted += count
+        else:
+            refused += count
+    return accepted, refused
+
+
+def _countClosings(statistics: Statistics) -> dict[str, int]:
+    """
+    Count the connections that have ended, by application.
+    """
+    counts: dict[str, int] = {}
+    for (name, *_), count in statistics.closings.items():
+        counts[name] = counts.get(name, 0) + count
+    return counts
+
+
+def _countOpen(statistics: Statistics, name: str, closings: dict[str, int]) -> int:
+    """
+    Count an application's connections, without looking at each.
+    """
+    return statistics.handshakes.get((name, 101, ""), 0) - closings.get(name, 0)

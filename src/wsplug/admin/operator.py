@@ -1,0 +1,161 @@
+"""
+A connection of an operator's: who it is, what is asked, and the answers.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from twisted.internet.interfaces import IDelayedCall
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from wsplug import WebSocketProtocol
+from wsplug.admin.access import AccessDenied
+from wsplug.admin.clients import SORTS
+from wsplug.admin.messages import (
+    REQUEST,
+    Authenticate,
+    AuthRequired,
+    BanAddress,
+    CloseClients,
+    Drain,
+    LiftBan,
+    ListClients,
+    Ping,
+    Pong,
+    SendNotice,
+)
+from wsplug.apps.wire import RequestRefused, read, refusal, write
+from wsplug.codec.closecodes import CloseCode
+from wsplug.interfaces import IWebSocketTransport
+from wsplug.networks import nameOfAddress
+
+if TYPE_CHECKING:
+    from wsplug.admin.status import StatusApplication
+
+__all__ = ["OperatorProtocol"]
+
+
+class OperatorProtocol(WebSocketProtocol):
+    """
+    Answers nothing before the right token has come, where there is one.
+    """
+
+    _log = Logger()
+
+    def __init__(self, status: StatusApplication) -> None:
+        self._status = status
+        self._isKnown = False
+        self._deadline: IDelayedCall | None = None
+
+    def negotiationStarted(self, transport: IWebSocketTransport) -> None:
+        super().negotiationStarted(transport)
+        if self._status.access.isOpen:
+            self._enter(None)
+            return
+        self._send(AuthRequired())
+        timeout = self._status.timeout
+        if timeout:
+            clock = self._status.server.clock
+            self._deadline = clock.callLater(timeout, self._tooLate)
+
+    def textMessageReceived(self, message: str) -> None:
+        try:
+            asked = read(REQUEST, message)
+        except RequestRefused as error:
+            self._refuse(error, None)
+            return
+        try:
+            if isinstance(asked, Authenticate):
+                self._authenticate(asked)
+            elif not self._isKnown:
+                raise RequestRefused("auth-required", "send auth with the token first")
+            else:
+                answer: Any = self._answer(asked)
+                answer.request = asked.request
+                self._send(answer)
+        except RequestRefused as error:
+            self._refuse(error, asked.request)
+
+    def bytesMessageReceived(self, data: bytes) -> None:
+        self._refuse(RequestRefused("not-json", "this is no text message"), None)
+
+    def connectionLost(self, reason: Failure) -> None:
+        self._clearDeadline()
+        self._status.left(self.transport)
+
+    def _send(self, message: msgspec.Struct) -> None:
+        self.transport.sendTextMessage(write(message))
+
+    def _refuse(self, error: RequestRefused, request: Any) -> None:
+        """
+        Say what is wrong. Who isn't known yet has no second try.
+        """
+        self.transport.sendTextMessage(refusal(error, request))
+        if not self._isKnown:
+            self.transport.loseConnection(
+                CloseCode.POLICY_VIOLATION, "who you are isn't known"
+            )
+
+    # Who
+
+    def _authenticate(self, asked: Authenticate) -> None:
+        if self._isKnown:
+            raise RequestRefused("invalid", "that is known already")
+        try:
+            self._status.access.check(
+                asked.token, self.transport.request.getClientAddress()
+            )
+        except AccessDenied as error:
+            code = "rate-limited" if error.retryAfter else "unauthorized"
+            raise RequestRefused(
+                code, str(error), asked.request, error.retryAfter or None
+            ) from None
+        self._enter(asked.request)
+
+    def _enter(self, request: Any) -> None:
+        self._clearDeadline()
+        self._isKnown = True
+        welcome = self._status.entered(self.transport)
+        welcome.request = request
+        self._send(welcome)
+        self._log.info(
+            "{operator} watches the server",
+            operator=nameOfAddress(self.transport.request.getClientAddress()),
+        )
+
+    def _tooLate(self) -> None:
+        self._deadline = None
+        self.transport.loseConnection(
+            CloseCode.POLICY_VIOLATION, "no token in time (open-timeout)"
+        )
+
+    def _clearDeadline(self) -> None:
+        deadline, self._deadline = self._deadline, None
+        if deadline is not None:
+            deadline.cancel()
+
+    # What
+
+    def _answer(self, asked: Any) -> msgspec.Struct:
+        status = self._status
+        actions = status.actions
+        operator = self.transport.request.getClientAddress()
+        if isinstance(asked, ListClients):
+            if asked.sort not in SORTS:
+                raise RequestRefused("invalid", f"sort: one of {', '.join(SORTS)}")
+            return status.clients.list(asked.sort, asked.search, asked.limit)
+        if isinstance(asked, SendNotice):
+            return actions.notice(asked, operator)
+        if isinstance(asked, CloseClients):
+            return actions.close(asked, operator)
+        if isinstance(asked, BanAddress):
+            return actions.ban(asked, operator, status.isServed(self.transport))
+        if isinstance(asked, LiftBan):
+            return actions.lift(asked, operator)
+        if isinstance(asked, Drain):
+            return actions.drain(asked, operator)
+        assert isinstance(asked, Ping)
+        return Pong()

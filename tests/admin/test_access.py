@@ -1,0 +1,203 @@
+"""Who is an operator (wsplug.admin.access, options and resources)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from twisted.internet.address import IPv4Address
+from twisted.internet.task import Clock
+from twisted.web.resource import Resource
+
+from tests.admin.kit import TOKEN
+from tests.server.kit import App, Logs
+from wsplug.admin.access import Access, AccessDenied, HostRules
+from wsplug.admin.options import readToken
+from wsplug.admin.resources import Guarded, HostChecked
+from wsplug.errors import InvalidOption
+from wsplug.testing import MemoryServer
+from wsplug.web.site import makeSite
+
+CLIENT: Any = IPv4Address("TCP", "192.0.2.1", 5)
+OTHER: Any = IPv4Address("TCP", "192.0.2.2", 5)
+
+
+def test_token(logs: Logs) -> None:
+    """The right one is taken, any number of times; a wrong one isn't, and neither is in
+    the log."""
+    access = Access(Clock(), TOKEN)
+    assert not access.isOpen
+    for _ in range(50):
+        access.check(TOKEN, CLIENT)
+    for wrong in ("", TOKEN[:-1], TOKEN + "x", "é\ud800"):
+        with pytest.raises(AccessDenied, match="wrong"):
+            access.check(wrong, CLIENT)
+    assert "192.0.2.1:5 was refused as an operator: a wrong token" in logs.lines()
+    assert not any(TOKEN[:-1] in text for text in logs.lines())
+
+
+def test_failures_are_limited() -> None:
+    """After ten wrong ones, a place has to wait, even with the right one."""
+    clock = Clock()
+    access = Access(clock, TOKEN)
+    for _ in range(10):
+        with pytest.raises(AccessDenied, match="is wrong"):
+            access.check("wrong", CLIENT)
+    with pytest.raises(AccessDenied, match="too many") as raised:
+        access.check(TOKEN, CLIENT)
+    assert raised.value.retryAfter == 30
+    access.check(TOKEN, OTHER)
+    clock.advance(30)
+    access.check(TOKEN, CLIENT)
+
+
+def test_no_token() -> None:
+    """Where there is none, nobody is asked."""
+    access = Access(Clock(), None)
+    assert access.isOpen
+    access.check("whatever", CLIENT)
+
+
+GOOD = [
+    "127.0.0.1:9001",
+    "127.0.0.1",
+    "[::1]:9001",
+    "[2001:db8::1]",
+    "localhost:9001",
+    "LOCALHOST",
+    "example.org",
+    "example.org:80",
+]
+
+BAD = [
+    "",
+    "evil.example",
+    "evil.example:9001",
+    "localhost.evil.example",
+    "127.0.0.1.evil.example",
+    "0x7f000001",
+    "127.1",
+    "[evil]",
+    "[::1]evil",
+    "a@localhost",
+    "localhost:9001:1",
+    "lo\xe4calhost",
+]
+
+
+@pytest.mark.parametrize("host", GOOD)
+def test_good_hosts(host: str) -> None:
+    """Addresses, localhost, and the hosts of --origin."""
+    rules = HostRules(["same-host", "*", "https://example.org"])
+    assert rules.allow(host.encode(), None)
+    assert not rules.allow(host.encode(), b"http://evil.example")
+    assert rules.allow(host.encode(), f"http://{host.lower()}".encode())
+
+
+@pytest.mark.parametrize("host", BAD)
+def test_bad_hosts(host: str) -> None:
+    """Whatever else a page could have its name lead here by."""
+    rules = HostRules(["https://example.org"])
+    raw = host.encode("latin-1")
+    assert not rules.allow(raw, None)
+    assert not rules.allow(raw, b"http://" + raw)
+    assert not rules.allow(None, None)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "there is no token"),
+        (b"  \n", "there is no token"),
+        (b"s3&r!\n", "5 characters; it takes 32"),
+        (b"x" * 31, "31 characters"),
+        (b"x" * 2000, "1024 at most"),
+        (b"two tokens of more than thirty-two characters", "one token"),
+        (b"a" * 40 + b"\n" + b"b" * 40, "one token"),
+        (b"\xff" * 40, "isn't ASCII"),
+    ],
+)
+def test_bad_token_files(content: bytes, words: str, tmp_path: Path) -> None:
+    """Each mistake is one line that names the file and the option, not the token."""
+    path = tmp_path / "token"
+    path.write_bytes(content)
+    path.chmod(0o600)
+    with pytest.raises(InvalidOption, match=words) as raised:
+        readToken(str(path))
+    text = str(raised.value)
+    assert text.startswith("admin-token-file: ")
+    assert str(path) in text
+    assert "\n" not in text
+    assert not content.strip() or content.decode("latin-1").strip() not in text
+
+
+def test_missing_token_file(tmp_path: Path) -> None:
+    """So is a file that isn't there."""
+    with pytest.raises(InvalidOption, match="admin-token-file: can't read"):
+        readToken(str(tmp_path / "nothing"))
+
+
+def test_token_file(tmp_path: Path, logs: Logs) -> None:
+    """A good one is read; where everybody can read it, a warning says so."""
+    path = tmp_path / "token"
+    path.write_text(f"  {TOKEN}\n")
+    path.chmod(0o640)
+    assert readToken(str(path)) == TOKEN
+    assert not logs.lines()
+    path.chmod(0o644)
+    assert readToken(str(path)) == TOKEN
+    (text,) = logs.lines()
+    assert "everybody on this machine can read" in text
+    assert TOKEN not in text
+
+
+class Leaf(Resource):
+    """What only operators see."""
+
+    isLeaf = True
+
+    def render_GET(self, request: Any) -> bytes:
+        return b"secret"
+
+
+def test_guarded() -> None:
+    """A resource behind a token: 401 with the challenge, 429 with the time to wait."""
+    server = MemoryServer(App())
+    access = Access(server.clock, TOKEN)
+    own = {b"metrics": Guarded(Leaf(), access)}  # type: ignore[no-untyped-call]
+    server.factory.site = makeSite(server.factory.mounts, server.clock, own)
+
+    def get(*authorization: str) -> Any:
+        headers = [("Authorization", each) for each in authorization]
+        return server.request("GET", "/-/metrics", headers=headers)
+
+    for headers in ((), ("Basic x",), ("Bearer",), ("Bearer wrong",), (TOKEN,)):
+        response = get(*headers)
+        assert response.status == 401
+        assert response.headers["www-authenticate"] == 'Bearer realm="wsplug"'
+        assert response.headers["cache-control"] == "no-store"
+        assert b"secret" not in response.body
+    assert get(f"Bearer {TOKEN}").body == b"secret"
+    assert get(f"bearer  {TOKEN} ").body == b"secret"
+    for _ in range(10):
+        get("Bearer wrong")
+    response = get(f"Bearer {TOKEN}")
+    assert response.status == 429
+    assert int(response.headers["retry-after"]) > 0
+
+
+def test_host_checked_pages() -> None:
+    """On an endpoint without a token, a page's request for another Host is refused; the
+    root leads to the status page."""
+    server = MemoryServer(App())
+    site = makeSite(server.factory.mounts, server.clock, {b"metrics": Leaf()})  # type: ignore[no-untyped-call]
+    site.resource = HostChecked(site.resource, HostRules(["http://server.example"]))
+    server.factory.site = site
+    assert server.request("GET", "/-/metrics").body == b"secret"
+    response = server.request("GET", "/")
+    assert response.status == 302
+    assert response.headers["location"].endswith("-/status/")
+    site.resource = HostChecked(site.resource, HostRules([]))
+    for target in ("/", "/-/metrics", "/-/status/"):
+        assert server.request("GET", target).status == 403

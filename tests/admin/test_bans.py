@@ -1,0 +1,130 @@
+"""Bans (wsplug.guard.bans), and what they do to a server."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
+from twisted.internet.task import Clock
+
+from tests.server.kit import Logs, handshake, parseResponses
+from wsplug.apps.echo import echo
+from wsplug.errors import HandshakeRefused
+from wsplug.guard.bans import LONGEST_BAN, MOST_BANS, Bans, parsePlace
+from wsplug.testing import MemoryServer
+
+
+def v4(host: str) -> Any:
+    return IPv4Address("TCP", host, 1)
+
+
+def v6(host: str) -> Any:
+    return IPv6Address("TCP", host, 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "inside", "outside"),
+    [
+        ("192.0.2.1", v4("192.0.2.1"), v4("192.0.2.2")),
+        ("192.0.2.1", v6("::ffff:192.0.2.1"), v6("::ffff:192.0.2.2")),
+        ("::ffff:192.0.2.1", v4("192.0.2.1"), v4("192.0.2.2")),
+        ("192.0.2.7/24", v4("192.0.2.200"), v4("192.0.3.1")),
+        ("2001:db8::1", v6("2001:db8::ffff"), v6("2001:db8:0:1::1")),
+        ("2001:db8::/64", v6("2001:db8::ffff"), v6("2001:db8:0:1::1")),
+        ("2001:db8::/32", v6("2001:db8:5::1"), v6("2001:db9::1")),
+        ("fe80::1%eth0", v6("fe80::2%eth1"), v6("fe81::1")),
+    ],
+)
+def test_places(text: str, inside: Any, outside: Any) -> None:
+    """An address stands for its place, and a network for all in it."""
+    bans = Bans(Clock())
+    bans.add(parsePlace(text), 60)
+    refusal = bans.refusalOf(inside)
+    assert refusal is not None
+    assert (refusal.status, refusal.setting) == (403, "operator")
+    assert bans.refusalOf(outside) is None
+    assert bans.refusalOf(UNIXAddress(b"/run/x")) is None
+
+
+@pytest.mark.parametrize(
+    "text", ["", "here", "1.2.3", "0.0.0.0/0", "::/0", "1.2.3.4/x"]
+)
+def test_no_places(text: str) -> None:
+    """What is no address, or everybody's, is not banned by mistake."""
+    with pytest.raises(ValueError, match=r"is no address|is everybody"):
+        parsePlace(text)
+
+
+def test_time() -> None:
+    """A ban ends by itself, can be made longer, and lifted."""
+    clock = Clock()
+    bans = Bans(clock)
+    place = parsePlace("192.0.2.1")
+    bans.add(place, 60, "too loud")
+    clock.advance(59)
+    assert bans.refusalOf(v4("192.0.2.1")) is not None
+    assert [tuple(ban) for ban in bans] == [("192.0.2.1", 60.0, "too loud")]
+    clock.advance(1)
+    assert bans.refusalOf(v4("192.0.2.1")) is None
+    assert len(bans) == 0
+    bans.add(place, 60)
+    bans.add(place, 120)
+    clock.advance(100)
+    assert bans.refusalOf(v4("192.0.2.1")) is not None
+    assert len(bans) == 1
+    assert bans.lift(place)
+    assert not bans.lift(place)
+    assert bans.refusalOf(v4("192.0.2.1")) is None
+
+
+def test_bounds() -> None:
+    """There are only so many at a time; those that have ended don't count."""
+    clock = Clock()
+    bans = Bans(clock)
+    for number in range(MOST_BANS):
+        bans.add(parsePlace(f"10.0.{number // 256}.{number % 256}"), 60)
+    with pytest.raises(ValueError, match="lift one first"):
+        bans.add(parsePlace("192.0.2.1"), 60)
+    bans.add(parsePlace("10.0.0.0"), 90)
+    clock.advance(60)
+    bans.add(parsePlace("192.0.2.1"), 60)
+    assert len(bans) == 2
+    for seconds in (0, -1, LONGEST_BAN + 1, float("nan"), float("inf")):
+        with pytest.raises(ValueError, match="a ban takes"):
+            bans.add(parsePlace("192.0.2.2"), seconds)
+
+
+def test_connections(logs: Logs) -> None:
+    """A banned client gets its 403 before it has said anything; others are served."""
+    server = MemoryServer(echo)
+    server.factory.bans.add(parsePlace("192.0.2.66"), 60)
+    transport = server.connectTransport("192.0.2.66")
+    (response,) = parseResponses(transport.take())
+    assert response.status == 403
+    with pytest.raises(HandshakeRefused, match="banned"):
+        server.connect(address="192.0.2.66")
+    server.connect(address="192.0.2.67").send("hello")
+    (refusal, *_) = server.factory.statistics.refusals
+    assert (refusal.status, refusal.setting) == (403, "operator")
+    server.advance(60)
+    server.connect(address="192.0.2.66")
+
+
+def test_requests() -> None:
+    """A connection that is there already gets the 403 for its next request: a page's or
+    a handshake's, also behind a page on the same connection."""
+    server = MemoryServer(echo)
+    page = b"GET / HTTP/1.1\r\nHost: server.example:9000\r\n\r\n"
+    for request in (page, handshake()):
+        transport = server.connectTransport("192.0.2.66")
+        transport.put(page)
+        server.run()
+        (response,) = parseResponses(transport.take())
+        assert response.status == 200
+        server.factory.bans.add(parsePlace("192.0.2.66"), 60)
+        transport.put(request)
+        server.run()
+        (response,) = parseResponses(transport.take())
+        assert response.status == 403
+        server.factory.bans.lift(parsePlace("192.0.2.66"))

@@ -1,0 +1,290 @@
+"""The status page on real sockets: where it is, who gets in, and what happens then."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+from contextlib import ExitStack, suppress
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import Any
+
+import pytest
+from twisted.internet.testing import MemoryReactorClock
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.frames import Close
+from websockets.sync.client import ClientConnection, connect, unix_connect
+
+from tests.admin.kit import TOKEN
+from tests.processes import (
+    HANDSHAKE,
+    HOST,
+    TCP,
+    Server,
+    checkEcho,
+    portOf,
+    runTwistd,
+    serve,
+    waitUntil,
+)
+from wsplug.admin.messages import SUBPROTOCOL
+from wsplug.tap import Options
+
+PATIENCE = 60.0
+
+
+def adminPort(server: Server) -> int:
+    """The port of the admin endpoint."""
+    server.waitForLog("operators are let in at")
+    (address,) = re.findall(r"operators are let in at (\S+)$", server.log, re.M)
+    return portOf(address)
+
+
+def get(port: int, path: str, **headers: str) -> tuple[int, bytes]:
+    """Get a page: its status and body."""
+    connection = HTTPConnection(HOST, port, timeout=PATIENCE)
+    try:
+        connection.request("GET", path, headers=headers)
+        response = connection.getresponse()
+        return response.status, response.read()
+    finally:
+        connection.close()
+
+
+def watch(port: int, **options: Any) -> ClientConnection:
+    """Connect as an operator."""
+    return connect(
+        f"ws://{HOST}:{port}/-/status",
+        subprotocols=[SUBPROTOCOL],  # type: ignore[list-item]
+        open_timeout=PATIENCE,
+        **options,
+    )
+
+
+def statusOf(port: int) -> int:
+    """The status of a handshake that is refused: it may be so before it is sent, which
+    not every client takes for an answer."""
+    with socket.create_connection((HOST, port), PATIENCE) as connection:
+        connection.sendall(HANDSHAKE % b"/")
+        head = connection.makefile("rb").readline()
+    return int(head.split()[1])
+
+
+def receive(connection: ClientConnection) -> dict[str, Any]:
+    """The next message."""
+    message: dict[str, Any] = json.loads(connection.recv(PATIENCE))
+    return message
+
+
+def closing(connection: ClientConnection) -> Close:
+    """The close frame that ends it; what comes before that is thrown away."""
+    with suppress(ConnectionClosed):
+        while True:
+            connection.recv(PATIENCE)
+    received = connection.protocol.close_rcvd
+    assert received is not None
+    return received
+
+
+def ask(connection: ClientConnection, type: str, **values: Any) -> dict[str, Any]:
+    """Ask for something; what comes in between is thrown away."""
+    connection.send(json.dumps({"type": type, "request": 1, **values}))
+    while (answer := receive(connection)).get("request") != 1:
+        pass
+    return answer
+
+
+@pytest.fixture
+def tokenFile(tmp_path: Path) -> Path:
+    """A file with the token, for its owner only."""
+    path = tmp_path / "token"
+    path.write_text(TOKEN + "\n")
+    path.chmod(0o600)
+    return path
+
+
+def test_off(tmp_path: Path) -> None:
+    """Where nobody asks for it, there is no status page, as if there never was one; and
+    health is there."""
+    with serve(tmp_path) as server:
+        for path in ("/-/status", "/-/status/", "/-/status/status.js", "/-/metrics"):
+            assert get(server.port, path)[0] == 404
+        assert get(server.port, "/-/health")[0] == 200
+
+
+def test_admin_endpoint(tmp_path: Path) -> None:
+    """With an endpoint of its own, it is there, and nothing of it on the server's port;
+    there is room when the server is full, and it stays until the end."""
+    with serve(tmp_path, f"--admin={TCP}", "--max-connections=1") as server:
+        port = adminPort(server)
+        for path in ("/-/status/", "/-/metrics", "/-/health"):
+            assert get(server.port, path)[0] == 404
+        assert get(port, "/-/health")[0] == 200
+        assert get(port, "/-/metrics")[0] != 404
+        assert b"<title>" in get(port, "/-/status/")[1]
+        assert get(port, "/")[0] == 302
+        # Until the connections of those pages are gone.
+        waitUntil(lambda: get(port, "/-/health")[0] == 200, "there is room")
+        with connect(f"ws://{HOST}:{server.port}/") as client, watch(port) as operator:
+            assert receive(operator)["type"] == "welcome"
+            assert statusOf(server.port) == 503
+            assert get(port, "/-/health")[0] == 503
+            answer = ask(operator, "clients")
+            assert answer["total"] == 1
+            number = answer["clients"][0]["id"]
+            assert ask(operator, "notice", text="hello")["reached"] == 1
+            assert client.recv(PATIENCE) == "hello"
+            answer = ask(operator, "close", client=number, code=4000, reason="bye")
+            assert answer["count"] == 1
+            closed = closing(client)
+            assert (closed.code, closed.reason) == (4000, "bye")
+            server.waitForLog("closed by the server, 4000: bye (operator)")
+        assert "hello" not in server.log
+
+
+def test_ban_and_drain(tmp_path: Path) -> None:
+    """A ban holds for connections and pages of the server, and not for the operator;
+    draining closes with 1012, and the page lives on until the process ends."""
+    with serve(tmp_path, f"--admin={TCP}") as server:
+        port = adminPort(server)
+        with watch(port) as operator:
+            assert ask(operator, "ban", address=HOST)["type"] == "banned"
+            assert statusOf(server.port) == 403
+            assert get(server.port, "/")[0] == 403
+            assert ask(operator, "lift", address=HOST)["type"] == "lifted"
+            checkEcho(server.port)
+            with connect(f"ws://{HOST}:{server.port}/") as client:
+                assert ask(operator, "drain")["type"] == "draining"
+                closed = closing(client)
+                assert closed.code == 1012
+            with pytest.raises(OSError, match="refused"):
+                connect(f"ws://{HOST}:{server.port}/")
+            while receive(operator).get("state") == "ready":
+                pass
+            assert server.stop() == 0
+            closed = closing(operator)
+            assert closed.code == 1001
+
+
+def test_token_on_the_servers_port(tmp_path: Path, tokenFile: Path) -> None:
+    """With a token and no endpoint, it is on the server's port, for who knows it."""
+    argument = f"--admin-token-file={tokenFile}"
+    with serve(tmp_path, "--app=echo:path=/", argument) as server:
+        port = server.port
+        assert get(port, "/-/health")[0] == 200
+        assert get(port, "/-/status/")[0] == 200
+        assert get(port, "/-/metrics")[0] == 401
+        assert get(port, "/-/metrics", Authorization=f"Bearer {TOKEN}")[0] not in (
+            401,
+            404,
+        )
+        checkEcho(port)
+        with watch(port) as operator:
+            assert receive(operator)["type"] == "auth-required"
+            assert ask(operator, "auth", token=TOKEN)["type"] == "welcome"
+            answer = ask(operator, "ban", address=HOST)
+            assert answer["code"] == "own-address"
+        with watch(port) as operator:
+            receive(operator)
+            assert ask(operator, "auth", token="no")["code"] == "unauthorized"
+            closed = closing(operator)
+            assert closed.code == 1008
+        assert TOKEN not in server.log
+        assert "refused as an operator: a wrong token" in server.log
+
+
+@pytest.mark.slow
+def test_token_on_the_admin_endpoint(tmp_path: Path, tokenFile: Path) -> None:
+    """With both, the endpoint wants the token; any name may lead there then."""
+    arguments = (f"--admin={TCP}", f"--admin-token-file={tokenFile}")
+    with serve(tmp_path, *arguments) as server:
+        port = adminPort(server)
+        assert get(server.port, "/-/status/")[0] == 404
+        assert get(port, "/-/metrics")[0] == 401
+        assert get(port, "/-/status/", Host="status.example")[0] == 200
+        with watch(port) as operator:
+            assert receive(operator)["type"] == "auth-required"
+
+
+def test_rebinding(tmp_path: Path) -> None:
+    """Without a token, a page whose name leads to the endpoint gets nothing there."""
+    with serve(tmp_path, f"--admin={TCP}", "--origin=https://ok.example") as server:
+        port = adminPort(server)
+        for path in ("/", "/-/status/", "/-/metrics", "/-/health", "/-/wsplug.js"):
+            assert get(port, path, Host="evil.example")[0] == 403
+            assert get(port, path, Origin="http://evil.example")[0] == 403
+            assert get(port, path, Host=f"localhost:{port}")[0] != 403
+            assert get(port, path, Host="ok.example")[0] != 403
+        with (
+            pytest.raises(InvalidStatus) as refused,
+            watch(port, origin="http://evil.example"),
+        ):
+            pass
+        assert refused.value.response.status_code == 403
+        with watch(port, origin=f"http://{HOST}:{port}") as operator:
+            assert receive(operator)["type"] == "welcome"
+
+
+@pytest.mark.slow
+def test_unix(tmp_path: Path) -> None:
+    """An endpoint on a UNIX socket, with the mode that its string says."""
+    path = tmp_path / "admin.sock"
+    with serve(tmp_path, f"--admin=unix:{path}:mode=600") as server:
+        server.waitForLog("operators are let in at")
+        assert path.stat().st_mode & 0o777 == 0o600
+        with unix_connect(
+            str(path),
+            "ws://localhost/-/status",
+            subprotocols=[SUBPROTOCOL],
+        ) as operator:
+            assert receive(operator)["client"].startswith("unix")
+
+
+@pytest.mark.parametrize(
+    ("argument", "words"),
+    [
+        ("--admin=nonsense:1", "can't listen on 'nonsense:1'"),
+        ("--admin-token-file=nowhere", "admin-token-file: can't read nowhere"),
+    ],
+)
+def test_mistakes(argument: str, words: str) -> None:
+    """They are found while the arguments are read, and are one line."""
+    options = Options(MemoryReactorClock())
+    with pytest.raises(SystemExit, match=words) as exit:
+        options.parseOptions(["--app=echo", argument])
+    assert "\n" not in str(exit.value.code)
+
+
+@pytest.mark.slow
+def test_a_port_in_use(tmp_path: Path) -> None:
+    """An admin endpoint that can't be listened on ends the start, as the others do."""
+    with serve(tmp_path) as server:
+        folder = tmp_path / "second"
+        folder.mkdir()
+        finished = runTwistd(
+            folder,
+            *("-n", "--pidfile=", "wsplug", "--app=echo", f"--listen={TCP}"),
+            f"--admin=tcp:{server.port}:interface={HOST}",
+        )
+        assert finished.status == 1
+        assert f"can't listen on tcp:{server.port}" in finished.err
+
+
+@pytest.mark.slow
+def test_warning(tmp_path: Path, tokenFile: Path) -> None:
+    """A token that everybody on the machine can read is served with a warning."""
+    tokenFile.chmod(0o644)
+    with serve(tmp_path, f"--admin-token-file={tokenFile}") as server:
+        server.waitForLog("everybody on this machine can read")
+        assert TOKEN not in server.log
+
+
+@pytest.mark.slow
+def test_stopping(tmp_path: Path) -> None:
+    """Stopping while operators are there takes no longer than they need to close."""
+    with serve(tmp_path, f"--admin={TCP}") as server, ExitStack() as stack:
+        port = adminPort(server)
+        operators = [stack.enter_context(watch(port)) for _ in range(3)]
+        assert server.stop(20) == 0
+        assert [closing(each).code for each in operators] == [1001] * 3

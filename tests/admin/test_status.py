@@ -1,0 +1,404 @@
+"""The status page's WebSocket in memory (wsplug.admin.status and operator)."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import msgspec
+import pytest
+
+from tests.admin.kit import TOKEN, Board, Operator
+from tests.server.kit import App, Logs
+from wsplug import WebSocketProtocol
+from wsplug.admin.access import HostRules
+from wsplug.admin.history import KEPT
+from wsplug.admin.messages import SUBPROTOCOL
+from wsplug.admin.status import PATH
+from wsplug.apps.wire import write
+from wsplug.errors import HandshakeRefused
+from wsplug.options import UNLIMITED
+from wsplug.server.settings import SETTINGS
+
+
+def welcome(operator: Operator) -> dict[str, Any]:
+    """Take the first message, which has everything."""
+    (message,) = operator.take()
+    assert message["type"] == "welcome"
+    return message
+
+
+def samples(operator: Operator) -> list[dict[str, Any]]:
+    """Take what has come, which is samples."""
+    messages = operator.take()
+    assert {message["type"] for message in messages} <= {"sample"}
+    return messages
+
+
+def test_welcome(logs: Logs) -> None:
+    """The first message has all that a page shows, and the log has who got it."""
+    board = Board(max_headers=UNLIMITED, ping_interval=0)
+    operator = board.connect("192.0.2.9")
+    message = welcome(operator)
+    assert message["state"] == "ready"
+    assert message["client"].startswith("192.0.2.9:")
+    assert message["applications"] == [["echo", "/"]]
+    settings = {each["name"]: each["value"] for each in message["settings"]}
+    assert list(settings) == [*(each.name for each in SETTINGS), "origin"]
+    assert settings["max-message-size"] == "1MiB"
+    assert settings["max-headers"] == "unlimited"
+    assert settings["ping-interval"] == "off"
+    assert settings["compression"] == "yes"
+    for name in ("version", "codec", "python", "twisted"):
+        assert message[name]
+    assert logs.lines("watches the server")
+
+
+def test_samples() -> None:
+    """Each second brings one sample, with rates since the last one, for the server and
+    each application."""
+    board = Board()
+    operator = board.connect()
+    welcome(operator)
+    client = board.server.connect()
+    for _ in range(10):
+        client.send("hello")
+    board.advance(1)
+    (tick,) = samples(operator)
+    sample = tick["sample"]
+    assert sample["connections"] == 1
+    assert sample["accepted"] == 1
+    assert sample["received_messages"] == sample["sent_messages"] == 10
+    assert sample["received_bytes"] == 110
+    (application,) = sample["applications"]
+    assert application["name"] == "echo"
+    assert application["connections"] == 1
+    assert application["sent_messages"] == 10
+    assert tick["operators"] == 1
+    board.advance(2)
+    _, tick = samples(operator)
+    assert tick["sample"]["received_messages"] == 0
+    assert tick["sample"]["connections"] == 1
+
+
+def test_history() -> None:
+    """Who comes later has the last minutes at once, and no more of them."""
+    board = Board()
+    board.server.connect()
+    board.advance(KEPT + 5)
+    operator = board.connect()
+    history = welcome(operator)["history"]
+    assert len(history) == KEPT
+    assert history[-1]["connections"] == 1
+    times = [each["time"] for each in history]
+    assert times == sorted(times)
+    board.advance(1)
+    (tick,) = samples(operator)
+    assert tick["sample"]["time"] > times[-1]
+
+
+def test_stalls() -> None:
+    """A client that doesn't read shows: what waits for it, how many there are, and that
+    it is over."""
+    board = Board()
+    operator = board.connect()
+    client = board.server.connect()
+    client.stopReading()
+    client.send("x" * 300_000)
+    board.run()
+    operator.take()
+    board.advance(1)
+    (tick,) = samples(operator)
+    assert tick["sample"]["stalled"] == tick["sample"]["stalls"] == 1
+    assert tick["sample"]["waiting"] > 100_000
+    (row,) = operator.ask("clients", sort="waiting")["clients"]
+    assert row["waiting"] == tick["sample"]["waiting"]
+    client.startReading()
+    board.advance(1)
+    (tick,) = samples(operator)
+    assert tick["sample"]["stalled"] == tick["sample"]["waiting"] == 0
+    client.stopReading()
+    client.send("x" * 300_000)
+    client.drop()
+    assert not board.factory.statistics.stalled
+
+
+def test_departures() -> None:
+    """Why somebody left is told once to each who watches, in the words of the log, and
+    counted by cause."""
+    board = Board(max_message_size=10)
+    first = board.connect()
+    welcome(first)
+    board.server.connect(address="192.0.2.5").close(4001, "enough")
+    talker = board.server.connect()
+    talker.send("x" * 11)
+    talker.drop()
+    with pytest.raises(HandshakeRefused):
+        board.server.connect(origin="http://evil.example", address="192.0.2.6")
+    second = board.connect()
+    assert welcome(second)["departures"] == []
+    board.advance(1)
+    for operator in (first, second):
+        (tick,) = samples(operator)
+        one, other = tick["departures"]
+        assert one["client"].startswith("192.0.2.5:")
+        assert one["address"] == "192.0.2.5"
+        assert (one["code"], one["reason"], one["side"]) == (4001, "enough", "peer")
+        assert other["code"] == 1009
+        assert other["setting"] == "max-message-size"
+        (refused,) = tick["refusals"]
+        assert (refused["status"], refused["setting"]) == (403, "origin")
+        causes = {
+            (each["kind"], each["code"], each["count"]) for each in tick["causes"]
+        }
+        assert causes == {
+            ("closed", "4000-4999", 1),
+            ("closed", "1009", 1),
+            ("refused", "403", 1),
+        }
+    board.advance(1)
+    (tick,) = samples(first)
+    assert not {"departures", "refusals", "causes"} & set(tick)
+    late = welcome(board.connect())
+    assert len(late["departures"]) == 2
+    assert len(late["refusals"]) == 1
+    assert len(late["causes"]) == 3
+
+
+def test_one_encoding_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sample is made once, whoever many watch."""
+    made: list[msgspec.Struct] = []
+
+    def count(message: msgspec.Struct) -> str:
+        made.append(message)
+        return write(message)
+
+    monkeypatch.setattr("wsplug.admin.status.write", count)
+    board = Board()
+    board.advance(3)
+    assert made == []
+    operators = [board.connect() for _ in range(5)]
+    board.advance(1)
+    assert len(made) == 1
+    assert all(each.take() for each in operators)
+
+
+class Avatar:
+    def __init__(self, name: object) -> None:
+        self.name = name
+
+
+class Named(App):
+    """An application that knows its clients by what they ask for."""
+
+    def buildProtocol(self, request: Any) -> Any:
+        if request.segments:
+            request.avatar = Avatar(request.segments[0])
+        return WebSocketProtocol()
+
+
+def test_clients() -> None:
+    """Who is connected: sorted, searched, bounded, and how many there are in all."""
+    board = Board(Named())
+    for number in range(20):
+        board.server.connect(f"/user-{number}", address=f"192.0.2.{number}")
+        board.clock.advance(1)
+    operator = board.connect()
+    answer = operator.ask("clients", limit=5)
+    assert (answer["found"], answer["total"]) == (20, 20)
+    assert [row["name"] for row in answer["clients"]] == [
+        f"user-{number}" for number in (19, 18, 17, 16, 15)
+    ]
+    row = answer["clients"][0]
+    assert row["address"] == "192.0.2.19"
+    assert row["path"] == "/user-19"
+    assert row["application"] == "application"
+    assert row["opened"] == 19.0
+    longest = operator.ask("clients", sort="longest", limit=1)["clients"]
+    assert longest[0]["name"] == "user-0"
+    answer = operator.ask("clients", search="USER-1 192.0.2.1")
+    assert answer["found"] == 11
+    assert answer["total"] == 20
+    # The same client has the same number each time.
+    again = operator.ask("clients", search="user-19")["clients"]
+    assert again[0]["id"] == row["id"]
+    for wrong in (
+        {"sort": "name"},
+        {"limit": 501},
+        {"limit": 0},
+        {"search": "x" * 201},
+    ):
+        assert operator.ask("clients", **wrong)["type"] == "error"
+
+
+def test_hostile_texts() -> None:
+    """What anybody sends is cut, and can always be sent on."""
+    board = Board(Named())
+    path = "/%ff%00<script>" + "x" * 5000
+    client = board.server.connect(path)
+    operator = board.connect()
+    (row,) = operator.ask("clients")["clients"]
+    assert len(row["path"]) == len(row["name"]) == 200
+    (connection,) = board.factory.connections
+    request: Any = connection.request
+    request.avatar = Avatar("\ud800\u202e<b>" + "y" * 100_000)
+    (row,) = operator.ask("clients")["clients"]
+    assert row["name"].startswith("?\u202e<b>y")
+    assert len(row["name"]) == 200
+    request.avatar = Avatar(7)
+    (row,) = operator.ask("clients")["clients"]
+    assert row["name"] == "7"
+    client.close(4000, "\u202e<script>")
+    board.advance(1)
+    (tick,) = samples(operator)
+    assert tick["departures"][0]["reason"] == "\u202e<script>"
+
+
+def test_numbers_are_forgotten() -> None:
+    """Numbers of those who are gone take up no memory, and mean nobody else."""
+    board = Board()
+    operator = board.connect()
+    client = board.server.connect()
+    (row,) = operator.ask("clients")["clients"]
+    client.close()
+    assert operator.ask("close", client=row["id"])["code"] == "not-here"
+    board.advance(1)
+    assert board.status.clients._numbers == {}
+    board.server.connect()
+    (other,) = operator.ask("clients")["clients"]
+    assert other["id"] != row["id"]
+    operator.client.close()
+    board.run()
+    assert board.status.clients._connections == {}
+
+
+def test_state() -> None:
+    """Whether the server is ready is told as it changes."""
+    board = Board()
+    operator = board.connect()
+    board.isReady = False
+    board.advance(1)
+    assert operator.take()[-1]["state"] == "stopping"
+
+
+def test_token() -> None:
+    """Nothing is told before the right token has come."""
+    board = Board(token=TOKEN)
+    operator = board.connect()
+    assert operator.take() == [{"type": "auth-required"}]
+    board.advance(3)
+    assert operator.take() == []
+    answer = operator.ask("auth", token=TOKEN)
+    assert answer["type"] == "welcome"
+    assert len(answer["history"]) == 3
+    board.advance(1)
+    assert operator.take()
+    assert operator.ask("auth", token=TOKEN)["code"] == "invalid"
+    assert operator.ask("ping")["type"] == "pong"
+
+
+@pytest.mark.parametrize(
+    ("message", "code"),
+    [
+        ({"type": "auth", "token": "wrong", "request": 1}, "unauthorized"),
+        ({"type": "auth", "request": 1}, "unauthorized"),
+        ({"type": "clients", "request": 1}, "auth-required"),
+        ({"type": "nothing", "request": 1}, "unknown-type"),
+        ("no JSON", "not-json"),
+    ],
+)
+def test_no_token(message: Any, code: str) -> None:
+    """Who hasn't got it is told so, and closed with 1008."""
+    board = Board(token=TOKEN)
+    operator = board.connect()
+    operator.take()
+    operator.client.send(message if isinstance(message, str) else json.dumps(message))
+    board.run()
+    (answer,) = operator.take()
+    assert (answer["type"], answer["code"]) == ("error", code)
+    assert operator.client.closed is not None
+    assert operator.client.closed[0] == 1008
+
+
+def test_binary() -> None:
+    """A binary message is no request, and not the end where one is known."""
+    board = Board()
+    operator = board.connect()
+    operator.take()
+    operator.client.send(b"\x00")
+    board.run()
+    (answer,) = operator.take()
+    assert answer["code"] == "not-json"
+    assert operator.client.closed is None
+
+
+def test_guessing_is_slow() -> None:
+    """After ten wrong tokens from a place, none is looked at for a while."""
+    board = Board(token=TOKEN)
+    for _ in range(10):
+        assert board.connect().ask("auth", token="x")["code"] == "unauthorized"
+    answer = board.connect().ask("auth", token=TOKEN)
+    assert answer["code"] == "rate-limited"
+    assert answer["retry_after"] == 30
+    assert board.connect("192.0.2.77").ask("auth", token=TOKEN)["type"] == "welcome"
+
+
+def test_token_in_time() -> None:
+    """Who says nothing is closed after the open timeout; who did isn't."""
+    board = Board(token=TOKEN, open_timeout=5.0)
+    silent, known = board.connect(), board.connect()
+    assert known.ask("auth", token=TOKEN)["type"] == "welcome"
+    board.advance(5)
+    assert silent.client.closed == (1008, "no token in time (open-timeout)")
+    assert known.client.closed is None
+    board = Board(token=TOKEN, open_timeout=0.0)
+    patient = board.connect()
+    board.advance(60)
+    assert patient.client.closed is None
+
+
+def test_subprotocol() -> None:
+    """Its name has to be offered, and is answered."""
+    board = Board()
+    assert board.connect().client.subprotocol == SUBPROTOCOL
+    with pytest.raises(HandshakeRefused, match=SUBPROTOCOL):
+        board.connect(subprotocols=["chat"])
+
+
+def test_hosts() -> None:
+    """A page whose name leads here is refused its WebSocket, too."""
+    board = Board(hosts=HostRules(["http://server.example:9000"]))
+    board.connect()
+    with pytest.raises(HandshakeRefused):
+        board.connect(origin="http://evil.example")
+    board = Board(hosts=HostRules([]))
+    with pytest.raises(HandshakeRefused, match="Host") as raised:
+        board.connect(origin="http://server.example:9000")
+    assert raised.value.status == 403
+
+
+def test_page() -> None:
+    """The page's files come with a policy that lets them do nothing else."""
+    board = Board()
+    response = board.admin.request("GET", PATH + "/")
+    assert response.status == 200
+    policy = response.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    text = response.body.decode()
+    assert "<style" not in text
+    assert "style=" not in text
+    assert "<script>" not in text
+    for name in ("status.js", "chart.js", "rows.js", "actions.js", "format.js"):
+        assert board.admin.request("GET", f"{PATH}/{name}").status == 200
+    assert board.admin.request("GET", f"{PATH}/-/wsplug.js").status == 200
+    assert board.admin.request("GET", f"{PATH}/../status.py").status == 404
+
+
+def test_stop() -> None:
+    """Nothing is sampled any more once it has stopped."""
+    board = Board()
+    board.advance(2)
+    board.admin.application.stopApplication()
+    board.admin.application.stopApplication()
+    assert board.clock.getDelayedCalls() == []
