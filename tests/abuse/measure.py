@@ -131,9 +131,15 @@ class Swarm:
     """
 
     def __init__(
-        self, server: Server, way: str, clients: int, places: int, seconds: float
+        self,
+        server: Server,
+        way: str,
+        clients: int,
+        places: int,
+        region: int,
+        seconds: float,
     ) -> None:
-        numbers = [str(server.port), way, str(clients), str(places), str(seconds)]
+        numbers = map(str, (server.port, way, clients, places, region, seconds))
         self.counts: dict[str, int] = {}
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.abuse.swarm", *numbers],
@@ -163,14 +169,14 @@ class Swarm:
 
 @contextmanager
 def attack(
-    server: Server, way: str, clients: int, places: int, seconds: float
+    server: Server, way: str, clients: int, places: int, region: int, seconds: float
 ) -> Iterator[tuple[Swarm, Bystander]]:
     """
     Have the server attacked while something else is done: from when all attackers have
     begun, for some seconds, and until they are gone again.
     """
     bystander = Bystander(server)
-    swarm = Swarm(server, way, clients, places, 60 + seconds)
+    swarm = Swarm(server, way, clients, places, region, 60 + seconds)
     try:
         swarm.waitUntilReady()
         deadline = time.monotonic() + seconds

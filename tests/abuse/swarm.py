@@ -4,11 +4,12 @@ measure the server.
 
 ::
 
-    python -m tests.abuse.swarm PORT WAY CLIENTS PLACES SECONDS
+    python -m tests.abuse.swarm PORT WAY CLIENTS PLACES REGION SECONDS
 
 has so many clients behave in one of L{WAYS}, from so many addresses of this machine's
-own network, for some time at most, or until it is told to end (SIGTERM). It prints
-C{ready} once each client has begun, and what came of it, as JSON, at its end.
+own network (C{127.REGION.0.0/16}), for some time at most, or until it is told to end
+(SIGTERM). It prints C{ready} once each client has begun, and what came of it, as JSON,
+at its end.
 """
 
 from __future__ import annotations
@@ -116,7 +117,7 @@ def slowHead() -> Behaviour:
 def endlessHead() -> Behaviour:
     yield HANDSHAKE[:-2]
     while True:
-        yield b"X-Endless: x\r\n" * 50
+        yield b"X-Endless: x\r\n" * 500
         yield 0.1
 
 
@@ -135,6 +136,13 @@ def neverReads() -> Behaviour:
     yield HANDSHAKE
     while True:
         yield frame(bytes(64 * 1024), FIN | OP_BINARY)
+
+
+def neverReadsMuch() -> Behaviour:
+    # The application sends a lot for each.
+    yield HANDSHAKE
+    yield frame(b"much", FIN | OP_TEXT)
+    yield 3600.0
 
 
 def neverReadsPages() -> Behaviour:
@@ -222,6 +230,7 @@ WAYS: Final[dict[str, Callable[[], Behaviour]]] = {
         halfTLS,
         garbage,
         neverReads,
+        neverReadsMuch,
         neverReadsPages,
         byteASecond,
         neverFinishes,
@@ -235,7 +244,7 @@ WAYS: Final[dict[str, Callable[[], Behaviour]]] = {
     )
 }
 
-_READ_BY_NONE: Final = {"neverReads", "neverReadsPages"}
+_READ_BY_NONE: Final = {"neverReads", "neverReadsMuch", "neverReadsPages"}
 
 _PACE: Final = 0.2
 """
@@ -280,6 +289,9 @@ class Client:
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         # Nobody's port is taken before it is known whom it connects to.
         made.setsockopt(socket.IPPROTO_IP, 24, 1)  # IP_BIND_ADDRESS_NO_PORT
+        if not self._swarm.reads:
+            # The kernel isn't to take it all in their place.
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         made.bind((self._place, 0))
         made.setblocking(False)
         with suppress(BlockingIOError):
@@ -361,15 +373,17 @@ class Swarm:
     All of them.
     """
 
-    def __init__(self, port: int, way: str, clients: int, places: int) -> None:
+    def __init__(
+        self, port: int, way: str, clients: int, places: int, region: int
+    ) -> None:
         self.port = port
         self.behave = WAYS[way]
-        self._reads = way not in _READ_BY_NONE
+        self.reads = way not in _READ_BY_NONE
         self._selector = selectors.DefaultSelector()
         self._counts: Counter[str] = Counter()
         self._clients = [
-            Client(self, f"127.1.{number % places // 250}.{number % places % 250 + 1}")
-            for number in range(clients)
+            Client(self, f"127.{region}.{place // 250}.{place % 250 + 1}")
+            for place in (number % places for number in range(clients))
         ]
         self._ended = False
 
@@ -379,7 +393,7 @@ class Swarm:
     def watch(
         self, watched: socket.socket, client: Client, writing: bool = False
     ) -> None:
-        events = selectors.EVENT_READ if self._reads else 0
+        events = selectors.EVENT_READ if self.reads else 0
         if writing:
             events |= selectors.EVENT_WRITE
         self.forget(watched)
@@ -414,8 +428,8 @@ class Swarm:
 
 
 def main() -> None:
-    port, way, clients, places, seconds = sys.argv[1:]
-    swarm = Swarm(int(port), way, int(clients), int(places))
+    port, way, clients, places, region, seconds = sys.argv[1:]
+    swarm = Swarm(int(port), way, int(clients), int(places), int(region))
     signal.signal(signal.SIGTERM, swarm.end)
     swarm.run(float(seconds))
 

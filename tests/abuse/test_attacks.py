@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import pytest
@@ -61,10 +62,11 @@ ATTACKS: Final = {
     "saysNothing": Attack(1000, setting="open-timeout"),
     "halfHead": Attack(1000, setting="open-timeout"),
     "slowHead": Attack(1000, setting="open-timeout"),
-    "endlessHead": Attack(200, answer="431", setting="max-headers"),
+    "endlessHead": Attack(200, answer="431", setting="max-head-size"),
     "halfTLS": Attack(1000, answer="400"),
     "garbage": Attack(500, answer="400"),
-    "neverReads": Attack(500, counted=True, setting="max-waiting"),
+    "neverReads": Attack(500, setting="send-timeout"),
+    "neverReadsMuch": Attack(500, counted=True, setting="max-waiting"),
     "neverReadsPages": Attack(200),
     "byteASecond": Attack(1000),
     "neverFinishes": Attack(300, counted=True, setting="max-unfinished"),
@@ -84,6 +86,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     A server that makes no exceptions. Times are short, so that an attack meets them.
     """
     arguments = [
+        f"--app={Path(__file__).with_name('application.py')}",
         *("--exempt=none", "--open-timeout=2", "--close-timeout=1"),
         *("--send-timeout=3", "--ping-interval=2", "--ping-timeout=2"),
         *(f"--max-waiting={CEILING}", f"--max-unfinished={CEILING}"),
@@ -116,20 +119,22 @@ def test_attack(server: Server, way: str, places: int) -> None:
     expected = ATTACKS[way]
     before, open = server.memory(), descriptors(server)
     start = len(server.log)
-    with attack(server, way, expected.clients, places, SECONDS) as (swarm, bystander):
+    # Places of its own: what others were is not forgotten at once.
+    region = 1 + 2 * list(ATTACKS).index(way) + (places == 1)
+    clients = expected.clients
+    with attack(server, way, clients, places, region, SECONDS) as (swarm, bystander):
         pass
     assert bystander.error is None
     assert bystander.answers > 10
     assert bystander.slowest < 1.0
     assert bystander.memory - before < BASE + (2 * CEILING if expected.counted else 0)
     # What has been refused or closed may wait for its end for a second.
-    assert bystander.descriptors - open < 2 * expected.clients + 10
+    assert bystander.descriptors - open < 2 * clients + 10
     waitUntil(lambda: descriptors(server) <= open, "all descriptors are free")
-    assert swarm.counts["connections"] >= expected.clients
+    assert swarm.counts["connections"] >= clients
     log = server.log[start:]
-    if places == 1 and expected.clients > Settings.max_address_connections:
-        assert swarm.counts["429"] > 100
-        assert "max-address-connections" in log
+    if places == 1 and clients > Settings.max_address_connections:
+        assert "(max-address-connections)" in log
     if expected.answer:
         assert swarm.counts[expected.answer] > 0
     if expected.setting:

@@ -10,7 +10,7 @@ import pytest
 
 from tests.codec.threeways import EventTuple, Recorder, frame
 from wsplug.codec import MessageReceiver
-from wsplug.codec.masking import PayloadBuffer
+from wsplug.codec.masking import FIRST_PLACE, PLACE_GROWTH, PayloadBuffer
 
 LIMIT = 1 << 23
 
@@ -182,3 +182,30 @@ class TestPayloadBuffer:
         with pytest.raises(ValueError, match="more bytes"):
             payload.accept(1, b"mask")
         assert taken == b"1234"
+
+    @pytest.mark.parametrize("piece", [1000, 70_000, 10_000_000])
+    @pytest.mark.parametrize("placed", [False, True])
+    def test_grows(self, piece: int, placed: bool) -> None:
+        """
+        A large payload's place grows as it comes: what is held is never much more than
+        what is here, and nothing is lost on the way.
+        """
+        size = 3 * 1024 * 1024 + 5
+        data = bytes(range(256)) * (size // 256 + 1)
+        payload = PayloadBuffer(size)
+        assert payload.allocated == FIRST_PLACE
+        while payload.filled < size:
+            start = payload.filled
+            if placed:
+                with payload.rest() as rest:
+                    count = min(piece, len(rest))
+                    assert count > 0
+                    rest[:count] = data[start : start + count]
+                payload.accept(count, b"")
+            else:
+                end = min(start + piece, size)
+                payload.add(data, start, end, b"")
+            held = max(FIRST_PLACE, PLACE_GROWTH * (payload.filled + 64 * 1024))
+            assert payload.allocated <= min(size, held)
+        assert payload.take() == data[:size]
+        assert payload.allocated == 0

@@ -8,4 +8,7 @@ cdef void _apply(
 
 cdef class PayloadBuffer:
     cdef bytes _buffer
+    cdef Py_ssize_t _size
     cdef readonly Py_ssize_t filled
+
+    cdef _grow(self, Py_ssize_t needed)

@@ -11,6 +11,12 @@ from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memcpy
 
 
+cdef enum:
+    FIRST_PLACE = 262144
+    PLACE_GROWTH = 4
+    MIN_REST = 65536
+
+
 cpdef bytes unmask(bytes data, Py_ssize_t start, Py_ssize_t end, bytes mask):
     if len(mask) != 4 or start < 0 or end < start or end > len(data):
         raise ValueError("a mask has four bytes, and a part lies within its data")
@@ -44,15 +50,32 @@ cdef class PayloadBuffer:
     def __init__(self, Py_ssize_t size):
         if size < 0:
             raise ValueError("a payload has no less than no bytes")
-        self._buffer = PyBytes_FromStringAndSize(NULL, size)
+        self._size = size
+        self._buffer = PyBytes_FromStringAndSize(NULL, min(size, FIRST_PLACE))
         self.filled = 0
+
+    @property
+    def allocated(self):
+        return len(self._buffer)
+
+    cdef _grow(self, Py_ssize_t needed):
+        cdef Py_ssize_t size = min(
+            self._size, max(needed, PLACE_GROWTH * len(self._buffer))
+        )
+        cdef bytes buffer = PyBytes_FromStringAndSize(NULL, size)
+        memcpy(
+            PyBytes_AS_STRING(buffer), PyBytes_AS_STRING(self._buffer), self.filled
+        )
+        self._buffer = buffer
 
     def add(self, bytes data, Py_ssize_t start, Py_ssize_t end, bytes mask):
         cdef Py_ssize_t size = end - start
         if start < 0 or size < 0 or end > len(data):
             raise ValueError("a part lies within its data")
-        if size > len(self._buffer) - self.filled:
+        if size > self._size - self.filled:
             raise ValueError("more bytes than the payload has")
+        if self.filled + size > len(self._buffer):
+            self._grow(self.filled + size)
         cdef char* target = PyBytes_AS_STRING(self._buffer) + self.filled
         cdef const char* source = PyBytes_AS_STRING(data) + start
         if mask:
@@ -64,6 +87,9 @@ cdef class PayloadBuffer:
         self.filled += size
 
     def rest(self):
+        cdef Py_ssize_t wanted = min(self._size, self.filled + MIN_REST)
+        if wanted > len(self._buffer):
+            self._grow(wanted)
         return PyMemoryView_FromMemory(
             PyBytes_AS_STRING(self._buffer) + self.filled,
             len(self._buffer) - self.filled,
@@ -84,10 +110,10 @@ cdef class PayloadBuffer:
         return memoryview(self._buffer)[: self.filled]
 
     def take(self):
-        if self.filled < len(self._buffer):
+        if self.filled < self._size:
             raise ValueError("the payload isn't all here")
         buffer, self._buffer = self._buffer, b""
-        self.filled = 0
+        self._size = self.filled = 0
         return buffer
 
 

@@ -8,9 +8,18 @@ with C{wsplug.codec._masking}.
 
 from __future__ import annotations
 
+from typing import Final
+
 from wsplug.build import COMPILED
 
-__all__ = ["PayloadBuffer", "apply_mask", "unmask", "unmask_behind"]
+__all__ = [
+    "FIRST_PLACE",
+    "PLACE_GROWTH",
+    "PayloadBuffer",
+    "apply_mask",
+    "unmask",
+    "unmask_behind",
+]
 
 
 def unmask(data: bytes, start: int, end: int, mask: bytes) -> bytes:
@@ -53,6 +62,23 @@ def apply_mask(data: bytes, mask: bytes) -> bytes:
     )
 
 
+FIRST_PLACE: Final = 256 * 1024
+"""
+Bytes for which a place is made before any has come: a peer's word alone gets no more.
+"""
+
+PLACE_GROWTH: Final = 4
+"""
+By how much a place grows when it is full: what has come is copied a bounded number of
+times, and no more than this much memory is held for it.
+"""
+
+_MIN_REST: Final = 64 * 1024
+"""
+Bytes that it is worth while to show the place of.
+"""
+
+
 class PayloadBuffer:
     """
     A payload that comes in pieces, unmasked into the place where it will stay.
@@ -60,14 +86,31 @@ class PayloadBuffer:
     @ivar filled: how many bytes of it are here.
     """
 
-    __slots__ = ("_buffer", "filled")
+    __slots__ = ("_buffer", "_size", "filled")
 
     def __init__(self, size: int) -> None:
         """
         @param size: how many bytes it will have.
         """
-        self._buffer = bytearray(size)
+        self._size = size
+        self._buffer = bytearray(min(size, FIRST_PLACE))
         self.filled = 0
+
+    @property
+    def allocated(self) -> int:
+        """
+        Bytes of memory that are held for it.
+        """
+        return len(self._buffer)
+
+    def _grow(self, needed: int) -> None:
+        """
+        Have a place for more of it.
+
+        @param needed: for how many bytes at least.
+        """
+        size = min(self._size, max(needed, PLACE_GROWTH * len(self._buffer)))
+        self._buffer.extend(bytes(size - len(self._buffer)))
 
     def add(self, data: bytes, start: int, end: int, mask: bytes) -> None:
         """
@@ -81,16 +124,21 @@ class PayloadBuffer:
         """
         size = end - start
         piece = unmask(data, start, end, mask) if mask else data[start:end]
-        if size > len(self._buffer) - self.filled:
+        if size > self._size - self.filled:
             raise ValueError("more bytes than the payload has")
+        if self.filled + size > len(self._buffer):
+            self._grow(self.filled + size)
         self._buffer[self.filled : self.filled + size] = piece
         self.filled += size
 
     def rest(self) -> memoryview:
         """
-        Show the place of what is missing, to be written to, and L{accept}ed. Release
-        it before L{take}.
+        Show the place of what is missing, or of some of it, to be written to, and
+        L{accept}ed. Release it before anything else is done.
         """
+        wanted = min(self._size, self.filled + _MIN_REST)
+        if wanted > len(self._buffer):
+            self._grow(wanted)
         return memoryview(self._buffer)[self.filled :]
 
     def accept(self, size: int, mask: bytes) -> None:
@@ -118,11 +166,11 @@ class PayloadBuffer:
         """
         Give the payload, once it is all here; this is of no use after that.
         """
-        if self.filled < len(self._buffer):
+        if self.filled < self._size:
             raise ValueError("the payload isn't all here")
         payload = bytes(self._buffer)
         self._buffer = bytearray()
-        self.filled = 0
+        self._size = self.filled = 0
         return payload
 
 

@@ -258,7 +258,7 @@ class MessageReceiver:
 
     def unfinished(self) -> int:
         """
-        Give the number of bytes that are held: of a message that isn't whole yet, and
+        Give the number of bytes that are held: for a message that isn't whole yet, and
         of what a paused sink is not ready for.
         """
         size = len(self._input) - self._position
@@ -266,7 +266,7 @@ class MessageReceiver:
         if message is not None:
             size += len(message)
         if whole is not None:
-            size += whole.filled
+            size += whole.allocated
         return size
 
     def filled(self, size: int) -> None:
