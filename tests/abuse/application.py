@@ -1,5 +1,5 @@
 """
-Sends back what it gets, and a lot where it gets C{much}.
+Says a lot to whoever says something.
 """
 
 from __future__ import annotations
@@ -9,17 +9,11 @@ from wsplug import WebSocketProtocol, application
 MUCH = bytes(900 * 1024)
 
 
-@application("echo", help="Echo, or much.")
-class EchoOrMuch(WebSocketProtocol):
+@application("much", help="Send 900 KiB for each message.")
+class Much(WebSocketProtocol):
     """
     One connection.
     """
 
     def textMessageReceived(self, message: str) -> None:
-        if message == "much":
-            self.transport.sendBytesMessage(MUCH)
-        else:
-            self.transport.sendTextMessage(message)
-
-    def bytesMessageReceived(self, data: bytes) -> None:
-        self.transport.sendBytesMessage(data)
+        self.transport.sendBytesMessage(MUCH)

@@ -26,6 +26,7 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import cache
 from typing import Any, Final
 
 from wsplug.codec import (
@@ -87,6 +88,7 @@ def header(size: int, first: int) -> bytes:
     return struct.pack("!BBQ", first, 0xFF, size) + MASK
 
 
+@cache
 def deflated(size: int) -> bytes:
     """
     Zeros, compressed as a message is (RFC 7692 section 7.2.1).
@@ -140,8 +142,8 @@ def neverReads() -> Behaviour:
 
 def neverReadsMuch() -> Behaviour:
     # The application sends a lot for each.
-    yield HANDSHAKE
-    yield frame(b"much", FIN | OP_TEXT)
+    yield HANDSHAKE.replace(b"GET / ", b"GET /much ")
+    yield frame(b"please", FIN | OP_TEXT)
     yield 3600.0
 
 

@@ -9,7 +9,7 @@ import random
 import pytest
 
 from tests.codec.threeways import EventTuple, Recorder, frame
-from wsplug.codec import MessageReceiver
+from wsplug.codec import FIN, OP_BINARY, MessageReceiver, encode_frame
 from wsplug.codec.masking import FIRST_PLACE, PLACE_GROWTH, PayloadBuffer
 
 LIMIT = 1 << 23
@@ -134,6 +134,22 @@ def test_over_the_limit() -> None:
     receiver.feed(frame(0x82, b"", declared=100_001))
     assert receiver.space() is None
     assert [event[:2] for event in sink.events] == [("violation", 1009)]
+
+
+def test_stopped_while_it_is_read() -> None:
+    """
+    What was read into the place of a message that nobody wants any more is thrown away.
+    """
+    sink = Recorder()
+    receiver = MessageReceiver(sink, max_message_size=1 << 20)
+    receiver.feed(encode_frame(FIN | OP_BINARY, bytes(200_000), b"abcd")[:50])
+    place = receiver.space()
+    assert place is not None
+    with place.rest() as rest:
+        rest[:1000] = bytes(1000)
+    receiver.stop()
+    receiver.filled(1000)
+    assert sink.events == []
 
 
 class TestPayloadBuffer:

@@ -275,6 +275,8 @@ class MessageReceiver:
 
         @param size: how many bytes were, from the beginning of C{rest()}.
         """
+        if self._stopped:
+            return
         self._filled = size
         self._run()
 

@@ -41,7 +41,7 @@ cdef extern from *:
     int MSG_NOSIGNAL
 
 cdef enum:
-    READ_SIZE = 32768
+    READ_SIZE = 16384
     MAX_PIECES = 1024  # what Linux takes in one call
 
 cdef char _buffer[READ_SIZE]

@@ -23,7 +23,7 @@ __all__ = [
     "send_pieces",
 ]
 
-READ_SIZE: Final = 32 * 1024
+READ_SIZE: Final = 16 * 1024
 """
 Bytes that are read from one connection before others have their turn. They can be
 thousands of frames; what is more doesn't make it faster, but has others wait longer.
