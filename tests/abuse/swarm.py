@@ -143,7 +143,8 @@ def neverReads() -> Behaviour:
 def neverReadsMuch() -> Behaviour:
     # The application sends a lot for each.
     yield HANDSHAKE.replace(b"GET / ", b"GET /much ")
-    yield frame(b"please", FIN | OP_TEXT)
+    # More than the kernel takes.
+    yield frame(b"please", FIN | OP_TEXT) * 7
     yield 3600.0
 
 

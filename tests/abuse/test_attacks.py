@@ -65,8 +65,8 @@ ATTACKS: Final = {
     "endlessHead": Attack(200, answer="431", setting="max-head-size"),
     "halfTLS": Attack(1000, answer="400"),
     "garbage": Attack(500, answer="400"),
-    "neverReads": Attack(500, counted=True, setting="send-timeout"),
-    "neverReadsMuch": Attack(500, counted=True, setting="max-waiting"),
+    "neverReads": Attack(500, counted=True),
+    "neverReadsMuch": Attack(200, counted=True, setting="max-waiting"),
     "neverReadsPages": Attack(200),
     "byteASecond": Attack(1000),
     "neverFinishes": Attack(300, counted=True, setting="max-unfinished"),
@@ -75,7 +75,7 @@ ATTACKS: Final = {
     "pingFlood": Attack(200, setting="max-messages"),
     "messageFlood": Attack(200, setting="max-messages"),
     "bomb": Attack(200, setting="max-message-size"),
-    "smallBombs": Attack(200),
+    "smallBombs": Attack(100),
     "churn": Attack(200),
 }
 
@@ -90,7 +90,12 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         # Which says a lot: that isn't to be compressed for hundreds at once.
         f"--app={Path(__file__).with_name('application.py')}:compression=no",
         *("--exempt=none", "--open-timeout=2", "--close-timeout=1"),
-        *("--send-timeout=2", "--ping-interval=2", "--ping-timeout=2"),
+        *(
+            "--send-timeout=2",
+            "--send-limit=4MiB",
+            "--ping-interval=2",
+            "--ping-timeout=2",
+        ),
         *(f"--max-waiting={CEILING}", f"--max-unfinished={CEILING}"),
         *("--cool-down=1", "--max-address-handshakes=1000"),
     ]
