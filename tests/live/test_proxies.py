@@ -11,7 +11,7 @@ import socket
 import ssl
 import struct
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -206,6 +206,38 @@ class Farm:
             self._made["haproxy"] = ports
         made: tuple[int, int] = self._made["haproxy"]
         return made
+
+    def forwarding(
+        self, proxy: str, folder: Path, port: int, line: str, *ports: int
+    ) -> AbstractContextManager[Any]:
+        """
+        Have a proxy that names the client in another header.
+
+        @param line: what says so in its configuration.
+        @param ports: where it listens, without TLS and with.
+        """
+        if proxy == "nginx":
+            changes = {
+                "listen 80;": f"listen {HOST}:{ports[0]};",
+                "listen 443 ssl;": f"listen {HOST}:{ports[1]} ssl;",
+                "/etc/ssl/wsplug/certificate.pem": str(self._certificate),
+                "/etc/ssl/wsplug/key.pem": str(self._key),
+                "server 127.0.0.1:9000;": f"server {HOST}:{port};",
+                "proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;": line,
+                "proxy_set_header X-Forwarded-Proto $scheme;": "",
+            }
+            return nginx(folder, "nginx.conf", changes, *ports)
+        plain = "http-request set-header X-Forwarded-Proto http"
+        changes = {
+            "bind :80\n": f"bind {HOST}:{ports[0]}\n",
+            "bind :443 ": f"bind {HOST}:{ports[1]} ",
+            "/etc/ssl/wsplug/both.pem": str(self._both),
+            "127.0.0.1:9000": f"{HOST}:{port}",
+            "option forwardfor\n": f"{line}\n",
+            f"{plain}s if {{ ssl_fc }}\n": "\n",
+            f"{plain}\n": "\n",
+        }
+        return haproxy(folder, "haproxy-http.cfg", changes, *ports)
 
     def passing(self, way: str) -> int:
         """
@@ -451,6 +483,43 @@ def test_host_without_port(farm: Farm, tmp_path: Path) -> None:
         with pytest.raises(InvalidStatus) as caught:
             proxied.connect(origin=proxied.origin)
         assert caught.value.response.status_code == 403
+
+
+FORWARDED = {
+    "nginx": r"""
+        proxy_set_header Forwarded "for=\"$remote_addr\";proto=$scheme";
+""",
+    "haproxy": r"""
+    http-request set-header Forwarded "for=\"%[src]\";proto=%[ssl_fc,iif(https,http)]"
+""",
+}
+
+
+@pytest.mark.parametrize("proxy", FORWARDED)
+@pytest.mark.parametrize("secure", [False, True], ids=["plain", "tls"])
+def test_forwarded(proxy: str, secure: bool, farm: Farm, tmp_path: Path) -> None:
+    """
+    With the standard's own header (RFC 7239) in place of the others, as docs/proxies.md
+    says it, the client is who it is, too.
+    """
+    line = FORWARDED[proxy]
+    page = Path(__file__).parents[2].joinpath("docs", "proxies.md").read_text("utf-8")
+    assert f"    {line.strip()}\n" in page
+    arguments = [
+        f"--app={APPLICATION}",
+        f"--trusted-proxy={HOST}",
+        "--forwarded-header=forwarded",
+    ]
+    ports = freePort(), freePort()
+    with ExitStack() as stack:
+        server = stack.enter_context(serve(tmp_path, *arguments))
+        stack.enter_context(
+            farm.forwarding(proxy, tmp_path / proxy, server.port, line, *ports)
+        )
+        trust = farm.trust if secure else None
+        proxied = Proxied(server, ports[secure], trust)
+        with proxied.connect(additional_headers=SPOOFED) as client:
+            check(client.recv(PATIENCE), proxied, CLIENT)
 
 
 # Pages
