@@ -37,8 +37,22 @@ def pytest_configure(config: pytest.Config) -> None:
     )
     config.addinivalue_line(
         "markers",
-        "everyday: a browser's test that isn't slow, as others are",
+        "costly: of a module: its tests start processes by the dozen, and are slow but "
+        "for those marked everyday",
     )
+    config.addinivalue_line(
+        "markers",
+        "everyday: a test that isn't slow, as others of its module are",
+    )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """
+    Have the tests of costly modules be slow ones, but for some.
+    """
+    if item.get_closest_marker("costly") and not item.get_closest_marker("everyday"):
+        item.add_marker(pytest.mark.slow)
 
 
 def pytest_collection_modifyitems(

@@ -68,6 +68,7 @@ class TwistdService(WebSocketService):
     def privilegedStartService(self) -> None:
         # Before anybody can know that the server is there.
         self._handleSIGHUP()
+        self._handleEarlySIGTERM()
         super().privilegedStartService()
 
     def setServiceParent(self, parent: Any) -> None:
@@ -123,6 +124,14 @@ class TwistdService(WebSocketService):
                 interrupt(number, frame)
 
         signal.signal(signal.SIGINT, handleSIGINT)
+
+    def _handleEarlySIGTERM(self) -> None:
+        """
+        Remember a SIGTERM that comes before the reactor runs: it would end the process
+        with its pidfile left.
+        """
+        running, terminate = self._reactor.callWhenRunning, self._terminate
+        signal.signal(signal.SIGTERM, lambda *_: running(terminate))
 
     def _terminate(self) -> None:
         if self._ending:

@@ -31,6 +31,8 @@ from tests.processes import (
 from wsplug.admin.messages import SUBPROTOCOL
 from wsplug.tap import Options
 
+pytestmark = pytest.mark.costly
+
 PATIENCE = 60.0
 
 
@@ -113,6 +115,7 @@ def test_off(tmp_path: Path) -> None:
         assert get(server.port, "/-/health")[0] == 200
 
 
+@pytest.mark.everyday
 def test_admin_endpoint(tmp_path: Path) -> None:
     """With an endpoint of its own, it is there, and nothing of it on the server's port;
     there is room when the server is full, and it stays until the end."""

@@ -111,7 +111,6 @@ def start(page: Visit, token: str) -> None:
     page.run(f"start({{token: {token}}})")
 
 
-@pytest.mark.everyday
 def test_first_message(visit: Visitor, tokens: Server) -> None:
     """
     wsplug.js sends its token first, each time.

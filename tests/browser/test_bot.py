@@ -135,7 +135,6 @@ def test_chips(visit: Visitor, url: str) -> None:
     assert visitor.page.evaluate("document.activeElement.id") == "line"
 
 
-@pytest.mark.everyday
 def test_quit(visit: Visitor, url: str) -> None:
     """
     Quit says bye, and the bot closes; nothing can be said then, until somebody

@@ -112,7 +112,6 @@ def test_a_few_emoji_are_bigger(chat: Chat, visit: Visitor) -> None:
     assert big == [True, False, False, False]
 
 
-@pytest.mark.everyday
 def test_rooms_and_unread(chat: Chat, visit: Visitor) -> None:
     """
     What is said elsewhere is counted, at the room and in the title, and marked where it
@@ -208,7 +207,6 @@ def test_the_address_is_a_room(tmp_path: Path, visit: Visitor) -> None:
         expect(bea.people).to_have_text(["Bea", "Ann"])
 
 
-@pytest.mark.everyday
 def test_direct_messages(chat: Chat, visit: Visitor) -> None:
     """
     A click on somebody opens a conversation with them alone; nobody else gets it. It

@@ -747,7 +747,6 @@ def test_moment(visit: Visitor, server: Server) -> None:
     waitFor(page, "moments", FRESH, "stored", "moment", "moment", FRESH, "next")
 
 
-@pytest.mark.everyday
 def test_once_and_in_order(visit: Visitor, server: Server) -> None:
     """
     What comes before the answer to the subscription waits for it; what is in the answer

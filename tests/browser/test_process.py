@@ -87,7 +87,6 @@ def waitForLine(visitor: Visit, text: str, kind: str = "in") -> None:
     )
 
 
-@pytest.mark.everyday
 def test_shared(tmp_path: Path, visit: Visitor) -> None:
     """
     What is typed in one window is printed in both, hostile or not, as nothing but text.

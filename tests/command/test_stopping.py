@@ -18,6 +18,8 @@ from websockets.sync.client import connect
 from tests.processes import (
     HOST,
     TCP,
+    TWISTD,
+    Process,
     checkEcho,
     portOf,
     runTwistd,
@@ -25,6 +27,8 @@ from tests.processes import (
     upgrade,
     waitUntil,
 )
+
+pytestmark = pytest.mark.costly
 
 
 def test_connections(tmp_path: Path) -> None:
@@ -127,6 +131,7 @@ def test_portIsFree(tmp_path: Path) -> None:
         checkEcho(port)
 
 
+@pytest.mark.everyday
 def test_daemon(tmp_path: Path) -> None:
     """
     As a daemon it has a pidfile and a log; the command ends with status 0 when it
@@ -168,3 +173,51 @@ def test_daemon(tmp_path: Path) -> None:
         assert "SIGTERM: stopping" in log
         assert "Traceback" not in log
         logfile.unlink()
+
+
+def test_at_once(tmp_path: Path) -> None:
+    """
+    A SIGTERM that comes before the reactor runs is not lost, and ends it in order.
+    """
+    (tmp_path / "terminated.py").write_text(TERMINATED, "utf-8")
+    command = [
+        TWISTD,
+        "-n",
+        "--pidfile=own.pid",
+        "wsplug",
+        "--app=terminated.py:terminated",
+    ]
+    with Process([*command, f"--listen={TCP}"], tmp_path) as process:
+        done = process.finish()
+    assert done.status == 0, done.err
+    assert "SIGTERM: stopping" in done.out
+    assert not (tmp_path / "own.pid").exists()
+
+
+TERMINATED = """
+import os
+import signal
+
+from wsplug import WebSocketProtocol, application
+
+
+class Terminated(WebSocketProtocol):
+    pass
+
+
+class Application:
+    subprotocols = ()
+    pages = None
+
+    def buildProtocol(self, request):
+        return Terminated()
+
+    def startApplication(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    def stopApplication(self):
+        pass
+
+
+terminated = Application()
+"""

@@ -26,6 +26,8 @@ from twisted.internet import reactor, task
 from wsplug import interfaces
 from zope.interface import implementer
 
+pytestmark = pytest.mark.costly
+
 
 @implementer(interfaces.IWebSocketApplication)
 class Slow:
@@ -75,6 +77,7 @@ def _scrape(server: Server) -> Samples:
     return readSamples(text)
 
 
+@pytest.mark.everyday
 def test_numbers(tmp_path: Path) -> None:
     """
     The numbers are those of what clients did: two applications, messages of both kinds

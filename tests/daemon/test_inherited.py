@@ -24,6 +24,8 @@ from tests.processes import HOST, TWISTD, Process, checkEcho, runTwistd, upgrade
 from wsplug.daemon.inherited import UNIXListener, takeOver
 from wsplug.errors import InvalidOption
 
+pytestmark = pytest.mark.costly
+
 
 def test_several_with_names(tmp_path: Path) -> None:
     """
@@ -180,6 +182,7 @@ def test_not_listening() -> None:
             takeOver(endpoint, reactor)
 
 
+@pytest.mark.everyday
 def test_no_descriptor_left() -> None:
     """
     A UNIX socket rests for a second when no descriptor is left, instead of trying all

@@ -16,6 +16,8 @@ from websockets.sync.client import connect
 from tests.daemon.kit import Callers, activate, boundPort
 from tests.processes import HOST, Server, checkEcho, waitUntil
 
+pytestmark = pytest.mark.costly
+
 SHARED = ["--app=echo", f"--interface={HOST}", "--reuse-port"]
 
 
@@ -54,6 +56,7 @@ def restartShared(folder: Path, times: int) -> None:
         assert callers.slowest < 5
 
 
+@pytest.mark.everyday
 def test_shared(tmp_path: Path) -> None:
     """
     A restart on a shared port, with clients that connect all the time: each gets its

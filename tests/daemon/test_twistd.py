@@ -32,6 +32,8 @@ from tests.processes import (
     waitUntil,
 )
 
+pytestmark = pytest.mark.costly
+
 NOBODY = 65534
 
 NOBODYS = (
@@ -122,6 +124,7 @@ def test_pid_of_something_else(tmp_path: Path) -> None:
         assert not other.ended
 
 
+@pytest.mark.everyday
 def test_second_start(tmp_path: Path) -> None:
     """
     One that runs is named, and left alone.

@@ -17,6 +17,8 @@ from websockets.sync.client import ClientConnection, connect
 from tests.auth.kit import basic
 from tests.processes import HOST, TWISTD, Process, Server, waitUntil
 
+pytestmark = pytest.mark.costly
+
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
@@ -119,6 +121,7 @@ def test_tricks(tmp_path: Path) -> None:
         assert client.recv(timeout=30) == "Up to where? Type: count 3"
 
 
+@pytest.mark.everyday
 def test_service_tree(tmp_path: Path) -> None:
     """
     wsplug runs in a service tree of somebody else's, with settings of its own.

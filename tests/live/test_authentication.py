@@ -21,6 +21,8 @@ from websockets.sync.client import ClientConnection, connect
 from tests.auth.kit import basic, bearer, writeTokens
 from tests.processes import HOST, Server, serve
 
+pytestmark = pytest.mark.costly
+
 GREETER = Path(__file__).parents[2] / "examples" / "greeter.py"
 
 SECRET = "shared-secret-of-at-least-32-bytes"
@@ -84,6 +86,7 @@ def closing(client: ClientConnection) -> tuple[int, str]:
     return received.code, received.reason
 
 
+@pytest.mark.everyday
 def test_websockets(server: Server) -> None:
     """
     C{websockets}: the header with a password, a token, a signed token, and a cookie.

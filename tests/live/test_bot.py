@@ -34,6 +34,8 @@ from twisted.internet.defer import Deferred
 
 from wsplug.apps.bot import command
 
+pytestmark = pytest.mark.costly
+
 
 @command("hello", "moin", help="Says hello as in the north.")
 def hello(arguments, conversation):
@@ -119,6 +121,7 @@ def _ask(client: ClientConnection, message: str | bytes) -> str:
     return str(client.recv(PATIENCE))
 
 
+@pytest.mark.everyday
 def test_talk(client: ClientConnection) -> None:
     """
     A visitor's talk, from name to bye; the bot closes with 1000.

@@ -20,6 +20,8 @@ from websockets.typing import Subprotocol
 from tests.processes import HOST, PATIENCE, Server, serve, upgrade, waitUntil
 from wsplug.codec import FIN, OP_TEXT, encode_frame
 
+pytestmark = pytest.mark.costly
+
 PROTOCOL = "wsplug.chat.v1"
 
 SMALL = 64 * 1024
@@ -118,6 +120,7 @@ def test_tutorial(server: Server, talkers: Talkers) -> None:
     assert first.receive("system")["message"] == "127.0.0.1 disconnected"
 
 
+@pytest.mark.everyday
 def test_killed(tmp_path: Path, talkers: Talkers) -> None:
     """
     What somebody was told is said is there after C{kill -9}, and who comes back gets

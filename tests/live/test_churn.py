@@ -29,6 +29,8 @@ from tests.processes import (
 )
 from wsplug.codec import FIN, OP_CLOSE, OP_TEXT, RSV1, Deflater, encode_frame
 
+pytestmark = pytest.mark.costly
+
 APPLICATION: Final = Path(__file__).with_name("application.py")
 
 MASK: Final = b"\x37\xfa\x21\x3d"

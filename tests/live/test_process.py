@@ -26,9 +26,12 @@ from tests.conftest import missing
 from tests.live.certificates import makeCertificate
 from tests.processes import HOST, PATIENCE, Server, runTwistd, serve, upgrade, waitUntil
 
-pytestmark = pytest.mark.skipif(
-    sys.platform != "linux", reason="what is left of programs is read from /proc"
-)
+pytestmark = [
+    pytest.mark.costly,
+    pytest.mark.skipif(
+        sys.platform != "linux", reason="what is left of programs is read from /proc"
+    ),
+]
 
 STUBBORN = """
 import signal, sys, time
@@ -611,6 +614,7 @@ def test_stderr(tmp_path: Path) -> None:
             assert connection.recv(PATIENCE) == "wrong"
 
 
+@pytest.mark.everyday
 def test_shared(tmp_path: Path) -> None:
     """
     A program that all share: what one sends all get, and who comes late gets the last.

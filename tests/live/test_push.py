@@ -35,6 +35,8 @@ from tests.processes import (
     waitUntil,
 )
 
+pytestmark = pytest.mark.costly
+
 TOKEN = "tok-123"
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "push"
@@ -65,6 +67,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
         yield server
 
 
+@pytest.mark.everyday
 def test_websockets(server: Server) -> None:
     """
     A subscriber by its path and one by message get what is published.

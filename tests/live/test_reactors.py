@@ -15,6 +15,8 @@ from websockets.sync.client import connect
 from tests.live.certificates import makeCertificate
 from tests.processes import HOST, TCP, checkEcho, portOf, serve, upgrade
 
+pytestmark = pytest.mark.costly
+
 REACTORS = ["select", "asyncio"]
 if hasattr(select, "poll"):
     REACTORS.append("poll")

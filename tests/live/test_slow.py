@@ -15,6 +15,8 @@ import pytest
 
 from tests.processes import HOST, checkEcho, serve, upgrade
 
+pytestmark = pytest.mark.costly
+
 MB = 1000 * 1000
 
 SIZE = 65536

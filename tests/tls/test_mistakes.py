@@ -20,6 +20,8 @@ from tests.live.certificates import Authority, Issued
 from tests.processes import HOST, checkEcho, runTwistd, serve
 from tests.tls.test_serving import checkQuiet, start
 
+pytestmark = pytest.mark.costly
+
 __all__ = ["preloaded"]
 
 CERT = "--tls-cert=server.pem"
@@ -59,6 +61,7 @@ def folder(issued: Issued, authority: Authority, tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.everyday
 @pytest.mark.parametrize("name", MISTAKES)
 def test_mistake(name: str, preloaded: Preloaded, folder: Path) -> None:
     """

@@ -34,6 +34,8 @@ from tests.tls.kit import Client, trusting
 APPLICATION = """
 from wsplug import application
 
+pytestmark = pytest.mark.costly
+
 @application("whoami", help="Tell a client who it is.")
 async def whoami(socket):
     certificate = socket.request.clientCertificate
@@ -199,6 +201,7 @@ def readAll(client: socket.socket) -> bytes:
     return data
 
 
+@pytest.mark.everyday
 @pytest.mark.parametrize(
     ("data", "words"),
     [
@@ -365,6 +368,7 @@ def test_stop_with_idle_page(tmp_path: Path, authority: Authority) -> None:
 # Clients' certificates
 
 
+@pytest.mark.everyday
 def test_clients(tmp_path: Path, authority: Authority) -> None:
     """
     Clients with a right certificate get in and applications see whose it is, for as
