@@ -198,19 +198,18 @@ TERMINATED = """
 import os
 import signal
 
-from wsplug import WebSocketProtocol, application
+from zope.interface import implementer
+
+from wsplug.interfaces import IWebSocketApplication
 
 
-class Terminated(WebSocketProtocol):
-    pass
-
-
+@implementer(IWebSocketApplication)
 class Application:
     subprotocols = ()
     pages = None
 
     def buildProtocol(self, request):
-        return Terminated()
+        return None
 
     def startApplication(self):
         os.kill(os.getpid(), signal.SIGTERM)

@@ -20,13 +20,13 @@ from tests.admin.kit import TOKEN
 from tests.processes import HOST, Server, runTwistd, serve, upgrade, waitUntil
 from tests.web.kit import Samples, key, readSamples
 
+pytestmark = pytest.mark.costly
+
 SLOW = """
 import os
 from twisted.internet import reactor, task
 from wsplug import interfaces
 from zope.interface import implementer
-
-pytestmark = pytest.mark.costly
 
 
 @implementer(interfaces.IWebSocketApplication)

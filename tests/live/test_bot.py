@@ -29,12 +29,12 @@ from tests.processes import (
 )
 from wsplug.codec import FIN, OP_TEXT, encode_frame
 
+pytestmark = pytest.mark.costly
+
 OWN = """
 from twisted.internet.defer import Deferred
 
 from wsplug.apps.bot import command
-
-pytestmark = pytest.mark.costly
 
 
 @command("hello", "moin", help="Says hello as in the north.")

@@ -31,10 +31,10 @@ from tests.processes import (
 )
 from tests.tls.kit import Client, trusting
 
+pytestmark = pytest.mark.costly
+
 APPLICATION = """
 from wsplug import application
-
-pytestmark = pytest.mark.costly
 
 @application("whoami", help="Tell a client who it is.")
 async def whoami(socket):

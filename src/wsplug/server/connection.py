@@ -275,6 +275,7 @@ class Connection:
         try:
             self._heard = flusher.began
             self._traffic.receivedBytes += len(data)
+            self._share = _SHARE
             if self._isMetered:
                 self._takeBytes(len(data))
             self._receiver.feed(data)
@@ -652,16 +653,15 @@ class Connection:
         if self._isMetered:
             self._takeBytes(size)
         self._share -= size
-        if self._share < 0:
-            self._share = _SHARE
-            if self._isOpen and not self._held & _HELD_TO_REST:
-                self._hold(_HELD_TO_REST)
-                self._turns.add(self)
+        if self._share < 0 and self._isOpen and not self._held & _HELD_TO_REST:
+            self._hold(_HELD_TO_REST)
+            self._turns.add(self)
 
     def goOn(self) -> None:
         """
         Have the next share.
         """
+        self._share = _SHARE
         self._release(_HELD_TO_REST)
 
     def changeAccount(self, account: Account) -> None:

@@ -4,14 +4,15 @@ else for them.
 
 What a compressed message inflates to can be a thousand times what came. Were all that
 has come from a hundred such peers handled at once, others would wait for seconds. So a
-connection that has had its share of a pass rests, and those that rest go on one by one,
-each in a turn of the reactor in which all others are served, too.
+connection that has had its share of a pass rests, and those that rest go on one after
+the other, for a short time in each turn of the reactor, in which all others are served,
+too.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from typing import Protocol
+from typing import Final, Protocol
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
@@ -19,6 +20,13 @@ from twisted.logger import Logger
 __all__ = ["Resting", "Turns"]
 
 _log = Logger(__name__)
+
+
+_SLICE: Final = 0.02
+"""
+Seconds of each turn of the reactor that are for those who rest: were it one of them a
+turn, they would starve where the turns are long.
+"""
 
 
 class Resting(Protocol):
@@ -54,12 +62,17 @@ class Turns:
             self._clock.callLater(0, self._next)
 
     def _next(self) -> None:
-        # Still the first while it is at work: when it comes to rest again, it is one
-        # that waits behind others, and nobody schedules a second call.
-        try:
-            self._waiting[0].goOn()
-        except Exception:
-            _log.failure("a connection could not go on")
-        self._waiting.popleft()
+        end = self._clock.seconds() + _SLICE
+        # Those that come to rest again meanwhile are for another turn.
+        for _ in range(len(self._waiting)):
+            try:
+                self._waiting[0].goOn()
+            except Exception:
+                _log.failure("a connection could not go on")
+            # Still the first while it was at work, so that nobody who came to rest has
+            # scheduled a second call.
+            self._waiting.popleft()
+            if self._clock.seconds() >= end:
+                break
         if self._waiting:
             self._clock.callLater(0, self._next)

@@ -1,0 +1,100 @@
+"""
+Those who rest go on one after the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from twisted.internet.task import Clock
+
+from tests.server.kit import Logs
+from wsplug.server.turns import Turns
+
+
+class Worker:
+    """
+    Has some work, each piece of which takes some time.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        done: list[str],
+        clock: Clock,
+        seconds: float = 0.0,
+        after: Callable[[], object] | None = None,
+    ) -> None:
+        self._name = name
+        self._done = done
+        self._clock = clock
+        self._seconds = seconds
+        self._after = after
+
+    def goOn(self) -> None:
+        self._done.append(self._name)
+        self._clock.rightNow += self._seconds
+        if self._after is not None:
+            self._after()
+
+
+def test_slices() -> None:
+    """
+    In each turn as many go on as there is time for, and at least one; none waits for
+    more turns than it has to.
+    """
+    clock = Clock()
+    turns = Turns(clock)
+    done: list[str] = []
+    for name in "abcdefgh":
+        turns.add(Worker(name, done, clock, 0.0078125))
+    turns.add(Worker("long", done, clock, 0.5))
+    turns.add(Worker("last", done, clock))
+    counts = []
+    while len(turns):
+        (call,) = clock.getDelayedCalls()
+        call.cancel()
+        turns._next()
+        counts.append(len(done))
+    assert counts == [3, 6, 9, 10]
+    assert done == [*"abcdefgh", "long", "last"]
+    assert clock.getDelayedCalls() == []
+
+
+def test_again() -> None:
+    """
+    One that comes to rest again at its turn waits for another turn, behind the others.
+    """
+    clock = Clock()
+    turns = Turns(clock)
+    done: list[str] = []
+    again = Worker("again", done, clock)
+    turns.add(Worker("first", done, clock, after=lambda: turns.add(again)))
+    turns.add(Worker("second", done, clock))
+    (call,) = clock.getDelayedCalls()
+    call.cancel()
+    turns._next()
+    assert done == ["first", "second"]
+    assert len(clock.getDelayedCalls()) == 1
+    clock.advance(0)
+    assert done == ["first", "second", "again"]
+    assert len(turns) == 0
+
+
+def test_failing(logs: Logs) -> None:
+    """
+    One that fails is logged, and the others go on.
+    """
+    clock = Clock()
+    turns = Turns(clock)
+    done: list[str] = []
+
+    def fail() -> None:
+        raise OSError("no way")
+
+    turns.add(Worker("first", done, clock, after=fail))
+    turns.add(Worker("second", done, clock))
+    clock.advance(0)
+    assert done == ["first", "second"]
+    (failure,) = logs.failures()
+    assert failure.check(OSError)
