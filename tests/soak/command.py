@@ -38,11 +38,14 @@ def parseArguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         prog="soak", description="Hold a server under a mixed load, and check all."
     )
     parser.add_argument(
-        "--minutes", type=_positive, default=5.0, help="how long (default: 5)"
+        "--minutes",
+        type=_between(float, 1, 1440),
+        default=5.0,
+        help="how long (default: 5)",
     )
     parser.add_argument(
         "--connections",
-        type=_many,
+        type=_between(int, 100, 100_000),
         default=5000,
         help="how many at one time, 100 or more (default: 5000)",
     )
@@ -50,7 +53,10 @@ def parseArguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--quick", action="store_true", help="30 seconds, 300 connections"
     )
     parser.add_argument(
-        "--processes", type=_many1, default=2, help="that have them (default: 2)"
+        "--processes",
+        type=_between(int, 1, 64),
+        default=2,
+        help="that have them (default: 2)",
     )
     parser.add_argument(
         "--folder", type=Path, help="where all files stay (default: removed)"
@@ -67,25 +73,21 @@ def parseArguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def _positive(text: str) -> float:
-    value = float(text)
-    if not 0.5 <= value <= 1440:
-        raise argparse.ArgumentTypeError("a number from 0.5 to 1440")
-    return value
+def _between(kind: type[int] | type[float], low: int, high: int) -> Any:
+    """
+    Make what reads a number.
+    """
 
+    def read(text: str) -> float:
+        try:
+            value = kind(text)
+        except ValueError:
+            value = kind(-1)
+        if not low <= value <= high:
+            raise argparse.ArgumentTypeError(f"a number from {low} to {high}")
+        return value
 
-def _many(text: str) -> int:
-    value = int(text)
-    if not 100 <= value <= 100_000:
-        raise argparse.ArgumentTypeError("a number from 100 to 100000")
-    return value
-
-
-def _many1(text: str) -> int:
-    value = int(text)
-    if not 1 <= value <= 64:
-        raise argparse.ArgumentTypeError("a number from 1 to 64")
-    return value
+    return read
 
 
 def show(figures: dict[str, Any]) -> None:

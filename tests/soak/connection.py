@@ -147,7 +147,7 @@ class Connection(asyncio.Protocol):
         self._isOpen = True
 
     def _frame(self, opcode: int, payload: bytes) -> None:
-        if opcode == TEXT or opcode == BINARY:
+        if opcode in (TEXT, BINARY):
             self.received += 1
             message = payload.decode("utf-8") if opcode == TEXT else payload
             if self.take is not None:

@@ -4,10 +4,10 @@ A process full of clients::
     python -m tests.soak.crowd FILE
 
 C{FILE} has, in JSON, what L{Plan} has, and gets what came of it. Words on standard
-input and output tell how far it is: it says C{ready} once each client has begun; C{hush}
-has nobody say anything more, and is answered with C{quiet} once all is answered;
-C{finish} has all go but for those who are idle, C{finished}; C{end} waits for the
-server to send those away, C{ended}.
+input and output tell how far it is: it says C{ready} once each client has begun;
+C{hush} has nobody say anything more, and is answered with C{quiet} once all is
+answered; C{finish} has all go but for those who are idle, C{finished}; C{end} waits for
+the server to send those away, C{ended}.
 """
 
 from __future__ import annotations
@@ -89,8 +89,7 @@ def populate(crowd: Crowd, connections: int) -> list[Client]:
             _place(clients[-1], index, count, crowd)
     while len(clients) < connections:
         clients.append(Echo(crowd, first + len(clients)))
-    crowd_random = clients[0].random
-    crowd_random.shuffle(clients)
+    clients[0].random.shuffle(clients)
     return clients
 
 
@@ -149,19 +148,19 @@ class Life:
         gc.freeze()
         began, busy = time.monotonic(), time.process_time()
         self._say("ready")
-        await self._hear_word("hush")
+        await self._heard("hush")
         busy = time.process_time() - busy
         share = busy / (time.monotonic() - began)
         crowd.hushed.set()
         await self._until(lambda: not crowd.speaking, 60)
         self._say("quiet")
-        await self._hear_word("finish")
+        await self._heard("finish")
         crowd.finishing.set()
         stay = [task for task, client in tasks.items() if isinstance(client, Idle)]
         go = [task for task, client in tasks.items() if not isinstance(client, Idle)]
         await self._all(go, tasks, 90)
         self._say(f"finished {len(stay)}")
-        await self._hear_word("end")
+        await self._heard("end")
         crowd.ending.set()
         await self._all(stay, tasks, 60)
         watch.cancel()
@@ -175,7 +174,7 @@ class Life:
             sys.exit(1)
         self._words.put_nowait(line.strip())
 
-    async def _hear_word(self, word: str) -> None:
+    async def _heard(self, word: str) -> None:
         heard = await self._words.get()
         if heard != word:
             raise ValueError(f"{heard!r} in place of {word!r}")
@@ -184,7 +183,9 @@ class Life:
         print(word, flush=True)
 
     def _complain(self, loop: Any, context: dict[str, Any]) -> None:
-        self._crowd.complain(f"the crowd: {context.get('exception', context['message'])}")
+        self._crowd.complain(
+            f"the crowd: {context.get('exception', context['message'])}"
+        )
 
     async def _watch(self) -> None:
         """

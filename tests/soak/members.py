@@ -15,7 +15,9 @@ from tests.soak.connection import HOST, Connection, Message, Wrong
 
 __all__ = ["Chat", "Classic", "Publisher", "Subscriber"]
 
-_FILLER: Final = "weather is what people talk about when nothing else comes to mind " * 3
+_FILLER: Final = (
+    "weather is what people talk about when nothing else comes to mind " * 3
+)
 
 ROOM: Final = 20
 """
@@ -46,7 +48,9 @@ class _Member(Client):
         """
         self._request = number = self._request + 1
         connection.send(json.dumps({**asked, "request": number}))
-        await connection.until(lambda: number in self._answers, f"{asked['type']}: answer")
+        await connection.until(
+            lambda: number in self._answers, f"{asked['type']}: answer"
+        )
         answer = self._answers.pop(number)
         if answer["type"] == "error":
             raise Wrong(f"{asked['type']}: {answer['code']} {answer['message']}")
@@ -101,7 +105,9 @@ class _Member(Client):
             for message in answer["messages"]:
                 self.arrived(message)
             if self.positions[name] != now:
-                raise Wrong(f"{name}: recovered up to {self.positions[name]}, not {now}")
+                raise Wrong(
+                    f"{name}: recovered up to {self.positions[name]}, not {now}"
+                )
         self.positions[name] = now
 
     def since(self, name: str) -> dict[str, Any]:

@@ -8,13 +8,14 @@ import json
 import secrets
 import selectors
 import signal
+import socket
 import ssl
 import subprocess
 import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -23,7 +24,7 @@ from tests.live.certificates import Authority
 from tests.processes import HOST, TCP, Server, portOf, waitUntil
 from tests.soak.crowd import Plan
 from tests.soak.ledger import Ledger
-from tests.soak.verdict import Evidence
+from tests.soak.verdict import SPARE_DESCRIPTORS, Evidence
 from tests.soak.watch import Watch, busy, descriptors, scrape
 
 __all__ = ["Scale", "soak"]
@@ -133,7 +134,8 @@ def _serving(
     arguments = [
         *("--app=echo", "--app=chat", "--app=bot", "--app=push:token-file=tokens"),
         *("--app=ticker", "--app=process:command=cat -u:max-programs=200"),
-        *(f"--app={_ROOT / 'examples' / 'shout.py'}", "--app=echo:path=/abused"),
+        f"--app={_ROOT / 'examples' / 'shout.py'}",
+        f"--app={Path(__file__).with_name('abused.py')}",
         *("--port=0", f"--interface={HOST}"),
         *("--tls-cert=server.pem", "--tls-key=server.key"),
         *(f"--admin={TCP}", "--metrics=yes", "--broker=sqlite:soak.db"),
@@ -156,8 +158,6 @@ def _ports(server: Server, trust: ssl.SSLContext) -> tuple[int, int]:
     """
     Give the plain port and that of TLS, whichever the server has named first.
     """
-    import socket
-
     for address, other in (server.addresses[:2], server.addresses[1::-1]):
         with socket.create_connection((HOST, portOf(address)), 10) as made:
             try:
@@ -185,7 +185,6 @@ def soak(scale: Scale, folder: Path, more: Sequence[str] = ()) -> Evidence:
         admin = _adminPort(server)
         plain, tls = _ports(server, trust)
         before = descriptors(server)
-        handshakes = scrape(admin)
         watch = Watch(server, plain, tls, admin, trust)
         watch.begin()
         stack.callback(watch.leave)
@@ -210,22 +209,25 @@ def soak(scale: Scale, folder: Path, more: Sequence[str] = ()) -> Evidence:
             crowd.wait("ready", scale.ramp + 120)
         _progress(f"they are there, for {scale.seconds:g} seconds")
         began, used = time.monotonic(), busy(server)
-        held = _hold(scale.seconds, server, folder, authority, admin)
+        held, hangups = _hold(scale.seconds, server, folder, authority, admin)
         share = (busy(server) - used) / (time.monotonic() - began)
         ended = time.monotonic()
         _tell(crowds, "hush", "quiet", 90)
         stayed = sum(map(int, _tell(crowds, "finish", "finished", 120)))
         watch.end()
         _progress("all but those who are idle have gone")
-        with _patience():
-            waitUntil(lambda: descriptors(server) <= before + stayed + 2, "gone", 30)
+        most = before + stayed + SPARE_DESCRIPTORS
+        with suppress(AssertionError):
+            # What isn't so in time is judged with all the rest.
+            waitUntil(lambda: descriptors(server) <= most, "they have", 20)
         evidence = Evidence(
             server_busy=share,
+            wanted=scale.connections,
             held=held,
+            hangups=hangups,
             stayed=stayed,
             descriptors=(before, descriptors(server)),
             metrics=scrape(admin),
-            before=handshakes,
             latencies=watch.latencies,
             connecting=watch.connecting,
             memory=[each for each in watch.memory if began <= each[0] <= ended],
@@ -257,17 +259,6 @@ def soak(scale: Scale, folder: Path, more: Sequence[str] = ()) -> Evidence:
     return evidence
 
 
-@contextmanager
-def _patience() -> Iterator[None]:
-    """
-    What isn't so in time is judged later, with all the rest.
-    """
-    try:
-        yield
-    except AssertionError:
-        pass
-
-
 def _tell(crowds: list[_Crowd], word: str, answer: str, seconds: float) -> list[str]:
     for crowd in crowds:
         crowd.say(word)
@@ -276,25 +267,27 @@ def _tell(crowds: list[_Crowd], word: str, answer: str, seconds: float) -> list[
 
 def _hold(
     seconds: float, server: Server, folder: Path, authority: Authority, admin: int
-) -> int:
+) -> tuple[int, int]:
     """
     Let time go by, with a new certificate now and then.
 
-    @return: how many connections there were at the least, when it was looked.
+    @return: how many connections there were at the least, when it was looked; and how
+        many certificates.
     """
     deadline = time.monotonic() + seconds
     step = min(_HANGUPS, seconds / 3)
-    least = sys.maxsize
+    least, hangups = sys.maxsize, 0
     while (left := deadline - time.monotonic()) > 0:
         time.sleep(min(step, left))
         if server.ended:
             raise AssertionError(f"the server has ended:\n{server.log[-4000:]}")
-        now = scrape(admin)
-        open = sum(value for key, value in now.items() if key[0] == "wsplug_connections")
-        least = min(least, int(open))
+        values = scrape(admin).items()
+        count = sum(each for key, each in values if key[0] == "wsplug_connections")
+        least = min(least, int(count))
         authority.issue("soak", HOST).write(folder)
         server.signal(signal.SIGHUP)
-    return least
+        hangups += 1
+    return least, hangups
 
 
 def _progress(text: str) -> None:

@@ -15,7 +15,7 @@ __all__ = ["Bot", "Echo", "Gentle", "Idle", "Process", "Shout", "Ticker"]
 _KIB: Final = 1024
 _MIB: Final = 1024 * 1024
 
-_WORDS: Final = "wind rain snow sun fog hail Grüße 雪 ☂ 🌦 storm".split()
+_WORDS: Final = ("wind", "rain", "snow", "fog", "hail", "Grüße", "雪", "☂", "🌦")
 
 
 async def check(connection: Connection, question: Message, expected: Message) -> None:

@@ -14,7 +14,7 @@ from typing import Any, Final
 from tests.soak.ledger import Ledger
 from tests.soak.watch import Metrics
 
-__all__ = ["MAX_GROWTH", "Evidence", "judge", "report"]
+__all__ = ["MAX_GROWTH", "SPARE_DESCRIPTORS", "Evidence", "judge", "report"]
 
 _MIB: Final = 1024 * 1024
 
@@ -25,6 +25,19 @@ share; and L{_NOISE} more.
 """
 
 _NOISE: Final = 8 * _MIB
+
+_MIN_HELD: Final = 0.8
+"""
+The share of the clients that have to be connected at any time: the others are between
+two connections.
+"""
+
+SPARE_DESCRIPTORS: Final = 6
+"""
+What the server may have open in the end that it had not at its start: the operator's
+connection, that of whoever asks for metrics, and what it has made when it first needed
+it.
+"""
 
 _STOP_TIMEOUT: Final = 10.0
 
@@ -43,10 +56,11 @@ class Evidence:
     @ivar crowds_busy: the same, of each of the clients' processes.
     @ivar crowds_late: seconds by which they were late with what they wanted to do, in
         one case of a hundred.
-    @ivar held: how many connections were open at the least.
+    @ivar wanted: how many clients there were.
+    @ivar held: how many of their connections were open at the least.
+    @ivar hangups: how often a new certificate was to be read.
     @ivar stayed: how many are to be open in the end.
     @ivar descriptors: the server's before, and in the end.
-    @ivar before: metrics before the first client.
     @ivar metrics: in the end.
     @ivar latencies: seconds that a good client's echo took.
     @ivar connecting: seconds that its new connections took, their echo included.
@@ -56,10 +70,11 @@ class Evidence:
     """
 
     server_busy: float
+    wanted: int
     held: int
+    hangups: int
     stayed: int
     descriptors: tuple[int, int]
-    before: Metrics
     metrics: Metrics
     latencies: list[float]
     connecting: list[float]
@@ -155,8 +170,6 @@ def _judgeMessages(evidence: Evidence) -> Iterator[str]:
             )
             for application in _COUNTED
         }
-        # Who stays counts what it did only in the end.
-        counted["echo"] -= 0
         known = {
             application: evidence.counts[f"{theirs} {application}"]
             for application in _COUNTED
@@ -168,7 +181,8 @@ def _compare(what: str, theirs: Counter[str], ours: Counter[str]) -> Iterator[st
     for key in sorted({*theirs, *ours}):
         if theirs[key] != ours[key]:
             yield (
-                f"{what} {key}: {ours[key]} by the metrics, {theirs[key]} by the clients"
+                f"{what} {key}: {ours[key]} by the metrics, "
+                f"{theirs[key]} by the clients"
             )
 
 
@@ -177,19 +191,23 @@ def _judgeProcess(evidence: Evidence) -> Iterator[str]:
     if late > warm * (1 + MAX_GROWTH) + _NOISE:
         yield f"memory has grown from {warm / _MIB:.0f} to {late / _MIB:.0f} MiB"
     before, after = evidence.descriptors
-    # The operator is there, and whoever asks for the metrics.
-    if after > before + evidence.stayed + 2:
+    if after > before + evidence.stayed + SPARE_DESCRIPTORS:
         yield f"{after} descriptors are open, of which {evidence.stayed} are clients'"
     if evidence.status != 0:
         yield f"the server has ended with status {evidence.status}"
     if evidence.stopping > _STOP_TIMEOUT + 2:
         yield f"it took {evidence.stopping:.1f} seconds to stop"
+    if evidence.held < evidence.wanted * _MIN_HELD:
+        yield f"only {evidence.held} of {evidence.wanted} were connected"
     if not evidence.scrapes or not evidence.samples:
         yield "nobody has watched"
 
 
 def _judgeLog(evidence: Evidence) -> Iterator[str]:
-    for word in ("Traceback", "Unhandled", "#error", "#critical"):
+    read = evidence.log.count("SIGHUP: reading the certificates again")
+    if read != evidence.hangups:
+        yield f"{evidence.hangups} certificates were to be read, and {read} were"
+    for word in ("failed in TLS", "Traceback", "Unhandled", "#error", "#critical"):
         position = evidence.log.find(word)
         if position >= 0:
             lines = evidence.log[max(0, position - 500) : position + 3000]
@@ -220,12 +238,20 @@ def report(evidence: Evidence, problems: list[str]) -> dict[str, Any]:
         "echo_milliseconds": _spread(evidence.latencies),
         "connecting_milliseconds": _spread(evidence.connecting),
         "memory_mib": {"warm": round(warm / _MIB, 1), "late": round(late / _MIB, 1)},
-        "descriptors": dict(zip(("before", "after"), evidence.descriptors, strict=True)),
+        "descriptors": dict(
+            zip(("before", "after"), evidence.descriptors, strict=True)
+        ),
         "busy": {
             "server": round(evidence.server_busy, 2),
             "crowds": [round(share, 2) for share in evidence.crowds_busy],
             "late_milliseconds": [round(1e3 * each) for each in evidence.crowds_late],
         },
+        "reactor_stalls": sum(
+            int(value)
+            for (name, _), value in evidence.metrics.items()
+            if name == "wsplug_reactor_stalls_total"
+        ),
+        "watched": {"scrapes": evidence.scrapes, "samples": evidence.samples},
         "closings": closings,
         "stopping_seconds": round(evidence.stopping, 1),
         "problems": problems,

@@ -1,0 +1,77 @@
+"""
+The short form of the soak.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+RUN = Path(__file__).with_name("run.py")
+
+
+def soak(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the command, as who works on wsplug does: from anywhere."""
+    return subprocess.run(
+        [sys.executable, str(RUN), *arguments],
+        cwd="/",
+        env={**os.environ, "http_proxy": "http://127.0.0.1:9/"},
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_quick(tmp_path: Path) -> None:
+    """300 clients of all kinds for half a minute: each answer is right, every end is
+    what the client did, and nothing is left behind."""
+    report = tmp_path / "report.json"
+    done = soak("--quick", f"--report={report}", f"--folder={tmp_path / 'files'}")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.endswith("\nall was right\n")
+    figures = json.loads(report.read_text("utf-8"))
+    assert figures["problems"] == []
+    assert figures["messages"]["delivered"] > 1000
+    assert figures["echo_milliseconds"]["count"] > 100
+    # Each kind of client was there.
+    met = " ".join(figures["closings"])
+    for application in (
+        *("echo", "chat", "bot", "push", "ticker", "process", "shout", "abused"),
+    ):
+        assert f"{application} " in met
+    for setting in ("ping-timeout", "send-timeout", "max-messages", "max-message-size"):
+        assert setting in met
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_faults_are_found(tmp_path: Path) -> None:
+    """A server whose limits don't bear the mix is no success: what goes wrong is told,
+    with the setting that did it, and nothing stays behind."""
+    done = soak("--quick", f"--folder={tmp_path}", "--", "--max-message-size=64KiB")
+    assert done.returncode == 1
+    assert "WRONG: " in done.stdout
+    assert "1009" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--minutes=0"], "a number from 1 to 1440"),
+        (["--connections=10"], "a number from 100 to 100000"),
+        (["--processes=none"], "a number from 1 to 64"),
+    ],
+)
+def test_mistakes(arguments: list[str], words: str) -> None:
+    """A mistake in the command line is told in a line, with status 2."""
+    done = soak(*arguments)
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
