@@ -5,10 +5,10 @@ One soak, from the server's start to its end.
 from __future__ import annotations
 
 import json
+import re
 import secrets
 import selectors
 import signal
-import socket
 import ssl
 import subprocess
 import sys
@@ -144,28 +144,21 @@ def _serving(
         *more,
     ]
     with Server(folder, arguments) as server:
-        waitUntil(lambda: len(server.addresses) > 1 or server._listens(2), "two ports")
         yield server
 
 
-def _adminPort(server: Server) -> int:
-    mark = "operators are let in at "
-    waitUntil(lambda: mark in server.log, "the admin endpoint is there")
-    return portOf(server.log.partition(mark)[2].split("\n")[0])
-
-
-def _ports(server: Server, trust: ssl.SSLContext) -> tuple[int, int]:
+def _ports(server: Server) -> list[int]:
     """
-    Give the plain port and that of TLS, whichever the server has named first.
+    Give the ports, in the order of L{_serving}: TLS, plain, and that of operators.
     """
-    for address, other in (server.addresses[:2], server.addresses[1::-1]):
-        with socket.create_connection((HOST, portOf(address)), 10) as made:
-            try:
-                trust.wrap_socket(made, server_hostname=HOST).close()
-            except OSError:
-                continue
-            return portOf(other), portOf(address)
-    raise AssertionError("no port speaks TLS")
+    found: list[str] = []
+
+    def listens() -> bool:
+        found[:] = re.findall(r"(?:listening on|let in at) (\S+)$", server.log, re.M)
+        return len(found) == 3
+
+    waitUntil(listens, "the server listens on all ports")
+    return [portOf(address) for address in found]
 
 
 def soak(scale: Scale, folder: Path, more: Sequence[str] = ()) -> Evidence:
@@ -182,8 +175,7 @@ def soak(scale: Scale, folder: Path, more: Sequence[str] = ()) -> Evidence:
     trust = ssl.create_default_context(cadata=pem)
     with ExitStack() as stack:
         server = stack.enter_context(_serving(folder, authority, token, more))
-        admin = _adminPort(server)
-        plain, tls = _ports(server, trust)
+        tls, plain, admin = _ports(server)
         before = descriptors(server)
         watch = Watch(server, plain, tls, admin, trust)
         watch.begin()
