@@ -92,6 +92,7 @@ class Client(ABC):
         self.place = f"127.{self.area}.{index // 250}.{index % 250 + 1}"
         self.isSettled = False
         self.hasBegun = False
+        self._last: Connection | None = None
 
     async def live(self) -> None:
         """
@@ -102,12 +103,22 @@ class Client(ABC):
             try:
                 await self.session()
             except (Wrong, Ended, Refused, ValueError, OSError) as error:
-                crowd.complain(f"{type(self).__name__} {self.number}: {error}")
+                where = "" if self._last is None else self._last.describe()
+                crowd.complain(f"{type(self).__name__} {self.number}: {error} {where}")
                 # Whatever it was, it is judged already.
                 self.hasBegun = True
+                self.giveUp()
             if crowd.finishing.is_set() and not self.needsToSettle:
                 return
             await self.pause(crowd.finishing, self.random.uniform(0.2, 2.0))
+
+    def giveUp(self) -> None:
+        """
+        Leave nothing behind of a session that has failed.
+        """
+        if self._last is not None and not self._last.ended:
+            self._last.transport.abort()
+        self._last = None
 
     needsToSettle = False
     """
@@ -153,6 +164,7 @@ class Client(ABC):
             raise
         crowd.counts[f"handshake {self.application} 101"] += 1
         self.hasBegun = True
+        self._last = connection
         return connection
 
     def count(

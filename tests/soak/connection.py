@@ -173,6 +173,18 @@ class Connection(asyncio.Protocol):
         if wakes is not None and not wakes.done():
             wakes.set_result(None)
 
+    def describe(self) -> str:
+        """
+        Say which connection this is, and how far it is, for whoever looks for it.
+        """
+        address = self.transport.get_extra_info("sockname")
+        secure = self.transport.get_extra_info("ssl_object") is not None
+        unsent = self.transport.get_write_buffer_size()
+        return (
+            f"({'TLS' if secure else 'plain'} from {address}, {self.sent} sent, "
+            f"{self.received} received, {unsent} bytes unsent)"
+        )
+
     # What clients do
 
     async def until(

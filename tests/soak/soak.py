@@ -143,7 +143,9 @@ def _serving(
         *(f"--ping-interval={_PINGS}", f"--ping-timeout={_PINGS}"),
         *more,
     ]
-    with Server(folder, arguments) as server:
+    # As the option port does, and Twisted doesn't by itself: there is room for many who
+    # come at once. Who finds none tries again after one second, three, or seven.
+    with Server(folder, arguments, listen=(f"{TCP}:backlog=1024",)) as server:
         yield server
 
 

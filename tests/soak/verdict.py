@@ -251,6 +251,10 @@ def report(evidence: Evidence, problems: list[str]) -> dict[str, Any]:
             for (name, _), value in evidence.metrics.items()
             if name == "wsplug_reactor_stalls_total"
         ),
+        "waiting_bytes": int(
+            evidence.metrics.get(("wsplug_waiting_bytes", ()), 0)
+            + evidence.metrics.get(("wsplug_unfinished_bytes", ()), 0)
+        ),
         "watched": {"scrapes": evidence.scrapes, "samples": evidence.samples},
         "closings": closings,
         "stopping_seconds": round(evidence.stopping, 1),
