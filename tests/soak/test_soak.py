@@ -58,11 +58,13 @@ def test_quick(tmp_path: Path) -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_faults_are_found(tmp_path: Path) -> None:
     """A server that doesn't bear the mix is no success: what goes wrong is told."""
-    done = soak("--quick", f"--folder={tmp_path}", "--", "--max-connections=200")
+    report = tmp_path / "report.json"
+    done = soak("--quick", f"--report={report}", "--", "--max-connections=200")
     assert done.returncode == 1
-    assert "WRONG: Idle " in done.stdout
-    assert ": refused with 503" in done.stdout
-    assert "of 300 were connected" in done.stdout
+    assert done.stdout.endswith(" things were wrong\n")
+    problems = "\n".join(json.loads(report.read_text("utf-8"))["problems"])
+    assert ": refused with 503" in problems
+    assert "of 300 were connected" in problems
 
 
 @pytest.mark.parametrize(
