@@ -442,6 +442,13 @@ class Connection:
         return self._traffic.application
 
     @property
+    def isOpen(self) -> bool:
+        """
+        Whether nobody has begun to close it.
+        """
+        return self._isOpen
+
+    @property
     def isStalled(self) -> bool:
         """
         Whether output waits for the client.

@@ -247,8 +247,8 @@ class WebSocketServerProtocol(Protocol):
             )
             channel.makeConnection(self.transport)  # type: ignore[no-untyped-call]
             self._channel = channel
-        if self.factory.draining is not None:
-            channel.end()
+        if self.factory.draining is not None or self.excess is not None:
+            channel.end()  # nobody keeps a place that is there for a health check
         return channel.serve(head, rest, limit, self._named)
 
     def _bodyLimit(self, head: RequestHead) -> int:

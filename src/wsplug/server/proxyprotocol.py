@@ -183,12 +183,14 @@ class _ProxiedConnection(Protocol):
         self._log.info(
             "{peer} refused: {refusal}",
             peer=self._nameOfPeer(),
+            application="",
             refusal=refusal,
             status=refusal.status,
             reason=refusal.reason,
             setting=refusal.setting,
         )
         transport: Any = self.transport
+        self._factory.protocolRefused(transport.getPeer(), "", refusal)
         if self._wrapped is not self._factory:
             transport.abortConnection()
             return

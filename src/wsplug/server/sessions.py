@@ -144,7 +144,9 @@ class Session:
         if self._ended:
             # The client has gone, and who checked it didn't let itself be cancelled.
             self._logOut(login)
-            return
+            raise CancelledError
+        if self._connection is not None and not self._connection.isOpen:
+            raise CancelledError  # too late: it is being closed
         self._changeAccount(login)
         self._request.avatar = login.avatar
         if login.lasts is not None:
@@ -158,14 +160,17 @@ class Session:
 
     def _changeAccount(self, login: Login) -> None:
         """
-        Have the connection be the user's, and no more its address'.
+        Have the connection be the user's, and no more its address'. Those who have no
+        name stay on their addresses' accounts: they would all share one.
 
         @raise HandshakeRefused: it is one too many of the user's.
         """
+        if login.user is None:
+            return
         holder = self._holder
         assert holder is not None
         admission = self._factory.admission
-        account = admission.enterAs(login.name, self._request.getClientAddress())
+        account = admission.enterAs(login.user, self._request.getClientAddress())
         if account is not None:
             if holder.account is not None:
                 admission.leave(holder.account)

@@ -114,6 +114,7 @@ class _Login(Resource):
         self._log.info(
             "{peer} refused: {refusal}",
             peer=nameOfAddress(request.getClientAddress()),
+            application="",
             refusal=refusal,
             status=refusal.status,
             reason=refusal.reason,
