@@ -79,6 +79,8 @@ _WORDS = frozenset({"auth", "origin", "operator"})
 Those that look like any other word.
 """
 
+_DECLARING = ("Option", "_setting", "_time")
+
 
 def namedSettings() -> dict[str, str]:
     """
@@ -91,6 +93,8 @@ def namedSettings() -> dict[str, str]:
     known = set(re.findall(r"^\| `(?:--)?([a-z0-9-]+)", readme, re.MULTILINE))
     names = {each for each in known if "-" in each} | _WORDS
     package = Path(wsplug.__file__).parent
+    # What is left out of the log ends nothing.
+    names.discard("max-address-log-lines")
     found: dict[str, str] = {}
     for room in _ROOMS:
         for path in sorted((package / room).rglob("*.py")):
@@ -105,9 +109,8 @@ def _texts(node: ast.AST) -> Iterator[ast.Constant]:
     """
     Give all texts but those of declarations of options.
     """
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-        if node.func.id in ("Option", "_setting", "_time"):
-            return
+    if isinstance(node, ast.Call) and getattr(node.func, "id", "") in _DECLARING:
+        return
     if isinstance(node, ast.Constant):
         yield node
     for child in ast.iter_child_nodes(node):

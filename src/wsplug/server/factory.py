@@ -17,6 +17,7 @@ from wsplug.codec import CloseCode, DeflateAgreement, DeflatePolicy
 from wsplug.errors import HandshakeRefused
 from wsplug.guard.admission import EXEMPT, Account, Admission, AdmissionLimits
 from wsplug.guard.bans import Bans
+from wsplug.guard.loglimit import LogLimit
 from wsplug.guard.metering import Meter, Rates
 from wsplug.guard.origins import SAME_HOST, OriginRules
 from wsplug.guard.proxies import ProxySettings, TrustedProxies
@@ -55,6 +56,7 @@ class WebSocketFactory(ServerFactory):
     @ivar admission: what each address takes up.
     @ivar waiting: the ceiling over all that waits to be sent.
     @ivar unfinished: the ceiling over all messages that aren't whole yet.
+    @ivar logLimit: how much is logged about each address.
     @ivar bans: whom an operator doesn't want here.
     @ivar held: whether new connections have to wait for the applications.
     @ivar draining: how the connections are being ended, once they are.
@@ -102,7 +104,9 @@ class WebSocketFactory(ServerFactory):
         self.statistics = Statistics()
         self.waiting = Ceiling(self.settings.max_waiting)
         self.unfinished = Ceiling(self.settings.max_unfinished)
-        self.admission = Admission(clock, _limits(self.settings), Networks(exempt))
+        exempted = Networks(exempt)
+        self.admission = Admission(clock, _limits(self.settings), exempted)
+        self.logLimit = LogLimit(clock, self.settings.max_address_log_lines, exempted)
         self._rates = _rates(
             self.settings.max_messages, self.settings.max_bytes, self.settings
         )
@@ -250,6 +254,12 @@ class WebSocketFactory(ServerFactory):
         if self.draining is not None:
             self.draining.accepted(connection)
 
+    def mayLog(self, client: IAddress, what: str) -> bool:
+        """
+        Say whether a line about a client is for the log; see L{LogLimit.allows}.
+        """
+        return self.logLimit.allows(client, what)
+
     def protocolRefused(
         self, client: IAddress, name: str, refusal: HandshakeRefused
     ) -> None:
@@ -308,6 +318,7 @@ class WebSocketFactory(ServerFactory):
             turns=self.turns,
             waiting=self.waiting,
             unfinished=self.unfinished,
+            logLimit=self.logLimit,
             account=account,
             meter=meter,
             deflater=deflater,
@@ -377,7 +388,10 @@ class WebSocketFactory(ServerFactory):
             # While they are held, nobody would serve them.
             patience=0.0 if self.held else patience,
         )
-        return self.draining.begin(after)
+        return self.draining.begin(after).addCallback(self._tellLast)
+
+    def _tellLast(self, _: object) -> None:
+        self.logLimit.tell()
 
     def abortConnections(self) -> None:
         """

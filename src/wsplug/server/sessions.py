@@ -151,12 +151,14 @@ class Session:
         self._request.avatar = login.avatar
         if login.lasts is not None:
             self._expires = self._factory.deadlines.now() + login.lasts
-        _log.info(
-            "{peer} {application}: logged in as {name}",
-            peer=nameOfAddress(self._request.getClientAddress()),
-            application=self._mount.name,
-            name=login.name,
-        )
+        client = self._request.getClientAddress()
+        if self._factory.mayLog(client, "logged in"):
+            _log.info(
+                "{peer} {application}: logged in as {name}",
+                peer=nameOfAddress(client),
+                application=self._mount.name,
+                name=login.name,
+            )
 
     def _changeAccount(self, login: Login) -> None:
         """
