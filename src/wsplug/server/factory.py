@@ -5,7 +5,7 @@ The factory: what all connections of a server have in common, and the list of th
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Final
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress, IReactorTime
@@ -44,6 +44,18 @@ _SPARE = 32
 """
 Connections over the limit whose requests are read, for they may be health checks: who
 asks whether the server is well isn't to hear that it is full, and restart it.
+"""
+
+
+_LINGERING: Final = 0.05
+"""
+The part of all places that refused connections may take up until their peers have
+closed: else whoever is refused often enough would fill the server for everybody.
+"""
+
+_FEW: Final = 16
+"""
+Refused connections that may always linger.
 """
 
 
@@ -112,6 +124,7 @@ class WebSocketFactory(ServerFactory):
         )
         self.connections: set[Connection] = set()
         self._opening: set[Opening] = set()
+        self._lingering: set[Opening] = set()
         self._sessions: dict[Connection, Session] = {}
         self.held = False
         self.draining: Draining | None = None
@@ -254,6 +267,16 @@ class WebSocketFactory(ServerFactory):
         if self.draining is not None:
             self.draining.accepted(connection)
 
+    def mayLinger(self, protocol: WebSocketServerProtocol) -> bool:
+        """
+        Say whether a refused connection may wait for its peer to have read why.
+        """
+        most = max(_FEW, int(self.settings.max_connections * _LINGERING))
+        if len(self._lingering) >= most:
+            return False
+        self._lingering.add(protocol)
+        return True
+
     def mayLog(self, client: IAddress, what: str) -> bool:
         """
         Say whether a line about a client is for the log; see L{LogLimit.allows}.
@@ -276,6 +299,7 @@ class WebSocketFactory(ServerFactory):
         Count out a connection that never became a WebSocket.
         """
         self._opening.discard(protocol)
+        self._lingering.discard(protocol)
         self._leave(protocol.account)
         if self.draining is not None:
             self.draining.check()

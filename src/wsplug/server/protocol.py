@@ -499,8 +499,11 @@ class WebSocketServerProtocol(Protocol):
         self.factory.protocolRefused(self.client, name, refusal)
         transport.write(encode_refusal(refusal))
         transport.resumeProducing()
-        endWriting(transport)
         self._clearDeadline()
+        if not self.factory.mayLinger(self):
+            endIdle(transport)
+            return
+        endWriting(transport)
         self._setDeadline(
             transport.abortConnection, self.factory.settings.close_timeout
         )
