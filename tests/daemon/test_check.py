@@ -76,8 +76,7 @@ def test_good(tmp_path: Path) -> None:
 
 def test_log_format(tmp_path: Path) -> None:
     """
-    Whatever format the log is to have, there is nothing wrong with it: it is twistd that
-    will log.
+    Whatever format the log is to have, there is nothing wrong with it: twistd will log.
     """
     for name in ("text", "json"):
         options = CheckOptions(MemoryReactorClock())

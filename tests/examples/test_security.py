@@ -83,3 +83,30 @@ def test_policy() -> None:
     assert "## What is not defended\n" in PAGE
     assert "SECURITY.md" in PAGE
     assert "include SECURITY.md" in (ROOT / "MANIFEST.in").read_text("utf-8")
+
+
+def test_links() -> None:
+    """
+    Each page that the documentation sends one to is there, and has the section.
+    """
+    pages = [ROOT / "README.md", ROOT / "SECURITY.md", *sorted(ROOT.glob("docs/*.md"))]
+    pages += sorted(ROOT.glob("examples/**/README.md"))
+    for page in pages:
+        text = page.read_text("utf-8")
+        links = re.findall(r"\]\(([^)\s]+)\)|^\[[\w-]+\]: (\S+)$", text, re.MULTILINE)
+        for target in (inline or named for inline, named in links):
+            if re.match(r"[a-z]+:", target):
+                continue
+            path, _, anchor = target.partition("#")
+            other = (page.parent / path) if path else page
+            assert other.exists(), f"{page.name}: {target}"
+            if anchor:
+                headings = re.findall(r"^#+ (.*)$", other.read_text("utf-8"), re.M)
+                assert anchor in map(_anchorOf, headings), f"{page.name}: {target}"
+
+
+def _anchorOf(heading: str) -> str:
+    """
+    Name a section as hosts of Markdown do.
+    """
+    return re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
