@@ -75,6 +75,11 @@ class CheckOptions(Options):
             self.errors.append(error)
             return None
 
+    def findOtherFormat(self) -> None:
+        """
+        Nobody logs here; C{twistd} will.
+        """
+
     def makeMounts(self, services: Services) -> list[Mount]:
         """
         Make the applications, or find out which can't be made.

@@ -248,14 +248,17 @@ class Options(usage.Options):
         """
         @raise InvalidOption: JSON is asked for where something else makes the lines.
         """
-        name, other = self.configuration.logFormat, self._findOtherFormat()
+        name, other = self.configuration.logFormat, self.findOtherFormat()
         if name != "text" and other is not None:
             raise InvalidOption(
                 f"log-format {name} doesn't go together with {other}, which has a "
                 "format of its own"
             )
 
-    def _findOtherFormat(self) -> str | None:
+    def findOtherFormat(self) -> str | None:
+        """
+        Say what the log's format is up to, if not to wsplug.
+        """
         return findOtherFormat(getattr(self, "parent", None))
 
     def makeObserver(self) -> ILogObserver | None:
@@ -264,7 +267,7 @@ class Options(usage.Options):
 
         @return: C{None} where that isn't for wsplug to say.
         """
-        if self._findOtherFormat() is not None:
+        if self.findOtherFormat() is not None:
             return None
         return makeObserver(self.parent, self.configuration.logFormat, self.reactor)
 

@@ -349,7 +349,7 @@ def test_token_in_time() -> None:
     silent, known = board.connect(), board.connect()
     assert known.ask("auth", token=TOKEN)["type"] == "welcome"
     board.advance(5)
-    assert silent.client.closed == (1008, "no token in time (open-timeout)")
+    assert silent.client.closed == (1008, "no token in time")
     assert known.client.closed is None
     board = Board(token=TOKEN, open_timeout=0.0)
     patient = board.connect()

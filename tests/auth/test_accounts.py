@@ -1,112 +1,173 @@
 """
-Those who have logged in have an account of their own, in place of their address'.
+Whose account a connection is on: its address' until the client has logged in, then the
+user's (wsplug.server.sessions, wsplug.guard.admission).
 """
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from twisted.cred.portal import Portal
+from twisted.cred.credentials import IAnonymous
+from twisted.internet.defer import Deferred
 
-from tests.auth.kit import ORIGIN, Greeter, bearer, writeTokens
+from tests.auth.kit import ORIGIN, Greeter, Login, checkedBy
+from tests.auth.test_first_message import auth
 from wsplug import HandshakeRefused, Settings
 from wsplug.auth import makePortal
+from wsplug.interfaces import IBearerToken
 from wsplug.testing import MemoryClient, MemoryServer
 
-
-@pytest.fixture
-def portal(tmp_path: Path) -> Portal:
-    return makePortal([writeTokens(tmp_path / "tokens", ann="alpha", bob="beta")])
+HOME = "203.0.113.1"
 
 
-class World:
+def serve(login: Login, greeter: Greeter | None = None, **settings: Any) -> Any:
+    return MemoryServer(
+        greeter or Greeter(),
+        portal=checkedBy(login),
+        settings=Settings(**settings),
+        exempt=(),
+    )
+
+
+def taken(server: MemoryServer) -> dict[str, int]:
     """
-    A server for two who log in, without exceptions.
+    How many connections each account has; none of those that only linger.
+    """
+    accounts = server.factory.admission._accounts
+    return {key: each.connections for key, each in accounts.items() if each.connections}
+
+
+def browse(server: MemoryServer, address: str = HOME) -> MemoryClient:
+    return server.connect(origin=ORIGIN, address=address)
+
+
+def test_user() -> None:
+    """
+    With the login, a connection leaves its address' account for the user's; at its end
+    it leaves that.
+    """
+    server = serve(Login(IBearerToken))
+    client = browse(server)
+    assert taken(server) == {HOME: 1}
+    client.send(auth())
+    assert taken(server) == {"user ann": 1}
+    client.close()
+    assert taken(server) == {}
+
+
+def test_user_everywhere() -> None:
+    """
+    A user's limit holds wherever the user comes from; who is refused takes up nothing.
+    """
+    server = serve(Login(IBearerToken), max_address_connections=2)
+    clients = [browse(server, f"203.0.113.{number}") for number in range(3)]
+    for client in clients:
+        client.send(auth())
+    assert [each.closed and each.closed[0] for each in clients] == [None, None, 1013]
+    assert taken(server) == {"user ann": 2}
+    departure = server.factory.statistics.departures[-1]
+    assert departure.setting == "max-address-connections"
+
+
+def test_nobody() -> None:
+    """
+    Those who needn't say who they are have no account together: one of them could shut
+    all others out.
+    """
+    server = MemoryServer(
+        Greeter(),
+        portal=makePortal(["anonymous"]),
+        settings=Settings(max_address_connections=1),
+        exempt=(),
+    )
+    for number in range(3):
+        server.connect(address=f"203.0.113.{number}")
+    assert set(taken(server)) == {f"203.0.113.{number}" for number in range(3)}
+    with pytest.raises(HandshakeRefused, match="429"):
+        server.connect(address="203.0.113.0")
+
+
+def test_nameless() -> None:
+    """
+    Nor have avatars of others' realms that have no name.
     """
 
-    def __init__(self, portal: Portal, **settings: Any) -> None:
-        self.server = MemoryServer(
-            Greeter(), portal=portal, settings=Settings(**settings), exempt=()
-        )
+    class Nameless(Login):
+        def requestAvatar(self, avatarId: Any, mind: object, *interfaces: Any) -> Any:
+            return interfaces[0], object(), lambda: None
 
-    @property
-    def accounts(self) -> int:
-        """
-        How many there are that have connections.
-        """
-        self.server.advance(30)
-        admission = self.server.factory.admission
-        return len(admission) - len(admission._lingering)
-
-    def connect(self, last: int, token: str) -> MemoryClient:
-        """
-        Log in with the handshake.
-        """
-        return self.server.connect(address=f"192.0.2.{last}", headers=[bearer(token)])
-
-    def browse(self, last: int, token: str) -> MemoryClient:
-        """
-        Log in with the first message.
-        """
-        client = self.server.connect(address=f"192.0.2.{last}", origin=ORIGIN)
-        client.send(json.dumps({"type": "auth", "token": token}))
-        return client
+    server = serve(Nameless(IAnonymous))
+    server.connect(address=HOME)
+    assert taken(server) == {HOME: 1}
 
 
-@pytest.mark.parametrize("way", ["connect", "browse"])
-def test_connections_of_a_user(portal: Portal, way: str) -> None:
+def _drops(server: MemoryServer, client: MemoryClient) -> None:
+    client.drop()
+
+
+def _closes(server: MemoryServer, client: MemoryClient) -> None:
+    client.close()
+
+
+def _drains(server: MemoryServer, client: MemoryClient) -> None:
+    server.stop()
+
+
+def _waits(server: MemoryServer, client: MemoryClient) -> None:
+    server.advance(20)
+
+
+@pytest.mark.parametrize("end", [_drops, _closes, _drains, _waits])
+@pytest.mark.parametrize("answers", [False, True])
+def test_gone_meanwhile(
+    end: Callable[[MemoryServer, MemoryClient], None], answers: bool
+) -> None:
     """
-    A user has no more connections than one may have, from wherever they come; others
-    behind the same address have theirs.
+    Who goes, is sent away or runs out of time while the login is judged is on no
+    account afterwards, even if a checker that is told to stop answers all the same; and
+    no application is bothered.
     """
-    world = World(portal, max_address_connections=2, ping_interval=0.0)
-    log_in = getattr(world, way)
-    first = log_in(1, "alpha")
-    log_in(2, "alpha")
-    if way == "connect":
-        with pytest.raises(HandshakeRefused) as caught:
-            log_in(3, "alpha")
-        assert caught.value.status == 429
-    else:
-        assert log_in(3, "alpha").closed == (1013, "too many connections from here")
-    for last in (1, 2):
-        assert log_in(last, "beta").closed is None
-    assert world.accounts == 2
-    first.close()
-    assert log_in(3, "alpha").closed is None
+    login, greeter = Login(IBearerToken), Greeter()
+    login.answer = Deferred(
+        (lambda asked: asked.callback(b"ann")) if answers else lambda asked: None
+    )
+    server = serve(login, greeter)
+    client = browse(server)
+    client.send(auth())
+    end(server, client)
+    server.advance(20)
+    assert taken(server) == {}
+    assert greeter.requests == []
+    assert login.logouts == ([] if not login.minds else [b"ann"])
+    assert not server.factory._sessions
 
 
-def test_rates_of_a_user(portal: Portal) -> None:
+def test_refused_with_credentials() -> None:
     """
-    All connections of a user are on one meter, and nobody else's.
+    So it is where the application refuses who has logged in in the handshake.
     """
-    world = World(portal, max_address_messages=1, cool_down=5.0)
-    ann = [world.connect(1, "alpha"), world.browse(2, "alpha")]
-    bob = world.connect(1, "beta")
-    for count in range(11):
-        ann[count % 2].send("x")
-    assert [client.closed is None for client in ann] == [False, True]
-    bob.send("x")
-    assert bob.closed is None
-    with pytest.raises(HandshakeRefused):
-        world.connect(3, "alpha")
-    world.connect(3, "beta")
+    greeter = Greeter()
+
+    def build(_: object) -> Any:
+        raise HandshakeRefused(402, "no money")
+
+    greeter.build = build
+    server = serve(Login(IBearerToken), greeter)
+    with pytest.raises(HandshakeRefused, match="402"):
+        server.connect(address=HOME, headers=[("Authorization", "Bearer sesame")])
+    server.advance(10)
+    assert taken(server) == {}
 
 
-def test_given_back(portal: Portal) -> None:
+def test_exempt() -> None:
     """
-    However a login ends, its connection is off each account: when it fails, when the
-    client goes while it waits, when the connection closes.
+    Whoever comes from an exempt address is on no account, logged in or not.
     """
-    world = World(portal)
-    world.connect(1, "alpha").close()
-    world.browse(1, "alpha").drop()
-    world.browse(1, "wrong")
-    with pytest.raises(HandshakeRefused):
-        world.connect(1, "wrong")
-    world.server.connect(address="192.0.2.1", origin=ORIGIN).drop()
-    world.server.advance(60)
-    assert world.accounts == 0
+    server = MemoryServer(Greeter(), portal=checkedBy(Login(IBearerToken)))
+    client = server.connect(origin=ORIGIN)
+    client.send(auth())
+    assert taken(server) == {}
+    client.close()
+    assert taken(server) == {}

@@ -74,6 +74,16 @@ def test_good(tmp_path: Path) -> None:
     assert not (tmp_path / "socket").exists()
 
 
+def test_log_format(tmp_path: Path) -> None:
+    """
+    Whatever format the log is to have, there is nothing wrong with it: twistd will log.
+    """
+    for name in ("text", "json"):
+        options = CheckOptions(MemoryReactorClock())
+        options.parseOptions(["--app=echo", "--no-listen", f"--log-format={name}"])
+        assert options.errors == []
+
+
 def test_bad(tmp_path: Path) -> None:
     """
     All that is wrong, a line each, and status 1.

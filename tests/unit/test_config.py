@@ -32,6 +32,7 @@ max-address-connections = 8
 max-address-handshakes = 9
 max-address-messages = 10
 max-address-bytes = "11k"
+max-address-log-lines = 12
 cool-down = "off"
 exempt = ["10.0.0.0/8"]
 max-auth-failures = 3
@@ -96,6 +97,7 @@ def test_every_key(file: Path) -> None:
         max_address_handshakes=9,
         max_address_messages=10,
         max_address_bytes=11 * 1024,
+        max_address_log_lines=12,
         cool_down=0.0,
         max_auth_failures=3,
         max_auth_failures_total=UNLIMITED,

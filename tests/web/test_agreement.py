@@ -5,24 +5,32 @@ connection's end, and the log, the list of refusals and the metrics of each refu
 
 from __future__ import annotations
 
-import re
+import inspect
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
+from OpenSSL import SSL
+from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import INegotiated
+from twisted.python.failure import Failure
+from zope.interface import implementer
 
 from tests.server import test_connection as endings
 from tests.server import test_opening as openings
 from tests.server.kit import App, Logs, Opened, handshake, openOne, raw, serve
+from tests.tls import test_serving as serving
+from tests.web.closingpage import AFTER, HANDSHAKE, TLS, namedSettings, readRows
 from tests.web.kit import Samples, key, readSamples
+from tests.web.provocations import CLOSINGS
+from tests.web.provocations import REFUSALS as ROW_REFUSALS
 from wsplug import HandshakeRefused, Settings
 from wsplug.server.factory import WebSocketFactory
-from wsplug.testing import MemoryServer
+from wsplug.testing import MemoryServer, MemoryTransport
 from wsplug.web.collector import Scraper
 
-CLOSING = (Path(__file__).parents[2] / "docs" / "closing.md").read_text("utf-8")
+CLIENT_ADDRESS = IPv4Address("TCP", "192.0.2.1", 50000)
 
 ENDINGS: list[tuple[Callable[[Opened], None], dict[str, Any]]] = [
     *((row[0], {}) for row in endings.ENDINGS),
@@ -75,23 +83,6 @@ def test_endings(
     )
     assert _with(samples, "wsplug_closings_total") == {expected: 1}
     assert samples[key("wsplug_connections", application="application")] == 0
-
-
-def test_documented_endings() -> None:
-    """
-    Each of these is a row of docs/closing.md.
-    """
-    section = CLOSING.partition("## After")[2].partition("## Instead")[0]
-    rows = [line.strip("| ").split(" | ") for line in section.splitlines()]
-    documented = {
-        (cells[1], setting.strip("` ") or None)
-        for cells in rows
-        if len(cells) >= 3 and cells[1] in ("peer", "server", "application")
-        for setting in (cells[3] if len(cells) > 3 else "").split(",")
-    }
-    for _, side, _, _, setting, _ in endings.ENDINGS:
-        # The close timeout cuts short what anybody has begun.
-        assert (str(side), setting) in documented or setting == "close-timeout"
 
 
 def _fails(_: Any) -> Any:
@@ -201,10 +192,152 @@ def test_refusals(
     }
 
 
-def test_names() -> None:
+@pytest.mark.parametrize("row", CLOSINGS)
+def test_closing_rows(row: str, logs: Logs) -> None:
     """
-    Settings that are named as the cause of something are in the page.
+    Each row of the closings: what it says, the log, C{connectionLost}, the list of
+    departures and the metrics agree.
     """
-    named = {row.values[3] for row in REFUSALS} | {row[4] for row in endings.ENDINGS}
-    for setting in named - {None, "purse"}:
-        assert re.search(rf"`{setting}`", CLOSING), setting
+    documented = readRows(AFTER)[row]
+    codes, settings = set(), set()
+    for provoke in CLOSINGS[row]:
+        seen = len(logs.events(": closed by"))
+        provoked = provoke()
+        logs.failures()
+        *_, event = logs.events(": closed by")[seen:]
+        told = tuple(event[each] for each in ("code", "reason", "side", "setting"))
+        code, _, side, setting = told
+        assert side == documented.cells[0]
+        codes.add(code)
+        settings.add(setting)
+        lost = provoked.lost
+        if lost is not None:
+            assert told == (lost.code, lost.reason, str(lost.side), lost.setting)
+        statistics = provoked.factory.statistics
+        last = statistics.departures[-1]
+        assert told == (last.code, last.reason, str(last.side), last.setting)
+        assert sum(statistics.closings.values()) == len(statistics.departures)
+        labels = {"code": str(code), "side": side, "setting": setting or ""}
+        if side == "peer" and code >= 3000:
+            labels["code"] = f"{code // 1000}000-{code // 1000}999"
+        counted = key("wsplug_closings_total", application=last.application, **labels)
+        assert _scrape(provoked.factory)[counted] >= 1
+    assert documented.hasCodes(codes)
+    assert settings == documented.settings
+
+
+@pytest.mark.parametrize("row", ROW_REFUSALS)
+def test_refusal_rows(row: str, logs: Logs) -> None:
+    """
+    Each row of the refusals: what it says, the log, the list of refusals and the
+    metrics agree.
+    """
+    documented = readRows(HANDSHAKE)[row]
+    statuses, settings = set(), set()
+    for provoke in ROW_REFUSALS[row]:
+        seen = len(logs.events("refused: "))
+        factory = provoke().factory
+        logs.failures()
+        *_, event = logs.events("refused: ")[seen:]
+        told = tuple(event[each] for each in ("status", "reason", "setting"))
+        status, _, setting = told
+        statuses.add(status)
+        settings.add(setting)
+        last = factory.statistics.refusals[-1]
+        assert told == (last.status, last.reason, last.setting)
+        assert last.application == event["application"]
+        counted = key(
+            "wsplug_handshakes_total",
+            application=last.application,
+            status=str(status),
+            setting=setting or "",
+        )
+        assert _scrape(factory)[counted] >= 1
+    assert documented.hasCodes(statuses)
+    assert settings == documented.settings
+
+
+ALERT = "the alert's name"
+
+TLS_ROWS: dict[str, tuple[str | None, Any]] = {
+    "speaks HTTP without TLS": ("http request", serving.test_not_tls),
+    "speaks something else": ("wrong version number", serving.test_not_tls),
+    "is not done with the handshake in time": (None, serving.test_half_handshake),
+    "speaks TLS 1.1 or older only": ("unsupported protocol", serving.test_old_client),
+    "has no cipher in common with the server": ("no shared cipher", None),
+    "has no certificate where [one is required](tls.md)": (
+        "peer did not return a certificate",
+        serving.test_clients,
+    ),
+    "has one that no given authority has signed, or that has run out": (
+        "certificate verify failed",
+        serving.test_clients,
+    ),
+    "doesn't trust the server's certificate, or goes away with another alert": (
+        ALERT,
+        serving.test_distrustful_client,
+    ),
+}
+"""
+By row: what OpenSSL says, C{None} where it isn't asked, and the test in which it does
+so over sockets: in memory it is only said to have. Which ciphers there are differs from
+one OpenSSL to the next.
+"""
+
+
+@pytest.mark.parametrize("row", TLS_ROWS)
+def test_tls_rows(row: str, logs: Logs) -> None:
+    """
+    Each row of TLS: the log says what it does.
+    """
+    documented = readRows(TLS)[row]
+    words, overSockets = TLS_ROWS[row]
+    server = serve()
+    transport: Any
+    if words is None:
+        transport = _Negotiated(CLIENT_ADDRESS, CLIENT_ADDRESS)
+        transport.attach(server.factory.buildProtocol(CLIENT_ADDRESS))
+        server.advance(11)
+    else:
+        transport = server.connectTransport()
+        transport._lose(Failure(SSL.Error([("SSL routines", "", words)])))
+    (event,) = logs.events("failed in TLS: ")
+    assert {event["setting"]} == documented.settings
+    reason = documented.cells[0].strip("`")
+    assert event["reason"] == (words if reason == ALERT else reason)
+    if overSockets is not None and reason != ALERT:
+        said = reason.replace(" in 10 ", " in 0.5 ")
+        assert said in inspect.getsource(overSockets)
+
+
+@implementer(INegotiated)
+class _Negotiated(MemoryTransport):
+    """
+    Of a client that doesn't get through the handshake.
+    """
+
+    negotiatedProtocol = None
+
+    def getPeerCertificate(self) -> None:
+        """None has come."""
+
+
+def test_all_rows() -> None:
+    """
+    Each row is provoked, and nothing that is no row.
+    """
+    assert set(readRows(AFTER)) == set(CLOSINGS)
+    assert set(readRows(HANDSHAKE)) == set(ROW_REFUSALS)
+    assert set(readRows(TLS)) == set(TLS_ROWS)
+
+
+def test_all_settings() -> None:
+    """
+    Each setting that the code names as the cause of something is in a row.
+    """
+    rows = [*readRows(AFTER).values(), *readRows(HANDSHAKE).values()]
+    rows += readRows(TLS).values()
+    documented = {setting for row in rows for setting in row.settings}
+    named = namedSettings()
+    assert len(named) > 15
+    assert not {each: named[each] for each in set(named) - documented}

@@ -241,6 +241,24 @@ def test_room_for_checks() -> None:
     assert all(each.take().startswith(b"HTTP/1.1 408 ") for each in waiting)
 
 
+def test_one_check_a_connection() -> None:
+    """
+    Nobody keeps one of those places: a full server ends the connection with its answer.
+    """
+    telling = Telling(max_connections=1)
+    server = telling.server
+    server.connect()
+    transport = server.connectTransport()
+    transport.put(b"GET /-/health/live HTTP/1.1\r\nHost: a\r\n\r\n" * 2)
+    server.run()
+    answer = transport.take()
+    server.run()
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert answer.count(b"HTTP/1.1 ") == 1
+    assert b"\r\nconnection: close\r\n" in answer.lower()
+    assert transport.lost
+
+
 def test_full() -> None:
     """
     A server that is full wants no new clients.

@@ -4,7 +4,7 @@ A connection of an operator's: who it is, what is asked, and the answers.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 from twisted.internet.interfaces import IDelayedCall
@@ -29,6 +29,7 @@ from wsplug.admin.messages import (
 )
 from wsplug.apps.wire import RequestRefused, read, refusal, write
 from wsplug.codec.closecodes import CloseCode
+from wsplug.errors import Side
 from wsplug.interfaces import IWebSocketTransport
 from wsplug.networks import nameOfAddress
 
@@ -36,6 +37,11 @@ if TYPE_CHECKING:
     from wsplug.admin.status import StatusApplication
 
 __all__ = ["OperatorProtocol"]
+
+TOKEN: Final = "admin-token-file"
+"""
+The option that says what operators have to know.
+"""
 
 
 class OperatorProtocol(WebSocketProtocol):
@@ -95,9 +101,14 @@ class OperatorProtocol(WebSocketProtocol):
         """
         self.transport.sendTextMessage(refusal(error, request))
         if not self._isKnown:
-            self.transport.loseConnection(
-                CloseCode.POLICY_VIOLATION, "who you are isn't known"
-            )
+            self._turnAway("who you are isn't known", TOKEN)
+
+    def _turnAway(self, reason: str, setting: str) -> None:
+        """
+        Close, as the server does: it is none of an application's decisions.
+        """
+        connection: Any = self.transport
+        connection.close(CloseCode.POLICY_VIOLATION, reason, Side.SERVER, setting)
 
     # Who
 
@@ -128,9 +139,7 @@ class OperatorProtocol(WebSocketProtocol):
 
     def _tooLate(self) -> None:
         self._deadline = None
-        self.transport.loseConnection(
-            CloseCode.POLICY_VIOLATION, "no token in time (open-timeout)"
-        )
+        self._turnAway("no token in time", "open-timeout")
 
     def _clearDeadline(self) -> None:
         deadline, self._deadline = self._deadline, None

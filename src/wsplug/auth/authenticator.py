@@ -59,14 +59,22 @@ class Login:
     lasts: float | None = None
 
     @property
+    def user(self) -> str | None:
+        """
+        The user's name; C{None} where nothing tells one user from another, as of those
+        who needn't say who they are.
+        """
+        name = getattr(self.avatar, "name", None)
+        return name if isinstance(name, str) else None
+
+    @property
     def name(self) -> str:
         """
         Who it is, for the log.
         """
         if self.avatar is None:
             return "nobody"
-        name = getattr(self.avatar, "name", None)
-        return repr(name) if isinstance(name, str) else type(self.avatar).__name__
+        return type(self.avatar).__name__ if self.user is None else repr(self.user)
 
 
 class Authenticator:

@@ -42,6 +42,7 @@ cdef class Connection:
     cdef bint _isMetered
     cdef bint _isOpen
     cdef object _keepalive
+    cdef object _logLimit
     cdef Meter _meter
     cdef object _producer
     cdef SendQueue _queue

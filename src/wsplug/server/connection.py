@@ -40,6 +40,7 @@ from wsplug.codec.masking import PayloadBuffer
 from wsplug.codec.receiver import MessageReceiver
 from wsplug.errors import ConnectionClosed, ProtocolViolation, Side
 from wsplug.guard.admission import Account
+from wsplug.guard.loglimit import LogLimit
 from wsplug.guard.metering import Meter
 from wsplug.interfaces import (
     IHandshakeRequest,
@@ -113,6 +114,7 @@ class Connection:
         "_isMetered",
         "_isOpen",
         "_keepalive",
+        "_logLimit",
         "_meter",
         "_producer",
         "_queue",
@@ -147,6 +149,7 @@ class Connection:
         turns: Turns,
         waiting: Ceiling,
         unfinished: Ceiling,
+        logLimit: LogLimit,
         account: Account | None = None,
         meter: Meter | None = None,
         deflater: Deflater | None = None,
@@ -163,6 +166,7 @@ class Connection:
         @param turns: of those who make much work.
         @param waiting: over what waits in all send queues.
         @param unfinished: over what all connections hold of unfinished messages.
+        @param logLimit: says whether its end is for the log.
         @param account: of the address or the user; C{None} where no limit is for it.
         @param meter: of this connection alone; C{None} for no limit.
         @param deflater: compresses messages to the peer; C{None} where no compression
@@ -180,6 +184,7 @@ class Connection:
         self._flusher = flusher
         self._deflater = deflater
         self._compressFrom = settings.compression_min_size
+        self._logLimit = logLimit
         self._whenLost = whenLost
         self._receiver = MessageReceiver(
             self,
@@ -331,7 +336,8 @@ class Connection:
             )
         name = self._traffic.application
         client = self.request.getClientAddress()
-        logClosing(nameOfAddress(client), name, closed)
+        if self._logLimit.allows(client, "closed"):
+            logClosing(nameOfAddress(client), name, closed)
         self._tell("connectionLost", Failure(closed))
         self._application = None
         self._statistics.countClosed(
@@ -441,6 +447,13 @@ class Connection:
         The application's name.
         """
         return self._traffic.application
+
+    @property
+    def isOpen(self) -> bool:
+        """
+        Whether nobody has begun to close it.
+        """
+        return self._isOpen
 
     @property
     def isStalled(self) -> bool:

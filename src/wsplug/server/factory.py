@@ -5,7 +5,7 @@ The factory: what all connections of a server have in common, and the list of th
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Final
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress, IReactorTime
@@ -17,6 +17,7 @@ from wsplug.codec import CloseCode, DeflateAgreement, DeflatePolicy
 from wsplug.errors import HandshakeRefused
 from wsplug.guard.admission import EXEMPT, Account, Admission, AdmissionLimits
 from wsplug.guard.bans import Bans
+from wsplug.guard.loglimit import LogLimit
 from wsplug.guard.metering import Meter, Rates
 from wsplug.guard.origins import SAME_HOST, OriginRules
 from wsplug.guard.proxies import ProxySettings, TrustedProxies
@@ -46,6 +47,18 @@ asks whether the server is well isn't to hear that it is full, and restart it.
 """
 
 
+_LINGERING: Final = 0.05
+"""
+The part of all places that refused connections may take up until their peers have
+closed: else whoever is refused often enough would fill the server for everybody.
+"""
+
+_FEW: Final = 16
+"""
+Refused connections that may always linger.
+"""
+
+
 class WebSocketFactory(ServerFactory):
     """
     Makes the protocols of one server, for any number of ports.
@@ -55,6 +68,7 @@ class WebSocketFactory(ServerFactory):
     @ivar admission: what each address takes up.
     @ivar waiting: the ceiling over all that waits to be sent.
     @ivar unfinished: the ceiling over all messages that aren't whole yet.
+    @ivar logLimit: how much is logged about each address.
     @ivar bans: whom an operator doesn't want here.
     @ivar held: whether new connections have to wait for the applications.
     @ivar draining: how the connections are being ended, once they are.
@@ -102,12 +116,15 @@ class WebSocketFactory(ServerFactory):
         self.statistics = Statistics()
         self.waiting = Ceiling(self.settings.max_waiting)
         self.unfinished = Ceiling(self.settings.max_unfinished)
-        self.admission = Admission(clock, _limits(self.settings), Networks(exempt))
+        exempted = Networks(exempt)
+        self.admission = Admission(clock, _limits(self.settings), exempted)
+        self.logLimit = LogLimit(clock, self.settings.max_address_log_lines, exempted)
         self._rates = _rates(
             self.settings.max_messages, self.settings.max_bytes, self.settings
         )
         self.connections: set[Connection] = set()
         self._opening: set[Opening] = set()
+        self._lingering: set[Opening] = set()
         self._sessions: dict[Connection, Session] = {}
         self.held = False
         self.draining: Draining | None = None
@@ -250,6 +267,22 @@ class WebSocketFactory(ServerFactory):
         if self.draining is not None:
             self.draining.accepted(connection)
 
+    def mayLinger(self, protocol: WebSocketServerProtocol) -> bool:
+        """
+        Say whether a refused connection may wait for its peer to have read why.
+        """
+        most = max(_FEW, int(self.settings.max_connections * _LINGERING))
+        if len(self._lingering) >= most:
+            return False
+        self._lingering.add(protocol)
+        return True
+
+    def mayLog(self, client: IAddress, what: str) -> bool:
+        """
+        Say whether a line about a client is for the log; see L{LogLimit.allows}.
+        """
+        return self.logLimit.allows(client, what)
+
     def protocolRefused(
         self, client: IAddress, name: str, refusal: HandshakeRefused
     ) -> None:
@@ -266,6 +299,7 @@ class WebSocketFactory(ServerFactory):
         Count out a connection that never became a WebSocket.
         """
         self._opening.discard(protocol)
+        self._lingering.discard(protocol)
         self._leave(protocol.account)
         if self.draining is not None:
             self.draining.check()
@@ -308,6 +342,7 @@ class WebSocketFactory(ServerFactory):
             turns=self.turns,
             waiting=self.waiting,
             unfinished=self.unfinished,
+            logLimit=self.logLimit,
             account=account,
             meter=meter,
             deflater=deflater,
@@ -377,7 +412,10 @@ class WebSocketFactory(ServerFactory):
             # While they are held, nobody would serve them.
             patience=0.0 if self.held else patience,
         )
-        return self.draining.begin(after)
+        return self.draining.begin(after).addCallback(self._tellLast)
+
+    def _tellLast(self, _: object) -> None:
+        self.logLimit.tell()
 
     def abortConnections(self) -> None:
         """

@@ -18,6 +18,7 @@ from typing import Any, Final
 from weakref import ref
 
 from twisted.internet.interfaces import (
+    IAddress,
     IDelayedCall,
     IPullProducer,
     IPushProducer,
@@ -53,6 +54,7 @@ class PageChannel(HTTPChannel):
         clock: IReactorTime,
         done: Callable[[bytes], object],
         tooLarge: Callable[[int], object],
+        mayLog: Callable[[IAddress, str], bool],
     ) -> None:
         """
         @param site: answers the requests.
@@ -60,6 +62,7 @@ class PageChannel(HTTPChannel):
             has come behind the request.
         @param tooLarge: is called with the limit when a body turns out to be over it:
             to refuse the request, and to end the connection.
+        @param mayLog: says whether a line about a client is for the log.
         """
         super().__init__()  # type: ignore[no-untyped-call]
         self.site = site
@@ -67,6 +70,7 @@ class PageChannel(HTTPChannel):
         self.timeOut = site.timeOut  # type: ignore[assignment]
         self.callLater = clock.callLater  # type: ignore[method-assign, assignment]
         self.busy = False
+        self._mayLog = mayLog
         self._clock = clock
         self._puller: _Puller | None = None
         self._done: Callable[[bytes], object] | None = done
@@ -119,6 +123,14 @@ class PageChannel(HTTPChannel):
         Give the address of whom the request is from. Requests ask for it.
         """
         return self._client.address or super().getPeer()  # type: ignore[no-untyped-call]
+
+    def mayLog(self, what: str) -> bool:
+        """
+        Say whether a line about the client is for the log.
+
+        @param what: what it says.
+        """
+        return self._mayLog(self.getPeer(), what)
 
     def isSecure(self) -> bool:
         """

@@ -243,12 +243,16 @@ class WebSocketServerProtocol(Protocol):
         channel = self._channel
         if channel is None:
             channel = PageChannel(
-                site, self.factory.clock, self._read, self._refuseBody
+                site,
+                self.factory.clock,
+                self._read,
+                self._refuseBody,
+                self.factory.mayLog,
             )
             channel.makeConnection(self.transport)  # type: ignore[no-untyped-call]
             self._channel = channel
-        if self.factory.draining is not None:
-            channel.end()
+        if self.factory.draining is not None or self.excess is not None:
+            channel.end()  # nobody keeps a place that is there for a health check
         return channel.serve(head, rest, limit, self._named)
 
     def _bodyLimit(self, head: RequestHead) -> int:
@@ -482,20 +486,24 @@ class WebSocketServerProtocol(Protocol):
         self._early = b""
         self._endSession()
         transport: Any = self.transport
-        self._log.info(
-            "{peer} refused: {refusal}",
-            peer=nameOfAddress(self.client),
-            application=name,
-            refusal=refusal,
-            status=refusal.status,
-            reason=refusal.reason,
-            setting=refusal.setting,
-        )
+        if self.factory.mayLog(self.client, "refused"):
+            self._log.info(
+                "{peer} refused: {refusal}",
+                peer=nameOfAddress(self.client),
+                application=name,
+                refusal=refusal,
+                status=refusal.status,
+                reason=refusal.reason,
+                setting=refusal.setting,
+            )
         self.factory.protocolRefused(self.client, name, refusal)
         transport.write(encode_refusal(refusal))
         transport.resumeProducing()
-        endWriting(transport)
         self._clearDeadline()
+        if not self.factory.mayLinger(self):
+            endIdle(transport)
+            return
+        endWriting(transport)
         self._setDeadline(
             transport.abortConnection, self.factory.settings.close_timeout
         )
@@ -535,12 +543,13 @@ class WebSocketServerProtocol(Protocol):
         """
         Log why TLS has come to nothing; there is no way to tell the peer in HTTP.
         """
-        self._log.info(
-            "{peer} failed in TLS: {reason}",
-            peer=nameOfAddress(self.client),
-            reason=reason,
-            setting=setting,
-        )
+        if self.factory.mayLog(self.client, "failed in TLS"):
+            self._log.info(
+                "{peer} failed in TLS: {reason}",
+                peer=nameOfAddress(self.client),
+                reason=reason,
+                setting=setting,
+            )
 
     def _requestMissing(self, refusal: HandshakeRefused) -> None:
         self._deadline = None

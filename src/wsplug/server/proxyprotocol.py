@@ -93,9 +93,15 @@ class _ProxiedConnection(Protocol):
         """
         self._clearDeadline()
         parser, self._parser = self._parser, None
-        if parser is not None and parser.begun:
+        transport: Any = self.transport
+        peer: IAddress = transport.getPeer()
+        if (
+            parser is not None
+            and parser.begun
+            and self._factory.mayLog(peer, "went away")
+        ):
             self._log.info(
-                "{peer} went away within its PROXY header", peer=self._nameOfPeer()
+                "{peer} went away within its PROXY header", peer=nameOfAddress(peer)
             )
         self._factory.headerDone(self)
 
@@ -180,15 +186,19 @@ class _ProxiedConnection(Protocol):
         """
         self._parser = None
         self._clearDeadline()
-        self._log.info(
-            "{peer} refused: {refusal}",
-            peer=self._nameOfPeer(),
-            refusal=refusal,
-            status=refusal.status,
-            reason=refusal.reason,
-            setting=refusal.setting,
-        )
         transport: Any = self.transport
+        peer: IAddress = transport.getPeer()
+        if self._factory.mayLog(peer, "refused"):
+            self._log.info(
+                "{peer} refused: {refusal}",
+                peer=nameOfAddress(peer),
+                application="",
+                refusal=refusal,
+                status=refusal.status,
+                reason=refusal.reason,
+                setting=refusal.setting,
+            )
+        self._factory.protocolRefused(peer, "", refusal)
         if self._wrapped is not self._factory:
             transport.abortConnection()
             return
@@ -199,10 +209,6 @@ class _ProxiedConnection(Protocol):
             self._deadline = self._factory.deadlines.set(
                 seconds, transport.abortConnection
             )
-
-    def _nameOfPeer(self) -> str:
-        transport: Any = self.transport
-        return nameOfAddress(transport.getPeer())
 
     def _clearDeadline(self) -> None:
         self._factory.deadlines.clear(self._deadline)

@@ -144,28 +144,35 @@ class Session:
         if self._ended:
             # The client has gone, and who checked it didn't let itself be cancelled.
             self._logOut(login)
-            return
+            raise CancelledError
+        if self._connection is not None and not self._connection.isOpen:
+            raise CancelledError  # too late: it is being closed
         self._changeAccount(login)
         self._request.avatar = login.avatar
         if login.lasts is not None:
             self._expires = self._factory.deadlines.now() + login.lasts
-        _log.info(
-            "{peer} {application}: logged in as {name}",
-            peer=nameOfAddress(self._request.getClientAddress()),
-            application=self._mount.name,
-            name=login.name,
-        )
+        client = self._request.getClientAddress()
+        if self._factory.mayLog(client, "logged in"):
+            _log.info(
+                "{peer} {application}: logged in as {name}",
+                peer=nameOfAddress(client),
+                application=self._mount.name,
+                name=login.name,
+            )
 
     def _changeAccount(self, login: Login) -> None:
         """
-        Have the connection be the user's, and no more its address'.
+        Have the connection be the user's, and no more its address'. Those who have no
+        name stay on their addresses' accounts: they would all share one.
 
         @raise HandshakeRefused: it is one too many of the user's.
         """
+        if login.user is None:
+            return
         holder = self._holder
         assert holder is not None
         admission = self._factory.admission
-        account = admission.enterAs(login.name, self._request.getClientAddress())
+        account = admission.enterAs(login.user, self._request.getClientAddress())
         if account is not None:
             if holder.account is not None:
                 admission.leave(holder.account)

@@ -36,6 +36,7 @@ class Settings:
     max_address_handshakes: int = 20
     max_address_messages: int = 2000
     max_address_bytes: int = 10 * 1024 * 1024
+    max_address_log_lines: int = 10
     cool_down: float = 10.0
     max_auth_failures: int = 10
     max_auth_failures_total: int = 1000
@@ -135,6 +136,12 @@ SETTINGS: Final[tuple[Option, ...]] = (
         size,
         "the same of bytes",
         "10MiB",
+    ),
+    _setting(
+        "max-address-log-lines",
+        count,
+        "lines a second that are logged about an address; over ten seconds' worth: "
+        "counted, and told in one line",
     ),
     _time(
         "cool-down",

@@ -111,14 +111,16 @@ class _Login(Resource):
         request.notifyFinish().addBoth(end)
 
     def _refuse(self, request: Any, refusal: HandshakeRefused) -> None:
-        self._log.info(
-            "{peer} refused: {refusal}",
-            peer=nameOfAddress(request.getClientAddress()),
-            refusal=refusal,
-            status=refusal.status,
-            reason=refusal.reason,
-            setting=refusal.setting,
-        )
+        if request.channel.mayLog("refused"):
+            self._log.info(
+                "{peer} refused: {refusal}",
+                peer=nameOfAddress(request.getClientAddress()),
+                application="",
+                refusal=refusal,
+                status=refusal.status,
+                reason=refusal.reason,
+                setting=refusal.setting,
+            )
         request.setResponseCode(refusal.status)
         for name, value in refusal.headers:
             request.responseHeaders.addRawHeader(name, value)

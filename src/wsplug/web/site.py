@@ -34,6 +34,11 @@ OWN: Final = b"-"
 The segment of a path below which is what the server itself has to offer.
 """
 
+_LONGEST: Final = 200
+"""
+Bytes of a path that are logged: whoever asks for what isn't here may ask at length.
+"""
+
 _STATIC: Final = Path(__file__).with_name("static")
 
 
@@ -133,13 +138,13 @@ class _Site(Site):
 
     def log(self, request: Any) -> None:
         path: bytes = request.path
-        if self._ownName(path) in self._own:
+        if self._ownName(path) in self._own or not request.channel.mayLog("requests"):
             return
         self._log.info(
             "{peer} {method} {path}: {status}",
             peer=nameOfAddress(request.getClientAddress()),
             method=request.method.decode("ascii", "backslashreplace"),
-            path=path.decode("ascii", "backslashreplace"),
+            path=path[:_LONGEST].decode("ascii", "backslashreplace"),
             status=request.code,
         )
 

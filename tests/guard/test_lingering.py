@@ -1,0 +1,59 @@
+"""
+Connections that were refused, and whose peers don't go: they take no places from others
+(wsplug.server.factory).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.server.kit import App, handshake
+from wsplug import Settings
+from wsplug.testing import MemoryServer, MemoryTransport
+
+
+def refused(server: MemoryServer, count: int) -> Iterator[MemoryTransport]:
+    """
+    Connections of one address that read what they are sent, and don't close.
+    """
+    for _ in range(count):
+        transport = server.connectTransport("203.0.113.9")
+        transport.put(handshake())
+        server.run()
+        assert b" 429 " in transport.take() or transport.lost
+        server.run()
+        yield transport
+
+
+@pytest.mark.parametrize("close_timeout", [5, 0])
+def test_flood(close_timeout: float) -> None:
+    """
+    An address that is refused again and again doesn't fill the server for others.
+    """
+    settings = Settings(
+        max_connections=100, max_address_connections=1, close_timeout=close_timeout
+    )
+    server = MemoryServer(App(), settings=settings, exempt=())
+    server.connect(address="203.0.113.9")
+    left = [each for each in refused(server, 500) if not each.lost]
+    assert 5 <= len(left) <= 20
+    assert server.factory.opening == len(left)
+    for number in range(60):
+        assert server.connect(address=f"198.51.100.{number}").opened
+
+
+def test_few() -> None:
+    """
+    Who is refused now and then has the time to read why.
+    """
+    settings = Settings(max_connections=100, max_address_connections=1)
+    server = MemoryServer(App(), settings=settings, exempt=())
+    server.connect(address="203.0.113.9")
+    for transport in refused(server, 10):
+        assert not transport.lost
+        transport.shut()
+        server.run()
+    assert server.factory.opening == 0
+    assert not server.factory._lingering

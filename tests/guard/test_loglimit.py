@@ -1,0 +1,174 @@
+"""
+How much one address may have written into the log (wsplug.guard.loglimit).
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
+from twisted.internet.task import Clock
+from twisted.logger import capturedLogs
+
+from tests.server.kit import App, Logs, frame, handshake
+from tests.server.test_clients import Page
+from wsplug import Settings
+from wsplug.guard.loglimit import MOST_PLACES, LogLimit
+from wsplug.networks import Networks
+from wsplug.options import UNLIMITED
+from wsplug.testing import MemoryServer
+
+HERE = IPv4Address("TCP", "203.0.113.9", 1)
+
+LIMITS = (Path(__file__).parents[2] / "docs" / "limits.md").read_text("utf-8")
+
+
+def test_summary() -> None:
+    """
+    Ten seconds' worth at once, then as many as there may be in a second; the others are
+    counted and told together, once every ten seconds.
+    """
+    clock = Clock()
+    limit = LogLimit(clock, 2, Networks())
+    with capturedLogs() as events:
+        assert [limit.allows(HERE, "refused") for _ in range(25)].count(True) == 20
+        assert not limit.allows(HERE, "closed")
+        clock.advance(1)
+        assert [limit.allows(HERE, "refused") for _ in range(25)].count(True) == 2
+        assert not Logs(events).lines()
+        clock.advance(9)
+        (event,) = Logs(events).events()
+        assert Logs(events).lines() == [
+            "203.0.113.9: 29 more lines are left out: refused 28, closed 1 "
+            "(max-address-log-lines)"
+        ]
+        assert event["setting"] == "max-address-log-lines"
+        clock.advance(60)
+        assert len(Logs(events).lines()) == 1
+    assert not clock.getDelayedCalls()
+
+
+def test_places() -> None:
+    """
+    An IPv6 network is one place; those that are exempt, or have no address, have all
+    their lines; and there may be no limit.
+    """
+    clock = Clock()
+    limit = LogLimit(clock, 1, Networks(["198.51.100.0/24"]))
+    neighbours = [IPv6Address("TCP", f"2001:db8::{each}", 1) for each in range(1, 21)]
+    assert [limit.allows(each, "x") for each in neighbours].count(True) == 10
+    for free in (IPv4Address("TCP", "198.51.100.3", 1), UNIXAddress(b"/run/a")):
+        assert all(limit.allows(free, "x") for _ in range(50))
+    unlimited = LogLimit(clock, UNLIMITED, Networks())
+    assert all(unlimited.allows(HERE, "x") for _ in range(1000))
+    with capturedLogs() as events:
+        limit.tell()
+        assert len(Logs(events).lines("2001:db8::/64")) == 1
+    assert not clock.getDelayedCalls()
+
+
+def test_many_places() -> None:
+    """
+    No number of addresses makes more than so many lines of what is left out.
+    """
+    clock = Clock()
+    limit = LogLimit(clock, 1, Networks())
+    with capturedLogs() as events:
+        for number in range(MOST_PLACES + 50):
+            address = IPv4Address("TCP", f"203.0.{number}.1", 1)
+            for _ in range(11):
+                limit.allows(address, "refused")
+        limit.tell()
+        lines = Logs(events).lines()
+    assert len(lines) == MOST_PLACES + 1
+    assert lines[-1].startswith("other addresses: 50 more lines")
+
+
+def serve(**settings: object) -> MemoryServer:
+    return MemoryServer(
+        App(pages=Page()),
+        settings=Settings(max_address_log_lines=1, **settings),  # type: ignore[arg-type]
+        exempt=(),
+    )
+
+
+def send(server: MemoryServer, data: bytes) -> None:
+    transport = server.connectTransport("203.0.113.9")
+    transport.put(data)
+    server.run()
+    transport.shut()
+    server.run()
+
+
+@pytest.mark.parametrize(
+    ("data", "what"),
+    [
+        (b"nonsense\r\n\r\n", "refused"),
+        (handshake() + frame(b"\x03\xe8", 0x88), "closed"),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", "requests"),
+    ],
+)
+def test_flood(data: bytes, what: str, logs: Logs) -> None:
+    """
+    Whatever an address does again and again, the log has ten lines of it, and one that
+    counts the rest; nothing else stops counting.
+    """
+    server = serve(max_address_handshakes=1000)
+    for _ in range(200):
+        send(server, data)
+    assert len(logs.lines()) == 10
+    statistics = server.factory.statistics
+    if what == "refused":
+        assert sum(statistics.handshakes.values()) == 200
+    if what == "closed":
+        assert sum(statistics.closings.values()) == 200
+    server.advance(10)
+    (line,) = logs.lines("left out")
+    assert line.endswith(f"190 more lines are left out: {what} 190 " + line[-23:])
+
+
+def test_refused_connections(logs: Logs) -> None:
+    """
+    So it is of those who are refused because they come too often.
+    """
+    server = serve(max_address_handshakes=1)
+    for _ in range(500):
+        send(server, handshake())
+    server.advance(10)
+    assert len(logs.lines("203.0.113.9")) <= 22
+
+
+def test_stop(logs: Logs) -> None:
+    """
+    What wasn't told yet is told at the end.
+    """
+    server = serve(max_address_handshakes=1000)
+    for _ in range(20):
+        send(server, b"nonsense\r\n\r\n")
+    assert server.stop().called
+    (line,) = logs.lines("left out")
+    assert re.fullmatch(r"203\.0\.113\.9: 10 more lines .*", line)
+    assert not server.clock.getDelayedCalls()
+
+
+def test_long_paths(logs: Logs) -> None:
+    """
+    A line has no more of a path than fits.
+    """
+    send(serve(), b"GET /" + b"x" * 9000 + b" HTTP/1.1\r\nHost: a\r\n\r\n")
+    (line,) = logs.lines("GET")
+    assert 200 < len(line) < 300
+
+
+def test_documented() -> None:
+    """
+    The page shows such a line.
+    """
+    (line,) = re.findall(r"^    (.* are left out.*)$", LIMITS, re.MULTILINE)
+    assert re.fullmatch(
+        r"[0-9.]+: \d+ more lines are left out: refused \d+, closed \d+ "
+        r"\(max-address-log-lines\)",
+        line,
+    )

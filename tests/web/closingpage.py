@@ -1,0 +1,117 @@
+"""
+The tables of docs/closing.md, and the settings that the code names as a cause.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import wsplug
+
+__all__ = ["AFTER", "HANDSHAKE", "TLS", "Row", "namedSettings", "readRows"]
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "closing.md").read_text("utf-8")
+
+AFTER, HANDSHAKE, TLS = (
+    "After the handshake",
+    "Instead of the handshake",
+    "Instead of TLS",
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    """
+    One row.
+
+    @ivar what: what has happened: its first cell.
+    @ivar cells: the others.
+    """
+
+    what: str
+    cells: tuple[str, ...]
+
+    @property
+    def settings(self) -> set[str | None]:
+        """
+        Those of the last cell; C{None} where it has none.
+        """
+        named: set[str | None] = set(re.findall(r"`([a-z-]+)`", self.cells[-1]))
+        if self.cells[-1].startswith("operator"):
+            named.add("operator")
+        return named or {None}
+
+    def hasCodes(self, found: set[int]) -> bool:
+        """
+        Say whether codes or statuses are those of the row: all of them are, unless it
+        says that somebody else chooses.
+        """
+        cell = self.cells[-2]
+        codes = {int(each) for each in re.findall(r"\b[0-9]{3,4}\b", cell)}
+        if re.search(r"its own|'s", cell):
+            return codes <= found and bool(found)
+        return codes == found
+
+
+def readRows(section: str) -> dict[str, Row]:
+    """
+    Read a section's table.
+    """
+    text = PAGE.partition(f"## {section}\n")[2].partition("\n## ")[0]
+    table = [line for line in text.splitlines() if line.startswith("|")][2:]
+    rows: dict[str, Row] = {}
+    for line in table:
+        what, *cells = (cell.strip() for cell in line.strip().strip("|").split(" |"))
+        assert what not in rows, f"two rows: {what}"
+        rows[what] = Row(what, tuple(cells))
+    return rows
+
+
+_ROOMS = ("codec", "guard", "server", "auth", "admin", "web")
+
+_WORDS = frozenset({"auth", "origin", "operator"})
+"""
+Those that look like any other word.
+"""
+
+_DECLARING = ("Option", "_setting", "_time")
+
+
+def namedSettings() -> dict[str, str]:
+    """
+    Find the settings that are named in the code as the cause of something, other than
+    where they are declared.
+
+    @return: a place for each.
+    """
+    readme = (ROOT / "README.md").read_text("utf-8")
+    known = set(re.findall(r"^\| `(?:--)?([a-z0-9-]+)", readme, re.MULTILINE))
+    names = {each for each in known if "-" in each} | _WORDS
+    package = Path(wsplug.__file__).parent
+    # What is left out of the log ends nothing.
+    names.discard("max-address-log-lines")
+    found: dict[str, str] = {}
+    for room in _ROOMS:
+        for path in sorted((package / room).rglob("*.py")):
+            for node in _texts(ast.parse(path.read_text("utf-8"))):
+                if node.value in names:
+                    place = f"{path.relative_to(package)}:{node.lineno}"
+                    found.setdefault(str(node.value), place)
+    return found
+
+
+def _texts(node: ast.AST) -> Iterator[ast.Constant]:
+    """
+    Give all texts but those of declarations of options.
+    """
+    if isinstance(node, ast.Call) and getattr(node.func, "id", "") in _DECLARING:
+        return
+    if isinstance(node, ast.Constant):
+        yield node
+    for child in ast.iter_child_nodes(node):
+        yield from _texts(child)

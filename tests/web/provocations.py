@@ -1,0 +1,534 @@
+"""
+Every way in which a connection ends or is refused, provoked: one or more for each row
+of docs/closing.md, by what it says has happened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from twisted.cred.error import UnauthorizedLogin
+from twisted.internet.defer import Deferred
+
+from tests.admin.kit import TOKEN, Board
+from tests.auth.kit import ORIGIN, Greeter, Login, checkedBy
+from tests.auth.test_first_message import auth
+from tests.auth.test_handshake import lasting
+from tests.server import test_connection as endings
+from tests.server import test_opening as openings
+from tests.server.kit import App, Opened, frame, handshake, openOne, raw, serve
+from tests.server.test_limits import World, _begin, _stall
+from tests.server.test_pages import Page
+from tests.server.test_proxyprotocol import LINE, PROXIES
+from wsplug import ConnectionClosed, HandshakeRefused, Settings
+from wsplug.admin.access import HostRules
+from wsplug.admin.status import PATH
+from wsplug.codec import FIN, OP_TEXT
+from wsplug.guard.bans import parsePlace
+from wsplug.interfaces import IBearerToken
+from wsplug.server.factory import WebSocketFactory
+from wsplug.testing import CLIENT, MemoryServer
+
+__all__ = ["CLOSINGS", "REFUSALS", "Provoked"]
+
+
+@dataclass(frozen=True)
+class Provoked:
+    """
+    What has come of it.
+
+    @ivar factory: the server's.
+    @ivar lost: what the application's C{connectionLost} got; C{None} where there was no
+        application yet.
+    """
+
+    factory: WebSocketFactory
+    lost: ConnectionClosed | None = None
+
+
+Provocation = Callable[[], Provoked]
+
+
+# After the handshake
+
+
+def opened(end: Callable[[Opened], object], **settings: Any) -> Provocation:
+    def provoke() -> Provoked:
+        one = openOne(max_message_size=1000, send_limit=250_000, **settings)
+        end(one)
+        return Provoked(one.server.factory, one.recorder.closed)
+
+    return provoke
+
+
+def _sends(data: bytes) -> Callable[[Opened], None]:
+    def send(one: Opened) -> None:
+        one.client.sendBytes(data)
+        one.client.drop()
+
+    return send
+
+
+def _fragments(one: Opened) -> None:
+    one.client.sendBytes(frame(b"a", OP_TEXT) + frame(b"b", 0) + frame(b"c", 0) * 2)
+    one.client.drop()
+
+
+def overdrawn(size: int, count: int, **settings: Any) -> Provocation:
+    """
+    A client that sends too much, for once within the limits of addresses.
+    """
+
+    def provoke() -> Provoked:
+        world = World(max_message_size=10, max_fragments=1, **settings)
+        client = world.connect()
+        client.sendBytes(frame(b"x" * size) * count)
+        world.server.advance(6)
+        return Provoked(world.server.factory, world.last.closed)
+
+    return provoke
+
+
+def _unfinished() -> Provoked:
+    world = World(max_unfinished=10_000)
+    recorder = _begin(world, 20_000, 30_000)
+    world.server.advance(6)
+    return Provoked(world.server.factory, recorder.closed)
+
+
+def _waiting() -> Provoked:
+    world = World(max_waiting=500_000, send_limit=2_000_000)
+    _, recorder = _stall(world, 0)
+    for _ in range(4):
+        recorder.transport.sendBytesMessage(bytes(100_000))
+        world.server.run()
+    world.server.advance(6)
+    return Provoked(world.server.factory, recorder.closed)
+
+
+def _waitingWithin() -> Provoked:
+    world = World(max_waiting=250_000, send_limit=2_000_000)
+    _, recorder = _stall(world, 0)
+    recorder.transport.sendBytesMessage(bytes(300_000))
+    world.server.advance(6)
+    return Provoked(world.server.factory, recorder.closed)
+
+
+def _userCoolsDown() -> Provoked:
+    server = MemoryServer(
+        Greeter(),
+        portal=checkedBy(Login(IBearerToken)),
+        settings=Settings(max_messages=2),
+        exempt=(),
+    )
+    for number in range(2):
+        client = server.connect(origin=ORIGIN, address=f"203.0.113.{number}")
+        client.send(auth())
+        if not number:
+            client.sendBytes(frame(b"x") * 21)
+            server.advance(6)
+    return Provoked(server.factory)
+
+
+def loggingIn(
+    message: str | None,
+    answer: Any = b"ann",
+    seconds: float = 0,
+    build: Callable[[Any], Any] | None = None,
+    before: int = 0,
+    exempt: tuple[str, ...] = (CLIENT,),
+    **settings: Any,
+) -> Provocation:
+    """
+    A page whose first message is to log in.
+
+    @param seconds: that pass then.
+    @param before: how many have done the same before.
+    """
+
+    def provoke() -> Provoked:
+        login, greeter = Login(IBearerToken), Greeter()
+        login.answer = answer() if callable(answer) else answer
+        greeter.build = build
+        server = MemoryServer(
+            greeter,
+            portal=checkedBy(login),
+            settings=Settings(**settings),
+            exempt=exempt,
+        )
+        for number in range(before + 1):
+            # The same user may come from everywhere.
+            address = CLIENT if exempt else f"203.0.113.{number}"
+            client = server.connect(origin=ORIGIN, address=address)
+            if message is not None:
+                client.send(message)
+        server.advance(seconds)
+        return Provoked(server.factory)
+
+    return provoke
+
+
+def _raising(status: int) -> Callable[[Any], Any]:
+    def build(_: Any) -> Any:
+        raise HandshakeRefused(status, "not today")
+
+    return build
+
+
+def _expires() -> Provoked:
+    greeter = Greeter()
+    server = MemoryServer(greeter, portal=checkedBy(lasting(30)))
+    server.connect(headers=[("Authorization", "Bearer sesame")])
+    server.advance(31)
+    return Provoked(server.factory, greeter.lost[-1])
+
+
+def operated(**asked: Any) -> Provocation:
+    def provoke() -> Provoked:
+        app = App()
+        board = Board(app)
+        board.server.connect()
+        board.connect("192.0.2.200").ask(**asked)
+        return Provoked(board.factory, app.recorders[-1].closed)
+
+    return provoke
+
+
+def unknown(message: str | None, seconds: float = 0) -> Provocation:
+    """
+    Somebody on the status page who is no operator.
+    """
+
+    def provoke() -> Provoked:
+        board = Board(token=TOKEN)
+        operator = board.connect()
+        if message is not None:
+            operator.client.send(message)
+        board.advance(seconds)
+        return Provoked(board.admin.factory)
+
+    return provoke
+
+
+def _restarts(one: Opened) -> None:
+    one.server.factory.closeConnections("the server restarts", 1012)
+    one.server.run()
+
+
+def _restartsInVain(one: Opened) -> None:
+    one.client.stopReading()
+    one.server.factory.closeConnections("the server restarts", 1012)
+    one.server.advance(11)
+
+
+WRONG = UnauthorizedLogin()
+
+CLOSINGS: dict[str, tuple[Provocation, ...]] = {
+    "the client closed": (
+        opened(endings._peerCloses),
+        opened(endings._peerClosesWithoutCode),
+    ),
+    "the client went away without closing": (opened(endings._peerDrops),),
+    "the application called `loseConnection(code, reason)`": (
+        opened(endings._applicationCloses),
+        opened(endings._bothClose),
+    ),
+    "the application called `abortConnection()`": (opened(endings._applicationAborts),),
+    "the application raised": (opened(endings._applicationRaises),),
+    "a reserved bit or opcode, an unmasked frame, a long or fragmented control frame, "
+    "a wrong continuation, a length not in its shortest form, a bad close code": (
+        opened(endings._violates),
+        *(
+            opened(_sends(data))
+            for data in (
+                frame(b"", FIN | 0x40 | OP_TEXT),
+                frame(b"", FIN | 0x3),
+                frame(b"x" * 126, FIN | 0x9),
+                frame(b"", 0x9),
+                frame(b"", FIN),
+                b"\x81\xfe\x00\x05\0\0\0\0hello",
+                frame(b"\x03\xed", FIN | 0x8),
+            )
+        ),
+    ),
+    "text or a close reason that is not UTF-8, a message that does not inflate": (
+        opened(endings._violatesUTF8),
+    ),
+    "a message over the limit: declared, collected or inflated": (
+        opened(endings._isTooBig),
+    ),
+    "a message in more frames than the limit": (opened(_fragments, max_fragments=2),),
+    "too many messages, or control frames, on the connection": (
+        overdrawn(1, 11, max_messages=1),
+    ),
+    "too many bytes on the connection": (overdrawn(10, 9, max_bytes=1),),
+    "too many messages from the address, or of the user": (
+        overdrawn(1, 11, max_address_messages=1),
+    ),
+    "too many bytes from the address, or of the user": (
+        overdrawn(10, 9, max_address_bytes=1),
+    ),
+    "too much of all messages that are not whole; this is one of the largest": (
+        _unfinished,
+    ),
+    "too much waits for all clients; for this one most of it": (
+        _waiting,
+        _waitingWithin,
+    ),
+    "more than the limit waits for a client that does not read": (
+        opened(endings._readsNothing),
+        opened(endings._readsNothingAtFirst),
+    ),
+    "a client does not read 128 KiB in time": (opened(endings._readsTooSlowly),),
+    "a client answers no ping in time": (opened(endings._staysSilent),),
+    "the first message is no token, or one that is no good": (
+        loggingIn("hello"),
+        loggingIn(auth(), WRONG),
+    ),
+    "no token comes as first message in time": (loggingIn(None, seconds=11),),
+    "… or it is not checked, or the application does not answer, in time": (
+        loggingIn(auth(), Deferred, 11),
+        loggingIn(auth(), seconds=11, build=lambda _: Deferred()),
+    ),
+    "… or it was one of too many that were no good: from the address, in all": (
+        loggingIn(auth(), WRONG, before=1, max_auth_failures=1),
+        loggingIn(auth(), WRONG, before=1, max_auth_failures_total=1),
+    ),
+    "… or its user has too many connections, comes too often, or has sent too much "
+    "just now": (
+        loggingIn(auth(), before=1, exempt=(), max_address_connections=1),
+        loggingIn(auth(), before=10, exempt=(), max_address_handshakes=1),
+        _userCoolsDown,
+    ),
+    "… or it can't be checked, because what checks it failed": (
+        loggingIn(auth(), RuntimeError("no database")),
+    ),
+    "… and the application refuses the client then: with 503, with another status from "
+    "500 on, with any other": tuple(
+        loggingIn(auth(), build=_raising(status)) for status in (503, 500, 402)
+    ),
+    "the token that the client came with has expired": (_expires,),
+    "an operator closes it; bans its address": (
+        operated(type="close", address=CLIENT, code=4001, reason="enough"),
+        operated(type="ban", address=CLIENT, seconds=60),
+    ),
+    "no admin token comes in time": (unknown(None, 11),),
+    "the admin token is wrong, or something else comes before it": (
+        unknown('{"type": "auth", "token": "wrong"}'),
+        unknown('{"type": "ping"}'),
+        unknown("hello"),
+    ),
+    "the server restarts: `SIGTERM`, `drain()`": (opened(_restarts),),
+    "the server stops: `SIGINT`, `stopService()`, `drain(forGood=True)`": (
+        opened(endings._serverStops),
+    ),
+    "… and the client has not closed in time": (
+        opened(_restartsInVain),
+        opened(endings._serverStopsInVain, close_timeout=0),
+        opened(endings._serverStopsInHaste, close_timeout=0),
+    ),
+}
+
+
+# Instead of the handshake
+
+
+def answered(server: MemoryServer) -> Provoked:
+    return Provoked(server.factory)
+
+
+def sent(
+    data: bytes, build: Any = None, path: str = "/", seconds: float = 0, **settings: Any
+) -> Provocation:
+    def provoke() -> Provoked:
+        server = MemoryServer(App(build), path=path, settings=Settings(**settings))
+        raw(server, data)
+        server.advance(seconds)
+        return answered(server)
+
+    return provoke
+
+
+def opening(*names: str) -> tuple[Provocation, ...]:
+    """
+    Those of the tests of handshakes.
+    """
+    rows = {str(row.id): row.values for row in openings.REFUSALS}
+    return tuple(sent(rows[name][0]) for name in names)
+
+
+def _fails(_: Any) -> Any:
+    raise RuntimeError
+
+
+def body(*headers: str) -> Provocation:
+    def provoke() -> Provoked:
+        server = MemoryServer(App(pages=Page()))
+        raw(server, handshake("POST / HTTP/1.1", {"Upgrade": None}, headers))
+        return answered(server)
+
+    return provoke
+
+
+def credentials(*tokens: str, answer: Any = WRONG, **settings: Any) -> Provocation:
+    """
+    A handshake with as many C{Authorization} headers, after others like it.
+    """
+
+    def provoke() -> Provoked:
+        login = Login(IBearerToken)
+        login.answer = answer() if callable(answer) else answer
+        server = MemoryServer(
+            Greeter(), portal=checkedBy(login), settings=Settings(**settings)
+        )
+        headers = [f"Authorization: Bearer {token}" for token in tokens]
+        for _ in range(2 if settings else 1):
+            raw(server, handshake(more=headers))
+        server.advance(11)
+        return answered(server)
+
+    return provoke
+
+
+def proxied(data: bytes, seconds: float = 0) -> Provocation:
+    def provoke() -> Provoked:
+        server = MemoryServer(App(), proxies=PROXIES)
+        raw(server, data)
+        server.advance(seconds)
+        return answered(server)
+
+    return provoke
+
+
+def crowded(count: int, **settings: Any) -> Provocation:
+    """
+    Many from one address.
+    """
+
+    def provoke() -> Provoked:
+        server = World(**settings).server
+        for _ in range(count):
+            raw(server, handshake())
+        return answered(server)
+
+    return provoke
+
+
+def _coolsDown() -> Provoked:
+    world = World(max_messages=1)
+    world.connect().sendBytes(frame(b"x") * 11)
+    raw(world.server, handshake())
+    return answered(world.server)
+
+
+def _full() -> Provoked:
+    server = serve(max_connections=1)
+    server.connect()
+    server.connectTransport()
+    return answered(server)
+
+
+def _late() -> Provoked:
+    server = serve()
+    server.connectTransport()
+    server.advance(11)
+    return answered(server)
+
+
+def _stopping() -> Provoked:
+    server = serve()
+    server.connect().stopReading()
+    server.stop()
+    server.connectTransport()
+    return answered(server)
+
+
+def _banned() -> Provoked:
+    server = serve()
+    server.factory.bans.add(parsePlace(CLIENT), 60)
+    server.connectTransport()
+    return answered(server)
+
+
+def status(**options: Any) -> Provocation:
+    def provoke() -> Provoked:
+        board = Board(hosts=HostRules(()) if options.pop("strict", False) else None)
+        raw(board.admin, handshake(f"GET {PATH} HTTP/1.1", **options))
+        return answered(board.admin)
+
+    return provoke
+
+
+REFUSALS: dict[str, tuple[Provocation, ...]] = {
+    "is no HTTP request, has control bytes or bare line ends in its head, a folded or "
+    "malformed header, no Host or two": opening(
+        "no request line",
+        "NUL",
+        "bare line feed",
+        "folded",
+        "no colon",
+        "no Host",
+        "two Hosts",
+    ),
+    "has a head over the limit": (sent(handshake(), max_head_size=20),),
+    "has too many headers": (sent(handshake(), max_headers=2),),
+    "is not whole in time": (_late,),
+    "is none, but TLS, where there is no TLS": opening("TLS"),
+    "is in another HTTP than 1.1 or 1.0": opening("HTTP/2"),
+    "has a body of ambiguous length; one in a coding other than chunked": opening(
+        "two lengths", "gzip"
+    ),
+    "has a body that is larger than the application's pages take": (
+        body("Content-Length: 2000000"),
+    ),
+    "asks to upgrade with another method than GET": opening("POST", "HEAD"),
+    "asks to upgrade in HTTP/1.0, with a body, or without `Connection: Upgrade`": (
+        opening("HTTP/1.0", "body", "no Connection")
+    ),
+    "has another `Sec-WebSocket-Version` than 13, or none": opening(
+        "draft 8", "no version"
+    ),
+    "has a `Sec-WebSocket-Key` that is not 16 bytes in base64, a malformed subprotocol "
+    "or extension": opening("no key", "subprotocol", "extension"),
+    "asks for a path that nothing is mounted at": (sent(handshake(), path="/a"),),
+    "comes from a page whose origin is not allowed": opening("Origin"),
+    "says twice who it is": (credentials("a", "b"),),
+    "does not say who it is, or has a wrong password or token": (
+        credentials(),
+        credentials("a"),
+    ),
+    "… and was not the first: from its address, of all": (
+        credentials("a", max_auth_failures=1),
+        credentials("a", max_auth_failures_total=1),
+    ),
+    "… or that can't be checked, because what checks it failed": (
+        credentials("a", answer=RuntimeError("no database")),
+    ),
+    "… or was not checked in time": (credentials("a", answer=Deferred),),
+    "is refused by the application": (sent(handshake(), _raising(402)),),
+    "… because it raised": (sent(handshake(), _fails),),
+    "… because it did not answer in time": (
+        sent(handshake(), lambda _: Deferred(), seconds=11),
+    ),
+    "comes from a trusted proxy, without a right PROXY header in front of the "
+    "connection, where `proxy-protocol` asks for one": (proxied(handshake()),),
+    "… that is not whole in time": (proxied(LINE[:-1], 11),),
+    "is one connection too many": (_full,),
+    "is one too many from its address, or of its user": (
+        crowded(2, max_address_connections=1),
+    ),
+    "comes too soon after too many others from its address": (
+        crowded(11, max_address_handshakes=1),
+    ),
+    "comes from an address from which too many messages or bytes came just now": (
+        _coolsDown,
+    ),
+    "comes from an address that an operator has banned": (_banned,),
+    "is for the status page without its subprotocol": (status(),),
+    "is for an admin endpoint without a token, by a name that isn't one of its own": (
+        status(strict=True),
+    ),
+    "comes while the server stops or restarts": (_stopping,),
+}
