@@ -93,7 +93,7 @@ def overdrawn(size: int, count: int, **settings: Any) -> Provocation:
 
 def _unfinished() -> Provoked:
     world = World(max_unfinished=10_000)
-    recorder = _begin(world, 20_000, 30_000)
+    recorder = _begin(world, 20_000)
     world.server.advance(6)
     return Provoked(world.server.factory, recorder.closed)
 
