@@ -53,6 +53,7 @@ def test_configuration(tmp_path: Path) -> None:
     assert configuration.adminTokenFile == "/etc/wsplug/admin-token"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "token", [TOKEN, pytest.param("", marks=pytest.mark.slow, id="none")]
 )

@@ -15,6 +15,8 @@ from websockets.typing import Origin
 
 from tests.processes import HOST, TCP, Server, checkEcho, portOf, serve
 
+pytestmark = pytest.mark.costly
+
 SHOUT = """
 from wsplug import application
 
@@ -44,6 +46,7 @@ def freePort() -> int:
         return port
 
 
+@pytest.mark.everyday
 def test_port(tmp_path: Path) -> None:
     """
     "--port" with "--interface" is where it listens.
@@ -54,6 +57,7 @@ def test_port(tmp_path: Path) -> None:
         checkEcho(port)
 
 
+@pytest.mark.everyday
 def test_ipv6(tmp_path: Path) -> None:
     """
     An interface with colons is one of IPv6.

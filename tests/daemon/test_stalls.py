@@ -283,6 +283,7 @@ def _stalls(server: Server) -> list[str]:
     return [line for line in server.log.splitlines() if "has held the reactor" in line]
 
 
+@pytest.mark.slow
 def test_process(tmp_path: Path) -> None:
     """
     What holds the reactor is named: in a message, in a coroutine that has waited, in a
@@ -330,6 +331,7 @@ def _hasStalled(server: Server, count: int) -> bool:
     return len(_stalls(server)) == count
 
 
+@pytest.mark.slow
 def test_off(tmp_path: Path) -> None:
     """
     "off" is off: there is no thread.

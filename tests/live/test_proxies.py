@@ -595,6 +595,7 @@ def idle(farm: Farm, way: str, folder: Path, server: Server) -> Any:
     return port, haproxy(folder / way, "haproxy-http.cfg", changes, port)
 
 
+@pytest.mark.slow
 def test_silence(farm: Farm, tmp_path: Path) -> None:
     """
     The server's pings keep a silent connection through a proxy alive; without them, the

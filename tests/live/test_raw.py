@@ -180,6 +180,7 @@ def test_badFrame(live: Live, garbage: bytes) -> None:
         assert int.from_bytes(rest[2:4], "big") == 1002
 
 
+@pytest.mark.slow
 def test_slowRequest(defaultServer: Everywhere) -> None:
     """
     A request that isn't whole in time gets its 408.
