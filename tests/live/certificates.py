@@ -22,6 +22,18 @@ from cryptography.x509.oid import NameOID
 
 __all__ = ["Authority", "Issued", "makeCertificate"]
 
+_SIGNING = x509.KeyUsage(
+    digital_signature=False,
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    key_cert_sign=True,
+    crl_sign=True,
+    encipher_only=False,
+    decipher_only=False,
+)
+
 
 @dataclass(frozen=True)
 class Issued:
@@ -55,10 +67,13 @@ class Authority:
         """
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        builder = _builder(self._name, (parent or self)._name, self._key.public_key())
-        certificate = builder.add_extension(
-            x509.BasicConstraints(ca=True, path_length=None), critical=True
-        ).sign((parent or self)._key, SHA256())
+        certificate = (
+            (parent or self)
+            ._builder(self._name, self._key.public_key())
+            .add_extension(x509.BasicConstraints(ca=True, path_length=None), True)
+            .add_extension(_SIGNING, critical=True)
+            .sign((parent or self)._key, SHA256())
+        )
         self.pem = certificate.public_bytes(Encoding.PEM)
 
     def write(self, folder: Path, name: str = "authority") -> Path:
@@ -88,7 +103,7 @@ class Authority:
         """
         key = key or ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        builder = _builder(subject, self._name, key.public_key(), begins, ends)
+        builder = self._builder(subject, key.public_key(), begins, ends)
         if host is not None:
             names = x509.SubjectAlternativeName([x509.IPAddress(ip_address(host))])
             builder = builder.add_extension(names, critical=False)
@@ -98,25 +113,31 @@ class Authority:
             key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()),
         )
 
-
-def _builder(
-    subject: x509.Name,
-    issuer: x509.Name,
-    public: Any,
-    begins: timedelta = timedelta(days=-1),
-    ends: timedelta = timedelta(days=30),
-) -> x509.CertificateBuilder:
-    now = datetime.now(timezone.utc)
-    return (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer)
-        .public_key(public)
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now + begins)
-        .not_valid_after(now + ends)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), False)
-    )
+    def _builder(
+        self,
+        subject: x509.Name,
+        public: Any,
+        begins: timedelta = timedelta(days=-1),
+        ends: timedelta = timedelta(days=30),
+    ) -> x509.CertificateBuilder:
+        """
+        Begin a certificate with what RFC 5280 wants of all: Python 3.13 checks it.
+        """
+        now = datetime.now(timezone.utc)
+        issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(
+            self._key.public_key()
+        )
+        return (
+            x509.CertificateBuilder()
+            .subject_name(subject)
+            .issuer_name(self._name)
+            .public_key(public)
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now + begins)
+            .not_valid_after(now + ends)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), False)
+            .add_extension(issuer, critical=False)
+        )
 
 
 def makeCertificate(folder: Path, host: str) -> tuple[Path, Path]:
