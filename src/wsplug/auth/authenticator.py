@@ -16,6 +16,7 @@ from twisted.cred.portal import Portal
 from twisted.internet.defer import CancelledError
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from wsplug.auth.checkers import takes
 from wsplug.auth.credentials import (
@@ -41,6 +42,11 @@ What an C{error_description} can't have (RFC 6750 section 3).
 _EVERYWHERE: Final = ""
 """
 The key of all places together.
+"""
+
+_NO_GOOD: Final = (LoginFailed, Unauthorized)
+"""
+What a portal fails with when credentials are no good.
 """
 
 
@@ -197,8 +203,11 @@ class Authenticator:
 
     async def _judge(self, credentials: Any, request: Any) -> Login:
         try:
-            result: Any = await self._portal.login(credentials, request, IAvatar)
-        except (LoginFailed, Unauthorized) as error:
+            judged: Any = self._portal.login(credentials, request, IAvatar)
+            result: Any = await judged.addErrback(_clean)
+        except _NO_GOOD as error:
+            # Once more: Twisted has raised it anew.
+            error.__traceback__ = None
             reason = "wrong name or password"
             if isinstance(error, LoginRefused):
                 reason = error.reason
@@ -274,3 +283,13 @@ class Authenticator:
             headers=[(b"WWW-Authenticate", challenge) for challenge in challenges],
             setting="auth",
         )
+
+
+def _clean(failure: Failure) -> Failure:
+    """
+    Forget the frames that have found credentials no good: they refer to the failure
+    again, so that what they know would stay until a collection.
+    """
+    if failure.check(*_NO_GOOD):
+        failure.cleanFailure()
+    return failure
