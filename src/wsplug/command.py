@@ -21,9 +21,10 @@ from twisted.python import usage
 from wsplug.broker import MemoryBroker
 from wsplug.config import readFile
 from wsplug.errors import ConfigurationError, StartupError
-from wsplug.options import UNLIMITED, splitDescription
+from wsplug.options import splitDescription
 from wsplug.plugins import Services, makeMounts
 from wsplug.server.mounts import Mount
+from wsplug.server.settings import Settings
 from wsplug.service import explainListening
 from wsplug.tap import Options, oneLine, showVersions
 
@@ -34,11 +35,6 @@ Usage: wsplug check [options]   say whether "twistd wsplug [options]" would star
        wsplug --version         show the versions
 
 wsplug check --help shows the options. To run the server: twistd wsplug --help\
-"""
-
-_SPARE = 64
-"""
-Descriptors that the process needs besides its connections', about.
 """
 
 
@@ -212,23 +208,12 @@ def _findNotes(options: CheckOptions) -> list[str]:
         for name, endpoint in getattr(options, "endpoints", ())
         if endpoint is None and "systemd:" in name
     )
-    limit = _descriptorLimit()
-    wanted = options.configuration.settings.max_connections
-    if wanted < UNLIMITED and limit is not None and limit < wanted + _SPARE:
+    settings, usual = options.configuration.settings, Settings.max_connections
+    if settings.max_connections < usual and "max-connections" not in (
+        options.configuration.given
+    ):
         notes.append(
-            f"a process may have {limit} descriptors here, which is not enough for "
-            f"max-connections, {wanted}: see ulimit -n, LimitNOFILE="
+            f"max-connections is {settings.max_connections} instead of {usual}: a "
+            "process may have no more descriptors here; see ulimit -n, LimitNOFILE="
         )
     return notes
-
-
-def _descriptorLimit() -> int | None:
-    """
-    Give how many descriptors a process may have; C{None} for as many as it likes.
-    """
-    try:
-        import resource
-    except ImportError:
-        return None
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return None if soft == resource.RLIM_INFINITY else soft

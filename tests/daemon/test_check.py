@@ -148,7 +148,20 @@ def test_descriptors(tmp_path: Path) -> None:
     with Process([*command, "--app=echo", "--port=0"], tmp_path) as process:
         finished = process.finish()
     assert finished.status == 0
-    assert "note: a process may have 256 descriptors here" in finished.out
+    assert "note: max-connections is 192 instead of 10000: " in finished.out
+
+
+@pytest.mark.slow
+def test_enough_descriptors(tmp_path: Path) -> None:
+    """
+    Who has asked for what can be held is told nothing.
+    """
+    command = ["sh", "-c", 'ulimit -n 256; exec "$@"', "sh", WSPLUG, "check"]
+    arguments = ["--app=echo", "--port=0", "--max-connections=192"]
+    with Process([*command, *arguments], tmp_path) as process:
+        finished = process.finish()
+    assert finished.status == 0
+    assert "note" not in finished.out
 
 
 @pytest.mark.slow
