@@ -193,10 +193,21 @@ class Process:
         pages = Path(f"/proc/{self.pid}/statm").read_text("ascii").split()[1]
         return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
+    def catches(self, number: int) -> bool:
+        """
+        Tell whether it has something to do at a signal (Linux only; else: as if so).
+        """
+        try:
+            status = Path(f"/proc/{self.pid}/status").read_text("ascii")
+        except OSError:
+            return True
+        caught = re.search(r"^SigCgt:\t([0-9a-f]+)$", status, re.MULTILINE)
+        return caught is None or bool(int(caught[1], 16) >> (number - 1) & 1)
+
 
 class Server(Process):
     """
-    C{twistd -n wsplug}, listening.
+    C{twistd -n wsplug} that listens, and ends in order when it is asked to.
 
     @ivar addresses: what it listens on, in the order of its endpoints.
     """
@@ -237,8 +248,9 @@ class Server(Process):
         # First: whatever it has said before its end is there once it has ended.
         ended = self.ended
         self.addresses = re.findall(r"listening on (\S+)$", self.out, re.MULTILINE)
-        if len(self.addresses) >= count:
-            return True
+        if len(self.addresses) >= count and not ended:
+            # It listens before its reactor runs, and that is what catches signals.
+            return self.catches(signal.SIGTERM)
         if ended:
             raise AssertionError(f"it has ended:\n{self.out}\n{self.err}")
         return False
