@@ -7,12 +7,27 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_network
+from typing import Final
 
 from twisted.internet.interfaces import IAddress
 
 from wsplug.codec.hosts import Host, parse_host
 
-__all__ = ["Host", "Networks", "hostOf", "nameOfAddress", "parseHost", "placeOf"]
+__all__ = [
+    "PLACE_BITS",
+    "Host",
+    "Networks",
+    "hostOf",
+    "nameOfAddress",
+    "parseHost",
+    "placeOf",
+]
+
+PLACE_BITS: Final = 64
+"""
+Bits of an IPv6 address that say whose it is; of the rest everybody has as many as they
+like.
+"""
 
 parseHost = parse_host
 
@@ -44,8 +59,8 @@ def nameOfAddress(address: IAddress) -> str:
 
 def placeOf(address: IAddress) -> str:
     """
-    Say what counts as one place on the net: an IPv4 address, or the first 64 bits of an
-    IPv6 one, of which everybody has as many as they like.
+    Say what counts as one place on the net: an IPv4 address, or the first
+    L{PLACE_BITS} of an IPv6 one.
 
     @return: C{"192.0.2.1"}, C{"2001:db8::/64"}, or C{"local"} where there is no
         address, as for UNIX sockets.
@@ -54,7 +69,8 @@ def placeOf(address: IAddress) -> str:
     if host is None:
         return "local"
     if isinstance(host, IPv6Address):
-        return f"{IPv6Address(int(host) >> 64 << 64)}/64"
+        free = 128 - PLACE_BITS
+        return f"{IPv6Address(int(host) >> free << free)}/{PLACE_BITS}"
     return str(host)
 
 

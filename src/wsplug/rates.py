@@ -69,16 +69,6 @@ class Rate:
         if time is not None:
             self._times[key] = time - self._interval
 
-    def wait(self, key: str) -> float:
-        """
-        Tell when it may be done; nothing is counted.
-
-        @return: 0 if it may be now; else the seconds until then.
-        """
-        now = self._clock.seconds()
-        early = self._times.get(key, 0.0) - now - self._tolerance
-        return early if early > 1e-9 else 0.0
-
     def _sweep(self, now: float) -> None:
         self._times = {key: time for key, time in self._times.items() if time > now}
         self._sweepAt = max(_SWEEP, 2 * len(self._times))

@@ -15,12 +15,11 @@ from typing import Final
 from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.logger import Logger
 
-from wsplug.guard.origins import ANY, SAME_HOST, OriginRules, parseOrigin
+from wsplug.guard.origins import ANY, OWN_ORIGIN, SAME_HOST, parseOrigin
 from wsplug.networks import nameOfAddress, parseHost, placeOf
+from wsplug.rates import Rate
 
 __all__ = ["Access", "AccessDenied", "HostRules"]
-
-from wsplug.rates import Rate
 
 _FAILURES: Final = 10
 """
@@ -78,16 +77,17 @@ class Access:
         if self._digest is None:
             return
         place = placeOf(client)
-        wait = self._failures.wait(place)
+        wait = self._failures.take(place)
         if wait:
             raise AccessDenied("too many wrong tokens", math.ceil(wait))
-        if not hmac.compare_digest(_digest(token), self._digest):
-            self._failures.take(place)
-            self._log.warn(
-                "{client} was refused as an operator: a wrong token",
-                client=nameOfAddress(client),
-            )
-            raise AccessDenied("this token is wrong")
+        if hmac.compare_digest(_digest(token), self._digest):
+            self._failures.giveBack(place)
+            return
+        self._log.warn(
+            "{client} was refused as an operator: a wrong token",
+            client=nameOfAddress(client),
+        )
+        raise AccessDenied("this token is wrong")
 
 
 def _digest(token: str) -> bytes:
@@ -115,7 +115,6 @@ class HostRules:
         for origin in origins:
             if origin not in (ANY, SAME_HOST) and "*" not in origin:
                 self._names.add(parseOrigin(origin)[1].encode("ascii"))
-        self._sameHost = OriginRules((SAME_HOST,))
 
     def allow(self, host: bytes | None, origin: bytes | None) -> bool:
         """
@@ -130,7 +129,7 @@ class HostRules:
         name = match[1].lower()
         if name.encode("latin-1") not in self._names and not _isAddress(name):
             return False
-        return self._sameHost.allow(origin, host)
+        return OWN_ORIGIN.allow(origin, host)
 
 
 def _isAddress(name: str) -> bool:

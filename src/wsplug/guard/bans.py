@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 from twisted.internet.interfaces import IAddress, IReactorTime
 
 from wsplug.errors import HandshakeRefused
-from wsplug.networks import hostOf, parseHost
+from wsplug.networks import PLACE_BITS, hostOf, parseHost
 
 __all__ = ["LONGEST_BAN", "MOST_BANS", "Ban", "Bans", "parsePlace"]
 
@@ -27,11 +27,6 @@ Seconds that a ban may last.
 
 Network = IPv4Network | IPv6Network
 
-_PREFIX: Final = 64
-"""
-Bits of an IPv6 address that say whose it is; the rest everybody has to himself.
-"""
-
 
 def parsePlace(text: str) -> Network:
     """
@@ -43,7 +38,7 @@ def parsePlace(text: str) -> Network:
     """
     host = parseHost(text)
     if host is not None:
-        prefix = 32 if host.version == 4 else _PREFIX
+        prefix = 32 if host.version == 4 else PLACE_BITS
         return ip_network(f"{host}/{prefix}", strict=False)
     try:
         network = ip_network(text, strict=False)
