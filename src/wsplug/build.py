@@ -27,6 +27,7 @@ HOT_MODULES: Final = (
     "wsplug.server.connection",
     "wsplug.server.epollset",
     "wsplug.server.flusher",
+    "wsplug.server.intake",
     "wsplug.server.prepared",
     "wsplug.server.sendqueue",
     "wsplug.server.statistics",

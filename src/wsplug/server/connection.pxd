@@ -3,8 +3,8 @@
 cimport cython
 
 from wsplug.codec.receiver cimport MessageReceiver
-from wsplug.guard.metering cimport Meter
 from wsplug.server.flusher cimport Flusher
+from wsplug.server.intake cimport Intake
 from wsplug.server.prepared cimport PreparedMessage
 from wsplug.server.sendqueue cimport SendQueue
 from wsplug.server.statistics cimport Statistics, Traffic
@@ -21,15 +21,12 @@ cdef int OP_TEXT
 cdef int _HELD_BY_APPLICATION
 cdef int _HELD_BY_OUTPUT
 cdef int _HELD_TO_REST
-cdef Py_ssize_t _SHARE
-cdef Py_ssize_t _UNCOUNTED
 
 
 cdef class Connection:
     cdef readonly object request
-    cdef public object account
+    cdef readonly Intake intake
     cdef object _application
-    cdef object _ceiling
     cdef object _closeDeadline
     cdef object _closed
     cdef Py_ssize_t _compressFrom
@@ -39,39 +36,26 @@ cdef class Connection:
     cdef double _heard
     cdef int _held
     cdef bint _inflates
-    cdef bint _isMetered
     cdef bint _isOpen
     cdef object _keepalive
     cdef object _logLimit
-    cdef Meter _meter
     cdef object _producer
     cdef SendQueue _queue
     cdef MessageReceiver _receiver
     cdef object _sendDeadline
     cdef object _settings
-    cdef Py_ssize_t _share
-    cdef Meter _shared
     cdef object _state
     cdef Statistics _statistics
     cdef Traffic _traffic
     cdef object _transport
-    cdef object _turns
-    cdef Py_ssize_t _unfinished
     cdef object _whenLost
     cdef readonly double opened
 
     cdef _advance(self, object event)
-    @cython.locals(unfinished=Py_ssize_t)
     cpdef dataReceived(self, bytes data)
-    @cython.locals(now=double)
-    cdef _takeBytes(self, Py_ssize_t size)
-    @cython.locals(now=double)
-    cdef _takeMessage(self)
-    cdef _takeInflated(self, Py_ssize_t size)
-    cdef _countUnfinished(self, Py_ssize_t size)
-    @cython.locals(statistics=Statistics, traffic=Traffic, began=double)
+    @cython.locals(intake=Intake, statistics=Statistics, traffic=Traffic, began=double)
     cpdef text_received(self, str message)
-    @cython.locals(statistics=Statistics, traffic=Traffic, began=double)
+    @cython.locals(intake=Intake, statistics=Statistics, traffic=Traffic, began=double)
     cpdef binary_received(self, bytes message)
     @cython.locals(deflater=object, frame=bytes)
     cpdef sendPrepared(self, PreparedMessage message)

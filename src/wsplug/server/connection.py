@@ -53,6 +53,7 @@ from wsplug.server.ceiling import Ceiling
 from wsplug.server.closing import CleanlyClosed, UncleanlyClosed, endWriting, logClosing
 from wsplug.server.deadlines import Deadline, Deadlines
 from wsplug.server.flusher import Flusher
+from wsplug.server.intake import Intake
 from wsplug.server.keepalive import Keepalive
 from wsplug.server.losing import explainLoss
 from wsplug.server.prepared import PreparedMessage
@@ -76,16 +77,6 @@ _HELD_BY_APPLICATION: Final = 1
 _HELD_BY_OUTPUT: Final = 2
 _HELD_TO_REST: Final = 4
 
-_SHARE: Final = 512 * 1024
-"""
-Bytes that come out of compressed messages before others have their turn.
-"""
-
-_UNCOUNTED: Final = 4096
-"""
-Bytes of an unfinished message that aren't worth counting.
-"""
-
 
 class Connection:
     """
@@ -95,13 +86,12 @@ class Connection:
     sink (C{text_received} and so on), and the application's transport.
 
     @ivar request: the handshake's.
-    @ivar account: what it is on.
+    @ivar intake: what limits what comes in.
     @ivar opened: when it began, by the clock.
     """
 
     __slots__ = (
         "_application",
-        "_ceiling",
         "_closeDeadline",
         "_closed",
         "_compressFrom",
@@ -111,26 +101,20 @@ class Connection:
         "_heard",
         "_held",
         "_inflates",
-        "_isMetered",
         "_isOpen",
         "_keepalive",
         "_logLimit",
-        "_meter",
         "_producer",
         "_queue",
         "_receiver",
         "_sendDeadline",
         "_settings",
-        "_share",
-        "_shared",
         "_state",
         "_statistics",
         "_traffic",
         "_transport",
-        "_turns",
-        "_unfinished",
         "_whenLost",
-        "account",
+        "intake",
         "opened",
         "request",
     )
@@ -193,16 +177,10 @@ class Connection:
             inflater=inflater,
         )
         self._queue = SendQueue(transport, flusher, self, traffic, waiting)
-        self.account: Account | None = account
-        self._meter = meter
-        self._shared = None if account is None else account.meter
-        self._isMetered = meter is not None or self._shared is not None
         self._inflates = inflater is not None
-        self._share = _SHARE
-        self._turns = turns
-        self._ceiling = unfinished
-        # What that knows of.
-        self._unfinished = 0
+        self.intake = Intake(
+            self, account=account, meter=meter, ceiling=unfinished, turns=turns
+        )
         self._state = State.CONNECTING
         # Whether it is State.OPEN, for those who ask for each message.
         self._isOpen = False
@@ -238,10 +216,9 @@ class Connection:
             self._tell("negotiationStarted", self)
             if self._isOpen:
                 self._tell("negotiationFinished")
-            if self._isMetered:
-                self._takeBytes(len(early))
+            self.intake.takeBytes(len(early), flusher.began)
             self._receiver.feed(early)
-            self._countUnfinished(self._receiver.unfinished())
+            self.intake.hold(self._receiver.unfinished())
         finally:
             flusher.uncork()
 
@@ -280,13 +257,9 @@ class Connection:
         try:
             self._heard = flusher.began
             self._traffic.receivedBytes += len(data)
-            self._share = _SHARE
-            if self._isMetered:
-                self._takeBytes(len(data))
+            self.intake.takeBytes(len(data), flusher.began)
             self._receiver.feed(data)
-            unfinished = self._receiver.unfinished()
-            if unfinished > _UNCOUNTED or self._unfinished:
-                self._countUnfinished(unfinished)
+            self.intake.hold(self._receiver.unfinished())
         finally:
             flusher.uncork()
 
@@ -308,10 +281,9 @@ class Connection:
         try:
             self._heard = flusher.began
             self._traffic.receivedBytes += size
-            if self._isMetered:
-                self._takeBytes(size)
+            self.intake.takeBytes(size, flusher.began)
             self._receiver.filled(size)
-            self._countUnfinished(self._receiver.unfinished())
+            self.intake.hold(self._receiver.unfinished())
         finally:
             flusher.uncork()
 
@@ -325,7 +297,7 @@ class Connection:
         self._closeDeadline = self._sendDeadline = None
         self._statistics.stalled.discard(self)
         self._receiver.stop()
-        self._countUnfinished(0)
+        self.intake.end()
         self._deflater = None
         self._queue.discard()
         self._detach()
@@ -336,8 +308,7 @@ class Connection:
             )
         name = self._traffic.application
         client = self.request.getClientAddress()
-        if self._logLimit.allows(client, "closed"):
-            logClosing(nameOfAddress(client), name, closed)
+        logClosing(self._logLimit, client, name, closed)
         self._tell("connectionLost", Failure(closed))
         self._application = None
         self._statistics.countClosed(
@@ -352,10 +323,11 @@ class Connection:
     # The codec's sink
 
     def text_received(self, message: str) -> None:
-        if self._isMetered:
-            self._takeMessage()
+        intake = self.intake
+        if intake.isMetered:
+            intake.takeMessage(self._flusher.began)
         if self._inflates:
-            self._takeInflated(len(message))
+            intake.takeInflated(len(message), self._flusher.began)
         if not self._isOpen:
             return
         application = self._application
@@ -379,10 +351,11 @@ class Connection:
             statistics.serving = before
 
     def binary_received(self, message: bytes) -> None:
-        if self._isMetered:
-            self._takeMessage()
+        intake = self.intake
+        if intake.isMetered:
+            intake.takeMessage(self._flusher.began)
         if self._inflates:
-            self._takeInflated(len(message))
+            intake.takeInflated(len(message), self._flusher.began)
         if not self._isOpen:
             return
         application = self._application
@@ -406,14 +379,14 @@ class Connection:
             statistics.serving = before
 
     def ping_received(self, payload: bytes) -> None:
-        if self._isMetered:
-            self._takeMessage()
+        if self.intake.isMetered:
+            self.intake.takeMessage(self._flusher.began)
         if self._isOpen:
             self._queue.frame(FIN | OP_PONG, payload)
 
     def pong_received(self, payload: bytes) -> None:
-        if self._isMetered:
-            self._takeMessage()
+        if self.intake.isMetered:
+            self.intake.takeMessage(self._flusher.began)
         if not self._isOpen:
             return
         if payload != _KEEPALIVE:
@@ -638,87 +611,14 @@ class Connection:
 
     # Limits
 
-    def _takeBytes(self, size: int) -> None:
-        """
-        Count what came on the meters, and end it all where that is too much.
-        """
-        now = self._flusher.began
-        if self._meter is not None and not self._meter.takeBytes(size, now):
-            self._tooMuch(self._meter, "max-")
-        elif self._shared is not None and not self._shared.takeBytes(size, now):
-            self._tooMuch(self._shared, "max-address-")
+    def intakeRests(self) -> None:
+        self._hold(_HELD_TO_REST)
 
-    def _takeMessage(self) -> None:
-        """
-        Count a message or a control frame on the meters, as L{_takeBytes}.
-        """
-        now = self._flusher.began
-        if self._meter is not None and not self._meter.takeMessage(now):
-            self._tooMuch(self._meter, "max-")
-        elif self._shared is not None and not self._shared.takeMessage(now):
-            self._tooMuch(self._shared, "max-address-")
-
-    def _takeInflated(self, size: int) -> None:
-        """
-        Count what has come out of a message that may have been compressed: a few bytes
-        of network can mean a lot of work.
-        """
-        if self._isMetered:
-            self._takeBytes(size)
-        self._share -= size
-        if self._share < 0 and self._isOpen and not self._held & _HELD_TO_REST:
-            self._hold(_HELD_TO_REST)
-            self._turns.add(self)
-
-    def goOn(self) -> None:
-        """
-        Have the next share.
-        """
-        self._share = _SHARE
+    def intakeGoesOn(self) -> None:
         self._release(_HELD_TO_REST)
 
-    def changeAccount(self, account: Account) -> None:
-        """
-        Be on another account.
-        """
-        self.account = account
-        self._shared = account.meter
-        self._isMetered = self._meter is not None or self._shared is not None
-
-    def _tooMuch(self, meter: Meter, prefix: str) -> None:
-        what = meter.exhausted
-        if self.account is not None:
-            self.account.cool(self._flusher.began)
-        where = " from this address" if prefix == "max-address-" else ""
-        self._giveUp(
-            CloseCode.POLICY_VIOLATION, f"too many {what}{where}", f"{prefix}{what}"
-        )
-
-    def _countUnfinished(self, size: int) -> None:
-        """
-        Have the ceiling know what is held of a message that isn't whole.
-        """
-        if size <= _UNCOUNTED:
-            size = 0
-        if size != self._unfinished:
-            self._unfinished = size
-            self._ceiling.hold(self, size)
-
-    def shed(self, held: int) -> None:
-        """
-        The server can't hold all that isn't whole, and most of it is here.
-        """
-        self._giveUp(
-            CloseCode.TRY_AGAIN_LATER,
-            f"the server is full; {held} bytes of a message wait for the rest",
-            "max-unfinished",
-        )
-        self._countUnfinished(0)
-
-    def _giveUp(self, code: int, reason: str, setting: str) -> None:
-        """
-        Hear no more of what the peer sends.
-        """
+    def intakeExceeded(self, code: int, reason: str, setting: str) -> None:
+        # No more is heard of what the peer sends.
         self._receiver.stop()
         if self._state in (State.OPEN, State.CLOSE_SENT):
             self.violation_received(ProtocolViolation(code, reason, setting))

@@ -1,0 +1,25 @@
+# The C types of intake.py.
+
+from wsplug.guard.metering cimport Meter
+
+cdef Py_ssize_t _SHARE
+cdef Py_ssize_t _UNCOUNTED
+
+
+cdef class Intake:
+    cdef object _ceiling
+    cdef Meter _meter
+    cdef object _owner
+    cdef bint _rests
+    cdef Py_ssize_t _share
+    cdef Meter _shared
+    cdef object _turns
+    cdef Py_ssize_t _unfinished
+    cdef readonly object account
+    cdef readonly bint isMetered
+
+    cpdef takeBytes(self, Py_ssize_t size, double now)
+    cpdef takeMessage(self, double now)
+    cpdef takeInflated(self, Py_ssize_t size, double now)
+    cpdef hold(self, Py_ssize_t size)
+    cdef _meterBytes(self, Py_ssize_t size, double now)

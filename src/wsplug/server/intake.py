@@ -1,0 +1,197 @@
+"""
+What comes in on one connection, as far as it is limited: messages and bytes a second,
+of the connection and of its account; what compressed messages inflate to before others
+have their turn; and what is held of a message that isn't whole.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Protocol
+
+from wsplug.codec.closecodes import CloseCode
+from wsplug.guard.admission import Account
+from wsplug.guard.metering import Meter
+from wsplug.server.ceiling import Ceiling
+from wsplug.server.turns import Turns
+
+__all__ = ["Intake", "IntakeOwner"]
+
+_SHARE: Final = 512 * 1024
+"""
+Bytes that come out of compressed messages before others have their turn.
+"""
+
+_UNCOUNTED: Final = 4096
+"""
+Bytes of an unfinished message that aren't worth counting.
+"""
+
+
+class IntakeOwner(Protocol):
+    """
+    Who is told when it is enough.
+    """
+
+    @property
+    def isOpen(self) -> bool:
+        """Whether nobody has begun to close it."""
+
+    def intakeRests(self) -> None:
+        """It has had its share: nothing more is to be taken until it goes on."""
+
+    def intakeGoesOn(self) -> None:
+        """It is its turn again."""
+
+    def intakeExceeded(self, code: int, reason: str, setting: str) -> None:
+        """It is over a limit: nothing more is to be taken at all."""
+
+
+class Intake:
+    """
+    The meters, and what they have counted.
+
+    @ivar account: what the connection is on; C{None} where no limit is for it.
+    @ivar isMetered: whether messages and bytes are limited.
+    """
+
+    __slots__ = (
+        "_ceiling",
+        "_meter",
+        "_owner",
+        "_rests",
+        "_share",
+        "_shared",
+        "_turns",
+        "_unfinished",
+        "account",
+        "isMetered",
+    )
+
+    def __init__(
+        self,
+        owner: IntakeOwner,
+        *,
+        account: Account | None,
+        meter: Meter | None,
+        ceiling: Ceiling,
+        turns: Turns,
+    ) -> None:
+        """
+        @param owner: is referred to until L{end}.
+        @param account: of the address or the user; C{None} where no limit is for it.
+        @param meter: of this connection alone; C{None} for no limit.
+        @param ceiling: over what all connections hold of unfinished messages.
+        @param turns: of those who make much work.
+        """
+        self._owner: IntakeOwner | None = owner
+        self.account: Account | None = account
+        self._meter = meter
+        self._shared = None if account is None else account.meter
+        self.isMetered = meter is not None or self._shared is not None
+        self._turns = turns
+        self._share = _SHARE
+        self._rests = False
+        self._ceiling = ceiling
+        # What that knows of.
+        self._unfinished = 0
+
+    def changeAccount(self, account: Account) -> None:
+        """
+        Be on another account.
+        """
+        self.account = account
+        self._shared = account.meter
+        self.isMetered = self._meter is not None or self._shared is not None
+
+    def takeBytes(self, size: int, now: float) -> None:
+        """
+        Count what came from the network at a time; a new share begins with it.
+
+        @param size: in bytes.
+        @param now: by the clock.
+        """
+        self._share = _SHARE
+        if self.isMetered:
+            self._meterBytes(size, now)
+
+    def takeMessage(self, now: float) -> None:
+        """
+        Count a message, or a control frame.
+        """
+        if self._meter is not None and not self._meter.takeMessage(now):
+            self._exceed(self._meter, "max-", now)
+        elif self._shared is not None and not self._shared.takeMessage(now):
+            self._exceed(self._shared, "max-address-", now)
+
+    def takeInflated(self, size: int, now: float) -> None:
+        """
+        Count what has come out of a message that may have been compressed: a few bytes
+        of network can mean a lot of work.
+        """
+        if self.isMetered:
+            self._meterBytes(size, now)
+        self._share -= size
+        if self._share < 0 and not self._rests:
+            owner = self._owner
+            if owner is not None and owner.isOpen:
+                self._rests = True
+                owner.intakeRests()
+                self._turns.add(self)
+
+    def goOn(self) -> None:
+        """
+        Have the next share.
+        """
+        self._share = _SHARE
+        self._rests = False
+        if self._owner is not None:
+            self._owner.intakeGoesOn()
+
+    def hold(self, size: int) -> None:
+        """
+        Have the ceiling know what is held of a message that isn't whole.
+
+        @param size: in bytes.
+        """
+        if size <= _UNCOUNTED:
+            size = 0
+        if size != self._unfinished:
+            self._unfinished = size
+            self._ceiling.hold(self, size)
+
+    def shed(self, held: int) -> None:
+        """
+        The server can't hold all that isn't whole, and most of it is here.
+        """
+        if self._owner is not None:
+            self._owner.intakeExceeded(
+                CloseCode.TRY_AGAIN_LATER,
+                f"the server is full; {held} bytes of a message wait for the rest",
+                "max-unfinished",
+            )
+        self.hold(0)
+
+    def end(self) -> None:
+        """
+        Nothing comes any more.
+        """
+        self._owner = None
+        self.hold(0)
+
+    def _meterBytes(self, size: int, now: float) -> None:
+        if self._meter is not None and not self._meter.takeBytes(size, now):
+            self._exceed(self._meter, "max-", now)
+        elif self._shared is not None and not self._shared.takeBytes(size, now):
+            self._exceed(self._shared, "max-address-", now)
+
+    def _exceed(self, meter: Meter, prefix: str, now: float) -> None:
+        what = meter.exhausted
+        if self.account is not None:
+            self.account.cool(now)
+        where = " from this address" if prefix == "max-address-" else ""
+        if self._owner is not None:
+            self._owner.intakeExceeded(
+                CloseCode.POLICY_VIOLATION,
+                f"too many {what}{where}",
+                f"{prefix}{what}",
+            )
