@@ -28,21 +28,21 @@ LIMITS = (Path(__file__).parents[2] / "docs" / "limits.md").read_text("utf-8")
 def test_summary() -> None:
     """
     Ten seconds' worth at once, then as many as there may be in a second; the others are
-    counted and told together, once every ten seconds.
+    counted and told together, once every ten seconds, by what they say and the setting.
     """
     clock = Clock()
     limit = LogLimit(clock, 2, Networks())
     with capturedLogs() as events:
         assert [limit.allows(HERE, "refused") for _ in range(25)].count(True) == 20
-        assert not limit.allows(HERE, "closed")
+        assert not limit.allows(HERE, "closed", "max-messages")
         clock.advance(1)
         assert [limit.allows(HERE, "refused") for _ in range(25)].count(True) == 2
         assert not Logs(events).lines()
         clock.advance(9)
         (event,) = Logs(events).events()
         assert Logs(events).lines() == [
-            "203.0.113.9: 29 more lines are left out: refused 28, closed 1 "
-            "(max-address-log-lines)"
+            "203.0.113.9: 29 more lines are left out: refused 28, "
+            "closed by max-messages 1 (max-address-log-lines)"
         ]
         assert event["setting"] == "max-address-log-lines"
         clock.advance(60)
@@ -168,7 +168,8 @@ def test_documented() -> None:
     """
     (line,) = re.findall(r"^    (.* are left out.*)$", LIMITS, re.MULTILINE)
     assert re.fullmatch(
-        r"[0-9.]+: \d+ more lines are left out: refused \d+, closed \d+ "
+        r"[0-9.]+: \d+ more lines are left out: refused by cool-down \d+, "
+        r"closed by max-messages \d+ "
         r"\(max-address-log-lines\)",
         line,
     )

@@ -8,7 +8,7 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from twisted.cred.credentials import Anonymous, IAnonymous, IUsernamePassword
 from twisted.cred.error import LoginFailed, Unauthorized
@@ -64,6 +64,8 @@ class Login:
     logout: Callable[[], object]
     lasts: float | None = None
 
+    _log: ClassVar = Logger()
+
     @property
     def user(self) -> str | None:
         """
@@ -81,6 +83,15 @@ class Login:
         if self.avatar is None:
             return "nobody"
         return type(self.avatar).__name__ if self.user is None else repr(self.user)
+
+    def end(self) -> None:
+        """
+        Log out; what goes wrong then is for the log alone.
+        """
+        try:
+            self.logout()
+        except Exception:
+            self._log.failure("logging out failed")
 
 
 class Authenticator:

@@ -60,12 +60,13 @@ class LogLimit:
         self._left: dict[str, Counter[str]] = {}
         self._telling: IDelayedCall | None = None
 
-    def allows(self, client: IAddress, what: str) -> bool:
+    def allows(self, client: IAddress, what: str, setting: str | None = None) -> bool:
         """
         Count a line.
 
         @param client: whom it is about.
         @param what: what it says: C{"refused"}.
+        @param setting: the one responsible, if one is.
         @return: whether it is to be logged now.
         """
         if self._rate is None:
@@ -78,7 +79,8 @@ class LogLimit:
             return True
         if place not in self._left and len(self._left) >= MOST_PLACES:
             place = _OTHERS
-        self._left.setdefault(place, Counter())[what] += 1
+        kind = what if setting is None else f"{what} by {setting}"
+        self._left.setdefault(place, Counter())[kind] += 1
         if self._telling is None:
             self._telling = self._clock.callLater(INTERVAL, self._tellLater)
         return False

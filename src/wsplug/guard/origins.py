@@ -16,7 +16,15 @@ from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address
 from typing import Final
 
-__all__ = ["ANY", "NULL", "SAME_HOST", "OriginRules", "parseOrigin", "parseRule"]
+__all__ = [
+    "ANY",
+    "NULL",
+    "OWN_ORIGIN",
+    "SAME_HOST",
+    "OriginRules",
+    "parseOrigin",
+    "parseRule",
+]
 
 ANY: Final = "*"
 """
@@ -276,3 +284,9 @@ def _isSameHost(origin: Origin, host: bytes) -> bool:
     scheme, name, port = origin
     hostPort = int(match["port"]) if match["port"] else _PORTS.get(scheme, -1)
     return _canonical(match["host"]) == name and hostPort == port
+
+
+OWN_ORIGIN: Final = OriginRules((SAME_HOST,))
+"""
+Lets only the server's own pages in, which needn't be named.
+"""

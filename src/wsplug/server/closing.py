@@ -1,5 +1,5 @@
 """
-How a TCP connection ends, and what the application is told about it.
+How a TCP connection ends, and what the application and the log are told about it.
 """
 
 from __future__ import annotations
@@ -8,12 +8,21 @@ from time import time
 from typing import Any
 
 from twisted.internet.error import ConnectionDone, ConnectionLost
-from twisted.internet.interfaces import ISSLTransport, ITCPTransport
+from twisted.internet.interfaces import IAddress, ISSLTransport, ITCPTransport
 from twisted.logger import Logger, LogLevel
 
-from wsplug.errors import ConnectionClosed
+from wsplug.errors import ConnectionClosed, HandshakeRefused
+from wsplug.guard.loglimit import LogLimit
+from wsplug.networks import nameOfAddress
 
-__all__ = ["CleanlyClosed", "UncleanlyClosed", "endIdle", "endWriting", "logClosing"]
+__all__ = [
+    "CleanlyClosed",
+    "UncleanlyClosed",
+    "endIdle",
+    "endWriting",
+    "logClosing",
+    "logRefusal",
+]
 
 _log = Logger(__name__)
 
@@ -64,15 +73,45 @@ def endIdle(transport: Any) -> None:
         below.loseConnection()
 
 
-def logClosing(peer: str, application: str, closed: ConnectionClosed) -> None:
+def logRefusal(
+    log: Logger,
+    limit: LogLimit,
+    client: IAddress,
+    refusal: HandshakeRefused,
+    application: str = "",
+) -> None:
+    """
+    Log why a request was refused.
+
+    @param log: of who refuses it.
+    @param limit: says whether it is for the log.
+    @param application: the name of what it was for, where that is known.
+    """
+    if limit.allows(client, "refused", refusal.setting):
+        log.info(
+            "{peer} refused: {refusal}",
+            peer=nameOfAddress(client),
+            application=application,
+            refusal=refusal,
+            status=refusal.status,
+            reason=refusal.reason,
+            setting=refusal.setting,
+        )
+
+
+def logClosing(
+    limit: LogLimit, client: IAddress, application: str, closed: ConnectionClosed
+) -> None:
     """
     Log why a connection has ended. The event is made here and given to the observer,
     as C{Logger.info} would: that looks for the level among all that there are and for
     a failure under way, each time, and there are as many of these as connections.
 
-    @param peer: its name.
+    @param limit: says whether it is for the log.
     @param application: the name of what served it.
     """
+    if not limit.allows(client, "closed", closed.setting):
+        return
     _log.observer(
         {
             "log_logger": _log,
@@ -81,7 +120,7 @@ def logClosing(peer: str, application: str, closed: ConnectionClosed) -> None:
             "log_source": None,
             "log_format": "{peer} {application}: {closed}",
             "log_time": time(),
-            "peer": peer,
+            "peer": nameOfAddress(client),
             "application": application,
             "closed": closed,
             "code": closed.code,

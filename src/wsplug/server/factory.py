@@ -197,17 +197,15 @@ class WebSocketFactory(ServerFactory):
             protocol.excess = full
         if self.proxies.trusts(protocol.client):
             return None  # it speaks for others, who are counted once they are named
-        return self._admit(protocol)
+        return self.clientNamed(protocol)
 
     def clientNamed(self, protocol: WebSocketServerProtocol) -> HandshakeRefused | None:
         """
-        Count the client in that a trusted proxy names in a handshake.
+        Count the client in, once it is known: as it connects, or where a trusted proxy
+        names it in a handshake.
 
         @return: as L{protocolMade} does.
         """
-        return self._admit(protocol)
-
-    def _admit(self, protocol: WebSocketServerProtocol) -> HandshakeRefused | None:
         try:
             protocol.account = self.admission.enter(protocol.client)
         except HandshakeRefused as refusal:
@@ -276,12 +274,6 @@ class WebSocketFactory(ServerFactory):
             return False
         self._lingering.add(protocol)
         return True
-
-    def mayLog(self, client: IAddress, what: str) -> bool:
-        """
-        Say whether a line about a client is for the log; see L{LogLimit.allows}.
-        """
-        return self.logLimit.allows(client, what)
 
     def protocolRefused(
         self, client: IAddress, name: str, refusal: HandshakeRefused
@@ -352,7 +344,7 @@ class WebSocketFactory(ServerFactory):
 
     def _connectionLost(self, connection: Connection) -> None:
         self.connections.discard(connection)
-        self._leave(connection.account)
+        self._leave(connection.intake.account)
         session = self._sessions.pop(connection, None)
         if session is not None:
             session.end()

@@ -18,7 +18,6 @@ from typing import Any, Final
 from weakref import ref
 
 from twisted.internet.interfaces import (
-    IAddress,
     IDelayedCall,
     IPullProducer,
     IPushProducer,
@@ -31,6 +30,7 @@ from twisted.web.server import Site
 from zope.interface import implementer
 
 from wsplug.codec import RequestHead
+from wsplug.guard.loglimit import LogLimit
 from wsplug.guard.proxies import UNNAMED, ClientInfo
 
 __all__ = ["MAX_BODY_SIZE", "PageChannel"]
@@ -46,6 +46,7 @@ class PageChannel(HTTPChannel):
     Answers the requests of one connection that are for pages.
 
     @ivar busy: whether a request is being read or answered.
+    @ivar logLimit: says whether a line about the client is for the log.
     """
 
     def __init__(
@@ -54,7 +55,7 @@ class PageChannel(HTTPChannel):
         clock: IReactorTime,
         done: Callable[[bytes], object],
         tooLarge: Callable[[int], object],
-        mayLog: Callable[[IAddress, str], bool],
+        logLimit: LogLimit,
     ) -> None:
         """
         @param site: answers the requests.
@@ -62,7 +63,7 @@ class PageChannel(HTTPChannel):
             has come behind the request.
         @param tooLarge: is called with the limit when a body turns out to be over it:
             to refuse the request, and to end the connection.
-        @param mayLog: says whether a line about a client is for the log.
+        @param logLimit: says whether a line about a client is for the log.
         """
         super().__init__()  # type: ignore[no-untyped-call]
         self.site = site
@@ -70,7 +71,7 @@ class PageChannel(HTTPChannel):
         self.timeOut = site.timeOut  # type: ignore[assignment]
         self.callLater = clock.callLater  # type: ignore[method-assign, assignment]
         self.busy = False
-        self._mayLog = mayLog
+        self.logLimit = logLimit
         self._clock = clock
         self._puller: _Puller | None = None
         self._done: Callable[[bytes], object] | None = done
@@ -123,14 +124,6 @@ class PageChannel(HTTPChannel):
         Give the address of whom the request is from. Requests ask for it.
         """
         return self._client.address or super().getPeer()  # type: ignore[no-untyped-call]
-
-    def mayLog(self, what: str) -> bool:
-        """
-        Say whether a line about the client is for the log.
-
-        @param what: what it says.
-        """
-        return self._mayLog(self.getPeer(), what)
 
     def isSecure(self) -> bool:
         """

@@ -42,7 +42,7 @@ from wsplug.guard.admission import Account
 from wsplug.guard.proxies import UNNAMED
 from wsplug.interfaces import IWebSocketProtocol
 from wsplug.networks import nameOfAddress
-from wsplug.server.closing import endIdle, endWriting
+from wsplug.server.closing import endIdle, endWriting, logRefusal
 from wsplug.server.connection import Connection
 from wsplug.server.deadlines import Deadline
 from wsplug.server.losing import explainTLS, speaksTLS
@@ -77,6 +77,7 @@ class WebSocketServerProtocol(Protocol):
 
     factory: WebSocketFactory
     client: IAddress
+    _peer: IAddress
 
     # What there is for as long as the handshake isn't over: see _handOver.
     _parser: HeadParser | None = None
@@ -104,7 +105,7 @@ class WebSocketServerProtocol(Protocol):
 
     def connectionMade(self) -> None:
         transport: Any = self.transport
-        self.client = transport.getPeer()
+        self.client = self._peer = transport.getPeer()
         # Twisted's UNIX sockets say that they are TCP, too; old ones fail at this then.
         if ITCPTransport.providedBy(transport) and not IUNIXTransport.providedBy(
             transport
@@ -186,7 +187,7 @@ class WebSocketServerProtocol(Protocol):
                 return
             unwelcome = self.factory.refusalOf(self.client)
             if unwelcome is not None:
-                self._refuseHead(unwelcome)
+                self.refuse(unwelcome)
                 return
             rest, self._parser.rest = self._parser.rest, b""
             if not self._mayBeServed(head, rest):
@@ -201,14 +202,12 @@ class WebSocketServerProtocol(Protocol):
         Find out whom a request is from. As long as there is no whole head, it may be
         anybody's whom the peer speaks for.
         """
-        transport: Any = self.transport
-        peer: IAddress = transport.getPeer()
         self._named = (
-            self.factory.proxies.clientOf(peer, head)
+            self.factory.proxies.clientOf(self._peer, head)
             if isinstance(head, RequestHead)
             else UNNAMED
         )
-        self.client = self._named.address or peer
+        self.client = self._named.address or self._peer
 
     def _mayBeServed(self, head: RequestHead, rest: bytes) -> bool:
         """
@@ -220,9 +219,7 @@ class WebSocketServerProtocol(Protocol):
             return True
         if self.factory.isHealthCheck(splitTarget(head.target)[0]):
             return True
-        if self._channel is not None:
-            self._channel.release()
-            self._channel = None
+        self._releaseChannel()
         if self.excess is not None:
             self.refuse(self.excess)
         else:
@@ -247,7 +244,7 @@ class WebSocketServerProtocol(Protocol):
                 self.factory.clock,
                 self._read,
                 self._refuseBody,
-                self.factory.mayLog,
+                self.factory.logLimit,
             )
             channel.makeConnection(self.transport)  # type: ignore[no-untyped-call]
             self._channel = channel
@@ -268,8 +265,6 @@ class WebSocketServerProtocol(Protocol):
         """
         Refuse a request for the size of its body (RFC 9110 section 15.5.14).
         """
-        if self._channel is not None:
-            self._channel.release()
         self.refuse(
             HandshakeRefused(413, f"a body of over {limit} bytes is not taken here")
         )
@@ -284,20 +279,18 @@ class WebSocketServerProtocol(Protocol):
             426, "this is a WebSocket server", headers=[(b"Upgrade", b"websocket")]
         )
 
-    def _refuseHead(self, refusal: HandshakeRefused) -> None:
+    def _releaseChannel(self) -> None:
         """
-        Refuse a request, page or handshake, for whom it is from.
+        Have the transport be this protocol's alone again.
         """
-        if self._channel is not None:
-            self._channel.release()
-        self.refuse(refusal)
+        channel, self._channel = self._channel, None
+        if channel is not None:
+            channel.release()
 
     # Handshakes
 
     def _receiveHandshake(self, head: RequestHead, rest: bytes) -> None:
-        channel, self._channel = self._channel, None
-        if channel is not None:
-            channel.release()
+        self._releaseChannel()
         if self._named.address is not None:
             refusal = self.factory.clientNamed(self)
             if refusal is not None:
@@ -485,17 +478,10 @@ class WebSocketServerProtocol(Protocol):
         self._parser = None
         self._early = b""
         self._endSession()
+        if self._channel is not None:
+            self._channel.release()
         transport: Any = self.transport
-        if self.factory.mayLog(self.client, "refused"):
-            self._log.info(
-                "{peer} refused: {refusal}",
-                peer=nameOfAddress(self.client),
-                application=name,
-                refusal=refusal,
-                status=refusal.status,
-                reason=refusal.reason,
-                setting=refusal.setting,
-            )
+        logRefusal(self._log, self.factory.logLimit, self.client, refusal, name)
         self.factory.protocolRefused(self.client, name, refusal)
         transport.write(encode_refusal(refusal))
         transport.resumeProducing()
@@ -530,8 +516,6 @@ class WebSocketServerProtocol(Protocol):
             endIdle(self.transport)
         elif not patience:
             answer, self._answer = self._answer, None
-            if channel is not None:
-                channel.release()
             self.refuse(refusal)
             if answer is not None:
                 answer.cancel()
@@ -543,7 +527,7 @@ class WebSocketServerProtocol(Protocol):
         """
         Log why TLS has come to nothing; there is no way to tell the peer in HTTP.
         """
-        if self.factory.mayLog(self.client, "failed in TLS"):
+        if self.factory.logLimit.allows(self.client, "failed in TLS", setting):
             self._log.info(
                 "{peer} failed in TLS: {reason}",
                 peer=nameOfAddress(self.client),

@@ -22,7 +22,7 @@ from wsplug.codec.proxyheader import ProxyHeader, ProxyHeaderParser
 from wsplug.errors import HandshakeRefused
 from wsplug.guard.proxies import addressOf
 from wsplug.networks import nameOfAddress
-from wsplug.server.closing import endWriting
+from wsplug.server.closing import endWriting, logRefusal
 from wsplug.server.deadlines import Deadline
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ class _ProxiedConnection(Protocol):
         if (
             parser is not None
             and parser.begun
-            and self._factory.mayLog(peer, "went away")
+            and self._factory.logLimit.allows(peer, "went away")
         ):
             self._log.info(
                 "{peer} went away within its PROXY header", peer=nameOfAddress(peer)
@@ -188,16 +188,7 @@ class _ProxiedConnection(Protocol):
         self._clearDeadline()
         transport: Any = self.transport
         peer: IAddress = transport.getPeer()
-        if self._factory.mayLog(peer, "refused"):
-            self._log.info(
-                "{peer} refused: {refusal}",
-                peer=nameOfAddress(peer),
-                application="",
-                refusal=refusal,
-                status=refusal.status,
-                reason=refusal.reason,
-                setting=refusal.setting,
-            )
+        logRefusal(self._log, self._factory.logLimit, peer, refusal)
         self._factory.protocolRefused(peer, "", refusal)
         if self._wrapped is not self._factory:
             transport.abortConnection()

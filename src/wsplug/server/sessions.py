@@ -21,7 +21,7 @@ from wsplug.auth.credentials import (
 from wsplug.codec import CloseCode
 from wsplug.errors import HandshakeRefused, Side
 from wsplug.guard.admission import Account
-from wsplug.guard.origins import SAME_HOST, OriginRules
+from wsplug.guard.origins import OWN_ORIGIN
 from wsplug.interfaces import IWebSocketProtocol
 from wsplug.networks import nameOfAddress
 from wsplug.server.connection import Connection
@@ -41,11 +41,6 @@ EXPIRED: Final = 3000
 """
 The close code for a login that is over: "Unauthorized" in IANA's registry of WebSocket
 close codes. A client with a new token may come back; with 1008, it had better not.
-"""
-
-_OWN: Final = OriginRules((SAME_HOST,))
-"""
-The server's own pages, which needn't be named.
 """
 
 
@@ -109,8 +104,8 @@ class Session:
         """
         request, authenticator = self._request, self._authenticator
         origin, host = request.getHeader(b"origin"), request.getHeader(b"host")
-        vouched = _OWN.vouches(origin, host) or self._factory.origins.vouches(
-            origin, host
+        vouched = any(
+            rules.vouches(origin, host) for rules in (OWN_ORIGIN, self._factory.origins)
         )
         credentials = authenticator.find(request, vouched)
         if credentials is None:
@@ -143,7 +138,7 @@ class Session:
         self._login = login
         if self._ended:
             # The client has gone, and who checked it didn't let itself be cancelled.
-            self._logOut(login)
+            login.end()
             raise CancelledError
         if self._connection is not None and not self._connection.isOpen:
             raise CancelledError  # too late: it is being closed
@@ -152,7 +147,7 @@ class Session:
         if login.lasts is not None:
             self._expires = self._factory.deadlines.now() + login.lasts
         client = self._request.getClientAddress()
-        if self._factory.mayLog(client, "logged in"):
+        if self._factory.logLimit.allows(client, "logged in"):
             _log.info(
                 "{peer} {application}: logged in as {name}",
                 peer=nameOfAddress(client),
@@ -187,7 +182,8 @@ class Session:
         """
         Belong to the connection that the handshake has opened.
         """
-        self._holder = self._connection = connection
+        self._holder = connection.intake
+        self._connection = connection
         self.watch()
 
     def watch(self) -> None:
@@ -217,13 +213,7 @@ class Session:
         self._factory.deadlines.clear(self._expiry)
         self._expiry = None
         if self._login is not None:
-            self._logOut(self._login)
-
-    def _logOut(self, login: Login) -> None:
-        try:
-            login.logout()
-        except Exception:
-            _log.failure("logging out failed")
+            self._login.end()
 
 
 @implementer(IWebSocketProtocol)

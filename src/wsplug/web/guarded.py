@@ -6,7 +6,7 @@ and send it with the WebSocket of the same origin.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
@@ -14,10 +14,10 @@ from twisted.python.failure import Failure
 from twisted.web.resource import IResource, Resource, getChildForRequest
 from twisted.web.server import NOT_DONE_YET, Request
 
-from wsplug.auth.authenticator import Authenticator, Login
+from wsplug.auth.authenticator import Authenticator
 from wsplug.errors import HandshakeRefused
-from wsplug.guard.origins import SAME_HOST, OriginRules
-from wsplug.networks import nameOfAddress
+from wsplug.guard.origins import OWN_ORIGIN
+from wsplug.server.closing import logRefusal
 from wsplug.server.mounts import Mounts
 
 __all__ = ["GuardedPages"]
@@ -59,9 +59,6 @@ class GuardedPages(Resource):
         return _Login(self._pages, self._authenticator)
 
 
-_OWN: Final = OriginRules((SAME_HOST,))
-
-
 class _Login(Resource):
     """
     Answers one request, once it is known whose it is.
@@ -89,7 +86,7 @@ class _Login(Resource):
             # A password comes with other sites' forms and scripts too. No cookie
             # counts: what asks for one, as a picture, needn't say where it is from.
             origin, host = request.getHeader(b"origin"), request.getHeader(b"host")
-            vouched = _OWN.vouches(origin, host)
+            vouched = OWN_ORIGIN.vouches(origin, host)
             credentials = authenticator.find(request, vouched, cookies=False)
             if credentials is None:
                 raise authenticator.refuseNobody()
@@ -97,30 +94,13 @@ class _Login(Resource):
         except HandshakeRefused as refusal:
             self._refuse(request, refusal)
             return
-        self._logOutWhenDone(request, login)
+        request.notifyFinish().addBoth(lambda _: login.end())
         request.avatar = login.avatar
         request.render(getChildForRequest(self._pages, request))
 
-    def _logOutWhenDone(self, request: Any, login: Login) -> None:
-        def end(_: object) -> None:
-            try:
-                login.logout()
-            except Exception:
-                self._log.failure("logging out failed")
-
-        request.notifyFinish().addBoth(end)
-
     def _refuse(self, request: Any, refusal: HandshakeRefused) -> None:
-        if request.channel.mayLog("refused"):
-            self._log.info(
-                "{peer} refused: {refusal}",
-                peer=nameOfAddress(request.getClientAddress()),
-                application="",
-                refusal=refusal,
-                status=refusal.status,
-                reason=refusal.reason,
-                setting=refusal.setting,
-            )
+        limit = request.channel.logLimit
+        logRefusal(self._log, limit, request.getClientAddress(), refusal)
         request.setResponseCode(refusal.status)
         for name, value in refusal.headers:
             request.responseHeaders.addRawHeader(name, value)

@@ -138,11 +138,14 @@ class _Site(Site):
 
     def log(self, request: Any) -> None:
         path: bytes = request.path
-        if self._ownName(path) in self._own or not request.channel.mayLog("requests"):
+        if self._ownName(path) in self._own:
+            return
+        client = request.getClientAddress()
+        if not request.channel.logLimit.allows(client, "requests"):
             return
         self._log.info(
             "{peer} {method} {path}: {status}",
-            peer=nameOfAddress(request.getClientAddress()),
+            peer=nameOfAddress(client),
             method=request.method.decode("ascii", "backslashreplace"),
             path=path[:_LONGEST].decode("ascii", "backslashreplace"),
             status=request.code,
