@@ -1,18 +1,5 @@
 """
-Testing applications in memory: no sockets, no sleeping, no real time.
-
-::
-
-    from wsplug.testing import MemoryServer
-
-    def test_shout():
-        server = MemoryServer(shout)
-        client = server.connect()
-        client.send("hello")
-        assert client.messages == ["HELLO"]
-
-Between client and application is the whole of wsplug, down to the bytes: handshake,
-framing, limits, timeouts, closing. Only the network and the clock are replaced.
+The server, its network, and the clients.
 """
 
 from __future__ import annotations
