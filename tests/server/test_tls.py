@@ -86,7 +86,7 @@ def test_handshake_in_time(
     """Where it hasn't, the connection is cut, and nothing is written that would wait
     for it; the log names the setting."""
     monkeypatch.setattr(
-        "wsplug.testing.server.IHandshakeListener.providedBy",
+        "wsplug.testing.transport.IHandshakeListener.providedBy",
         lambda _: False,
         raising=False,
     )

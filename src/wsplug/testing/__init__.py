@@ -15,12 +15,10 @@ Between client and application is the whole of wsplug, down to the bytes: handsh
 framing, limits, timeouts, closing. Only the network and the clock are replaced.
 """
 
+from wsplug.testing.client import MemoryClient
+from wsplug.testing.response import MemoryResponse
 from wsplug.testing.server import CLIENT as CLIENT
-from wsplug.testing.server import (
-    MemoryClient,
-    MemoryResponse,
-    MemoryServer,
-    MemoryTransport,
-)
+from wsplug.testing.server import MemoryServer
+from wsplug.testing.transport import MemoryTransport
 
 __all__ = ["MemoryClient", "MemoryResponse", "MemoryServer", "MemoryTransport"]
