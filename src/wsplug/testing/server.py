@@ -209,7 +209,8 @@ class MemoryServer:
         @param avatar: who it has proved to be already: C{request.avatar}.
         @return: the client. It is open already, unless the application answers the
             handshake later: see L{MemoryClient.opened}.
-        @raise HandshakeRefused: the server refuses it, with what status and body.
+        @raise wsplug.errors.HandshakeRefused: the server refuses it, with what status
+            and body.
         """
         client = MemoryClient(
             self, self.connectTransport(address, certificate=certificate)
