@@ -86,7 +86,9 @@ def test_handshake_in_time(
     """Where it hasn't, the connection is cut, and nothing is written that would wait
     for it; the log names the setting."""
     monkeypatch.setattr(
-        "wsplug.testing.IHandshakeListener.providedBy", lambda _: False, raising=False
+        "wsplug.testing.transport.IHandshakeListener.providedBy",
+        lambda _: False,
+        raising=False,
     )
     server = serve(open_timeout=5.0)
     transport = server.connectTransport(certificate=certificate)

@@ -10,7 +10,13 @@ import pytest
 
 import wsplug
 
-FACADES = ["wsplug", "wsplug.auth", "wsplug.codec", "wsplug.server"]
+FACADES = [
+    "wsplug",
+    "wsplug.auth",
+    "wsplug.codec",
+    "wsplug.server",
+    "wsplug.testing",
+]
 MODULES = [
     "wsplug.apps.bot",
     "wsplug.config",
@@ -23,7 +29,6 @@ MODULES = [
     "wsplug.plugins",
     "wsplug.service",
     "wsplug.tap",
-    "wsplug.testing",
     "wsplug.web.site",
 ]
 

@@ -140,6 +140,16 @@ FORBIDDEN = {
         "config",
         "testing",
     ),
+    "testing": (
+        "admin",
+        "apps",
+        "daemon",
+        "tls",
+        "tap",
+        "command",
+        "service",
+        "config",
+    ),
     "interfaces.py": ("server", "codec", "web", "apps", "tap", "service", "plugins"),
     "networks.py": (
         "guard",

@@ -1,0 +1,237 @@
+"""
+The client: what it sends, and what it has received.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from wsplug.codec import (
+    FIN,
+    OP_BINARY,
+    OP_CLOSE,
+    OP_PING,
+    OP_PONG,
+    OP_TEXT,
+    RSV1,
+    DeflateAgreement,
+    Deflater,
+    Inflater,
+    MessageReceiver,
+    encode_frame,
+    pack_close,
+    parse_extensions,
+)
+from wsplug.errors import HandshakeRefused, ProtocolViolation
+from wsplug.testing.transport import MemoryTransport
+
+if TYPE_CHECKING:
+    from wsplug.testing.server import MemoryServer
+
+__all__ = ["MemoryClient"]
+
+_MASK: Final = b"\x37\xfa\x21\x3d"
+"""
+Any mask will do where nobody listens in.
+"""
+
+
+class MemoryClient:
+    """
+    A client, and what it has received so far.
+
+    Unless it has stopped reading, it reads what comes, and answers pings and closes as
+    browsers do.
+
+    @ivar transport: the connection's other end.
+    @ivar opened: whether the handshake is done.
+    @ivar refused: the answer to it, if that is an HTTP error.
+    @ivar messages: all messages that have come: C{str} for text, C{bytes} for binary.
+    @ivar subprotocol: the chosen one.
+    @ivar responseHeaders: the 101's, by lower-case name.
+    @ivar pings: payloads of the pings that came.
+    @ivar pongs: payloads of the pongs that came.
+    """
+
+    def __init__(self, server: MemoryServer, transport: MemoryTransport) -> None:
+        self.transport = transport
+        self.opened = False
+        self.refused: HandshakeRefused | None = None
+        self.messages: list[str | bytes] = []
+        self.subprotocol: str | None = None
+        self.responseHeaders: dict[str, str] = {}
+        self.pings: list[bytes] = []
+        self.pongs: list[bytes] = []
+        self._server = server
+        self._closed: tuple[int, str] | None = None
+        self._sentClose = False
+        self._reads = True
+        self._response = bytearray()
+        self._receiver: MessageReceiver | None = None
+        self._deflater: Deflater | None = None
+
+    # Looking
+
+    @property
+    def closed(self) -> tuple[int, str] | None:
+        """
+        Code and reason of the close frame that came; 1006 where the connection ended
+        without; C{None} as long as it hasn't.
+        """
+        if self._closed is None and self.transport.closedForWriting:
+            return 1006, ""
+        return self._closed
+
+    def receive(self) -> str | bytes:
+        """
+        Take the first message.
+
+        @raise AssertionError: there is none.
+        """
+        if not self.messages:
+            raise AssertionError(f"no message has come (closed: {self.closed})")
+        return self.messages.pop(0)
+
+    # Doing
+
+    def send(self, message: str | bytes) -> None:
+        """
+        Send a message.
+        """
+        text = isinstance(message, str)
+        payload = message.encode("utf-8") if isinstance(message, str) else message
+        first = FIN | (OP_TEXT if text else OP_BINARY)
+        if self._deflater is not None:
+            first |= RSV1
+            payload = self._deflater.deflate(payload)
+        self.sendBytes(encode_frame(first, payload, _MASK))
+
+    def ping(self, payload: bytes = b"") -> None:
+        """
+        Send a ping.
+        """
+        self.sendBytes(encode_frame(FIN | OP_PING, payload, _MASK))
+
+    def close(self, code: int = 1000, reason: str = "") -> None:
+        """
+        Send a close frame.
+        """
+        self._sendClose(pack_close(code, reason))
+        self._server.run()
+
+    def drop(self) -> None:
+        """
+        Go away without a word.
+        """
+        self.transport.shut()
+        self._server.run()
+
+    def sendBytes(self, data: bytes) -> None:
+        """
+        Send bytes as they are.
+        """
+        self.transport.put(data)
+        self._server.run()
+
+    def stopReading(self) -> None:
+        """
+        Read nothing more, so that the server's output piles up.
+        """
+        self._reads = False
+
+    def startReading(self) -> None:
+        """
+        Read again.
+        """
+        self._reads = True
+        self._server.run()
+
+    def read(self) -> bool:
+        """
+        Read what there is, unless this has stopped reading. The server calls it.
+
+        @return: whether there was anything.
+        """
+        data = self.transport.take() if self._reads else b""
+        if data:
+            self._feed(data)
+        return bool(data)
+
+    def _feed(self, data: bytes) -> None:
+        if self._receiver is not None:
+            self._receiver.feed(data)
+            return
+        self._response += data
+        head, end, rest = bytes(self._response).partition(b"\r\n\r\n")
+        if not end:
+            return
+        status, *lines = head.decode("latin-1").split("\r\n")
+        for line in lines:
+            name, _, value = line.partition(":")
+            self.responseHeaders[name.lower()] = value.strip()
+        if status.split(" ", 2)[1] != "101":
+            headers = [line.encode("latin-1").split(b": ", 1) for line in lines]
+            self.refused = HandshakeRefused(
+                int(status.split(" ", 2)[1]),
+                rest.decode("utf-8", "replace").rstrip("\n"),
+                headers=[(name, value) for name, value in headers],
+                body=rest,
+            )
+            return
+        self.opened = True
+        self.subprotocol = self.responseHeaders.get("sec-websocket-protocol")
+        self._receiver = MessageReceiver(
+            self,
+            max_message_size=1 << 40,
+            inflater=self._agree(),
+            from_client=False,
+        )
+        self._receiver.feed(rest)
+
+    def _agree(self) -> Inflater | None:
+        header = self.responseHeaders.get("sec-websocket-extensions")
+        if header is None:
+            return None
+        parameters = dict(parse_extensions([header.encode("latin-1")])[0].parameters)
+        agreement = DeflateAgreement(
+            "server_no_context_takeover" in parameters,
+            "client_no_context_takeover" in parameters,
+            int(parameters.get("server_max_window_bits") or 15),
+            int(parameters.get("client_max_window_bits") or 15),
+        )
+        self._deflater = Deflater(
+            agreement.client_max_window_bits,
+            6,
+            takes_over=not agreement.client_no_context_takeover,
+        )
+        return Inflater(
+            agreement.server_max_window_bits,
+            takes_over=not agreement.server_no_context_takeover,
+        )
+
+    def _sendClose(self, payload: bytes) -> None:
+        if not self._sentClose:
+            self._sentClose = True
+            self.transport.put(encode_frame(FIN | OP_CLOSE, payload, _MASK))
+
+    # The codec's sink
+
+    def text_received(self, message: str) -> None:
+        self.messages.append(message)
+
+    def binary_received(self, message: bytes) -> None:
+        self.messages.append(message)
+
+    def ping_received(self, payload: bytes) -> None:
+        self.pings.append(payload)
+        self.transport.put(encode_frame(FIN | OP_PONG, payload, _MASK))
+
+    def pong_received(self, payload: bytes) -> None:
+        self.pongs.append(payload)
+
+    def close_received(self, code: int, reason: str) -> None:
+        self._closed = (code, reason)
+        self._sendClose(pack_close(code))
+
+    def violation_received(self, violation: ProtocolViolation) -> None:
+        raise AssertionError(f"the server broke the protocol: {violation}")

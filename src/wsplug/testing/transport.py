@@ -1,0 +1,224 @@
+"""
+The network: the server's end of a connection, which leads to a client in the same test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.error import ConnectionAborted, ConnectionDone
+from twisted.internet.interfaces import (
+    IHandshakeListener,
+    INegotiated,
+    IPushProducer,
+    ITCPTransport,
+)
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+if TYPE_CHECKING:
+    from cryptography.x509 import Certificate
+
+__all__ = ["MemoryTLSTransport", "MemoryTransport"]
+
+
+@implementer(ITCPTransport, IPushProducer)
+class MemoryTransport:
+    """
+    The server's end of a connection that goes nowhere.
+
+    @ivar bufferSize: bytes that may wait here before the producer is paused, as in
+        Twisted's own transports.
+    @ivar reading: whether the protocol wants to get data.
+    @ivar aborted: whether the protocol ended it with C{abortConnection}.
+    @ivar protocol: the one that gets what comes.
+    """
+
+    bufferSize = 64 * 1024
+
+    def __init__(
+        self, peer: IPv4Address | IPv6Address, host: IPv4Address | IPv6Address
+    ) -> None:
+        self.reading = True
+        self.aborted = False
+        self.disconnecting = False
+        self._peer = peer
+        self._host = host
+        self.protocol: Any = None
+        self._out = bytearray()
+        self._in = bytearray()
+        self._eof = False
+        self._producer: IPushProducer | None = None
+        self._producerPaused = False
+        self._halfClosed = False
+        self._lost = False
+
+    # What the protocol calls
+
+    def write(self, data: bytes) -> None:
+        if self._lost or self.disconnecting or self._halfClosed:
+            return
+        self._out += data
+        if len(self._out) > self.bufferSize and not self._producerPaused:
+            self._producerPaused = True
+            if self._producer is not None:
+                self._producer.pauseProducing()
+
+    def writeSequence(self, iovec: Iterable[bytes]) -> None:
+        self.write(b"".join(iovec))
+
+    def loseConnection(self) -> None:
+        self.disconnecting = True
+
+    def loseWriteConnection(self) -> None:
+        self._halfClosed = True
+
+    def abortConnection(self) -> None:
+        self.aborted = True
+        self._out.clear()
+        self._lose(Failure(ConnectionAborted()))
+
+    def registerProducer(self, producer: IPushProducer, streaming: bool) -> None:
+        if self._producer is not None:
+            raise RuntimeError("a producer is registered already")
+        self._producer = producer
+
+    def unregisterProducer(self) -> None:
+        self._producer = None
+        self._producerPaused = False
+
+    def pauseProducing(self) -> None:
+        self.reading = False
+
+    def resumeProducing(self) -> None:
+        self.reading = True
+
+    def stopProducing(self) -> None:
+        self.loseConnection()
+
+    def getPeer(self) -> IPv4Address | IPv6Address:
+        return self._peer
+
+    def getHost(self) -> IPv4Address | IPv6Address:
+        return self._host
+
+    def getTcpNoDelay(self) -> bool:
+        return True
+
+    def setTcpNoDelay(self, enabled: bool) -> None:
+        pass
+
+    def getTcpKeepAlive(self) -> bool:
+        return False
+
+    def setTcpKeepAlive(self, enabled: bool) -> None:
+        pass
+
+    # What the client's end does
+
+    def attach(self, protocol: Any) -> None:
+        """
+        Connect a protocol.
+        """
+        self.protocol = protocol
+        protocol.makeConnection(self)
+
+    def take(self) -> bytes:
+        """
+        Read all that the protocol has written.
+        """
+        data = bytes(self._out)
+        self._out.clear()
+        if self._producerPaused:
+            self._producerPaused = False
+            if self._producer is not None:
+                self._producer.resumeProducing()
+        return data
+
+    def put(self, data: bytes) -> None:
+        """
+        Send to the protocol; what it doesn't want to read yet is kept.
+        """
+        self._in += data
+
+    def shut(self) -> None:
+        """
+        Close the client's end: the protocol gets what was put, then the news.
+        """
+        self._eof = True
+
+    def step(self) -> bool:
+        """
+        Move what can move.
+
+        @return: whether anything did.
+        """
+        if self._lost:
+            return False
+        if self.disconnecting and not self._out:
+            self._lose(Failure(ConnectionDone()))
+            return True
+        if self._in and self.reading:
+            data = bytes(self._in)
+            self._in.clear()
+            self.protocol.dataReceived(data)
+            return True
+        if self._eof and not self._in:
+            self._lose(Failure(ConnectionDone()))
+            return True
+        return False
+
+    @property
+    def lost(self) -> bool:
+        """
+        Whether the connection is gone.
+        """
+        return self._lost
+
+    @property
+    def closedForWriting(self) -> bool:
+        """
+        Whether the client, having read all, would read the end.
+        """
+        return self._lost or (self._halfClosed and not self._out)
+
+    def _lose(self, reason: Failure) -> None:
+        if self._lost:
+            return
+        self._lost = True
+        producer, self._producer = self._producer, None
+        protocol, self.protocol = self.protocol, None
+        if producer is not None:
+            producer.stopProducing()
+        protocol.connectionLost(reason)
+
+
+@implementer(INegotiated)
+class MemoryTLSTransport(MemoryTransport):
+    """
+    The server's end of a connection that is encrypted, as far as anybody can tell, and
+    whose client has shown a certificate.
+    """
+
+    negotiatedProtocol = None
+
+    def __init__(
+        self,
+        peer: IPv4Address | IPv6Address,
+        host: IPv4Address | IPv6Address,
+        certificate: Certificate,
+    ) -> None:
+        super().__init__(peer, host)
+        self._certificate = certificate
+
+    def getPeerCertificate(self) -> object:
+        from OpenSSL.crypto import X509
+
+        return X509.from_cryptography(self._certificate)
+
+    def attach(self, protocol: Any) -> None:
+        super().attach(protocol)
+        if IHandshakeListener.providedBy(protocol):
+            protocol.handshakeCompleted()
