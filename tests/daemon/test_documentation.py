@@ -8,7 +8,12 @@ import re
 import shlex
 from pathlib import Path
 
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.protocol import Factory
+from twisted.internet.testing import MemoryReactorClock
+
 from wsplug.config import REUSE_PORT, combine, readFile
+from wsplug.plugins import Description
 from wsplug.server.settings import SETTINGS
 from wsplug.tap import Options
 
@@ -52,12 +57,41 @@ def test_commands(tmp_path: Path) -> None:
     assert {"--config"} < {f"--{name.rstrip('=')}" for name in Options().longOpt}
 
 
+def configuration(title: str) -> str:
+    """
+    Give the configuration that a section shows.
+    """
+    (block,) = re.findall(
+        r"^```toml\n(.*?)^```$", section(title), re.MULTILINE | re.DOTALL
+    )
+    return str(block)
+
+
+def test_where_it_listens(tmp_path: Path) -> None:
+    """
+    Twisted takes the page's endpoints as it says, and has a shorter queue where none is
+    named; C{port} has the one of the page.
+    """
+    path = tmp_path / "wsplug.toml"
+    path.write_text(configuration("Before it starts"), "utf-8")
+    listen = combine({"app": [Description("echo")]}, readFile(str(path))).endpoints
+    reactor = MemoryReactorClock()
+    for description in (*(text for _, text in listen), "tcp:9001"):
+        serverFromString(reactor, description).listen(Factory())
+    assert [server[2] for server in reactor.tcpServers] == [1024, 50]
+    assert [(server[0], server[3]) for server in reactor.unixServers] == [
+        ("/run/wsplug.sock", 0o660)
+    ]
+    ((_, short),) = combine({"app": [Description("echo")]}, {}).endpoints
+    assert short == "tcp:9000:backlog=1024"
+
+
 def test_configuration(tmp_path: Path) -> None:
     """
     The page's configuration is that of the example beside the units, which is served by
     a test.
     """
-    (block,) = re.findall(r"^```toml\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    block = configuration("Restart without refusing anybody")
     path = tmp_path / "wsplug.toml"
     path.write_text(block, "utf-8")
     example = readFile(str(ROOT / "examples" / "systemd" / "wsplug.toml"))
