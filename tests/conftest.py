@@ -8,6 +8,7 @@ variable C{CI} is set.
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from typing import NoReturn
 
@@ -30,8 +31,11 @@ def missing(reason: str) -> NoReturn:
 
 def pytest_configure(config: pytest.Config) -> None:
     """
-    Make the marker known.
+    Make the markers known, and have the processes of tests listen to Ctrl-C.
     """
+    # What a shell has started with & ignores it, and so would all that it starts.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     config.addinivalue_line(
         "markers", "slow: takes minutes; runs with -m slow, or where CI is set"
     )

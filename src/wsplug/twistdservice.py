@@ -92,7 +92,9 @@ class TwistdService(WebSocketService):
             "up to {count} connections", count=self.factory.settings.max_connections
         )
         super().startService()
-        self._reactor.callWhenRunning(self._handleSignals)
+        # Right after the reactor's own handlers are there, not when all else that is
+        # for this moment has been done.
+        self._reactor.addSystemEventTrigger("during", "startup", self._handleSignals)
 
     def becameReady(self) -> None:
         if self._notifier is not None:
@@ -115,9 +117,11 @@ class TwistdService(WebSocketService):
         call = self._reactor.callFromThread
         signal.signal(signal.SIGTERM, lambda *_: call(self._terminate))
         interrupt: Any = signal.getsignal(signal.SIGINT)
+        if not callable(interrupt):
+            return  # it is ignored, as of what a shell has started with &
 
         def handleSIGINT(number: int, frame: Any) -> None:
-            if self._ending or not callable(interrupt):
+            if self._ending:
                 call(self._endAtOnce, "SIGINT")
             else:
                 self._ending = True

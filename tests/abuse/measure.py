@@ -6,7 +6,6 @@ memory and how many descriptors the process takes.
 from __future__ import annotations
 
 import json
-import os
 import socket
 import subprocess
 import sys
@@ -20,7 +19,7 @@ from typing import Final
 from tests.processes import HANDSHAKE, HOST, PATIENCE, Server, waitUntil
 from wsplug.codec import FIN, OP_TEXT, encode_frame
 
-__all__ = ["Bystander", "Swarm", "attack", "descriptors"]
+__all__ = ["Bystander", "Swarm", "attack"]
 
 _ROOT: Final = Path(__file__).parents[2]
 
@@ -30,13 +29,6 @@ _PING: Final = b"\x89\x10"
 """
 The beginning of the server's own ping, which needs no answer here: any byte is one.
 """
-
-
-def descriptors(server: Server) -> int:
-    """
-    How many descriptors the server has open.
-    """
-    return len(os.listdir(f"/proc/{server.pid}/fd"))
 
 
 def _receive(source: socket.socket, size: int) -> bytes:
@@ -66,7 +58,7 @@ class Bystander:
         self.slowest = 0.0
         self.answers = 0
         self.memory = server.memory()
-        self.descriptors = descriptors(server)
+        self.descriptors = server.descriptors()
         self.error: Exception | None = None
         self._server = server
         self._ended = threading.Event()
@@ -120,7 +112,7 @@ class Bystander:
     def _look(self) -> None:
         while not self._ended.wait(0.02):
             self.memory = max(self.memory, self._server.memory())
-            self.descriptors = max(self.descriptors, descriptors(self._server))
+            self.descriptors = max(self.descriptors, self._server.descriptors())
 
 
 class Swarm:

@@ -14,7 +14,7 @@ from typing import Final
 
 import pytest
 
-from tests.abuse.measure import attack, descriptors
+from tests.abuse.measure import attack
 from tests.abuse.swarm import WAYS
 from tests.processes import HOST, Server, checkEcho, serve, waitUntil
 from wsplug import Settings
@@ -141,7 +141,7 @@ def test_attack(server: Server, way: str, places: int) -> None:
     for count in range(_TRIES):
         # Places of its own: what others were is not forgotten at once.
         region = 1 + _TRIES * (2 * list(ATTACKS).index(way) + (places == 1)) + count
-        before, open = server.memory(), descriptors(server)
+        before, open = server.memory(), server.descriptors()
         start = len(server.log)
         with attack(server, way, clients, places, region, SECONDS) as (swarm, stander):
             pass
@@ -166,7 +166,7 @@ def _checkFreed(server: Server, open: int, memory: int) -> None:
     """
     All that the attack took is given back.
     """
-    waitUntil(lambda: descriptors(server) <= open, "all descriptors are free")
+    waitUntil(lambda: server.descriptors() <= open, "all descriptors are free")
     waitUntil(lambda: server.memory() - memory < BASE, "so is the memory")
 
 

@@ -20,6 +20,7 @@ from tests.processes import (
     TCP,
     TWISTD,
     Process,
+    Server,
     checkEcho,
     portOf,
     runTwistd,
@@ -69,6 +70,23 @@ def test_interrupt(tmp_path: Path) -> None:
             assert client.protocol.close_code == 1001
         server.wait()
         assert "Traceback" not in server.log + server.err
+
+
+def test_ignored_interrupt(tmp_path: Path) -> None:
+    """
+    Where Ctrl-C is ignored, as by what a shell has put in the background, it stays so.
+    """
+    shell = ("sh", "-c", 'trap "" INT; exec "$@"', "sh", TWISTD)
+    with (
+        Server(tmp_path, ("--app=echo",), program=shell) as server,
+        connect(f"ws://{HOST}:{server.port}") as client,
+    ):
+        for _ in range(2):
+            server.signal(signal.SIGINT)
+        client.send("still there?")
+        assert client.recv(60) == "still there?"
+        assert server.stop() == 0
+        assert server.err == ""
 
 
 def test_silentClient(tmp_path: Path) -> None:
@@ -175,9 +193,11 @@ def test_daemon(tmp_path: Path) -> None:
         logfile.unlink()
 
 
-def test_at_once(tmp_path: Path) -> None:
+@pytest.mark.parametrize("when", ["before", "meanwhile"])
+def test_at_once(when: str, tmp_path: Path) -> None:
     """
-    A SIGTERM that comes before the reactor runs is not lost, and ends it in order.
+    A SIGTERM that comes before the reactor runs, or while it starts, is not lost, and
+    ends it in order.
     """
     (tmp_path / "terminated.py").write_text(TERMINATED, "utf-8")
     command = [
@@ -185,7 +205,7 @@ def test_at_once(tmp_path: Path) -> None:
         "-n",
         "--pidfile=own.pid",
         "wsplug",
-        "--app=terminated.py:terminated",
+        f"--app=terminated.py:{when}",
     ]
     with Process([*command, f"--listen={TCP}"], tmp_path) as process:
         done = process.finish()
@@ -198,6 +218,7 @@ TERMINATED = """
 import os
 import signal
 
+from twisted.internet import reactor
 from zope.interface import implementer
 
 from wsplug.interfaces import IWebSocketApplication
@@ -208,15 +229,26 @@ class Application:
     subprotocols = ()
     pages = None
 
+    def __init__(self, terminate):
+        self.startApplication = terminate
+
     def buildProtocol(self, request):
         return None
-
-    def startApplication(self):
-        os.kill(os.getpid(), signal.SIGTERM)
 
     def stopApplication(self):
         pass
 
 
-terminated = Application()
+def terminate():
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+before = Application(terminate)
+
+
+def terminateLater():
+    reactor.addSystemEventTrigger("after", "startup", terminate)
+
+
+meanwhile = Application(terminateLater)
 """

@@ -4,7 +4,6 @@ Clients that come and go by the thousand.
 
 from __future__ import annotations
 
-import os
 import selectors
 import socket
 import struct
@@ -22,7 +21,6 @@ from tests.processes import (
     HOST,
     PATIENCE,
     TCP,
-    Server,
     checkEcho,
     serve,
     waitUntil,
@@ -182,13 +180,6 @@ def visit(port: int, count: int) -> None:
                     key.data.leave()
 
 
-def descriptors(server: Server) -> int:
-    """
-    Count the open files of a process.
-    """
-    return len(os.listdir(f"/proc/{server.pid}/fd"))
-
-
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_leaveNothingBehind(tmp_path: Path) -> None:
     """
@@ -204,11 +195,11 @@ def test_leaveNothingBehind(tmp_path: Path) -> None:
         # It listens before its reactor has all its own descriptors.
         checkEcho(server.port, "/live")
         server.waitForLog("closed by the peer")
-        idle = descriptors(server)
+        idle = server.descriptors()
         visit(server.port, WARMUP)
-        waitUntil(lambda: descriptors(server) == idle, "all have gone")
+        waitUntil(lambda: server.descriptors() == idle, "all have gone")
         before = server.memory()
         visit(server.port, CONNECTIONS)
-        waitUntil(lambda: descriptors(server) == idle, "all have gone again")
+        waitUntil(lambda: server.descriptors() == idle, "all have gone again")
         assert server.memory() - before < GROWTH
         assert "Traceback" not in server.log

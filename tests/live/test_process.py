@@ -138,13 +138,6 @@ def inPipe(pid: int) -> int:
         return int.from_bytes(count, sys.byteorder)
 
 
-def descriptors(server: Server) -> int:
-    """
-    Give how many files a server has open.
-    """
-    return len(os.listdir(f"/proc/{server.pid}/fd"))
-
-
 @pytest.fixture(autouse=True)
 def checked(tmp_path: Path) -> Iterator[None]:
     """
@@ -461,14 +454,14 @@ def test_daemon_holds_output(tmp_path: Path, script: Script) -> None:
     )
     with serve(tmp_path, app(daemon, grace=0.5)) as server:
         idle(server)
-        before = descriptors(server)
+        before = server.descriptors()
         with reach(server) as connection:
             pid = int(connection.recv(PATIENCE))
             try:
                 connection.send("x" * 300_000)
                 assert closed(connection) == (1000, "the program has ended")
                 idle(server)
-                waitUntil(lambda: descriptors(server) <= before, "all is closed")
+                waitUntil(lambda: server.descriptors() <= before, "all is closed")
                 assert isThere(pid)
             finally:
                 os.kill(pid, signal.SIGKILL)
@@ -501,7 +494,7 @@ def test_churn(tmp_path: Path) -> None:
             connection.recv(PATIENCE)
         idle(server)
         waitUntil(lambda: "cat" in server.log, "it has logged")
-        before = descriptors(server)
+        before = server.descriptors()
         for number in range(100):
             client = upgrade(server.port)
             if number % 2:
@@ -510,7 +503,7 @@ def test_churn(tmp_path: Path) -> None:
                 )
             client.close()
         idle(server)
-        waitUntil(lambda: descriptors(server) <= before, "all is closed")
+        waitUntil(lambda: server.descriptors() <= before, "all is closed")
         assert server.stop() == 0
 
 

@@ -25,7 +25,7 @@ from tests.processes import HOST, TCP, Server, portOf, waitUntil
 from tests.soak.crowd import Plan
 from tests.soak.ledger import Ledger
 from tests.soak.verdict import SPARE_DESCRIPTORS, Evidence
-from tests.soak.watch import Watch, busy, descriptors, scrape
+from tests.soak.watch import Watch, busy, isReady, scrape
 
 __all__ = ["Scale", "soak"]
 
@@ -178,7 +178,9 @@ def soak(scale: Scale, folder: Path, more: Sequence[str] = ()) -> Evidence:
     with ExitStack() as stack:
         server = stack.enter_context(_serving(folder, authority, token, more))
         tls, plain, admin = _ports(server)
-        before = descriptors(server)
+        # The programs of its applications have pipes.
+        waitUntil(lambda: isReady(admin), "all applications have started")
+        before = server.descriptors()
         watch = Watch(server, plain, tls, admin, trust)
         watch.begin()
         stack.callback(watch.leave)
@@ -213,14 +215,14 @@ def soak(scale: Scale, folder: Path, more: Sequence[str] = ()) -> Evidence:
         most = before + stayed + SPARE_DESCRIPTORS
         with suppress(AssertionError):
             # What isn't so in time is judged with all the rest.
-            waitUntil(lambda: descriptors(server) <= most, "they have", 20)
+            waitUntil(lambda: server.descriptors() <= most, "they have", 20)
         evidence = Evidence(
             server_busy=share,
             wanted=scale.connections,
             held=held,
             hangups=hangups,
             stayed=stayed,
-            descriptors=(before, descriptors(server)),
+            descriptors=(before, server.descriptors()),
             metrics=scrape(admin),
             latencies=watch.latencies,
             connecting=watch.connecting,

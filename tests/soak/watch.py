@@ -12,6 +12,7 @@ import socket
 import ssl
 import threading
 import time
+import urllib.error
 import urllib.request
 from collections import Counter
 from collections.abc import Callable
@@ -26,7 +27,7 @@ from tests.processes import HANDSHAKE, HOST, PATIENCE, Server
 from tests.soak.frames import CLOSE, TEXT, encode
 from wsplug.admin.messages import SUBPROTOCOL
 
-__all__ = ["Metrics", "Watch", "descriptors", "scrape"]
+__all__ = ["Metrics", "Watch", "isReady", "scrape"]
 
 Metrics = dict[tuple[str, tuple[str, ...]], float]
 """
@@ -43,13 +44,6 @@ The beginning of the server's own ping.
 """
 
 
-def descriptors(server: Server) -> int:
-    """
-    How many descriptors the server has open.
-    """
-    return len(os.listdir(f"/proc/{server.pid}/fd"))
-
-
 def busy(server: Server) -> float:
     """
     How many seconds of a processor the server has used.
@@ -57,6 +51,17 @@ def busy(server: Server) -> float:
     with open(f"/proc/{server.pid}/stat", encoding="ascii") as file:
         fields = file.read().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def isReady(port: int) -> bool:
+    """
+    Ask a server whether it is ready.
+    """
+    try:
+        with urllib.request.urlopen(f"http://{HOST}:{port}/-/health/ready") as answer:
+            return bool(answer.status == 200)
+    except urllib.error.HTTPError:
+        return False
 
 
 def scrape(admin: int) -> Metrics:
