@@ -26,6 +26,7 @@ from typing import Any, Final
 from wsplug.admin.options import ADMIN, ADMIN_TOKEN_FILE
 from wsplug.auth.options import AUTHENTICATION
 from wsplug.errors import ConfigurationError, InvalidOption
+from wsplug.files import readBytes
 from wsplug.guard.admission import EXEMPT
 from wsplug.guard.origins import SAME_HOST, OriginRules
 from wsplug.guard.proxies import PROXY_OPTIONS, TRUSTED_PROXY, ProxySettings
@@ -212,10 +213,7 @@ def readFile(
         value. The message names the file and the line, key or table.
     """
     try:
-        with open(path, "rb") as file:
-            document = tomllib.load(file)
-    except OSError as error:
-        raise InvalidOption(f"can't read {path}: {error.strerror}") from None
+        document = tomllib.loads(readBytes(path, "can't read").decode("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InvalidOption(f"{path} is not TOML: {error}") from None
     values: dict[str, object] = {}

@@ -134,8 +134,9 @@ def test_bad_token_files(content: bytes, words: str, tmp_path: Path) -> None:
 
 def test_missing_token_file(tmp_path: Path) -> None:
     """So is a file that isn't there."""
-    with pytest.raises(InvalidOption, match="admin-token-file: can't read"):
-        readToken(str(tmp_path / "nothing"))
+    for name in ("nothing", "a\0b", "."):
+        with pytest.raises(InvalidOption, match="admin-token-file: can't read"):
+            readToken(str(tmp_path / name))
 
 
 def test_token_file(tmp_path: Path, logs: Logs) -> None:

@@ -25,7 +25,7 @@ from wsplug.admin.messages import (
     SendNotice,
 )
 from wsplug.apps.wire import RequestRefused
-from wsplug.codec.closecodes import CloseCode, may_be_sent
+from wsplug.codec.closecodes import MAX_REASON_SIZE, CloseCode, may_be_sent
 from wsplug.errors import Side
 from wsplug.guard.bans import Ban, Network, parsePlace
 from wsplug.networks import hostOf, nameOfAddress
@@ -37,11 +37,6 @@ __all__ = ["OPERATOR", "Actions", "showBan"]
 OPERATOR: Final = "operator"
 """
 What stands for a setting's name where an operator has ended or refused a connection.
-"""
-
-_REASON: Final = 123
-"""
-Bytes that a close frame's reason may have (RFC 6455 section 5.5).
 """
 
 
@@ -116,9 +111,9 @@ class Actions:
                 "invalid", f"code: {asked.code} may not be sent (RFC 6455 section 7.4)"
             )
         size = len(asked.reason.encode("utf-8", "replace"))
-        if size > _REASON:
+        if size > MAX_REASON_SIZE:
             raise RequestRefused(
-                "too-long", f"reason: {size} bytes; {_REASON} are the most"
+                "too-long", f"reason: {size} bytes; {MAX_REASON_SIZE} are the most"
             )
         if asked.client is not None:
             chosen = [self._find(asked.client)]

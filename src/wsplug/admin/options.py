@@ -4,19 +4,14 @@ The options that say where an operator is let in, and who is one.
 
 from __future__ import annotations
 
-import os
 import re
-import stat
 from typing import Final
 
-from twisted.logger import Logger
-
 from wsplug.errors import InvalidOption
+from wsplug.files import readBytes, warnOfEverybody
 from wsplug.options import Option, text
 
 __all__ = ["ADMIN", "ADMIN_TOKEN_FILE", "readToken"]
-
-_log = Logger(__name__)
 
 ADMIN: Final = Option(
     "admin",
@@ -46,19 +41,15 @@ _TOKEN: Final = re.compile(r"[\x21-\x7e]+")
 
 def readToken(path: str) -> str:
     """
-    Read the file with the token. If others on the machine can read it, too, the log
-    says so.
+    Read the file with the token. If others on the machine can read or change it, too,
+    the log says so.
 
     @return: the token.
     @raise InvalidOption: the file can't be read, or what is in it is no token.
     """
     name = ADMIN_TOKEN_FILE.name
     try:
-        with open(path, encoding="ascii") as file:
-            mode = os.fstat(file.fileno()).st_mode
-            token = file.read(_LONGEST + 3).strip()
-    except OSError as error:
-        raise InvalidOption(f"{name}: can't read {path}: {error.strerror}") from None
+        token = readBytes(path, f"{name}: can't read").decode("ascii").strip()
     except UnicodeDecodeError:
         raise InvalidOption(f"{name}: {path} isn't ASCII text") from None
     if not token:
@@ -74,10 +65,5 @@ def readToken(path: str) -> str:
             f"{_SHORTEST} at least and {_LONGEST} at most, as from "
             "'openssl rand -hex 32'"
         )
-    if mode & stat.S_IROTH:
-        _log.warn(
-            "everybody on this machine can read {path}, the {name}: chmod o-r it",
-            path=path,
-            name=name,
-        )
+    warnOfEverybody(path)
     return token

@@ -21,9 +21,9 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from zope.interface import implementer
 
 from wsplug.auth.credentials import LoginRefused
-from wsplug.auth.files import readFile, warnOfEverybody
 from wsplug.auth.realm import Realm
 from wsplug.errors import InvalidOption
+from wsplug.files import readBytes, warnOfEverybody
 from wsplug.interfaces import IBearerToken
 
 __all__ = ["makeChecker", "makePortal", "takes"]
@@ -105,7 +105,7 @@ def _checkBefore(name: str, argument: str) -> None:
     @raise InvalidOption: nobody could log in.
     """
     if name == "file" and argument:
-        readFile(argument, "the passwords in")
+        readBytes(argument, "can't read the passwords in")
         warnOfEverybody(argument)
     elif name == "unix" and not (find_spec("crypt") and find_spec("spwd")):
         raise InvalidOption(

@@ -21,9 +21,9 @@ from twisted.plugin import IPlugin
 from zope.interface import implementer
 
 from wsplug.auth.credentials import LoginRefused
-from wsplug.auth.files import readFile, warnOfEverybody
 from wsplug.auth.realm import Identity
 from wsplug.errors import InvalidOption
+from wsplug.files import readBytes, warnOfEverybody
 from wsplug.interfaces import IBearerToken
 from wsplug.options import (
     REQUIRED,
@@ -233,7 +233,7 @@ def _readKey(path: str, algorithm: str) -> Any:
 
     @raise InvalidOption: it is none for this algorithm, or too weak.
     """
-    content = readFile(path, "the key in")
+    content = readBytes(path, "can't read the key in")
     secretSize = _SECRETS.get(algorithm)
     if secretSize is not None:
         secret = content.strip(b"\r\n")

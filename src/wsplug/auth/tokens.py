@@ -21,8 +21,8 @@ from twisted.plugin import IPlugin
 from zope.interface import implementer
 
 from wsplug.auth.credentials import LoginRefused
-from wsplug.auth.files import readFile, warnOfEverybody
 from wsplug.errors import InvalidOption
+from wsplug.files import readBytes, warnOfEverybody
 from wsplug.interfaces import IBearerToken
 
 __all__ = ["TokenChecker", "TokenCheckerFactory", "parseTokens"]
@@ -78,7 +78,7 @@ class TokenChecker:
         """
         self._path = path
         self._version = self._stat()
-        self._tokens = parseTokens(readFile(path, "the tokens in"), path)
+        self._tokens = parseTokens(readBytes(path, "can't read the tokens in"), path)
         if not self._tokens:
             raise InvalidOption(f"there is no token in {path}")
         warnOfEverybody(path)
@@ -116,7 +116,7 @@ class TokenChecker:
         self._version = version
         try:
             self._tokens = parseTokens(
-                readFile(self._path, "the tokens in"), self._path
+                readBytes(self._path, "can't read the tokens in"), self._path
             )
         except InvalidOption as error:
             self._log.error("the tokens stay as they were: {error}", error=str(error))

@@ -89,6 +89,10 @@ def takeOver(endpoint: IStreamServerEndpoint, reactor: Any) -> IStreamServerEndp
 
 @implementer(IStreamServerEndpoint)
 class _UNIXEndpoint:
+    """
+    Where a UNIX socket that is somebody else's is to be listened on.
+    """
+
     def __init__(self, reactor: Any, fd: int) -> None:
         self._reactor = reactor
         self._fd = fd

@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.serialization import (
 from OpenSSL import SSL, crypto
 
 from wsplug.errors import InvalidOption
+from wsplug.files import readBytes
 from wsplug.tls.options import TLSFiles
 
 __all__ = ["Loaded", "load"]
@@ -118,12 +119,7 @@ def _chooseProtocol(connection: SSL.Connection, offered: list[bytes]) -> Any:
 
 
 def _read(option: str, path: str) -> bytes:
-    try:
-        with open(path, "rb") as file:
-            return file.read()
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise InvalidOption(f"{option}: can't read {path}: {reason}") from None
+    return readBytes(path, f"{option}: can't read")
 
 
 def _certificates(option: str, path: str, data: bytes) -> list[x509.Certificate]:

@@ -8,10 +8,10 @@ import hmac
 import re
 from collections.abc import Iterable
 from hashlib import sha256
-from pathlib import Path
 from typing import Final
 
 from wsplug.errors import InvalidOption
+from wsplug.files import readBytes
 
 __all__ = ["Tokens", "readTokens"]
 
@@ -32,14 +32,11 @@ def readTokens(token: str, path: str) -> list[str]:
     if not path:
         return [_checked(token, "token")] if token else []
     try:
-        lines = Path(path).read_text("ascii").split("\n")
-    except OSError as error:
-        raise InvalidOption(
-            f"token-file: can't read {path}: {error.strerror}"
-        ) from None
+        text = readBytes(path, "token-file: can't read").decode("ascii")
     except UnicodeDecodeError:
         raise InvalidOption(f"token-file: {path} isn't ASCII text") from None
-    tokens = [_checked(line.strip(), path) for line in lines if line.strip()]
+    lines = [line.strip() for line in text.split("\n")]
+    tokens = [_checked(line, path) for line in lines if line]
     if not tokens:
         raise InvalidOption(f"token-file: there is no token in {path}")
     return tokens

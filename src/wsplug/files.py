@@ -1,5 +1,6 @@
 """
-Files that nobody else is to know.
+Files that options name: certificates, keys, tokens, some of which nobody else is to
+know.
 """
 
 from __future__ import annotations
@@ -11,25 +12,26 @@ from twisted.logger import Logger
 
 from wsplug.errors import InvalidOption
 
-__all__ = ["readFile", "warnOfEverybody"]
+__all__ = ["readBytes", "warnOfEverybody"]
 
 _log = Logger(__name__)
 
 
-def readFile(path: str, what: str) -> bytes:
+def readBytes(path: str, complaint: str) -> bytes:
     """
-    Read a file that an option names.
+    Read a file.
 
-    @param what: what it is, for the error message.
+    @param complaint: what the error message begins with, before the path:
+        C{"tls-cert: can't read"}.
     @raise InvalidOption: it can't be read.
     """
     try:
         with open(path, "rb") as file:
             return file.read()
     except OSError as error:
-        raise InvalidOption(f"can't read {what} {path}: {error.strerror}") from None
+        raise InvalidOption(f"{complaint} {path}: {error.strerror}") from None
     except ValueError:  # a NUL
-        raise InvalidOption(f"can't read {what} {path!r}: no such name") from None
+        raise InvalidOption(f"{complaint} {path!r}: no such name") from None
 
 
 def warnOfEverybody(path: str, isSecret: bool = True) -> None:
