@@ -288,13 +288,18 @@ def test_off() -> None:
     assert "token-file=PATH" in _json(response)["message"]
 
 
-def test_token_file(tmp_path: Path) -> None:
+def test_token_file(tmp_path: Path, logs: Logs) -> None:
     """
-    Each line of the file is a token.
+    Each line of the file is a token; the log tells of one that everybody can read.
     """
     path = tmp_path / "tokens"
     path.write_text("old-token\n\n new-token \n")
+    path.chmod(0o644)
+    makeServer(token="", token_file=str(path))
+    assert logs.lines(f"everybody on this machine can read {path}; chmod o= {path}")
+    path.chmod(0o640)
     server = makeServer(token="", token_file=str(path))
+    assert len(logs.lines("everybody")) == 1
     for token, status in (("old-token", 200), ("new-token", 200), ("", 401)):
         assert (
             post(server, b"1", "?channel=a", kind="x/y", token=token).status == status

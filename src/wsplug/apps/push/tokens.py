@@ -11,7 +11,7 @@ from hashlib import sha256
 from typing import Final
 
 from wsplug.errors import InvalidOption
-from wsplug.files import readBytes
+from wsplug.files import readBytes, warnOfEverybody
 
 __all__ = ["Tokens", "readTokens"]
 
@@ -39,6 +39,7 @@ def readTokens(token: str, path: str) -> list[str]:
     tokens = [_checked(line, path) for line in lines if line]
     if not tokens:
         raise InvalidOption(f"token-file: there is no token in {path}")
+    warnOfEverybody(path)
     return tokens
 
 
