@@ -364,3 +364,25 @@ def test_what_the_page_does_not_understand(
         wire.send(message)
     ann.say("Well?")
     ann.sees("Well?")
+
+
+def test_lost_while_the_name_is_asked(
+    visit: Visitor, start: Callable[..., Chat]
+) -> None:
+    """
+    Who has not said who they are when the server ends is asked once all the same, and
+    is one person afterwards.
+    """
+    chat = start("--app=chat")
+    ann = Guest(visit(chat.url()))
+    expect(ann.page.locator("#who")).to_be_visible()
+    for _ in range(2):
+        chat.kill()
+        expect(ann.page.locator("#state")).to_have_attribute("data-state", "waiting")
+        chat.start()
+        expect(ann.page.locator("#state")).to_have_attribute("data-state", "connecting")
+    ann.enter("Ann")
+    expect(ann.page.locator("#who")).not_to_be_visible()
+    expect(ann.people).to_have_text(["Ann"])
+    ann.say("Here")
+    ann.sees("Here")

@@ -33,12 +33,14 @@ def test_options() -> None:
     assert documented == [(each.name, each.shownDefault) for each in chat.options]
 
 
-def test_commands() -> None:
+def test_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """
     The command lines can be read.
     """
+    monkeypatch.chdir(tmp_path)
+    Path("passwords").write_text("ann:sesame\n")
     commands = re.findall(r"^    twistd -n wsplug (.*)$", PAGE, re.MULTILINE)
-    assert len(commands) == 2
+    assert len(commands) == 3
     for command in commands:
         Options().parseOptions(command.split())
 

@@ -17,7 +17,7 @@ from zope.interface import implementer
 from wsplug import HandshakeRefused, Option
 from wsplug.apps.chat.addressing import Addressing
 from wsplug.apps.chat.classic import ClassicProtocol
-from wsplug.apps.chat.names import roomOf
+from wsplug.apps.chat.names import nameOfLogin, roomOf
 from wsplug.apps.chat.notices import Notices, isServersEnd
 from wsplug.apps.chat.people import People, Person
 from wsplug.apps.chat.protocol import SUBPROTOCOL, ChatProtocol
@@ -68,6 +68,12 @@ OPTIONS: Final = (
         choice("suffix", "refuse"),
         "suffix",
         "what a second person of a name gets: suffix or refuse",
+    ),
+    Option(
+        "login-names",
+        boolean,
+        True,
+        "whether those who have logged in are called by that name, and no other",
     ),
     Option(
         "notices",
@@ -148,6 +154,7 @@ class ChatApplication:
         self.maxLength: int = options["max-length"]
         self.maxRooms: int = options["max-rooms"]
         self._options = options
+        self._loginNames: bool = options["login-names"]
         self._services = services
         self._moves = Rate(services.clock, options["rate"], 2 * options["burst"])
         self._isOpen = False
@@ -165,18 +172,32 @@ class ChatApplication:
             self._open(request)
         address = request.getClientAddress()
         network = placeOf(address)
+        login = self._loginOf(request)
         path = "/".join(request.segments)
         if SUBPROTOCOL in request.subprotocols:
             try:
                 room = self.findRoom(path or self.offered[0])
             except RequestRefused:
                 room = self.offered[0]
-            return ChatProtocol(self, room, network)
+            return ChatProtocol(self, room, network, login)
         try:
             room = self.findRoom(path or self.offered[0])
         except RequestRefused as error:
             raise HandshakeRefused(404, error.message) from None
-        return ClassicProtocol(self, room, _host(address), network)
+        return ClassicProtocol(self, room, _host(address), network, login)
+
+    def _loginOf(self, request: IHandshakeRequest) -> str:
+        """
+        Give the name of who has logged in; empty where they may choose another.
+
+        @raise HandshakeRefused: nothing of it can be shown.
+        """
+        login = getattr(request.avatar, "name", None)
+        if not self._loginNames or not isinstance(login, str):
+            return ""
+        if not nameOfLogin(login):
+            raise HandshakeRefused(403, "this name can't be shown to others")
+        return login
 
     def _open(self, request: IHandshakeRequest) -> None:
         """

@@ -11,7 +11,7 @@ from twisted.python.failure import Failure
 
 from wsplug import WebSocketProtocol
 from wsplug.apps.chat.messages import CLASSIC, ClassicMessage, ClassicNotice, encode
-from wsplug.apps.chat.names import MAX_NAME, cleanColor, nameKey
+from wsplug.apps.chat.names import MAX_NAME, cleanColor, nameKey, nameOfLogin
 from wsplug.apps.names import cleanName
 from wsplug.apps.wire import RequestRefused, read, refusal
 from wsplug.errors import BrokerError
@@ -28,16 +28,24 @@ class ClassicProtocol(WebSocketProtocol):
     """
 
     def __init__(
-        self, chat: ChatApplication, room: str, address: str, network: str
+        self,
+        chat: ChatApplication,
+        room: str,
+        address: str,
+        network: str,
+        login: str,
     ) -> None:
         """
         @param address: what the others are told of it.
         @param network: where it comes from.
+        @param login: what its user has logged in as, and is called, whatever it says;
+            empty where it may choose.
         """
         self._chat = chat
         self._room = room
         self._address = address
         self._person = chat.people.addClassic(network)
+        self._login = nameOfLogin(login)
         self._lost = False
 
     def negotiationFinished(self) -> Deferred[None]:
@@ -101,7 +109,7 @@ class ClassicProtocol(WebSocketProtocol):
         Let others reach the client by its own id.
         """
         self._chat.checkMove(self._person)
-        name = "" if said.name is None else _checkName(said.name)
+        name = self._nameFrom(said)
         if said.id is not None:
             id = str(said.id)
             if id != self._person.id:
@@ -115,7 +123,7 @@ class ClassicProtocol(WebSocketProtocol):
         chat, person = self._chat, self._person
         if said.message is None:
             raise RequestRefused("invalid", "object missing required field `message`")
-        name = _checkName("" if said.name is None else said.name)
+        name = self._nameFrom(said)
         person.rateKey = f"{person.network} {nameKey(name)}"
         text = chat.talk.check(person, str(said.message))
         color = person.color if said.color is None else cleanColor(str(said.color))
@@ -131,6 +139,14 @@ class ClassicProtocol(WebSocketProtocol):
         if toName is None:
             raise RequestRefused("not-here", f"nobody here has the id {to}")
         await chat.talk.tell(person, to, toName, text)
+
+    def _nameFrom(self, said: ClassicMessage) -> str:
+        """
+        @return: what the client is called; empty where it doesn't say.
+        """
+        if self._login or said.name is None:
+            return self._login
+        return _checkName(said.name)
 
     async def _call(self, name: str, *, isChanged: bool = False) -> str:
         """

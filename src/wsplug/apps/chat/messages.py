@@ -158,6 +158,7 @@ class Welcome(Message, tag="welcome"):
     rooms: list[str]
     other_rooms: bool
     max_length: int
+    fixed_name: bool = False
     request: RequestId = None
 
 

@@ -16,6 +16,7 @@ __all__ = [
     "cleanColor",
     "cleanMessage",
     "nameKey",
+    "nameOfLogin",
     "numbered",
     "roomOf",
 ]
@@ -42,6 +43,16 @@ def nameKey(name: str) -> str:
     """
     plain = normalize("NFKC", normalize("NFKC", name).casefold())
     return "".join(plain.split())
+
+
+def nameOfLogin(login: str) -> str:
+    """
+    Make what somebody is called who has logged in.
+
+    @param login: their name there.
+    @return: empty where nothing of it can be shown.
+    """
+    return cleanName(login)[:MAX_NAME].rstrip()
 
 
 def numbered(name: str, number: int) -> str:

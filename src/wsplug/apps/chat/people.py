@@ -118,27 +118,26 @@ class People:
         return None if info is None else readPerson(info).name
 
     async def greet(
-        self, key: str | None, name: str, color: str, network: str
+        self, key: str | None, name: str, color: str, network: str, login: str = ""
     ) -> Person:
         """
         Find or make who says C{hello}.
 
         @param key: their secret, if they have one.
+        @param login: what they have logged in as: then that is who they are.
         @param network: where they come from.
         @raise BrokerError: it can't be told to others.
         """
-        if key is None:
-            id = _KNOWN + secrets.token_hex(8)
+        if login:
+            id = _idOf(login, b"wsplug login")
+        elif key is not None:
+            id = _idOf(key, b"wsplug chat")
         else:
-            secret = key.encode("utf-8", "surrogatepass")
-            id = (
-                _KNOWN
-                + blake2b(secret, digest_size=8, person=b"wsplug chat").hexdigest()
-            )
+            id = _KNOWN + secrets.token_hex(8)
         person = self._people.get(id)
         if person is None:
             person = Person(id, name, color, network, False)
-            if key is not None:
+            if login or key is not None:
                 person.rateKey = id
             # Others who know the key are the same person, at another server perhaps.
             self._people[id] = person
@@ -186,3 +185,13 @@ class People:
         if self._people.get(person.id) is person:
             del self._people[person.id]
             await self._broker.leave(self._channel, person.id)
+
+
+def _idOf(known: str, kind: bytes) -> str:
+    """
+    Make the id of who is known by something.
+
+    @param kind: of it: what is known otherwise makes other ids of the same text.
+    """
+    data = known.encode("utf-8", "surrogatepass")
+    return _KNOWN + blake2b(data, digest_size=8, person=kind).hexdigest()

@@ -31,7 +31,7 @@ from wsplug.apps.chat.messages import (
     Welcome,
     encode,
 )
-from wsplug.apps.chat.names import MAX_NAME, cleanColor
+from wsplug.apps.chat.names import MAX_NAME, cleanColor, nameOfLogin
 from wsplug.apps.chat.people import Person, Place
 from wsplug.apps.chat.talk import RECALLED, recall
 from wsplug.apps.names import cleanName
@@ -52,14 +52,19 @@ class ChatProtocol(WebSocketProtocol):
     One connection of somebody.
     """
 
-    def __init__(self, chat: ChatApplication, room: str, network: str) -> None:
+    def __init__(
+        self, chat: ChatApplication, room: str, network: str, login: str
+    ) -> None:
         """
         @param room: that of the path.
         @param network: where they come from.
+        @param login: what they have logged in as, and are called; empty where they may
+            choose.
         """
         self._chat = chat
         self._room = room
         self._network = network
+        self._login = login
         self._person: Person | None = None
         self._places: dict[str, Place | None] = {}
         self._lost = False
@@ -108,12 +113,13 @@ class ChatProtocol(WebSocketProtocol):
     # Who
 
     async def _hello(self, asked: Hello) -> Welcome:
-        name = _checkName(asked.name)
+        login = self._login
+        name = nameOfLogin(login) if login else _checkName(asked.name)
         color = cleanColor(asked.color or "")
         if self._person is not None:
             raise RequestRefused("invalid", "hello was said already; see name")
         chat = self._chat
-        person = await chat.people.greet(asked.key, name, color, self._network)
+        person = await chat.people.greet(asked.key, name, color, self._network, login)
         if self._lost:
             await chat.people.forget(person)
             raise RequestRefused("unavailable", "the connection is lost")
@@ -129,13 +135,19 @@ class ChatProtocol(WebSocketProtocol):
             chat.offered,
             chat.otherRooms,
             chat.maxLength,
+            bool(login),
         )
 
     async def _name(self, asked: Rename) -> Named:
         person = self._known()
         self._chat.checkMove(person)
         color = person.color if asked.color is None else cleanColor(asked.color)
-        names = await self._chat.rename(person, _checkName(asked.name), color)
+        name = _checkName(asked.name)
+        if self._login and name != person.name:
+            raise RequestRefused(
+                "name-fixed", "who has logged in is called by that name"
+            )
+        names = await self._chat.rename(person, name, color)
         return Named(person.name, person.color, names)
 
     def _known(self) -> Person:

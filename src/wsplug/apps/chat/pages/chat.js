@@ -66,9 +66,9 @@ class Chat {
     return [...this._conversations.values()];
   }
 
-  async start() {
+  start() {
     this._show();
-    await this._session.start();
+    this._session.start();
     this._view.watch(this._session.connection);
     this._show();
   }
@@ -410,12 +410,12 @@ class Chat {
     this._isShowing = true;
     queueMicrotask(() => {
       this._isShowing = false;
-      const { name, color } = this._session.identity;
+      const { name, color, isFixed } = this._session.identity;
       this._view.show({
         entries: this._entries(),
         current: this._current,
         addressOf: (key) => this._addressOf(key),
-        own: { id: this._id, name, color },
+        own: { id: this._id, name, color, isFixed },
       });
     });
   }

@@ -11,6 +11,8 @@ const anyOf = (choices) => choices[Math.floor(Math.random() * choices.length)];
 
 export class Identity {
   constructor() {
+    /** Whether the name is that of a login, and can't be chosen. */
+    this.isFixed = false;
     this.reload();
     if (this.key.length < 16) {
       this.key = randomHex(16);
@@ -23,7 +25,7 @@ export class Identity {
     /** Whoever has it is this person: it is told to the server only. */
     this.key = everywhere.get("key", "");
     const { name, color } = everywhere.get("who", {});
-    this.name = String(name ?? "");
+    if (!this.isFixed) this.name = String(name ?? "");
     this.color = String(color ?? "");
   }
 
@@ -36,10 +38,16 @@ export class Identity {
     });
   }
 
-  save(name, color) {
+  /** Be called what the server says. */
+  fix(name) {
     this.name = name;
+    this.isFixed = true;
+  }
+
+  save(name, color) {
     this.color = color;
-    everywhere.set("who", { name, color });
+    if (!this.isFixed) this.name = name;
+    everywhere.set("who", this.isFixed ? { ...everywhere.get("who", {}), color } : { name, color });
   }
 }
 
@@ -74,11 +82,12 @@ export class WhoDialog {
       this._error.textContent = error || this._error.textContent;
       return Promise.resolve();
     }
-    const { name, color } = this._identity;
+    const { name, color, isFixed } = this._identity;
     const isFirst = !name;
     const text = (id, words) => (this._dialog.querySelector(id).textContent = words);
-    text("#who-title", isFirst ? "Welcome!" : "Your name and colour");
+    text("#who-title", isFirst ? "Welcome!" : isFixed ? "Your colour" : "Your name and colour");
     text("#who-about", isFirst ? "What shall the others call you?" : "The others see the change at once.");
+    this._name.readOnly = isFixed;
     this._done.textContent = isFirst ? "Start chatting" : "Save";
     this._cancel.hidden = isFirst;
     this._isFirst = isFirst;

@@ -15,12 +15,11 @@ export class Session {
     this.identity = new Identity();
     this._dialog = new WhoDialog(document.querySelector("#who"), this.identity);
     this.identity.listen(chat.changed);
+    this._greetings = 0;
   }
 
-  /** Ask who it is, if nobody knows, and connect. */
-  async start() {
-    const { identity } = this;
-    if (!identity.name) await this._dialog.ask(async (name, color) => identity.save(name, color));
+  /** Connect, and ask who it is if nobody knows, not even the server. */
+  start() {
     this.connection = connect(MOUNT, { protocols: "wsplug.chat.v1", greet: (made) => this._greet(made) });
     this.connection.addEventListener("state", () => {
       if (this.connection.state !== "open") this._chat.lost();
@@ -59,16 +58,26 @@ export class Session {
   }
 
   async _greet(connection) {
-    for (;;) {
+    const number = ++this._greetings;
+    while (number === this._greetings) {
       const { name, color, key } = this.identity; // another tab may have changed them
       try {
-        this._chat.welcomed(await connection.request({ type: "hello", name, color, key }));
+        const answer = await connection.request({ type: "hello", name, color, key });
+        if (answer.fixed_name) this.identity.fix(answer.name);
+        this._chat.welcomed(answer);
         return;
       } catch (error) {
-        if (error.code !== "rate-limited") throw error;
-        await wait(error.answer.retry_after);
+        if (error.code === "empty" && !name) await this._askFirst();
+        else if (error.code === "rate-limited") await wait(error.answer.retry_after);
+        else throw error;
       }
     }
+  }
+
+  /** Ask who it is, once, however often the connection is lost meanwhile. */
+  _askFirst() {
+    this._asking ??= this._dialog.ask(async (name, color) => this.identity.save(name, color));
+    return this._asking;
   }
 
   _failed(error) {

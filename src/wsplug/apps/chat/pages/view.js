@@ -108,6 +108,7 @@ export class View {
     write(find("elsewhere"), elsewhere > 99 ? "99+" : String(elsewhere));
     document.title = `${unread ? `(${unread}) ` : ""}${current ? `${current.name} · ` : ""}wsplug chat`;
     write(find("me-name"), own.name || "You");
+    if (own.isFixed) write(find("me-change"), "Change colour");
     find("me-mark").replaceWith(Object.assign(mark(own.name || "?", own.color, own.id), { id: "me-mark" }));
   }
 
