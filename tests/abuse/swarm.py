@@ -41,7 +41,7 @@ from wsplug.codec import (
     pack_close,
 )
 
-__all__ = ["WAYS"]
+__all__ = ["PACE", "WAYS"]
 
 HOST: Final = "127.0.0.1"
 
@@ -249,7 +249,7 @@ WAYS: Final[dict[str, Callable[[], Behaviour]]] = {
 
 _READ_BY_NONE: Final = {"neverReads", "neverReadsMuch", "neverReadsPages"}
 
-_PACE: Final = 0.2
+PACE: Final = 0.2
 """
 Seconds until a client whose connection was ended comes again.
 """
@@ -357,7 +357,7 @@ class Client:
     def _end(self, abort: bool = False) -> None:
         ended, self._socket = self._socket, None
         self._out = memoryview(b"")
-        self._waits = time.monotonic() + _PACE
+        self._waits = time.monotonic() + PACE
         if ended is None:
             return
         self._swarm.forget(ended)
