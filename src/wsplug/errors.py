@@ -171,7 +171,8 @@ class ConnectionClosed(WSPlugError):
         clean: bool = False,
     ) -> None:
         super().__init__(code, reason, side, setting, clean)
-        self.code = code
+        # A member of an enumeration would be text of its own kind on Python 3.10.
+        self.code = int(code)
         self.reason = reason
         self.side = side
         self.setting = setting
