@@ -6,6 +6,7 @@ by a list of networks.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_network
 from typing import Final
 
@@ -31,6 +32,25 @@ like.
 
 parseHost = parse_host
 
+_KEPT: Final = 1024
+"""
+Addresses of which is remembered what they are: each is asked for several times while a
+client connects.
+"""
+
+_hostOf = lru_cache(_KEPT)(parse_host)
+
+
+@lru_cache(_KEPT)
+def _placeOf(text: str) -> str:
+    host = _hostOf(text)
+    if host is None:
+        return "local"
+    if isinstance(host, IPv6Address):
+        free = 128 - PLACE_BITS
+        return f"{IPv6Address(int(host) >> free << free)}/{PLACE_BITS}"
+    return str(host)
+
 
 def hostOf(address: IAddress) -> Host | None:
     """
@@ -39,7 +59,7 @@ def hostOf(address: IAddress) -> Host | None:
     @return: C{None} where there is none, as for UNIX sockets.
     """
     host = getattr(address, "host", None)
-    return parseHost(host) if isinstance(host, str) else None
+    return _hostOf(host) if isinstance(host, str) else None
 
 
 def nameOfAddress(address: IAddress) -> str:
@@ -65,13 +85,8 @@ def placeOf(address: IAddress) -> str:
     @return: C{"192.0.2.1"}, C{"2001:db8::/64"}, or C{"local"} where there is no
         address, as for UNIX sockets.
     """
-    host = hostOf(address)
-    if host is None:
-        return "local"
-    if isinstance(host, IPv6Address):
-        free = 128 - PLACE_BITS
-        return f"{IPv6Address(int(host) >> free << free)}/{PLACE_BITS}"
-    return str(host)
+    text = getattr(address, "host", None)
+    return _placeOf(text) if isinstance(text, str) else "local"
 
 
 class Networks:

@@ -163,6 +163,8 @@ class TrustedProxies:
         """
         Tell whether what comes from an address is believed.
         """
+        if not self.settings.trusted:
+            return False
         if isinstance(address, UNIXAddress):
             return self._unix
         return hostOf(address) in self._networks
