@@ -786,6 +786,22 @@ def test_fed_masks_of_zero() -> None:
     assert receive_all_ways(wire) == [("text", "Hello"), ("ping", b"!")]
 
 
+def test_fragments_are_told_of() -> None:
+    """Section 5.4: a message may come in any number of frames; the sink is told after
+    every 256 of them, behind the message that they have ended."""
+    long = frame(0x01, b"a") + 510 * frame(0x00, b"a") + frame(0x80, b"a")
+    short = frame(0x02, b"b") + frame(0x80, b"b")
+    assert receive_all_ways(long + frame(0x89, b"!") + frame(0x81, b"c")) == [
+        ("fragments", 256),
+        ("text", "a" * 512),
+        ("fragments", 256),
+        ("ping", b"!"),
+        ("text", "c"),
+    ]
+    events = receive_all_ways(128 * short + frame(0x81, b"c"))
+    assert events == [*128 * [("binary", b"bb")], ("fragments", 256), ("text", "c")]
+
+
 class Keeping(Recorder):
     """
     A sink that keeps the violation itself.

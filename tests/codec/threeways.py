@@ -52,6 +52,9 @@ class Recorder:
     def close_received(self, code: int, reason: str) -> None:
         self.events.append(("close", code, reason))
 
+    def fragments_received(self, count: int) -> None:
+        self.events.append(("fragments", count))
+
     def violation_received(self, violation: ProtocolViolation) -> None:
         self.events.append(
             ("violation", int(violation.code), violation.reason, violation.setting)

@@ -504,6 +504,33 @@ def test_those_who_make_work_take_turns() -> None:
     assert len(server.factory.turns) == 0
 
 
+@pytest.mark.parametrize("size", [2, 100, 2000])
+def test_fragments_take_turns(size: int) -> None:
+    """
+    So is what it handles of fragments, of long messages as of short ones, however few
+    bytes they have: they are work, too.
+    """
+    app = App()
+    server = MemoryServer(app)
+    clients = [server.connect() for _ in range(3)]
+    for recorder in app.recorders:
+        recorder.answers["text"] = lambda _: done.append(server.factory.turns)
+    done: list[object] = []
+    fragments = frame(b"x", OP_TEXT) + (size - 2) * frame(b"x", OP_CONTINUATION)
+    messages = (4000 // size) * (fragments + frame(b"x", FIN | OP_CONTINUATION))
+    most = 0
+    for client in clients:
+        client.transport.put(messages)
+        client.transport.step()
+        most = max(most, len(server.factory.turns))
+    assert most == 3
+    assert len(done) * size <= 3 * 1024
+    server.run()
+    for recorder in app.recorders:
+        assert recorder.got("text") == (4000 // size) * ["x" * size]
+    assert len(server.factory.turns) == 0
+
+
 def test_lost_while_it_rests() -> None:
     """
     A connection that is lost, or closed, while it rests is not served any more.

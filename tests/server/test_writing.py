@@ -76,6 +76,9 @@ class Reader:
     def close_received(self, code: int, reason: str) -> None:
         self.closed = (code, reason)
 
+    def fragments_received(self, count: int) -> None:
+        raise AssertionError(f"{count} fragments")
+
     def violation_received(self, violation: ProtocolViolation) -> None:
         raise AssertionError(str(violation))
 

@@ -17,6 +17,7 @@ cdef int OP_PING
 cdef int OP_PONG
 cdef int OP_TEXT
 
+cdef Py_ssize_t _FRAGMENTS_AT_A_TIME
 cdef Py_ssize_t _MAX_WHOLE
 cdef Py_ssize_t _MIN_SPACE
 
@@ -44,6 +45,7 @@ cdef class MessageReceiver:
     cdef readonly Py_ssize_t _checked
     cdef readonly Py_ssize_t _wire_size
     cdef readonly Py_ssize_t _fragments
+    cdef readonly Py_ssize_t _untold
     cdef readonly Py_ssize_t _max_fragments
     cdef readonly bytes _first_bytes
 
@@ -107,8 +109,10 @@ cdef class MessageReceiver:
     cdef _begin_message(self, int first)
     @cython.locals(message=bytearray)
     cdef _collect(self, bytes piece)
-    @cython.locals(message=bytearray, opcode=int)
+    @cython.locals(count=Py_ssize_t)
     cdef _end_frame(self, int first)
+    @cython.locals(message=bytearray, opcode=int)
+    cdef _end_message(self)
     cdef _deliver_text(self, bytes payload)
     cdef _deliver_binary(self, bytes payload)
     cdef _deliver_control(self, int opcode, bytes payload)

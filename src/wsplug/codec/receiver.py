@@ -70,6 +70,11 @@ _MIN_SPACE: Final = 64 * 1024
 Missing bytes for which it is worth while to be read into their place.
 """
 
+_FRAGMENTS_AT_A_TIME: Final = 256
+"""
+Fragments after which the sink is told: each is work, and most are no message.
+"""
+
 _MAX_LIMIT: Final = 1 << 60
 """
 What sums of a limit and a little more are still safe with, in 64 bits.
@@ -96,6 +101,9 @@ class MessageSink(Protocol):
 
     def close_received(self, code: int, reason: str) -> None:
         """A close frame; 1005 where it has no code. Nothing follows."""
+
+    def fragments_received(self, count: int) -> None:
+        """So many frames more that were no whole message, of this one or several."""
 
     def violation_received(self, violation: ProtocolViolation) -> None:
         """The peer broke a rule. Nothing follows."""
@@ -169,6 +177,7 @@ class MessageReceiver:
         "_running",
         "_sink",
         "_stopped",
+        "_untold",
         "_whole",
         "_wire_size",
     )
@@ -219,6 +228,8 @@ class MessageReceiver:
         self._checked: int = 0
         self._wire_size: int = 0
         self._fragments: int = 0
+        # Fragments since the sink was told of some, of any message.
+        self._untold: int = 0
         self._first_bytes: bytes = _FIRST_BYTES[2 if inflater is not None else 0]
 
     def limit(self, max_message_size: int) -> None:
@@ -600,8 +611,16 @@ class MessageReceiver:
         """
         Deliver the collected message if the frame was its last.
         """
-        if not first & FIN:
-            return
+        if first & FIN:
+            self._end_message()
+        self._untold += 1
+        if self._untold >= _FRAGMENTS_AT_A_TIME:
+            count, self._untold = self._untold, 0
+            sink = self._sink
+            if sink is not None:
+                sink.fragments_received(count)
+
+    def _end_message(self) -> None:
         message = self._message
         assert message is not None
         if self._compressed:

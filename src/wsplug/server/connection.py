@@ -400,6 +400,9 @@ class Connection:
             self._sendClose(code, "")
         self._end()
 
+    def fragments_received(self, count: int) -> None:
+        self.intake.takeFragments(count)
+
     def violation_received(self, violation: ProtocolViolation) -> None:
         wasOpen = self._isOpen
         if wasOpen:

@@ -2,6 +2,7 @@
 
 from wsplug.guard.metering cimport Meter
 
+cdef Py_ssize_t _FRAGMENT
 cdef Py_ssize_t _SHARE
 cdef Py_ssize_t _UNCOUNTED
 
@@ -21,5 +22,7 @@ cdef class Intake:
     cpdef takeBytes(self, Py_ssize_t size, double now)
     cpdef takeMessage(self, double now)
     cpdef takeInflated(self, Py_ssize_t size, double now)
+    cpdef takeFragments(self, Py_ssize_t count)
+    cdef _spend(self, Py_ssize_t size)
     cpdef hold(self, Py_ssize_t size)
     cdef _meterBytes(self, Py_ssize_t size, double now)

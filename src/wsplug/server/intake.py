@@ -1,7 +1,7 @@
 """
 What comes in on one connection, as far as it is limited: messages and bytes a second,
-of the connection and of its account; what compressed messages inflate to before others
-have their turn; and what is held of a message that isn't whole.
+of the connection and of its account; how much work compressed messages and fragments
+make before others have their turn; and what is held of a message that isn't whole.
 """
 
 from __future__ import annotations
@@ -19,6 +19,11 @@ __all__ = ["Intake", "IntakeOwner"]
 _SHARE: Final = 512 * 1024
 """
 Bytes that come out of compressed messages before others have their turn.
+"""
+
+_FRAGMENT: Final = 1024
+"""
+Bytes of a share that a fragment takes up, however small it is: as much work.
 """
 
 _UNCOUNTED: Final = 4096
@@ -130,6 +135,15 @@ class Intake:
         """
         if self.isMetered:
             self._meterBytes(size, now)
+        self._spend(size)
+
+    def takeFragments(self, count: int) -> None:
+        """
+        Count frames that were no whole message. Each may be a byte, or none.
+        """
+        self._spend(count * _FRAGMENT)
+
+    def _spend(self, size: int) -> None:
         self._share -= size
         if self._share < 0 and not self._rests:
             owner = self._owner

@@ -2,11 +2,11 @@
 Turns: those who make much work of little input wait for each other, and not everybody
 else for them.
 
-What a compressed message inflates to can be a thousand times what came. Were all that
-has come from a hundred such peers handled at once, others would wait for seconds. So a
-connection that has had its share of a pass rests, and those that rest go on one after
-the other, for a short time in each turn of the reactor, in which all others are served,
-too.
+What a compressed message inflates to can be a thousand times what came, and a read can
+have thousands of frames with a byte in each. Were all that has come from a hundred such
+peers handled at once, others would wait for seconds. So a connection that has had its
+share of a pass rests, and those that rest go on one after the other, for a short time
+in each turn of the reactor, in which all others are served, too.
 """
 
 from __future__ import annotations

@@ -233,5 +233,8 @@ class MemoryClient:
         self._closed = (code, reason)
         self._sendClose(pack_close(code))
 
+    def fragments_received(self, count: int) -> None:
+        pass
+
     def violation_received(self, violation: ProtocolViolation) -> None:
         raise AssertionError(f"the server broke the protocol: {violation}")
