@@ -29,6 +29,7 @@ __all__ = [
     "Server",
     "checkEcho",
     "portOf",
+    "receive",
     "runTwistd",
     "serve",
     "upgrade",
@@ -363,3 +364,18 @@ def runTwistd(
     """
     with Process([TWISTD, *arguments], folder, environment=environment) as process:
         return process.finish()
+
+
+def receive(source: socket.socket, size: int) -> bytes:
+    """
+    Read as many bytes as are wanted.
+
+    @raise ConnectionError: there are no more before that.
+    """
+    data = b""
+    while len(data) < size:
+        piece = source.recv(size - len(data))
+        if not piece:
+            raise ConnectionError(f"ended behind {data!r}")
+        data += piece
+    return data

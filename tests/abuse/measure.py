@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from tests.processes import HANDSHAKE, HOST, PATIENCE, Server, waitUntil
+from tests.processes import HANDSHAKE, HOST, PATIENCE, Server, receive, waitUntil
 from wsplug.codec import FIN, OP_TEXT, encode_frame
 
 __all__ = ["Bystander", "Swarm", "attack"]
@@ -29,16 +29,6 @@ _PING: Final = b"\x89\x10"
 """
 The beginning of the server's own ping, which needs no answer here: any byte is one.
 """
-
-
-def _receive(source: socket.socket, size: int) -> bytes:
-    data = b""
-    while len(data) < size:
-        piece = source.recv(size - len(data))
-        if not piece:
-            raise ConnectionError(f"ended behind {data!r}")
-        data += piece
-    return data
 
 
 class Bystander:
@@ -92,7 +82,7 @@ class Bystander:
         made.sendall(HANDSHAKE % b"/")
         head = b""
         while not head.endswith(b"\r\n\r\n"):
-            head += _receive(made, 1)
+            head += receive(made, 1)
         if not head.startswith(b"HTTP/1.1 101 "):
             made.close()
             raise ConnectionError(f"refused: {head!r}")
@@ -100,11 +90,11 @@ class Bystander:
 
     def _echo(self, connection: socket.socket, began: float) -> None:
         connection.sendall(_QUESTION)
-        answer = _receive(connection, 2)
+        answer = receive(connection, 2)
         while answer == _PING:
-            _receive(connection, _PING[1])
-            answer = _receive(connection, 2)
-        answer += _receive(connection, len(_ANSWER) - 2)
+            receive(connection, _PING[1])
+            answer = receive(connection, 2)
+        answer += receive(connection, len(_ANSWER) - 2)
         assert answer == _ANSWER, answer
         self.slowest = max(self.slowest, time.monotonic() - began)
         self.answers += 1

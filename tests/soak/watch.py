@@ -23,7 +23,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 from websockets.typing import Subprotocol
 
-from tests.processes import HANDSHAKE, HOST, PATIENCE, Server
+from tests.processes import HANDSHAKE, HOST, PATIENCE, Server, receive
 from tests.soak.frames import CLOSE, TEXT, encode
 from wsplug.admin.messages import SUBPROTOCOL
 
@@ -173,7 +173,7 @@ class Watch:
         made.sendall(HANDSHAKE % b"/echo")
         head = b""
         while not head.endswith(b"\r\n\r\n"):
-            head += _receive(made, 1)
+            head += receive(made, 1)
         if not head.startswith(b"HTTP/1.1 101 "):
             raise ConnectionError(f"refused: {head!r}")
         self.counts["handshake echo 101"] += 1
@@ -183,12 +183,12 @@ class Watch:
         payload = text.encode("ascii")
         connection.sendall(encode(TEXT, payload))
         expected = bytes((0x81, len(payload))) + payload
-        answer = _receive(connection, 2)
+        answer = receive(connection, 2)
         while answer == _PING:
             # It was busy with connecting for so long. Any byte is an answer.
-            _receive(connection, _PING[1])
-            answer = _receive(connection, 2)
-        answer += _receive(connection, len(expected) - 2)
+            receive(connection, _PING[1])
+            answer = receive(connection, 2)
+        answer += receive(connection, len(expected) - 2)
         if answer != expected:
             raise ConnectionError(f"{answer!r} came, and not {expected!r}")
         self.counts["sent echo"] += 1
@@ -196,7 +196,7 @@ class Watch:
 
     def _close(self, connection: socket.socket) -> None:
         connection.sendall(encode(CLOSE, b"\x03\xe8"))
-        answer = _receive(connection, 4)
+        answer = receive(connection, 4)
         if answer != b"\x88\x02\x03\xe8":
             raise ConnectionError(f"closed with {answer!r}")
         connection.close()
@@ -242,13 +242,3 @@ class Watch:
                 if message["type"] == "error":
                     self.problems.append(f"the status page: {message}")
                 self.samples += message["type"] == "sample"
-
-
-def _receive(source: socket.socket, size: int) -> bytes:
-    data = b""
-    while len(data) < size:
-        piece = source.recv(size - len(data))
-        if not piece:
-            raise ConnectionError(f"ended behind {data!r}")
-        data += piece
-    return data
