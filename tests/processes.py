@@ -311,15 +311,20 @@ HANDSHAKE = (
 
 
 def upgrade(
-    port: int, path: str = "/", trust: ssl.SSLContext | None = None
+    port: int,
+    path: str = "/",
+    trust: ssl.SSLContext | None = None,
+    source: str | None = None,
 ) -> socket.socket:
     """
     Connect, without a library: what comes behind the 101 is to be read from the socket,
     and nothing is answered.
 
     @param trust: for TLS.
+    @param source: the address to come from.
     """
-    connection = socket.create_connection((HOST, port), PATIENCE)
+    own = None if source is None else (source, 0)
+    connection = socket.create_connection((HOST, port), PATIENCE, own)
     try:
         if trust is not None:
             connection = trust.wrap_socket(connection, server_hostname=HOST)
@@ -327,9 +332,7 @@ def upgrade(
         head = b""
         while not head.endswith(b"\r\n\r\n"):
             # Byte by byte: what follows isn't to be read here.
-            byte = connection.recv(1)
-            assert byte, head
-            head += byte
+            head += receive(connection, 1)
         assert head.startswith(b"HTTP/1.1 101 "), head
     except BaseException:
         connection.close()

@@ -208,12 +208,11 @@ def _findNotes(options: CheckOptions) -> list[str]:
         for name, endpoint in getattr(options, "endpoints", ())
         if endpoint is None and "systemd:" in name
     )
-    settings, usual = options.configuration.settings, Settings.max_connections
-    if settings.max_connections < usual and "max-connections" not in (
-        options.configuration.given
-    ):
+    configuration, usual = options.configuration, Settings.max_connections
+    possible = configuration.settings.max_connections
+    if possible < usual and "max-connections" not in configuration.given:
         notes.append(
-            f"max-connections is {settings.max_connections} instead of {usual}: a "
+            f"max-connections is {possible} instead of {usual}: a "
             "process may have no more descriptors here; see ulimit -n, LimitNOFILE="
         )
     return notes

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from tests.processes import HANDSHAKE, HOST, PATIENCE, Server, receive, waitUntil
+from tests.processes import PATIENCE, Server, receive, upgrade, waitUntil
 from wsplug.codec import FIN, OP_TEXT, encode_frame
 
 __all__ = ["Bystander", "Swarm", "attack"]
@@ -76,17 +76,7 @@ class Bystander:
             self.error = error
 
     def _connect(self) -> socket.socket:
-        made = socket.create_connection(
-            (HOST, self._server.port), PATIENCE, source_address=("127.0.0.9", 0)
-        )
-        made.sendall(HANDSHAKE % b"/")
-        head = b""
-        while not head.endswith(b"\r\n\r\n"):
-            head += receive(made, 1)
-        if not head.startswith(b"HTTP/1.1 101 "):
-            made.close()
-            raise ConnectionError(f"refused: {head!r}")
-        return made
+        return upgrade(self._server.port, source="127.0.0.9")
 
     def _echo(self, connection: socket.socket, began: float) -> None:
         connection.sendall(_QUESTION)

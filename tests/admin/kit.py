@@ -12,7 +12,8 @@ from wsplug.admin.access import Access, HostRules
 from wsplug.admin.messages import SUBPROTOCOL
 from wsplug.admin.status import PATH, StatusApplication
 from wsplug.apps.echo import echo
-from wsplug.testing import CLIENT, MemoryClient, MemoryServer
+from wsplug.testing import MemoryClient, MemoryServer
+from wsplug.testing.server import CLIENT
 
 __all__ = ["TOKEN", "Board", "Operator"]
 

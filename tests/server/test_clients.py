@@ -17,8 +17,8 @@ from wsplug import HandshakeRefused, Settings
 from wsplug.guard.proxies import ProxySettings
 from wsplug.interfaces import IHandshakeRequest
 from wsplug.networks import placeOf
-from wsplug.testing import CLIENT as PROXY
 from wsplug.testing import MemoryServer
+from wsplug.testing.server import CLIENT as PROXY
 
 CLIENT = "198.51.100.1"
 TRUSTED = ProxySettings((PROXY,))

@@ -17,8 +17,8 @@ from tests.server.test_clients import Page
 from wsplug import Settings
 from wsplug.guard.proxies import ProxySettings
 from wsplug.server.proxyprotocol import useProxyProtocol
-from wsplug.testing import CLIENT as PROXY
 from wsplug.testing import MemoryServer, MemoryTransport
+from wsplug.testing.server import CLIENT as PROXY
 
 PROXIES = ProxySettings((PROXY,), protocol=True)
 LINE = b"PROXY TCP4 198.51.100.1 198.51.100.2 4711 80\r\n"

@@ -23,7 +23,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 from websockets.typing import Subprotocol
 
-from tests.processes import HANDSHAKE, HOST, PATIENCE, Server, receive
+from tests.processes import HOST, PATIENCE, Server, receive, upgrade
 from tests.soak.frames import CLOSE, TEXT, encode
 from wsplug.admin.messages import SUBPROTOCOL
 
@@ -163,19 +163,9 @@ class Watch:
         self._close(held)
 
     def _connect(self, *, secure: bool) -> socket.socket:
-        port = self._tls if secure else self._plain
-        made = socket.create_connection(
-            (HOST, port), PATIENCE, source_address=("127.2.0.1", 0)
-        )
+        port, trust = (self._tls, self._trust) if secure else (self._plain, None)
+        made = upgrade(port, "/echo", trust, source="127.2.0.1")
         made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if secure:
-            made = self._trust.wrap_socket(made, server_hostname=HOST)
-        made.sendall(HANDSHAKE % b"/echo")
-        head = b""
-        while not head.endswith(b"\r\n\r\n"):
-            head += receive(made, 1)
-        if not head.startswith(b"HTTP/1.1 101 "):
-            raise ConnectionError(f"refused: {head!r}")
         self.counts["handshake echo 101"] += 1
         return made
 

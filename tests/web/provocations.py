@@ -29,7 +29,8 @@ from wsplug.codec import FIN, OP_TEXT
 from wsplug.guard.bans import parsePlace
 from wsplug.interfaces import IBearerToken
 from wsplug.server.factory import WebSocketFactory
-from wsplug.testing import CLIENT, MemoryServer
+from wsplug.testing import MemoryServer
+from wsplug.testing.server import CLIENT
 
 __all__ = ["CLOSINGS", "REFUSALS", "Provoked"]
 

@@ -109,7 +109,6 @@ cdef class MessageReceiver:
     cdef _begin_message(self, int first)
     @cython.locals(message=bytearray)
     cdef _collect(self, bytes piece)
-    @cython.locals(count=Py_ssize_t)
     cdef _end_frame(self, int first)
     @cython.locals(message=bytearray, opcode=int)
     cdef _end_message(self)

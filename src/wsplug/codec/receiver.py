@@ -614,11 +614,11 @@ class MessageReceiver:
         if first & FIN:
             self._end_message()
         self._untold += 1
-        if self._untold >= _FRAGMENTS_AT_A_TIME:
-            count, self._untold = self._untold, 0
+        if self._untold == _FRAGMENTS_AT_A_TIME:
+            self._untold = 0
             sink = self._sink
             if sink is not None:
-                sink.fragments_received(count)
+                sink.fragments_received(_FRAGMENTS_AT_A_TIME)
 
     def _end_message(self) -> None:
         message = self._message

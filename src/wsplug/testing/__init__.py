@@ -17,7 +17,6 @@ framing, limits, timeouts, closing. Only the network and the clock are replaced.
 
 from wsplug.testing.client import MemoryClient
 from wsplug.testing.response import MemoryResponse
-from wsplug.testing.server import CLIENT as CLIENT
 from wsplug.testing.server import MemoryServer
 from wsplug.testing.transport import MemoryTransport
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from tests.apps.chat.kit import Chat, Client
 from wsplug.guard.proxies import ProxySettings
-from wsplug.testing import CLIENT as PROXY
+from wsplug.testing.server import CLIENT as PROXY
 
 
 def _connect(chat: Chat, client: str) -> Client:

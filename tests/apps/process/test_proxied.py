@@ -7,8 +7,8 @@ from __future__ import annotations
 from tests.server.kit import App
 from wsplug.apps.process.environment import ofRequest
 from wsplug.guard.proxies import ProxySettings
-from wsplug.testing import CLIENT as PROXY
 from wsplug.testing import MemoryServer
+from wsplug.testing.server import CLIENT as PROXY
 
 
 def test_environment() -> None:

@@ -118,14 +118,14 @@ class People:
         return None if info is None else readPerson(info).name
 
     async def greet(
-        self, key: str | None, name: str, color: str, network: str, login: str = ""
+        self, key: str | None, name: str, color: str, network: str, login: str
     ) -> Person:
         """
         Find or make who says C{hello}.
 
         @param key: their secret, if they have one.
-        @param login: what they have logged in as: then that is who they are.
         @param network: where they come from.
+        @param login: what they have logged in as: then that is who they are; or empty.
         @raise BrokerError: it can't be told to others.
         """
         if login:
