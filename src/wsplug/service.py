@@ -31,6 +31,7 @@ from wsplug.codec import CloseCode
 from wsplug.daemon.ports import closePort, isInherited, openSockets
 from wsplug.daemon.sharing import SharedPort
 from wsplug.daemon.stalls import StallDetector
+from wsplug.daemon.unixsockets import explainLock, listenOn
 from wsplug.errors import StartupError
 from wsplug.guard.admission import EXEMPT
 from wsplug.guard.origins import SAME_HOST
@@ -248,7 +249,7 @@ class WebSocketService(Service):
         self._listening = True
         self._socketsBefore = openSockets()
         for name, endpoint in self._endpoints:
-            listening: Deferred[Any] = maybeDeferred(endpoint.listen, self.factory)
+            listening: Deferred[Any] = listenOn(endpoint, self.factory)
             listening.addCallback(self._listens)
             listening.addErrback(explainListening, name)
             listening.addErrback(self._failed)
@@ -257,7 +258,7 @@ class WebSocketService(Service):
     def _listenForOperators(
         self, name: str, endpoint: IStreamServerEndpoint, factory: WebSocketFactory
     ) -> None:
-        listening: Deferred[Any] = maybeDeferred(endpoint.listen, factory)
+        listening: Deferred[Any] = listenOn(endpoint, factory)
         listening.addCallback(self._listensForOperators)
         listening.addErrback(explainListening, name)
         listening.addErrback(self._failed)
@@ -479,6 +480,7 @@ def explainListening(failure: Failure, name: str) -> None:
     hint = ""
     if isinstance(error, CannotListenError):
         port = error.port
+        hint = explainLock(error)
         error = error.socketError
         if isinstance(error, PermissionError) and isinstance(port, int) and port < 1024:
             hint = (

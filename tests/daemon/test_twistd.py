@@ -113,6 +113,15 @@ def test_stale_pidfile(tmp_path: Path) -> None:
         assert pid != gone.pid
 
 
+def test_empty_pidfile(tmp_path: Path) -> None:
+    """
+    A full disk or a power failure has left an empty one: it is started all the same.
+    """
+    (tmp_path / "pid").write_text("", "ascii")
+    with daemon(tmp_path) as pid:
+        assert pid
+
+
 def test_pid_of_something_else(tmp_path: Path) -> None:
     """
     The number belongs to another program by now: the same.
@@ -168,7 +177,7 @@ def preloaded() -> Iterator[Preloaded]:
 
 
 MISTAKES = {
-    "no number": (["--pidfile=words"], "words (--pidfile) has no process's number"),
+    "no number": (["--pidfile=words"], "words (--pidfile) has no process ID"),
     "no folder for the pidfile": (["--pidfile=no/pid"], "no folder"),
     "pidfile is a folder": (["--pidfile=folder"], "folder (--pidfile)"),
     "no folder for the log": (["--logfile=no/log"], "for no/log (--logfile)"),

@@ -6,14 +6,13 @@ some only in the log.
 
 from __future__ import annotations
 
-import errno
 import os
 import pwd
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from wsplug.daemon.running import isServer
 from wsplug.errors import StartupError
 
 __all__ = ["checkTwistd"]
@@ -80,54 +79,25 @@ def _checkPidfile(path: Path) -> None:
         return
     except OSError as error:
         raise StartupError(f"can't read {path} (--pidfile): {error.strerror}") from None
-    if not content.isdecimal() or int(content) == 0:
-        raise StartupError(f"{path} (--pidfile) has no process's number in it")
-    pid = int(content)
-    if pid != os.getpid() and _runs(pid):
-        command = _commandOf(pid)
-        if command is None or _isTwistd(command):
-            raise StartupError(
-                f"it runs already, as process {pid} of {path}; another one takes "
-                "another --pidfile"
-            )
+    if content and (not content.isdecimal() or int(content) == 0):
+        raise StartupError(
+            f"{path} (--pidfile) has no process ID in it; remove it if no server of "
+            "yours wrote it"
+        )
+    # An empty one is left by a full disk, or by a power failure.
+    pid = int(content or "0")
+    if pid and pid != os.getpid() and isServer(pid):
+        raise StartupError(
+            f"it runs already, as process {pid} of {path}; another one takes "
+            "another --pidfile"
+        )
     _checkWritable(path, "--pidfile")
     try:
         path.unlink()
     except OSError as error:
         raise StartupError(
-            f"can't remove {path} (--pidfile), whose process {pid} is gone: "
-            f"{error.strerror}"
+            f"can't remove the stale {path} (--pidfile): {error.strerror}"
         ) from None
-
-
-def _runs(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except OSError as error:
-        return error.errno == errno.EPERM
-    except OverflowError:
-        return False
-    return True
-
-
-def _commandOf(pid: int) -> list[str] | None:
-    """
-    Give the command line of a process; C{None} where the system doesn't tell.
-    """
-    try:
-        line = Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:
-        return None
-    return line.decode("utf-8", "replace").rstrip("\0").split("\0")
-
-
-def _isTwistd(command: list[str]) -> bool:
-    """
-    Tell whether a process may be one of C{twistd}'s: whether it is run by a program of
-    the same name as this one.
-    """
-    name = os.path.basename(sys.argv[0])
-    return any(os.path.basename(word) in (name, "twistd") for word in command[:4])
 
 
 def _checkWritable(path: Path, option: str) -> None:
