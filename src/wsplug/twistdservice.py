@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
@@ -68,6 +69,7 @@ class TwistdService(WebSocketService):
     def privilegedStartService(self) -> None:
         # Before anybody can know that the server is there.
         self._handleSIGHUP()
+        self._handleSIGUSR1()
         self._handleEarlySIGTERM()
         super().privilegedStartService()
 
@@ -157,6 +159,15 @@ class TwistdService(WebSocketService):
         """
         reload: Callable[[], None] = self._reload
         signal.signal(signal.SIGHUP, lambda *_: self._reactor.callFromThread(reload))
+
+    def _handleSIGUSR1(self) -> None:
+        """
+        Say that there is no log file to rotate, where nothing handles the signal: its
+        own effect is to end the process, and what rotates logs sends it to anybody.
+        """
+        if signal.getsignal(signal.SIGUSR1) is signal.SIG_DFL:
+            tell = partial(self._log.info, "SIGUSR1: there is no log file to rotate")
+            signal.signal(signal.SIGUSR1, lambda *_: self._reactor.callFromThread(tell))
 
     def _reload(self) -> None:
         self._log.info(

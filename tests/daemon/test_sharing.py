@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from twisted.internet.error import CannotListenError
 from twisted.internet.protocol import Factory
+from twisted.internet.task import Clock
 from twisted.internet.testing import MemoryReactorClock
 
 from tests.processes import HOST, waitUntil
@@ -52,9 +53,9 @@ class Adopted:
             each.close()
 
 
-class Reactor:
+class Reactor(Clock):
     """
-    One that only adopts.
+    One that only adopts, and has the time.
     """
 
     seen = "the reactor's own"
@@ -63,15 +64,23 @@ class Reactor:
         return Adopted(fd, family)
 
 
+@pytest.fixture
+def clock() -> Reactor:
+    """
+    Whose time it is.
+    """
+    return Reactor()
+
+
 @pytest.fixture(params=[HOST, "::1"])
-def ports(request: Any) -> Iterator[list[SharedPort]]:
+def ports(request: Any, clock: Reactor) -> Iterator[list[SharedPort]]:
     """
-    Two that share a port.
+    Three that share a port.
     """
-    reactor = SharingReactor(Reactor())
-    first = reactor.listenTCP(0, Factory(), 128, request.param)
-    second = reactor.listenTCP(first.getHost().port, Factory(), 128, request.param)
-    made = [first, second]
+    reactor = SharingReactor(clock)
+    made = [reactor.listenTCP(0, Factory(), 256, request.param)]
+    number = made[0].getHost().port
+    made += [reactor.listenTCP(number, Factory(), 256, request.param) for _ in range(2)]
     yield made
     for port in made:
         port.stopListening()
@@ -80,6 +89,27 @@ def ports(request: Any) -> Iterator[list[SharedPort]]:
 def knock(port: SharedPort, times: int = 40) -> list[socket.socket]:
     host = port.getHost()
     return [socket.create_connection((host.host, host.port), 5) for _ in range(times)]
+
+
+def begin(port: SharedPort, times: int) -> list[socket.socket]:
+    """
+    Begin to connect, without waiting for it.
+    """
+    host = port.getHost()
+    clients = []
+    for _ in range(times):
+        family = socket.AF_INET6 if ":" in host.host else socket.AF_INET
+        client = socket.socket(family)
+        client.setblocking(False)
+        client.connect_ex((host.host, host.port))
+        clients.append(client)
+    return clients
+
+
+def isConnected(client: socket.socket) -> bool:
+    return bool(select.select([], [client], [], 0)[1]) and not client.getsockopt(
+        socket.SOL_SOCKET, socket.SO_ERROR
+    )
 
 
 def end(clients: list[socket.socket]) -> None:
@@ -92,7 +122,7 @@ def test_listens_when_told(ports: list[SharedPort]) -> None:
     It has the address from the beginning, but nobody can connect before it listens;
     then the connections are shared out.
     """
-    first, second = ports
+    first, second, _ = ports
     with pytest.raises(ConnectionRefusedError):
         knock(first, 1)
     assert first.fileno() == -1
@@ -109,65 +139,91 @@ def test_listens_when_told(ports: list[SharedPort]) -> None:
 
 
 @linux
-def test_give_way(ports: list[SharedPort]) -> None:
+def test_give_way(ports: list[SharedPort], clock: Reactor) -> None:
     """
-    Once one gives way, all go to the other, and nobody has to try twice.
+    Once one of two gives way, all go to the other, and nobody has to try twice. One
+    that joins later gets its share: nothing stays with the group.
     """
-    first, second = ports
+    first, second, third = ports
     first.startListening()
     second.startListening()
-    first.giveWay()
+    first.giveWay(1.5)
     clients = knock(first)
+    assert (first.port.count(), second.port.count()) == (0, 40)
+    clock.advance(1.5)
+    clients += knock(first)
     assert (first.port.count(), second.port.count()) == (0, 40)
     first.stopListening()
     clients += knock(second)
     assert second.port.count() == 40
-    third = SharedPort(Reactor(), second.getHost().port, Factory(), 9, "127.0.0.1")
-    third.stopListening()
+    third.startListening()
+    clients += knock(second, 100)
+    counts = second.port.count(), third.port.count()
+    assert sum(counts) == 100
+    assert min(counts) > 20
     end(clients)
 
 
 @linux
+def test_give_way_to_several(ports: list[SharedPort], clock: Reactor) -> None:
+    """
+    Of three, one gives way: those who come are shared out, before and after it is gone,
+    among all that are there. In its last moment it takes nobody, who then go elsewhere.
+    """
+    for port in ports:
+        port.startListening()
+    first, second, third = ports
+    first.giveWay(1.5)
+    clients = knock(first, 120)
+    counts = [port.port.count() for port in ports]
+    assert sum(counts) == 120
+    assert min(counts) > 15
+    clock.advance(0.7)
+    waiting = begin(first, 60)
+    assert first.port.count() == 0
+    first.stopListening()
+    waitUntil(lambda: all(map(isConnected, waiting)), "all are connected")
+    assert second.port.count() + third.port.count() == 60
+    clients += knock(second, 120)
+    counts = [port.port.count() for port in (second, third)]
+    assert sum(counts) == 120
+    assert min(counts) > 30
+    end(clients + waiting)
+
+
+@linux
 def test_without_steering(
-    ports: list[SharedPort], monkeypatch: pytest.MonkeyPatch
+    ports: list[SharedPort], clock: Reactor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """
     Where the kernel won't have the program, those who come to the one that gives way
     get through with their second packet, once it is closed.
     """
     monkeypatch.setattr(sharing, "_SO_ATTACH_REUSEPORT_CBPF", 9999)
-    first, second = ports
+    first, second, _ = ports
     first.startListening()
     second.startListening()
-    first.giveWay()
-    host = first.getHost()
-    clients = []
-    for _ in range(30):
-        family = socket.AF_INET6 if ":" in host.host else socket.AF_INET
-        client = socket.socket(family)
-        client.setblocking(False)
-        client.connect_ex((host.host, host.port))
-        clients.append(client)
+    first.giveWay(1.5)
+    clock.advance(1)
+    clients = begin(first, 30)
     assert first.port.count() == 0
     first.stopListening()
-    waitUntil(
-        lambda: len(select.select([], clients, [], 0)[1]) == 30, "all are connected"
-    )
-    for client in clients:
-        assert client.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0
+    waitUntil(lambda: all(map(isConnected, clients)), "all are connected")
     assert second.port.count() == 30
     end(clients)
 
 
 @linux
-def test_alone(ports: list[SharedPort]) -> None:
+def test_alone(ports: list[SharedPort], clock: Reactor) -> None:
     """
     Where nobody shares it, it takes who comes to the end.
     """
-    first, _ = ports
-    first.giveWay()  # not even listening yet: nothing to do
+    first, *_ = ports
+    first.giveWay(1.5)  # not even listening yet: nothing to do
+    assert not clock.getDelayedCalls()
     first.startListening()
-    first.giveWay()
+    first.giveWay(1.5)
+    clock.advance(1.5)
     clients = knock(first)
     assert first.port.count() == 40
     end(clients)

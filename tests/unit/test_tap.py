@@ -121,14 +121,16 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.fixture
-def _sighup() -> Iterator[None]:
-    """SIGHUP is as it was before."""
-    before = signal.getsignal(signal.SIGHUP)
+def _signals() -> Iterator[None]:
+    """The signals are as they were before."""
+    numbers = (signal.SIGHUP, signal.SIGTERM, signal.SIGUSR1)
+    before = {number: signal.getsignal(number) for number in numbers}
     yield
-    signal.signal(signal.SIGHUP, before)
+    for number, action in before.items():
+        signal.signal(number, action)
 
 
-@pytest.mark.usefixtures("_sighup")
+@pytest.mark.usefixtures("_signals")
 def test_make_service(logs: Logs) -> None:
     """The service that is made listens with the given reactor, and serves. From then
     on SIGHUP doesn't end the process."""
@@ -141,3 +143,13 @@ def test_make_service(logs: Logs) -> None:
     assert port == 8000
     assert factory is service.factory
     assert callable(signal.getsignal(signal.SIGHUP))
+
+
+@pytest.mark.usefixtures("_signals")
+def test_log_file_signal() -> None:
+    """SIGUSR1 doesn't end a server that has no log file, and is left to whatever
+    rotates the log where there is one."""
+    for action, kept in ((signal.SIG_DFL, False), (signal.SIG_IGN, True)):
+        signal.signal(signal.SIGUSR1, action)
+        makeService(parse("--app", "echo")).privilegedStartService()
+        assert (signal.getsignal(signal.SIGUSR1) is action) == kept

@@ -6,8 +6,8 @@ until they are taken; were the socket closed, all in there would be reset. What 
 about it depends on whose socket it is:
 
     - our own: the queue is emptied first. Those in it are told that the server stops.
-    - one of several that share the port (L{wsplug.daemon.sharing}): new ones are sent
-      to the others first, and those in the queue are served.
+    - one of several that share the port (L{wsplug.daemon.sharing}): new ones go to the
+      others first, and those in the queue are served.
     - one that was there before the server, as systemd's: it stays open with whoever
       gave it to us, and its queue is the next process's.
 """
@@ -84,7 +84,7 @@ def closePort(
     """
     closing: Deferred[Any]
     if isinstance(port, SharedPort):
-        port.giveWay()
+        port.giveWay(patience)
         closing = deferLater(reactor, patience, _empty, port)
         closing.addCallback(lambda _: port.stopListening())
     elif inherited or not IReadDescriptor.providedBy(port):

@@ -6,14 +6,17 @@ The system shares the connections to such a port out among all sockets that list
 it. A process that stops has to see to it that none is lost, since what waits in the
 queue of a socket that is closed is reset. So it
 
-    1. has new connections sent to the socket that came last, the successor's, by a
+    1. has new connections sent to the other socket, where there is just one other, by a
        program for the whole group of sockets that consists of one instruction, "return
-       its index" (C{SO_ATTACH_REUSEPORT_CBPF}, Linux 4.5);
-    2. throws away, by a filter on its own socket, what SYN packets come there all the
-       same: as where the system knows no such program. The clients send them again,
-       and they go elsewhere then;
-    3. serves what comes out of the queue for a while more, since the handshakes that
-       were under way end there, and closes the socket with nothing in it.
+       its index" (C{SO_ATTACH_REUSEPORT_CBPF}, Linux 4.5). With more sockets there is
+       no such program, for it would send everybody to one of them: the system goes on
+       sharing them out, and this process serves its part for the moment;
+    2. throws away, by a filter on its own socket, what SYN packets come in the last
+       moment before it is closed. The clients send them again after a second, and they
+       go elsewhere then;
+    3. serves what comes out of the queue meanwhile, since the handshakes that were
+       under way end there, takes the program off the group again, for it would hold for
+       sockets that join later, and closes the socket with nothing in it.
 
 And a process that starts doesn't listen before it is ready, since it gets its share of
 the connections from then on.
@@ -49,6 +52,7 @@ _log = Logger(__name__)
 # <asm-generic/socket.h>; sparc and parisc have others, and go without.
 _SO_ATTACH_FILTER: Final = 26
 _SO_ATTACH_REUSEPORT_CBPF: Final = 51
+_SO_DETACH_REUSEPORT_BPF: Final = 68
 
 # <linux/filter.h>: return k; load the byte at k; jump if it has a bit of k.
 _RETURN: Final = 0x06
@@ -68,6 +72,13 @@ _NO_SYNS: Final = (
 )
 """
 A filter sees a packet from its TCP header on.
+"""
+
+_QUIET: Final = 0.9
+"""
+Seconds for which no SYN packet is taken before a port is closed: enough for a handshake
+that is under way to end, and less than the second after which a client sends its SYN
+again, so that this one goes elsewhere.
 """
 
 _LISTENS: Final = "0A"
@@ -146,6 +157,7 @@ class SharedPort:
         self._backlog = backlog
         self.port: Any = None
         self._socket: socket.socket | None = _bind(port, interface)
+        self._steers = False
 
     def startListening(self) -> None:
         """
@@ -172,6 +184,8 @@ class SharedPort:
         """
         bound, self._socket = self._socket, None
         if bound is not None:
+            if self._steers:
+                _set(bound, _SO_DETACH_REUSEPORT_BPF, struct.pack("@i", 0))
             bound.close()
         port, self.port = self.port, None
         return succeed(None) if port is None else port.stopListening()
@@ -183,20 +197,29 @@ class SharedPort:
             return IPv6Address("TCP", *name)
         return IPv4Address("TCP", *name)
 
-    def giveWay(self) -> None:
+    def giveWay(self, patience: float) -> None:
         """
-        Have new connections sent to those who share the port.
+        Have new connections go to those who share the port.
+
+        @param patience: seconds until it is closed.
         """
         bound = self._socket
         if bound is None or self.port is None:
             return
         others = _countListening(bound) - 1
-        if others < 1:
-            return  # nobody does: new ones are served as long as it goes
-        # A socket that joins the group is put at its end. Another that has left may
-        # have changed that; what is there then is alive too, or the filter is for it.
-        _attach(bound, _SO_ATTACH_REUSEPORT_CBPF, ((_RETURN, 0, 0, others),))
-        _attach(bound, _SO_ATTACH_FILTER, _NO_SYNS)
+        if others == 1:
+            # A socket that joins the group is put at its end: there is the successor.
+            program = ((_RETURN, 0, 0, others),)
+            self._steers = _attach(bound, _SO_ATTACH_REUSEPORT_CBPF, program)
+        self._reactor.callLater(max(0.0, patience - _QUIET), self._takeNoSYNs)
+
+    def _takeNoSYNs(self) -> None:
+        """
+        Have those who come now try again, where somebody else is there to serve them.
+        """
+        bound = self._socket
+        if bound is not None and _countListening(bound) > 1:
+            _attach(bound, _SO_ATTACH_FILTER, _NO_SYNS)
 
     # As a descriptor
 
@@ -266,17 +289,30 @@ def _countListening(listener: socket.socket) -> int:
 
 def _attach(
     listener: socket.socket, option: int, program: tuple[tuple[int, int, int, int], ...]
-) -> None:
+) -> bool:
     """
     Give a socket a program of the classic Berkeley Packet Filter, if the system has
     that.
+
+    @return: whether it has.
     """
-    if sys.platform != "linux":
-        return
     code = b"".join(struct.pack("=HBBI", *instruction) for instruction in program)
     buffer = ctypes.create_string_buffer(code, len(code))
     head = struct.pack("@HP", len(program), ctypes.addressof(buffer))
+    return _set(listener, option, head)
+
+
+def _set(listener: socket.socket, option: int, value: bytes) -> bool:
+    """
+    Set one of Linux' options of a socket.
+
+    @return: whether the system has it.
+    """
+    if sys.platform != "linux":
+        return False
     try:
-        listener.setsockopt(socket.SOL_SOCKET, option, head)
+        listener.setsockopt(socket.SOL_SOCKET, option, value)
     except OSError as error:
-        _log.debug("no filter on a port: {error}", error=error)
+        _log.debug("no option {option} on a port: {error}", option=option, error=error)
+        return False
+    return True
