@@ -150,7 +150,7 @@ def findFailures() -> list[tuple[str, str]]:
         if module.name.rpartition(".")[2] not in loaded:
             try:
                 module.load()
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 failures.append((module.filePath.path, _explain(error)))
     return failures
 
@@ -352,7 +352,7 @@ def _makeMount(description: Description, services: IServices, single: bool) -> M
     except InvalidOption as error:
         place = description.place or f"--app {description}"
         raise InvalidOption(f"{place}: {error}") from None
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise PluginFailed(
             f"--app {description} can't be made: {_explain(error)}"
         ) from None

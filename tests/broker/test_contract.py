@@ -78,14 +78,15 @@ def test_subscribed_twice(broker: IBroker) -> None:
     result(broker.unsubscribe("never", recorder))
 
 
-def test_subscriber_that_fails(broker: IBroker) -> None:
+@pytest.mark.parametrize("error", [LookupError, SystemExit])
+def test_subscriber_that_fails(broker: IBroker, error: type[BaseException]) -> None:
     """
     It is logged, and costs the others nothing.
     """
 
     class Failing(Recorder):
         def published(self, channel: str, publication: Publication) -> None:
-            raise LookupError("mine")
+            raise error("mine")
 
     recorder = Recorder()
     result(broker.subscribe("a", Failing()))

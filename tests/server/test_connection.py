@@ -235,15 +235,34 @@ def raises(_: object) -> None:
     raise KeyError("secret")
 
 
+def exits(_: object) -> None:
+    # As argparse does with a wrong argument.
+    raise SystemExit("secret")
+
+
+def interrupts(_: object) -> None:
+    raise KeyboardInterrupt("secret")
+
+
 async def raisesLater(_: object) -> None:
     raise KeyError("secret")
 
 
+async def exitsLater(_: object) -> None:
+    raise SystemExit("secret")
+
+
 FAILURES = [
     pytest.param(raises, id="raise"),
+    pytest.param(exits, id="exit"),
+    pytest.param(interrupts, id="interrupt"),
     pytest.param(raisesLater, id="coroutine"),
+    pytest.param(exitsLater, id="coroutine that exits"),
     pytest.param(lambda _: fail(KeyError("secret")), id="Deferred"),
+    pytest.param(lambda _: fail(SystemExit("secret")), id="Deferred of an exit"),
 ]
+
+RAISED = (KeyError, SystemExit, KeyboardInterrupt)
 
 
 @pytest.mark.parametrize("how", FAILURES)
@@ -272,7 +291,7 @@ def test_failure(name: str, data: bytes, how: Callable[[Any], Any], logs: Logs) 
     client.sendBytes(data + frame(b"not any more"))
     assert client.closed == (1011, "internal error")
     (failure,) = logs.failures()
-    assert failure.check(KeyError)
+    assert failure.check(*RAISED)
     assert recorder.names[-2:] == [name, "lost"]
     closed = recorder.closed
     assert (closed.code, closed.side) == (1011, Side.APPLICATION)
@@ -290,7 +309,7 @@ def test_failure_in_connectionLost(how: Callable[[Any], Any], logs: Logs) -> Non
     opened = openOne(Recorder(lost=how))
     opened.client.close()
     (failure,) = logs.failures()
-    assert failure.check(KeyError)
+    assert failure.check(*RAISED)
     assert not opened.server.factory.connections
     assert opened.recorder.names == ["started", "finished", "lost"]
 

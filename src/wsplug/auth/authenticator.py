@@ -90,7 +90,7 @@ class Login:
         """
         try:
             self.logout()
-        except Exception:
+        except BaseException:
             self._log.failure("logging out failed")
 
 

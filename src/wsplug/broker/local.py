@@ -62,7 +62,8 @@ class Subscribers:
         for subscriber in tuple(self._channels.get(channel, ())):
             try:
                 subscriber.published(channel, publication)
-            except Exception:
+            except BaseException:
+                # An application's, whatever it raises.
                 _log.failure("a subscriber of {channel} failed", channel=channel)
 
 

@@ -340,7 +340,7 @@ class Connection:
         began = 0.0 if traffic.latency is None else perf_counter()
         try:
             result = application.textMessageReceived(message)
-        except Exception:
+        except BaseException:  # an application's sys.exit() doesn't end the server
             self._applicationFailed(Failure())
         else:
             if result is not None:
@@ -368,7 +368,7 @@ class Connection:
         began = 0.0 if traffic.latency is None else perf_counter()
         try:
             result = application.bytesMessageReceived(message)
-        except Exception:
+        except BaseException:  # an application's sys.exit() doesn't end the server
             self._applicationFailed(Failure())
         else:
             if result is not None:
@@ -637,7 +637,7 @@ class Connection:
         statistics.serving = self._traffic.application
         try:
             result = getattr(self._application, method)(*arguments)
-        except Exception:
+        except BaseException:  # an application's sys.exit() doesn't end the server
             self._applicationFailed(Failure())
         else:
             if result is not None:

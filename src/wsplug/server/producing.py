@@ -54,5 +54,5 @@ class AttachedProducer:
     def _tell(self, call: Callable[[], object]) -> None:
         try:
             call()
-        except Exception:
+        except BaseException:  # as in Connection
             self._failed(Failure())

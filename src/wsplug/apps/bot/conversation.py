@@ -188,7 +188,7 @@ class Conversation(WebSocketProtocol):
     def _cancel(self, running: Deferred[Any]) -> None:
         try:
             running.cancel()
-        except Exception:
+        except BaseException:
             # A canceller is a command's own code.
             self._log.failure("a command can't be cancelled")
 
