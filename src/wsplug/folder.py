@@ -29,6 +29,10 @@ class Folder(File):
     maxBodySize: int
 
     def getChild(self, path: bytes, request: Request) -> IResource:
+        try:
+            path.decode("utf-8")
+        except UnicodeDecodeError:
+            return notFound()  # Twisted would log a traceback
         if b"\0" in path:
             return notFound()  # no file system has it, and some raise
         child: IResource = super().getChild(path, request)  # type: ignore[no-untyped-call]

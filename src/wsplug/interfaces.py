@@ -318,7 +318,8 @@ class IWebSocketApplication(Interface):
         "What plain HTTP requests for its path get: a folder of pages, or a "
         "C{twisted.web} resource that answers; C{None} for none: those get a 426 then. "
         "A resource's C{maxBodySize} says how many bytes a request's body may have, "
-        "1 MiB where there is none: over it, requests get a 413 at once."
+        "1 MiB where there is none: over it, requests get a 413 at once. Forms are "
+        "parsed into C{request.args} only where its C{parsesForms} is true."
     )
 
     def buildProtocol(request: IHandshakeRequest) -> Any:

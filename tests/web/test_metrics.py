@@ -17,7 +17,7 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import MemoryReactorClock
 
 import wsplug
-from tests.server.kit import App, Logs, raw
+from tests.server.kit import App, Logs, parseResponse, raw
 from tests.web.kit import Telling, key
 from wsplug import Mount, WebSocketService
 from wsplug.errors import InvalidOption
@@ -144,6 +144,13 @@ def test_process() -> None:
     names = {name for name, _ in samples}
     assert {"python_info", "python_gc_collections_total"} <= names
     assert "process_resident_memory_bytes" in names
+
+
+def test_accept_that_is_no_text() -> None:
+    """A header that can't be decoded is one that asks for nothing known."""
+    data = b"GET /-/metrics HTTP/1.1\r\nHost: x\r\nAccept: \xff\r\n\r\n"
+    response = parseResponse(raw(Telling().server, data).take())
+    assert response.status == 200
 
 
 def test_formats() -> None:

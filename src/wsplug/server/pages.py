@@ -32,6 +32,7 @@ from zope.interface import implementer
 from wsplug.codec import RequestHead
 from wsplug.guard.loglimit import LogLimit
 from wsplug.guard.proxies import UNNAMED, ClientInfo
+from wsplug.server.hardening import cleanHeaders, guardForms, isPersistent
 
 __all__ = ["MAX_BODY_SIZE", "PageChannel"]
 
@@ -77,13 +78,19 @@ class PageChannel(HTTPChannel):
         self._done: Callable[[bytes], object] | None = done
         self._tooLarge = tooLarge
         self._bodyLimit = 0
+        self._parsesForms = False
         self._client = UNNAMED
         self._feeding = False
         self._behind = b""
         self._ends = False
 
     def serve(
-        self, head: RequestHead, rest: bytes, bodyLimit: int, client: ClientInfo
+        self,
+        head: RequestHead,
+        rest: bytes,
+        bodyLimit: int,
+        parsesForms: bool,
+        client: ClientInfo,
     ) -> bytes:
         """
         Begin to answer a request.
@@ -91,12 +98,14 @@ class PageChannel(HTTPChannel):
         @param rest: what has come behind its head.
         @param bodyLimit: bytes that its body may have. One that says how many it has
             is within that.
+        @param parsesForms: whether a form in it is to be parsed.
         @param client: what is known of the client besides what the transport says.
         @return: as from L{feed}.
         """
         self.busy = True
         self._client = client
         self._bodyLimit = bodyLimit
+        self._parsesForms = parsesForms
         # The head is within wsplug's own limits already.
         self.totalHeadersSize = self.MAX_LENGTH = len(head.raw)
         self.maxHeaders = len(head.headers)
@@ -157,7 +166,12 @@ class PageChannel(HTTPChannel):
                 tooLarge(limit)
 
         request.handleContentChunk = takeWithin
+        guardForms(request, self._parsesForms)
         return request
+
+    def allHeadersReceived(self) -> None:
+        cleanHeaders(self.requests[-1])
+        super().allHeadersReceived()  # type: ignore[no-untyped-call]
 
     def setLineMode(self, extra: bytes = b"") -> Any:
         super().setLineMode()  # type: ignore[no-untyped-call]
@@ -182,8 +196,8 @@ class PageChannel(HTTPChannel):
         """
         Say whether another request may follow this one, and have the response say so.
         """
-        if not self._ends:
-            return super().checkPersistence(request, version)  # type: ignore[no-untyped-call]
+        if not self._ends and isPersistent(request, version):
+            return True
         request.responseHeaders.setRawHeaders(b"connection", [b"close"])
         return False
 
@@ -275,7 +289,10 @@ class _Puller:
         self._call = self._clock.callLater(0, self._pull)
         try:
             producer.resumeProducing()
-        except Exception:
+        except BaseException:
+            # It is asked no more, and told so: this is the end of the response, and of
+            # the connection, on which nobody could tell where it was to end.
             self._log.failure("a page could not be sent whole")
+            self.stopProducing()
             transport: Any = channel.transport
             transport.abortConnection()

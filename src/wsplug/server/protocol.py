@@ -53,6 +53,8 @@ from wsplug.server.sessions import Session
 from wsplug.server.transport import DirectTransport
 
 if TYPE_CHECKING:
+    from twisted.web.server import Site
+
     from wsplug.server.factory import WebSocketFactory
 
 __all__ = ["WebSocketServerProtocol"]
@@ -233,7 +235,7 @@ class WebSocketServerProtocol(Protocol):
         if site is None:
             self.refuse(self._refusePage(head))
             return b""
-        limit = self._bodyLimit(head)
+        limit, parsesForms = self._bodyRules(head, site)
         if head.body_size is not None and head.body_size > limit:
             self._refuseBody(limit)
             return b""
@@ -250,16 +252,20 @@ class WebSocketServerProtocol(Protocol):
             self._channel = channel
         if self.factory.draining is not None or self.excess is not None:
             channel.end()  # nobody keeps a place that is there for a health check
-        return channel.serve(head, rest, limit, self._named)
+        return channel.serve(head, rest, limit, parsesForms, self._named)
 
-    def _bodyLimit(self, head: RequestHead) -> int:
+    def _bodyRules(self, head: RequestHead, site: Site) -> tuple[int, bool]:
         """
-        Give the number of bytes that a request's body may have.
+        Say what a request's body may be.
+
+        @return: the number of bytes that it may have, and whether C{twisted.web} is to
+            parse it if it is a form. A site that isn't wsplug's expects that.
         """
         found = self.factory.mounts.find(splitPath(splitTarget(head.target)[0]))
         pages = None if found is None else found[0].application.pages
         limit: int = getattr(pages, "maxBodySize", MAX_BODY_SIZE)
-        return limit
+        siteParses: bool = getattr(site, "parsesForms", True)
+        return limit, getattr(pages, "parsesForms", siteParses)
 
     def _refuseBody(self, limit: int) -> None:
         """

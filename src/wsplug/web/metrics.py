@@ -53,7 +53,8 @@ class Metrics(Resource):
         self._scraper = Scraper(factory)
 
     def render_GET(self, request: Request) -> bytes:
-        accept = request.getHeader("accept") or ""
+        # As text, Twisted would decode it, and raise at what is none.
+        accept = (request.getHeader(b"accept") or b"").decode("latin-1")
         body, kind = self._scraper.scrape(accept)
         request.setHeader(b"Content-Type", kind.encode("ascii"))
         request.setHeader(b"Cache-Control", b"no-store")

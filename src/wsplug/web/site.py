@@ -116,6 +116,9 @@ class _Site(Site):
 
     _log = Logger()
 
+    # Resources below it that want forms parsed have this as True.
+    parsesForms = False
+
     def __init__(
         self, resource: IResource, clock: IReactorTime, own: Mapping[bytes, IResource]
     ) -> None:

@@ -1,0 +1,115 @@
+"""
+What of a request is kept from C{twisted.web}, whose own code for it isn't made for
+hostile clients: some headers that it fails at, and forms that nobody asked for.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+from twisted.logger import Logger
+from twisted.web.http import stringToDatetime
+
+__all__ = ["cleanHeaders", "guardForms", "isPersistent"]
+
+_log = Logger(__name__)
+
+_RANGE: Final = re.compile(rb"bytes=([0-9]{1,18})-([0-9]{1,18})?")
+"""
+The one kind of range that is served: one, from a first byte on (RFC 9110 section
+14.1.2). A server may ignore any other (section 14.2), and the whole file is a right
+answer to it.
+"""
+
+
+def cleanHeaders(request: Any) -> None:
+    """
+    Take away the headers of a C{twisted.web} request that its code may fail at. Each
+    has a right meaning when it isn't there.
+    """
+    headers = request.requestHeaders
+    ranges = headers.getRawHeaders(b"range", [])
+    if ranges and (
+        len(ranges) > 1
+        or not _isServedRange(ranges[0])
+        # What it compares isn't compared here (RFC 9110 section 13.1.5).
+        or headers.hasHeader(b"if-range")
+    ):
+        headers.removeHeader(b"range")
+    dates = headers.getRawHeaders(b"if-modified-since", [])
+    if dates and (len(dates) > 1 or not _isDate(dates[0])):
+        # RFC 9110 section 13.1.3: one that is no date is ignored.
+        headers.removeHeader(b"if-modified-since")
+
+
+def _isServedRange(value: bytes) -> bool:
+    found = _RANGE.fullmatch(value)
+    if found is None:
+        return False
+    first, last = found.groups()
+    return last is None or int(first) <= int(last)
+
+
+def _isDate(value: bytes) -> bool:
+    try:
+        stringToDatetime(value.partition(b";")[0])
+    except Exception:
+        # It raises whatever its steps do.
+        return False
+    return True
+
+
+def isPersistent(request: Any, version: bytes) -> bool:
+    """
+    Say whether another request may follow this one on its connection: RFC 9112 section
+    9.3.
+
+    @param request: one of C{twisted.web}.
+    @param version: of HTTP, as in the request's first line.
+    """
+    options = b",".join(request.requestHeaders.getRawHeaders(b"connection", []))
+    tokens = {token.strip(b" \t").lower() for token in options.split(b",")}
+    return version == b"HTTP/1.1" and b"close" not in tokens
+
+
+def guardForms(request: Any, parse: bool) -> None:
+    """
+    Have C{twisted.web} parse a request's body as a form only where somebody wants that:
+    its parser takes seconds for what a hostile client makes of a hundred kilobytes, and
+    raises for other bodies.
+
+    @param request: is about to be received.
+    @param parse: whether the resource reads forms from C{request.args}. Others have the
+        body in C{request.content}.
+    """
+    kind = type(request)
+
+    def requestReceived(command: bytes, path: bytes, version: bytes) -> None:
+        headers = request.requestHeaders
+        types = headers.getRawHeaders(b"content-type")
+        if not parse and types is not None:
+            # It reads no form without one.
+            headers.removeHeader(b"content-type")
+
+        def process() -> None:
+            # No reference back: what is served isn't to wait for the collector.
+            del request.process, request.requestReceived
+            if types is not None:
+                headers.setRawHeaders(b"content-type", types)
+            request.process()
+
+        if "process" not in vars(request):
+            request.process = process
+        try:
+            kind.requestReceived(request, command, path, version)
+        except Exception as error:
+            if "process" not in vars(request):
+                raise  # it was parsed
+            del request.process, request.requestReceived
+            _log.info("a form can't be read: {error}", error=type(error).__name__)
+            request.setResponseCode(400)
+            request.responseHeaders.setRawHeaders(b"content-length", [b"0"])
+            request.finish()
+
+    request.requestReceived = requestReceived

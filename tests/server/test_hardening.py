@@ -1,0 +1,250 @@
+"""
+Requests for pages that C{twisted.web} alone would fail at: hostile ranges, dates, paths
+and forms (DESIGN section 5).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from time import process_time
+from typing import Any
+
+import pytest
+from twisted.web.resource import Resource
+from twisted.web.server import Site
+
+from tests.server.kit import App, Logs, Response, parseResponse, raw
+from tests.server.test_pages import get
+from wsplug.testing import MemoryServer
+
+SIZE = 300_000
+
+WHOLE = [
+    "bytes=0-1,-99999999",
+    "bytes=0-1,3-4",
+    "bytes=" + ",".join(["0-"] * 100),
+    "bytes=-5",
+    "bytes=-99999999",
+    "bytes=",
+    "bytes=,",
+    "bytes=-",
+    "bytes=5-1",
+    "bytes=x-y",
+    "bytes=1-2\xff",
+    "bytes=" + 15_000 * "x",
+    "bytes=" + 1000 * "9" + "-",
+    "lines=1-2",
+    "bytes 1-2",
+    "bytes=1_0-2_0",
+    "bytes=+1-2",
+    ",",
+    "",
+]
+"""
+Ranges that are ignored: the whole file is the answer (RFC 9110 section 14.2).
+"""
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> MemoryServer:
+    (tmp_path / "file.bin").write_bytes(bytes(range(100)) * (SIZE // 100))
+    return MemoryServer(App(pages=str(tmp_path)))
+
+
+def ask(server: MemoryServer, data: bytes) -> Response:
+    """Give the only response, and see that the server has nothing left to do."""
+    transport = raw(server, data)
+    response = transport.take()
+    for _ in range(20):
+        server.advance(0.01)
+        response += transport.take()
+    return parseResponse(response)
+
+
+@pytest.mark.parametrize("value", WHOLE)
+def test_ranges_that_are_not_served(
+    server: MemoryServer, value: str, logs: Logs
+) -> None:
+    """The whole file, once; nothing of the header in the log, and no traceback."""
+    request = get("/file.bin").replace(
+        b"\r\n\r\n", b"\r\nRange: " + value.encode("latin-1") + b"\r\n\r\n"
+    )
+    response = ask(server, request)
+    assert response.status == 200
+    assert len(response.body) == SIZE
+    assert [line for line in logs.lines() if "GET /file.bin: 200" not in line] == []
+
+
+@pytest.mark.parametrize(
+    ("value", "first", "last"),
+    [
+        ("bytes=0-1", 0, 1),
+        ("bytes=7-", 7, SIZE - 1),
+        ("bytes=299999-", 299_999, 299_999),
+        (f"bytes=5-{SIZE - 1}", 5, SIZE - 1),
+        ("bytes=5-999999999", 5, SIZE - 1),
+    ],
+)
+def test_range(server: MemoryServer, value: str, first: int, last: int) -> None:
+    """One range from a first byte on (RFC 9110 section 14.1.2) is served."""
+    response = ask(server, get("/file.bin", "GET", f"Range: {value}"))
+    assert response.status == 206
+    assert response.all("content-range") == [f"bytes {first}-{last}/{SIZE}"]
+    data = bytes(range(100)) * (SIZE // 100)
+    assert response.body == data[first : last + 1]
+
+
+def test_range_behind_the_end(server: MemoryServer) -> None:
+    """RFC 9110 section 15.5.17: 416, with the size."""
+    response = ask(server, get("/file.bin", "GET", f"Range: bytes={SIZE}-"))
+    assert response.status == 416
+    assert response.all("content-range") == [f"bytes */{SIZE}"]
+    assert response.body == b""
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [("Range: bytes=0-1", "Range: bytes=2-3"), ("Range: bytes=0-1", 'If-Range: "x"')],
+)
+def test_ranges_with_conditions(server: MemoryServer, headers: tuple[str, str]) -> None:
+    """Two headers are no range; and what may be a part of another version isn't asked
+    for (RFC 9110 section 13.1.5)."""
+    response = ask(server, get("/file.bin", "GET", *headers))
+    assert (response.status, len(response.body)) == (200, SIZE)
+
+
+@pytest.mark.parametrize("value", [";", "", "x", "Sun, 06 Nov 1994", "0", 9000 * ";"])
+def test_date(server: MemoryServer, value: str, logs: Logs) -> None:
+    """RFC 9110 section 13.1.3: what is no date is ignored."""
+    response = ask(server, get("/file.bin", "GET", f"If-Modified-Since: {value}"))
+    assert (response.status, len(response.body)) == (200, SIZE)
+    assert logs.failures() == []
+
+
+def test_right_date(server: MemoryServer) -> None:
+    """A date that is one still spares the file."""
+    date = "Fri, 01 Jan 2100 00:00:00 GMT"
+    assert (
+        ask(server, get("/file.bin", "GET", f"If-Modified-Since: {date}")).status == 304
+    )
+
+
+@pytest.mark.parametrize("path", ["/%ff", "/%ff/x", "/a%c3", "/%00", "/%ed%a0%80"])
+def test_path_that_is_no_text(server: MemoryServer, path: str, logs: Logs) -> None:
+    """What is in no file's name isn't there; no traceback."""
+    assert ask(server, get(path)).status == 404
+    assert logs.failures() == []
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["close", "Close", "close, TE", "TE, close", "TE,close", "keep-alive,close"],
+)
+def test_connection_close(server: MemoryServer, value: str) -> None:
+    """RFC 9112 section 9.6: the option may stand anywhere in the list."""
+    transport = raw(server, get("/nothing", "GET", f"Connection: {value}"))
+    server.advance(0)
+    assert parseResponse(transport.take()).all("connection") == ["close"]
+    assert transport.disconnecting
+
+
+# Forms
+
+FORMS = {
+    "semicolons": (
+        'multipart/form-data; boundary="b"',
+        b'--b\r\nContent-Disposition: form-data; a="' + 100_000 * b";" + b"\r\n\r\n",
+    ),
+    "no boundary": ("multipart/form-data", b"--b\r\n\r\nx\r\n--b--\r\n"),
+    "empty boundary": ("multipart/form-data; boundary=", b"--\r\n\r\nx"),
+    "boundary that is no text": ("multipart/form-data; boundary=\xff", b"--\xff--"),
+    "no headers": ("multipart/form-data; boundary=b", b"--b\r\nx\r\n--b--\r\n"),
+    "half a form": ("multipart/form-data; boundary=b", b"--b\r\n"),
+    "many fields": ("application/x-www-form-urlencoded", b"a=1&" * 50_000),
+    "no text": ("application/x-www-form-urlencoded", b"%ff=\xff&\0=;"),
+    "charset": ("application/x-www-form-urlencoded; charset=x-none", b"a=b"),
+}
+
+
+def post(kind: str, body: bytes, path: str = "/") -> bytes:
+    lines = [
+        f"POST {path} HTTP/1.1",
+        "Host: server.example:9000",
+        f"Content-Type: {kind}",
+        f"Content-Length: {len(body)}",
+    ]
+    return "\r\n".join([*lines, "", ""]).encode("latin-1") + body
+
+
+class Taker(Resource):
+    """Takes bodies, and tells what there was."""
+
+    isLeaf = True
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.args: Any = None
+        self.kind: bytes | None = None
+        self.body = b""
+
+    def render_POST(self, request: Any) -> bytes:
+        self.args, self.body = request.args, request.content.read()
+        self.kind = request.getHeader(b"content-type")
+        return b"taken"
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_forms_are_not_parsed(name: str, logs: Logs) -> None:
+    """A resource that asked for no form has the body as it is, whatever is in it; it
+    took Twisted's parser more than five seconds for a hundred kilobytes."""
+    kind, body = FORMS[name]
+    taker = Taker()
+    began = process_time()
+    response = ask(MemoryServer(App(pages=taker)), post(kind, body, "/?q=1"))
+    assert process_time() - began < 1
+    assert (response.status, response.body) == (200, b"taken")
+    assert taker.args == {b"q": [b"1"]}
+    assert taker.kind is not None
+    assert taker.body == body
+    assert logs.failures() == []
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_forms_to_pages(name: str, server: MemoryServer, logs: Logs) -> None:
+    """Pages take no POST, and say so whatever is in it."""
+    response = ask(server, post(*FORMS[name], "/file.bin"))
+    assert response.status == 405
+    assert logs.failures() == []
+
+
+class Form(Taker):
+    parsesForms = True
+
+
+def test_form_that_is_wanted() -> None:
+    """A resource that asks for forms gets them."""
+    form = Form()
+    kind = "application/x-www-form-urlencoded"
+    assert ask(MemoryServer(App(pages=form)), post(kind, b"a=b&a=c")).status == 200
+    assert form.args == {b"a": [b"b", b"c"]}
+    assert form.kind == kind.encode("ascii")
+
+
+def test_site_of_somebody_else() -> None:
+    """A site that isn't wsplug's has its forms parsed, as its resources expect."""
+    taker = Taker()
+    server = MemoryServer(App())
+    server.factory.site = Site(taker, reactor=server.clock)
+    kind = "application/x-www-form-urlencoded"
+    assert ask(server, post(kind, b"a=b")).status == 200
+    assert taker.args == {b"a": [b"b"]}
+
+
+def test_wanted_form_that_is_none(logs: Logs) -> None:
+    """A form that Twisted's parser raises at is the client's mistake: 400, no
+    traceback, and nothing of it in the log."""
+    kind = "multipart/form-data; boundary=\xff"
+    response = ask(MemoryServer(App(pages=Form())), post(kind, b"--secret"))
+    assert response.status == 400
+    assert logs.failures() == []
+    assert not any("secret" in line for line in logs.lines())
