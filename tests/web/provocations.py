@@ -364,10 +364,11 @@ def _fails(_: Any) -> Any:
     raise RuntimeError
 
 
-def body(*headers: str) -> Provocation:
+def body(*headers: str, seconds: float = 0) -> Provocation:
     def provoke() -> Provoked:
         server = MemoryServer(App(pages=Page()))
         raw(server, handshake("POST / HTTP/1.1", {"Upgrade": None}, headers))
+        server.advance(seconds)
         return answered(server)
 
     return provoke
@@ -483,6 +484,11 @@ REFUSALS: dict[str, tuple[Provocation, ...]] = {
     ),
     "has a body that is larger than the application's pages take": (
         body("Content-Length: 2000000"),
+    ),
+    "has a body that comes too slowly: less than 16 KiB in each `open-timeout`, before "
+    "it is whole": (
+        body("Content-Length: 20", seconds=11),
+        body("Transfer-Encoding: chunked", seconds=11),
     ),
     "asks to upgrade with another method than GET": opening("POST", "HEAD"),
     "asks to upgrade in HTTP/1.0, with a body, or without `Connection: Upgrade`": (

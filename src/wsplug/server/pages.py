@@ -13,7 +13,8 @@ in; C{tests/server/test_pages.py} fails if Twisted changes it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any, Final
 from weakref import ref
 
@@ -26,20 +27,41 @@ from twisted.internet.interfaces import (
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel
+from twisted.web.http_headers import Headers
 from twisted.web.server import Site
 from zope.interface import implementer
 
 from wsplug.codec import RequestHead
+from wsplug.errors import HandshakeRefused
 from wsplug.guard.loglimit import LogLimit
 from wsplug.guard.proxies import UNNAMED, ClientInfo
+from wsplug.networks import nameOfAddress
+from wsplug.server.ceiling import Ceiling
+from wsplug.server.closing import endIdle
+from wsplug.server.deadlines import Deadline, Deadlines
 from wsplug.server.hardening import cleanHeaders, guardForms, isPersistent
+from wsplug.server.pageoutput import PageOutput
+from wsplug.server.settings import Settings
 
-__all__ = ["MAX_BODY_SIZE", "PageChannel"]
+__all__ = ["MAX_BODY_SIZE", "PageChannel", "bodyTooLarge"]
 
 MAX_BODY_SIZE: Final = 1024 * 1024
 """
 Bytes that a request's body may have where the application's C{pages} don't say.
 """
+
+
+_BODY_PIECE: Final = 16 * 1024
+"""
+Bytes of a body that have to come in the time that a head has, until all is there.
+"""
+
+
+def bodyTooLarge(limit: int) -> HandshakeRefused:
+    """
+    Refuse a request for the size of its body (RFC 9110 section 15.5.14).
+    """
+    return HandshakeRefused(413, f"a body of over {limit} bytes is not taken here")
 
 
 class PageChannel(HTTPChannel):
@@ -54,17 +76,22 @@ class PageChannel(HTTPChannel):
         self,
         site: Site,
         clock: IReactorTime,
-        done: Callable[[bytes], object],
-        tooLarge: Callable[[int], object],
+        *,
+        settings: Settings,
+        deadlines: Deadlines,
+        waiting: Ceiling,
         logLimit: LogLimit,
+        done: Callable[[bytes], object],
+        refuse: Callable[[HandshakeRefused], object],
     ) -> None:
         """
         @param site: answers the requests.
+        @param waiting: over what waits to be sent in the whole server.
+        @param logLimit: says whether a line about a client is for the log.
         @param done: is called after a response that wasn't complete at once, with what
             has come behind the request.
-        @param tooLarge: is called with the limit when a body turns out to be over it:
-            to refuse the request, and to end the connection.
-        @param logLimit: says whether a line about a client is for the log.
+        @param refuse: is called when a body turns out to be over its limit, or comes
+            too slowly: to answer so, and to end the connection.
         """
         super().__init__()  # type: ignore[no-untyped-call]
         self.site = site
@@ -76,7 +103,18 @@ class PageChannel(HTTPChannel):
         self._clock = clock
         self._puller: _Puller | None = None
         self._done: Callable[[bytes], object] | None = done
-        self._tooLarge = tooLarge
+        self._refuse = refuse
+        self._settings = settings
+        self._deadlines = deadlines
+        self._waiting = waiting
+        self._output: PageOutput | None = None
+        # What has come while the last of a response waits to be sent; None where
+        # nothing does.
+        self._unread: bytes | None = None
+        self._bodyDeadline: Deadline | None = None
+        # The bytes of a body that have come since that was set, for one who has no
+        # reference to this.
+        self._bodySize = [0]
         self._bodyLimit = 0
         self._parsesForms = False
         self._client = UNNAMED
@@ -120,6 +158,9 @@ class PageChannel(HTTPChannel):
         @return: what of it is behind the request, if that is done with now; else
             nothing, and C{done} gets it later.
         """
+        if self._unread is not None:
+            self._unread += data
+            return b""
         self._feeding = True
         try:
             self.dataReceived(data)  # type: ignore[no-untyped-call]
@@ -150,20 +191,21 @@ class PageChannel(HTTPChannel):
         # No reference back: what is served and gone isn't to wait for the collector.
         served = ref(request)
         take = type(request).handleContentChunk
-        limit, tooLarge = self._bodyLimit, self._tooLarge
+        limit, refuse, recent = self._bodyLimit, self._refuse, self._bodySize
         size = 0
 
         def takeWithin(data: bytes) -> None:
             nonlocal size
             within = size <= limit
             size += len(data)
+            recent[0] += len(data)
             request: Any = served()
             if size <= limit:
                 take(request, data)
             elif within:
                 # Its end may have come already: nobody is to see a part for the whole.
                 request.process = lambda: None
-                tooLarge(limit)
+                refuse(bodyTooLarge(limit))
 
         request.handleContentChunk = takeWithin
         guardForms(request, self._parsesForms)
@@ -172,9 +214,156 @@ class PageChannel(HTTPChannel):
     def allHeadersReceived(self) -> None:
         cleanHeaders(self.requests[-1])
         super().allHeadersReceived()  # type: ignore[no-untyped-call]
+        if self.length != 0:
+            self._awaitBody()
+
+    def _awaitBody(self) -> None:
+        """
+        Give a body the time that a head has, and as much again for each
+        L{_BODY_PIECE} of it.
+        """
+        seconds = self._settings.open_timeout
+        self._bodySize[0] = 0
+        if seconds:
+            self._bodyDeadline = self._deadlines.set(seconds, self._bodyTimedOut)
+
+    def _bodyTimedOut(self) -> None:
+        if self._bodySize[0] >= _BODY_PIECE:
+            self._awaitBody()
+            return
+        self._bodyDeadline = None
+        seconds = self._settings.open_timeout
+        self._refuse(
+            HandshakeRefused(
+                408,
+                f"less than {_BODY_PIECE} bytes of a body in {seconds:g} seconds",
+                setting="open-timeout",
+            )
+        )
+
+    def _stopAwaitingBody(self) -> None:
+        self._deadlines.clear(self._bodyDeadline)
+        self._bodyDeadline = None
+
+    def allContentReceived(self) -> None:
+        self._stopAwaitingBody()
+        super().allContentReceived()  # type: ignore[no-untyped-call]
+
+    # What is sent
+
+    def makeConnection(self, transport: Any) -> None:
+        self._output = PageOutput(
+            transport,
+            self._deadlines,
+            self._settings.send_timeout,
+            self._waiting,
+            self._cutOff,
+        )
+        super().makeConnection(transport)  # type: ignore[no-untyped-call]
+
+    def write(self, data: bytes) -> None:
+        if self._output is not None:
+            self._output.write(data)
+
+    def writeSequence(self, iovec: Iterable[bytes]) -> None:
+        self.write(b"".join(iovec))
+
+    def writeHeaders(
+        self, version: bytes, code: bytes, reason: bytes, headers: Any
+    ) -> None:
+        """
+        Send a response's head, behind what waits. Requests call it.
+        """
+        if not isinstance(headers, Headers):
+            pairs, headers = headers, Headers()
+            for name, value in pairs:
+                headers.addRawHeader(name, value)
+        lines = [b"%b %b %b\r\n" % (version, code, reason)]
+        for name, values in headers.getAllRawHeaders():
+            lines.extend(b"%b: %b\r\n" % (name, value) for value in values)
+        self.writeSequence([*lines, b"\r\n"])
+
+    def pauseProducing(self) -> None:
+        if self._output is not None:
+            self._output.pause()
+        super().pauseProducing()  # type: ignore[no-untyped-call]
+
+    def resumeProducing(self) -> None:
+        output = self._output
+        if output is None:
+            return
+        output.resume()
+        # It may have got enough again, or the connection be somebody else's.
+        if self._output is not None and not output.blocked:
+            super().resumeProducing()  # type: ignore[no-untyped-call]
+
+    def loseConnection(self) -> None:
+        if self._output is not None:
+            self._output.whenEmpty(self._close)
+
+    def _close(self) -> None:
+        """
+        End the connection once the client has read the rest, or the time for that is
+        over. TLS clients needn't answer (RFC 8446 section 6.1), and some don't.
+        """
+        output, transport = self._output, self.transport
+        super().loseConnection()  # type: ignore[no-untyped-call]
+        endIdle(transport)
+        if output is not None:
+            output.watch(self._settings.send_timeout)
+
+    def _cutOff(self, reason: str, setting: str) -> None:
+        """
+        End a connection whose client takes too long.
+        """
+        transport: Any = self.transport
+        client = self.getPeer()
+        self._stopOutput()
+        if self.logLimit.allows(client, "cut off", setting):
+            self._log.info(
+                "{peer} cut off: {reason}",
+                peer=nameOfAddress(client),
+                reason=reason,
+                setting=setting,
+            )
+        # Not now: it may be in the midst of a response.
+        self._clock.callLater(0, transport.abortConnection)
+
+    def _stopOutput(self) -> None:
+        self._stopAwaitingBody()
+        output, self._output = self._output, None
+        if output is not None:
+            output.stop()
+
+    def timeoutConnection(self) -> None:
+        """
+        End a connection that nothing came on for a while, without a word in the log:
+        that is how kept connections end.
+        """
+        self.loseConnection()
 
     def setLineMode(self, extra: bytes = b"") -> Any:
         super().setLineMode()  # type: ignore[no-untyped-call]
+        output = self._output
+        if output is None or output.isEmpty:
+            self._goOn(extra)
+            return
+        # The next response isn't to wait behind this one, nor are requests to be
+        # collected meanwhile: nothing more is read.
+        self._unread = extra
+        idle = self.setTimeout(None)  # type: ignore[no-untyped-call]
+        transport: Any = self.transport
+        transport.pauseProducing()
+        output.whenEmpty(partial(self._sent, idle))
+
+    def _sent(self, idle: int | None) -> None:
+        unread, self._unread = self._unread, None
+        self.setTimeout(idle)  # type: ignore[no-untyped-call]
+        transport: Any = self.transport
+        transport.resumeProducing()
+        self._goOn(unread or b"")
+
+    def _goOn(self, extra: bytes) -> None:
         self.busy = False
         if self._feeding:
             self._behind = extra
@@ -209,7 +398,7 @@ class PageChannel(HTTPChannel):
         puller = None if streaming else _Puller(producer, self, self._clock)
         super().registerProducer(puller or producer, True)  # type: ignore[no-untyped-call]
         self._puller = puller
-        if puller is not None:
+        if puller is not None and not (self._output and self._output.blocked):
             puller.resumeProducing()
 
     def unregisterProducer(self) -> None:
@@ -223,6 +412,7 @@ class PageChannel(HTTPChannel):
         Let go of the connection, so that it can become a WebSocket's.
         """
         self._done = None
+        self._stopOutput()
         self.setTimeout(None)  # type: ignore[no-untyped-call]
         transport: Any = self.transport
         transport.unregisterProducer()
@@ -232,6 +422,7 @@ class PageChannel(HTTPChannel):
         Pass on that the connection is gone.
         """
         self._done = None
+        self._stopOutput()
         self.unregisterProducer()
         self.connectionLost(reason)  # type: ignore[no-untyped-call]
 

@@ -47,7 +47,7 @@ from wsplug.server.connection import Connection
 from wsplug.server.deadlines import Deadline
 from wsplug.server.losing import explainTLS, speaksTLS
 from wsplug.server.mounts import Mount, splitPath
-from wsplug.server.pages import MAX_BODY_SIZE, PageChannel
+from wsplug.server.pages import MAX_BODY_SIZE, PageChannel, bodyTooLarge
 from wsplug.server.request import HandshakeRequest, splitTarget
 from wsplug.server.sessions import Session
 from wsplug.server.transport import DirectTransport
@@ -237,18 +237,21 @@ class WebSocketServerProtocol(Protocol):
             return b""
         limit, parsesForms = self._bodyRules(head, site)
         if head.body_size is not None and head.body_size > limit:
-            self._refuseBody(limit)
+            self.refuse(bodyTooLarge(limit))
             return b""
         channel = self._channel
         if channel is None:
             channel = PageChannel(
                 site,
                 self.factory.clock,
-                self._read,
-                self._refuseBody,
-                self.factory.logLimit,
+                settings=self.factory.settings,
+                deadlines=self.factory.deadlines,
+                waiting=self.factory.waiting,
+                logLimit=self.factory.logLimit,
+                done=self._read,
+                refuse=self.refuse,
             )
-            channel.makeConnection(self.transport)  # type: ignore[no-untyped-call]
+            channel.makeConnection(self.transport)
             self._channel = channel
         if self.factory.draining is not None or self.excess is not None:
             channel.end()  # nobody keeps a place that is there for a health check
@@ -266,14 +269,6 @@ class WebSocketServerProtocol(Protocol):
         limit: int = getattr(pages, "maxBodySize", MAX_BODY_SIZE)
         siteParses: bool = getattr(site, "parsesForms", True)
         return limit, getattr(pages, "parsesForms", siteParses)
-
-    def _refuseBody(self, limit: int) -> None:
-        """
-        Refuse a request for the size of its body (RFC 9110 section 15.5.14).
-        """
-        self.refuse(
-            HandshakeRefused(413, f"a body of over {limit} bytes is not taken here")
-        )
 
     def _refusePage(self, head: RequestHead) -> HandshakeRefused:
         """

@@ -1,0 +1,225 @@
+"""
+Clients of pages that read slowly or never, and bodies that come slowly or never (DESIGN
+section 4, plain HTTP: each response and body has a deadline).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from twisted.web.resource import Resource
+
+from tests.server.kit import App, Logs, handshake, parseResponse, raw
+from tests.server.test_pages import get
+from wsplug import Settings
+from wsplug.testing import MemoryServer, MemoryTransport
+
+SIZE = 3_000_000
+BODY = bytes(range(250)) * (SIZE // 250)
+
+
+class Whole(Resource):
+    """Answers with much at once."""
+
+    isLeaf = True
+
+    def render_GET(self, request: Any) -> bytes:
+        return BODY
+
+
+class Pieces(Resource):
+    """Answers with much in small pieces, all at once."""
+
+    isLeaf = True
+
+    def render_GET(self, request: Any) -> bytes:
+        request.setHeader(b"content-length", b"%d" % SIZE)
+        for start in range(0, SIZE, 10_000):
+            request.write(BODY[start : start + 10_000])
+        return b""
+
+
+def folder(path: Path) -> str:
+    (path / "file").write_bytes(BODY)
+    return str(path)
+
+
+PAGES: list[Any] = [
+    pytest.param(lambda path: Whole(), id="whole"),  # type: ignore[no-untyped-call]
+    pytest.param(lambda path: Pieces(), id="pieces"),  # type: ignore[no-untyped-call]
+    pytest.param(folder, id="file"),
+]
+
+
+@pytest.fixture(params=PAGES)
+def server(request: Any, tmp_path: Path) -> MemoryServer:
+    make: Callable[[Path], Any] = request.param
+    return MemoryServer(App(pages=make(tmp_path)))
+
+
+def test_never_reads(server: MemoryServer, logs: Logs) -> None:
+    """DESIGN section 5: who reads no page is cut off after the send timeout; one line
+    says so, with the setting, and nothing is left."""
+    transport = raw(server, get("/file"))
+    server.advance(29)
+    assert not transport.lost
+    server.advance(2)
+    assert transport.aborted
+    assert transport.lost
+    (event,) = logs.events("cut off")
+    assert event["setting"] == "send-timeout"
+    assert server.factory.opening == 0
+    assert server.factory.waiting.held == 0
+    assert len(server.factory.deadlines) == 0
+    assert not server.clock.getDelayedCalls()
+
+
+def test_reads_slowly(server: MemoryServer, logs: Logs) -> None:
+    """Who reads what the transport holds within the send timeout gets all of it,
+    however long that takes."""
+    transport = raw(server, get("/file"))
+    data = b""
+    while part := transport.take():
+        data += part
+        server.advance(25)
+    assert parseResponse(data).body == BODY
+    assert server.factory.opening == 1
+    assert not logs.events("cut off")
+
+
+def test_order(server: MemoryServer) -> None:
+    """What comes behind a request waits until its response is out, and is answered
+    then: another page, and a handshake."""
+    transport = raw(server, get("/file"))
+    transport.put(get("/nothing/there") + get("/file") + handshake())
+    data = b""
+    for _ in range(500):
+        data += transport.take()
+        server.advance(0.01)
+    # Only a folder has nothing at the second path.
+    assert data.count(BODY) + data.count(b"HTTP/1.1 404 ") == 3
+    assert data.count(b"HTTP/1.1 ") == 4
+    assert b"HTTP/1.1 101 " in data[-400:]
+    assert server.factory.waiting.held == 0
+
+
+def test_close_behind_a_large_page(server: MemoryServer) -> None:
+    """A connection that ends with its response ends once that is out."""
+    transport = raw(server, get("/file", "GET", "Connection: close"))
+    data = b""
+    while part := transport.take():
+        assert not transport.lost
+        data += part
+        server.advance(5)
+    assert parseResponse(data).body == BODY
+    assert transport.lost
+
+
+def test_never_reads_the_end(server: MemoryServer) -> None:
+    """The last piece isn't waited for any longer than the first."""
+    transport = raw(server, get("/file", "GET", "Connection: close"))
+    while not transport.disconnecting:
+        transport.take()
+        server.advance(0.1)
+    server.advance(31)
+    assert transport.lost
+    assert len(server.factory.deadlines) == 0
+
+
+def test_all_together() -> None:
+    """What waits for clients of pages counts for max-waiting like all else; the one
+    for whom most waits goes."""
+    settings = Settings(max_waiting=5_000_000)
+    page = Whole()  # type: ignore[no-untyped-call]
+    server = MemoryServer(App(pages=page), settings=settings)
+    clients = [raw(server, get("/")) for _ in range(2)]
+    server.run()
+    assert [each.lost for each in clients].count(True) == 1
+    assert 0 < server.factory.waiting.held < 5_000_000
+    for each in clients:
+        each.abortConnection()
+    server.run()
+    assert server.factory.waiting.held == 0
+
+
+def test_leaves_in_the_midst(server: MemoryServer) -> None:
+    """A client that is gone leaves nothing behind."""
+    transport = raw(server, get("/file"))
+    transport.abortConnection()
+    server.advance(1)
+    assert server.factory.waiting.held == 0
+    assert len(server.factory.deadlines) == 0
+
+
+# Bodies
+
+
+class Taker(Resource):
+    """Takes a body of any size."""
+
+    isLeaf = True
+    maxBodySize = 10_000_000
+
+    def render_POST(self, request: Any) -> bytes:
+        return b"%d" % len(request.content.read())
+
+
+def begin(chunked: bool, size: int) -> tuple[MemoryServer, MemoryTransport]:
+    server = MemoryServer(App(pages=Taker()))  # type: ignore[no-untyped-call]
+    how = "Transfer-Encoding: chunked" if chunked else f"Content-Length: {size}"
+    transport = raw(server, get("/", "POST", how))
+    return server, transport
+
+
+def encode(chunked: bool, data: bytes) -> bytes:
+    return b"%x\r\n%b\r\n" % (len(data), data) if chunked else data
+
+
+@pytest.mark.parametrize("step", [0, 1, 9.5])
+@pytest.mark.parametrize("chunked", [False, True])
+def test_slow_body(chunked: bool, step: float, logs: Logs) -> None:
+    """A body that comes by the byte, or not at all, is refused with 408 after the time
+    that a head has (RFC 9110 section 15.5.9)."""
+    server, transport = begin(chunked, 1000)
+    for _ in range(int(9.75 // step) if step else 0):
+        transport.put(encode(chunked, b"x"))
+        server.advance(step)
+    server.advance(9.75 - (9.75 // step * step if step else 0))
+    assert transport.take() == b""
+    server.advance(0.5)
+    assert parseResponse(transport.take()).status == 408
+    (event,) = logs.events("refused")
+    assert event["setting"] == "open-timeout"
+    server.advance(6)
+    assert transport.lost
+    assert len(server.factory.deadlines) == 0
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_steady_body(chunked: bool) -> None:
+    """A large body over a slow line is taken, for as long as it goes on."""
+    server, transport = begin(chunked, 20 * 20_000)
+    for _ in range(20):
+        transport.put(encode(chunked, bytes(20_000)))
+        server.advance(9)
+    if chunked:
+        transport.put(b"0\r\n\r\n")
+    server.run()
+    assert parseResponse(transport.take()).body == b"400000"
+    server.advance(30)
+    assert not transport.lost
+
+
+def test_idle_is_not_logged(logs: Logs) -> None:
+    """The end of a kept connection is no news."""
+    server = MemoryServer(App(pages=Whole()))  # type: ignore[no-untyped-call]
+    transport = raw(server, get("/"))
+    while transport.take():
+        server.advance(0.1)
+    lines = len(logs.lines())
+    server.advance(61)
+    assert transport.lost
+    assert len(logs.lines()) == lines
