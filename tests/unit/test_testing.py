@@ -136,8 +136,8 @@ def test_request_index(tmp_path: Path) -> None:
 
 
 def test_request_part(tmp_path: Path) -> None:
-    """Headers go with the request: parts of a file come from another of Twisted's
-    producers, several of them from a third."""
+    """Headers go with the request: a part of a file comes from another of Twisted's
+    producers. Several parts aren't served: the whole is (RFC 9110 section 14.2)."""
     (tmp_path / "page.bin").write_bytes(b"0123456789" * 20_000)
     server = MemoryServer(App(pages=str(tmp_path)))
     headers = [("Range", "bytes=10-150009")]
@@ -145,9 +145,7 @@ def test_request_part(tmp_path: Path) -> None:
     assert (response.status, response.body) == (206, b"0123456789" * 15_000)
     headers = [("Range", "bytes=0-4,100000-199999")]
     response = server.request("GET", "/page.bin", headers=headers)
-    assert response.status == 206
-    assert b"\r\n\r\n01234\r\n" in response.body
-    assert b"\r\n\r\n" + b"0123456789" * 10_000 + b"\r\n" in response.body
+    assert (response.status, response.body) == (200, b"0123456789" * 20_000)
 
 
 def test_request_without_body(tmp_path: Path) -> None:
