@@ -22,6 +22,12 @@ from wsplug.errors import HandshakeRefused
         ([b"foo; a; a"], [("foo", [("a", None), ("a", None)])]),
         ([b"foo,"], [("foo", [])]),
         ([b"foo, \t"], [("foo", [])]),
+        # RFC 9110 section 5.6.1.2: empty elements are ignored.
+        ([b","], []),
+        ([b" ,\t, "], []),
+        ([b", foo"], [("foo", [])]),
+        ([b"foo,, bar ,"], [("foo", []), ("bar", [])]),
+        ([b",foo; a,,", b",bar"], [("foo", [("a", None)]), ("bar", [])]),
         (
             [b"permessage-deflate; client_max_window_bits, permessage-deflate"],
             [
@@ -43,9 +49,8 @@ def test_good(
     "value",
     [
         b";",
-        b",",
-        b", foo",
-        b"foo,, bar",
+        b",;",
+        b"foo;,bar",
         b"foo;",
         b"foo; ;bar",
         b"foo; a=",

@@ -117,6 +117,13 @@ BAD: list[tuple[str, bytes, int]] = [
     ("underscored CL", LINE + HOST + b"Content-Length: 1_0\r\n\r\n", 400),
     ("non-ASCII CL", LINE + HOST + b"Content-Length: \xb2\r\n\r\n", 400),
     ("empty CL", LINE + HOST + b"Content-Length:\r\n\r\n", 400),
+    (
+        "absolute form without a host",
+        b"GET http:/// HTTP/1.1\r\n" + HOST + b"\r\n",
+        400,
+    ),
+    ("with a user", b"GET http://u@a/ HTTP/1.1\r\n" + HOST + b"\r\n", 400),
+    ("absolute form without Host", b"GET http://a/ HTTP/1.1\r\n\r\n", 400),
     ("endless CL", LINE + HOST + b"Content-Length: " + b"9" * 19 + b"\r\n\r\n", 400),
     ("TE gzip", LINE + HOST + b"Transfer-Encoding: gzip\r\n\r\n", 501),
     ("TE list", LINE + HOST + b"Transfer-Encoding: gzip, chunked\r\n\r\n", 501),
@@ -151,7 +158,10 @@ def test_first_bad_line(lines: bytes, reason: str) -> None:
 
 
 GOOD: list[tuple[str, bytes, bytes, bytes]] = [
-    ("absolute form", b"GET http://a/b?c HTTP/1.1\r\n" + HOST, b"GET", b"http://a/b?c"),
+    ("absolute form", b"GET http://a/b?c HTTP/1.1\r\n" + HOST, b"GET", b"/b?c"),
+    ("without a path", b"GET HTTP://a:80 HTTP/1.1\r\n" + HOST, b"GET", b"/"),
+    ("with a query only", b"GET https://a?b HTTP/1.1\r\n" + HOST, b"GET", b"/?b"),
+    ("another scheme", b"GET ftp://a/b HTTP/1.1\r\n" + HOST, b"GET", b"ftp://a/b"),
     ("asterisk form", b"OPTIONS * HTTP/1.1\r\n" + HOST, b"OPTIONS", b"*"),
     ("leading line ends", b"\r\n\r\n" + LINE + HOST, b"GET", b"/chat"),
     ("obs-text value", LINE + HOST + b"X: \xfc\xff\x80\r\n", b"GET", b"/chat"),
@@ -172,6 +182,17 @@ def test_good(data: bytes, method: bytes, target: bytes) -> None:
     """RFC 9112 section 3 and RFC 9110 section 7.2: unusual, and right."""
     result = head(data + b"\r\n")
     assert (result.method, result.target) == (method, target)
+
+
+def test_absolute_form() -> None:
+    """RFC 9112 section 3.2.2: the target says which host is meant, not Host; all
+    that is behind the parser sees one form."""
+    result = head(b"GET http://a.example:8/b?c HTTP/1.1\r\nX: y \r\n" + HOST + b"\r\n")
+    assert result.raw == b"GET /b?c HTTP/1.1\r\nhost: a.example:8\r\nx: y\r\n\r\n"
+    assert result.all(b"host") == [b"a.example:8"]
+    assert result.items(b"x") == [b"y"]
+    result.compact()
+    assert result.headers == ((b"host", b"a.example:8"), (b"x", b"y"))
 
 
 @pytest.mark.parametrize(

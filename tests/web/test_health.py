@@ -15,13 +15,22 @@ from twisted.internet.task import Clock
 from twisted.web.resource import IResource, Resource
 from twisted.web.server import Request
 
-from tests.server.kit import App, Logs, frame, handshake
+from tests.server.kit import App, Logs, frame, handshake, parseResponse, raw
 from tests.web.kit import Telling
 from wsplug import HandshakeRefused, Mount, WebSocketService
 from wsplug.web.health import whyNotReady
 from wsplug.web.site import makeSite
 
 PAGE = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text("utf-8")
+
+
+def test_absolute_form() -> None:
+    """
+    A request in absolute form (RFC 9112 section 3.2.2) is the same one.
+    """
+    check = b"GET http://b/-/health/live HTTP/1.1\r\nHost: a\r\n\r\n"
+    response = parseResponse(raw(Telling().server, check).take())
+    assert (response.status, response.body) == (200, b'{"live": true}\n')
 
 
 def _ask(telling: Telling, path: str) -> tuple[int, Any]:

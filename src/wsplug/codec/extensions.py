@@ -26,8 +26,10 @@ A name, perhaps with a value, and what it ends with.
 
 _TOKEN_ONLY: Final = re.compile(TOKEN)
 
-_NOTHING_MORE: Final = re.compile(rb"[ \t]*\Z")
-
+_EMPTY: Final = re.compile(rb"[ \t]*(?:,|\Z)")
+"""
+An element of the list in which nothing is.
+"""
 
 _KEPT: Final = 32
 """
@@ -80,6 +82,11 @@ def _parse_value(value: bytes) -> tuple[Extension, ...]:
     position = 0
     parts: list[tuple[str, str | None]] = []
     while position < len(value) or parts:
+        # RFC 9110 section 5.6.1.2: empty elements of a list are ignored.
+        empty = None if parts else _EMPTY.match(value, position)
+        if empty is not None:
+            position = empty.end()
+            continue
         match = _PART.match(value, position)
         if match is None:
             raise _malformed()
@@ -91,8 +98,6 @@ def _parse_value(value: bytes) -> tuple[Extension, ...]:
                 raise _malformed()  # an extension's name has no value itself
             offers.append(Extension(name, tuple(parts[1:])))
             parts = []
-            if match["end"] == b"," and _NOTHING_MORE.match(value, position):
-                break  # a list may end in a comma (RFC 9110 section 5.6.1.2)
     return tuple(offers)
 
 

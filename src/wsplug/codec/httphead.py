@@ -88,14 +88,20 @@ C{uri-host [ ":" port ]} (RFC 9110 section 7.2).
 
 _SIZE: Final = re.compile(rb"[0-9]{1,18}")
 
+_ABSOLUTE: Final = re.compile(rb"(?i:https?)://([^/?#]*)([^#]*)")
+"""
+The absolute form of a target (RFC 9112 section 3.2.2): who is asked, and for what.
+"""
+
 
 class RequestHead:
     """
     A request's line and headers.
 
-    @ivar raw: the head as it came, with the empty line that ends it.
+    @ivar raw: the head, with the empty line that ends it: as it came, but in origin
+        form where it came in absolute form.
     @ivar method: as sent: C{b"GET"}.
-    @ivar target: as sent: C{b"/chat?room=1"}.
+    @ivar target: C{b"/chat?room=1"}, or as sent where that is no path: C{b"*"}.
     @ivar version: C{(1, 1)} or C{(1, 0)}.
     @ivar headers: pairs of lower-case name and value, in their order.
     @ivar body_size: the number of bytes that follow, 0 where none do; C{None} where
@@ -305,6 +311,8 @@ def _parse(raw: bytes, max_headers: int) -> RequestHead:
         raise _malformed(raw)
     head = RequestHead(raw, match[1], match[2], version, headers, None)
     _check_host(head)
+    if match[2][:1] != b"/":
+        head = _to_origin_form(head)
     head.body_size = _body_size(head)
     return head
 
@@ -341,6 +349,31 @@ def _check_host(head: RequestHead) -> None:
         raise HandshakeRefused(400, "no Host header")
     if hosts and not _HOST.fullmatch(hosts[0]):
         raise HandshakeRefused(400, "malformed Host header")
+
+
+def _to_origin_form(head: RequestHead) -> RequestHead:
+    """
+    Make of a request in absolute form the same one in origin form, so that all that
+    reads it later sees one form. Its target says who is asked, whatever its Host does
+    (RFC 9112 section 3.2.2).
+
+    @return: the head, as it was if its target has another form.
+    @raise HandshakeRefused: the target names no right host.
+    """
+    match = _ABSOLUTE.fullmatch(head.target)
+    if match is None:
+        return head
+    host, target = match.groups()
+    if not host or not _HOST.fullmatch(host):
+        raise HandshakeRefused(400, "malformed host in the request's target")
+    if target[:1] != b"/":
+        target = b"/" + target
+    others = [(name, value) for name, value in head.headers if name != b"host"]
+    headers = ((b"host", host), *others)
+    lines = [b"%b %b HTTP/%d.%d" % (head.method, target, *head.version)]
+    lines += [b"%b: %b" % header for header in headers]
+    raw = b"\r\n".join([*lines, b"", b""])
+    return RequestHead(raw, head.method, target, head.version, headers, None)
 
 
 def _body_size(head: RequestHead) -> int | None:

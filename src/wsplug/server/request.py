@@ -27,18 +27,11 @@ def splitTarget(target: bytes) -> tuple[bytes, bytes]:
     """
     Take a request's target apart (RFC 9112 section 3.2).
 
-    @param target: C{b"/a?b"}, or C{b"http://host/a?b"} as proxies get it.
-    @return: path and query; the path of a target that has none is C{b"/"}, or as it
-        was sent where it is no path (C{b"*"}).
+    @param target: C{b"/a?b"}; the head's parser has made that of an absolute form.
+    @return: path and query; the path is as it was sent where it is none (C{b"*"}).
     """
-    head, _, query = target.partition(b"?")
-    if head.startswith(b"/"):
-        return head, query
-    lowered = head[:8].lower()
-    if lowered.startswith((b"http://", b"https://")):
-        _, slash, path = head.split(b"://", 1)[1].partition(b"/")
-        head = slash + path if slash else b"/"
-    return head, query
+    path, _, query = target.partition(b"?")
+    return path, query
 
 
 def _certificateOf(transport: Any) -> Certificate | None:
