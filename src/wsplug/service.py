@@ -168,6 +168,7 @@ class WebSocketService(Service):
         self._errors: list[StartupError] = []
         self._started: list[Mount] = []
         self._stopping: Deferred[None] = succeed(None)
+        self._wasStopped = False
         self._reactor = reactor
         self._stallDetector: StallDetector | None = None
         self._serves = self._wasReady = False
@@ -192,8 +193,10 @@ class WebSocketService(Service):
         """
         Listen.
 
-        @raise StartupError: an endpoint can't be listened on.
+        @raise StartupError: an endpoint can't be listened on, or the service was stopped
+            before.
         """
+        self._refuseSecondStart()
         super().privilegedStartService()  # type: ignore[no-untyped-call]
         self._startNow(self._listen)
 
@@ -201,9 +204,11 @@ class WebSocketService(Service):
         """
         Start the applications, and listen where that wasn't done yet.
 
-        @raise StartupError: an endpoint can't be listened on, or an application
-            failed at once. For one that fails later, see L{startFailed}.
+        @raise StartupError: an endpoint can't be listened on, an application failed at
+            once, or the service was stopped before: a new one has to be made. For an
+            application that fails later, see L{startFailed}.
         """
+        self._refuseSecondStart()
         super().startService()  # type: ignore[no-untyped-call]
         self._serves = False
         self.factory.hold()
@@ -213,6 +218,12 @@ class WebSocketService(Service):
         reactor = self._reactor
         if IReactorFromThreads.providedBy(reactor) and IReactorCore.providedBy(reactor):
             reactor.callWhenRunning(self._detectStalls)
+
+    def _refuseSecondStart(self) -> None:
+        if self._wasStopped:
+            raise StartupError(
+                "a service that was stopped can't be started again; make a new one"
+            )
 
     def _detectStalls(self) -> None:
         threshold = self.factory.settings.stall_threshold
@@ -433,6 +444,7 @@ class WebSocketService(Service):
         """
         if self.running:
             super().stopService()  # type: ignore[no-untyped-call]
+            self._wasStopped = True
             self._stopping = Deferred.fromCoroutine(self._stop())
             self._stopping.addBoth(self._detectNoStalls)
         stopped: Deferred[None] = Deferred()

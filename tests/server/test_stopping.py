@@ -340,6 +340,20 @@ def test_service_without_privileges() -> None:
     assert [each.calls for each in endpoints] == [["port"], ["port"]]
 
 
+def test_start_after_stop() -> None:
+    """A service that was stopped refuses to start again, instead of saying that it runs
+    while it listens on nothing."""
+    calls: list[str] = []
+    service = makeService([Starting("a", calls)], [Endpoint()])
+    service.startService()
+    assert fired(service.stopService())
+    for start in (service.privilegedStartService, service.startService):
+        with pytest.raises(StartupError, match="stopped can't be started again"):
+            start()
+    assert not service.running
+    assert calls == ["start a", "stop a"]
+
+
 def test_service_in_a_tree() -> None:
     """It is a service like any other in a Twisted shop's tree."""
     parent = MultiService()
