@@ -162,6 +162,8 @@ class WebSocketService(Service):
         )
         self._broker = broker
         self._brokerStarted = False
+        # Fires once the broker's start is over, however it ended.
+        self._brokerOpened: Deferred[None] = succeed(None)
         self.ports: list[IListeningPort] = []
         self._listening = False
         self._starting = False
@@ -193,8 +195,8 @@ class WebSocketService(Service):
         """
         Listen.
 
-        @raise StartupError: an endpoint can't be listened on, or the service was stopped
-            before.
+        @raise StartupError: an endpoint can't be listened on, or the service was
+            stopped before.
         """
         self._refuseSecondStart()
         super().privilegedStartService()  # type: ignore[no-untyped-call]
@@ -344,8 +346,15 @@ class WebSocketService(Service):
                 return None
             return broker.stop()  # the service was stopped meanwhile
 
+        opened: Deferred[None] = Deferred()
+        self._brokerOpened = opened
+
+        def over(result: Any) -> Any:
+            opened.callback(None)
+            return result
+
         starting: Deferred[Any] = maybeDeferred(broker.start)
-        return starting.addCallback(started)
+        return starting.addCallback(started).addBoth(over)
 
     def _startMounts(self) -> Deferred[Any]:
         starts = [self._startApplication(mount) for mount in self.factory.mounts]
@@ -457,6 +466,8 @@ class WebSocketService(Service):
         started, self._started = self._started, []
         for mount in reversed(started):
             await self._stopApplication(mount)
+        # A broker that still opens its file has a thread that would outlive the reactor.
+        await self._brokerOpened
         if self._broker is not None and self._brokerStarted:
             self._brokerStarted = False
             await self._broker.stop()

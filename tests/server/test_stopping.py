@@ -354,6 +354,29 @@ def test_start_after_stop() -> None:
     assert calls == ["start a", "stop a"]
 
 
+def test_stop_while_the_broker_opens() -> None:
+    """Stopping waits for a broker that is still opening, and stops it then."""
+    opening: Deferred[None] = Deferred()
+    calls: list[str] = []
+
+    class Slow:
+        def start(self) -> Deferred[None]:
+            return opening
+
+        def stop(self) -> Deferred[None]:
+            calls.append("broker stopped")
+            return succeed(None)
+
+    service = makeService([App()], [Endpoint()])
+    service._broker = Slow()  # type: ignore[assignment]
+    service.startService()
+    stopping = service.stopService()
+    assert not fired(stopping)
+    opening.callback(None)
+    assert fired(stopping)
+    assert calls == ["broker stopped"]
+
+
 def test_service_in_a_tree() -> None:
     """It is a service like any other in a Twisted shop's tree."""
     parent = MultiService()
