@@ -466,7 +466,7 @@ class WebSocketService(Service):
         started, self._started = self._started, []
         for mount in reversed(started):
             await self._stopApplication(mount)
-        # A broker that still opens its file has a thread that would outlive the reactor.
+        # A broker that still opens its file has a thread that outlives the reactor.
         await self._brokerOpened
         if self._broker is not None and self._brokerStarted:
             self._brokerStarted = False
