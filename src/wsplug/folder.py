@@ -4,6 +4,7 @@ A folder of pages, as applications have them for plain HTTP.
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from twisted.web.pages import notFound
@@ -16,17 +17,43 @@ __all__ = ["Folder"]
 
 class Folder(File):
     """
-    A folder's files, at their names. What isn't a file in it, or the index of a folder,
-    isn't there.
+    A folder's files, at their names. What isn't a regular file in it, or the index of a
+    folder, isn't there: no FIFO, which would hold the server until somebody writes to
+    it, and no symbolic link that leads out of the folder.
 
     It is what becomes of an application's C{pages} where that is a path. An application
     that answers to more makes one itself, and adds to it with C{putChild}.
 
     @ivar maxBodySize: bytes that the bodies of requests below it may have, if it is the
         application's C{pages}; 1 MiB where it isn't set.
+    @ivar followsLinks: whether symbolic links may lead out of the folder.
     """
 
     maxBodySize: int
+    followsLinks = False
+
+    def __init__(self, path: str, *arguments: Any, **keywords: Any) -> None:
+        """
+        @param path: of the folder; the rest is as for C{twisted.web.static.File}.
+        """
+        super().__init__(path, *arguments, **keywords)
+        self._root = os.path.realpath(path)
+
+    def createSimilarFile(self, path: str) -> Folder:
+        child: Folder = super().createSimilarFile(path)  # type: ignore[no-untyped-call]
+        child._root = self._root
+        child.followsLinks = self.followsLinks
+        return child
+
+    def _isServed(self) -> bool:
+        """
+        Say whether this is something that may be read: a file, or a folder.
+        """
+        if not self.followsLinks:
+            real = os.path.realpath(self.path)
+            if os.path.commonpath((real, self._root)) != self._root:
+                return False
+        return bool(self.isfile() or self.isdir())
 
     def getChild(self, path: bytes, request: Request) -> IResource:
         try:
@@ -42,6 +69,9 @@ class Folder(File):
         return notFound()
 
     def render_GET(self, request: Request) -> Any:
+        self.restat(False)
+        if not self._isServed():
+            return notFound().render(request)
         # Ask again each time, at the price of a 304: after an update of the server,
         # no page runs with a script from before.
         request.setHeader(b"Cache-Control", b"no-cache")

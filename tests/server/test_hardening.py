@@ -5,6 +5,7 @@ and forms (DESIGN section 5).
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from time import process_time
 from typing import Any
@@ -15,6 +16,7 @@ from twisted.web.server import Site
 
 from tests.server.kit import App, Logs, Response, parseResponse, raw
 from tests.server.test_pages import get
+from wsplug.folder import Folder
 from wsplug.testing import MemoryServer
 
 SIZE = 300_000
@@ -146,6 +148,44 @@ def test_connection_close(server: MemoryServer, value: str) -> None:
     server.advance(0)
     assert parseResponse(transport.take()).all("connection") == ["close"]
     assert transport.disconnecting
+
+
+@pytest.mark.parametrize("name", ["fifo", "out", "outer/secret", "index/", "loop"])
+def test_no_file_of_the_folder(tmp_path: Path, name: str) -> None:
+    """What is no regular file isn't opened: a FIFO would hold the server for ever. Nor
+    is what a symbolic link leads to that is somewhere else."""
+    folder = tmp_path / "pages"
+    (folder / "index").mkdir(parents=True)
+    secret = tmp_path / "secret"
+    secret.write_text("secret", "ascii")
+    os.mkfifo(folder / "fifo")
+    (folder / "out").symlink_to(secret)
+    (folder / "outer").symlink_to(tmp_path)
+    (folder / "index" / "index.html").symlink_to(secret)
+    (folder / "loop").symlink_to(folder / "loop")
+    server = MemoryServer(App(pages=str(folder)))
+    for method in ("GET", "HEAD"):
+        response = server.request(method, f"/{name}")
+        assert response.status == 404
+        assert b"secret" not in response.body
+
+
+def test_links_within_the_folder(tmp_path: Path) -> None:
+    """Links that stay in the folder are served, also where it is itself behind one; and
+    others where that is asked for."""
+    folder = tmp_path / "pages"
+    folder.mkdir()
+    (folder / "a").write_text("here", "ascii")
+    (folder / "b").symlink_to("a")
+    (tmp_path / "secret").write_text("there", "ascii")
+    (folder / "out").symlink_to("../secret")
+    (tmp_path / "link").symlink_to(folder)
+    for path in (folder, tmp_path / "link"):
+        server = MemoryServer(App(pages=str(path)))
+        assert server.request("GET", "/b").body == b"here"
+    open_ = Folder(str(folder))
+    open_.followsLinks = True
+    assert MemoryServer(App(pages=open_)).request("GET", "/out").body == b"there"
 
 
 # Forms
