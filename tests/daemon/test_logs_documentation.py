@@ -17,8 +17,11 @@ from twisted.internet.testing import MemoryReactorClock
 
 from tests.server.kit import App, Logs, Recorder, handshake, raw, serve
 from tests.server.test_connection import raises
+from tests.server.test_pageoutput import Whole
+from tests.server.test_pages import get
 from tests.web.kit import Telling
 from tests.web.test_documentation import rows
+from wsplug import Settings
 from wsplug.config import combine, readFile
 from wsplug.daemon.logs import formatJSON
 from wsplug.daemon.stalls import StallDetector
@@ -41,6 +44,13 @@ def _refuse() -> None:
 
 def _page() -> None:
     Telling().server.request("GET", "/nothing")
+
+
+def _cutOff() -> None:
+    settings = Settings(send_timeout=1)
+    server = MemoryServer(App(pages=Whole()), settings=settings)  # type: ignore[no-untyped-call]
+    raw(server, get("/"))
+    server.advance(2)
 
 
 def _fail() -> None:
@@ -71,6 +81,7 @@ CAUSES: list[Callable[[], None]] = [
     _close,
     _refuse,
     _page,
+    _cutOff,
     _fail,
     _failInHandshake,
     _stall,

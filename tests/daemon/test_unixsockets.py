@@ -17,7 +17,8 @@ from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IListeningPort
 from twisted.internet.protocol import Factory, Protocol
 
-from tests.processes import Process
+from tests.processes import Process, waitUntil
+from wsplug.daemon.running import isServer
 from wsplug.daemon.unixsockets import listenOn
 from wsplug.errors import StartupError
 from wsplug.service import explainListening
@@ -113,6 +114,8 @@ def test_a_server_is_about_to_listen(tmp_path: Path) -> None:
     path = tmp_path / "socket"
     command = ["sh", "-c", "sleep 600; :", "twistd"]
     with Process(command, tmp_path) as other:
+        # Its command line isn't there from its first moment on.
+        waitUntil(lambda: isServer(other.pid), "its name is known")
         leave(path, other.pid)
         (failure,) = listen(path)
         assert f"process {other.pid} has locked it" in str(failure.value)
