@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
+from twisted.web.error import UnsupportedMethod
 from twisted.web.resource import IResource, Resource
 from twisted.web.server import Request
 
@@ -74,6 +75,52 @@ def test_head() -> None:
     telling.isReady = False
     assert telling.server.request("HEAD", "/-/health/ready").status == 503
     assert telling.server.request("POST", "/-/health/ready").status == 405
+
+
+class _GetOnly(Resource):
+    """
+    Answers C{GET} alone, and doesn't know of C{HEAD}.
+    """
+
+    isLeaf = True
+
+    def render(self, request: Any) -> bytes:
+        if request.method != b"GET":
+            raise UnsupportedMethod([b"GET"])
+        return b"content"
+
+
+class _PostOnly(Resource):
+    isLeaf = True
+
+    def render(self, request: Any) -> bytes:
+        raise UnsupportedMethod([b"POST"])
+
+
+@pytest.mark.parametrize(
+    ("pages", "path", "status"),
+    [
+        (None, "/-/health?token=secret", 200),
+        (None, "/-/metrics?token=secret", 200),
+        (None, "/?token=secret", 426),
+        (None, "/-/nothing?token=secret", 404),
+        (_GetOnly(), "/?token=secret", 200),  # type: ignore[no-untyped-call]
+        (_PostOnly(), "/?token=secret", 405),  # type: ignore[no-untyped-call]
+    ],
+)
+def test_head_is_quiet(pages: Any, path: str, status: int, logs: Logs) -> None:
+    """
+    HEAD logs nothing that GET doesn't: no query, and no line for each request past the
+    log's limit. It has no body (RFC 9110 section 9.3.2), and what GET has as length.
+    """
+    telling = Telling(App(pages=pages)) if pages is not None else Telling()
+    data = f"HEAD {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+    output = raw(telling.server, data.encode("ascii")).take()
+    head, _, body = output.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 %d " % status)
+    assert body == b""
+    assert not any("secret" in line for line in logs.lines())
+    assert len([line for line in logs.lines() if "HEAD" in line]) <= 1
 
 
 def test_nothing_else() -> None:

@@ -182,9 +182,12 @@ def encode_switch(
     return b"\r\n".join(lines)
 
 
-def encode_refusal(refusal: HandshakeRefused) -> bytes:
+def encode_refusal(refusal: HandshakeRefused, method: bytes = b"GET") -> bytes:
     """
     Make the response that a refusal is. The connection ends with it.
+
+    @param method: of the request: the answer to C{HEAD} has no body (RFC 9110 section
+        9.3.2).
     """
     body = refusal.body
     headers = [pair for pair in refusal.headers if pair[0].lower() not in _FRAMING]
@@ -201,4 +204,5 @@ def encode_refusal(refusal: HandshakeRefused) -> bytes:
     upgrades = any(name.lower() == b"upgrade" for name, _ in headers)
     # Whoever sends Upgrade names it in Connection too (RFC 9110 section 7.8).
     lines.append(b"Connection: Upgrade, close" if upgrades else b"Connection: close")
-    return b"\r\n".join(lines) + b"\r\n\r\n" + body
+    head = b"\r\n".join(lines) + b"\r\n\r\n"
+    return head if method == b"HEAD" else head + body

@@ -85,6 +85,7 @@ class WebSocketServerProtocol(Protocol):
     _parser: HeadParser | None = None
     _answer: Deferred[Any] | None = None
     excess: HandshakeRefused | None = None
+    _method = b""
 
     # Whether TLS, where the transport speaks it, has begun.
     _secured = False
@@ -191,6 +192,7 @@ class WebSocketServerProtocol(Protocol):
             if unwelcome is not None:
                 self.refuse(unwelcome)
                 return
+            self._method = head.method
             rest, self._parser.rest = self._parser.rest, b""
             if not self._mayBeServed(head, rest):
                 return
@@ -484,7 +486,7 @@ class WebSocketServerProtocol(Protocol):
         transport: Any = self.transport
         logRefusal(self._log, self.factory.logLimit, self.client, refusal, name)
         self.factory.protocolRefused(self.client, name, refusal)
-        transport.write(encode_refusal(refusal))
+        transport.write(encode_refusal(refusal, self._method))
         transport.resumeProducing()
         self._clearDeadline()
         if not self.factory.mayLinger(self):
