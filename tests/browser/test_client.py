@@ -782,11 +782,16 @@ def test_once_and_in_order(visit: Visitor, server: Server) -> None:
 def test_lost_and_begun_anew(visit: Visitor, server: Server) -> None:
     """
     Where the server can't give all that was missed, what it can give comes all the
-    same, however its offsets compare with those of before.
+    same, however its offsets compare with those of before. A page that stores the
+    position with each message never stores none, nor one that is ahead of it.
     """
     page = start(visit, server.port, "{timeout: 60000}")
     page.run("ask({type: 'mute', kind: 'subscribe'})")
     page.run("follow('news', {since: {offset: 9, epoch: 'old'}})")
+    page.run(
+        "() => { window.kept = []; followed.news.addEventListener('message',"
+        " () => kept.push(followed.news.position)); }"
+    )
     answer = {
         "type": "subscribed",
         "request": 2,
@@ -801,6 +806,7 @@ def test_lost_and_begun_anew(visit: Visitor, server: Server) -> None:
     page.wait("got.news.length >= 4", "got")
     waitFor(page, "news", ("entered", False), ("gap", None), 1, 2)
     assert page.run("followed.news.position") == {"offset": 2, "epoch": "new"}
+    assert page.run("kept") == [{"offset": each, "epoch": "new"} for each in (1, 2)]
 
 
 @pytest.mark.parametrize("times", [1, 2])

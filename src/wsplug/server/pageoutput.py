@@ -59,9 +59,9 @@ class PageOutput:
     @property
     def isEmpty(self) -> bool:
         """
-        Whether the transport was given all of it.
+        Whether the transport was given all of it, and has room for more.
         """
-        return not self._pieces
+        return not self._pieces and not self.blocked
 
     def write(self, data: bytes) -> None:
         """
@@ -91,12 +91,12 @@ class PageOutput:
 
     def whenEmpty(self, call: Callable[[], object]) -> None:
         """
-        Have something done once the transport was given all: now, if it was.
+        Have something done once L{isEmpty}: now, if it is.
         """
-        if self._pieces:
-            self._whenEmpty = call
-        else:
+        if self.isEmpty:
             call()
+        else:
+            self._whenEmpty = call
 
     def pause(self) -> None:
         """
@@ -115,7 +115,7 @@ class PageOutput:
         self.blocked = False
         self._clear()
         self._handOver()
-        if not self._pieces:
+        if self.isEmpty:
             call, self._whenEmpty = self._whenEmpty, None
             if call is not None:
                 call()

@@ -484,6 +484,8 @@ class _Puller:
             # It is asked no more, and told so: this is the end of the response, and of
             # the connection, on which nobody could tell where it was to end.
             self._log.failure("a page could not be sent whole")
-            self.stopProducing()
             transport: Any = channel.transport
-            transport.abortConnection()
+            try:
+                self.stopProducing()
+            finally:
+                transport.abortConnection()

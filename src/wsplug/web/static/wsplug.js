@@ -141,8 +141,12 @@ export function connect(url, options = {}) {
       if (lost) self.position = null;
       tell("entered", answer);
       if (lost) tell("gap", { count: null });
-      answer.messages?.forEach(receive);
-      self.position = answer.position ?? self.position;
+      const { position, messages = [] } = answer;
+      if (position && !self.position) { // for who stores it with each message
+        self.position = { ...position, offset: (messages[0]?.offset ?? position.offset + 1) - 1 };
+      }
+      messages.forEach(receive);
+      self.position = position ?? self.position;
       waiting.forEach(receive);
     }
 
