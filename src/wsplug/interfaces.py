@@ -186,14 +186,18 @@ class IWebSocketTransport(Interface):
         """
         Send a text message.
 
+        @param text: a C{str}, or an instance of a subclass.
         @raise UnicodeEncodeError: it holds lone surrogates, which no UTF-8 has.
+        @raise TypeError: it is no text.
         """
 
     def sendBytesMessage(data: bytes) -> None:
         """
         Send a binary message.
 
-        @param data: may be changed by its owner as soon as this returns.
+        @param data: C{bytes} or another bytes-like object; may be changed by its owner
+            as soon as this returns.
+        @raise TypeError: it is something else, as a number or a list.
         """
 
     def sendPreparedMessage(message: IPreparedMessage) -> None:
@@ -208,15 +212,18 @@ class IWebSocketTransport(Interface):
         @raise ValueError: the payload has over 125 bytes (RFC 6455 section 5.5).
         """
 
-    def loseConnection(code: int = 1000, reason: str = "") -> None:
+    def loseConnection(code: int | None = 1000, reason: str | None = "") -> None:
         """
         Close, once all that was sent before is on its way: a close frame goes out, and
         the connection ends when the peer has answered it, or hasn't in time. No
         message is delivered any more.
 
-        @param code: 1000 to 1014 without 1004 to 1006, or 3000 to 4999.
-        @param reason: cut to 123 bytes of UTF-8.
-        @raise ValueError: the code may not be sent (RFC 6455 section 7.4).
+        @param code: 1000 to 1014 without 1004 to 1006, or 3000 to 4999; C{None} for a
+            close frame without one.
+        @param reason: cut to 123 bytes of UTF-8; C{None} is none.
+        @raise ValueError: the code may not be sent (RFC 6455 section 7.4), or there is
+            a reason without one. Nothing has changed then.
+        @raise TypeError: the reason is no text; the same.
         """
 
     def abortConnection() -> None:

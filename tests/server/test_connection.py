@@ -3,7 +3,9 @@ compression (RFC 6455 sections 5 and 7, RFC 7692; DESIGN sections 2 and 5)."""
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable
+from enum import Enum
 from hashlib import sha512
 from typing import Any
 
@@ -678,6 +680,100 @@ def test_second_close_changes_nothing() -> None:
     opened.transport.loseConnection(4003)
     opened.transport.abortConnection()
     assert opened.recorder.names.count("lost") == 1
+
+
+@pytest.mark.parametrize("message", [5, 300_000_000, [104, 105], {}, None])
+@pytest.mark.parametrize("how", ["send", "ping", "prepare"])
+def test_no_bytes(how: str, message: Any) -> None:
+    """Only bytes-like objects are binary messages: a number isn't as many zeros, nor a
+    list of numbers bytes. The sender's error changes nothing."""
+    opened = openOne()
+    send: dict[str, Callable[[Any], object]] = {
+        "send": opened.transport.sendBytesMessage,
+        "ping": opened.transport.ping,
+        "prepare": PreparedMessage,
+    }
+    with pytest.raises(TypeError, match="bytes-like object, not"):
+        send[how](message)
+    opened.transport.sendTextMessage("still there")
+    opened.server.run()
+    assert opened.client.messages == ["still there"]
+
+
+@pytest.mark.parametrize("message", [5, b"bytes", None, ["x"]])
+def test_no_text(message: Any) -> None:
+    """Only text is a text message; the error names what it was, and the way out."""
+    opened = openOne()
+    with pytest.raises(TypeError, match=r"is a str, not \w+; json.dumps"):
+        opened.transport.sendTextMessage(message)
+
+
+class Markup(str):
+    """As templates have safe strings."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return "not this"
+
+
+class Color(str, Enum):
+    RED = "red"
+
+
+def test_subclasses_of_text() -> None:
+    """What is a str is text, in both builds, and its value is what goes."""
+    opened = openOne()
+    for text in (Markup("<b>"), Color.RED, Markup("x" * 100_000)):
+        opened.transport.sendTextMessage(text)
+        opened.server.run()
+    assert opened.client.messages == ["<b>", "red", "x" * 100_000]
+    assert {type(each) for each in opened.client.messages} == {str}
+
+
+def test_other_buffers() -> None:
+    """Any bytes-like object is a binary message: also one that isn't contiguous, or
+    whose items are no bytes."""
+    opened = openOne()
+    values: list[Any] = [memoryview(b"a-b-c")[::2], array("H", [0x4141, 0x4242])]
+    for each in values:
+        opened.transport.sendBytesMessage(each)
+    opened.server.run()
+    assert opened.client.messages == [b"abc", b"AABB"]
+
+
+@pytest.mark.parametrize(
+    ("code", "reason", "error"),
+    [
+        (1000, b"bytes", TypeError),
+        (1000, 5, TypeError),
+        (None, "why", ValueError),
+        ("1000", "", TypeError),
+    ],
+)
+def test_wrong_close(code: Any, reason: Any, error: type[Exception]) -> None:
+    """Arguments are judged before anything changes: the connection goes on, and a right
+    close closes it."""
+    opened = openOne()
+    with pytest.raises(error):
+        opened.transport.loseConnection(code, reason)
+    opened.client.send("x")
+    assert opened.recorder.got("text") == ["x"]
+    opened.transport.loseConnection(4000, None)
+    opened.server.run()
+    assert opened.client.closed == (4000, "")
+    assert not opened.server.factory.connections
+
+
+def test_close_without_code() -> None:
+    """RFC 6455 section 5.5.1: a close frame may have no body; that is 1005 (section
+    7.1.5)."""
+    opened = openOne()
+    opened.transport.loseConnection(None)
+    opened.server.run()
+    assert opened.client.closed == (1005, "")
+    assert opened.recorder.closed.code == 1005
+    assert opened.recorder.closed.clean
 
 
 WRONG_CODES = [-1, 0, 999, 1004, 1005, 1006, 1015, 1016, 2999, 5000, 65536]

@@ -56,6 +56,7 @@ from wsplug.server.flusher import Flusher
 from wsplug.server.intake import Intake
 from wsplug.server.keepalive import Keepalive
 from wsplug.server.losing import explainLoss
+from wsplug.server.payloads import toBytes, toText
 from wsplug.server.prepared import PreparedMessage
 from wsplug.server.producing import AttachedProducer
 from wsplug.server.sendqueue import SendQueue
@@ -397,7 +398,7 @@ class Connection:
         self._advance(Event.RECEIVE_CLOSE)
         if wasOpen:
             self._closed = UncleanlyClosed(code, reason, Side.PEER)
-            self._sendClose(code, "")
+            self._sendClose(pack_close(code))
         self._end()
 
     def fragments_received(self, count: int) -> None:
@@ -457,10 +458,10 @@ class Connection:
         return self._queue.waiting
 
     def sendTextMessage(self, text: str) -> None:
-        self._sendText(text)
+        self._sendText(text if type(text) is str else toText(text))
 
     def sendBytesMessage(self, data: bytes) -> None:
-        self._sendMessage(OP_BINARY, data if type(data) is bytes else bytes(data))
+        self._sendMessage(OP_BINARY, data if type(data) is bytes else toBytes(data))
 
     def sendPreparedMessage(self, message: IPreparedMessage) -> None:
         self.sendPrepared(message)  # type: ignore[arg-type]
@@ -488,20 +489,28 @@ class Connection:
             self._queue.write(frame)
 
     def ping(self, payload: bytes = b"") -> None:
+        payload = toBytes(payload)
         if len(payload) > MAX_CONTROL_SIZE:
             raise ValueError(
                 f"a ping has at most {MAX_CONTROL_SIZE} bytes, not {len(payload)} "
                 "(RFC 6455 section 5.5)"
             )
         if self._isOpen and (not self._queue.blocked or self._mayWait(len(payload))):
-            self._queue.frame(FIN | OP_PING, bytes(payload))
+            self._queue.frame(FIN | OP_PING, payload)
 
-    def loseConnection(self, code: int = 1000, reason: str = "") -> None:
-        if not may_be_sent(code):  # it is the caller's error, even too late
+    def loseConnection(self, code: int | None = 1000, reason: str | None = "") -> None:
+        reason = "" if reason is None else reason
+        if not isinstance(reason, str):
+            raise TypeError(f"a close reason is a str, not {type(reason).__name__}")
+        # What is wrong is the caller's error, even too late.
+        if code is None and reason:
+            raise ValueError("a reason needs a close code (RFC 6455 section 5.5.1)")
+        if code is not None and not may_be_sent(code):
             raise ValueError(
                 f"close code {code} may not be sent (RFC 6455 section 7.4)"
             )
-        self.close(code, reason, Side.APPLICATION)
+        code = CloseCode.NO_STATUS if code is None else code
+        self.close(int(code), reason, Side.APPLICATION)
 
     def abortConnection(self) -> None:
         self._abort(CloseCode.ABNORMAL, "aborted by the application", Side.APPLICATION)
@@ -531,14 +540,15 @@ class Connection:
         """
         if not self._isOpen:
             return
+        payload = pack_close(code, reason)
         self._closed = UncleanlyClosed(code, reason, side, setting)
-        self._sendClose(code, reason)
+        self._sendClose(payload)
         self._stopReceiving()
         self._awaitClose()
 
-    def _sendClose(self, code: int, reason: str) -> None:
+    def _sendClose(self, payload: bytes) -> None:
         self._advance(Event.SEND_CLOSE)
-        self._queue.frame(FIN | OP_CLOSE, pack_close(code, reason))
+        self._queue.frame(FIN | OP_CLOSE, payload)
 
     def _stopReceiving(self) -> None:
         """

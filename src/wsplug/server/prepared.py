@@ -9,6 +9,7 @@ from zope.interface import classImplements
 from wsplug.codec.compression import Deflater
 from wsplug.codec.frames import FIN, OP_BINARY, OP_TEXT, RSV1, encode_frame
 from wsplug.interfaces import IPreparedMessage
+from wsplug.server.payloads import toBytes
 
 __all__ = ["PreparedMessage"]
 
@@ -27,7 +28,7 @@ class PreparedMessage:
         """
         self.isText = isinstance(message, str)
         self.payload = (
-            message.encode("utf-8") if isinstance(message, str) else bytes(message)
+            message.encode("utf-8") if isinstance(message, str) else toBytes(message)
         )
         self._plain: bytes | None = None
         self._compressed: dict[Deflater, bytes] = {}
