@@ -277,7 +277,11 @@ def _isSameHost(origin: Origin, host: bytes) -> bool:
     """
     Compare an origin with a Host header. A Host without a port has the origin's
     default one: behind a proxy that ends TLS, the server's own scheme says nothing.
+    Only C{http:} and C{https:} pages are from a host: an extension or an app with the
+    same name isn't.
     """
+    if origin[0] not in ("http", "https"):
+        return False
     match = _HOST.fullmatch(host.decode("ascii", "replace"))
     if match is None:
         return False
