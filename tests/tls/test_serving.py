@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from twisted.internet.interfaces import IProtocolNegotiationFactory
 
 from tests.live.certificates import Authority, Issued
 from tests.processes import (
@@ -30,6 +31,7 @@ from tests.processes import (
     waitUntil,
 )
 from tests.tls.kit import Client, trusting
+from wsplug.server.factory import WebSocketFactory
 
 pytestmark = pytest.mark.costly
 
@@ -408,6 +410,31 @@ def test_clients(tmp_path: Path, authority: Authority) -> None:
 
 
 # The long way
+
+
+def test_endpoint_string_with_alpn(tmp_path: Path, authority: Authority) -> None:
+    """
+    RFC 7301 section 3.2: on an ssl: endpoint, browsers and curl, which offer HTTP/2 and
+    HTTP/1.1, get HTTP/1.1. A client that offers only that, or nothing, connects, too.
+    """
+    authority.issue("server", HOST).write(tmp_path)
+    listen = f"ssl:0:interface={HOST}:privateKey=server.key:certKey=server.pem"
+    with Server(tmp_path, ["--app=echo"], listen=[listen]) as server:
+        for offer in (["h2", "http/1.1"], ["http/1.1"], []):
+            trust = trusting(authority)
+            if offer:
+                trust.set_alpn_protocols(offer)
+            with (
+                socket.create_connection((HOST, server.port), PATIENCE) as plain,
+                trust.wrap_socket(plain, server_hostname=HOST) as client,
+            ):
+                # Twisted before 26.4 ignores what is offered.
+                answers = IProtocolNegotiationFactory.implementedBy(WebSocketFactory)
+                expected = "http/1.1" if offer and answers else None
+                assert client.selected_alpn_protocol() == expected
+                client.sendall(b"GET /-/health/live HTTP/1.1\r\nHost: a\r\n\r\n")
+                assert client.recv(1024).startswith(b"HTTP/1.1 200 ")
+        checkQuiet(server)
 
 
 def test_endpoint_string(tmp_path: Path, authority: Authority) -> None:

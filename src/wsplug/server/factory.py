@@ -8,10 +8,16 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IAddress, IReactorTime
+from twisted.internet.interfaces import (
+    IAddress,
+    IProtocolNegotiationFactory,
+    IReactorTime,
+)
 from twisted.internet.protocol import ServerFactory
 from twisted.web.server import Site
+from zope.interface import classImplements
 
+import twisted
 from wsplug.auth.authenticator import Authenticator
 from wsplug.codec import CloseCode, DeflateAgreement, DeflatePolicy
 from wsplug.errors import HandshakeRefused
@@ -132,6 +138,12 @@ class WebSocketFactory(ServerFactory):
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
         return WebSocketServerProtocol(self)
+
+    def acceptableProtocols(self) -> list[bytes]:
+        """
+        Name what is spoken within TLS, for clients that ask (ALPN, RFC 7301).
+        """
+        return [b"http/1.1"]
 
     def startFactory(self) -> None:
         if self.site is not None:
@@ -452,3 +464,10 @@ def _makeDeflatePolicy(settings: Settings) -> DeflatePolicy | None:
         client_max_window_bits=settings.client_max_window_bits,
         level=settings.compression_level,
     )
+
+
+# From Twisted 26.4 on, the first of 26, a client that offers ALPN gets a fatal alert
+# where this isn't declared. Earlier ones ignore ALPN then. Where it is declared, they
+# change a TLS context that is in use, which pyOpenSSL 26 refuses: nobody can connect.
+if int(twisted.__version__.partition(".")[0]) >= 26:
+    classImplements(WebSocketFactory, IProtocolNegotiationFactory)
