@@ -97,4 +97,8 @@ def _hot_modules() -> tuple[str, ...]:
     return tuple(runpy.run_path("src/wsplug/build.py")["HOT_MODULES"])
 
 
-setup(ext_modules=_extensions())
+# One compiler for each processor: the extensions take over a minute one by one.
+setup(
+    ext_modules=_extensions(),
+    options={"build_ext": {"parallel": os.cpu_count() or 1}},
+)
