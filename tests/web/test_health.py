@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from twisted.web.server import Request
 from tests.server.kit import App, Logs, frame, handshake, parseResponse, raw
 from tests.web.kit import Telling
 from wsplug import HandshakeRefused, Mount, WebSocketService
+from wsplug.testing import MemoryTransport
 from wsplug.web.health import whyNotReady
 from wsplug.web.site import makeSite
 
@@ -280,21 +282,94 @@ def test_checks_of_a_full_server() -> None:
     assert (refusal.status, refusal.setting) == (503, "max-connections")
 
 
+def _idle(telling: Telling, address: str, count: int) -> list[MemoryTransport]:
+    """
+    Have connections that say nothing.
+    """
+    server = telling.server
+    made = [server.connectTransport(address) for _ in range(count)]
+    server.run()
+    return made
+
+
+def _left(transports: Iterable[MemoryTransport]) -> int:
+    """
+    Count those that the server hasn't said a word to.
+    """
+    return sum(not each.take() and not each.closedForWriting for each in transports)
+
+
+def _full() -> Telling:
+    telling = Telling(max_connections=1)
+    telling.server.connect()
+    return telling
+
+
 def test_room_for_checks() -> None:
     """
-    There is room for as many as the page says, and no more; who says nothing on it has
-    no longer than others.
+    There is room for as many as the page says, for each address and in all; the oldest
+    give way with a 503.
     """
-    room = int(re.findall(r"room for (\d+) connections more", PAGE)[0])
-    telling = Telling(max_connections=1)
-    server = telling.server
-    server.connect()
-    waiting = [server.connectTransport() for _ in range(room)]
-    server.run()
-    assert not any(each.take() for each in waiting)
-    assert server.connectTransport().take().startswith(b"HTTP/1.1 503 ")
-    server.advance(11)
-    assert all(each.take().startswith(b"HTTP/1.1 408 ") for each in waiting)
+    room, each = map(int, re.findall(r"room for (\d+) .* (\d+) from one", PAGE)[0])
+    telling = _full()
+    first = _idle(telling, "203.0.113.1", each)
+    assert _left(first) == each
+    first += _idle(telling, "203.0.113.1", 1)
+    assert first[0].take().startswith(b"HTTP/1.1 503 ")
+    assert first[0].closedForWriting
+    assert _left(first) == each
+    others = [one for n in range(2, 20) for one in _idle(telling, f"203.0.113.{n}", 3)]
+    assert _left(first + others) == room
+    assert _left(others[-6:]) == 6
+
+
+@pytest.mark.parametrize("address", ["203.0.113.1", "203.0.113.9", "2001:db8::1"])
+def test_idle_connections_over_a_full_server(address: str) -> None:
+    """
+    A check is answered at once, whatever idle connections there are, also where more of
+    them come while it is on its way, and from wherever it is.
+    """
+    telling = _full()
+    for number in range(4):
+        _idle(telling, f"203.0.113.{number}", 10)
+    check = telling.server.connectTransport(address)
+    for number in range(4):
+        _idle(telling, f"203.0.113.{number}", 7)
+    check.put(b"GET /-/health/live HTTP/1.1\r\nHost: a\r\n\r\n")
+    telling.server.run()
+    assert check.take().startswith(b"HTTP/1.1 200 ")
+
+
+def test_time_for_a_check() -> None:
+    """
+    Who says nothing in one of those places, or not all, gets a 503 after two seconds.
+    """
+    telling = _full()
+    silent, slow = _idle(telling, "203.0.113.1", 2)
+    for _ in range(8):
+        assert silent.take() == slow.take() == b""
+        slow.put(b"G")
+        telling.server.advance(0.25)
+    assert silent.take().startswith(b"HTTP/1.1 503 ")
+    assert slow.take().startswith(b"HTTP/1.1 503 ")
+    telling.server.advance(6)
+    assert silent.lost
+    assert slow.lost
+    assert len(telling.factory.spare) == 0
+
+
+def test_check_with_a_body() -> None:
+    """
+    A check whose body doesn't come makes room as well.
+    """
+    telling = _full()
+    check = b"GET /-/health/live HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n"
+    slow = telling.server.connectTransport("203.0.113.1")
+    slow.put(check)
+    telling.server.run()
+    assert not slow.lost
+    _idle(telling, "203.0.113.1", 8)
+    assert slow.lost
 
 
 def test_one_check_a_connection() -> None:

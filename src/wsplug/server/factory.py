@@ -40,17 +40,11 @@ from wsplug.server.protocol import WebSocketServerProtocol
 from wsplug.server.request import HandshakeRequest
 from wsplug.server.sessions import Session
 from wsplug.server.settings import Settings
+from wsplug.server.spare import SparePlaces
 from wsplug.server.statistics import Statistics
 from wsplug.server.turns import Turns
 
 __all__ = ["WebSocketFactory"]
-
-
-_SPARE = 32
-"""
-Connections over the limit whose requests are read, for they may be health checks: who
-asks whether the server is well isn't to hear that it is full, and restart it.
-"""
 
 
 _LINGERING: Final = 0.05
@@ -76,6 +70,7 @@ class WebSocketFactory(ServerFactory):
     @ivar unfinished: the ceiling over all messages that aren't whole yet.
     @ivar logLimit: how much is logged about each address.
     @ivar bans: whom an operator doesn't want here.
+    @ivar spare: the places over the limit, for health checks.
     @ivar held: whether new connections have to wait for the applications.
     @ivar draining: how the connections are being ended, once they are.
     """
@@ -132,6 +127,7 @@ class WebSocketFactory(ServerFactory):
         self._opening: set[Opening] = set()
         self._lingering: set[Opening] = set()
         self._sessions: dict[Connection, Session] = {}
+        self.spare = SparePlaces()
         self.held = False
         self.draining: Draining | None = None
         self.deflatePolicy = _makeDeflatePolicy(self.settings)
@@ -196,17 +192,17 @@ class WebSocketFactory(ServerFactory):
         unwelcome = self.refusalOf(protocol.client)
         if unwelcome is not None:
             return unwelcome
-        excess = self._count() - self.settings.max_connections
-        if excess > 0:
+        if self._count() > self.settings.max_connections:
             full = HandshakeRefused(
                 503,
                 "too many connections",
                 headers=[(b"Retry-After", b"10")],
                 setting="max-connections",
             )
-            if excess > _SPARE or not self.isHealthCheck(b"/-/health"):
+            if not self.isHealthCheck(b"/-/health"):
                 return full
             protocol.excess = full
+            self.spare.take(protocol, protocol.client)
         if self.proxies.trusts(protocol.client):
             return None  # it speaks for others, who are counted once they are named
         return self.clientNamed(protocol)
@@ -304,6 +300,7 @@ class WebSocketFactory(ServerFactory):
         """
         self._opening.discard(protocol)
         self._lingering.discard(protocol)
+        self.spare.leave(protocol)
         self._leave(protocol.account)
         if self.draining is not None:
             self.draining.check()

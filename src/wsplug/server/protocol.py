@@ -50,6 +50,7 @@ from wsplug.server.mounts import Mount, splitPath
 from wsplug.server.pages import MAX_BODY_SIZE, PageChannel, bodyTooLarge
 from wsplug.server.request import HandshakeRequest, splitTarget
 from wsplug.server.sessions import Session
+from wsplug.server.spare import PATIENCE
 from wsplug.server.transport import DirectTransport
 
 if TYPE_CHECKING:
@@ -133,7 +134,7 @@ class WebSocketServerProtocol(Protocol):
         if self._parser is None:
             return  # refused already
         if self._channel is None:
-            self._setDeadline(self._headTimedOut)
+            self._awaitHead()
         early, self._early = self._early, b""
         if early:
             self._read(early)
@@ -182,7 +183,7 @@ class WebSocketServerProtocol(Protocol):
             self._identify(head)
             if head is None:
                 if self._deadline is None and not self.factory.held:
-                    self._setDeadline(self._headTimedOut)
+                    self._awaitHead()
                 return
             self._clearDeadline()
             if isinstance(head, HandshakeRefused):
@@ -481,6 +482,7 @@ class WebSocketServerProtocol(Protocol):
         self._parser = None
         self._early = b""
         self._endSession()
+        self.factory.spare.leave(self)
         if self._channel is not None:
             self._channel.release()
         transport: Any = self.transport
@@ -549,8 +551,31 @@ class WebSocketServerProtocol(Protocol):
         transport: Any = self.transport
         transport.abortConnection()
 
+    def giveWay(self) -> None:
+        """
+        End a connection over the server's limit, whose place another one needs.
+        """
+        if self._channel is None and self.excess is not None:
+            self.refuse(self.excess)
+            if not speaksTLS(self.transport) or self._secured:
+                return
+        # Its answer is out, or waits for a body; or TLS hasn't begun.
+        self.abort()
+
+    def _awaitHead(self) -> None:
+        """
+        Give a request's head its time; less of it where the server is full.
+        """
+        seconds = self.factory.settings.open_timeout
+        if self.excess is not None:
+            seconds = min(seconds or PATIENCE, PATIENCE)
+        self._setDeadline(self._headTimedOut, seconds)
+
     def _headTimedOut(self) -> None:
         self._deadline = None
+        if self.excess is not None:
+            self.giveWay()
+            return
         seconds = self.factory.settings.open_timeout
         transport: Any = self.transport
         if speaksTLS(transport) and not self._secured:
