@@ -26,6 +26,7 @@ from tests.server.kit import Logs
 from wsplug import HandshakeRefused, Settings
 from wsplug.auth import Avatar, LoginRefused, makePortal
 from wsplug.interfaces import IBearerToken
+from wsplug.server.sessions import Session
 from wsplug.testing import MemoryClient, MemoryServer
 
 BASIC = 'Basic realm="wsplug", charset="UTF-8"'
@@ -574,6 +575,119 @@ def test_expires_never_after_the_end(greeter: Greeter) -> None:
     server.connect(headers=[bearer("sesame")]).close()
     assert len(server.factory.deadlines) == 0
     assert server.factory._sessions == {}
+
+
+@pytest.mark.parametrize(
+    "seconds", [float("inf"), 1e308, 10**400], ids=["infinite", "1e308", "an int"]
+)
+def test_infinite(greeter: Greeter, seconds: float) -> None:
+    """
+    A login that is good for longer than anybody waits is one like any other: it opens,
+    and nothing is left of it in the end.
+    """
+    login = lasting(seconds)
+    server = MemoryServer(greeter, portal=checkedBy(login))
+    client = server.connect(headers=[bearer("sesame")])
+    client.send("hello")
+    assert client.messages[-1] == "hello"
+    server.advance(10)
+    assert client.closed is None
+    stopping = server.stop()
+    assert client.closed == (1001, "the server is stopping")
+    assert stopping.called
+    assert login.logouts == [b"ann"]
+    assert nothingLeft(server)
+
+
+@pytest.mark.parametrize(
+    "seconds", [float("nan"), "60", b"60", True, [60], 1j, object()], ids=repr
+)
+def test_no_number(greeter: Greeter, logs: Logs, seconds: Any) -> None:
+    """
+    A checker that gives no number of seconds is a failing one: nobody comes in, and
+    nothing is left of who was logged in, nor does it count as a guess.
+    """
+    login = lasting(seconds)
+    settings = Settings(max_auth_failures=1)
+    server = MemoryServer(greeter, portal=checkedBy(login), settings=settings)
+    for _ in range(3):
+        refusal = refused(server, bearer("sesame"))
+        assert (refusal.status, refusal.setting) == (500, None)
+    assert [failure.check(TypeError) for failure in logs.failures()] == [TypeError] * 3
+    assert login.logouts == [b"ann"] * 3
+    assert greeter.requests == []
+    server.advance(10)
+    assert nothingLeft(server)
+    assert server.stop().called
+
+
+@pytest.mark.parametrize("seconds", [0, 0.0, -1, float("-inf")])
+def test_over_already(greeter: Greeter, seconds: float) -> None:
+    """
+    One whose end has come already isn't let in, nor told to the application.
+    """
+    login = lasting(seconds)
+    server = MemoryServer(greeter, portal=checkedBy(login))
+    refusal = refused(server, bearer("sesame"))
+    assert (refusal.status, refusal.reason) == (401, "the token has expired")
+    assert login.logouts == [b"ann"]
+    assert greeter.requests == []
+    server.advance(10)
+    assert nothingLeft(server)
+
+
+@pytest.mark.parametrize("seconds", [float("inf"), float("nan"), -1.0])
+def test_first_message_lasts(greeter: Greeter, logs: Logs, seconds: float) -> None:
+    """
+    The same holds for a token in the first message.
+    """
+    login = lasting(seconds)
+    server = MemoryServer(greeter, portal=checkedBy(login))
+    client = server.connect(origin=ORIGIN)
+    client.send('{"type": "auth", "token": "sesame"}')
+    code = {"inf": None, "nan": 1011, "-1.0": 1008}[str(seconds)]
+    assert (None if client.closed is None else client.closed[0]) == code
+    assert len(logs.failures()) == (code == 1011)
+    assert server.stop().called
+    assert login.logouts == [b"ann"]
+    assert nothingLeft(server)
+
+
+def test_attaching_fails(
+    greeter: Greeter, logs: Logs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    Whatever fails while a login is tied to its connection, the client is refused and
+    keeps no place.
+    """
+
+    def attach(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(Session, "attach", attach)
+    login = lasting(60)
+    server = MemoryServer(greeter, portal=checkedBy(login))
+    assert refused(server, bearer("sesame")).status == 500
+    (failure,) = logs.failures()
+    assert failure.check(MemoryError)
+    server.advance(10)
+    assert login.logouts == [b"ann"]
+    assert nothingLeft(server)
+    assert server.stop().called
+
+
+def nothingLeft(server: MemoryServer) -> bool:
+    """
+    Say whether nobody has a place, or anything to come.
+    """
+    factory = server.factory
+    return (
+        not factory.connections
+        and not factory.opening
+        and not factory._sessions
+        and not any(each.connections for each in factory.admission._accounts.values())
+        and len(factory.deadlines) == 0
+    )
 
 
 # Failures

@@ -164,6 +164,35 @@ def test_untold_at_the_deadline() -> None:
         assert isServersEnd(recorder.failure)
 
 
+def test_aborted_in_vain(logs: Logs) -> None:
+    """What a fault has left behind, and isn't even gone when it is aborted, doesn't keep
+    the server from its end; the log says so."""
+
+    class Stuck(Told):
+        def abortForStop(self) -> None:
+            pass
+
+    clock = Clock()
+    deadlines = Deadlines(clock)
+    connections: Any = {Stuck([])}
+    draining = Draining(
+        connections,
+        set(),
+        clock=clock,
+        deadlines=deadlines,
+        settings=Settings(stop_timeout=3.0),
+        code=1001,
+        reason="",
+    )
+    done = draining.begin()
+    clock.pump([0.25] * 31)
+    assert not done.called
+    clock.pump([0.25] * 4)
+    assert fired(done)
+    assert len(logs.lines("1 connections are not gone")) == 1
+    assert not clock.getDelayedCalls()
+
+
 def test_not_done_before_nobody_can_come() -> None:
     """With ports that close later, it is done when they are, and who came from them
     meanwhile is gone."""

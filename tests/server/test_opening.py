@@ -1078,3 +1078,23 @@ def test_sent_in_negotiationStarted() -> None:
     response = parseResponse(raw(server, handshake()).take())
     assert response.status == 101
     assert response.body == b"\x81\x07welcome"
+
+
+def test_opening_fails(logs: Logs, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever fails after a connection was counted, it ends, and its place is free."""
+    server = serve()
+    transport = server.connectTransport()
+
+    def registerProducer(*_: object) -> None:
+        raise RuntimeError("no producer may be here")
+
+    monkeypatch.setattr(transport, "registerProducer", registerProducer)
+    transport.put(handshake())
+    server.run()
+    (failure,) = logs.failures()
+    assert failure.check(RuntimeError)
+    assert transport.lost
+    factory = server.factory
+    assert (factory.opening, len(factory.connections)) == (0, 0)
+    assert len(factory.deadlines) == 0
+    assert server.stop().called

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import random
 from functools import partial
 
+import pytest
 from twisted.internet.task import Clock
 
 from tests.server.kit import Logs
@@ -130,3 +132,19 @@ def test_failing_call(logs: Logs) -> None:
     clock.advance(1)
     assert reached == [1, 1, 2]
     assert [failure.check(KeyError) for failure in logs.failures()] == [KeyError] * 3
+
+
+def test_infinite() -> None:
+    """What is for ever is set and cleared as any other; no number is an error, which
+    leaves nothing behind."""
+    clock = Clock()
+    deadlines = Deadlines(clock)
+    set_ = [deadlines.set(seconds, int) for seconds in (math.inf, 1e308, 1e12)]
+    clock.advance(1e6)
+    assert len(deadlines) == 3
+    for deadline in set_:
+        deadlines.clear(deadline)
+    with pytest.raises(ValueError, match="number of seconds"):
+        deadlines.set(math.nan, int)
+    assert len(deadlines) == 0
+    assert not clock.getDelayedCalls()

@@ -7,7 +7,8 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from numbers import Real
 from typing import Any, ClassVar, Final
 
 from twisted.cred.credentials import Anonymous, IAnonymous, IUsernamePassword
@@ -42,6 +43,11 @@ What an C{error_description} can't have (RFC 6750 section 3).
 _EVERYWHERE: Final = ""
 """
 The key of all places together.
+"""
+
+_LONGEST: Final = 100 * 365 * 86400.0
+"""
+Seconds, a century: what is good for longer than that is good for so long.
 """
 
 _NO_GOOD: Final = (LoginFailed, Unauthorized)
@@ -202,12 +208,9 @@ class Authenticator:
         self._count(place)
         try:
             login = await self._judge(credentials, request)
-        except HandshakeRefused as refusal:
-            if refusal.status != 401:
+        except BaseException as error:
+            if not isinstance(error, HandshakeRefused) or error.status != 401:
                 self._discount(place)
-            raise
-        except CancelledError:
-            self._discount(place)
             raise
         self._discount(place)
         return login
@@ -225,15 +228,39 @@ class Authenticator:
             elif IBearerToken.providedBy(credentials):
                 reason = "the token is not known"
             raise self._refuse(reason, isInvalid=True) from None
-        except CancelledError:
+        except (CancelledError, GeneratorExit):
             raise
-        except Exception:
-            self._log.failure("credentials could not be checked")
-            raise HandshakeRefused(
-                500, "credentials can't be checked", setting="auth"
-            ) from None
-        _, avatar, logout = result
-        return Login(avatar, logout, getattr(credentials, "lasts", None))
+        except BaseException:
+            # Not even a checker's sys.exit() is for the caller.
+            raise self._cannotJudge() from None
+        return self._enter(credentials, result)
+
+    def _enter(self, credentials: Any, result: Any) -> Login:
+        """
+        Take what a portal gave, as far as it is a login that is good for some time.
+
+        @raise HandshakeRefused: it isn't. Whoever was logged in is logged out again.
+        """
+        login = None
+        try:
+            _, avatar, logout = result
+            login = Login(avatar, logout)
+            lasts = _readEnd(getattr(credentials, "lasts", None))
+        except BaseException:
+            if login is not None:
+                login.end()
+            raise self._cannotJudge() from None
+        if lasts is not None and lasts <= 0.0:
+            login.end()
+            raise self._refuse("the token has expired", isInvalid=True)
+        return replace(login, lasts=lasts)
+
+    def _cannotJudge(self) -> HandshakeRefused:
+        """
+        Log that what judges credentials failed, and make the refusal for it.
+        """
+        self._log.failure("credentials could not be checked")
+        return HandshakeRefused(500, "credentials can't be checked", setting="auth")
 
     async def logInWith(self, message: FirstMessage, request: Any) -> Login:
         """
@@ -304,3 +331,18 @@ def _clean(failure: Failure) -> Failure:
     if failure.check(*_NO_GOOD):
         failure.cleanFailure()
     return failure
+
+
+def _readEnd(lasts: Any) -> float | None:
+    """
+    Read for how many seconds a checker says that credentials are good.
+
+    @return: at most a century's; C{None} for no end.
+    @raise TypeError: it is no number.
+    """
+    if lasts is None:
+        return None
+    # A truth value is a number to Python, and what is no number isn't itself.
+    if not isinstance(lasts, Real) or isinstance(lasts, bool) or lasts != lasts:
+        raise TypeError(f"credentials.lasts is {lasts!r}, and no number of seconds")
+    return float(min(lasts, _LONGEST))

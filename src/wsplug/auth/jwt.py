@@ -9,7 +9,6 @@ checked here, by the given clock.
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -71,6 +70,12 @@ JWT_OPTIONS: Final = (
 )
 """
 The options of C{jwt:}.
+"""
+
+_NO_TIME: Final = 253_402_300_800.0
+"""
+Seconds from 1970 to the year 10000: a time further away is none, but milliseconds, or
+nonsense.
 """
 
 _UNCHECKED: Final = (
@@ -207,7 +212,7 @@ def _time(claims: Mapping[str, Any], claim: str) -> float | None:
     try:
         if isinstance(value, (int, float)) and not isinstance(value, bool):
             number = float(value)
-            if math.isfinite(number):
+            if abs(number) < _NO_TIME:
                 return number
     except OverflowError:
         pass

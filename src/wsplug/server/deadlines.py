@@ -11,11 +11,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Final
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
 __all__ = ["Deadline", "Deadlines"]
+
+_LONGEST: Final = 100 * 365 * 86400.0
+"""
+Seconds, a century: a deadline that is further away, even infinitely, is then.
+"""
 
 
 class Deadline:
@@ -70,7 +76,12 @@ class Deadlines:
         @param call: is called with nothing. If it raises, that is logged, and the
             other deadlines are kept.
         @return: what L{clear} takes.
+        @raise ValueError: the seconds are no number.
         """
+        if not seconds < _LONGEST:
+            if math.isnan(seconds):
+                raise ValueError("a deadline needs a number of seconds")
+            seconds = _LONGEST
         tick = math.ceil((self.now() + seconds) / self._granularity)
         deadline = Deadline(call, tick)
         due = self._ticks.get(tick)

@@ -36,6 +36,12 @@ _MANY: Final = 5000
 Connections from which on the whole drain time is taken.
 """
 
+_GIVEN_UP: Final = 5.0
+"""
+Seconds after which what was aborted, and isn't gone, is waited for no more: only a
+fault can have left it behind, and the process has to end all the same.
+"""
+
 _PAUSE: Final = 0.05
 """
 Seconds between two batches, on average.
@@ -117,6 +123,8 @@ class Draining:
         self._next: IDelayedCall | None = None
         self._deadline: Deadline | None = None
         self._count: Deadline | None = None
+        self._last: Deadline | None = None
+        self._isGivenUp = False
         self._end = 0.0
 
     def begin(self, after: Deferred[None] | None = None) -> Deferred[None]:
@@ -207,14 +215,35 @@ class Draining:
             connection.abortForStop()
         for protocol in list(self._opening):
             protocol.abort()
+        if self._deadline is not None:
+            self._deadlines.clear(self._deadline)
+            self._deadline = None
+        if self._last is None and not self._done.called:
+            self._last = self._deadlines.set(_GIVEN_UP, self._giveUp)
+
+    def _giveUp(self) -> None:
+        """
+        End without those that were aborted and are still there.
+        """
+        left = len(self._connections) + len(self._opening)
+        if left:
+            self._log.error(
+                "{left} connections are not gone although they were aborted; the "
+                "server ends without them",
+                left=left,
+            )
+            self._isGivenUp = True
+            self.check()
 
     def check(self) -> None:
         """
         One is gone: see whether that was the last one.
         """
-        if self._waiting or self._connections or self._opening or self._done.called:
+        if self._waiting or self._done.called:
             return
-        for deadline in (self._deadline, self._count):
+        if not self._isGivenUp and (self._connections or self._opening):
+            return
+        for deadline in (self._deadline, self._count, self._last):
             self._deadlines.clear(deadline)
         if self._next is not None:
             self._next.cancel()

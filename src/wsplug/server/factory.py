@@ -264,12 +264,13 @@ class WebSocketFactory(ServerFactory):
         @param name: of its application.
         @param session: its login, where clients have to log in.
         """
+        if session is not None:
+            # First: nobody who isn't let in after all may keep a place.
+            session.attach(connection)
+            self._sessions[connection] = session
         self._opening.discard(protocol)
         self.connections.add(connection)
         self.statistics.countAccepted(name)
-        if session is not None:
-            self._sessions[connection] = session
-            session.attach(connection)
         if self.draining is not None:
             self.draining.accepted(connection)
 

@@ -432,7 +432,12 @@ class WebSocketServerProtocol(Protocol):
         early, session = self._early, self._session
         factory.protocolAccepted(self, connection, mount.name, session)
         self._handOver(connection)
-        connection.open(switch, early)
+        try:
+            connection.open(switch, early)
+        except BaseException:
+            # It is counted: only its loss gives the place back.
+            self._log.failure("a connection could not be opened")
+            transport.abortConnection()
 
     def _handOver(self, connection: Connection) -> None:
         """
