@@ -165,8 +165,8 @@ def test_untold_at_the_deadline() -> None:
 
 
 def test_aborted_in_vain(logs: Logs) -> None:
-    """What a fault has left behind, and isn't even gone when it is aborted, doesn't keep
-    the server from its end; the log says so."""
+    """What a fault has left behind, and isn't even gone when it is aborted, doesn't
+    keep the server from its end; the log says so."""
 
     class Stuck(Told):
         def abortForStop(self) -> None:

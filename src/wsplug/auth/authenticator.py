@@ -345,4 +345,4 @@ def _readEnd(lasts: Any) -> float | None:
     # A truth value is a number to Python, and what is no number isn't itself.
     if not isinstance(lasts, Real) or isinstance(lasts, bool) or lasts != lasts:
         raise TypeError(f"credentials.lasts is {lasts!r}, and no number of seconds")
-    return float(min(lasts, _LONGEST))
+    return float(lasts) if lasts < _LONGEST else _LONGEST
