@@ -320,6 +320,21 @@ def test_no_token(message: Any, code: str) -> None:
     assert operator.client.closed[0] == 1008
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["{", '{"type":"x",', '{"type":3,', '{"type":"clients","limit":"", ', "[" * 20_000],
+)
+def test_no_json(text: str) -> None:
+    """What is no JSON is answered as such, and not the end where one is known."""
+    board = Board()
+    operator = board.connect()
+    operator.take()
+    operator.client.send(text)
+    board.run()
+    assert [answer["code"] for answer in operator.take()] == ["not-json"]
+    assert operator.ask("ping")["type"] == "pong"
+
+
 def test_binary() -> None:
     """A binary message is no request, and not the end where one is known."""
     board = Board()

@@ -14,6 +14,7 @@ from typing import Annotated, Final, TypeVar
 import msgspec
 
 from wsplug.broker import Position
+from wsplug.jsontext import NotJSON, decodeJSON
 
 __all__ = [
     "ErrorMessage",
@@ -108,10 +109,10 @@ def read(decoder: msgspec.json.Decoder[_T], text: str) -> _T:
     @raise RequestRefused: it is none of them.
     """
     try:
-        return decoder.decode(text)
+        return decodeJSON(decoder, text)
     except msgspec.ValidationError as error:
         problem = str(error)
-    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError) as error:
+    except NotJSON as error:
         raise RequestRefused("not-json", f"this is no JSON: {error}") from None
     try:
         request = _anyRequest.decode(text).request

@@ -17,6 +17,7 @@ from twisted.cred.error import UnauthorizedLogin
 from zope.interface import implementer
 
 from wsplug.interfaces import IBearerToken
+from wsplug.jsontext import decodeJSON
 
 __all__ = [
     "MAX_FIRST_MESSAGE_SIZE",
@@ -152,6 +153,9 @@ class FirstMessage(msgspec.Struct, tag_field="type", tag="auth"):
     request: int | str | None = None
 
 
+_firstMessage: Final = msgspec.json.Decoder(FirstMessage)
+
+
 def readFirstMessage(text: str) -> FirstMessage:
     """
     Read the message that logs in.
@@ -159,6 +163,6 @@ def readFirstMessage(text: str) -> FirstMessage:
     @raise LoginRefused: it is another one.
     """
     try:
-        return msgspec.json.decode(text, type=FirstMessage)
-    except (msgspec.DecodeError, RecursionError, UnicodeEncodeError):
+        return decodeJSON(_firstMessage, text)
+    except msgspec.DecodeError:
         raise LoginRefused("the first message is no token") from None

@@ -188,6 +188,9 @@ def test_to_nobody() -> None:
     [
         ("", "not-json"),
         ("hello", "not-json"),
+        ('{"type":[', "not-json"),
+        ('{"name":{},', "not-json"),
+        ("[" * 20_000, "not-json"),
         ("[]", "invalid"),
         ("3", "invalid"),
         ("{}", "invalid"),

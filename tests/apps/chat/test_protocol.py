@@ -722,6 +722,21 @@ def test_wrong_hello(hello: dict[str, Any]) -> None:
     assert client.ask(type="hello", name="Ann")["type"] == "welcome"
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", "\x00", '{"type":"hello"', '{"type":"x",', '{"type":3', "[" * 20_000],
+)
+def test_no_json(text: str) -> None:
+    """
+    What is no JSON, whatever is wrong before that shows, is answered as such, and the
+    connection stays.
+    """
+    client = Chat().connect()
+    client.memory.send(text)
+    assert [each["code"] for each in client.new()] == ["not-json"]
+    assert client.ask(type="hello", name="Ann")["type"] == "welcome"
+
+
 @pytest.mark.parametrize("text", ["", "[]", "{", '"x"', "\x00", '{"type":"hello"'])
 def test_malformed(text: str) -> None:
     """

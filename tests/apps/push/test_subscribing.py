@@ -4,6 +4,7 @@ What subscribers get: answers, publications, what they have missed.
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from tests.apps.push.kit import (
 )
 from wsplug.broker import History
 from wsplug.errors import BrokerError, HandshakeRefused
+from wsplug.jsontext import MAX_DEPTH
 from wsplug.testing import MemoryServer
 
 
@@ -137,6 +139,30 @@ def test_not_stored(server: MemoryServer) -> None:
     assert subscribe(server.connect(), "a", limit=10)["messages"] == []
 
 
+@pytest.mark.parametrize("depth", [1, MAX_DEPTH - 1, MAX_DEPTH, MAX_DEPTH + 1, 960])
+def test_nested_json(server: MemoryServer, depth: int) -> None:
+    """
+    JSON that is nested deep is JSON, or a string, in what comes at once and in what
+    comes from history alike, however deep the stack is where it is written.
+    """
+
+    def publishBelow(frames: int) -> None:
+        if frames:
+            publishBelow(frames - 1)
+        else:
+            publish(server, "a", text.encode())
+
+    text = "[" * depth + "]" * depth
+    client = server.connect()
+    subscribe(client, "a")
+    publish(server, "a", text.encode())
+    publishBelow(400)
+    (later,) = subscribe(server.connect(), "a", limit=1)["messages"]
+    live = [each["data"] for each in takeAll(client)]
+    expected = json.loads(text) if depth <= MAX_DEPTH else text
+    assert [*live, later["data"]] == [expected] * 3
+
+
 @pytest.mark.parametrize(
     ("message", "code"),
     [
@@ -144,6 +170,10 @@ def test_not_stored(server: MemoryServer) -> None:
         (b"\x00", "not-json"),
         ('{"type":"subscribe"', "not-json"),
         ('{"type":"ping","x":' + "[" * 100_000, "not-json"),
+        ('{"type":"jump",', "not-json"),
+        ('{"type":3,"channel":', "not-json"),
+        ('{"type":"jump","x":' + "[" * 20_000, "not-json"),
+        ("[" * 20_000, "not-json"),
         ('{"type":"jump"}', "unknown-type"),
         ("[]", "invalid"),
         ('{"type":"subscribe"}', "invalid"),

@@ -12,6 +12,7 @@ from msgspec import Meta
 
 from wsplug.apps.wire import RequestId, WirePosition
 from wsplug.broker import Publication
+from wsplug.jsontext import decodeJSON
 
 __all__ = [
     "CLASSIC",
@@ -309,7 +310,7 @@ def readEvent(publication: Publication, room: str) -> Event:
     @param room: where: it is told to the client.
     @raise msgspec.MsgspecError: something else has published there.
     """
-    return placeEvent(_EVENT.decode(publication.data), publication, room)
+    return placeEvent(decodeJSON(_EVENT, publication.data), publication, room)
 
 
 def placeEvent(event: Event, publication: Publication, room: str) -> Event:

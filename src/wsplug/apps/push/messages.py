@@ -12,6 +12,7 @@ from msgspec import UNSET, Meta, Raw, UnsetType
 
 from wsplug.apps.wire import RequestId, WirePosition
 from wsplug.broker import Publication
+from wsplug.jsontext import NotJSON, checkJSON
 
 __all__ = [
     "FROM_CLIENTS",
@@ -138,7 +139,6 @@ class _Message(
 
 
 _encoder: Final = msgspec.json.Encoder()
-_anyJSON: Final = msgspec.json.Decoder(Raw)
 
 
 def encodeMessage(channel: str, publication: Publication) -> bytes:
@@ -164,8 +164,8 @@ def encodeMessage(channel: str, publication: Publication) -> bytes:
 
 def _asJSON(text: str) -> Raw:
     try:
-        return _anyJSON.decode(text)  # checked, but neither built nor encoded again
-    except (msgspec.DecodeError, RecursionError):
+        return checkJSON(text)  # neither built nor encoded again
+    except NotJSON:
         return Raw(_encoder.encode(text))
 
 
