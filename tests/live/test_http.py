@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.live.certificates import makeCertificate
-from tests.processes import HOST, TCP, Server, portOf, serve
+from tests.processes import HANDSHAKE, HOST, TCP, Server, portOf, serve
 
 CHECK = b"GET /-/health/live HTTP/1.1\r\nHost: a\r\n\r\n"
 
@@ -98,3 +98,111 @@ def test_idle_connections_over_a_full_server(
             client = socket.create_connection((HOST, port), 10, own)
             stack.enter_context(client)
         assert min(check(port, trust) for _ in range(3)) < SOON
+
+
+# Clients that close their side for writing
+
+SIZE = 3_000_000
+
+
+@pytest.fixture(scope="module")
+def pages(
+    tmp_path_factory: pytest.TempPathFactory, certificate: tuple[Path, Path]
+) -> Iterator[Server]:
+    """
+    A server that has a large page, and takes publications.
+    """
+    folder = tmp_path_factory.mktemp("pages")
+    (folder / "pages").mkdir()
+    (folder / "pages" / "large.bin").write_bytes(bytes(SIZE))
+    (folder / "large.py").write_text(
+        "from wsplug import WebSocketProtocol, application\n"
+        "@application('large', pages='pages')\n"
+        "class large(WebSocketProtocol):\n"
+        "    pass\n",
+        "ascii",
+    )
+    with serve(
+        folder,
+        *("--port=0", f"--interface={HOST}", "--close-timeout=1"),
+        *(f"--tls-cert={certificate[0]}", f"--tls-key={certificate[1]}"),
+        "--app=large.py:path=/",
+        "--app=push:token=abcdefghijklmnopqrstuvwxyz012345",
+        listen=(TCP, f"unix:{folder / 'socket'}"),
+    ) as server:
+        server.waitForLog("socket")
+        yield server
+        assert server.stop() == 0
+        assert "Traceback" not in server.log + server.err
+        assert "Unhandled" not in server.log + server.err
+
+
+PUBLISH = (
+    b"POST /push/publish?channel=a HTTP/1.1\r\nHost: a\r\n"
+    b"Authorization: Bearer abcdefghijklmnopqrstuvwxyz012345\r\n"
+    b"Content-Type: text/plain\r\nContent-Length: 5\r\n\r\nhello"
+)
+
+
+def connect(server: Server, transport: str) -> socket.socket:
+    if transport == "tcp":
+        return socket.create_connection((HOST, portOf(server.addresses[1])), 30)
+    client = socket.socket(socket.AF_UNIX)
+    client.settimeout(30)
+    client.connect(str(server.folder / "socket"))
+    return client
+
+
+@pytest.mark.parametrize("transport", ["tcp", "unix"])
+@pytest.mark.parametrize(
+    ("data", "status", "size"),
+    [
+        (b"GET /large.bin HTTP/1.1\r\nHost: a\r\n\r\n", 200, SIZE),
+        (PUBLISH, 200, 1),
+        (b"GET /nothing HTTP/1.1\r\nHost: a\r\n\r\n", 404, 1),
+        (b"nonsense\r\n\r\n", 400, 1),
+    ],
+    ids=["page", "publish", "nothing", "nonsense"],
+)
+def test_half_closed(
+    pages: Server, transport: str, data: bytes, status: int, size: int
+) -> None:
+    """
+    Who has sent all gets the whole answer, and then the end.
+    """
+    with connect(pages, transport) as client:
+        client.sendall(data)
+        client.shutdown(socket.SHUT_WR)
+        head, _, body = readAll(client).partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 %d " % status)
+        assert len(body) >= size
+
+
+@pytest.mark.parametrize("transport", ["tcp", "unix"])
+@pytest.mark.parametrize("data", [b"", b"GET / HTT", HANDSHAKE % b"/"])
+def test_half_closed_is_loss(pages: Server, transport: str, data: bytes) -> None:
+    """
+    Before a request is whole, and once there is a WebSocket, it is the end.
+    """
+    start = len(pages.log)
+    with connect(pages, transport) as client:
+        client.sendall(data)
+        if data.endswith(b"\r\n\r\n"):
+            assert client.recv(65536).startswith(b"HTTP/1.1 101 ")
+        client.shutdown(socket.SHUT_WR)
+        assert readAll(client) == b""
+        if data.endswith(b"\r\n\r\n"):
+            pages.waitForLog("went away without closing", start)
+
+
+def test_half_closed_within_tls(pages: Server, certificate: tuple[Path, Path]) -> None:
+    """
+    A close_notify is answered, and what had been sent before it arrives.
+    """
+    with (
+        socket.create_connection((HOST, portOf(pages.addresses[0])), 30) as plain,
+        trusting(certificate[0]).wrap_socket(plain, server_hostname=HOST) as client,
+    ):
+        client.sendall(b"GET /nothing HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert client.recv(65536).startswith(b"HTTP/1.1 404 ")
+        assert readAll(client.unwrap()) == b""

@@ -701,3 +701,141 @@ def test_what_twisted_does(data: bytes, behind: bytes, pieces: int) -> None:
     assert channel.calls == []
     page.finish()
     assert channel.calls == [behind]
+
+
+# Clients that close their side for writing behind a request
+
+
+def takeAll(server: MemoryServer, transport: MemoryTransport) -> bytes:
+    """Read slowly, up to the end."""
+    data = transport.take()
+    for _ in range(200):
+        server.advance(0.125)
+        data += transport.take()
+    return data
+
+
+def test_half_closed(folder: str, tmp_path: Path) -> None:
+    """Who has sent all gets all, of one request and of those behind it, and then the
+    end (RFC 9112 section 9.6)."""
+    large = tmp_path / "pages" / "large.bin"
+    large.write_bytes(b"x" * 3_000_000)
+    server = MemoryServer(App(pages=folder))
+    transport = raw(server, get("/large.bin") + get("/nothing") + get("/style.css"))
+    transport.shut()
+    responses = parseResponses(takeAll(server, transport))
+    assert [each.status for each in responses] == [200, 404, 200]
+    assert len(responses[0].body) == 3_000_000
+    assert transport.lost
+    assert not transport.aborted
+    assert len(server.factory.deadlines) == 0
+    assert not server.clock.getDelayedCalls()
+
+
+class Later(Resource):
+    """Answers later, or never."""
+
+    isLeaf = True
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.requests: list[Any] = []
+        self.gone: list[Any] = []
+
+    def render(self, request: Any) -> Any:
+        self.requests.append(request)
+        request.notifyFinish().addErrback(self.gone.append)
+        return NOT_DONE_YET
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_half_closed_behind_a_body(chunked: bool) -> None:
+    """What is answered later gets through as well."""
+    later = Later()
+    server = MemoryServer(App(pages=later))
+    length, body = ("Content-Length: 3", b"abc")
+    if chunked:
+        length, body = ("Transfer-Encoding: chunked", b"3\r\nabc\r\n0\r\n\r\n")
+    transport = raw(server, get("/", "POST", length) + body)
+    transport.shut()
+    server.advance(5)
+    (request,) = later.requests
+    assert request.content.read() == b"abc"
+    request.setHeader(b"content-length", b"4")
+    request.write(b"done")
+    request.finish()
+    server.run()
+    assert parseResponse(transport.take()).body == b"done"
+    server.run()
+    assert transport.lost
+    assert not later.gone
+
+
+def test_half_closed_for_ever() -> None:
+    """Who has sent all may be gone: an application that has nothing to say for the open
+    timeout is told so."""
+    later = Later()
+    server = MemoryServer(App(pages=later))
+    transport = raw(server, get("/"))
+    transport.shut()
+    server.advance(9)
+    later.requests[0].write(b"a")
+    server.advance(10)
+    transport.take()
+    later.requests[0].write(b"b")
+    server.advance(9)
+    assert not transport.lost
+    assert not later.gone
+    server.advance(3)
+    assert transport.lost
+    assert len(later.gone) == 1
+    assert len(server.factory.deadlines) == 0
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"GET /style.css HTT",
+        get("/style.css") + b"GET /style",
+        get("/style.css", "POST", "Content-Length: 5") + b"abc",
+    ],
+)
+def test_half_a_request(folder: str, data: bytes, logs: Logs) -> None:
+    """Who ends before its request does is gone."""
+    server = MemoryServer(App(pages=folder))
+    transport = server.connectTransport()
+    transport.put(data)
+    transport.shut()
+    server.run()
+    transport.take()
+    server.run()
+    assert transport.lost
+    assert len(server.factory.deadlines) == 0
+    assert logs.lines("refused") == []
+
+
+@pytest.mark.parametrize("early", [False, True])
+def test_half_closed_websocket(early: bool) -> None:
+    """A WebSocket is lost with the client's side: none is begun behind the response to
+    a client that has closed it."""
+    later = Later()
+    app = App(pages=later)
+    server = MemoryServer(app)
+    transport = raw(server, get("/") + (handshake() if early else b""))
+    if early:
+        transport.shut()
+    server.run()
+    later.requests[0].setHeader(b"content-length", b"0")
+    later.requests[0].finish()
+    server.run()
+    if not early:
+        transport.put(handshake())
+        server.run()
+        transport.shut()
+        server.run()
+        assert app.recorders[0].closed.reason == "went away without closing"
+    assert (b" 101 " in transport.take()) is not early
+    server.run()
+    assert transport.lost
+    assert len(app.recorders) == (not early)

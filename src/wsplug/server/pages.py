@@ -69,6 +69,7 @@ class PageChannel(HTTPChannel):
     Answers the requests of one connection that are for pages.
 
     @ivar busy: whether a request is being read or answered.
+    @ivar awaitsBody: whether a part of its body is still to come.
     @ivar logLimit: says whether a line about the client is for the log.
     """
 
@@ -99,6 +100,7 @@ class PageChannel(HTTPChannel):
         self.timeOut = site.timeOut  # type: ignore[assignment]
         self.callLater = clock.callLater  # type: ignore[method-assign, assignment]
         self.busy = False
+        self.awaitsBody = False
         self.logLimit = logLimit
         self._clock = clock
         self._puller: _Puller | None = None
@@ -121,6 +123,7 @@ class PageChannel(HTTPChannel):
         self._feeding = False
         self._behind = b""
         self._ends = False
+        self._written = False
 
     def serve(
         self,
@@ -215,6 +218,7 @@ class PageChannel(HTTPChannel):
         cleanHeaders(self.requests[-1])
         super().allHeadersReceived()  # type: ignore[no-untyped-call]
         if self.length != 0:
+            self.awaitsBody = True
             self._awaitBody()
 
     def _awaitBody(self) -> None:
@@ -246,6 +250,7 @@ class PageChannel(HTTPChannel):
         self._bodyDeadline = None
 
     def allContentReceived(self) -> None:
+        self.awaitsBody = False
         self._stopAwaitingBody()
         super().allContentReceived()  # type: ignore[no-untyped-call]
 
@@ -262,8 +267,17 @@ class PageChannel(HTTPChannel):
         super().makeConnection(transport)  # type: ignore[no-untyped-call]
 
     def write(self, data: bytes) -> None:
+        self._written = True
         if self._output is not None:
             self._output.write(data)
+
+    def isStalled(self) -> bool:
+        """
+        Say whether nothing of a response has come since this was asked before, and
+        nothing of it waits for the client.
+        """
+        written, self._written = self._written, False
+        return not written and (self._output is None or self._output.isEmpty)
 
     def writeSequence(self, iovec: Iterable[bytes]) -> None:
         self.write(b"".join(iovec))

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 from twisted.internet.defer import CancelledError, Deferred, fail
 from twisted.internet.interfaces import (
     IAddress,
+    IHalfCloseableProtocol,
     IHandshakeListener,
     ISSLTransport,
     ITCPTransport,
@@ -87,6 +88,10 @@ class WebSocketServerProtocol(Protocol):
     _answer: Deferred[Any] | None = None
     excess: HandshakeRefused | None = None
     _method = b""
+    _channel: PageChannel | None = None
+    _refused = False
+    # Whether the client has closed its side for writing.
+    _sentAll = False
 
     # Whether TLS, where the transport speaks it, has begun.
     _secured = False
@@ -99,7 +104,6 @@ class WebSocketServerProtocol(Protocol):
         # What the connection is on, for as long as this is what serves it.
         self.account: Account | None = None
         self._deadline: Deadline | None = None
-        self._channel: PageChannel | None = None
         # What has come while the application thinks about a handshake, or while all of
         # them start.
         self._early = b""
@@ -171,6 +175,60 @@ class WebSocketServerProtocol(Protocol):
         self._endSession()
         self.factory.protocolLost(self)
 
+    # Clients that close their side for writing once they have asked for something
+
+    def __conform__(self, interface: object) -> Any:
+        """
+        Be adapted to C{IHalfCloseableProtocol}, as transports ask for it, for as long
+        as there is something to send to a client that has sent all. Before its request
+        is whole, and once there is a WebSocket, it is lost.
+        """
+        if interface is not IHalfCloseableProtocol:
+            return None
+        channel = self._channel
+        if self._refused or (channel is not None and not channel.awaitsBody):
+            return self
+        return None
+
+    def readConnectionLost(self) -> None:
+        """
+        The client has sent all. It may also have gone away: nobody can tell as long as
+        nothing is sent to it.
+        """
+        self._sentAll = True
+        self._endWhenDone()
+
+    def writeConnectionLost(self) -> None:
+        """
+        This side is closed for writing, as L{refuse} wants it.
+        """
+
+    def _endWhenDone(self) -> None:
+        """
+        End the connection with the last response. An application that has nothing to
+        send for a while finds the client gone.
+        """
+        channel = self._channel
+        if self._refused or channel is None:
+            # There is a deadline for that already.
+            transport: Any = self.transport
+            transport.loseConnection()
+            return
+        self._clearDeadline()
+        if channel.busy:
+            channel.isStalled()
+            self._setDeadline(self._responseMissing)
+        else:
+            channel.loseConnection()
+
+    def _responseMissing(self) -> None:
+        self._deadline = None
+        channel = self._channel
+        if channel is None or channel.isStalled():
+            self.abort()
+        else:
+            self._setDeadline(self._responseMissing)
+
     # Requests
 
     def _read(self, data: bytes) -> None:
@@ -178,6 +236,11 @@ class WebSocketServerProtocol(Protocol):
         Read request after request, until there is none left or one has to be waited
         for.
         """
+        self._readRequests(data)
+        if self._sentAll and self._parser is not None:
+            self._endWhenDone()
+
+    def _readRequests(self, data: bytes) -> None:
         while data and self._parser is not None:
             head = self._parser.feed(data)
             self._identify(head)
@@ -198,6 +261,8 @@ class WebSocketServerProtocol(Protocol):
             if not self._mayBeServed(head, rest):
                 return
             if wants_upgrade(head):
+                if self._sentAll:
+                    return  # it is lost before it begins
                 self._receiveHandshake(head, rest)
                 return
             data = self._servePage(head, rest)
@@ -485,6 +550,7 @@ class WebSocketServerProtocol(Protocol):
         if self._parser is None:
             return
         self._parser = None
+        self._refused = True
         self._early = b""
         self._endSession()
         self.factory.spare.leave(self)

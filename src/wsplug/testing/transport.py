@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.error import ConnectionAborted, ConnectionDone
 from twisted.internet.interfaces import (
+    IHalfCloseableProtocol,
     IHandshakeListener,
     INegotiated,
     IPushProducer,
@@ -50,6 +51,7 @@ class MemoryTransport:
         self._out = bytearray()
         self._in = bytearray()
         self._eof = False
+        self._eofTold = False
         self._producer: IPushProducer | None = None
         self._producerPaused = False
         self._halfClosed = False
@@ -166,9 +168,23 @@ class MemoryTransport:
             self.protocol.dataReceived(data)
             return True
         if self._eof and not self._in:
+            return self._end()
+        return False
+
+    def _end(self) -> bool:
+        """
+        Tell the protocol of the client's end, as Twisted's transports do.
+        """
+        halfCloseable: Any = IHalfCloseableProtocol(self.protocol, None)
+        if halfCloseable is None:
             self._lose(Failure(ConnectionDone()))
             return True
-        return False
+        told, self._eofTold = self._eofTold, True
+        if not told:
+            halfCloseable.readConnectionLost()
+            if self.disconnecting and not self._out:
+                self._lose(Failure(ConnectionDone()))
+        return not told
 
     @property
     def lost(self) -> bool:
