@@ -474,7 +474,9 @@ class IServices(Interface):
 
     reactor: Any = Attribute("The reactor that the server runs in.")
     clock: Any = Attribute(
-        "An C{IReactorTime}: the reactor, or in tests a clock that they turn."
+        "An C{IReactorTime}: the reactor, or in tests a clock that they turn. Its "
+        "C{seconds} are for how long something takes; for what time it is, see "
+        "L{wsplug.clocks.timeOfDay}."
     )
     broker: IBroker = Attribute("The channels that all applications share.")
 

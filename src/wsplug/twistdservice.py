@@ -19,6 +19,7 @@ from twisted.python.components import Componentized
 
 import wsplug
 from wsplug.build import DESCRIPTION
+from wsplug.clocks import useSteadyTime
 from wsplug.daemon.parent import DaemonsParent
 from wsplug.daemon.systemd import describe, makeNotifier
 from wsplug.errors import StartupError
@@ -55,6 +56,8 @@ class TwistdService(WebSocketService):
         @param reloaded: what is read again on SIGHUP.
         @param parent: waits for this to be up; C{None} where nobody does.
         """
+        # The process is wsplug's: nobody else's delayed calls are changed by this.
+        useSteadyTime(reactor)
         super().__init__(*arguments, reactor=reactor, **keywords)
         self._reactor = reactor
         self._makeObserver = makeObserver

@@ -250,6 +250,9 @@ class SettingInfo(Struct):
 class Welcome(_Answer, tag="welcome"):
     """
     All there is to know at first.
+
+    @ivar time: by the clock that all other times here are by.
+    @ivar today: the same moment, by the wall clock: seconds since 1970.
     """
 
     version: str
@@ -257,6 +260,7 @@ class Welcome(_Answer, tag="welcome"):
     python: str
     twisted: str
     time: float
+    today: float
     started: float
     state: str
     client: str

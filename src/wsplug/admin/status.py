@@ -31,6 +31,7 @@ from wsplug.admin.operator import OperatorProtocol
 from wsplug.admin.resources import StatusPages
 from wsplug.apps.wire import write
 from wsplug.build import DESCRIPTION
+from wsplug.clocks import timeOfDay
 from wsplug.errors import HandshakeRefused
 from wsplug.guard.origins import SAME_HOST
 from wsplug.interfaces import (
@@ -209,6 +210,7 @@ class StatusApplication:
             python=f"{platform.python_implementation()} {platform.python_version()}",
             twisted=str(twisted.__version__),
             time=self.server.clock.seconds(),
+            today=timeOfDay(self.server.clock),
             started=self._started,
             state=self.state,
             client=nameOfAddress(transport.request.getClientAddress()),

@@ -17,6 +17,7 @@ from zope.interface import implementer
 from wsplug.broker.local import LocalPresence, Subscribers
 from wsplug.broker.publication import History, Position, Publication
 from wsplug.broker.retention import DEFAULT_RETENTION, OVERHEAD, Retention
+from wsplug.clocks import timeOfDay
 from wsplug.interfaces import IBroker, ISubscriber
 
 __all__ = ["MemoryBroker"]
@@ -111,7 +112,7 @@ class MemoryBroker(LocalPresence):
     def publish(
         self, channel: str, data: bytes, store: bool = True
     ) -> Deferred[Publication]:
-        now = self._clock.seconds()
+        now = timeOfDay(self._clock)
         kept = self._open(channel)
         store = store and self._retention.count > 0
         if store:
@@ -142,7 +143,7 @@ class MemoryBroker(LocalPresence):
         self, channel: str, since: Position | None = None, limit: int | None = None
     ) -> Deferred[History]:
         kept = self._open(channel)
-        self._trim(kept, self._clock.seconds())
+        self._trim(kept, timeOfDay(self._clock))
         history = kept.history(since, limit)
         self._closeUnused(channel)
         return succeed(history)
@@ -203,7 +204,7 @@ class MemoryBroker(LocalPresence):
         Forget what is too old, also where nobody asks any more.
         """
         self._sweep = None
-        now = self._clock.seconds()
+        now = timeOfDay(self._clock)
         for channel, kept in list(self._channels.items()):
             self._trim(kept, now)
             self._closeUnused(channel)

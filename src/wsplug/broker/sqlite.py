@@ -23,6 +23,7 @@ from wsplug.broker.publication import History, Position, Publication
 from wsplug.broker.retention import DEFAULT_RETENTION, Retention
 from wsplug.broker.store import Draft, Store
 from wsplug.broker.worker import Worker
+from wsplug.clocks import timeOfDay
 from wsplug.errors import BrokerError, StartupError
 from wsplug.interfaces import IBroker, ISubscriber
 
@@ -116,7 +117,7 @@ class SqliteBroker(LocalPresence):
         if self._pendingSize + len(data) > MAX_PENDING_SIZE:
             waiting = f"{self._pendingSize} bytes wait to be stored"
             return fail(BrokerError(f"{channel}: {waiting}; no more may"))
-        draft = Draft(channel, data, self._reactor.seconds(), store)
+        draft = Draft(channel, data, timeOfDay(self._reactor), store)
         published: Deferred[Publication] = Deferred()
         self._pending.append((draft, published))
         self._pendingSize += len(data)
@@ -179,7 +180,7 @@ class SqliteBroker(LocalPresence):
     def history(
         self, channel: str, since: Position | None = None, limit: int | None = None
     ) -> Deferred[History]:
-        now = self._reactor.seconds()
+        now = timeOfDay(self._reactor)
         return self._read(
             channel, lambda: self._store.history(channel, since, limit, now)
         )
@@ -202,7 +203,7 @@ class SqliteBroker(LocalPresence):
 
     def _sweepNow(self) -> None:
         self._sweep = None
-        now = self._reactor.seconds()
+        now = timeOfDay(self._reactor)
         channels = self._subscribers.channels()
         swept = self._worker.do(lambda: self._store.sweep(now, channels))
         swept.addErrback(

@@ -30,7 +30,14 @@ export function span(seconds) {
   return `${Math.floor(seconds / 86400)} d ${Math.floor((seconds % 86400) / 3600)} h`;
 }
 
-/** @param {number} seconds since 1970 */
-export const timeOfDay = (seconds) => clock.format(new Date(seconds * 1000));
+let ahead = 0;
+
+/** @param {number} seconds by which the time of day is ahead of the server's times */
+export const setAhead = (seconds) => {
+  ahead = seconds;
+};
+
+/** @param {number} seconds by the server's clock, which began at 1970 */
+export const timeOfDay = (seconds) => clock.format(new Date((seconds + ahead) * 1000));
 
 export const plural = (number, one, many = `${one}s`) => `${count(number)} ${number === 1 ? one : many}`;

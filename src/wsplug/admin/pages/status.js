@@ -9,7 +9,7 @@ import { make, showState, socketURL } from "./-/page.js";
 import { connect } from "./-/wsplug.js";
 import { Actions } from "./actions.js";
 import { Chart } from "./chart.js";
-import { bytes, count, plural, span, timeOfDay } from "./format.js";
+import { bytes, count, plural, setAhead, span, timeOfDay } from "./format.js";
 import { button, buttons, cell, change, Rows } from "./rows.js";
 
 /** Samples that are shown. */
@@ -105,6 +105,7 @@ function welcome(message) {
   find("board").hidden = false;
   ({ started } = message);
   ahead = message.time - Date.now() / 1000;
+  setAhead(message.today - message.time);
   samples = message.history.slice(-KEPT);
   applications = new Map(message.applications);
   events = [];

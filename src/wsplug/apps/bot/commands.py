@@ -10,6 +10,7 @@ from wsplug.apps.bot.declare import command
 from wsplug.apps.bot.names import sayable
 from wsplug.apps.bot.vocabulary import findCommand, wordsOf
 from wsplug.apps.bot.zones import momentIn
+from wsplug.clocks import timeOfDay
 from wsplug.interfaces import IConversation
 
 __all__ = ["age", "bye", "date", "hello", "help", "hi", "name", "thanks", "time"]
@@ -20,7 +21,7 @@ def _visitor(conversation: IConversation) -> str:
 
 
 def _now(conversation: IConversation) -> datetime:
-    seconds = conversation.services.clock.seconds()
+    seconds = timeOfDay(conversation.services.clock)
     return momentIn(conversation.options["zone"], seconds)
 
 
