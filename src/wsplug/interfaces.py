@@ -344,7 +344,8 @@ class IWebSocketApplication(Interface):
         The server starts. It may be listening already, but serves nobody yet.
 
         @return: C{None}, or a C{Deferred} or coroutine: the server serves once it has
-            fired, and ends with an error if it fails.
+            fired, and ends with an error if it fails. It is cancelled where the server
+            stops meanwhile and it isn't over within the stop timeout.
         """
 
     def stopApplication() -> Any:

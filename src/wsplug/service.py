@@ -13,7 +13,13 @@ from typing import Any, Final
 
 from twisted.application.service import Service
 from twisted.cred.portal import Portal
-from twisted.internet.defer import Deferred, gatherResults, maybeDeferred, succeed
+from twisted.internet.defer import (
+    CancelledError,
+    Deferred,
+    gatherResults,
+    maybeDeferred,
+    succeed,
+)
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import (
     IListeningPort,
@@ -44,6 +50,7 @@ from wsplug.server.mounts import Mount, Mounts
 from wsplug.server.proxyprotocol import useProxyProtocol
 from wsplug.server.settings import Settings
 from wsplug.server.transport import useDirectTransport
+from wsplug.starting import Starts
 from wsplug.web.own import ownResources
 from wsplug.web.site import makeSite
 
@@ -162,8 +169,9 @@ class WebSocketService(Service):
         )
         self._broker = broker
         self._brokerStarted = False
-        # Fires once the broker's start is over, however it ended.
-        self._brokerOpened: Deferred[None] = succeed(None)
+        self._starts = Starts(
+            self.factory.deadlines, self.factory.settings.stop_timeout
+        )
         self.ports: list[IListeningPort] = []
         self._listening = False
         self._starting = False
@@ -346,17 +354,21 @@ class WebSocketService(Service):
                 return None
             return broker.stop()  # the service was stopped meanwhile
 
-        opened: Deferred[None] = Deferred()
-        self._brokerOpened = opened
-
-        def over(result: Any) -> Any:
-            opened.callback(None)
-            return result
+        def failed(failure: Failure) -> Failure | None:
+            if self.running:
+                return failure
+            if failure.check(CancelledError) is None:
+                self._log.failure("the broker did not start", failure)
+            return None  # the server ends anyway
 
         starting: Deferred[Any] = maybeDeferred(broker.start)
-        return starting.addCallback(started).addBoth(over)
+        starting.addCallbacks(started, failed)
+        self._starts.add("the broker", starting)
+        return starting
 
     def _startMounts(self) -> Deferred[Any]:
+        if not self.running:
+            return succeed(None)  # stopped while the broker opened
         starts = [self._startApplication(mount) for mount in self.factory.mounts]
         all: Deferred[Any] = gatherResults(starts, consumeErrors=True)
         return all.addErrback(_firstFailure)
@@ -370,16 +382,22 @@ class WebSocketService(Service):
             return self._stopApplication(mount)
 
         def failed(failure: Failure) -> None:
+            if not self.running and failure.check(CancelledError):
+                return  # the server ends without it
             self._log.failure(
                 "{application} did not start", failure, application=mount.name
             )
+            if not self.running:
+                return
             raise StartupError(
                 f"the application {mount.name} did not start: "
                 f"{failure.getErrorMessage()}"
             )
 
         starting: Deferred[Any] = maybeDeferred(mount.application.startApplication)
-        return starting.addCallbacks(started, failed)
+        starting.addCallbacks(started, failed)
+        self._starts.add(mount.name, starting)
+        return starting
 
     def _failed(self, failure: Failure) -> None:
         failure.trap(StartupError)
@@ -466,8 +484,8 @@ class WebSocketService(Service):
         started, self._started = self._started, []
         for mount in reversed(started):
             await self._stopApplication(mount)
-        # A broker that still opens its file has a thread that outlives the reactor.
-        await self._brokerOpened
+        # As a broker that opens its file: its thread would outlive the reactor.
+        await self._starts.wait()
         if self._broker is not None and self._brokerStarted:
             self._brokerStarted = False
             await self._broker.stop()

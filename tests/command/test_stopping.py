@@ -7,9 +7,11 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import sys
 import time
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Final
 
 import pytest
 from websockets.exceptions import ConnectionClosed
@@ -252,3 +254,46 @@ def terminateLater():
 
 meanwhile = Application(terminateLater)
 """
+
+
+_SLOWLY: Final = """
+import os, sys, time
+
+from twisted.scripts.twistd import run
+from wsplug.broker.store import Store
+
+openNow = Store.open
+
+def openLater(store):
+    open("opening", "w").close()
+    while not os.path.exists("go"):
+        time.sleep(0.01)
+    openNow(store)
+
+Store.open = openLater
+sys.exit(run())
+"""
+"""
+C{twistd} on a machine on which a database isn't opened before there is a file C{go}.
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_whileTheBrokerOpens(tmp_path: Path, number: signal.Signals) -> None:
+    """
+    A signal that comes while a broker still opens its new file ends the process once
+    that is done, and leaves no thread behind that it would wait for.
+    """
+    program = (sys.executable, "-c", _SLOWLY)
+    arguments = ("--app=chat", "--broker=sqlite:new.db")
+    with Server(tmp_path, arguments, program=program) as server:
+        waitUntil((tmp_path / "opening").exists, "the broker opens its file")
+        server.signal(number)
+        stopping = "SIGTERM: stopping" if number == signal.SIGTERM else "SIGINT"
+        server.waitForLog(stopping)
+        assert not server.ended
+        (tmp_path / "go").touch()
+        status = server.wait(20)
+        assert status == (0 if number == signal.SIGTERM else -signal.SIGINT)
+        assert "Traceback" not in server.log + server.err
+        assert (tmp_path / "new.db").exists()

@@ -377,6 +377,98 @@ def test_stop_while_the_broker_opens() -> None:
     assert calls == ["broker stopped"]
 
 
+def test_stop_while_applications_start(logs: Logs) -> None:
+    """It waits for applications that are still starting, and stops each once it has
+    started. One that fails then is in the log, and no reason to wait."""
+    calls: list[str] = []
+    apps = [Starting(name, calls) for name in "abc"]
+    apps[1].start, apps[2].start = Deferred(), Deferred()
+    service = makeService(apps, [Endpoint()])
+    service.startService()
+    stopping = service.stopService()
+    assert calls == ["start a", "start b", "start c", "stop a"]
+    apps[1].start.callback(None)
+    assert calls[4:] == ["stop b"]
+    assert not fired(stopping)
+    apps[2].start.errback(ZeroDivisionError())
+    assert fired(stopping)
+    assert calls[5:] == []
+    (failure,) = logs.failures()
+    assert failure.check(ZeroDivisionError)
+    assert nothingLeft(service)
+
+
+@pytest.mark.parametrize("ignores", [False, True], ids=["cancelled", "ignored"])
+def test_stop_while_an_application_starts_for_ever(logs: Logs, ignores: bool) -> None:
+    """It waits for no longer than the stop timeout, and says for what it has waited in
+    vain; that is cancelled, whatever it makes of it."""
+    cancelled: list[str] = []
+    never: Deferred[None] = Deferred()
+
+    async def start() -> None:
+        try:
+            await Deferred()
+        finally:
+            cancelled.append("start")
+            if ignores:
+                await never
+
+    app = App()
+    app.startApplication = start  # type: ignore[method-assign]
+    service = makeService([app], [Endpoint()], stop_timeout=3.0)
+    service.startService()
+    stopping = service.stopService()
+    advance(service, 2.5)
+    assert (fired(stopping), cancelled) == (False, [])
+    advance(service, 0.75)
+    assert (fired(stopping), cancelled) == (True, ["start"])
+    assert logs.lines("app0") == [
+        "app0 is still starting after 3 seconds; the server ends without it"
+    ]
+    assert nothingLeft(service)
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["in time", "never"])
+def test_stop_before_the_broker_has_started(logs: Logs, late: bool) -> None:
+    """An application that waits for the broker isn't started any more, and a broker that
+    takes too long is waited for no longer than the stop timeout."""
+    opening: Deferred[None] = Deferred()
+    calls: list[str] = []
+
+    class Slow:
+        def start(self) -> Deferred[None]:
+            return opening
+
+        def stop(self) -> Deferred[None]:
+            calls.append("broker stopped")
+            return succeed(None)
+
+    service = makeService([Starting("a", calls)], [Endpoint()], stop_timeout=3.0)
+    service._broker = Slow()  # type: ignore[assignment]
+    service.startService()
+    stopping = service.stopService()
+    if late:
+        advance(service, 3.25)
+        assert logs.lines("the broker is still starting") != []
+    else:
+        opening.callback(None)
+    assert fired(stopping)
+    assert calls == ([] if late else ["broker stopped"])
+    assert nothingLeft(service)
+
+
+def advance(service: WebSocketService, seconds: float) -> None:
+    """Let time pass."""
+    clock: Any = service.factory.clock
+    clock.pump([0.125] * int(seconds * 8))
+
+
+def nothingLeft(service: WebSocketService) -> bool:
+    """Say whether nothing is to come."""
+    clock: Any = service.factory.clock
+    return not clock.getDelayedCalls()
+
+
 def test_service_in_a_tree() -> None:
     """It is a service like any other in a Twisted shop's tree."""
     parent = MultiService()
@@ -535,7 +627,8 @@ def test_nobody_is_served_before_all_have_started() -> None:
 
 
 def test_stop_while_starting() -> None:
-    """Stopped before all have started: those that had are stopped."""
+    """Stopped before all have started: those that had are stopped, the others once they
+    have."""
     start: Deferred[None] = Deferred()
     calls: list[str] = []
     apps = [Starting("a", calls), Starting("b", calls, start)]
@@ -548,8 +641,11 @@ def test_stop_while_starting() -> None:
     assert parseResponse(held.take()).status == 503
     held.shut()
     held.step()
-    assert fired(stopping)
     assert calls == ["start a", "start b", "stop a"]
+    assert not fired(stopping)
+    start.callback(None)
+    assert calls[3:] == ["stop b"]
+    assert fired(stopping)
 
 
 def test_coroutines() -> None:

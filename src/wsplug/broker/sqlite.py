@@ -88,8 +88,9 @@ class SqliteBroker(LocalPresence):
         return opened
 
     def _startFailed(self, failure: Failure) -> None:
-        failure.trap(sqlite3.Error)
+        # First, whatever it was: a start that nobody waits for has a thread, too.
         self._worker.stop()
+        failure.trap(sqlite3.Error)
         reason = str(failure.value)
         if "locked" in reason:
             reason = "another process uses it"
