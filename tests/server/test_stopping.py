@@ -430,8 +430,8 @@ def test_stop_while_an_application_starts_for_ever(logs: Logs, ignores: bool) ->
 
 @pytest.mark.parametrize("late", [False, True], ids=["in time", "never"])
 def test_stop_before_the_broker_has_started(logs: Logs, late: bool) -> None:
-    """An application that waits for the broker isn't started any more, and a broker that
-    takes too long is waited for no longer than the stop timeout."""
+    """An application that waits for the broker isn't started any more, and a broker
+    that takes too long is waited for no longer than the stop timeout."""
     opening: Deferred[None] = Deferred()
     calls: list[str] = []
 
