@@ -290,6 +290,61 @@ def test_kept_by_age(broker: IBroker, clock: Clock) -> None:
     assert history.position.offset == 2
 
 
+@pytest.mark.parametrize("hours", [-1, 1])
+def test_clock_that_is_set(broker: IBroker, clock: Clock, hours: int) -> None:
+    """
+    A clock that is set back, or is fast for a while, makes no gaps: what comes behind
+    something that is kept is kept, and who comes back is told what is missing.
+    """
+    recorder = Recorder()
+    result(broker.subscribe("a", recorder))
+    _publish(broker, b"1")
+    position = result(broker.history("a")).position
+    clock.rightNow += hours * 3600
+    _publish(broker, b"2", b"3")
+    clock.rightNow -= hours * 3600
+    _publish(broker, b"4")
+    for _ in range(8):
+        history = result(broker.history("a", position))
+        offsets = [each.offset for each in history.publications]
+        assert offsets == list(range(5 - len(offsets), 5))
+        assert history.isComplete == (len(offsets) == 3)
+        clock.advance(10)
+    assert offsets == ([] if hours < 0 else [2, 3, 4])
+
+
+def test_busiest_by_a_clock_that_is_set(make: Make, clock: Clock) -> None:
+    """
+    Which channel forgets first goes by what was published last, whatever the clock was.
+    """
+    broker = make(Retention(age=86400.0, total=3 * OVERHEAD + 100))
+    _publish(broker, b"1", channel="quiet")
+    clock.rightNow -= 3600
+    _publish(broker, b"1", channel="busy")
+    clock.rightNow += 3600
+    _publish(broker, b"1", b"2", channel="new")
+    kept = [
+        len(result(broker.history(name)).publications)
+        for name in ("quiet", "busy", "new")
+    ]
+    assert kept == [0, 1, 2]
+
+
+def test_channel_from_another_time(broker: IBroker, clock: Clock) -> None:
+    """
+    A channel with something in it isn't forgotten, though it was used last before the
+    clock was set.
+    """
+    _publish(broker, b"1")
+    clock.rightNow -= 3600
+    _publish(broker, b"2")
+    clock.rightNow += 3600
+    position = Position(0, result(broker.history("a")).position.epoch)
+    clock.advance(50)
+    assert result(broker.history("a", position)).isComplete
+    assert result(broker.publish("a", b"3")).position == Position(3, position.epoch)
+
+
 def test_nothing_is_kept(make: Make) -> None:
     """
     A broker that keeps nothing delivers all the same.
@@ -388,6 +443,7 @@ def test_a_key_is_had_once(broker: IBroker) -> None:
             st.tuples(st.just("publish"), st.integers(0, 400)),
             st.tuples(st.just("moment"), st.integers(0, 10)),
             st.tuples(st.just("wait"), st.integers(0, 40)),
+            st.tuples(st.just("set"), st.integers(-200, 200)),
             st.tuples(st.just("leave"), st.just(0)),
             st.tuples(st.just("return"), st.just(0)),
         ),
@@ -426,6 +482,8 @@ def _comeAndGo(broker: IBroker, clock: Clock, steps: list[tuple[str, int]]) -> N
                     position = Position(publication.offset, position.epoch)
         elif step == "wait":
             clock.advance(number)
+        elif step == "set":
+            clock.rightNow += number
         elif step == "leave" and here is not None:
             result(broker.unsubscribe("a", here))
             here = None

@@ -71,8 +71,9 @@ class _Channel:
         if limit is not None and len(self.kept) - first > limit:
             first = len(self.kept) - limit
             isComplete = since is None
-        publications = tuple(islice(self.kept, first, None))
-        return History(publications, self.position, isComplete)
+        # From the end: the way to it from the beginning is as long as what is kept.
+        wanted = islice(reversed(self.kept), len(self.kept) - first)
+        return History(tuple(wanted)[::-1], self.position, isComplete)
 
 
 @implementer(IBroker)

@@ -8,55 +8,22 @@ failure of the whole machine can cost the last transactions; the file stays whol
 
 from __future__ import annotations
 
-import re
-import secrets
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
 from wsplug.broker.publication import History, Position, Publication
 from wsplug.broker.retention import OVERHEAD, Retention
+from wsplug.broker.schema import VERSION, makeTables, migrate, renewEpoch
 
 __all__ = ["Draft", "Store"]
 
-_VERSION: Final = 1
-"""
-Of the tables, as C{PRAGMA user_version}.
-"""
+_COLUMNS: Final = "id, name, epoch, last, forgotten, oldest, turn, used, size"
 
-_TABLES: Final = f"""
-CREATE TABLE channels (
-    id INTEGER PRIMARY KEY,
-    name TEXT NOT NULL UNIQUE,
-    epoch TEXT NOT NULL,
-    last INTEGER NOT NULL,
-    used REAL NOT NULL,
-    size INTEGER NOT NULL
-);
-CREATE TABLE state (size INTEGER NOT NULL, epoch TEXT NOT NULL);
-INSERT INTO state VALUES (0, '');
-CREATE TABLE publications (
-    channel INTEGER NOT NULL REFERENCES channels (id) ON DELETE CASCADE,
-    offset INTEGER NOT NULL,
-    time REAL NOT NULL,
-    data BLOB NOT NULL,
-    PRIMARY KEY (channel, offset)
-) WITHOUT ROWID;
-CREATE INDEX publications_time ON publications (time);
-CREATE INDEX channels_used ON channels (used);
-CREATE TRIGGER kept AFTER INSERT ON publications BEGIN
-    UPDATE channels SET size = size + length(NEW.data) + {OVERHEAD}
-        WHERE id = NEW.channel;
-    UPDATE state SET size = size + length(NEW.data) + {OVERHEAD};
-END;
-CREATE TRIGGER forgotten AFTER DELETE ON publications BEGIN
-    UPDATE channels SET size = size - length(OLD.data) - {OVERHEAD}
-        WHERE id = OLD.channel;
-    UPDATE state SET size = size - length(OLD.data) - {OVERHEAD};
-END;
-"""
+_QUIETEST: Final = "WHERE oldest IS NOT NULL ORDER BY turn LIMIT 1"
+_BUSIEST: Final = "WHERE oldest IS NOT NULL ORDER BY turn DESC LIMIT 1"
 
 
 @dataclass(frozen=True)
@@ -69,6 +36,41 @@ class Draft:
     data: bytes
     time: float
     store: bool
+
+
+@dataclass
+class _Channel:
+    """
+    A row of C{channels}.
+
+    @ivar last: the offset of the last publication.
+    @ivar forgotten: that of the last one that is forgotten; all behind it are there.
+    @ivar oldest: when the first that is there was published; C{None} where none is.
+    @ivar turn: its place among those in which something was published.
+    @ivar used: when something was published last, or somebody was there.
+    @ivar size: what its publications count for.
+    """
+
+    id: int
+    name: str
+    epoch: str
+    last: int
+    forgotten: int
+    oldest: float | None
+    turn: int
+    used: float
+    size: int
+
+    def __post_init__(self) -> None:
+        self.counted = self.size
+
+    @property
+    def position(self) -> Position:
+        return Position(self.last, self.epoch)
+
+    @property
+    def kept(self) -> int:
+        return self.last - self.forgotten
 
 
 class Store:
@@ -84,6 +86,7 @@ class Store:
         self._path = path
         self._retention = retention
         self._database: sqlite3.Connection | None = None
+        self._turn = 0
 
     def open(self) -> None:
         """
@@ -107,19 +110,15 @@ class Store:
                 tables = database.execute("SELECT count(*) FROM sqlite_master")
                 if tables.fetchone()[0]:
                     raise sqlite3.DatabaseError("it has other tables in it")
-                for statement in re.split(r";\n(?=CREATE|INSERT|$)", _TABLES):
-                    database.execute(statement)
-                _renewEpoch(database)
-                database.execute(f"PRAGMA user_version = {_VERSION}")
-            elif version != _VERSION:
-                raise sqlite3.DatabaseError(
-                    f"it has version {version} of the tables, not {_VERSION}"
-                )
+                makeTables(database)
+            elif version != VERSION:
+                migrate(database, version)
             database.execute("COMMIT")
         except BaseException:
             database.close()
             raise
         self._database = database
+        self._turn = max([0, *(each.turn for each in self._select(_BUSIEST))])
 
     def close(self) -> None:
         """
@@ -129,6 +128,8 @@ class Store:
         if database is not None:
             database.close()
 
+    # What is asked of it
+
     def add(self, drafts: Sequence[Draft]) -> list[Publication]:
         """
         Store what is to be, all of it or nothing.
@@ -136,26 +137,23 @@ class Store:
         @raise sqlite3.Error: it can't be stored.
         """
         publications = []
-        touched: dict[int, float] = {}
-        with self._transaction() as database:
+        touched: dict[str, _Channel] = {}
+        with self._transaction():
             for draft in drafts:
-                if draft.store and self._retention.count > 0:
-                    identity, last, epoch = self._openChannel(draft)
-                    database.execute(
-                        "INSERT INTO publications VALUES (?, ?, ?, ?)",
-                        (identity, last, draft.time, draft.data),
-                    )
-                    touched[identity] = draft.time
-                    isStored = True
-                else:
-                    position = self.position(draft.channel)
-                    last, epoch = position.offset, position.epoch
-                    isStored = False
+                store = draft.store and self._retention.count > 0
+                channel = touched.get(draft.channel) or self._find(draft.channel)
+                if store:
+                    channel = channel or self._make(draft)
+                    touched[draft.channel] = channel
+                    self._append(channel, draft)
+                position = self._positionOf(channel)
                 publications.append(
-                    Publication(last, epoch, draft.data, draft.time, isStored)
+                    Publication(
+                        position.offset, position.epoch, draft.data, draft.time, store
+                    )
                 )
-            for identity, time in touched.items():
-                self._trim(identity, time)
+            for channel in touched.values():
+                self._trim(channel, channel.used)
             self._trimAll()
         return publications
 
@@ -165,12 +163,7 @@ class Store:
 
         @raise sqlite3.Error: it can't be read.
         """
-        found = self._find(channel)
-        if found is not None:
-            _, last, epoch = found
-            return Position(last, epoch)
-        epoch = self._opened.execute("SELECT epoch FROM state").fetchone()[0]
-        return Position(0, epoch)
+        return self._positionOf(self._find(channel))
 
     def history(
         self, channel: str, since: Position | None, limit: int | None, now: float
@@ -180,16 +173,14 @@ class Store:
 
         @raise sqlite3.Error: it can't be read.
         """
-        position = self.position(channel)
         found = self._find(channel)
+        position = self._positionOf(found)
         if found is None:
             return History((), position, since in (None, position))
-        identity = found[0]
-        self._trim(identity, now)
-        oldest = self._opened.execute(
-            "SELECT min(offset) FROM publications WHERE channel = ?", (identity,)
-        ).fetchone()[0]
-        start = position.offset if oldest is None else oldest - 1
+        if found.oldest is not None and found.oldest <= now - self._retention.age:
+            with self._transaction():
+                self._trim(found, now)
+        start = found.forgotten
         isComplete = since is None
         if since is not None and since.epoch == position.epoch:
             isComplete = start <= since.offset <= position.offset
@@ -200,7 +191,7 @@ class Store:
         rows = self._opened.execute(
             "SELECT offset, data, time FROM publications"
             " WHERE channel = ? AND offset > ? ORDER BY offset",
-            (identity, start),
+            (found.id, start),
         )
         publications = tuple(
             Publication(offset, position.epoch, data, time)
@@ -218,17 +209,20 @@ class Store:
         """
         oldest = now - self._retention.age
         with self._transaction() as database:
-            database.execute("DELETE FROM publications WHERE time <= ?", (oldest,))
+            for channel in self._select("WHERE oldest <= ?", (oldest,)):
+                self._trim(channel, now)
             database.executemany(
                 "UPDATE channels SET used = ? WHERE name = ?",
                 [(now, name) for name in inUse],
             )
             forgotten = database.execute(
-                "DELETE FROM channels WHERE used <= ?",
+                "DELETE FROM channels WHERE oldest IS NULL AND used <= ?",
                 (oldest - self._retention.age,),
             )
             if forgotten.rowcount:
-                _renewEpoch(database)
+                renewEpoch(database)
+
+    # The file
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
@@ -251,88 +245,138 @@ class Store:
             raise sqlite3.ProgrammingError("it is closed")
         return self._database
 
-    def _find(self, channel: str) -> tuple[int, int, str] | None:
-        """
-        Give a channel's number in the file, its last offset and its epoch; C{None} if
-        nothing was ever stored in it.
-        """
-        row: tuple[int, int, str] | None = self._opened.execute(
-            "SELECT id, last, epoch FROM channels WHERE name = ?", (channel,)
-        ).fetchone()
-        return row
+    def _select(self, where: str, values: Sequence[object] = ()) -> list[_Channel]:
+        rows = self._opened.execute(f"SELECT {_COLUMNS} FROM channels {where}", values)
+        return [_Channel(*row) for row in rows.fetchall()]
 
-    def _openChannel(self, draft: Draft) -> tuple[int, int, str]:
+    def _find(self, channel: str) -> _Channel | None:
         """
-        Count one publication more in a channel, which is made if needed.
+        Read a channel's row; C{None} if nothing was ever stored in it.
+        """
+        found = self._select("WHERE name = ?", (channel,))
+        return found[0] if found else None
 
-        @return: its number in the file, the new offset and the epoch.
+    def _positionOf(self, channel: _Channel | None) -> Position:
+        if channel is not None:
+            return channel.position
+        # It has the epoch that it will have once it begins.
+        epoch = self._opened.execute("SELECT epoch FROM state").fetchone()[0]
+        return Position(0, epoch)
+
+    def _make(self, draft: Draft) -> _Channel:
         """
-        # A channel that is new has the epoch that it had as long as it was empty.
-        self._opened.execute(
-            "INSERT INTO channels (name, epoch, last, used, size)"
-            " SELECT ?, epoch, 1, ?, 0 FROM state WHERE true"
-            " ON CONFLICT (name) DO UPDATE SET last = last + 1, used = excluded.used",
-            (draft.channel, draft.time),
+        Make a channel, in which nothing is yet.
+        """
+        position = self._positionOf(None)
+        made = self._opened.execute(
+            "INSERT INTO channels (name, epoch, last, forgotten, turn, used, size)"
+            " VALUES (?, ?, 0, 0, 0, ?, 0)",
+            (draft.channel, position.epoch, draft.time),
         )
-        found = self._find(draft.channel)
-        assert found is not None
-        return found
+        assert made.lastrowid is not None
+        return _Channel(
+            made.lastrowid, draft.channel, position.epoch, 0, 0, None, 0, draft.time, 0
+        )
 
-    def _trim(self, identity: int, now: float) -> None:
+    def _append(self, channel: _Channel, draft: Draft) -> None:
         """
-        Forget what of a channel is beyond its bounds.
+        Keep one publication more; the channel's row is written later.
+        """
+        self._turn += 1
+        channel.last += 1
+        channel.turn = self._turn
+        channel.used = draft.time
+        channel.size += len(draft.data) + OVERHEAD
+        if channel.oldest is None:
+            channel.oldest = draft.time
+        self._opened.execute(
+            "INSERT INTO publications (channel, offset, time, data)"
+            " VALUES (?, ?, ?, ?)",
+            (channel.id, channel.last, draft.time, draft.data),
+        )
+
+    def _write(self, channel: _Channel) -> None:
+        """
+        Write a channel's row, and what it counts for in all.
         """
         database = self._opened
-        retention = self._retention
         database.execute(
-            "DELETE FROM publications WHERE channel = ? AND (time <= ? OR offset <="
-            " (SELECT last FROM channels WHERE id = ?) - ?)",
-            (identity, now - retention.age, identity, retention.count),
+            "UPDATE channels SET last = ?, forgotten = ?, oldest = ?, turn = ?,"
+            " used = ?, size = ? WHERE id = ?",
+            (
+                channel.last,
+                channel.forgotten,
+                channel.oldest,
+                channel.turn,
+                channel.used,
+                channel.size,
+                channel.id,
+            ),
         )
-        size = database.execute(
-            "SELECT size FROM channels WHERE id = ?", (identity,)
-        ).fetchone()[0]
-        if size > retention.size:
-            self._forget(identity, size - retention.size)
+        grown, channel.counted = channel.size - channel.counted, channel.size
+        database.execute("UPDATE state SET size = size + ?", (grown,))
+
+    # Forgetting
+
+    def _trim(self, channel: _Channel, now: float) -> None:
+        """
+        Forget what of a channel is beyond its bounds, and write its row.
+        """
+        retention = self._retention
+        oldest = now - retention.age
+        self._forget(
+            channel,
+            lambda time: (
+                channel.kept > retention.count
+                or channel.size > retention.size
+                or time <= oldest
+            ),
+        )
+        self._write(channel)
 
     def _trimAll(self) -> None:
         """
         Forget what is too much in all: the channels in which the least happens first.
         """
-        database = self._opened
-        size = database.execute("SELECT size FROM state").fetchone()[0]
-        excess = size - self._retention.total
-        while excess > 0:
-            identity, size = database.execute(
-                "SELECT id, size FROM channels WHERE size > 0 ORDER BY used LIMIT 1"
-            ).fetchone()
-            self._forget(identity, excess)
-            excess -= size
+        while (excess := self._size() - self._retention.total) > 0:
+            self._shrink(self._select(_QUIETEST)[0], excess)
 
-    def _forget(self, identity: int, excess: int) -> None:
+    def _size(self) -> int:
+        size: int = self._opened.execute("SELECT size FROM state").fetchone()[0]
+        return size
+
+    def _shrink(self, channel: _Channel, excess: int) -> None:
         """
-        Forget the oldest of a channel's, so many bytes at least, or all.
+        Forget so many bytes of a channel's at least, or all, and write its row.
         """
+        enough = channel.size - excess
+        self._forget(channel, lambda _: channel.size > enough)
+        self._write(channel)
+
+    def _forget(self, channel: _Channel, isTooMuch: Callable[[float], bool]) -> None:
+        """
+        Forget the oldest of a channel's, as many as must be. What comes behind one that
+        is kept is kept: who has a position is to miss nothing that comes later.
+
+        @param isTooMuch: says, by its time, whether the oldest has to go.
+        """
+        if channel.oldest is None or not isTooMuch(channel.oldest):
+            return
         database = self._opened
-        last = None
+        channel.oldest = None
         rows = database.execute(
-            "SELECT offset, length(data) FROM publications WHERE channel = ?"
-            " ORDER BY offset",
-            (identity,),
+            "SELECT offset, time, length(data) FROM publications"
+            " WHERE channel = ? AND offset > ? ORDER BY offset",
+            (channel.id, channel.forgotten),
         )
-        for offset, length in rows:
-            if excess <= 0:
+        for offset, time, length in rows:
+            if not isTooMuch(time):
+                channel.oldest = time
                 break
-            last = offset
-            excess -= length + OVERHEAD
+            channel.forgotten = offset
+            channel.size -= length + OVERHEAD
+        rows.close()
         database.execute(
             "DELETE FROM publications WHERE channel = ? AND offset <= ?",
-            (identity, last),
+            (channel.id, channel.forgotten),
         )
-
-
-def _renewEpoch(database: sqlite3.Connection) -> None:
-    """
-    Give channels that begin from now on another epoch than those that were there.
-    """
-    database.execute("UPDATE state SET epoch = ?", (secrets.token_hex(4),))

@@ -1,0 +1,140 @@
+"""
+The tables of an SQLite file, and how an older file gets them.
+
+What is done for a publication or a subscriber reads and writes a few rows, however many
+there are: each question that is asked then has an index of its own, and what would have
+to be counted is written down with each channel.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import sqlite3
+from typing import Final
+
+from wsplug.broker.retention import OVERHEAD
+
+__all__ = ["VERSION", "makeTables", "migrate", "renewEpoch"]
+
+VERSION: Final = 2
+"""
+Of the tables, as C{PRAGMA user_version}.
+"""
+
+_PUBLICATIONS: Final = """
+CREATE TABLE publications (
+    channel INTEGER NOT NULL REFERENCES channels (id) ON DELETE CASCADE,
+    offset INTEGER NOT NULL,
+    time REAL NOT NULL,
+    data BLOB NOT NULL,
+    PRIMARY KEY (channel, offset)
+) WITHOUT ROWID;
+"""
+
+# Of a channel: its publications from forgotten + 1 to last are there, none before them,
+# and none is missing between them. oldest is the time of the first of them, or NULL
+# where none is left; turn grows with each publication, whatever the clock does.
+_CHANNELS: Final = """
+CREATE TABLE channels (
+    id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    epoch TEXT NOT NULL,
+    last INTEGER NOT NULL,
+    forgotten INTEGER NOT NULL,
+    oldest REAL,
+    turn INTEGER NOT NULL,
+    used REAL NOT NULL,
+    size INTEGER NOT NULL
+);
+CREATE TABLE state (
+    size INTEGER NOT NULL,
+    epoch TEXT NOT NULL
+);
+"""
+
+_INDICES: Final = """
+CREATE INDEX channels_oldest ON channels (oldest) WHERE oldest IS NOT NULL;
+CREATE INDEX channels_turn ON channels (turn) WHERE oldest IS NOT NULL;
+CREATE INDEX channels_empty ON channels (used) WHERE oldest IS NULL;
+"""
+
+_FROM_1: Final = """
+DROP TRIGGER kept;
+DROP TRIGGER forgotten;
+DROP INDEX publications_time;
+DROP INDEX channels_used;
+ALTER TABLE channels ADD COLUMN forgotten INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE channels ADD COLUMN oldest REAL;
+ALTER TABLE channels ADD COLUMN turn INTEGER NOT NULL DEFAULT 0;
+"""
+
+
+def makeTables(database: sqlite3.Connection) -> None:
+    """
+    Make the tables in a file that has none.
+    """
+    _run(database, _CHANNELS + _PUBLICATIONS + _INDICES)
+    database.execute("INSERT INTO state (size, epoch) VALUES (0, '')")
+    renewEpoch(database)
+    database.execute(f"PRAGMA user_version = {VERSION}")
+
+
+def migrate(database: sqlite3.Connection, version: int) -> None:
+    """
+    Bring older tables to this version.
+
+    @raise sqlite3.DatabaseError: they are of another version still.
+    """
+    if version != 1:
+        raise sqlite3.DatabaseError(
+            f"it has version {version} of the tables, not {VERSION}"
+        )
+    _run(database, _FROM_1 + _INDICES)
+    for identity, last in database.execute("SELECT id, last FROM channels").fetchall():
+        _forgetAllButTheEnd(database, identity, last)
+    order = "SELECT id FROM channels ORDER BY used"
+    for turn, (identity,) in enumerate(database.execute(order).fetchall(), 1):
+        database.execute("UPDATE channels SET turn = ? WHERE id = ?", (turn, identity))
+    database.execute("UPDATE state SET size = (SELECT total(size) FROM channels)")
+    database.execute(f"PRAGMA user_version = {VERSION}")
+
+
+def renewEpoch(database: sqlite3.Connection) -> None:
+    """
+    Give channels that begin from now on another epoch than those that were there.
+    """
+    database.execute("UPDATE state SET epoch = ?", (secrets.token_hex(4),))
+
+
+def _forgetAllButTheEnd(database: sqlite3.Connection, identity: int, last: int) -> None:
+    """
+    Have a channel keep what is behind the last gap: version 1 could forget something in
+    the midst of others.
+    """
+    forgotten, oldest, size = last, None, 0
+    rows = database.execute(
+        "SELECT offset, time, length(data) FROM publications WHERE channel = ?"
+        " ORDER BY offset DESC",
+        (identity,),
+    )
+    for offset, time, length in rows:
+        if offset != forgotten:
+            break
+        forgotten, oldest, size = offset - 1, time, size + length + OVERHEAD
+    database.execute(
+        "DELETE FROM publications WHERE channel = ? AND offset <= ?",
+        (identity, forgotten),
+    )
+    database.execute(
+        "UPDATE channels SET forgotten = ?, oldest = ?, size = ? WHERE id = ?",
+        (forgotten, oldest, size, identity),
+    )
+
+
+def _run(database: sqlite3.Connection, statements: str) -> None:
+    """
+    Execute several statements in the transaction that there is.
+    """
+    for statement in filter(str.strip, re.split(r";\n", statements)):
+        database.execute(statement)

@@ -1,0 +1,220 @@
+"""
+The SQLite file itself: what each thing costs, and files of older versions.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from wsplug.broker import Position, Retention
+from wsplug.broker.retention import OVERHEAD
+from wsplug.broker.store import Draft, Store
+
+MOST_STEPS = 800
+"""
+Of SQLite's virtual machine, that any one thing may take: somewhat more than what the
+most expensive one does.
+"""
+
+
+@pytest.fixture
+def opened() -> Iterator[list[Store]]:
+    """
+    Stores that are closed in the end.
+    """
+    stores: list[Store] = []
+    yield stores
+    for store in stores:
+        store.close()
+
+
+def _open(path: Path, opened: list[Store], retention: Retention) -> Store:
+    store = Store(str(path), retention)
+    store.open()
+    opened.append(store)
+    return store
+
+
+def _drafts(count: int, channel: str = "a", time: float = 0.0) -> list[Draft]:
+    return [Draft(channel, b"%d" % number, time, True) for number in range(count)]
+
+
+def _steps(store: Store, work: Callable[[], object]) -> int:
+    """
+    Count the virtual machine's steps.
+    """
+    steps = 0
+
+    def count() -> int:
+        nonlocal steps
+        steps += 1
+        return 0
+
+    database = store._database
+    assert database is not None
+    database.set_progress_handler(count, 1)
+    work()
+    database.set_progress_handler(None, 1)
+    return steps
+
+
+def _costs(store: Store, now: float) -> dict[str, int]:
+    """
+    What it takes to publish in a channel that is full, to subscribe to it, and to come
+    back.
+    """
+    last = store.position("a")
+    recent = Position(last.offset - 5, last.epoch)
+    works: dict[str, Callable[[], object]] = {
+        "publish": lambda: store.add(_drafts(1, time=now)),
+        "publish, not stored": lambda: store.add([Draft("a", b"", now, False)]),
+        "subscribe": lambda: store.position("a"),
+        "past": lambda: store.history("a", None, 5, now),
+        "come back": lambda: store.history("a", recent, 10, now),
+        "come back too late": lambda: store.history("a", Position(1, "x"), 5, now),
+        "something is too old": lambda: store.history("a", None, 5, now + 900.5),
+        "sweep": lambda: store.sweep(now + 901.5, ["a"]),
+    }
+    return {name: _steps(store, work) for name, work in works.items()}
+
+
+def _full(path: Path, opened: list[Store], kept: int) -> tuple[Store, float]:
+    """
+    Fill a channel, with one publication a second.
+    """
+    store = _open(path, opened, Retention(count=kept, size=2**40, age=kept + 900.0))
+    drafts = [Draft("a", b"x", float(number), True) for number in range(kept + 10)]
+    for first in range(0, len(drafts), 1000):
+        store.add(drafts[first : first + 1000])
+    return store, kept + 9.0
+
+
+def test_costs_do_not_grow_with_a_channel(tmp_path: Path, opened: list[Store]) -> None:
+    """
+    Publishing and subscribing take as many steps in a channel that keeps thirty times
+    as much, and few.
+    """
+    small = _costs(*_full(tmp_path / "small.db", opened, 1000))
+    large = _costs(*_full(tmp_path / "large.db", opened, 30_000))
+    assert small == large
+    assert max(large.values()) < MOST_STEPS, large
+
+
+def test_costs_do_not_grow_with_channels(tmp_path: Path, opened: list[Store]) -> None:
+    """
+    Nor with the number of channels, empty ones and full ones, where the bytes that all
+    may keep are used up; each publication makes another channel forget.
+    """
+
+    def cost(channels: int) -> int:
+        retention = Retention(age=1000.0, total=channels * OVERHEAD)
+        store = _open(tmp_path / f"{channels}.db", opened, retention)
+        for time in (0.0, 900.0):
+            names = [f"{time} {each}" for each in range(channels)]
+            store.add([Draft(name, b"", time, True) for name in names])
+        assert len(store.history("900.0 0", None, None, 900.0).publications) == 1
+        steps = _steps(store, lambda: store.add(_drafts(1, "new", 901.0)))
+        assert store.history("900.0 0", None, None, 900.0).publications == ()
+        return steps
+
+    few, many = cost(100), cost(3000)
+    # A tree that has become higher may take some steps more.
+    assert many < min(few + 20, MOST_STEPS)
+
+
+# Version 1
+
+VERSION_1 = f"""
+CREATE TABLE channels (
+    id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    epoch TEXT NOT NULL,
+    last INTEGER NOT NULL,
+    used REAL NOT NULL,
+    size INTEGER NOT NULL
+);
+CREATE TABLE state (size INTEGER NOT NULL, epoch TEXT NOT NULL);
+INSERT INTO state VALUES (0, 'new');
+CREATE TABLE publications (
+    channel INTEGER NOT NULL REFERENCES channels (id) ON DELETE CASCADE,
+    offset INTEGER NOT NULL,
+    time REAL NOT NULL,
+    data BLOB NOT NULL,
+    PRIMARY KEY (channel, offset)
+) WITHOUT ROWID;
+CREATE INDEX publications_time ON publications (time);
+CREATE INDEX channels_used ON channels (used);
+CREATE TRIGGER kept AFTER INSERT ON publications BEGIN
+    UPDATE channels SET size = size + length(NEW.data) + {OVERHEAD}
+        WHERE id = NEW.channel;
+    UPDATE state SET size = size + length(NEW.data) + {OVERHEAD};
+END;
+CREATE TRIGGER forgotten AFTER DELETE ON publications BEGIN
+    UPDATE channels SET size = size - length(OLD.data) - {OVERHEAD}
+        WHERE id = OLD.channel;
+    UPDATE state SET size = size - length(OLD.data) - {OVERHEAD};
+END;
+PRAGMA user_version = 1;
+INSERT INTO channels VALUES (1, 'whole', 'e', 4, 30.0, 0);
+INSERT INTO channels VALUES (2, 'gap', 'e', 6, 20.0, 0);
+INSERT INTO channels VALUES (3, 'no end', 'e', 3, 10.0, 0);
+INSERT INTO channels VALUES (4, 'empty', 'e', 3, 10.0, 0);
+INSERT INTO publications VALUES (1, 3, 30.0, 'three');
+INSERT INTO publications VALUES (1, 4, 30.0, 'four');
+INSERT INTO publications VALUES (2, 1, 20.0, '1');
+INSERT INTO publications VALUES (2, 2, 20.0, '2');
+INSERT INTO publications VALUES (2, 5, 20.0, '5');
+INSERT INTO publications VALUES (2, 6, 20.0, '6');
+INSERT INTO publications VALUES (3, 2, 10.0, '2');
+"""
+"""
+A file that version 1 has made, and forgotten something in the midst of.
+"""
+
+
+def _fromVersion1(path: Path, opened: list[Store], **options: int) -> Store:
+    with closing(sqlite3.connect(path)) as database:
+        database.executescript(VERSION_1)
+    return _open(path, opened, Retention(**options))
+
+
+def test_version_1(tmp_path: Path, opened: list[Store]) -> None:
+    """
+    A file of version 1 goes on, in the same epochs, with what is whole of it.
+    """
+    store = _fromVersion1(tmp_path / "broker.db", opened)
+
+    def kept(channel: str, since: int) -> tuple[list[int], bool]:
+        history = store.history(channel, Position(since, "e"), None, 40.0)
+        return [each.offset for each in history.publications], history.isComplete
+
+    assert kept("whole", 2) == ([3, 4], True)
+    assert kept("whole", 1) == ([3, 4], False)
+    assert kept("gap", 1) == ([5, 6], False)
+    assert kept("gap", 4) == ([5, 6], True)
+    assert kept("no end", 1) == ([], False)
+    assert kept("no end", 3) == ([], True)
+    assert kept("empty", 3) == ([], True)
+    (added,) = store.add(_drafts(1, "no end", 40.0))
+    assert added.position == Position(4, "e")
+    assert kept("no end", 3) == ([4], True)
+    assert store.position("never") == Position(0, "new")
+
+
+def test_version_1_is_bounded(tmp_path: Path, opened: list[Store]) -> None:
+    """
+    What it has counts; the channels that were used last in it forget last.
+    """
+    total = 4 * OVERHEAD + 20
+    store = _fromVersion1(tmp_path / "broker.db", opened, total=total)
+    store.add(_drafts(1, "more", 40.0))
+    kept = {
+        name: len(store.history(name, None, None, 40.0).publications)
+        for name in ("whole", "gap", "more")
+    }
+    assert kept == {"whole": 2, "gap": 1, "more": 1}
