@@ -501,6 +501,97 @@ def test_hello_with_another_name(room: Chat) -> None:
     assert [(each["event"], each["was"]) for each in ann.new()] == [("changed", "Bea")]
 
 
+def test_renaming_by_hello_counts() -> None:
+    """
+    Whoever comes back under another name each time is counted as one who changes it:
+    the others are told a few times, then hello is refused, and works later.
+    """
+    chat = Chat(rate="0.5", burst="2")
+    ann = chat.person("Ann", "lobby")
+    chat.person("Bea", "lobby")
+    ann.new()
+    answers: list[dict[str, Any]] = []
+    for number in range(20):
+        client = chat.connect()
+        answers.append(client.ask(type="hello", name=f"Bea {number}", key=key("Bea")))
+    refused = [each for each in answers if each["type"] == "error"]
+    assert len(refused) == 20 - 3
+    assert {each["code"] for each in refused} == {"rate-limited"}
+    assert len(ann.new("presence")) == 3
+    chat.advance(refused[-1]["retry_after"])
+    again = client.ask(type="hello", name="Bea 20", key=key("Bea"))
+    assert again["type"] == "welcome"
+
+
+def test_new_people_count_for_their_address() -> None:
+    """
+    Whoever is somebody else each time is counted by the address.
+    """
+    chat = Chat(rate="0.5", burst="2")
+    codes = [
+        chat.connect().ask(type="hello", name="Ann", key=key(str(number))).get("code")
+        for number in range(50)
+    ]
+    assert codes.count("rate-limited") == 50 - 10 * 4
+    other = chat.connect(address="192.0.2.9")
+    assert other.ask(type="hello", name="Ann", key=key("x"))["type"] == "welcome"
+
+
+@pytest.mark.parametrize("why", ["name-in-use", "rate-limited", "unavailable"])
+def test_refused_hello_changes_nothing(why: str) -> None:
+    """
+    After a hello that was refused, for whatever reason, the connection is as before:
+    nothing else works on it, nobody has another name, and hello can be said again.
+    """
+    chat = Chat(names="refuse", rate="0.5", burst="2")
+    ann, bea = chat.person("Ann", "lobby"), chat.person("Bea", "lobby", "kitchen")
+    ann.new()
+    client = chat.connect()
+    if why == "rate-limited":
+        for name in ("Bea 1", "Bea 2"):
+            assert bea.ask(type="name", name=name)["type"] == "named"
+        refused = client.ask(type="hello", name="Bea 3", key=key("Bea"))
+    else:
+        chat.broker.broken = why == "unavailable"
+        refused = client.ask(type="hello", name="Ann", key=key("Bea"), color="#123")
+        chat.broker.broken = False
+    assert refused["code"] == why
+    assert client.ask(type="join", room="lobby")["code"] == "hello-first"
+    assert "Bea 3" not in [each.get("name") for each in ann.new()]
+    viewer = chat.person("Viewer")
+    name = "Bea 2" if why == "rate-limited" else "Bea"
+    for place in ("lobby", "kitchen"):
+        people = viewer.ask(type="join", room=place)["people"]
+        assert (name, "") in [(each["name"], each["color"]) for each in people]
+    again = client.ask(type="hello", name=name, key=key("Bea"))
+    assert (again["type"], again["name"]) == ("welcome", name)
+    client.memory.drop()
+    bea.memory.drop()
+    chat.advance(60)
+    assert len(chat.application.people) == 2
+
+
+def test_two_hellos_at_once() -> None:
+    """
+    Two connections of a person that come at the same time, while the broker takes its
+    time or fails, are one person, and one that is refused takes nothing from the other.
+    """
+    chat = Chat(slow=True)
+    first, second = chat.connect(), chat.connect()
+    hello = {"type": "hello", "name": "Ann", "key": key("Ann"), "request": 99}
+    first.send(**hello)
+    second.send(**hello)
+    first.memory.drop()
+    chat.settle()
+    assert second.all[-1]["type"] == "welcome"
+    assert second.ask(type="join", room="@")["type"] == "joined"
+    other = chat.person("Bea")
+    sent = other.ask(type="usermsg", to_id=second.all[0]["id"], message="Psst")
+    assert sent["type"] == "sent"
+    chat.settle()
+    assert second.said() == [("Bea", "Psst")]
+
+
 def test_typing(room: Chat) -> None:
     """
     Others are told who is typing, not too often; it isn't kept.

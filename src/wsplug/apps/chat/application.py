@@ -17,6 +17,7 @@ from zope.interface import implementer
 from wsplug import HandshakeRefused, Option
 from wsplug.apps.chat.addressing import Addressing
 from wsplug.apps.chat.classic import ClassicProtocol
+from wsplug.apps.chat.moves import Moves
 from wsplug.apps.chat.names import nameOfLogin, roomOf
 from wsplug.apps.chat.notices import Notices, isServersEnd
 from wsplug.apps.chat.people import People, Person
@@ -37,7 +38,6 @@ from wsplug.interfaces import (
 )
 from wsplug.networks import placeOf
 from wsplug.options import boolean, choice, integer, number, seconds, size
-from wsplug.rates import Rate
 
 __all__ = ["ChatApplication", "chat"]
 
@@ -126,6 +126,7 @@ class ChatApplication:
 
     @ivar people: who is who.
     @ivar rooms: who is where.
+    @ivar moves: how often who may come and go.
     @ivar talk: what is said.
     @ivar notices: what is said of classic clients.
     @ivar addressing: what all that is called in the broker.
@@ -156,7 +157,7 @@ class ChatApplication:
         self._options = options
         self._loginNames: bool = options["login-names"]
         self._services = services
-        self._moves = Rate(services.clock, options["rate"], 2 * options["burst"])
+        self.moves = Moves(services.clock, options["rate"], 2 * options["burst"])
         self._isOpen = False
 
     def startApplication(self) -> None:
@@ -248,20 +249,6 @@ class ChatApplication:
             raise RequestRefused("no-such-room", f"there is no room {name[:100]!r}")
         return room
 
-    def checkMove(self, person: Person) -> None:
-        """
-        Count a coming, a going or another name, which all in a room are told of.
-
-        @raise RequestRefused: these are too many.
-        """
-        wait = self._moves.take(person.rateKey)
-        if wait:
-            raise RequestRefused(
-                "rate-limited",
-                f"too much coming and going; go on in {wait:.1f} seconds",
-                retryAfter=round(wait, 3),
-            )
-
     async def rename(self, person: Person, name: str, color: str) -> dict[str, str]:
         """
         Have somebody called otherwise, in all rooms, or with their old name still in
@@ -271,20 +258,7 @@ class ChatApplication:
         @raise RequestRefused: the name is somebody else's in one of the rooms.
         @raise BrokerError: it can't be found out whether it is.
         """
-        before, beforeColor = person.name, person.color
-        person.color = color
-        renamed: dict[str, tuple[str, str]] = {}
-        try:
-            for room in tuple(person.places):
-                names = await self.rooms.rename(person, room, name)
-                if names is not None:
-                    renamed[room] = names
-        except RequestRefused:
-            person.color = beforeColor
-            for room in renamed:
-                await self.rooms.rename(person, room, before)
-            raise
-        person.name = name
+        renamed = await self.rooms.rename(person, name, color)
         await self.people.changed(person)
         for room, (was, _) in renamed.items():
             await self.rooms.changed(person, room, was)
@@ -302,12 +276,10 @@ class ChatApplication:
         """
         if isServersEnd(reason):
             self.rooms.stop()
-        person.transports.discard(transport)
         for room in rooms:
             self.rooms.exit(person, room, transport, mayReturn=not person.isClassic)
-        if not person.places and not person.transports:
-            forgotten = Deferred.fromCoroutine(self.people.forget(person))
-            forgotten.addErrback(self._notForgotten)
+        released = Deferred.fromCoroutine(self.people.release(person, transport))
+        released.addErrback(self._notForgotten)
 
     def _notForgotten(self, failure: Failure) -> None:
         failure.trap(BrokerError)

@@ -108,7 +108,7 @@ class ClassicProtocol(WebSocketProtocol):
         """
         Let others reach the client by its own id.
         """
-        self._chat.checkMove(self._person)
+        self._chat.moves.check(self._person)
         name = self._nameFrom(said)
         if said.id is not None:
             id = str(said.id)

@@ -5,8 +5,9 @@ Who is who: people, their ids, and the connections that they have.
 from __future__ import annotations
 
 import secrets
+from collections.abc import Awaitable, Callable
 from hashlib import blake2b
-from typing import Final
+from typing import Final, TypeVar
 
 from twisted.internet.defer import DeferredLock
 from twisted.internet.interfaces import IDelayedCall
@@ -17,7 +18,9 @@ from wsplug.apps.chat.names import nameKey
 from wsplug.apps.wire import RequestRefused
 from wsplug.interfaces import IBroker, IWebSocketTransport
 
-__all__ = ["People", "Person", "Place"]
+__all__ = ["People", "Person", "Place", "locked"]
+
+_T = TypeVar("_T")
 
 _KNOWN: Final = "p-"
 """
@@ -61,6 +64,7 @@ class Person:
     @ivar rateKey: what their rate counts for: those who have no key are as many as
         have other names, at one place.
     @ivar isClassic: whether it is a tutorial's client.
+    @ivar isKnown: whether the other servers know of them.
     @ivar places: the rooms that they are in.
     @ivar transports: their connections.
     @ivar lock: is held while their places change.
@@ -75,6 +79,7 @@ class Person:
         self.network = network
         self.rateKey = f"{network} {nameKey(name)}"
         self.isClassic = isClassic
+        self.isKnown = False
         self.places: dict[str, Place] = {}
         self.transports: set[IWebSocketTransport] = set()
         self.lock = DeferredLock()
@@ -117,16 +122,15 @@ class People:
         info = (await self._broker.presence(self._channel)).get(id)
         return None if info is None else readPerson(info).name
 
-    async def greet(
+    def recognize(
         self, key: str | None, name: str, color: str, network: str, login: str
     ) -> Person:
         """
-        Find or make who says C{hello}.
+        Find or make who says C{hello}. Nobody knows of who is new before L{greet}.
 
         @param key: their secret, if they have one.
         @param network: where they come from.
         @param login: what they have logged in as: then that is who they are; or empty.
-        @raise BrokerError: it can't be told to others.
         """
         if login:
             id = _idOf(login, b"wsplug login")
@@ -139,10 +143,40 @@ class People:
             person = Person(id, name, color, network, False)
             if login or key is not None:
                 person.rateKey = id
-            # Others who know the key are the same person, at another server perhaps.
-            self._people[id] = person
-            await self._broker.enter(self._channel, id, encode(person.info()))
         return person
+
+    async def greet(self, person: Person, transport: IWebSocketTransport) -> None:
+        """
+        Let others know of somebody who has one more connection.
+
+        @raise BrokerError: it can't be told to others; nothing has changed then.
+        """
+        self._people[person.id] = person
+        person.transports.add(transport)
+
+        async def enter() -> None:
+            if not person.isKnown:
+                # Others may know them already: the same key, at another server.
+                info = encode(person.info())
+                await self._broker.enter(self._channel, person.id, info)
+                person.isKnown = True
+
+        try:
+            await locked(person, enter)
+        except BaseException:
+            await self.release(person, transport)
+            raise
+
+    async def release(self, person: Person, transport: IWebSocketTransport) -> None:
+        """
+        Have somebody with one connection less; who has none and is nowhere is
+        forgotten.
+
+        @raise BrokerError: others may not know of that.
+        """
+        person.transports.discard(transport)
+        if not person.places and not person.transports:
+            await self.forget(person)
 
     def addClassic(self, network: str) -> Person:
         """
@@ -184,7 +218,19 @@ class People:
         """
         if self._people.get(person.id) is person:
             del self._people[person.id]
+            person.isKnown = False
             await self._broker.leave(self._channel, person.id)
+
+
+async def locked(person: Person, work: Callable[[], Awaitable[_T]]) -> _T:
+    """
+    Do something while nobody else changes who or where a person is.
+    """
+    await person.lock.acquire()
+    try:
+        return await work()
+    finally:
+        person.lock.release()
 
 
 def _idOf(known: str, kind: bytes) -> str:

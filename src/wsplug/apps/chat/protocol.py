@@ -118,15 +118,22 @@ class ChatProtocol(WebSocketProtocol):
         color = cleanColor(asked.color or "")
         if self._person is not None:
             raise RequestRefused("invalid", "hello was said already; see name")
-        chat = self._chat
-        person = await chat.people.greet(asked.key, name, color, self._network, login)
-        if self._lost:
-            await chat.people.forget(person)
-            raise RequestRefused("unavailable", "the connection is lost")
+        chat, people = self._chat, self._chat.people
+        person = people.recognize(asked.key, name, color, self._network, login)
+        if people.find(person.id) is not person:
+            chat.moves.checkNew(person)
+        elif (person.name, person.color) != (name, color):
+            chat.moves.check(person)
+        await people.greet(person, self.transport)
+        try:
+            if (person.name, person.color) != (name, color):
+                await chat.rename(person, name, color)
+            if self._lost:
+                raise RequestRefused("unavailable", "the connection is lost")
+        except BaseException:
+            await people.release(person, self.transport)
+            raise
         self._person = person
-        person.transports.add(self.transport)
-        if (person.name, person.color) != (name, color):
-            await chat.rename(person, name, color)
         return Welcome(
             person.id,
             person.name,
@@ -140,7 +147,7 @@ class ChatProtocol(WebSocketProtocol):
 
     async def _name(self, asked: Rename) -> Named:
         person = self._known()
-        self._chat.checkMove(person)
+        self._chat.moves.check(person)
         color = person.color if asked.color is None else cleanColor(asked.color)
         name = _checkName(asked.name)
         if self._login and name != person.name:
@@ -161,7 +168,7 @@ class ChatProtocol(WebSocketProtocol):
         person = self._known()
         chat, transport = self._chat, self.transport
         room = DIRECT if asked.room == DIRECT else chat.findRoom(asked.room)
-        chat.checkMove(person)
+        chat.moves.check(person)
         if room in self._places:
             raise RequestRefused("invalid", f"this connection is in {room} already")
         if len(self._places) >= chat.maxRooms + (DIRECT in self._places):

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from itertools import islice
-from typing import Final, TypeVar
+from typing import Final
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
@@ -16,7 +16,7 @@ from twisted.logger import Logger
 from wsplug.apps.chat.addressing import Addressing
 from wsplug.apps.chat.messages import PersonInfo, Presence, encode, readPerson
 from wsplug.apps.chat.names import nameKey, numbered
-from wsplug.apps.chat.people import People, Person, Place
+from wsplug.apps.chat.people import People, Person, Place, locked
 from wsplug.apps.wire import RequestRefused
 from wsplug.errors import BrokerError
 from wsplug.interfaces import IBroker, IWebSocketTransport
@@ -32,8 +32,6 @@ _NUMBERS: Final = 1000
 """
 The highest number that is tried for a name that is taken.
 """
-
-_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -103,7 +101,7 @@ class Rooms:
         @raise RequestRefused: their name is somebody else's there.
         @raise BrokerError: it can't be found out whether it is.
         """
-        return await _locked(person, lambda: self._enter(person, room, transport))
+        return await locked(person, lambda: self._enter(person, room, transport))
 
     async def _enter(
         self, person: Person, room: str, transport: IWebSocketTransport
@@ -152,27 +150,53 @@ class Rooms:
         return Deferred.fromCoroutine(self._quietly(person, exit))
 
     async def rename(
-        self, person: Person, room: str, name: str
-    ) -> tuple[str, str] | None:
+        self, person: Person, name: str, color: str
+    ) -> dict[str, tuple[str, str]]:
         """
-        Have somebody called otherwise in a room, if they are there.
+        Have somebody called otherwise in all rooms that they are in, or in none.
 
-        @return: their name there before, and now; C{None} if they aren't there.
-        @raise RequestRefused: the name is somebody else's there.
+        @return: by room, their name there before, and now.
+        @raise RequestRefused: the name is somebody else's in one of the rooms.
         @raise BrokerError: it can't be found out whether it is.
         """
+        return await locked(person, lambda: self._rename(person, name, color))
 
-        async def rename() -> tuple[str, str] | None:
-            place = person.places.get(room)
-            if place is None:
-                return None
-            was, key = place.name, place.key
-            place.name, place.key = await self._claim(person, room, name, place)
-            if place.key != key:
-                await self._broker.leave(self._addressing.ofRoom(room), key)
-            return was, place.name
+    async def _rename(
+        self, person: Person, name: str, color: str
+    ) -> dict[str, tuple[str, str]]:
+        before, person.color = person.color, color
+        claimed: dict[str, tuple[str, str]] = {}
+        try:
+            for room, place in person.places.items():
+                claimed[room] = await self._claim(person, room, name, place)
+        except BaseException:
+            person.color = before
+            for room, (_, key) in claimed.items():
+                await self._letGo(person, room, key)
+            raise
+        person.name = name
+        renamed: dict[str, tuple[str, str]] = {}
+        for room, (now, key) in claimed.items():
+            place = person.places[room]
+            was, place.name = place.name, now
+            old, place.key = place.key, key
+            await self._letGo(person, room, old)
+            renamed[room] = was, now
+        return renamed
 
-        return await _locked(person, rename)
+    async def _letGo(self, person: Person, room: str, key: str) -> None:
+        """
+        Let others have a name, unless it is the one that somebody has there.
+        """
+        channel, place = self._addressing.ofRoom(room), person.places[room]
+        try:
+            if key == place.key:
+                info = encode(person.info(place.name))
+                await self._broker.update(channel, key, info)
+            else:
+                await self._broker.leave(channel, key)
+        except BrokerError as error:
+            self._log.error("chat: a name isn't free again: {error}", error=error)
 
     async def came(
         self, person: Person, room: str, place: Place, *, quiet: bool = False
@@ -291,17 +315,6 @@ class Rooms:
         Do what nobody waits for.
         """
         try:
-            await _locked(person, work)
+            await locked(person, work)
         except BrokerError as error:
             self._log.error("chat: a leaving isn't known to all: {error}", error=error)
-
-
-async def _locked(person: Person, work: Callable[[], Awaitable[_T]]) -> _T:
-    """
-    Do something while nobody else changes where a person is.
-    """
-    await person.lock.acquire()
-    try:
-        return await work()
-    finally:
-        person.lock.release()
