@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail
 from twisted.internet.task import Clock
 from zope.interface import implementer
 
@@ -43,6 +43,7 @@ class SlowBroker:
 
     @ivar delay: seconds that each answer takes; C{None} for none.
     @ivar broken: whether each fails.
+    @ivar full: a part of the names of channels that nothing can be published to.
     @ivar published: how many times something was published.
     """
 
@@ -51,6 +52,7 @@ class SlowBroker:
         self._clock = clock
         self.delay = delay
         self.broken = False
+        self.full = ""
         self.published = 0
 
     def _later(self, done: Deferred[_T]) -> Deferred[_T]:
@@ -74,6 +76,8 @@ class SlowBroker:
     ) -> Deferred[Publication]:
         if self.broken:
             return self._later(Deferred())
+        if self.full and self.full in channel:
+            return fail(BrokerError("the disk is full"))
         self.published += 1
         return self._later(self._broker.publish(channel, data, store))
 

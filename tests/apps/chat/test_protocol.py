@@ -666,6 +666,56 @@ def test_direct(room: Chat) -> None:
     assert ("Ann", "still there?") not in second.said()
 
 
+def test_direct_that_comes_half_way() -> None:
+    """
+    A direct message that came to its reader, but not to what is the sender's own, is
+    answered with an error, and comes to the sender only when it is said again with the
+    same C{ref}.
+    """
+    chat = Chat()
+    ann, bea = chat.person("Ann", "@"), chat.person("Bea", "@")
+    ids = {
+        name: chat.connect().ask(type="hello", name=name, key=key(name))["id"]
+        for name in ("Ann", "Bea")
+    }
+    asked = {"type": "usermsg", "to_id": ids["Bea"], "message": "Psst", "ref": "r"}
+    chat.broker.full = ids["Ann"]
+    assert ann.ask(**asked)["code"] == "unavailable"
+    assert ann.ask(**asked)["code"] == "unavailable"
+    (first,) = bea.new("usermsg")
+    assert ann.new("usermsg") == []
+    chat.broker.full = ""
+    sent = ann.ask(**asked)
+    assert ann.ask(**asked) == sent
+    assert sent["id"] == first["id"]
+    assert bea.new("usermsg") == []
+    (own,) = ann.new("usermsg")
+    assert (own["id"], own["message"], own["offset"]) == (first["id"], "Psst", 1)
+
+
+def test_direct_that_never_came() -> None:
+    """
+    A direct message that came to nobody is said anew with the same C{ref}; one without
+    a C{ref} is sent once its reader has it.
+    """
+    chat = Chat()
+    ann, bea = chat.person("Ann", "@"), chat.person("Bea", "@")
+    ids = {
+        name: chat.connect().ask(type="hello", name=name, key=key(name))["id"]
+        for name in ("Ann", "Bea")
+    }
+    asked = {"type": "usermsg", "to_id": ids["Bea"], "message": "Psst"}
+    chat.broker.full = ids["Bea"]
+    assert ann.ask(**asked)["code"] == "unavailable"
+    assert ann.ask(**asked, ref="r")["code"] == "unavailable"
+    chat.broker.full = ids["Ann"]
+    assert ann.ask(**asked)["type"] == "sent"
+    chat.broker.full = ""
+    assert ann.ask(**asked, ref="r")["type"] == "sent"
+    assert bea.said() == [("Ann", "Psst"), ("Ann", "Psst")]
+    assert ann.said() == [("Ann", "Psst")]
+
+
 def test_direct_to_oneself() -> None:
     """
     A note to oneself comes once.

@@ -6,8 +6,8 @@ from __future__ import annotations
 
 import secrets
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Final
 
@@ -35,6 +35,7 @@ from wsplug.apps.chat.people import Person
 from wsplug.apps.wire import RequestRefused
 from wsplug.broker import History, Publication
 from wsplug.broker.channels import Backlog, Channels
+from wsplug.errors import BrokerError
 from wsplug.interfaces import IBroker
 from wsplug.rates import Rate
 
@@ -72,6 +73,26 @@ How often a second somebody may tell that they are typing.
 """
 
 
+@dataclass
+class _Saying:
+    """
+    A message with a C{ref}, and how far it has come.
+
+    @ivar time: when it was last heard of.
+    @ivar data: what is published of it.
+    @ivar published: by the channel that has it.
+    @ivar isGoing: whether it is being published.
+    @ivar sent: the answer, once all have it.
+    """
+
+    said: Said
+    data: bytes
+    time: float = 0.0
+    published: dict[str, Publication] = field(default_factory=dict)
+    isGoing: bool = False
+    sent: Sent | None = None
+
+
 class Talk:
     """
     All that is said in a chat.
@@ -106,9 +127,7 @@ class Talk:
         self._rate = Rate(clock, rate, burst)
         self._networkRate = Rate(clock, _CROWD * rate, _CROWD * burst)
         self._typing = Rate(clock, _TYPING_RATE, 1)
-        self._refs: OrderedDict[tuple[str, str], tuple[float, Sent | None]] = (
-            OrderedDict()
-        )
+        self._refs: OrderedDict[tuple[str, str], _Saying] = OrderedDict()
         # No other server's messages begin with the same.
         self._ids = secrets.token_hex(4)
         self._numbers = count()
@@ -157,13 +176,8 @@ class Talk:
         @param ref: the client's own name for it: with the same, it isn't said again.
         @raise BrokerError: nobody got it.
         """
-
-        async def say(said: Said) -> Publication:
-            channel = self._addressing.ofRoom(room)
-            return await self._broker.publish(channel, self._write(said))
-
         said = self._make(person, name, text, ref)
-        return await self._once(said, room, say)
+        return await self._once(said, room, {self._addressing.ofRoom(room): True})
 
     async def tell(
         self,
@@ -177,23 +191,14 @@ class Talk:
         Say something to somebody, and to whom says it, in what is their own.
 
         @param to: their id.
-        @raise BrokerError: they may not have got it.
+        @raise BrokerError: they haven't got it; or, with a C{ref}, they have, but it
+            isn't in what is the sender's own: said again, it comes there only.
         """
-
-        async def tell(said: Said) -> Publication:
-            data = self._write(said)
-            ids = [to] if person.isClassic or to == person.id else [to, person.id]
-            published = [
-                await self._broker.publish(
-                    self._addressing.ofPerson(id), data, store=id.startswith("p-")
-                )
-                for id in ids
-            ]
-            return published[0]
-
         said = self._make(person, person.name, text, ref)
         said.to_id, said.to_name = to, toName
-        return await self._once(said, DIRECT, tell)
+        ids = [to] if person.isClassic else [to, person.id]
+        channels = {self._addressing.ofPerson(id): id.startswith("p-") for id in ids}
+        return await self._once(said, DIRECT, channels)
 
     async def notice(self, room: str, text: str) -> None:
         """
@@ -222,34 +227,65 @@ class Talk:
         events = [self._read(publication, room) for publication in publications]
         return [msgspec.Raw(encode(event)) for event in events if event is not None]
 
-    async def _once(
-        self, said: Said, room: str, publish: Callable[[Said], Awaitable[Publication]]
-    ) -> Sent:
+    async def _once(self, said: Said, room: str, channels: Mapping[str, bool]) -> Sent:
         """
-        Publish something, unless a message with its C{ref} was a moment ago.
+        Publish something, unless a message with its C{ref} was a moment ago. Where that
+        has come to some of the channels only, it goes to the others.
+
+        @param channels: whether each keeps it.
         """
         if said.ref is None:
-            return _sent(said, room, await publish(said))
+            return await self._onceOnly(_Saying(said, encode(said)), room, channels)
         key = said.from_id, said.ref
-        oldest = self._clock.seconds() - _REFS_AGE
-        while self._refs and next(iter(self._refs.values()))[0] <= oldest:
-            self._refs.popitem(last=False)
-        if key in self._refs:
-            sent = self._refs[key][1]
-            if sent is None:
-                raise RequestRefused("unavailable", "it is being sent already")
-            return Sent(room, sent.id, sent.time)
-        self._remember(key, None)
+        saying = self._recallSaying(key)
+        if saying is None or not (saying.isGoing or saying.published):
+            saying = _Saying(said, encode(said))
+        elif saying.sent is not None:
+            return Sent(room, saying.sent.id, saying.sent.time)
+        elif saying.isGoing:
+            raise RequestRefused("unavailable", "it is being sent already")
+        saying.isGoing = True
+        self._remember(key, saying)
         try:
-            sent = _sent(said, room, await publish(said))
-        except BaseException:
-            self._refs.pop(key, None)
-            raise
-        self._remember(key, sent)
-        return sent
+            await self._publish(saying, channels)
+        finally:
+            saying.isGoing = False
+        saying.sent = _sent(saying, room)
+        self._remember(key, saying)
+        return saying.sent
 
-    def _remember(self, key: tuple[str, str], sent: Sent | None) -> None:
-        self._refs[key] = self._clock.seconds(), sent
+    async def _onceOnly(
+        self, saying: _Saying, room: str, channels: Mapping[str, bool]
+    ) -> Sent:
+        """
+        Publish what can't be known again, should it come a second time: it is sent once
+        those have it whom it is for.
+        """
+        try:
+            await self._publish(saying, channels)
+        except BrokerError as error:
+            if not saying.published:
+                raise
+            self._log.error("chat: a sender has no copy: {error}", error=error)
+        return _sent(saying, room)
+
+    async def _publish(self, saying: _Saying, channels: Mapping[str, bool]) -> None:
+        for channel, isKept in channels.items():
+            if channel not in saying.published:
+                self._latest = saying.data, saying.said
+                saying.published[channel] = await self._broker.publish(
+                    channel, saying.data, store=isKept
+                )
+
+    def _recallSaying(self, key: tuple[str, str]) -> _Saying | None:
+        oldest = self._clock.seconds() - _REFS_AGE
+        while self._refs and next(iter(self._refs.values())).time <= oldest:
+            self._refs.popitem(last=False)
+        return self._refs.get(key)
+
+    def _remember(self, key: tuple[str, str], saying: _Saying) -> None:
+        saying.time = self._clock.seconds()
+        self._refs[key] = saying
         self._refs.move_to_end(key)
         if len(self._refs) > _REFS:
             self._refs.popitem(last=False)
@@ -259,11 +295,6 @@ class Talk:
         return Said(id, person.id, name, person.color, text, ref=ref)
 
     # For each kind of client
-
-    def _write(self, event: Event) -> bytes:
-        data = encode(event)
-        self._latest = data, event
-        return data
 
     def _read(self, publication: Publication, room: str) -> Event | None:
         data, event = self._latest
@@ -302,8 +333,9 @@ class Talk:
         return encode(ClassicNotice(f"{count} messages are missing here")).decode()
 
 
-def _sent(said: Said, room: str, publication: Publication) -> Sent:
-    return Sent(room, said.id, round(publication.time, 3))
+def _sent(saying: _Saying, room: str) -> Sent:
+    first = next(iter(saying.published.values()))
+    return Sent(room, saying.said.id, round(first.time, 3))
 
 
 def recall(history: History) -> History:
