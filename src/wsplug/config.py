@@ -28,6 +28,7 @@ from wsplug.auth.options import AUTHENTICATION
 from wsplug.errors import ConfigurationError, InvalidOption
 from wsplug.files import readBytes
 from wsplug.guard.admission import EXEMPT
+from wsplug.guard.hosts import HOST, HostRules
 from wsplug.guard.origins import SAME_HOST, OriginRules
 from wsplug.guard.proxies import PROXY_OPTIONS, TRUSTED_PROXY, ProxySettings
 from wsplug.networks import Networks
@@ -132,6 +133,7 @@ REPEATABLE = (
         "same-host, null or *",
         SAME_HOST,
     ),
+    HOST,
     ADMIN,
     Option(
         "exempt",
@@ -164,6 +166,7 @@ class Configuration:
     @ivar endpoints: the endpoint strings to listen on, each with what error messages
         call it.
     @ivar origins: which pages may connect.
+    @ivar hosts: further names that the server has.
     @ivar given: the names of what was said, and not left at its default.
     @ivar exempt: networks that limits of addresses don't hold for.
     @ivar settings: how connections are treated.
@@ -183,6 +186,7 @@ class Configuration:
     applications: tuple[Description, ...]
     endpoints: tuple[tuple[str, str], ...]
     origins: tuple[str, ...] = (SAME_HOST,)
+    hosts: tuple[str, ...] = ()
     settings: Settings = field(default_factory=Settings)
     broker: str = "memory"
     exempt: tuple[str, ...] = EXEMPT
@@ -305,12 +309,18 @@ def combine(
         OriginRules(origins)
     except ValueError as error:
         raise InvalidOption(f"origin: {error}") from None
+    hosts: Any = values.get(HOST.name, HOST.default)
+    try:
+        HostRules(origins, hosts)
+    except ValueError as error:
+        raise InvalidOption(f"{HOST.name}: {error}") from None
     auth, cookie, firstMessage = _authentication(values)
     admin: Any = values.get(ADMIN.name, ())
     return Configuration(
         tuple(applications),
         tuple(_endpoints(values)),
         tuple(origins),
+        tuple(hosts),
         Settings().changed(values),
         str(values.get("broker", BROKER.default)),
         exempt=_exempt(values.get("exempt", EXEMPT)),

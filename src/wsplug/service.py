@@ -93,6 +93,7 @@ class WebSocketService(Service):
         reactor: Any,
         settings: Settings | None = None,
         origins: Sequence[str] = (SAME_HOST,),
+        hosts: Sequence[str] = (),
         exempt: Sequence[str] = EXEMPT,
         broker: IBroker | None = None,
         proxies: ProxySettings | None = None,
@@ -112,6 +113,9 @@ class WebSocketService(Service):
             hold for.
         @param origins: which pages may connect; see
             L{OriginRules<wsplug.guard.origins.OriginRules>}.
+        @param hosts: names by which pages on this machine may reach the server, besides
+            C{localhost}, addresses and the hosts of C{origins}; see
+            L{HostRules<wsplug.guard.hosts.HostRules>}.
         @param broker: what the applications were given as C{services.broker}, to be
             started before them and stopped after them.
         @param proxies: whose word about the client is believed; without it, nobody's.
@@ -127,12 +131,13 @@ class WebSocketService(Service):
             C{"yes"} for anybody, or C{"no"}.
         @raise wsplug.errors.InvalidOption: two mounts have the same path, or there
             have to be metrics and C{prometheus-client} is missing.
-        @raise ValueError: an origin is none, or a network.
+        @raise ValueError: an origin is none, or a host, or a network.
         """
         self._admin = AdminDoors(
             admin if admin is not None else AdminSettings(),
             reactor=reactor,
             origins=origins,
+            hosts=hosts,
         )
         mounts = [*mounts, *self._admin.mounts]
         self._endpoints = [
@@ -156,6 +161,7 @@ class WebSocketService(Service):
             clock=reactor,
             settings=settings,
             origins=origins,
+            hosts=hosts,
             exempt=exempt,
             proxies=proxies,
             site=makeSite(Mounts(mounts), reactor, own, authenticator),

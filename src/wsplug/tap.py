@@ -130,6 +130,11 @@ class Options(usage.Options):
         same-host, null or * [same-host]"""
         self._repeated.setdefault("origin", []).append(value)
 
+    def opt_host(self, value: str) -> None:
+        """name by which pages on this machine may reach the server: chat.test,
+        *.chat.test or * [localhost, addresses and the hosts of origin]"""
+        self._repeated.setdefault("host", []).append(value)
+
     def opt_admin(self, value: str) -> None:
         """Twisted endpoint string on which operators are let in, and nobody else"""
         self._repeated.setdefault("admin", []).append(value)
@@ -392,6 +397,7 @@ def makeService(options: Options) -> IService:
         parent=DaemonsParent() if isDaemon else None,
         settings=configuration.settings,
         origins=configuration.origins,
+        hosts=configuration.hosts,
         exempt=configuration.exempt,
         broker=options.broker,
         proxies=configuration.proxies,

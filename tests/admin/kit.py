@@ -8,10 +8,11 @@ import json
 from typing import Any
 
 from wsplug import Settings
-from wsplug.admin.access import Access, HostRules
+from wsplug.admin.access import Access
 from wsplug.admin.messages import SUBPROTOCOL
 from wsplug.admin.status import PATH, StatusApplication
 from wsplug.apps.echo import echo
+from wsplug.guard.hosts import HostRules
 from wsplug.testing import MemoryClient, MemoryServer
 from wsplug.testing.server import CLIENT
 
@@ -77,9 +78,11 @@ class Board:
         self.isReady = True
         self.drained: list[bool] = []
         self.access = Access(self.clock, token)
-        self.status = StatusApplication(self.access, hosts=hosts)
+        self.status = StatusApplication(self.access)
         self.status.watch(self)
         self.admin = MemoryServer(self.status, path=PATH, clock=self.clock)
+        if hosts is not None:
+            self.admin.factory.hosts = hosts
 
     def drain(self, forGood: bool = False) -> None:
         self.drained.append(forGood)

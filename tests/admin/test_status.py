@@ -11,12 +11,12 @@ import pytest
 from tests.admin.kit import TOKEN, Board, Operator
 from tests.server.kit import App, Logs
 from wsplug import WebSocketProtocol
-from wsplug.admin.access import HostRules
 from wsplug.admin.history import KEPT
 from wsplug.admin.messages import SUBPROTOCOL
 from wsplug.admin.status import PATH
 from wsplug.apps.wire import write
 from wsplug.errors import HandshakeRefused
+from wsplug.guard.hosts import HostRules
 from wsplug.options import UNLIMITED
 from wsplug.server.settings import SETTINGS
 
@@ -382,14 +382,16 @@ def test_subprotocol() -> None:
 
 def test_hosts() -> None:
     """A page whose name leads here is refused its WebSocket, too."""
-    board = Board(hosts=HostRules(["http://server.example:9000"]))
+    board = Board(hosts=HostRules(["http://server.example:9000"], forAll=True))
     board.connect()
-    with pytest.raises(HandshakeRefused):
+    with pytest.raises(HandshakeRefused, match="elsewhere") as raised:
         board.connect(origin="http://evil.example")
-    board = Board(hosts=HostRules([]))
-    with pytest.raises(HandshakeRefused, match="Host") as raised:
-        board.connect(origin="http://server.example:9000")
     assert raised.value.status == 403
+    board = Board(hosts=HostRules([], forAll=True))
+    for origin in (None, "http://server.example:9000"):
+        with pytest.raises(HandshakeRefused, match="Host") as raised:
+            board.connect(origin=origin)
+        assert raised.value.status == 421
 
 
 def test_page() -> None:

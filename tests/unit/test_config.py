@@ -20,6 +20,7 @@ port = 8000
 interface = "127.0.0.1"
 listen = ["unix:/run/a.sock"]
 origin = ["https://a.example", "same-host"]
+host = ["a.test"]
 app = ["echo", "chat.py:room:history=5"]
 max-message-size = "64KiB"
 max-fragments = 16
@@ -77,12 +78,14 @@ def test_every_key(file: Path) -> None:
         "app",
         "listen",
         "origin",
+        "host",
         "exempt",
         "admin",
         "admin-token-file",
     }
     configuration = combine({}, values)
     assert configuration.exempt == ("10.0.0.0/8",)
+    assert configuration.hosts == ("a.test",)
     assert configuration.admin == ("unix:/run/b.sock",)
     assert configuration.adminTokenFile == "/etc/token"
     assert configuration.settings == Settings(
@@ -279,3 +282,13 @@ def test_exempt() -> None:
     assert combine({**app, "exempt": ["none"]}, {}).exempt == ()
     with pytest.raises(InvalidOption, match=r"exempt: '10\.0\.0\.1/8' is no network"):
         combine({**app, "exempt": ["10.0.0.1/8"]}, {})
+
+
+def test_hosts() -> None:
+    """Names are taken as they are; what is none is told."""
+    app = {"app": [Description("echo")]}
+    assert combine({**app, "host": ["*.a.test"]}, {}).hosts == ("*.a.test",)
+    with pytest.raises(
+        InvalidOption, match=r"host: 'http://a\.test' is no host's name"
+    ):
+        combine({**app, "host": ["http://a.test"]}, {})

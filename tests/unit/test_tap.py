@@ -37,13 +37,14 @@ def test_everything(tmp_path: Path) -> None:
     options = parse(
         *("--config", str(file), "--port", "0", "--max-headers", "8"),
         *("--app", "echo:path=/a", "--app", "echo:path=/b"),
-        *("--origin", "*", "--listen", "tcp:1234"),
+        *("--origin", "*", "--host", "a.test", "--listen", "tcp:1234"),
     )
     assert [mount.path for mount in options.mounts] == ["/a", "/b"]
     settings = options.configuration.settings
     assert (settings.max_headers, settings.ping_interval) == (8, 0.0)
     assert [name for name, _ in options.endpoints] == ["port 0", "tcp:1234"]
     assert options.configuration.origins == ("*",)
+    assert options.configuration.hosts == ("a.test",)
 
 
 def test_every_setting_is_an_option() -> None:

@@ -18,15 +18,15 @@ from tests.auth.test_first_message import auth
 from tests.auth.test_handshake import lasting
 from tests.server import test_connection as endings
 from tests.server import test_opening as openings
-from tests.server.kit import App, Opened, frame, handshake, openOne, raw, serve
+from tests.server.kit import HOST, App, Opened, frame, handshake, openOne, raw, serve
 from tests.server.test_limits import World, _begin, _stall
 from tests.server.test_pages import Page
 from tests.server.test_proxyprotocol import LINE, PROXIES
 from wsplug import ConnectionClosed, HandshakeRefused, Settings
-from wsplug.admin.access import HostRules
 from wsplug.admin.status import PATH
 from wsplug.codec import FIN, OP_TEXT
 from wsplug.guard.bans import parsePlace
+from wsplug.guard.hosts import HostRules
 from wsplug.interfaces import IBearerToken
 from wsplug.server.factory import WebSocketFactory
 from wsplug.testing import MemoryServer
@@ -447,6 +447,14 @@ def _stopping() -> Provoked:
     return answered(server)
 
 
+def _rebound() -> Provoked:
+    server = serve()
+    transport = server.connectTransport("127.0.0.1")
+    transport.put(handshake(more=[f"Origin: http://{HOST}"]))
+    server.run()
+    return answered(server)
+
+
 def _banned() -> Provoked:
     server = serve()
     server.factory.bans.add(parsePlace(CLIENT), 60)
@@ -456,7 +464,8 @@ def _banned() -> Provoked:
 
 def status(**options: Any) -> Provocation:
     def provoke() -> Provoked:
-        board = Board(hosts=HostRules(()) if options.pop("strict", False) else None)
+        hosts = HostRules((), forAll=True) if options.pop("strict", False) else None
+        board = Board(hosts=hosts)
         raw(board.admin, handshake(f"GET {PATH} HTTP/1.1", **options))
         return answered(board.admin)
 
@@ -502,6 +511,8 @@ REFUSALS: dict[str, tuple[Provocation, ...]] = {
     "or extension": opening("no key", "subprotocol", "extension"),
     "asks for a path that nothing is mounted at": (sent(handshake(), path="/a"),),
     "comes from a page whose origin is not allowed": opening("Origin"),
+    "comes from the machine itself, unmarked by a proxy, and from a page of a host "
+    "that isn't known to be the server's": (_rebound,),
     "says twice who it is": (credentials("a", "b"),),
     "does not say who it is, or has a wrong password or token": (
         credentials(),
@@ -537,6 +548,12 @@ REFUSALS: dict[str, tuple[Provocation, ...]] = {
     "is for the status page without its subprotocol": (status(),),
     "is for an admin endpoint without a token, by a name that isn't one of its own": (
         status(strict=True),
+    ),
+    "… or from a page of another host": (
+        status(
+            strict=True,
+            changes={"Host": "localhost", "Origin": "http://evil.example"},
+        ),
     ),
     "comes while the server stops or restarts": (_stopping,),
 }

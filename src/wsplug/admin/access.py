@@ -7,19 +7,16 @@ from __future__ import annotations
 
 import hmac
 import math
-import re
-from collections.abc import Sequence
 from hashlib import sha256
 from typing import Final
 
 from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.logger import Logger
 
-from wsplug.guard.origins import ANY, OWN_ORIGIN, SAME_HOST, parseOrigin
-from wsplug.networks import nameOfAddress, parseHost, placeOf
+from wsplug.networks import nameOfAddress, placeOf
 from wsplug.rates import Rate
 
-__all__ = ["Access", "AccessDenied", "HostRules"]
+__all__ = ["Access", "AccessDenied"]
 
 _FAILURES: Final = 10
 """
@@ -92,47 +89,3 @@ class Access:
 
 def _digest(token: str) -> bytes:
     return sha256(token.encode("utf-8", "surrogatepass")).digest()
-
-
-_HOST: Final = re.compile(r"(\[[^\]]*\]|[^:\[\]]*)(?::[0-9]{0,5})?")
-
-
-class HostRules:
-    """
-    The hosts that a request without a token may be for.
-
-    A page may have its own name lead to this machine's address once it is loaded, and
-    then talks to the server as to its own (DNS rebinding). What it can't do is talk to
-    it by an address, or by a name that isn't its own.
-    """
-
-    def __init__(self, origins: Sequence[str]) -> None:
-        """
-        @param origins: those that the server lets in: their hosts are good names.
-        @raise ValueError: one is none.
-        """
-        self._names = {b"localhost"}
-        for origin in origins:
-            if origin not in (ANY, SAME_HOST) and "*" not in origin:
-                self._names.add(parseOrigin(origin)[1].encode("ascii"))
-
-    def allow(self, host: bytes | None, origin: bytes | None) -> bool:
-        """
-        Judge a request.
-
-        @param host: its C{Host} header.
-        @param origin: its C{Origin} header; a page that has one has to be from there.
-        """
-        match = _HOST.fullmatch((host or b"").decode("latin-1"))
-        if match is None:
-            return False
-        name = match[1].lower()
-        if name.encode("latin-1") not in self._names and not _isAddress(name):
-            return False
-        return OWN_ORIGIN.allow(origin, host)
-
-
-def _isAddress(name: str) -> bool:
-    if name.startswith("["):
-        return ":" in name and parseHost(name[1:-1]) is not None
-    return parseHost(name) is not None

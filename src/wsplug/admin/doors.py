@@ -13,9 +13,10 @@ from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
 from twisted.internet.interfaces import IListeningPort, IStreamServerEndpoint
 from twisted.web.resource import IResource
 
-from wsplug.admin.access import Access, HostRules
-from wsplug.admin.resources import Guarded, HostChecked
+from wsplug.admin.access import Access
+from wsplug.admin.resources import AdminRoot, Guarded
 from wsplug.admin.status import PATH, StatusApplication, Watched
+from wsplug.guard.hosts import HostRules
 from wsplug.guard.origins import SAME_HOST
 from wsplug.server.factory import WebSocketFactory
 from wsplug.server.mounts import Mount
@@ -61,10 +62,16 @@ class AdminDoors:
     """
 
     def __init__(
-        self, settings: AdminSettings, *, reactor: Any, origins: Sequence[str]
+        self,
+        settings: AdminSettings,
+        *,
+        reactor: Any,
+        origins: Sequence[str],
+        hosts: Sequence[str] = (),
     ) -> None:
         """
         @param origins: those of the server.
+        @param hosts: the server's further names.
         @raise ValueError: one is none.
         """
         self.endpoints = list(settings.endpoints)
@@ -77,8 +84,7 @@ class AdminDoors:
         self._status: StatusApplication | None = None
         if self._isOff:
             return
-        hosts = HostRules(origins) if settings.token is None else None
-        self._status = StatusApplication(self._access, hosts=hosts, origins=origins)
+        self._status = StatusApplication(self._access, origins=origins)
         # It has a guard of its own.
         mount = Mount(PATH, self._status, PATH, auth=False)
         if not self.endpoints:
@@ -88,8 +94,10 @@ class AdminDoors:
             [mount], clock=reactor, settings=_SETTINGS, origins=(SAME_HOST,)
         )
         site = makeSite(self.factory.mounts, reactor, self._own)
-        site.resource = HostChecked(site.resource, hosts)
+        site.resource = AdminRoot(site.resource)
         self.factory.site = site
+        # Who needs no token is an operator by being here: a page never is.
+        self.factory.hosts = HostRules(origins, hosts, forAll=self._access.isOpen)
 
     def watch(
         self, server: Watched, own: Mapping[bytes, IResource]

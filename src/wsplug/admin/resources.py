@@ -8,16 +8,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Final
 
-from twisted.web.pages import forbidden
 from twisted.web.resource import IResource, Resource
 from twisted.web.server import Request
 from twisted.web.util import redirectTo
 from zope.interface import implementer
 
-from wsplug.admin.access import Access, AccessDenied, HostRules
+from wsplug.admin.access import Access, AccessDenied
 from wsplug.folder import Folder
 
-__all__ = ["Guarded", "HostChecked", "StatusPages"]
+__all__ = ["AdminRoot", "Guarded", "StatusPages"]
 
 _PAGES: Final = Path(__file__).with_name("pages")
 
@@ -87,28 +86,20 @@ def _refuse(request: Request, error: AccessDenied) -> bytes:
 
 
 @implementer(IResource)
-class HostChecked:
+class AdminRoot:
     """
-    The root of an admin endpoint: for requests that no page from elsewhere has sent.
+    The root of an admin endpoint.
     """
 
     isLeaf = False
 
-    def __init__(self, root: Any, rules: HostRules | None) -> None:
+    def __init__(self, root: Any) -> None:
         """
         @param root: what is behind it.
-        @param rules: which requests are good; C{None} where all are.
         """
         self._root = root
-        self._rules = rules
 
     def getChildWithDefault(self, name: bytes, request: Request) -> IResource:
-        if self._rules is not None and not self._rules.allow(
-            request.getHeader(b"host"), request.getHeader(b"origin")
-        ):
-            return forbidden(
-                message="The Host has to be an address, localhost or one of --origin."
-            )
         postpath: Any = request.postpath
         if name == b"" and not postpath:
             return _ToStatus()  # type: ignore[no-untyped-call]

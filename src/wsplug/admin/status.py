@@ -15,7 +15,7 @@ from zope.interface import implementer
 
 import twisted
 import wsplug
-from wsplug.admin.access import Access, HostRules
+from wsplug.admin.access import Access
 from wsplug.admin.actions import Actions, showBan
 from wsplug.admin.clients import ClientList
 from wsplug.admin.describing import (
@@ -82,17 +82,13 @@ class StatusApplication:
         self,
         access: Access,
         *,
-        hosts: HostRules | None = None,
         origins: Sequence[str] = (SAME_HOST,),
     ) -> None:
         """
-        @param hosts: which requests may come from a page; C{None} where the server's
-            own rules are enough.
         @param origins: those of the server, to be shown.
         """
         self.access = access
         self.pages: str | IResource | None = StatusPages()
-        self._hosts = hosts
         self._origins = origins
         self._operators: set[IWebSocketTransport] = set()
         self._sampling: IDelayedCall | None = None
@@ -116,14 +112,6 @@ class StatusApplication:
     # The application
 
     def buildProtocol(self, request: IHandshakeRequest) -> OperatorProtocol:
-        if self._hosts is not None and not self._hosts.allow(
-            request.getHeader(b"host"), request.getHeader(b"origin")
-        ):
-            raise HandshakeRefused(
-                403,
-                "the Host has to be an address, localhost or one of --origin",
-                setting="origin",
-            )
         if SUBPROTOCOL not in request.subprotocols:
             raise HandshakeRefused(400, f"the subprotocol {SUBPROTOCOL} is spoken here")
         return OperatorProtocol(self)

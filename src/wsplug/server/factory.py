@@ -23,6 +23,7 @@ from wsplug.codec import CloseCode, DeflateAgreement, DeflatePolicy
 from wsplug.errors import HandshakeRefused
 from wsplug.guard.admission import EXEMPT, Account, Admission, AdmissionLimits
 from wsplug.guard.bans import Bans
+from wsplug.guard.hosts import HostRules
 from wsplug.guard.loglimit import LogLimit
 from wsplug.guard.metering import Meter, Rates
 from wsplug.guard.origins import SAME_HOST, OriginRules
@@ -68,6 +69,7 @@ class WebSocketFactory(ServerFactory):
     @ivar admission: what each address takes up.
     @ivar waiting: the ceiling over all that waits to be sent.
     @ivar unfinished: the ceiling over all messages that aren't whole yet.
+    @ivar hosts: which hosts requests may be for.
     @ivar logLimit: how much is logged about each address.
     @ivar bans: whom an operator doesn't want here.
     @ivar spare: the places over the limit, for health checks.
@@ -84,6 +86,7 @@ class WebSocketFactory(ServerFactory):
         clock: IReactorTime,
         settings: Settings | None = None,
         origins: Sequence[str] = (SAME_HOST,),
+        hosts: Sequence[str] = (),
         exempt: Sequence[str] = EXEMPT,
         site: Site | None = None,
         proxies: ProxySettings | None = None,
@@ -95,18 +98,21 @@ class WebSocketFactory(ServerFactory):
         @param clock: the reactor, or in tests a clock that they turn.
         @param settings: the default ones where not given.
         @param origins: which pages may connect; see L{OriginRules}.
+        @param hosts: names by which pages on this machine may reach the server, besides
+            C{localhost}, addresses and the hosts of C{origins}; see L{HostRules}.
         @param exempt: networks that the limits for each address and the rates don't
             hold for.
         @param site: answers plain HTTP requests; without it each gets 426 or 404.
         @param proxies: whose word about the client is believed; without it, nobody's.
         @param authenticator: has clients log in; without it nobody has to.
         @raise InvalidOption: two mounts have the same path.
-        @raise ValueError: an origin is none, or a network.
+        @raise ValueError: an origin is none, or a host, or a network.
         """
         self.mounts = Mounts(mounts)
         self.clock = clock
         self.settings = settings if settings is not None else Settings()
         self.origins = OriginRules(origins)
+        self.hosts = HostRules(origins, hosts)
         self.proxies = TrustedProxies(proxies or ProxySettings(), clock)
         self.bans = Bans(clock)
         self.site = site

@@ -252,7 +252,7 @@ class WebSocketServerProtocol(Protocol):
             if isinstance(head, HandshakeRefused):
                 self.refuse(head)
                 return
-            unwelcome = self.factory.refusalOf(self.client)
+            unwelcome = self.factory.refusalOf(self.client) or self._judgeHost(head)
             if unwelcome is not None:
                 self.refuse(unwelcome)
                 return
@@ -278,6 +278,13 @@ class WebSocketServerProtocol(Protocol):
             else UNNAMED
         )
         self.client = self._named.address or self._peer
+
+    def _judgeHost(self, head: RequestHead) -> HandshakeRefused | None:
+        """
+        Give the refusal that a page gets whose host only leads here (DNS rebinding).
+        """
+        proxied = self.factory.proxies.trusts(self._peer)
+        return self.factory.hosts.refusalOf(head, self.transport, proxied)
 
     def _mayBeServed(self, head: RequestHead, rest: bytes) -> bool:
         """

@@ -84,6 +84,7 @@ class MemoryServer:
         path: str = "/",
         settings: Settings | None = None,
         origins: Sequence[str] = (SAME_HOST,),
+        hosts: Sequence[str] = (),
         exempt: Sequence[str] = (CLIENT,),
         compression: bool = True,
         clock: Clock | None = None,
@@ -102,6 +103,7 @@ class MemoryServer:
         @param path: where it is mounted.
         @param settings: the server's.
         @param origins: which pages may connect.
+        @param hosts: names by which pages on the server's own machine may reach it.
         @param exempt: networks that the limits for each address, and the rates, don't
             hold for: clients that are given no address, unless it is said.
         @param compression: whether the mount allows it.
@@ -144,6 +146,7 @@ class MemoryServer:
             clock=self.clock,
             settings=limits,
             origins=origins,
+            hosts=hosts,
             exempt=exempt,
             proxies=proxies,
             authenticator=authenticator,

@@ -1,0 +1,198 @@
+"""
+Which hosts a request may be for: the check of the C{Host} header against DNS rebinding.
+
+A page may have its own name lead to another machine's address once it is loaded, and
+then it talks to that machine as to its own server: its C{Origin} and its C{Host} are
+the same. So it reaches what only this machine reaches. What it can't do is talk to it
+by an address, or by a name that isn't its own.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+from twisted.internet.interfaces import IAddress
+
+from wsplug.codec import RequestHead
+from wsplug.errors import HandshakeRefused
+from wsplug.guard.origins import (
+    ANY,
+    NULL,
+    OWN_ORIGIN,
+    SAME_HOST,
+    OriginRules,
+    parseRule,
+)
+from wsplug.networks import hostOf, parseHost
+from wsplug.options import Option, text
+
+__all__ = ["HOST", "HostRules"]
+
+HOST: Final = Option(
+    "host",
+    text,
+    (),
+    "name by which pages on this machine may reach the server, as chat.test or "
+    "*.chat.test; * for any",
+    "localhost, addresses and the hosts of origin",
+)
+"""
+The option that says which names are the server's.
+"""
+
+_LOOPBACK: Final = "localhost"
+"""
+This name, and all below it, are the machine itself for every browser (RFC 6761 section
+6.3).
+"""
+
+_HOST: Final = re.compile(r"(\[[^\]]*\]|[^:\[\]]*)(?::[0-9]{0,5})?")
+
+_NAME: Final = re.compile(
+    r"(\*\.)?[a-z0-9_]([a-z0-9_\-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_\-]*[a-z0-9_])?)*"
+)
+
+_MARKS: Final = (b"x-forwarded-for", b"forwarded", b"x-real-ip", b"via")
+"""
+Headers that proxies add. A page can't add any to a WebSocket's handshake.
+"""
+
+_FORBIDDEN: Final = (b"via",)
+"""
+Those that a page can't add to other requests either (the Fetch standard, "forbidden
+request-header").
+"""
+
+
+class HostRules:
+    """
+    The hosts that requests from this machine may be for.
+    """
+
+    def __init__(
+        self,
+        origins: Sequence[str] = (SAME_HOST,),
+        names: Iterable[str] = (),
+        *,
+        forAll: bool = False,
+    ) -> None:
+        """
+        @param origins: those that the server lets in: their hosts are good names.
+        @param names: further good ones: C{"chat.test"}, C{"*.chat.test"} for all below
+            it, C{"*"} for any.
+        @param forAll: whether each request has to be for a good one, wherever it is
+            from, and each page has to be from that host.
+        @raise ValueError: an origin is none, or a name.
+        """
+        self._names = {_LOOPBACK}
+        self._above = {_LOOPBACK}
+        self._any = False
+        self._forAll = forAll
+        named = [rule for rule in origins if rule not in (ANY, NULL, SAME_HOST)]
+        self._origins = OriginRules(named)
+        for rule in named:
+            (scheme, host, _), below = parseRule(rule)
+            if scheme in ("http", "https"):
+                (self._above if below else self._names).add(host)
+        for name in names:
+            self._add(name)
+
+    def _add(self, name: str) -> None:
+        if name == ANY:
+            self._any = True
+            return
+        plain = name.lower().removesuffix(".")
+        if not _NAME.fullmatch(plain):
+            raise ValueError(
+                f"{name[:100]!r} is no host's name like chat.example.org; it has "
+                "neither a scheme nor a port"
+            )
+        elif plain.startswith("*."):
+            self._above.add(plain[2:])
+        else:
+            self._names.add(plain)
+
+    def knows(self, host: bytes | None) -> bool:
+        """
+        Tell whether a C{Host} header has a good name, or an address.
+        """
+        match = _HOST.fullmatch((host or b"").decode("latin-1"))
+        if match is None:
+            return False
+        name = match[1].lower()
+        if self._any or name in self._names or _isAddress(name):
+            return True
+        name = name.removesuffix(".")
+        return name in self._names or self._isBelow(name)
+
+    def _isBelow(self, name: str) -> bool:
+        label, dot, above = name.partition(".")
+        while dot and label:
+            if above in self._above:
+                return True
+            label, dot, above = above.partition(".")
+        return False
+
+    def refusalOf(
+        self, head: RequestHead, transport: Any, proxied: bool
+    ) -> HandshakeRefused | None:
+        """
+        Judge a request.
+
+        @param transport: the connection's; its peer is who sends it.
+        @param proxied: whether a proxy that is trusted has sent it.
+        @return: the refusal that it gets (RFC 9110 section 15.5.20), if it isn't good.
+        """
+        origins = head.all(b"origin")
+        if not origins and not self._forAll:
+            return None  # no page, or one that is only looked at
+        hosts = head.all(b"host")
+        host = hosts[0] if len(hosts) == 1 else None
+        if self.knows(host):
+            own = not origins or OWN_ORIGIN.allow(origins[0], host)
+            if self._forAll and not (own and len(origins) < 2):
+                return HandshakeRefused(
+                    403, "pages from elsewhere may not come here", setting="origin"
+                )
+            return None
+        if not self._forAll and (
+            proxied
+            or _isMarked(head)
+            or (len(origins) == 1 and self._origins.vouches(origins[0], None))
+            or not _isLocal(transport)
+        ):
+            return None
+        return HandshakeRefused(
+            421,
+            "this Host is not known here: if it is the server's, name it with --host, "
+            "or its proxy with --trusted-proxy",
+            setting=HOST.name,
+        )
+
+
+def _isAddress(name: str) -> bool:
+    if name.startswith("["):
+        return ":" in name and parseHost(name[1:-1]) is not None
+    return parseHost(name) is not None
+
+
+def _isMarked(head: RequestHead) -> bool:
+    """
+    Tell whether a proxy has left its mark on a request, which no page can.
+    """
+    marks = _MARKS if head.all(b"sec-websocket-key") else _FORBIDDEN
+    return any(head.all(mark) for mark in marks)
+
+
+def _isLocal(transport: Any) -> bool:
+    """
+    Tell whether a connection is from the machine itself. No browser comes over a UNIX
+    socket.
+    """
+    peer: IAddress = transport.getPeer()
+    host = hostOf(peer)
+    return host is not None and (
+        host.is_loopback or host == hostOf(transport.getHost())
+    )
