@@ -7,6 +7,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import partial
+from os import PathLike
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from twisted.python.failure import Failure
@@ -66,7 +67,7 @@ class _ProtocolApplication:
         self,
         makeProtocol: Callable[[], IWebSocketProtocol],
         subprotocols: Sequence[str],
-        pages: str | IResource | None,
+        pages: str | PathLike[str] | IResource | None,
         module: str,
     ) -> None:
         """
@@ -101,7 +102,7 @@ class DeclaredApplication:
         name: str,
         help: str,
         subprotocols: Sequence[str],
-        pages: str | IResource | None,
+        pages: str | PathLike[str] | IResource | None,
     ) -> None:
         self.target = target
         self.name = name
@@ -135,7 +136,7 @@ def application(
     *,
     help: str = "",
     subprotocols: Sequence[str] = (),
-    pages: str | IResource | None = None,
+    pages: str | PathLike[str] | IResource | None = None,
 ) -> Callable[[type | Callable[..., Coroutine[Any, Any, object]]], DeclaredApplication]:
     """
     Make an application of a coroutine function, which is called with a
@@ -154,7 +155,8 @@ def application(
     @param help: what it is for, in one line; the docstring's first line where not
         given.
     @param subprotocols: those that it speaks.
-    @param pages: a folder, or a C{twisted.web} resource, for plain HTTP requests.
+    @param pages: a folder's path, or a C{twisted.web} resource, for plain HTTP
+        requests.
     @raise TypeError: it is neither, or has a parameter that is no option.
     """
 

@@ -32,10 +32,13 @@ class Folder(File):
     maxBodySize: int
     followsLinks = False
 
-    def __init__(self, path: str, *arguments: Any, **keywords: Any) -> None:
+    def __init__(
+        self, path: str | os.PathLike[str], *arguments: Any, **keywords: Any
+    ) -> None:
         """
         @param path: of the folder; the rest is as for C{twisted.web.static.File}.
         """
+        path = os.fspath(path)
         super().__init__(path, *arguments, **keywords)
         self._root = os.path.realpath(path)
 

@@ -13,6 +13,7 @@ The dialect is that of C{twisted.web.websocket}: what is written for that runs h
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 from twisted.cred.credentials import ICredentials
@@ -316,14 +317,18 @@ class INoticeReceiver(Interface):
 class IWebSocketApplication(Interface):
     """
     What is mounted at a path. It lives as long as the server.
+
+    Nobody has to declare it: it is what an object has that counts. Only
+    C{buildProtocol} is needed; what else is missing is as where there is nothing to do.
     """
 
     subprotocols: Sequence[str] = Attribute(
         "The names of the subprotocols that it speaks; empty for none."
     )
-    pages: str | IResource | None = Attribute(
-        "What plain HTTP requests for its path get: a folder of pages, or a "
-        "C{twisted.web} resource that answers; C{None} for none: those get a 426 then. "
+    pages: str | PathLike[str] | IResource | None = Attribute(
+        "What plain HTTP requests for its path get: the path of a folder of pages, or "
+        "a C{twisted.web} resource that answers; C{None} for none: those get a 426 "
+        "then. It is judged when the application is mounted and when it has started. "
         "A resource's C{maxBodySize} says how many bytes a request's body may have, "
         "1 MiB where there is none: over it, requests get a 413 at once. Forms are "
         "parsed into C{request.args} only where its C{parsesForms} is true."

@@ -2,13 +2,45 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import pytest
+from twisted.python.filepath import FilePath
+from twisted.web.resource import Resource
+from zope.interface import alsoProvides
 
 from tests.server.kit import App
 from wsplug import Mount
+from wsplug.apps.echo import echo
 from wsplug.errors import InvalidOption
+from wsplug.folder import Folder
 from wsplug.interfaces import IWebSocketApplication
 from wsplug.server.mounts import Mounts, splitPath
+from wsplug.testing import MemoryServer
+
+
+class Listed:
+    """A path that only says so: as of a file that was listed."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = str(path)
+
+    def __fspath__(self) -> str:
+        return self.path
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Listed) and other.path == self.path
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+class Sized(Resource):
+    """A resource that says how large a body may be."""
+
+    def __init__(self, size: Any) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.maxBodySize = size
 
 
 def names(*paths: str) -> Mounts:
@@ -94,7 +126,107 @@ def test_bare_factory() -> None:
     assert (tuple(application.subprotocols), application.pages) == ((), None)
 
 
+class Undeclared:
+    """An application that has something of the interface, and doesn't declare it."""
+
+    def __init__(self, **attributes: object) -> None:
+        self.__dict__.update(attributes)
+        self.calls: list[str] = []
+
+    def buildProtocol(self, request: object) -> str:
+        return "protocol"
+
+    def startApplication(self) -> None:
+        self.calls.append("start")
+
+
+def undeclared(**attributes: object) -> IWebSocketApplication:
+    """What is made of such a one when it is mounted."""
+    application: Any = Undeclared(**attributes)
+    return Mount("/x", application).application
+
+
+@pytest.mark.parametrize("declared", [False, True])
+def test_some_of_the_interface(declared: bool) -> None:
+    """What an application has of the interface counts, whether it declares that or not;
+    the rest is as where there is nothing to do."""
+    resource = Resource()
+    original: Any = Undeclared(pages=resource, subprotocols=["a"])
+    if declared:
+        alsoProvides(original, IWebSocketApplication)
+    application = Mount("/", original).application
+    assert application.startApplication() is None
+    assert application.stopApplication() is None
+    assert original.calls == ["start"]
+    assert (application.pages, application.subprotocols) == (resource, ["a"])
+    original.pages = None
+    assert application.pages is None
+    original.stopApplication = lambda: original.calls.append("stop")
+    application.stopApplication()
+    assert original.calls == ["start", "stop"]
+
+
+def test_all_of_the_interface() -> None:
+    """What has all of it is used as it is."""
+    original: Any = Undeclared(pages=None, subprotocols=(), stopApplication=print)
+    assert Mount("/", original).application is original
+
+
 def test_no_application() -> None:
-    """What hasn't, won't."""
+    """What hasn't, won't: neither an object without buildProtocol, nor a class, nor a
+    plugin."""
     with pytest.raises(TypeError, match="is no application"):
         Mount("/", object())  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"is a class: .* mount what the class makes"):
+        Mount("/", App)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"what its makeApplication\(\) makes"):
+        Mount("/", echo)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("kind", [str, Path, Listed], ids=lambda kind: kind.__name__)
+def test_folder(kind: Any, tmp_path: Path) -> None:
+    """Pages are the path of a folder, of whatever kind a path is."""
+    (tmp_path / "page.txt").write_text("page")
+    assert undeclared(pages=kind(tmp_path)).pages == kind(tmp_path)
+    server = MemoryServer(Undeclared(pages=kind(tmp_path)))
+    assert server.request("GET", "/page.txt").body == b"page"
+    server = MemoryServer(Undeclared(pages=Folder(kind(tmp_path))))
+    assert server.request("GET", "/page.txt").body == b"page"
+
+
+PAGES = "the path of a folder, an object that provides twisted.web's IResource, or None"
+
+
+@pytest.mark.parametrize(
+    ("attributes", "message"),
+    [
+        ({"pages": "no/such"}, "pages is 'no/such', which isn't there: say the path"),
+        ({"pages": Path("no/such")}, "pages is 'no/such', which isn't there: say"),
+        ({"pages": __file__}, "which is no folder: say the path of a folder"),
+        ({"pages": ""}, "pages is '', which isn't there"),
+        ({"pages": b"/"}, f"pages is {PAGES}, not b'/'"),
+        ({"pages": FilePath("/")}, f"pages is {PAGES}, not FilePath"),
+        ({"pages": Resource}, f"pages is {PAGES}, not <class"),
+        ({"pages": 5}, f"pages is {PAGES}, not 5"),
+        ({"pages": Sized("1MiB")}, "maxBodySize of pages is a number of bytes, not '1"),
+        ({"pages": Sized(-1)}, "maxBodySize of pages is a number of bytes, not -1"),
+        ({"subprotocols": "chat"}, "subprotocols are a list or tuple of texts, not 'c"),
+        ({"subprotocols": [b"chat"]}, "subprotocols are a list or tuple of texts, not"),
+        ({"subprotocols": None}, "subprotocols are a list or tuple of texts, not None"),
+        ({"startApplication": 1}, "startApplication is to be a method, not 1"),
+        ({"stopApplication": None}, "stopApplication is to be a method, not None"),
+    ],
+)
+@pytest.mark.parametrize("declared", [False, True])
+def test_unusable(attributes: dict[str, object], message: str, declared: bool) -> None:
+    """What can't be used of an application is an error at once, in one line that names
+    the application, the interface, and the way out; not a 500 for each client."""
+    application: Any = Undeclared(**attributes)
+    if declared:
+        alsoProvides(application, IWebSocketApplication)
+    with pytest.raises(InvalidOption) as caught:
+        Mount("/x", application, "wall")
+    assert str(caught.value).startswith("the application wall: ")
+    assert message in str(caught.value)
+    assert "wsplug.interfaces.IWebSocketApplication" in str(caught.value)
+    assert "\n" not in str(caught.value)

@@ -9,14 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, unquote_to_bytes
 
-from twisted.web.resource import IResource
-from zope.interface import implementer
-
 from wsplug.errors import InvalidOption
-from wsplug.interfaces import (
-    IHandshakeRequest,
-    IWebSocketApplication,
-)
+from wsplug.interfaces import IWebSocketApplication
+from wsplug.server.adapting import adaptApplication, checkApplication
 
 __all__ = ["Mount", "Mounts", "splitPath"]
 
@@ -32,30 +27,6 @@ def splitPath(path: bytes) -> list[bytes]:
     return [*map(unquote_to_bytes, segments)] if b"%" in path else segments
 
 
-@implementer(IWebSocketApplication)
-class _BareFactory:
-    """
-    What only has C{buildProtocol}, as the factories of C{twisted.web.websocket} do.
-    """
-
-    subprotocols: Sequence[str] = ()
-    pages: str | IResource | None = None
-
-    def __init__(self, factory: Any) -> None:
-        self._factory = factory
-        # Whose code it is.
-        self.__module__ = type(factory).__module__
-
-    def buildProtocol(self, request: IHandshakeRequest) -> Any:
-        return self._factory.buildProtocol(request)
-
-    def startApplication(self) -> None:
-        pass
-
-    def stopApplication(self) -> None:
-        pass
-
-
 @dataclass(frozen=True)
 class Mount:
     """
@@ -63,8 +34,8 @@ class Mount:
 
     @ivar path: with a leading slash and none at its end, not percent-encoded:
         C{"/team/chat"}; C{"/"} for all paths that no other mount has.
-    @ivar application: an L{IWebSocketApplication}, or anything that has its
-        C{buildProtocol}.
+    @ivar application: an L{IWebSocketApplication}. Anything that has C{buildProtocol}
+        is made one; what else of the interface it has counts, declared or not.
     @ivar name: what the log calls it.
     @ivar compression: whether its messages may be compressed. Switch it off where
         secrets and what an attacker chooses come in one message.
@@ -85,14 +56,19 @@ class Mount:
                 f"a path to mount at is like /chat or /team/chat, not {self.path!r}"
             )
         object.__setattr__(self, "path", trimmed)
-        if not IWebSocketApplication.providedBy(self.application):
-            if not callable(getattr(self.application, "buildProtocol", None)):
-                raise TypeError(
-                    f"{self.application!r} is no application: it has no buildProtocol"
-                )
-            object.__setattr__(self, "application", _BareFactory(self.application))
         if not self.name:
             object.__setattr__(self, "name", trimmed.strip("/") or "/")
+        application = adaptApplication(self.application)
+        object.__setattr__(self, "application", application)
+        self.check()
+
+    def check(self) -> None:
+        """
+        Find out whether what the application has can be used.
+
+        @raise InvalidOption: something can't be: the message says how to mend it.
+        """
+        checkApplication(self.application, self.name)
 
     @property
     def segments(self) -> list[bytes]:

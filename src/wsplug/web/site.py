@@ -24,6 +24,7 @@ from twisted.web.server import Request, Site
 from wsplug.auth.authenticator import Authenticator
 from wsplug.folder import Folder
 from wsplug.networks import nameOfAddress
+from wsplug.server.adapting import folderOf
 from wsplug.server.mounts import Mounts
 from wsplug.web.guarded import GuardedPages
 
@@ -83,7 +84,8 @@ class _MountedPages(Resource):
         pages = found[0].application.pages
         if pages is None:
             return _UpgradeRequired()  # type: ignore[no-untyped-call]
-        resource: Any = Folder(pages) if isinstance(pages, str) else pages
+        folder = folderOf(pages)
+        resource: Any = pages if folder is None else Folder(folder)
         return _descend(resource, request, segments, depth)
 
 
