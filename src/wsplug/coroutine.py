@@ -115,7 +115,8 @@ class Socket:
 
     async def drained(self) -> None:
         """
-        Wait until the peer has read what it was sent, if it is slow.
+        Wait until the network has room, if the peer is slow: see
+        L{IWebSocketTransport.whenDrained}.
 
         @raise ConnectionClosed: the connection is gone.
         """

@@ -173,8 +173,10 @@ class IWebSocketTransport(Interface):
     A connection, as its application sees it.
 
     Sending never blocks and never waits: what the network doesn't take at once is kept
-    in order, up to the send limit. Once the connection is closing, whatever is sent is
-    dropped in silence, as by any Twisted transport.
+    in order, up to the send limit, and what is sent in one turn of the reactor on top
+    of it. Who has much to send waits for C{whenDrained} now and then. Once the
+    connection is closing, whatever is sent is dropped in silence, as by any Twisted
+    transport.
     """
 
     request: IHandshakeRequest = Attribute("The request that opened the connection.")
@@ -230,6 +232,18 @@ class IWebSocketTransport(Interface):
     def abortConnection() -> None:
         """
         End the connection at once; what waits to be sent is lost.
+        """
+
+    def whenDrained() -> Deferred[None]:
+        """
+        Wait until the network has room: until all that was sent before this call has
+        been handed to the kernel, or to Twisted's transport where one is in between
+        (TLS, UNIX sockets) and has less than 64 KiB left of it. It is the moment in
+        which C{bytesWaiting} is 0. Where it is so now, what is returned has fired.
+
+        @return: fires with C{None}; fails with the L{wsplug.errors.ConnectionClosed}
+            that C{connectionLost} gets if the connection is lost first, or was before.
+            It may be cancelled.
         """
 
     def attachProducer(producer: IPushProducer) -> None:

@@ -29,6 +29,11 @@ class live(WebSocketProtocol):
             self.transport.loseConnection(int(code), reason)
         elif order == "ping":
             self.transport.ping(rest.encode("utf-8"))
+        elif order == "burst":
+            count, size = map(int, rest.split())
+            for _ in range(count):
+                self.transport.sendBytesMessage(bytes(size))
+            self.transport.sendTextMessage("done")
         elif order == "abort":
             self.transport.abortConnection()
         else:

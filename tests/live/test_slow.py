@@ -6,13 +6,16 @@ from __future__ import annotations
 
 import select
 import socket
+import ssl
 import struct
 import sys
 import time
 from pathlib import Path
 
 import pytest
+from websockets.sync.client import connect, unix_connect
 
+from tests.live.conftest import Everywhere
 from tests.processes import HOST, checkEcho, serve, upgrade
 
 pytestmark = pytest.mark.costly
@@ -100,6 +103,35 @@ def test_readsLate(tmp_path: Path) -> None:
             assert frame[:10] == struct.pack("!BBQ", 0x82, 0x7F, SIZE)
         client.setblocking(True)
         client.shutdown(socket.SHUT_WR)
+
+
+@pytest.mark.parametrize(("size", "count"), [(100_000, 15), (1000, 20_000)])
+def test_muchInOneTurn(
+    defaultServer: Everywhere, transport: str, size: int, count: int
+) -> None:
+    """
+    One that reads all the time gets all that is sent to it in one turn of the reactor,
+    more than the kernel takes at once and more than the send limit, and stays.
+    """
+    live = defaultServer.by(transport)
+    trust = None
+    if transport == "tls":
+        trust = ssl.create_default_context(cafile=str(live.certificate))
+    connecting = (
+        unix_connect(str(live.socket), "ws://localhost/live", compression=None)
+        if transport == "unix"
+        else connect(
+            f"ws{'s' if trust else ''}://{HOST}:{live.port}/live",
+            ssl=trust,
+            compression=None,
+        )
+    )
+    with connecting as client:
+        for _ in range(2):
+            client.send(f"burst {count} {size}")
+            for _ in range(count):
+                assert client.recv(60) == bytes(size)
+            assert client.recv(60) == "done"
 
 
 def test_resets(tmp_path: Path) -> None:

@@ -399,6 +399,7 @@ def _readsNothing(opened: Opened) -> None:
     opened.client.stopReading()
     for _ in range(4):
         opened.transport.sendTextMessage("x" * 100_000)
+        opened.server.run()
     opened.server.advance(5.25)
 
 
@@ -406,6 +407,7 @@ def _readsNothingAtFirst(opened: Opened) -> None:
     opened.client.stopReading()
     for _ in range(4):
         opened.transport.sendTextMessage("x" * 100_000)
+        opened.server.run()
     opened.server.advance(1)
     opened.client.startReading()
 
@@ -464,7 +466,7 @@ ENDINGS = [
         _readsNothing,
         SERVER,
         1013,
-        "does not read; 200020 bytes wait for it",
+        "does not read; 300030 bytes wait for it",
         "send-limit",
         False,
     ),
@@ -472,7 +474,7 @@ ENDINGS = [
         _readsNothingAtFirst,
         SERVER,
         1013,
-        "does not read; 200020 bytes wait for it",
+        "does not read; 300030 bytes wait for it",
         "send-limit",
         True,
     ),
@@ -1184,7 +1186,8 @@ def test_broadcast_to_a_set_that_changes() -> None:
     app.recorders[0].transport.abortConnection()
     transports = {recorder.transport for recorder in app.recorders}
     broadcast("x" * 70_000, transports)
-    broadcast("x", transports)
+    server.run()
+    broadcast("x" * 70_001, transports)
     server.advance(6)
     assert not server.factory.connections
 

@@ -376,7 +376,10 @@ def test_output_is_given_back() -> None:
         world.server.run()
     assert len(waiting) == 3
     stalled[1][1].transport.abortConnection()
+    stalled[2][1].transport.sendBytesMessage(bytes(500_000))
+    world.server.run()
     stalled[2][1].transport.sendBytesMessage(bytes(500_000))  # send-limit
+    assert stalled[2][1].transport.bytesWaiting < 210_000
     stalled[3][0].shut()
     world.server.advance(60)
     assert waiting.held == 0

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from twisted.internet.address import IPv4Address
+from twisted.internet.defer import CancelledError
 
 from tests.server.kit import (
     App,
@@ -456,20 +457,164 @@ def test_send_limit(size: int) -> None:
     line = Line(send_limit=MIB // 8)
     blocked = b"b" * 70_000
     line.transport.sendBytesMessage(blocked)
-    for _ in range(MIB // 8 // size + 1):
-        line.transport.sendBytesMessage(b"x" * size)
+    most = 0
+    while line.transport.bytesWaiting >= most:
+        most = line.transport.bytesWaiting
+        for _ in range(1000 // size + 1):
+            line.transport.sendBytesMessage(b"x" * size)
+        line.turn()
+    assert MIB // 8 < most < MIB // 8 + 2 * (65_000 + 3000)
     assert line.transport.bytesWaiting < 71_000
     check_gives_up(line, "send-limit", [blocked])
 
 
 def test_send_limit_is_exact() -> None:
-    """Just as much as the limit may wait."""
+    """As much as the limit may have waited before a turn; over it, as much as the
+    limit may come on top of what its turn has sent, and not a byte more."""
     line = Line(send_limit=200_000)
-    line.transport.sendBytesMessage(b"x" * 99_990)  # and 10 for its header
-    line.transport.sendBytesMessage(b"x" * 99_990)
+    first = b"x" * 99_990  # and 10 for its header
+    line.transport.sendBytesMessage(first)
+    line.turn()
+    line.transport.sendBytesMessage(first)
+    line.turn()
     assert line.transport.bytesWaiting == 200_000
+    line.transport.sendBytesMessage(b"y" * 199_990)
+    line.turn()
+    assert line.transport.bytesWaiting == 400_000
     line.transport.ping()
-    check_gives_up(line, "send-limit", [b"x" * 99_990])
+    check_gives_up(line, "send-limit", [first])
+
+
+@pytest.mark.parametrize(("size", "count"), [(1, 100_000), (100_000, 300)])
+def test_much_in_one_turn(size: int, count: int) -> None:
+    """Nobody who is sent much in one turn of the reactor had a chance to read it: small
+    messages and large ones arrive, as one of their size does, and so does what is sent
+    a turn later, when hardly anything of it is read."""
+    line = Line(send_limit=100_000)
+    message = b"x" * size
+    for _ in range(count):
+        line.transport.sendBytesMessage(message)
+    for number in range(5):
+        line.turn()
+        line.transport.sendTextMessage(str(number))
+        line.read()
+    line.readAll()
+    assert line.reader.closed is None
+    assert len(line.reader.messages) == count + 5
+    assert line.reader.messages[-5:] == ["0", "1", "2", "3", "4"]
+
+
+def test_much_in_one_turn_behind_a_little() -> None:
+    """So it is where a little waited before; and again, once that is read."""
+    line = Line(send_limit=200_000)
+    for _ in range(2):
+        line.transport.sendBytesMessage(b"x" * 100_000)
+        line.turn()
+        for _ in range(15):
+            line.transport.sendBytesMessage(b"y" * 100_000)
+        line.readAll()
+    assert line.reader.closed is None
+    assert len(line.reader.messages) == 32
+
+
+def test_much_in_one_turn_to_one_who_does_not_read() -> None:
+    """Who reads nothing of it gets send-limit more, and is closed then; in one turn
+    after the other, nobody gets more than that of them."""
+    line = Line(send_limit=200_000)
+    for _ in range(15):
+        line.transport.sendBytesMessage(b"y" * 100_000)
+    burst = most = line.transport.bytesWaiting
+    assert burst == 15 * 100_010
+    while line.transport.bytesWaiting >= most:
+        most = line.transport.bytesWaiting
+        line.turn()
+        for _ in range(5):
+            line.transport.sendBytesMessage(b"z" * 15_000)
+    assert burst < most <= burst + 200_000
+    check_gives_up(line, "send-limit", [b"y" * 100_000])
+
+
+def test_much_in_one_turn_is_bounded() -> None:
+    """The memory of all is bounded within the turn, too: over max-waiting, what doesn't
+    arrive is not kept."""
+    line = Line(max_waiting=2 * MIB)
+    most = 0
+    for _ in range(100):
+        line.transport.sendBytesMessage(b"x" * 100_000)
+        most = max(most, line.transport.bytesWaiting)
+    assert MIB < most <= 2 * MIB
+    check_gives_up(line, "max-waiting", [b"x" * 100_000])
+
+
+def test_when_drained() -> None:
+    """whenDrained fires once all is out that was sent, in the order of asking; at once
+    where it is; and again for what is sent later."""
+    line = Line()
+    done: list[str] = []
+    line.transport.whenDrained().addCallback(lambda _: done.append("at once"))
+    assert done == ["at once"]
+    line.transport.sendTextMessage("corked")
+    line.transport.whenDrained().addCallback(lambda _: done.append("corked"))
+    assert done == ["at once"]
+    line.turn()
+    assert done == ["at once", "corked"]
+    for _ in range(15):
+        line.transport.sendBytesMessage(b"x" * 100_000)
+    first = line.transport.whenDrained()
+    first.addCallback(lambda _: line.transport.sendBytesMessage(b"y" * 300_000))
+    first.addCallback(lambda _: line.transport.whenDrained())
+    first.addCallback(lambda _: done.append("more"))
+    line.transport.whenDrained().addCallback(lambda _: done.append("x"))
+    line.read()
+    assert done == ["at once", "corked"]
+    while "x" not in done:
+        line.read()
+    assert line.transport.bytesWaiting > 300_000
+    line.readAll()
+    assert done[2:] == ["x", "more"]
+    assert line.transport.bytesWaiting == 0
+
+
+def test_when_drained_and_lost(logs: Logs) -> None:
+    """Where the connection is lost first, it fails with what connectionLost gets,
+    before that; also when it is lost already. Who is cancelled hears nothing more."""
+    line = Line()
+    line.transport.sendBytesMessage(b"x" * 300_000)
+    told: list[Any] = []
+    line.recorder.answers["lost"] = told.append
+    cancelled = line.transport.whenDrained()
+    cancelled.addErrback(lambda failure: failure.trap(CancelledError))
+    for _ in range(2):
+        line.transport.whenDrained().addBoth(told.append)
+    cancelled.cancel()
+    line.transport.abortConnection()
+    line.transport.whenDrained().addBoth(told.append)
+    assert [type(each.value) for each in told] == [type(line.recorder.closed)] * 4
+    assert told[2] is line.recorder.failure
+    assert {str(each.value) for each in told} == {str(line.recorder.closed)}
+    assert logs.failures() == []
+
+
+def test_handler_waits_until_drained(logs: Logs) -> None:
+    """A handler that waits for it sends as much as it likes, and ends without an error
+    in the log when the client goes away meanwhile."""
+    sent: list[int] = []
+
+    async def send(text: str) -> None:
+        for number in range(100):
+            line.transport.sendBytesMessage(b"x" * 100_000)
+            sent.append(number)
+            await line.transport.whenDrained()
+
+    line = Line(Recorder(text=send), send_limit=200_000)
+    line.receive(frame(b"go"))
+    line.readAll()
+    assert len(line.reader.messages) == 100
+    line.receive(frame(b"go"))
+    line.turn()
+    assert len(sent) < 150
+    line.wire.abortConnection()
+    assert logs.failures() == []
 
 
 def test_send_limit_within_a_message() -> None:
@@ -480,8 +625,9 @@ def test_send_limit_within_a_message() -> None:
     line.transport.sendBytesMessage(half)
     line.read()
     line.read()
-    for _ in range(11):
+    for _ in range(15):
         line.transport.sendBytesMessage(b"x" * 100_000)
+        line.turn()
     assert 7 * BATCH < line.transport.bytesWaiting < 9 * BATCH
     check_gives_up(line, "send-limit", [half])
 
@@ -490,19 +636,21 @@ def test_send_limit_behind_a_whole_message() -> None:
     """Messages that haven't begun are dropped, though they were there before."""
     line = Line(send_limit=MIB)
     line.transport.sendBytesMessage(b"x" * (BATCH - 10))  # fills a batch exactly
-    line.transport.sendBytesMessage(b"dropped" * 100_000)
+    line.transport.sendBytesMessage(b"dropped" * 200_000)
+    line.turn()
     line.transport.sendBytesMessage(b"one too many" * 100_000)
     check_gives_up(line, "send-limit", [b"x" * (BATCH - 10)])
 
 
-def test_send_limit_while_corked() -> None:
-    """Also in the midst of answering, with what comes behind it not delivered."""
+def test_max_waiting_while_corked() -> None:
+    """What no memory is there for ends it in the midst of answering, too, with what
+    comes behind it not delivered."""
 
     def flood(text: str) -> None:
         for _ in range(100):
             line.transport.sendBytesMessage(b"x" * 20_000)
 
-    line = Line(Recorder(text=flood), send_limit=MIB // 2)
+    line = Line(Recorder(text=flood), max_waiting=MIB // 2)
     line.receive(frame(b"flood") + frame(b"again"))
     assert line.recorder.got("text") == ["flood"]
     line.readAll()

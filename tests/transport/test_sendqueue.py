@@ -23,6 +23,7 @@ class Owner:
         self.blocked = 0
         self.moved = 0
         self.resumed = 0
+        self.drained = 0
         self.ended = 0
 
     def outputBlocked(self) -> None:
@@ -33,6 +34,9 @@ class Owner:
 
     def outputResumed(self) -> None:
         self.resumed += 1
+
+    def outputDrained(self) -> None:
+        self.drained += 1
 
     def outputEnded(self) -> None:
         self.ended += 1
@@ -104,6 +108,23 @@ def test_what_the_kernel_does_not_take_stays_here(wire: Wire) -> None:
     queue.text(FIN | OP_TEXT, "straight again")
     wire.reactor.advance(0)
     assert client.recv(100) == encode_frame(FIN | OP_TEXT, b"straight again")
+
+
+def test_drained(wire: Wire) -> None:
+    """
+    The owner is told once, when the kernel has all, and only if it has asked.
+    """
+    client, queue, owner, _ = _open(wire)
+    assert not queue.tellDrained()
+    queue.frame(FIN | OP_BINARY, bytes(8_000_000))
+    assert queue.tellDrained()
+    client.recv(1 << 20)
+    assert owner.drained == 0
+    assert len(_read_all(wire, client)) > 7_000_000 - (1 << 20)
+    assert owner.drained == 1
+    queue.text(FIN | OP_TEXT, "hello")
+    wire.reactor.advance(0)
+    assert owner.drained == 1
 
 
 def test_many_small_frames_wait(wire: Wire) -> None:

@@ -27,11 +27,15 @@ cdef class Connection:
     cdef readonly object request
     cdef readonly Intake intake
     cdef object _application
+    cdef Py_ssize_t _before
+    cdef Py_ssize_t _burst
+    cdef long _burstTurn
     cdef object _closeDeadline
     cdef object _closed
     cdef Py_ssize_t _compressFrom
     cdef object _deadlines
     cdef object _deflater
+    cdef list _drained
     cdef Flusher _flusher
     cdef double _heard
     cdef int _held
@@ -62,4 +66,5 @@ cdef class Connection:
     cdef _sendText(self, str text)
     @cython.locals(first=int, compressed=bytes)
     cdef _sendMessage(self, int opcode, bytes payload)
+    @cython.locals(waiting=Py_ssize_t, limit=Py_ssize_t, turn=long)
     cdef bint _mayWait(self, Py_ssize_t size) except -1

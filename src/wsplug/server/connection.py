@@ -14,10 +14,11 @@ asks and never listens stops itself.
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
+from copy import copy
 from time import perf_counter
 from typing import Any, Final
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred, fail, succeed
 from twisted.internet.interfaces import IPushProducer
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -93,11 +94,15 @@ class Connection:
 
     __slots__ = (
         "_application",
+        "_before",
+        "_burst",
+        "_burstTurn",
         "_closeDeadline",
         "_closed",
         "_compressFrom",
         "_deadlines",
         "_deflater",
+        "_drained",
         "_flusher",
         "_heard",
         "_held",
@@ -178,6 +183,14 @@ class Connection:
             inflater=inflater,
         )
         self._queue = SendQueue(transport, flusher, self, traffic, waiting)
+        # The last turn of the reactor in which something was made to wait while no more
+        # than the limit had waited before: which it was, what had waited, and what has
+        # come on top of it.
+        self._burstTurn = 0
+        self._before = 0
+        self._burst = 0
+        # Who waits for all that was sent to be out.
+        self._drained: list[Deferred[None]] | None = None
         self._inflates = inflater is not None
         self.intake = Intake(
             self, account=account, meter=meter, ceiling=unfinished, turns=turns
@@ -310,6 +323,7 @@ class Connection:
         name = self._traffic.application
         client = self.request.getClientAddress()
         logClosing(self._logLimit, client, name, closed)
+        self._failDrained(closed)
         self._tell("connectionLost", Failure(closed))
         self._application = None
         self._statistics.countClosed(
@@ -456,6 +470,30 @@ class Connection:
     @property
     def bytesWaiting(self) -> int:
         return self._queue.waiting
+
+    def whenDrained(self) -> Deferred[None]:
+        if self._state is State.LOST:
+            assert self._closed is not None
+            return fail(_copyOf(self._closed))
+        if not self._queue.tellDrained():
+            return succeed(None)
+        drained: Deferred[None] = Deferred(self._forgetDrained)
+        if self._drained is None:
+            self._drained = []
+        self._drained.append(drained)
+        return drained
+
+    def _forgetDrained(self, drained: Deferred[None]) -> None:
+        if self._drained is not None and drained in self._drained:
+            self._drained.remove(drained)
+
+    def _failDrained(self, closed: ConnectionClosed) -> None:
+        """
+        Tell those who wait for all to be out that it never will be.
+        """
+        waiting, self._drained = self._drained, None
+        for drained in waiting or ():
+            drained.errback(_copyOf(closed))
 
     def sendTextMessage(self, text: str) -> None:
         self._sendText(text if type(text) is str else toText(text))
@@ -683,6 +721,12 @@ class Connection:
         self._release(_HELD_BY_APPLICATION)
 
     def _applicationFailed(self, failure: Failure) -> None:
+        if self._state is State.LOST and failure.check(
+            ConnectionClosed, CancelledError
+        ):
+            # It was told that the connection is gone, and leaves it at that.
+            failure.cleanFailure()
+            return
         _log.failure(
             "{application} failed while it served {peer}",
             failure,
@@ -746,9 +790,22 @@ class Connection:
         """
         Say whether the queue may get longer still, and give up on a peer for which it
         may not.
+
+        What is sent in one turn of the reactor is no sign of a peer that doesn't read,
+        however much it is: only what waited before the turn could have been read, and
+        it is that which is judged. Where a turn has made more wait than may, so much
+        is allowed on top of it. The memory of all is bounded at once, by the ceiling.
         """
         waiting = self._queue.waiting
-        if waiting + size <= self._settings.send_limit:
+        limit: int = self._settings.send_limit
+        turn = self._flusher.turn()
+        if turn != self._burstTurn and waiting <= limit:
+            self._burstTurn = turn
+            self._before = waiting
+        if turn == self._burstTurn:
+            self._burst = waiting + size - self._before
+            return True
+        if waiting + size <= limit + self._burst:
             return True
         self._tooSlow(f"does not read; {waiting} bytes wait for it", "send-limit")
         return False
@@ -758,6 +815,10 @@ class Connection:
         if self not in stalled:
             stalled.add(self)
             self._statistics.stalls += 1
+            # Nothing had waited before.
+            self._burstTurn = self._flusher.turn()
+            self._before = 0
+            self._burst = self._queue.waiting
         seconds = self._settings.send_timeout
         if seconds:
             self._sendDeadline = self._deadlines.set(seconds, self._sendTimedOut)
@@ -780,6 +841,11 @@ class Connection:
         if not self._queue.blocked:
             self._statistics.stalled.discard(self)
             self._release(_HELD_BY_OUTPUT)
+
+    def outputDrained(self) -> None:
+        waiting, self._drained = self._drained, None
+        for drained in waiting or ():
+            drained.callback(None)
 
     def outputEnded(self) -> None:
         self._detach()
@@ -841,6 +907,14 @@ class Connection:
         keepalive, self._keepalive = self._keepalive, None
         if keepalive is not None:
             keepalive.stop()
+
+
+def _copyOf(closed: ConnectionClosed) -> Failure:
+    """
+    Make a failure of why a connection ended, for one who is told of it. One that was
+    raised leads to the frames that it went through, and those lead here.
+    """
+    return Failure(copy(closed))
 
 
 # A function and no decorator: compiled, this is no class that could carry one.

@@ -38,7 +38,15 @@ class Flusher:
         that is handled under it goes by, so that nobody asks for it for each message.
     """
 
-    __slots__ = ("_clock", "_corks", "_scheduled", "_waiting", "began")
+    __slots__ = (
+        "_clock",
+        "_corks",
+        "_scheduled",
+        "_turn",
+        "_turning",
+        "_waiting",
+        "began",
+    )
 
     def __init__(self, clock: IReactorTime) -> None:
         """
@@ -47,6 +55,8 @@ class Flusher:
         self._clock = clock
         self._corks = 0
         self._scheduled = False
+        self._turn = 0
+        self._turning = False
         self._waiting: list[Flushable] = []
         self.began: float = clock.seconds()
 
@@ -57,7 +67,24 @@ class Flusher:
         self._waiting.append(connection)
         if not self._corks and not self._scheduled:
             self._scheduled = True
-            self._clock.callLater(0, self._turn)
+            self._clock.callLater(0, self._flushLater)
+
+    def turn(self) -> int:
+        """
+        Say which turn this is: between two of different numbers, the reactor has
+        looked at the sockets, and the kernel had a chance to take what waits for it.
+        Nobody counts while nobody asks.
+        """
+        if not self._turning:
+            self._turning = True
+            self._turn += 1
+            # What is called back comes before the sockets where this is asked for while
+            # one is read: they have had their turn only after the second time.
+            self._clock.callLater(0, self._clock.callLater, 0, self._endTurn)
+        return self._turn
+
+    def _endTurn(self) -> None:
+        self._turning = False
 
     def cork(self) -> None:
         """
@@ -75,7 +102,7 @@ class Flusher:
         if not self._corks and self._waiting:
             self._flush()
 
-    def _turn(self) -> None:
+    def _flushLater(self) -> None:
         self._scheduled = False
         if not self._corks:
             self._flush()

@@ -25,8 +25,10 @@ cdef class SendQueue:
     cdef Py_ssize_t _handed
     cdef bint _dirty
     cdef readonly bint blocked
+    cdef bint _telling
     cdef object _whenEmpty
 
+    cpdef bint tellDrained(self) except -1
     @cython.locals(size=Py_ssize_t, header=bytes)
     cpdef frame(self, int first, bytes payload)
     cpdef text(self, int first, str text)

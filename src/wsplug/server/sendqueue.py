@@ -59,6 +59,9 @@ class SendQueueOwner(Protocol):
     def outputResumed(self) -> None:
         """Nothing waits any more."""
 
+    def outputDrained(self) -> None:
+        """All is out, and the transport has room: who has asked is told, once."""
+
     def outputEnded(self) -> None:
         """The transport takes nothing any more."""
 
@@ -83,6 +86,7 @@ class SendQueue:
         "_pieces",
         "_queued",
         "_socket",
+        "_telling",
         "_traffic",
         "_transport",
         "_whenEmpty",
@@ -125,6 +129,8 @@ class SendQueue:
         self._handed = 0
         self._dirty = False
         self.blocked = False
+        # Whether the owner is to be told once all is out.
+        self._telling = False
         self._whenEmpty: Callable[[], object] | None = None
 
     @property
@@ -133,6 +139,16 @@ class SendQueue:
         Bytes that wait for the peer to read: 0 where it keeps up.
         """
         return self._queued + self._handed if self.blocked else 0
+
+    def tellDrained(self) -> bool:
+        """
+        Have the owner told once all that was sent is out.
+
+        @return: whether it will be: all is out already, where it won't.
+        """
+        if self._queued or self.blocked:
+            self._telling = True
+        return self._telling
 
     def frame(self, first: int, payload: bytes) -> None:
         """
@@ -217,6 +233,10 @@ class SendQueue:
             self._whenEmpty = None
             self._transport.unregisterProducer()
             whenEmpty()
+        if self._telling and not self._queued and not self.blocked:
+            self._telling = False
+            if self._owner is not None:
+                self._owner.outputDrained()
 
     def _send(self) -> None:
         """
