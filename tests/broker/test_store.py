@@ -4,6 +4,7 @@ The SQLite file itself: what each thing costs, and files of older versions.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -127,6 +128,42 @@ def test_costs_do_not_grow_with_channels(tmp_path: Path, opened: list[Store]) ->
     assert many < min(few + 20, MOST_STEPS)
 
 
+# Who can read it
+
+
+def _modes(folder: Path) -> dict[str, str]:
+    return {each.name: f"{each.stat().st_mode & 0o777:o}" for each in folder.iterdir()}
+
+
+def test_nobody_else_can_read_it(tmp_path: Path, opened: list[Store]) -> None:
+    """
+    The files are the owner's alone, whatever the umask is, and where a link leads to.
+    """
+    (tmp_path / "link").symlink_to(tmp_path / "linked.db")
+    umask = os.umask(0)
+    try:
+        for name in ("broker.db", "link"):
+            store = _open(tmp_path / name, opened, Retention())
+            store.add(_drafts(1))
+    finally:
+        os.umask(umask)
+    (tmp_path / "link").unlink()
+    modes = _modes(tmp_path)
+    assert {"broker.db", "broker.db-wal", "linked.db", "linked.db-wal"} <= set(modes)
+    assert set(modes.values()) == {"600"}
+
+
+def test_mode_that_was_chosen(tmp_path: Path, opened: list[Store]) -> None:
+    """
+    Who lets others read it has a reason.
+    """
+    path = tmp_path / "broker.db"
+    _open(path, opened, Retention()).close()
+    path.chmod(0o640)
+    _open(path, opened, Retention()).add(_drafts(1))
+    assert _modes(tmp_path)["broker.db"] == "640"
+
+
 # Version 1
 
 VERSION_1 = f"""
@@ -204,6 +241,17 @@ def test_version_1(tmp_path: Path, opened: list[Store]) -> None:
     assert added.position == Position(4, "e")
     assert kept("no end", 3) == ([4], True)
     assert store.position("never") == Position(0, "new")
+
+
+def test_version_1_is_kept_to_its_owner(tmp_path: Path, opened: list[Store]) -> None:
+    """
+    Version 1 left to the umask who can read it: that is mended.
+    """
+    path = tmp_path / "broker.db"
+    path.touch()
+    path.chmod(0o644)
+    _fromVersion1(path, opened).add(_drafts(1))
+    assert set(_modes(tmp_path).values()) == {"600"}
 
 
 def test_version_1_is_bounded(tmp_path: Path, opened: list[Store]) -> None:

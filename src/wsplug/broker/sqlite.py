@@ -90,8 +90,8 @@ class SqliteBroker(LocalPresence):
     def _startFailed(self, failure: Failure) -> None:
         # First, whatever it was: a start that nobody waits for has a thread, too.
         self._worker.stop()
-        failure.trap(sqlite3.Error)
-        reason = str(failure.value)
+        failure.trap(sqlite3.Error, OSError)
+        reason = getattr(failure.value, "strerror", None) or str(failure.value)
         if "locked" in reason:
             reason = "another process uses it"
         raise StartupError(f"broker: can't use {self._path}: {reason}") from None

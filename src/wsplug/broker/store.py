@@ -8,6 +8,7 @@ failure of the whole machine can cost the last transactions; the file stays whol
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from typing import Final
 from wsplug.broker.publication import History, Position, Publication
 from wsplug.broker.retention import OVERHEAD, Retention
 from wsplug.broker.schema import VERSION, makeTables, migrate, renewEpoch
+from wsplug.files import keepToOwner, makePrivate
 
 __all__ = ["Draft", "Store"]
 
@@ -83,7 +85,8 @@ class Store:
         @param path: of the file; it is made if it isn't there.
         @param retention: how much of each channel is kept.
         """
-        self._path = path
+        # SQLite makes the others beside the one that a link leads to.
+        self._path = os.path.realpath(path)
         self._retention = retention
         self._database: sqlite3.Connection | None = None
         self._turn = 0
@@ -92,9 +95,12 @@ class Store:
         """
         Open the file.
 
+        @raise OSError: it can't be made.
         @raise sqlite3.Error: it can't be opened, is no database or another's, or is
             in use.
         """
+        # There are people's messages in it. What SQLite makes beside it gets its mode.
+        makePrivate(self._path)
         database = sqlite3.connect(
             self._path, timeout=0, isolation_level=None, check_same_thread=False
         )
@@ -113,6 +119,9 @@ class Store:
                 makeTables(database)
             elif version != VERSION:
                 migrate(database, version)
+                # Version 1 left that to the umask.
+                for suffix in ("", "-wal", "-shm"):
+                    keepToOwner(self._path + suffix)
             database.execute("COMMIT")
         except BaseException:
             database.close()
