@@ -56,7 +56,7 @@ def test_request(logs: Logs) -> None:
     (request,) = app.requests
     assert request.getClientAddress() == IPv4Address("TCP", CLIENT, 0)
     assert request.isSecure()
-    assert request.getHost() == IPv4Address("TCP", "192.0.2.2", 9000)
+    assert request.getHost() == IPv4Address("TCP", "198.51.100.1", 9000)
     client.close()
     (line,) = logs.lines("closed by the peer")
     assert line.startswith(f"{CLIENT} application: closed")

@@ -44,6 +44,14 @@ The address of clients that are given no other.
 """
 
 
+_HERE: Final = "198.51.100.1"
+_HERE6: Final = "2001:db8:5::1"
+"""
+The server's own addresses: of a network that no client of a test is from, which would
+be the server's machine.
+"""
+
+
 def _addressOf(address: str, port: int) -> IPv4Address | IPv6Address:
     if ":" in address:
         return IPv6Address("TCP", address, port)
@@ -177,7 +185,7 @@ class MemoryServer:
             over TLS then. It is checked by nobody.
         """
         peer = _addressOf(address, next(self._ports))
-        host = _addressOf("2001:db8::2" if ":" in address else "192.0.2.2", 9000)
+        host = _addressOf(_HERE6 if ":" in address else _HERE, 9000)
         transport = (
             MemoryTransport(peer, host)
             if certificate is None
