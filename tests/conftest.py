@@ -48,6 +48,10 @@ def pytest_configure(config: pytest.Config) -> None:
         "markers",
         "everyday: a test that isn't slow, as others of its module are",
     )
+    config.addinivalue_line(
+        "markers",
+        "alone: measures time, and needs the machine for itself: run with -m alone -n 0",
+    )
 
 
 @pytest.hookimpl(tryfirst=True)

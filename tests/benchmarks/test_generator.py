@@ -20,7 +20,7 @@ from tests.processes import Server, portOf, serve
 CHAT = Path(__file__).with_name("faulty_chat.py")
 
 # It gives up after ten seconds without an answer.
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 
 # Whether the next client has come by then.

@@ -11,6 +11,7 @@ import shutil
 import signal
 import socket
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -213,9 +214,10 @@ def openTo(folder: Path) -> None:
     """
     Have everybody see what is in a folder.
     """
-    for each in (folder, *list(folder.parents)[:2]):
-        if each != Path("/tmp"):
-            each.chmod(0o755)
+    for each in (folder, *folder.parents):
+        if each == Path(tempfile.gettempdir()):
+            break
+        each.chmod(0o755)
 
 
 def asNobody(folder: Path, *arguments: str) -> tuple[int, str, str]:

@@ -41,9 +41,11 @@ for i, seed in enumerate(SEEDS[sys.argv[1]]):
 
 
 def environment() -> dict[str, str]:
-    """Let the subprocesses find the project, installed or not."""
+    """Let the subprocesses find the project, installed or not, and its sources: the
+    fuzzer can't see which ways the compiled modules take."""
     paths = [str(ROOT), str(ROOT / "src"), os.environ.get("PYTHONPATH", "")]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
+    found = os.pathsep.join(filter(None, paths))
+    return {**os.environ, "PYTHONPATH": found, "WSPLUG_PURE": "1"}
 
 
 def fuzz(target: str, seconds: int) -> bool:

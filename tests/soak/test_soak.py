@@ -30,6 +30,7 @@ def soak(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_quick(tmp_path: Path) -> None:
     """300 clients of all kinds for half a minute: each answer is right, every end is
@@ -55,6 +56,7 @@ def test_quick(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_faults_are_found(tmp_path: Path) -> None:
     """A server that doesn't bear the mix is no success: what goes wrong is told."""
