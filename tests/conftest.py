@@ -50,7 +50,7 @@ def pytest_configure(config: pytest.Config) -> None:
     )
     config.addinivalue_line(
         "markers",
-        "alone: measures time, and needs the machine for itself: run with -m alone -n 0",
+        "alone: measures time, and wants the machine for itself: use -m alone -n 0",
     )
 
 
