@@ -9,6 +9,7 @@ Every error that wsplug raises or reports.
     │   └── ProtocolViolation   carries the close code that answers it
     ├── ConnectionClosed        why a connection ended; what connectionLost gets
     ├── BrokerError             a channel can't be published to or read
+    │   └── PublicationTooLarge its publisher's fault: it is more than may be kept
     └── ConfigurationError      the operator did it; one line says how to mend it
         ├── UnknownApplication  C{--app} names what is not there
         ├── PluginFailed        C{--app} names what is there and does not load
@@ -34,6 +35,7 @@ __all__ = [
     "PeerError",
     "PluginFailed",
     "ProtocolViolation",
+    "PublicationTooLarge",
     "Side",
     "StartupError",
     "UnknownApplication",
@@ -200,6 +202,29 @@ class BrokerError(WSPlugError):
     A channel can't be published to or read: the disk is full, or more waits to be
     stored than may. Nothing of it has happened.
     """
+
+
+class PublicationTooLarge(BrokerError):
+    """
+    What is to be stored is by itself more than a channel keeps. It can be published
+    without being stored.
+    """
+
+    def __init__(self, channel: str, size: int, most: int) -> None:
+        """
+        @param size: of the publication, in bytes.
+        @param most: that may be stored.
+        """
+        super().__init__(channel, size, most)
+        self.channel = channel
+        self.size = size
+        self.most = most
+
+    def __str__(self) -> str:
+        return (
+            f"{self.channel}: {self.size} bytes; a publication that is kept may have "
+            f"{self.most}"
+        )
 
 
 class ConfigurationError(WSPlugError):

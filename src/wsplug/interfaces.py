@@ -424,7 +424,9 @@ class IBroker(Interface):
         @param store: whether it is kept; what is of the moment, as that somebody is
             typing, needn't be.
         @return: fires with the publication once it is stored as well as this broker
-            stores, and has gone to this server's subscribers.
+            stores, and has gone to this server's subscribers; fails with
+            L{wsplug.errors.PublicationTooLarge} where it is to be stored and is by
+            itself more than a channel keeps.
         """
 
     def subscribe(channel: str, subscriber: ISubscriber) -> Deferred[Position]:

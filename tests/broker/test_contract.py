@@ -17,6 +17,7 @@ from zope.interface.verify import verifyObject
 from tests.broker.conftest import KINDS, SMALL, Make, Recorder, makeBroker, result
 from wsplug.broker import Position, Publication, Retention
 from wsplug.broker.retention import OVERHEAD
+from wsplug.errors import PublicationTooLarge
 from wsplug.interfaces import IBroker
 
 
@@ -233,18 +234,33 @@ def test_kept_by_count(broker: IBroker) -> None:
 
 def test_kept_by_size(broker: IBroker) -> None:
     """
-    Nor more bytes; what is larger than that alone isn't kept at all, but delivered.
+    Nor more bytes.
     """
-    recorder = Recorder()
-    result(broker.subscribe("a", recorder))
     _publish(broker, b"a" * 650, b"b" * 650, b"c" * 650)
     history = result(broker.history("a"))
     assert [each.offset for each in history.publications] == [2, 3]
-    _publish(broker, b"d" * (SMALL.size - OVERHEAD + 1))
+
+
+@pytest.mark.parametrize("total", [10_000_000, 1000])
+def test_too_large(make: Make, total: int) -> None:
+    """
+    What alone is more than is kept of a channel, or of all, is refused, not given a
+    position that nobody can come back to: nobody gets it, and nothing is forgotten for
+    it. The largest that may be is kept; and what isn't to be kept may be larger.
+    """
+    broker = make(Retention(size=min(total, 5000), total=total))
+    most = min(total, 5000) - OVERHEAD
+    recorder = Recorder()
+    result(broker.subscribe("a", recorder))
+    with pytest.raises(PublicationTooLarge, match=f"a: {most + 1} bytes; .* {most}$"):
+        result(broker.publish("a", b"x" * (most + 1)))
+    assert result(broker.publish("a", b"x" * most)).offset == 1
+    with pytest.raises(PublicationTooLarge):
+        result(broker.publish("a", b"x" * (most + 1)))
+    assert not result(broker.publish("a", b"y" * (most + 1), store=False)).isStored
     history = result(broker.history("a"))
-    assert history.publications == ()
-    assert history.position.offset == 4
-    assert len(recorder.got) == 4
+    assert [each.data for each in history.publications] == [b"x" * most]
+    assert [len(data) for data in recorder.data] == [most, most + 1]
 
 
 def test_kept_by_size_of_all(broker: IBroker, clock: Clock) -> None:
@@ -352,9 +368,10 @@ def test_nothing_is_kept(make: Make) -> None:
     broker = make(Retention(count=0))
     recorder = Recorder()
     result(broker.subscribe("a", recorder))
-    published = result(broker.publish("a", b"one"))
+    data = b"x" * (Retention().size + 1)
+    published = result(broker.publish("a", data))
     assert (published.offset, published.isStored) == (0, False)
-    assert recorder.data == [b"one"]
+    assert recorder.data == [data]
     assert result(broker.history("a")).publications == ()
 
 

@@ -5,6 +5,7 @@ The broker with a file: what survives, what of it is batched, and what goes wron
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -16,7 +17,7 @@ from typing import Any
 import pytest
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.task import Clock
-from twisted.logger import capturedLogs
+from twisted.logger import capturedLogs, formatEvent
 
 from tests.broker.conftest import SMALL, ImmediateWorker, Recorder, result, tables
 from wsplug.broker import Retention, SqliteBroker
@@ -34,9 +35,11 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "broker.db"
 
 
-def _open(path: Path, clock: Clock) -> tuple[SqliteBroker, ImmediateWorker]:
+def _open(
+    path: Path, clock: Clock, retention: Retention = SMALL
+) -> tuple[SqliteBroker, ImmediateWorker]:
     worker = ImmediateWorker()
-    broker = SqliteBroker(str(path), clock, SMALL, worker)
+    broker = SqliteBroker(str(path), clock, retention, worker)
     result(broker.start())
     return broker, worker
 
@@ -99,7 +102,7 @@ def test_too_much_waits(path: Path, clock: Clock) -> None:
     """
     What waits to be stored is bounded; once it is stored there is room again.
     """
-    broker, worker = _open(path, clock)
+    broker, worker = _open(path, clock, LARGE)
     worker.hold()
     half = b"x" * (MAX_PENDING_SIZE // 2)
     published = [broker.publish("a", half), broker.publish("a", half)]
@@ -116,7 +119,7 @@ def test_full_disk(path: Path, clock: Clock) -> None:
     What can't be stored is not published, its publisher is told, and the next that can
     be is.
     """
-    broker, _ = _open(path, clock)
+    broker, _ = _open(path, clock, LARGE)
     recorder = Recorder()
     result(broker.subscribe("a", recorder))
     store: Any = broker
@@ -128,11 +131,66 @@ def test_full_disk(path: Path, clock: Clock) -> None:
         pytest.raises(BrokerError, match=r"a: not stored: .*full"),
     ):
         result(broker.publish("a", b"x" * 100_000))
-    assert any("can't store" in str(event.get("log_format")) for event in logs)
+    (line,) = map(formatEvent, logs)
+    assert re.fullmatch(r"broker: can't store in \S+: .*full", str(line))
     assert recorder.got == []
     database.execute("PRAGMA max_page_count = 1000000")
     assert result(broker.publish("a", b"small")).offset == 1
     assert recorder.data == [b"small"]
+    result(broker.stop())
+
+
+def test_full_disk_is_not_logged_again_and_again(path: Path, clock: Clock) -> None:
+    """
+    A disk that stays full is one line, and then one a minute with a count, however much
+    is published and read; there is no traceback, and what is left is told in the end.
+    """
+    broker, _ = _open(path, clock)
+    store: Any = broker
+    store._store._database.execute("DROP TABLE channels")
+    with capturedLogs() as logs:
+        for _ in range(200):
+            with pytest.raises(BrokerError):
+                result(broker.publish("a", b"x"))
+            with pytest.raises(BrokerError):
+                result(broker.history("a"))
+            clock.advance(0.5)
+        result(broker.stop())
+    lines = sorted(str(formatEvent(event)) for event in logs)
+    missing = "no such table: channels"
+    assert lines == [
+        f"broker: can't read {path}: {missing}",
+        f"broker: can't read {path}: {missing}; 119 more times",
+        f"broker: can't read {path}: {missing}; 80 more times",
+        f"broker: can't store in {path}: {missing}",
+        f"broker: can't store in {path}: {missing}; 119 more times",
+        f"broker: can't store in {path}: {missing}; 80 more times",
+        f"broker: can't sweep {path}: {missing}",
+        f"broker: can't sweep {path}: {missing}; 5 more times",
+        f"broker: can't sweep {path}: {missing}; 7 more times",
+    ]
+    assert not any(event.get("log_failure") for event in logs)
+    assert clock.getDelayedCalls() == []
+
+
+def test_unexpected_trouble(
+    path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    What nobody has thought of has a traceback, once.
+    """
+    broker, _ = _open(path, clock)
+    store: Any = broker
+
+    def broken(drafts: object) -> None:
+        raise LookupError("mine")
+
+    monkeypatch.setattr(store._store, "add", broken)
+    with capturedLogs() as logs:
+        for _ in range(3):
+            with pytest.raises(BrokerError, match="a: not stored: mine"):
+                result(broker.publish("a", b"x"))
+    assert [event["log_failure"].type for event in logs] == [LookupError]
     result(broker.stop())
 
 

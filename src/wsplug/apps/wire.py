@@ -14,6 +14,7 @@ from typing import Annotated, Final, TypeVar
 import msgspec
 
 from wsplug.broker import Position
+from wsplug.errors import BrokerError, PublicationTooLarge
 from wsplug.jsontext import NotJSON, decodeJSON
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "RequestId",
     "RequestRefused",
     "WirePosition",
+    "brokerRefused",
     "read",
     "refusal",
     "write",
@@ -136,6 +138,16 @@ def refusal(error: RequestRefused, request: RequestId = None) -> str:
     """
     name = request if error.request is None else error.request
     return write(ErrorMessage(error.code, error.message, name, error.retryAfter))
+
+
+def brokerRefused(error: BrokerError, request: RequestId = None) -> RequestRefused:
+    """
+    Say what a client did, or what happened, that a broker hasn't done something.
+    """
+    if isinstance(error, PublicationTooLarge):
+        problem = f"{error.size} bytes to be kept; {error.most} are the most"
+        return RequestRefused("too-long", problem, request)
+    return RequestRefused("unavailable", str(error), request)
 
 
 def _codeOf(problem: str) -> str:

@@ -10,7 +10,7 @@ from collections import OrderedDict, deque
 from itertools import islice
 from typing import Final
 
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from zope.interface import implementer
 
@@ -18,6 +18,7 @@ from wsplug.broker.local import LocalPresence, Subscribers
 from wsplug.broker.publication import History, Position, Publication
 from wsplug.broker.retention import DEFAULT_RETENTION, OVERHEAD, Retention
 from wsplug.clocks import timeOfDay
+from wsplug.errors import PublicationTooLarge
 from wsplug.interfaces import IBroker, ISubscriber
 
 __all__ = ["MemoryBroker"]
@@ -113,6 +114,11 @@ class MemoryBroker(LocalPresence):
     def publish(
         self, channel: str, data: bytes, store: bool = True
     ) -> Deferred[Publication]:
+        if store:
+            try:
+                self._retention.checkSize(channel, data)
+            except PublicationTooLarge as error:
+                return fail(error)
         now = timeOfDay(self._clock)
         kept = self._open(channel)
         store = store and self._retention.count > 0

@@ -7,6 +7,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from wsplug.errors import PublicationTooLarge
+
 __all__ = ["DEFAULT_RETENTION", "OVERHEAD", "Retention"]
 
 OVERHEAD: Final = 256
@@ -32,6 +34,17 @@ class Retention:
     size: int = 1024 * 1024
     age: float = 86400.0
     total: int = 256 * 1024 * 1024
+
+    def checkSize(self, channel: str, data: bytes) -> None:
+        """
+        Check that a publication can be kept: one that would be forgotten at once isn't
+        stored, whatever its publisher is told.
+
+        @raise PublicationTooLarge: it can't be.
+        """
+        most = min(self.size, self.total) - OVERHEAD
+        if len(data) > most and self.count > 0:
+            raise PublicationTooLarge(channel, len(data), max(most, 0))
 
 
 DEFAULT_RETENTION: Final = Retention()

@@ -22,9 +22,10 @@ from wsplug.broker.local import LocalPresence, Subscribers
 from wsplug.broker.publication import History, Position, Publication
 from wsplug.broker.retention import DEFAULT_RETENTION, Retention
 from wsplug.broker.store import Draft, Store
+from wsplug.broker.trouble import Trouble
 from wsplug.broker.worker import Worker
 from wsplug.clocks import timeOfDay
-from wsplug.errors import BrokerError, StartupError
+from wsplug.errors import BrokerError, PublicationTooLarge, StartupError
 from wsplug.interfaces import IBroker, ISubscriber
 
 __all__ = ["MAX_PENDING_SIZE", "SqliteBroker"]
@@ -77,6 +78,14 @@ class SqliteBroker(LocalPresence):
         self._pendingSize = 0
         self._storing: Deferred[None] | None = None
         self._sweep: IDelayedCall | None = None
+        self._troubles = {
+            word: Trouble(reactor, f"{word} {where}")
+            for word, where in (
+                ("store", f"in {path}"),
+                ("read", path),
+                ("sweep", path),
+            )
+        }
 
     # Starting and stopping
 
@@ -107,14 +116,24 @@ class SqliteBroker(LocalPresence):
             lambda failure: self._log.failure("broker: can't close", failure)
         )
         stopped.addCallback(lambda _: self._worker.stop())
+        stopped.addCallback(lambda _: self._tellTroubles())
         stopped.chainDeferred(done)
         return done
+
+    def _tellTroubles(self) -> None:
+        for trouble in self._troubles.values():
+            trouble.close()
 
     # Publishing
 
     def publish(
         self, channel: str, data: bytes, store: bool = True
     ) -> Deferred[Publication]:
+        if store:
+            try:
+                self._retention.checkSize(channel, data)
+            except PublicationTooLarge as error:
+                return fail(error)
         if self._pendingSize + len(data) > MAX_PENDING_SIZE:
             waiting = f"{self._pendingSize} bytes wait to be stored"
             return fail(BrokerError(f"{channel}: {waiting}; no more may"))
@@ -161,7 +180,7 @@ class SqliteBroker(LocalPresence):
     def _notStored(
         self, failure: Failure, batch: list[tuple[Draft, Deferred[Publication]]]
     ) -> None:
-        self._log.failure("broker: can't store in {path}", failure, path=self._path)
+        self._troubles["store"].add(failure, len(batch))
         for draft, published in batch:
             self._pendingSize -= len(draft.data)
             published.errback(
@@ -193,7 +212,7 @@ class SqliteBroker(LocalPresence):
 
     def _notRead(self, failure: Failure, channel: str) -> Any:
         failure.trap(sqlite3.Error)
-        self._log.failure("broker: can't read {path}", failure, path=self._path)
+        self._troubles["read"].add(failure)
         raise BrokerError(f"{channel}: not read: {failure.value}") from None
 
     # Forgetting
@@ -207,7 +226,5 @@ class SqliteBroker(LocalPresence):
         now = timeOfDay(self._reactor)
         channels = self._subscribers.channels()
         swept = self._worker.do(lambda: self._store.sweep(now, channels))
-        swept.addErrback(
-            lambda failure: self._log.failure("broker: can't sweep", failure)
-        )
+        swept.addErrback(self._troubles["sweep"].add)
         self._sweepLater()

@@ -14,7 +14,8 @@ from zope.interface import implementer
 
 from wsplug.apps.chat import chat
 from wsplug.apps.chat.protocol import SUBPROTOCOL
-from wsplug.broker import History, MemoryBroker, Position, Publication
+from wsplug.broker import History, MemoryBroker, Position, Publication, Retention
+from wsplug.broker.retention import DEFAULT_RETENTION
 from wsplug.errors import BrokerError
 from wsplug.interfaces import IBroker, ISubscriber
 from wsplug.testing import MemoryClient, MemoryServer
@@ -47,8 +48,13 @@ class SlowBroker:
     @ivar published: how many times something was published.
     """
 
-    def __init__(self, clock: Clock, delay: float | None = STEP) -> None:
-        self._broker = MemoryBroker(clock)
+    def __init__(
+        self,
+        clock: Clock,
+        delay: float | None = STEP,
+        retention: Retention = DEFAULT_RETENTION,
+    ) -> None:
+        self._broker = MemoryBroker(clock, retention)
         self._clock = clock
         self.delay = delay
         self.broken = False
@@ -170,11 +176,13 @@ class Chat:
         self,
         *,
         slow: bool = False,
+        retention: Retention = DEFAULT_RETENTION,
         server: Mapping[str, Any] | None = None,
         **options: Any,
     ) -> None:
         """
         @param slow: whether the broker takes its time.
+        @param retention: what the broker keeps.
         @param server: what else the L{MemoryServer} is told.
         @param options: the chat's.
         """
@@ -183,7 +191,7 @@ class Chat:
         }
         clock = Clock()
         clock.advance(1_000_000)
-        broker = SlowBroker(clock, STEP if slow else None)
+        broker = SlowBroker(clock, STEP if slow else None, retention)
         whole = {"clock": clock, "broker": broker, **(server or {})}
         self.broker: Any = whole["broker"]
         self.server = MemoryServer(chat, options=given, **whole)

@@ -1025,6 +1025,25 @@ def test_left_in_the_middle(how: str, grace: str) -> None:
     assert chat.application.rooms._leaving == set()
 
 
+def test_more_than_the_broker_keeps() -> None:
+    """
+    A message that is more than the broker keeps of a room is too long, and nobody gets
+    it; for a tutorial's client, too.
+    """
+    chat = Chat(retention=Retention(size=1000))
+    ann, bea = chat.person("Ann", "lobby"), chat.person("Bea", "lobby")
+    classic = chat.classic("/lobby")
+    classic.new()
+    bea.new()
+    refused = ann.ask(type="usermsg", room="lobby", message="x" * 1000)
+    assert refused["code"] == "too-long"
+    assert "bytes to be kept" in refused["message"]
+    classic.send(message="x" * 1000)
+    assert [each["code"] for each in classic.new()] == ["too-long"]
+    assert bea.new("usermsg") == []
+    assert ann.ask(type="usermsg", room="lobby", message="short")["type"] == "sent"
+
+
 def test_broker_fails() -> None:
     """
     Where the broker fails, each request is answered with that, and can be tried again.

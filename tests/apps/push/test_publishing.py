@@ -25,7 +25,7 @@ from tests.apps.push.kit import (
 )
 from tests.server.kit import Logs
 from wsplug.apps.push import push
-from wsplug.broker import MemoryBroker, Publication
+from wsplug.broker import MemoryBroker, Publication, Retention
 from wsplug.errors import BrokerError, InvalidOption
 from wsplug.testing import MemoryResponse, MemoryServer
 
@@ -482,6 +482,41 @@ def test_partly_failed() -> None:
     assert ["error" in each for each in answer["published"]] == [False, True, False]
     assert "disk full" in answer["published"][1]["error"]
     assert take(client)["data"] == 1
+
+
+def test_too_large() -> None:
+    """
+    What is more than the broker keeps of a channel is a 413 that says so: to try again
+    is no use. Where it isn't to be stored, it is published.
+    """
+    clock = makeServer().clock
+    server = makeServer(broker=MemoryBroker(clock, Retention(size=5000)))
+    client = server.connect("/a?channel=b")
+    takeAll(client)
+    response = post(server, b'{"channels":["a","b"],"data":"%s"}' % (b"x" * 5000))
+    assert response.status == 413
+    answer = _json(response)
+    assert answer["code"] == "too-large"
+    assert answer["message"].startswith("2 of 2 publications failed")
+    assert "5002 bytes; a publication that is kept" in answer["published"][0]["error"]
+    assert client.messages == []
+    assert post(server, b"x" * 5000, "?channel=a", kind="text/plain").status == 413
+    assert (
+        post(server, b"x" * 5000, "?channel=a&store=no", kind="text/plain").status
+        == 200
+    )
+    assert take(client)["data"] == "x" * 5000
+
+
+def test_too_large_and_broken() -> None:
+    """
+    Where something else failed, too, it may be tried again.
+    """
+    clock = makeServer().clock
+    server = makeServer(broker=_Broken(clock, Retention(size=5000)))
+    body = b'[{"channel":"bad","data":1},{"channel":"a","data":"%s"}]' % (b"x" * 5000)
+    response = post(server, body)
+    assert (response.status, _json(response)["code"]) == (503, "unavailable")
 
 
 def test_answers_when_stored() -> None:

@@ -13,7 +13,7 @@ from wsplug import WebSocketProtocol
 from wsplug.apps.chat.messages import CLASSIC, ClassicMessage, ClassicNotice, encode
 from wsplug.apps.chat.names import MAX_NAME, cleanColor, nameKey, nameOfLogin
 from wsplug.apps.names import cleanName
-from wsplug.apps.wire import RequestRefused, read, refusal
+from wsplug.apps.wire import RequestRefused, brokerRefused, read, refusal
 from wsplug.errors import BrokerError
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class ClassicProtocol(WebSocketProtocol):
             if not self._lost:
                 await chat.notices.came(self._room, self._address)
         except BrokerError as error:
-            self._refuse(RequestRefused("unavailable", str(error)))
+            self._refuse(brokerRefused(error))
 
     async def _answer(self, said: ClassicMessage) -> None:
         try:
@@ -99,7 +99,7 @@ class ClassicProtocol(WebSocketProtocol):
         except RequestRefused as error:
             self._refuse(error, said.request)
         except BrokerError as error:
-            self._refuse(RequestRefused("unavailable", str(error)), said.request)
+            self._refuse(brokerRefused(error), said.request)
 
     def _refuse(self, error: RequestRefused, request: Any = None) -> None:
         self.transport.sendTextMessage(refusal(error, request))

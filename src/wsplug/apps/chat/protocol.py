@@ -35,7 +35,7 @@ from wsplug.apps.chat.names import MAX_NAME, cleanColor, nameOfLogin
 from wsplug.apps.chat.people import Person, Place
 from wsplug.apps.chat.talk import RECALLED, recall
 from wsplug.apps.names import cleanName
-from wsplug.apps.wire import RequestRefused, WirePosition, read, refusal
+from wsplug.apps.wire import RequestRefused, WirePosition, brokerRefused, read, refusal
 from wsplug.broker import History
 from wsplug.errors import BrokerError
 
@@ -100,8 +100,7 @@ class ChatProtocol(WebSocketProtocol):
             self.transport.sendTextMessage(refusal(error, request))
             return
         except BrokerError as error:
-            refused = RequestRefused("unavailable", str(error), request)
-            self.transport.sendTextMessage(refusal(refused))
+            self.transport.sendTextMessage(refusal(brokerRefused(error, request)))
             return
         if answer is not None:
             answer.request = request

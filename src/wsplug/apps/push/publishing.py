@@ -21,7 +21,7 @@ from wsplug.apps.push.application import Published, Push
 from wsplug.apps.push.names import checkName
 from wsplug.apps.push.tokens import Tokens
 from wsplug.apps.wire import ErrorMessage, RequestRefused, WirePosition, read
-from wsplug.errors import BrokerError
+from wsplug.errors import BrokerError, PublicationTooLarge
 from wsplug.options import boolean
 
 __all__ = ["PublishResource"]
@@ -84,7 +84,14 @@ class _Failed(msgspec.Struct, tag_field="type", tag="error"):
     published: list[_Result]
 
 
-_STATUS: Final = {"unsupported": 415, "unauthorized": 401, "off": 403, "method": 405}
+_STATUS: Final = {
+    "unauthorized": 401,
+    "off": 403,
+    "method": 405,
+    "too-large": 413,
+    "unsupported": 415,
+    "unavailable": 503,
+}
 """
 The HTTP status for what is wrong with a request: 400 unless it is here.
 """
@@ -125,7 +132,7 @@ class PublishResource(Resource):
 
         def respond(answer: _Answer | _Failed) -> None:
             if not lost:
-                status = 200 if isinstance(answer, _Answer) else 503
+                status = 200 if isinstance(answer, _Answer) else _STATUS[answer.code]
                 request.write(_prepare(request, status, answer))
                 request.finish()
 
@@ -217,10 +224,12 @@ class PublishResource(Resource):
         # can do so at once.
         begun = [self._push.publish(*draft) for draft in drafts]
         results = []
+        tooLarge = 0
         for draft, publishing in zip(drafts, begun, strict=True):
             try:
                 published = await publishing
             except BrokerError as error:
+                tooLarge += isinstance(error, PublicationTooLarge)
                 results.append(_Result(draft.channel, error=str(error)))
             else:
                 results.append(_describe(draft.channel, published))
@@ -228,7 +237,7 @@ class PublishResource(Resource):
         if not failed:
             return _Answer(results)
         return _Failed(
-            "unavailable",
+            "too-large" if failed == tooLarge else "unavailable",
             f"{failed} of {len(results)} publications failed; 'published' says which",
             results,
         )
