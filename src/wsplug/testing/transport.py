@@ -159,7 +159,7 @@ class MemoryTransport:
         """
         if self._lost:
             return False
-        if self.disconnecting and not self._out:
+        if self._isOver():
             self._lose(Failure(ConnectionDone()))
             return True
         if self._in and self.reading:
@@ -182,9 +182,17 @@ class MemoryTransport:
         told, self._eofTold = self._eofTold, True
         if not told:
             halfCloseable.readConnectionLost()
-            if self.disconnecting and not self._out:
+            if self._isOver():
                 self._lose(Failure(ConnectionDone()))
         return not told
+
+    def _isOver(self) -> bool:
+        """
+        Say whether the protocol has ended the connection, and all is sent. To a client
+        that has ended too, that is so as soon as the network has it.
+        """
+        room = self.bufferSize if self._eofTold else 0
+        return self.disconnecting and len(self._out) <= room
 
     @property
     def lost(self) -> bool:
