@@ -259,7 +259,9 @@ class CoroutineProtocol:
         self._socket.setSlow(True)
 
     def _failed(self, failure: Failure) -> None:
-        if not failure.check(ConnectionClosed):  # else it was told
+        # What says that this connection is closed was told. That another one is, as of
+        # a server behind this one, is a failure like any other.
+        if self._socket.closed is None or not failure.check(ConnectionClosed):
             self._log.failure(
                 "{application} failed while it served {peer}",
                 failure,

@@ -9,6 +9,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
+from wsplug.server.cancelling import cancel
 from wsplug.server.deadlines import Deadline, Deadlines
 
 __all__ = ["Starts"]
@@ -71,7 +72,7 @@ class Starts:
                 seconds=self._seconds,
                 setting="stop-timeout",
             )
-            start.cancel()
+            cancel(start)
         self._finish()
 
     def _finish(self) -> None:

@@ -6,9 +6,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
 from twisted.internet.task import Clock
 
-from tests.server.kit import Logs
+from tests.server.kit import Logs, openOne
 from wsplug.server.turns import Turns
 
 
@@ -81,20 +82,45 @@ def test_again() -> None:
     assert len(turns) == 0
 
 
-def test_failing(logs: Logs) -> None:
+@pytest.mark.parametrize("error", [OSError, SystemExit, GeneratorExit])
+def test_failing(error: type[BaseException], logs: Logs) -> None:
     """
-    One that fails is logged, and the others go on.
+    One that fails is logged, and the others go on, also those that come to rest later.
     """
     clock = Clock()
     turns = Turns(clock)
     done: list[str] = []
 
     def fail() -> None:
-        raise OSError("no way")
+        raise error("no way")
 
     turns.add(Worker("first", done, clock, after=fail))
     turns.add(Worker("second", done, clock))
     clock.advance(0)
     assert done == ["first", "second"]
     (failure,) = logs.failures()
-    assert failure.check(OSError)
+    assert failure.check(error)
+    turns.add(Worker("third", done, clock))
+    clock.advance(0)
+    assert done == ["first", "second", "third"]
+
+
+def test_connection_that_fails_at_its_turn(logs: Logs) -> None:
+    """
+    A connection that can't go on is ended: it would rest for ever.
+    """
+    opened = openOne()
+    (connection,) = opened.server.factory.connections
+
+    def resume() -> None:
+        raise MemoryError
+
+    opened.client.transport.resumeProducing = resume  # type: ignore[method-assign]
+    connection.intakeRests()
+    opened.server.factory.turns.add(connection.intake)
+    opened.server.run()
+    assert opened.client.transport.lost
+    assert opened.recorder.closed.reason == "internal error"
+    (failure,) = logs.failures()
+    assert failure.check(MemoryError)
+    assert not opened.server.factory.connections

@@ -7,9 +7,11 @@ from __future__ import annotations
 import os
 import socket
 
+import pytest
 from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import IReactorFDSet, IReadDescriptor
 from twisted.logger import capturedLogs
+from twisted.python.failure import Failure
 from zope.interface.verify import verifyObject
 
 from tests.transport.kit import Wire
@@ -177,6 +179,35 @@ def test_protocol_exits(wire: Wire) -> None:
     assert len([event for event in events if "log_failure" in event]) == 1
 
 
+@pytest.mark.parametrize("error", [ZeroDivisionError, SystemExit, GeneratorExit])
+@pytest.mark.parametrize("how", ["peer", "reactor"])
+def test_protocol_raises_at_its_end(
+    wire: Wire, how: str, error: type[BaseException]
+) -> None:
+    """
+    A protocol that raises when it is told of its end costs the others neither their
+    turn nor their own end.
+    """
+    bad, failing, _ = wire.connect()
+    good, fine, _ = wire.connect()
+
+    def connectionLost(_: object = None) -> None:
+        raise error("secret")
+
+    failing.connectionLost = connectionLost  # type: ignore[method-assign, assignment]
+    with capturedLogs() as events:
+        if how == "peer":
+            bad.close()
+            good.send(b"y")
+            wire.turn(2)
+            assert fine.data == b"y"
+            assert fine.lost is None
+        else:
+            wire.set.connectionLost(Failure(ConnectionLost()))
+            assert fine.lost is not None
+    assert len([event for event in events if "log_failure" in event]) == 1
+
+
 def test_pause_and_resume(wire: Wire) -> None:
     """
     A paused connection isn't read from until it is resumed.
@@ -199,8 +230,6 @@ def test_reactor_ends(wire: Wire) -> None:
     """
     _, first, _ = wire.connect()
     _, second, _ = wire.connect()
-    from twisted.python.failure import Failure
-
     wire.set.connectionLost(Failure(ConnectionLost()))
     assert first.lost is not None
     assert second.lost is not None

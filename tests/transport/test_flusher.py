@@ -4,6 +4,7 @@ The cork.
 
 from __future__ import annotations
 
+import pytest
 from twisted.internet.task import Clock
 from twisted.logger import capturedLogs
 
@@ -25,6 +26,9 @@ class _Flushed:
         if self.again:
             self.again -= 1
             self.flusher.add(self)
+
+    def abort(self) -> None:
+        raise AssertionError("nothing went wrong")
 
 
 def test_corked() -> None:
@@ -74,16 +78,24 @@ def test_sends_while_flushing() -> None:
     assert connection.count == 3
 
 
-def test_flush_that_fails() -> None:
+@pytest.mark.parametrize("aborts", [True, False], ids=["aborts", "fails again"])
+@pytest.mark.parametrize("error", [KeyError, SystemExit, GeneratorExit])
+def test_flush_that_fails(error: type[BaseException], aborts: bool) -> None:
     """
-    One that can't be flushed costs the others nothing, and is logged.
+    One that can't be flushed is ended, and costs the others nothing; it is logged.
     """
     flusher = Flusher(Clock())
     good = _Flushed(flusher)
+    aborted: list[bool] = []
 
     class Bad:
         def flush(self) -> None:
-            raise KeyError("secret")
+            raise error("secret")
+
+        def abort(self) -> None:
+            aborted.append(aborts)
+            if not aborts:
+                raise error("secret")
 
     flusher.cork()
     flusher.add(Bad())
@@ -91,7 +103,13 @@ def test_flush_that_fails() -> None:
     with capturedLogs() as events:
         flusher.uncork()
     assert good.count == 1
-    assert [event["log_failure"].type for event in events] == [KeyError]
+    assert aborted == [aborts]
+    failures = [event["log_failure"].type for event in events]
+    assert failures == [error] * (1 if aborts else 2)
+    flusher.cork()
+    flusher.add(good)
+    flusher.uncork()
+    assert good.count == 2
 
 
 def test_cork_before_the_turn() -> None:

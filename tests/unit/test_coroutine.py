@@ -229,6 +229,26 @@ def test_connection_closed_is_no_error() -> None:
     client.drop()
 
 
+def test_other_connections_end_is_an_error(logs: Logs) -> None:
+    """A coroutine that fails because another connection is closed, as a relay's, has
+    failed: nobody would serve its own any more."""
+    waiting: list[Socket] = []
+
+    @application("relay")
+    async def relay(socket: Socket) -> None:
+        waiting.append(socket)
+        if len(waiting) == 2:
+            await waiting[0].send(await socket.receive())
+
+    server = MemoryServer(relay)
+    first, second = server.connect(), server.connect()
+    first.drop()
+    second.send("x")
+    assert second.closed == (1011, "internal error")
+    (failure,) = logs.failures()
+    assert failure.check(ConnectionClosed)
+
+
 def test_several_connections() -> None:
     """Each has a coroutine of its own."""
 

@@ -119,19 +119,23 @@ def test_setting_while_one_is_reached() -> None:
     assert reached == [("first", 1.0), ("now", 1.0), ("second", 2.0), ("far", 21.0)]
 
 
-def test_failing_call(logs: Logs) -> None:
+@pytest.mark.parametrize("error", [KeyError, SystemExit, GeneratorExit])
+def test_failing_call(error: type[BaseException], logs: Logs) -> None:
     """One that raises is logged, and the others are kept."""
+
+    def fail() -> None:
+        raise error("missing")
+
     clock = Clock()
     deadlines = Deadlines(clock)
     reached: list[int] = []
-    nothing: dict[str, int] = {}
     for seconds in (1, 1, 2):
-        deadlines.set(seconds, partial(nothing.__getitem__, "missing"))
+        deadlines.set(seconds, fail)
         deadlines.set(seconds, partial(reached.append, seconds))
     clock.advance(1)
     clock.advance(1)
     assert reached == [1, 1, 2]
-    assert [failure.check(KeyError) for failure in logs.failures()] == [KeyError] * 3
+    assert [failure.check(error) for failure in logs.failures()] == [error] * 3
 
 
 def test_infinite() -> None:

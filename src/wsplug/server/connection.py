@@ -304,6 +304,13 @@ class Connection:
     def connectionLost(self, reason: Failure) -> None:
         if self._state is State.LOST:
             return
+        try:
+            self._lose(reason)
+        finally:
+            # Whatever happened: its place is somebody else's.
+            self._whenLost(self)
+
+    def _lose(self, reason: Failure) -> None:
         self._advance(Event.LOSE)
         self._stopKeepalive()
         for deadline in (self._closeDeadline, self._sendDeadline):
@@ -333,7 +340,6 @@ class Connection:
             self.opened,
             closed,
         )
-        self._whenLost(self)
 
     # The codec's sink
 
@@ -667,6 +673,9 @@ class Connection:
 
     def intakeGoesOn(self) -> None:
         self._release(_HELD_TO_REST)
+
+    def intakeFailed(self) -> None:
+        self._abort(CloseCode.INTERNAL_ERROR, "internal error", Side.SERVER)
 
     def intakeExceeded(self, code: int, reason: str, setting: str) -> None:
         # No more is heard of what the peer sends.

@@ -126,7 +126,8 @@ class Deadlines:
                 deadline = due.pop()
                 try:
                     deadline.reach()
-                except Exception:
+                except BaseException:
+                    # It may lead to an application's code, whatever that raises.
                     self._log.failure("a deadline's call failed")
             if self._ticks.get(tick) is due:
                 del self._ticks[tick]

@@ -179,7 +179,10 @@ class EpollSet:
         connections have to learn of it.
         """
         for descriptor in self.removeAll():
-            descriptor.connectionLost(reason)
+            try:
+                descriptor.connectionLost(reason)
+            except BaseException:
+                _log.failure("a connection failed at its end")
 
     def doRead(self) -> None:
         """
@@ -238,7 +241,7 @@ class EpollSet:
             else:
                 self.removeWriter(descriptor)
                 descriptor.connectionLost(reason)
-        except Exception:
+        except BaseException:  # as in _serve
             _log.failure("a connection failed at its end")
 
 

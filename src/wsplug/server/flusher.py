@@ -26,7 +26,12 @@ class Flushable(Protocol):
 
     def flush(self) -> None:
         """
-        Hand over what the transport has room for. It must not raise.
+        Hand over what the transport has room for. If it raises, L{abort} follows.
+        """
+
+    def abort(self) -> None:
+        """
+        End at once.
         """
 
 
@@ -114,6 +119,16 @@ class Flusher:
             for connection in waiting:
                 try:
                     connection.flush()
-                except Exception:
+                except BaseException:
                     # The others must not wait for ever.
                     _log.failure("a connection could not be flushed")
+                    self._abort(connection)
+
+    def _abort(self, connection: Flushable) -> None:
+        """
+        End a connection of which nobody knows what it has sent.
+        """
+        try:
+            connection.abort()
+        except BaseException:
+            _log.failure("a connection could not be ended")

@@ -47,6 +47,9 @@ class IntakeOwner(Protocol):
     def intakeGoesOn(self) -> None:
         """It is its turn again."""
 
+    def intakeFailed(self) -> None:
+        """It could not go on: it is to end at once."""
+
     def intakeExceeded(self, code: int, reason: str, setting: str) -> None:
         """It is over a limit: nothing more is to be taken at all."""
 
@@ -158,8 +161,15 @@ class Intake:
         """
         self._share = _SHARE
         self._rests = False
-        if self._owner is not None:
-            self._owner.intakeGoesOn()
+        owner = self._owner
+        if owner is None:
+            return
+        try:
+            owner.intakeGoesOn()
+        except BaseException:
+            # It would rest for ever: what isn't read from can't even be silent.
+            owner.intakeFailed()
+            raise
 
     def hold(self, size: int) -> None:
         """

@@ -43,6 +43,7 @@ from wsplug.guard.admission import Account
 from wsplug.guard.proxies import UNNAMED
 from wsplug.interfaces import IWebSocketProtocol
 from wsplug.networks import nameOfAddress
+from wsplug.server.cancelling import cancel
 from wsplug.server.closing import endIdle, endWriting, logRefusal
 from wsplug.server.connection import Connection
 from wsplug.server.deadlines import Deadline
@@ -168,10 +169,12 @@ class WebSocketServerProtocol(Protocol):
         self._parser = None
         channel, self._channel = self._channel, None
         if channel is not None:
-            channel.lose(reason)
+            try:
+                channel.lose(reason)
+            except BaseException:
+                self._log.failure("a page failed at its connection's end")
         answer, self._answer = self._answer, None
-        if answer is not None:
-            answer.cancel()
+        cancel(answer)
         self._endSession()
         self.factory.protocolLost(self)
 
@@ -265,7 +268,11 @@ class WebSocketServerProtocol(Protocol):
                     return  # it is lost before it begins
                 self._receiveHandshake(head, rest)
                 return
-            data = self._servePage(head, rest)
+            try:
+                data = self._servePage(head, rest)
+            except BaseException:
+                self._pageFailed()
+                return
 
     def _identify(self, head: RequestHead | HandshakeRefused | None) -> None:
         """
@@ -331,6 +338,17 @@ class WebSocketServerProtocol(Protocol):
         if self.factory.draining is not None or self.excess is not None:
             channel.end()  # nobody keeps a place that is there for a health check
         return channel.serve(head, rest, limit, parsesForms, self._named)
+
+    def _pageFailed(self) -> None:
+        """
+        Answer a request that an application failed at, before it was a page's.
+        """
+        self._log.failure("a request of {peer} failed", peer=nameOfAddress(self.client))
+        channel = self._channel
+        if channel is None or not channel.busy:
+            self.refuse(HandshakeRefused(500, "the application failed"))
+        else:
+            self.abort()
 
     def _bodyRules(self, head: RequestHead, site: Site) -> tuple[int, bool]:
         """
@@ -600,8 +618,7 @@ class WebSocketServerProtocol(Protocol):
         elif not patience:
             answer, self._answer = self._answer, None
             self.refuse(refusal)
-            if answer is not None:
-                answer.cancel()
+            cancel(answer)
         elif self._answer is None:
             self._clearDeadline()
             self._setDeadline(lambda: self._requestMissing(refusal), patience)
@@ -683,8 +700,7 @@ class WebSocketServerProtocol(Protocol):
             ),
             name,
         )
-        if answer is not None:
-            answer.cancel()
+        cancel(answer)
 
     def _setDeadline(
         self, call: Callable[[], object], seconds: float | None = None

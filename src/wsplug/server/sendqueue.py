@@ -326,6 +326,12 @@ class SendQueue:
         self._whenEmpty = None
         self._count()
 
+    def abort(self) -> None:
+        """
+        End the connection at once: something went wrong in a flush.
+        """
+        self._transport.abortConnection()
+
     # The ceiling's holder
 
     def _count(self) -> None:

@@ -24,6 +24,7 @@ from wsplug.guard.admission import Account
 from wsplug.guard.origins import OWN_ORIGIN
 from wsplug.interfaces import IWebSocketProtocol
 from wsplug.networks import nameOfAddress
+from wsplug.server.cancelling import cancel
 from wsplug.server.connection import Connection
 from wsplug.server.deadlines import Deadline
 from wsplug.server.mounts import Mount
@@ -253,13 +254,14 @@ class _TokenProtocol:
 
     def connectionLost(self, reason: Failure) -> None:
         self._clearDeadline()
-        if self._judging is not None:
-            self._judging.cancel()
+        cancel(self._judging)
 
     async def _judge(self, message: str) -> None:
         try:
             protocol, answer = await self._session.logInWith(message)
         except CancelledError:
+            if self._transport.isOpen:
+                raise  # an application's, which nobody here has cancelled
             return  # the client is gone, or was told so
         except LoginRefused as error:
             self._refuse(error.reason)
@@ -299,8 +301,7 @@ class _TokenProtocol:
             code = CloseCode.TRY_AGAIN_LATER
             reason = f"the token was not checked in {seconds}"
         self._transport.close(code, reason, Side.SERVER, "open-timeout")
-        if self._judging is not None:
-            self._judging.cancel()
+        cancel(self._judging)
 
     def _clearDeadline(self) -> None:
         self._factory.deadlines.clear(self._deadline)

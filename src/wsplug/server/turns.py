@@ -67,7 +67,7 @@ class Turns:
         for _ in range(len(self._waiting)):
             try:
                 self._waiting[0].goOn()
-            except Exception:
+            except BaseException:  # were it the last turn, all would rest for ever
                 _log.failure("a connection could not go on")
             # Still the first while it was at work, so that nobody who came to rest has
             # scheduled a second call.

@@ -17,6 +17,7 @@ from twisted.web.server import NOT_DONE_YET, Request
 from wsplug.auth.authenticator import Authenticator
 from wsplug.errors import HandshakeRefused
 from wsplug.guard.origins import OWN_ORIGIN
+from wsplug.server.cancelling import cancel
 from wsplug.server.closing import logRefusal
 from wsplug.server.mounts import Mounts
 
@@ -76,7 +77,7 @@ class _Login(Resource):
     def render(self, request: Request) -> Any:
         serving = Deferred.fromCoroutine(self._serve(request))
         gone: Deferred[None] = request.notifyFinish()
-        gone.addErrback(lambda _: serving.cancel())
+        gone.addErrback(lambda _: cancel(serving))
         serving.addErrback(self._failed, request)
         return NOT_DONE_YET
 

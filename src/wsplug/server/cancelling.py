@@ -1,0 +1,27 @@
+"""
+Cancelling what somebody else's code waits for.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+__all__ = ["cancel"]
+
+_log = Logger(__name__)
+
+
+def cancel(waiting: Deferred[Any] | None) -> None:
+    """
+    Cancel a Deferred of an application's, a checker's or a broker's; fine if there is
+    none. What its canceller raises, which is their code, is logged, whatever it is.
+    """
+    if waiting is None:
+        return
+    try:
+        waiting.cancel()
+    except BaseException:
+        _log.failure("what was waited for can't be cancelled")
