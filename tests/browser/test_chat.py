@@ -377,7 +377,7 @@ def test_rooms_that_are_refused(tmp_path: Path, visit: Visitor) -> None:
         ann.page.locator("#who-name").fill("Ann")
         ann.page.keyboard.press("Enter")
         trouble = ann.page.locator("#trouble")
-        expect(trouble).to_contain_text("You are not in shed")
+        expect(trouble).to_contain_text("there is no room 'shed'")
         expect(ann.page.locator("#join")).to_be_hidden()
         ann.page.get_by_role("button", name="OK").click()
         expect(trouble).to_be_hidden()

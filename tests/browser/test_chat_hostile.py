@@ -33,6 +33,19 @@ UNSEEN = [
     "\U0001f9d1\u200d\U0001f680",
 ]
 
+ROOMS = [
+    ("chat.js", "chat.js"),
+    ("index.html", "index.html"),
+    ("x/chat.css", "x/chat.css"),
+    ("100%", "100%"),
+    ("%2e%2e", "%2e%2e"),
+    ("a?b#c&d", "a?b#c&d"),
+    ("a\\b", "a\\b"),
+    ("cafe\u0301", "caf\u00e9"),
+    ("a  b//c/", "a b/c"),
+    ("...", "..."),
+]
+
 CONTRASTS = r"""
 () => {
   const rgba = (text) => {
@@ -179,6 +192,36 @@ def test_unseen_characters_stay_where_they_are(chat: Chat, visit: Visitor) -> No
         "(all) => all.map((each) => each.getBoundingClientRect().left)"
     )
     assert len(set(bubbles)) == 1
+
+
+@pytest.mark.parametrize("mount", ["", "/team"])
+def test_every_room_has_an_address(tmp_path: Path, visit: Visitor, mount: str) -> None:
+    """
+    Whatever a room is called, its address opens it after a reload; what is written
+    there is said there; and where no room can be called so, the page says that.
+    """
+    with opened(tmp_path, f"--app=chat:path={mount or '/'}") as chat:
+        ann = meet(visit, chat, "Ann", mount + "/")
+        title, trouble = (ann.page.locator(each) for each in ("#title", "#trouble"))
+        field = ann.page.get_by_label("Name of another room")
+        for name, room in ROOMS:
+            field.fill(name)
+            ann.page.keyboard.press("Enter")
+            expect(title).to_have_text(room)
+            ann.page.reload()
+            ann.arrive()
+            expect(title).to_have_text(room)
+            ann.say("Hi")
+            ann.sees("Hi")
+        for name in ("..", "x/-/y", "-", "@x", "a/.", "\u200b"):
+            field.fill(name)
+            ann.page.keyboard.press("Enter")
+            expect(trouble).to_contain_text("be in this room")
+            expect(title).to_have_text(ROOMS[-1][1])
+            ann.page.locator("#trouble-done").click()
+        for path, room in (("a%20%20b//", "a b"), ("x/-/y/", "lobby"), ("@x", "lobby")):
+            ann.page.goto(chat.url(f"{mount}/{path}"))
+            expect(title).to_have_text(room)
 
 
 def test_long_things_stay_inside(chat: Chat, visit: Visitor) -> None:

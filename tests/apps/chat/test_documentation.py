@@ -82,7 +82,9 @@ def test_examples_are_understood() -> None:
         assert [m for m in client.all if m["type"] == "error"] == [], each
 
 
-@pytest.mark.parametrize("type", ["welcome", "joined", "sent", "named", "left"])
+@pytest.mark.parametrize(
+    "type", ["welcome", "joined", "sent", "named", "left", "found"]
+)
 def test_answers_have_these_keys(type: str) -> None:
     """
     The answers of the examples have the keys that the answers have.
@@ -102,6 +104,7 @@ def test_answers_have_these_keys(type: str) -> None:
                 {"type": "usermsg", "room": "lobby", "message": "Hi"},
                 {"type": "name", "name": "Anna"},
                 {"type": "leave", "room": "lobby"},
+                {"type": "find", "room": "a  b/"},
             )
         )
     }

@@ -4,6 +4,8 @@ Names, colours, messages and rooms: what is made of them before others see them.
 
 from __future__ import annotations
 
+from urllib.parse import quote, urljoin
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -159,6 +161,18 @@ def test_messages(message: str, clean: str) -> None:
         ("-", None),
         ("-/x", None),
         ("-x", "-x"),
+        ("x/-/y", None),
+        ("x/-", None),
+        (".", None),
+        ("..", None),
+        ("a/../b", None),
+        ("a/./b", None),
+        ("...", "..."),
+        ("chat.js", "chat.js"),
+        ("a//b/", "a/b"),
+        ("a / b", "a/b"),
+        ("a/\u200b/b", "a/b"),
+        ("cafe\u0301", "caf\u00e9"),
     ],
 )
 def test_rooms(name: str, room: str | None) -> None:
@@ -166,3 +180,17 @@ def test_rooms(name: str, room: str | None) -> None:
     A room's name can be seen, and is no path of the server's own.
     """
     assert roomOf(name) == room
+
+
+@given(st.text(st.characters() | st.sampled_from(" ./-@\u0301\u0338\u200b")))
+def test_rooms_stay(name: str) -> None:
+    """
+    What a room is called is not changed again, and each of its segments is one that
+    a browser leaves as it is.
+    """
+    room = roomOf(name)
+    if room is not None:
+        assert roomOf(room) == room
+        address = "http://server.example/" + quote(room, safe="/") + "/"
+        assert urljoin("http://server.example/x/", address) == address
+        assert not {"", "-", ".", ".."}.intersection(room.split("/"))

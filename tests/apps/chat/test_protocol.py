@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -168,6 +169,39 @@ def test_leave(room: Chat) -> None:
     assert bea.new() == []
     joined = bea.ask(type="join", room="lobby")
     assert [each["message"] for each in joined["messages"]] == ["gone?"]
+
+
+@pytest.mark.parametrize(
+    ("name", "room"),
+    [
+        ("lobby/", "lobby"),
+        ("a  b", "a b"),
+        ("a//b", "a/b"),
+        ("cafe\u0301", "caf\u00e9"),
+        ("\u200bnews ", "news"),
+    ],
+)
+def test_one_rule_for_names_of_rooms(name: str, room: str) -> None:
+    """
+    Whatever a client calls a room, each request means the same one, and each answer
+    has its name.
+    """
+    chat = Chat()
+    ann, bea = chat.person("Ann", room), chat.person("Bea")
+    assert bea.ask(type="find", room=name) == {"type": "found", "room": room}
+    assert bea.ask(type="join", room=name)["room"] == room
+    assert bea.ask(type="join", room=room)["code"] == "invalid"
+    assert bea.ask(type="usermsg", room=name, message="x")["room"] == room
+    bea.send(type="typing", room=name)
+    assert [(each["type"], each["room"]) for each in ann.new("usermsg", "typing")] == [
+        ("usermsg", room),
+        ("typing", room),
+    ]
+    assert bea.ask(type="leave", room=name) == {"type": "left", "room": room}
+    assert ann.new("presence")[-1]["event"] == "left"
+    classic = chat.classic("/" + quote(name))
+    classic.send(name="Cleo", message="Hi")
+    assert ann.said() == [("Cleo", "Hi")]
 
 
 def test_rooms_that_are_none() -> None:

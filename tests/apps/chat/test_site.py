@@ -12,7 +12,9 @@ from wsplug.apps.chat import chat
 from wsplug.testing import MemoryServer
 
 
-@pytest.mark.parametrize("path", ["/", "/kitchen", "/a/b/c", "/%3Cscript%3E", "/x?y=1"])
+@pytest.mark.parametrize(
+    "path", ["/", "/kitchen", "/a/b/c", "/%3Cscript%3E", "/x?y=1", "/a/chat.js/"]
+)
 def test_page(path: str) -> None:
     """
     Each room's path has the page.
@@ -26,7 +28,7 @@ def test_page(path: str) -> None:
 
 
 @pytest.mark.parametrize("mount", ["/", "/team"])
-@pytest.mark.parametrize("page", ["/", "/kitchen", "/a/b/c"])
+@pytest.mark.parametrize("page", ["/", "/kitchen", "/a/b/c", "/chat.js/"])
 @pytest.mark.parametrize("name", ["chat.js", "chat.css", "-/wsplug.js", "-/wsplug.css"])
 def test_files(mount: str, page: str, name: str) -> None:
     """

@@ -21,6 +21,8 @@ __all__ = [
     "ClassicNotice",
     "ClassicSaid",
     "Event",
+    "Find",
+    "Found",
     "Gap",
     "Hello",
     "Identity",
@@ -98,6 +100,15 @@ class Leave(Message, tag="leave"):
     request: RequestId = None
 
 
+class Find(Message, tag="find"):
+    """
+    It wants to know what a room is called.
+    """
+
+    room: _Room
+    request: RequestId = None
+
+
 class Say(Message, tag="usermsg"):
     """
     It has something to say: to a room, or to somebody.
@@ -139,7 +150,7 @@ class Ping(Message, tag="ping"):
     request: RequestId = None
 
 
-Request = Hello | Join | Leave | Say | Typing | Rename | Ping
+Request = Hello | Join | Leave | Find | Say | Typing | Rename | Ping
 
 REQUEST: Final = msgspec.json.Decoder(Request)
 
@@ -199,6 +210,15 @@ class Joined(Message, tag="joined"):
 class Left(Message, tag="left"):
     """
     The answer to L{Leave}.
+    """
+
+    room: str
+    request: RequestId = None
+
+
+class Found(Message, tag="found"):
+    """
+    The answer to L{Find}.
     """
 
     room: str

@@ -33,6 +33,11 @@ Characters of a room's name.
 
 _COLOR: Final = re.compile(r"[#0-9A-Za-z(),.% -]{1,40}")
 
+_NO_SEGMENTS: Final = frozenset(("-", ".", ".."))
+"""
+What no segment of a room's name can be.
+"""
+
 _CONTROLS: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
@@ -84,12 +89,15 @@ def cleanMessage(message: str) -> str:
 
 def roomOf(name: str) -> str | None:
     """
-    Make a room's name fit.
+    Make a room's name fit: the one rule for what clients send, for paths, and for
+    options. It is a path, whose segments show something.
 
     @return: C{None} where no room can be called like that: C{@} begins what is
-        somebody's own, and C{-} is the path of the server's own files.
+        somebody's own, C{-} is the path of the server's own files, and no browser has
+        an address with C{.} or C{..}.
     """
-    clean = cleanName(name.strip("/"))
+    segments = [segment.strip() for segment in cleanName(name).split("/")]
+    clean = "/".join(filter(None, segments))
     if not clean or len(clean) > MAX_ROOM or clean.startswith("@"):
         return None
-    return None if clean.split("/")[0] == "-" else clean
+    return None if _NO_SEGMENTS.intersection(segments) else clean

@@ -15,6 +15,8 @@ from wsplug import WebSocketProtocol
 from wsplug.apps.chat.addressing import DIRECT
 from wsplug.apps.chat.messages import (
     REQUEST,
+    Find,
+    Found,
     Hello,
     Join,
     Joined,
@@ -31,7 +33,7 @@ from wsplug.apps.chat.messages import (
     Welcome,
     encode,
 )
-from wsplug.apps.chat.names import MAX_NAME, cleanColor, nameOfLogin
+from wsplug.apps.chat.names import MAX_NAME, cleanColor, nameOfLogin, roomOf
 from wsplug.apps.chat.people import Person, Place
 from wsplug.apps.chat.talk import RECALLED, recall
 from wsplug.apps.names import cleanName
@@ -226,9 +228,7 @@ class ChatProtocol(WebSocketProtocol):
 
     async def _leave(self, asked: Leave) -> Left:
         person = self._known()
-        if asked.room not in self._places:
-            raise _notIn(asked.room)
-        room = asked.room
+        room = self._here(asked.room)
         del self._places[room]
         chat = self._chat
         if room == DIRECT:
@@ -238,6 +238,20 @@ class ChatProtocol(WebSocketProtocol):
         chat.talk.modern.leave(self.transport, channel)
         await chat.rooms.exit(person, room, self.transport, mayReturn=False)
         return Left(room)
+
+    async def _find(self, asked: Find) -> Found:
+        self._known()
+        return Found(self._chat.findRoom(asked.room))
+
+    def _here(self, name: str | None) -> str:
+        """
+        @return: the room of a name.
+        @raise RequestRefused: this connection isn't there.
+        """
+        room = DIRECT if name == DIRECT else roomOf(name or "")
+        if room is None or room not in self._places:
+            raise _notIn(room or name)
+        return room
 
     # What
 
@@ -251,16 +265,18 @@ class ChatProtocol(WebSocketProtocol):
             if name is None:
                 raise RequestRefused("not-here", f"nobody here has the id {to}")
             return await talk.tell(person, to, name, text, asked.ref)
-        place = self._places.get(asked.room or "")
+        room = self._here(asked.room)
+        place = self._places[room]
         if place is None:
-            raise _notIn(asked.room)
+            raise _notIn(room)
         text = talk.check(person, asked.message)
-        return await talk.say(person, place.name, asked.room or "", text, asked.ref)
+        return await talk.say(person, place.name, room, text, asked.ref)
 
     async def _typing(self, asked: Typing) -> None:
-        place = self._places.get(asked.room or "")
-        if place is not None:
-            await self._chat.talk.typing(self._known(), place.name, asked.room or "")
+        room = roomOf(asked.room or "")
+        place = None if room is None else self._places.get(room)
+        if room is not None and place is not None:
+            await self._chat.talk.typing(self._known(), place.name, room)
 
     async def _ping(self, asked: Ping) -> Pong:
         return Pong()
@@ -269,6 +285,7 @@ class ChatProtocol(WebSocketProtocol):
         Hello: _hello,
         Join: _join,
         Leave: _leave,
+        Find: _find,
         Say: _say,
         Typing: _typing,
         Rename: _name,

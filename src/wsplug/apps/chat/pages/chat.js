@@ -8,7 +8,7 @@ import { Conversation } from "./conversation.js";
 import { DIRECT, Direct } from "./direct.js";
 import { closeDrawers } from "./drawer.js";
 import { Outbox } from "./outbox.js";
-import { addressOf, cleanRoom, here } from "./places.js";
+import { addressOf, here } from "./places.js";
 import { Session, wait } from "./session.js";
 import { forGood, forNow } from "./store.js";
 import { Typing } from "./typing.js";
@@ -22,6 +22,8 @@ class Chat {
     /** @type {Map<string, Conversation>} by room, and by "@" with a person's id */
     this._conversations = new Map();
     this._current = null;
+    /** The room that was open last. */
+    this._room = "";
     this._id = "";
     this._offered = [];
     this._session = new Session({
@@ -137,16 +139,33 @@ class Chat {
   // Rooms
 
   /** Open what the page's address says. */
-  _goHere() {
-    const { room, person } = here(this._offered[0]);
+  async _goHere() {
+    const [first] = this._offered;
+    const { room: name, person } = here(first);
+    const { room = first, problem } = await this._find(name);
+    this._room = room;
     this._join(room);
     this._open(person ? this._direct.with(person).key : room, false);
+    if (room !== name) history.replaceState(null, "", addressOf(room, first, person));
+    if (problem) this._view.complain(problem);
   }
 
-  _joinOther(name) {
-    const room = cleanRoom(name);
-    if (!room || room.startsWith(DIRECT)) this._view.complain("A room can’t be called like that.");
-    else this._open(room);
+  async _joinOther(name) {
+    const { room, problem } = await this._find(name);
+    if (room) this._open(room);
+    else this._view.complain(problem);
+  }
+
+  /** Ask the server, if it answers, what a room is called, or why it can't be. */
+  async _find(name) {
+    const isNone = !name.trim() || name.startsWith(DIRECT);
+    if (!isNone && (this._conversations.has(name) || this._offered.includes(name))) return { room: name };
+    try {
+      return { room: (await this._session.connection.request({ type: "find", room: name })).room };
+    } catch ({ code, message }) {
+      if (!isNone && code !== "no-such-room" && code !== "too-long") return { room: name };
+      return { problem: `You can’t be in this room: ${message}.` };
+    }
   }
 
   _join(room) {
@@ -196,11 +215,11 @@ class Chat {
   }
 
   /** The server calls a room otherwise than the visitor. */
-  async _moved(conversation, room) {
+  _moved(conversation, room) {
     const isCurrent = this._current === conversation;
     conversation.subscription.close();
     this._drop(conversation);
-    await this._session.connection.request({ type: "leave", room }).catch(() => {});
+    this._outbox.move(conversation.key, room);
     if (isCurrent) this._open(room);
     else this._join(room);
   }
@@ -256,6 +275,7 @@ class Chat {
       before?.log.hide();
       before?.log.clearNew();
       this._current = conversation;
+      if (!conversation.isDirect) this._room = key;
       this._view.clearComplaint();
       conversation.log.show();
       this._composer.open(`Message to ${conversation.name}`, conversation.draft);
@@ -278,7 +298,7 @@ class Chat {
 
   _addressOf(key) {
     const [first] = this._offered;
-    return key.startsWith(DIRECT) ? addressOf(here(first).room, first, key.slice(1)) : addressOf(key, first);
+    return key.startsWith(DIRECT) ? addressOf(this._room, first, key.slice(1)) : addressOf(key, first);
   }
 
   _pressed(event) {

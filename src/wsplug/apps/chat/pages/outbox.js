@@ -61,6 +61,12 @@ export class Outbox {
     this._drop((each) => each.key === key);
   }
 
+  /** What was to go to one room goes to another. */
+  move(from, to) {
+    for (const item of this.of(from)) item.key = to;
+    this._changed(to);
+  }
+
   /** It was said: here it comes. */
   arrived(ref) {
     if (ref) this._drop((each) => each.ref === ref);

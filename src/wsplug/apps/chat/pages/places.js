@@ -1,30 +1,25 @@
 /**
  * Rooms as addresses: `/kitchen` is the room `kitchen`, and `#@…` behind it what is said
- * with one person alone.
+ * with one person alone. Which names a room can have, the server says.
  */
 
 import { MOUNT } from "./-/page.js";
 
-/** Make a room's name what the server makes of it. */
-export function cleanRoom(name) {
-  return name
-    .normalize("NFC")
-    .replace(/\s/gu, " ")
-    .replace(/[\p{C}\p{Zl}\p{Zp}]/gu, "")
-    .replace(/^[/ ]+|[/ ]+$/g, "")
-    .replace(/ +/g, " ");
-}
-
-/** `first` is the room at the chat's own path. */
+/**
+ * `first` is the room at the chat's own path. With a slash at its end, no address is that
+ * of one of the page's own files.
+ */
 export function addressOf(room, first, person = "") {
   const path = room === first ? "" : room.split("/").map(encodeURIComponent).join("/");
-  return MOUNT.pathname + path + (person && `#@${encodeURIComponent(person)}`);
+  const end = path.includes(".") ? "/" : "";
+  return MOUNT.pathname + path + end + (person && `#@${encodeURIComponent(person)}`);
 }
 
+/** What the page's address says; the room's name as it stands there, or the first. */
 export function here(first) {
   const path = decode(location.pathname.slice(MOUNT.pathname.length));
   const person = location.hash.startsWith("#@") ? decode(location.hash.slice(2)) : "";
-  return { room: cleanRoom(path) || first, person };
+  return { room: path || first, person };
 }
 
 function decode(text) {
