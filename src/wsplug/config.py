@@ -252,9 +252,19 @@ def _readTexts(key: str, value: object) -> list[str]:
     texts = []
     for item in value if isinstance(value, list) else [value]:
         if not isinstance(item, str):
-            raise InvalidOption(f"{key} takes texts, not {item!r}")
+            # Not the item: a description in it may have a secret.
+            raise InvalidOption(f"{key} takes texts, not {_kindOf(item)}")
         texts.append(item)
     return texts
+
+
+def _kindOf(item: object) -> str:
+    """
+    Say what kind of a TOML value something is.
+    """
+    if isinstance(item, list):
+        return "an array"
+    return "a table" if isinstance(item, dict) else repr(item)
 
 
 def _readApplications(value: object) -> list[Description]:
@@ -266,7 +276,7 @@ def _readApplication(item: object, index: int) -> Description:
     if isinstance(item, str):
         return parseDescription(item)
     if not isinstance(item, dict):
-        raise InvalidOption(f"app takes texts or tables, not {item!r}")
+        raise InvalidOption(f"app takes texts or tables, not {_kindOf(item)}")
     values = dict(item)
     use = values.pop("use", None)
     if not isinstance(use, str):
@@ -278,7 +288,7 @@ def _readApplication(item: object, index: int) -> Description:
         named.name,
         named.attribute,
         {**named.values, **values},
-        f"[[app]] table {index} ({use})",
+        f"[[app]] table {index} ({named})",
     )
 
 

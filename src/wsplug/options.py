@@ -26,8 +26,10 @@ __all__ = [
     "count",
     "integer",
     "number",
+    "pairOptions",
     "parseOptions",
     "seconds",
+    "secret",
     "size",
     "splitDescription",
     "text",
@@ -66,6 +68,13 @@ class Option:
     shown: str | None = None
 
     @property
+    def isSecret(self) -> bool:
+        """
+        Whether nobody is to read the value in an error or in the log.
+        """
+        return self.kind is secret
+
+    @property
     def shownDefault(self) -> str:
         if self.shown is not None:
             return self.shown
@@ -80,17 +89,24 @@ class Option:
         Make the option's value.
 
         @param value: text, or a number or boolean of TOML.
-        @raise InvalidOption: it can be none; the message names the option, the value,
-            and what would be right.
+        @raise InvalidOption: it can be none; the message names the option, the value
+            unless it is L{secret}, and what would be right.
         """
         if isinstance(value, bool):
             value = "yes" if value else "no"
         if not isinstance(value, (str, int, float)):
-            raise InvalidOption(f"{self.name} takes a single value, not {value!r}")
+            raise InvalidOption(
+                f"{self.name} takes a single value, not {self._quote(value)}"
+            )
         try:
             return self.kind(str(value))
         except ValueError as error:
-            raise InvalidOption(f"{self.name} takes {error}, not {value!r}") from None
+            raise InvalidOption(
+                f"{self.name} takes {error}, not {self._quote(value)}"
+            ) from None
+
+    def _quote(self, value: object) -> str:
+        return "what was given" if self.isSecret else repr(value)
 
 
 def parseOptions(
@@ -103,9 +119,13 @@ def parseOptions(
     @raise InvalidOption: one is unknown, missing or wrong.
     """
     known = {option.name: option for option in options}
-    for name in values:
+    # Behind a colon in a secret, its rest looks like an option.
+    hides = any(option.isSecret and option.name in values for option in options)
+    for number, name in enumerate(values, 1):
         if name not in known:
             names = ", ".join(known) or "none"
+            if hides:
+                raise InvalidOption(f"option {number} is none of: {names}; {_COLONS}")
             raise InvalidOption(f"there is no option {name!r}; there are: {names}")
     parsed = {}
     for option in options:
@@ -141,9 +161,40 @@ def splitDescription(description: str) -> Iterable[tuple[str, str | None]]:
     yield (current, None) if key is None else (key, current)
 
 
+_COLONS: Final = r"a colon in a value is written \:"
+
+
+def pairOptions(words: Iterable[tuple[str, str | None]]) -> dict[str, str]:
+    """
+    Take parts of a description, from L{splitDescription}, for options.
+
+    @return: the values by the options' names.
+    @raise InvalidOption: one isn't C{key=value}, or is there twice. The message says
+        which one, but nothing that is in it: any may be a piece of a secret.
+    """
+    values: dict[str, str] = {}
+    for number, (key, value) in enumerate(words, 1):
+        if value is None:
+            raise InvalidOption(
+                f"options are key=value, and option {number} isn't; {_COLONS}"
+            )
+        if key in values:
+            first = list(values).index(key) + 1
+            raise InvalidOption(f"options {first} and {number} have the same name")
+        values[key] = value
+    return values
+
+
 def text(value: str) -> str:
     """
     Any text.
+    """
+    return value
+
+
+def secret(value: str) -> str:
+    """
+    Any text that is for nobody to read: no error quotes it.
     """
     return value
 

@@ -32,7 +32,14 @@ from wsplug.interfaces import (
     IWebSocketApplication,
     IWebSocketApplicationPlugin,
 )
-from wsplug.options import Option, boolean, parseOptions, splitDescription, text
+from wsplug.options import (
+    Option,
+    boolean,
+    pairOptions,
+    parseOptions,
+    splitDescription,
+    text,
+)
 from wsplug.server.mounts import Mount
 
 __all__ = [
@@ -94,7 +101,8 @@ def parseDescription(description: str) -> Description:
     separate, and a backslash takes the meaning from a colon, an equals sign or a
     backslash behind it.
 
-    @raise InvalidOption: it isn't of that form.
+    @raise InvalidOption: it isn't of that form. The message names the application and
+        quotes no option: there may be secrets in those.
     """
     words = list(splitDescription(description))
     name = words.pop(0)[0]
@@ -103,16 +111,10 @@ def parseDescription(description: str) -> Description:
     attribute = None
     if words and words[0][1] is None:
         attribute = words.pop(0)[0]
-    values: dict[str, object] = {}
-    for key, value in words:
-        if value is None:
-            raise InvalidOption(
-                f"--app {description}: options are key=value, not {key!r}"
-            )
-        if key in values:
-            raise InvalidOption(f"--app {description}: {key!r} is there twice")
-        values[key] = value
-    return Description(name, attribute, values)
+    try:
+        return Description(name, attribute, pairOptions(words))
+    except InvalidOption as error:
+        raise InvalidOption(f"--app {name}: {error}") from None
 
 
 # Looking up

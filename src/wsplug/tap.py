@@ -43,7 +43,7 @@ from wsplug.daemon.sharing import SharingReactor
 from wsplug.errors import ConfigurationError, InvalidOption
 from wsplug.interfaces import IBroker
 from wsplug.memory import keepFreedMemory
-from wsplug.options import Option
+from wsplug.options import Option, splitDescription
 from wsplug.plugins import (
     MOUNT_OPTIONS,
     Services,
@@ -185,8 +185,10 @@ class Options(usage.Options):
 
     def parseArgs(self, *arguments: str) -> None:
         if arguments:
+            # Of a description, only the name: there may be a secret in the rest.
+            (name, _), *_ = splitDescription(arguments[0])
             raise usage.UsageError(
-                f"unexpected argument {arguments[0]!r}; applications go with --app"
+                f"unexpected argument {name!r}; applications go with --app"
             )
 
     def postOptions(self) -> None:

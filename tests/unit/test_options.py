@@ -158,3 +158,23 @@ def test_parse_no_options() -> None:
 def test_shown_default(default: object, shown: str | None, text: str) -> None:
     """Defaults as a user would write them."""
     assert Option("a", options.text, default, "", shown).shownDefault == text
+
+
+SECRET = "S3cr3t"
+
+SECRETS = [Option("token", options.secret, "", "what only few know"), *OPTIONS]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"token": [SECRET]},
+        {"token": SECRET, "history": "1", SECRET: "x"},
+        {"token": {"a": SECRET}},
+    ],
+)
+def test_secrets(values: dict[str, object]) -> None:
+    """No error quotes a secret, nor what may be the rest of one behind a colon."""
+    with pytest.raises(InvalidOption) as caught:
+        parseOptions(SECRETS, values)
+    assert SECRET not in str(caught.value)

@@ -100,9 +100,9 @@ def test_descriptions_never_crash(text: str) -> None:
     [
         ("", "name is missing"),
         (":a=1", "name is missing"),
-        ("chat:a=1:b", "options are key=value, not 'b'"),
-        ("chat:x:y", "options are key=value, not 'y'"),
-        ("chat:a=1:a=2", "'a' is there twice"),
+        ("chat:a=1:b", "--app chat: options are key=value, and option 2 isn't"),
+        ("chat:x:y", r"option 1 isn't; a colon in a value is written \:"),
+        ("chat:a=1:b=2:a=2", "options 1 and 3 have the same name"),
     ],
 )
 def test_wrong_description(text: str, words: str) -> None:

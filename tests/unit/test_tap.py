@@ -154,3 +154,55 @@ def test_log_file_signal() -> None:
         signal.signal(signal.SIGUSR1, action)
         makeService(parse("--app", "echo")).privilegedStartService()
         assert (signal.getsignal(signal.SIGUSR1) is action) == kept
+
+
+SECRET = "S3cr3t.S3cr3t.S3cr3t.S3cr3t.S3cr3t"
+
+TELLING: dict[str, list[str]] = {
+    "colon": [f"--app=push:token={SECRET}:{SECRET}"],
+    "rest that looks like an option": [f"--app=push:token={SECRET}:{SECRET}=x"],
+    "twice": [f"--app=push:token=x:token={SECRET}"],
+    "rest that is there twice": [f"--app=push:token=x:{SECRET}=x:{SECRET}=x"],
+    "no option": [f"--app=push:{SECRET}"],
+    "unknown option": [f"--app=push:tokn={SECRET}"],
+    "another wrong one": [f"--app=push:token={SECRET}:path=x"],
+    "no token": [f"--app=push:token={SECRET}é"],
+    "both": [f"--app=push:token={SECRET}:token-file=x"],
+    "argument": ["--app=push", f"push:token={SECRET}"],
+    "half an argument": ["--app=push", f"token={SECRET}"],
+    "command": [f"--app=process:command=psql '{SECRET}"],
+    "command's variable": [f"--app=process:command=PGPASSWORD={SECRET} psql"],
+    "broker": ["--app=echo", f"--broker=redis\\://\\:{SECRET}@example.org"],
+    "broker's option": ["--app=echo", f"--broker=memory:a={SECRET}:{SECRET}"],
+    "auth": ["--app=echo", f"--auth=jwt:algorithm=HS256:{SECRET}"],
+}
+
+
+@pytest.mark.parametrize("name", TELLING)
+def test_secrets(name: str) -> None:
+    """No error quotes what may be a secret in a description, or a piece of one."""
+    with pytest.raises(SystemExit) as caught:
+        parse(*TELLING[name])
+    assert str(caught.value.code).startswith("wsplug: ")
+    assert SECRET not in str(caught.value.code)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"app = 'push:token={SECRET}:{SECRET}'",
+        f"app = [['push:token={SECRET}']]",
+        f"auth = [['memory:ann:{SECRET}']]\napp = 'echo'",
+        f"[[app]]\nuse = 'push:token={SECRET}'\nnothere = 1",
+        f"[[app]]\nuse = 'push'\ntoken = ['{SECRET}']",
+        f"[[app]]\nuse = 'process'\ncommand = ['psql', '{SECRET}']",
+    ],
+)
+def test_secrets_in_the_file(text: str, tmp_path: Path) -> None:
+    """Nor one in the file."""
+    file = tmp_path / "wsplug.toml"
+    file.write_text(text)
+    with pytest.raises(SystemExit) as caught:
+        parse("--config", str(file))
+    assert str(caught.value.code).startswith("wsplug: ")
+    assert SECRET not in str(caught.value.code)

@@ -29,6 +29,7 @@ from wsplug.options import (
     Option,
     choice,
     number,
+    pairOptions,
     parseOptions,
     splitDescription,
     text,
@@ -315,13 +316,7 @@ class JWTCheckerFactory:
 
         @raise InvalidOption: an option is unknown, missing or wrong, or the key is.
         """
-        values: dict[str, object] = {}
-        for key, value in splitDescription(argstring) if argstring else ():
-            if value is None:
-                raise InvalidOption(f"options are key=value, not {key!r}")
-            if key in values:
-                raise InvalidOption(f"{key!r} is there twice")
-            values[key] = value
+        values = pairOptions(splitDescription(argstring) if argstring else ())
         return JWTChecker(parseOptions(JWT_OPTIONS, values))
 
 

@@ -15,6 +15,7 @@ from wsplug.interfaces import IBroker
 from wsplug.options import (
     Option,
     integer,
+    pairOptions,
     parseOptions,
     seconds,
     size,
@@ -68,8 +69,8 @@ def makeBroker(description: str, reactor: Any) -> IBroker:
     @param reactor: the one that the server runs in.
     @raise InvalidOption: it describes none.
     """
+    (name, value), *words = splitDescription(description)
     try:
-        (name, value), *words = splitDescription(description)
         arguments = [word for word, given in words if given is None]
         options = {word: given for word, given in words if given is not None}
         if len(options) + len(arguments) < len(words):
@@ -80,13 +81,15 @@ def makeBroker(description: str, reactor: Any) -> IBroker:
         retention = _makeRetention(options)
         if name == "memory":
             if arguments:
-                raise InvalidOption(f"options are key=value, not {arguments[0]!r}")
+                pairOptions(words)  # which tells what is wrong
             return MemoryBroker(reactor, retention)
         if len(arguments) != 1 or not arguments[0]:
             raise InvalidOption("it needs the path of one file: sqlite:PATH")
         return SqliteBroker(arguments[0], reactor, retention)
     except InvalidOption as error:
-        raise InvalidOption(f"--broker {description}: {error}") from None
+        # The name, and no more: other brokers' addresses have passwords in them.
+        kind = name.partition(":")[0]
+        raise InvalidOption(f"--broker {kind}: {error}") from None
 
 
 def _makeRetention(values: Mapping[str, str]) -> Retention:

@@ -22,6 +22,7 @@ from wsplug.options import (
     count,
     integer,
     seconds,
+    secret,
     size,
     text,
 )
@@ -46,7 +47,10 @@ def _names(value: str) -> tuple[str, ...]:
 
 OPTIONS: Final = (
     Option(
-        "command", text, REQUIRED, "the program and its arguments, quoted as in a shell"
+        "command",
+        secret,
+        REQUIRED,
+        "the program and its arguments, quoted as in a shell",
     ),
     Option("shell", boolean, False, "whether /bin/sh reads the command"),
     Option(
@@ -203,7 +207,7 @@ def _findCommand(
     try:
         words = shlex.split(command)
     except ValueError as error:
-        raise InvalidOption(f"command: {command!r} can't be read: {error}") from None
+        raise InvalidOption(f"command: it can't be read: {error}") from None
     if not words or not words[0]:
         raise InvalidOption("command: it names no program")
     return (_findProgram(words[0], directory), *words[1:])
@@ -218,8 +222,10 @@ def _findProgram(name: str, directory: str | None) -> str:
         found = shutil.which(name)
         if found is not None:
             return os.path.abspath(found)
+        # Not what a variable is set to, as a shell would take it.
+        plain = name.partition("=")[0]
         raise InvalidOption(
-            f"command: there is no program {name!r} on PATH; give its whole path"
+            f"command: there is no program {plain!r} on PATH; give its whole path"
         )
     path = os.path.abspath(os.path.join(directory or os.getcwd(), name))
     if not os.path.isfile(path):

@@ -19,7 +19,7 @@ from wsplug.apps.push.tokens import Tokens, readTokens
 from wsplug.broker.channels import Backlog, Overflow
 from wsplug.folder import Folder
 from wsplug.interfaces import IServices, IWebSocketApplicationPlugin
-from wsplug.options import Option, choice, count, integer, seconds, size, text
+from wsplug.options import Option, choice, count, integer, seconds, secret, size, text
 
 __all__ = ["PushPlugin", "push"]
 
@@ -46,7 +46,7 @@ class PushPlugin:
     options = (
         Option(
             "token",
-            text,
+            secret,
             "",
             "who has it may publish over HTTP; others see it in the list of processes",
             "none",
