@@ -100,5 +100,5 @@ def _hot_modules() -> tuple[str, ...]:
 # One compiler for each processor: the extensions take over a minute one by one.
 setup(
     ext_modules=_extensions(),
-    options={"build_ext": {"parallel": os.cpu_count() or 1}},
+    options={"build_ext": {"parallel": str(os.cpu_count() or 1)}},
 )

@@ -24,15 +24,20 @@ __all__ = [
     "boolean",
     "choice",
     "count",
+    "delay",
+    "delayUpTo",
     "integer",
     "number",
     "pairOptions",
     "parseOptions",
+    "period",
     "seconds",
     "secret",
     "size",
     "splitDescription",
     "text",
+    "threshold",
+    "wholeSeconds",
 ]
 
 Kind = Callable[[str], Any]
@@ -233,9 +238,16 @@ def number(low: float, high: float) -> Kind:
         plain = re.fullmatch(r"-?[0-9]{1,18}(\.[0-9]{1,18})?", value)
         if plain and low <= float(value) <= high:
             return float(value)
-        raise ValueError(f"a number from {low:g} to {high:g}")
+        raise ValueError(f"a number from {_plain(low)} to {_plain(high)}")
 
     return parse
+
+
+def _plain(value: float) -> str:
+    """
+    Write a number as it may be given: without an exponent.
+    """
+    return str(int(value)) if value == int(value) else repr(value)
 
 
 def count(value: str) -> int:
@@ -252,31 +264,106 @@ def count(value: str) -> int:
 _UNITS: Final = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
 
 
-def size(value: str) -> int:
+def _sizeOf(value: str) -> int | None:
     """
-    A number of bytes, C{KiB}, C{MiB} or C{GiB}, or C{unlimited}.
+    Read a number of bytes, or C{unlimited}.
     """
     if value == "unlimited":
         return UNLIMITED
     match = re.fullmatch(r"([0-9]{1,12}) ?(?:([kmg])(?:i?b)?|b)?", value.lower())
-    if match is None or int(match[1]) == 0:
+    return None if match is None else int(match[1]) * _UNITS[match[2] or ""]
+
+
+def size(value: str) -> int:
+    """
+    A number of bytes, C{KiB}, C{MiB} or C{GiB} from 1 on, or C{unlimited}.
+    """
+    read = _sizeOf(value)
+    if not read:
         raise ValueError("a size like 65536, 64KiB or 1MiB, or 'unlimited'")
-    return int(match[1]) * _UNITS[match[2] or ""]
+    return read
+
+
+def threshold(value: str) -> int:
+    """
+    A size from which on something is done: a number of bytes as L{size} has it; C{0}
+    for always, C{unlimited} for never.
+    """
+    read = _sizeOf(value)
+    if read is None:
+        raise ValueError("a size like 128 or 64KiB, 0 for any, or 'unlimited' for none")
+    return read
 
 
 _SECONDS: Final = {"": 1, "s": 1, "m": 60, "h": 3600}
 
 
+def _secondsOf(value: str) -> float | None:
+    """
+    Read a time in seconds, minutes (C{5m}) or hours (C{1h}).
+    """
+    match = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,6})?) ?([smh]?)", value.lower())
+    return None if match is None else float(match[1]) * _SECONDS[match[2]]
+
+
 def seconds(value: str) -> float:
     """
-    A time in seconds, minutes (C{5m}) or hours (C{1h}), or C{off}, which is 0.
+    A limit in time: seconds, minutes (C{5m}) or hours (C{1h}), or C{off} for none,
+    which is 0. The number 0 isn't taken: it could be meant as either.
     """
-    if value == "off":
-        return 0.0
-    match = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,6})?) ?([smh]?)", value.lower())
-    if match is None or float(match[1]) == 0:
+    read = 0.0 if value == "off" else _secondsOf(value)
+    if read is None or (not read and value != "off"):
         raise ValueError("a time in seconds like 10, 0.5 or 5m, or 'off'")
-    return float(match[1]) * _SECONDS[match[2]]
+    return read
+
+
+def delay(value: str) -> float:
+    """
+    A time for which something waits or goes on: as L{seconds}, or C{0} or C{off}, which
+    are the same: none, it happens at once.
+    """
+    read = 0.0 if value == "off" else _secondsOf(value)
+    if read is None:
+        raise ValueError("a time in seconds like 10, 0.5 or 5m, or 0 for none")
+    return read
+
+
+def delayUpTo(high: float) -> Kind:
+    """
+    A L{delay} of at most some seconds.
+    """
+
+    def parse(value: str) -> float:
+        read = 0.0 if value == "off" else _secondsOf(value)
+        if read is None or read > high:
+            raise ValueError(f"a time in seconds from 0 to {_plain(high)}")
+        return read
+
+    return parse
+
+
+def period(value: str) -> float:
+    """
+    A time that has to be: as L{seconds}, but neither C{0} nor C{off}.
+    """
+    read = _secondsOf(value)
+    if not read:
+        raise ValueError("a time in seconds like 10, or like 5m or 24h")
+    return read
+
+
+def wholeSeconds(low: int, high: int) -> Kind:
+    """
+    A time of whole seconds in a range, both ends in it.
+    """
+
+    def parse(value: str) -> int:
+        read = _secondsOf(value)
+        if read is None or read != int(read) or not low <= read <= high:
+            raise ValueError(f"a time in whole seconds from {low} to {high}")
+        return int(read)
+
+    return parse
 
 
 def choice(*words: str) -> Kind:

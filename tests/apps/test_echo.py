@@ -151,8 +151,8 @@ def test_flood_and_away() -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"delay": "-1"}, "delay takes a number from 0 to 3600, not '-1'"),
-        ({"delay": "soon"}, "delay takes a number from 0 to 3600, not 'soon'"),
+        ({"delay": "-1"}, "delay takes a time in seconds from 0 to 3600, not '-1'"),
+        ({"delay": "soon"}, "delay takes a time in seconds from 0 to 3600, not 'soon'"),
         ({"backlog": "0"}, "backlog takes a size like 65536"),
         ({"suffix": "x"}, "there are: prefix, delay, backlog"),
     ],

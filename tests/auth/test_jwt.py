@@ -493,7 +493,10 @@ def test_wrong_key(keys: Keys, tmp_path: Path) -> None:
         ("key=K:algorithm=HS256:RS256", "options are key=value, and option 3 isn't"),
         ("key=K:algorithm=HS256:algorithm=RS256", "options 2 and 3 have the same name"),
         ("key=K:algorithm=HS256:issuers=x", "there is no option 'issuers'"),
-        ("key=K:algorithm=HS256:leeway=-1", "leeway takes a number"),
+        (
+            "key=K:algorithm=HS256:leeway=-1",
+            "leeway takes a time in seconds from 0 to 3600",
+        ),
         ("key=K:algorithm=HS256:expiry=maybe", "expiry takes one of close"),
         ("key=/no/where:algorithm=HS256", "can't read the key in /no/where"),
     ],

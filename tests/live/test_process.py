@@ -717,7 +717,7 @@ def test_rooms(tmp_path: Path) -> None:
         ("process", "the option 'command' is missing"),
         ("process:command=no-such-program", "no program 'no-such-program' on PATH"),
         ("process:command=./file", "is not executable"),
-        ("process:command=cat:grace=off", "grace takes a time in seconds"),
+        ("process:command=cat:grace=never", "grace takes a time in seconds"),
     ],
 )
 def test_mistakes(tmp_path: Path, description: str, message: str) -> None:

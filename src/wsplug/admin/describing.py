@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from wsplug.admin.clients import clip
 from wsplug.admin.messages import Cause, DepartureInfo, RefusalInfo, SettingInfo
 from wsplug.networks import nameOfAddress, placeOf
-from wsplug.options import UNLIMITED, boolean, seconds, size
+from wsplug.options import UNLIMITED, boolean, delay, seconds, size, threshold
 from wsplug.server.settings import SETTINGS, Settings
 from wsplug.server.statistics import Departure, Refusal, Statistics
 
@@ -122,7 +122,9 @@ def _write(kind: Any, value: Any) -> str:
         return "yes" if value else "no"
     if kind is seconds:
         return f"{value:g}" if value else "off"
-    if kind is size:
+    if kind is delay:
+        return f"{value:g}"
+    if kind in (size, threshold) and value:
         for unit, name in ((1024**3, "GiB"), (1024**2, "MiB"), (1024, "KiB")):
             if value % unit == 0:
                 return f"{value // unit}{name}"

@@ -28,7 +28,7 @@ from wsplug.options import (
     REQUIRED,
     Option,
     choice,
-    number,
+    delayUpTo,
     pairOptions,
     parseOptions,
     splitDescription,
@@ -60,7 +60,7 @@ JWT_OPTIONS: Final = (
     Option("issuer", text, "", "what iss has to be", "any"),
     Option("kid", text, "", "what the header's kid has to be", "any"),
     Option("name", text, "sub", "the claim that has the name"),
-    Option("leeway", number(0, 3600), 10.0, "seconds that clocks may differ", "10"),
+    Option("leeway", delayUpTo(3600), 10.0, "seconds that clocks may differ", "10"),
     Option(
         "expiry",
         choice("close", "login", "no"),

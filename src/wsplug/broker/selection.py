@@ -17,7 +17,7 @@ from wsplug.options import (
     integer,
     pairOptions,
     parseOptions,
-    seconds,
+    period,
     size,
     splitDescription,
 )
@@ -46,7 +46,7 @@ RETENTION_OPTIONS: Final = (
         "bytes that a channel keeps at most",
         "1MiB",
     ),
-    Option("age", seconds, DEFAULT_RETENTION.age, "how long a message is kept", "24h"),
+    Option("age", period, DEFAULT_RETENTION.age, "how long a message is kept", "24h"),
     Option(
         "total",
         size,
@@ -93,7 +93,4 @@ def makeBroker(description: str, reactor: Any) -> IBroker:
 
 
 def _makeRetention(values: Mapping[str, str]) -> Retention:
-    parsed = parseOptions(RETENTION_OPTIONS, values)
-    if not parsed["age"]:
-        raise InvalidOption("an age can't be off; count=0 keeps nothing")
-    return Retention(**parsed)
+    return Retention(**parseOptions(RETENTION_OPTIONS, values))

@@ -12,7 +12,17 @@ from typing import Any, Final
 
 from wsplug.codec.httphead import DEFAULT_MAX_HEAD_SIZE, DEFAULT_MAX_HEADERS
 from wsplug.codec.receiver import DEFAULT_MAX_FRAGMENTS, DEFAULT_MAX_MESSAGE_SIZE
-from wsplug.options import Option, boolean, count, integer, seconds, size
+from wsplug.options import (
+    Kind,
+    Option,
+    boolean,
+    count,
+    delay,
+    integer,
+    seconds,
+    size,
+    threshold,
+)
 
 __all__ = ["SETTINGS", "Settings"]
 
@@ -79,9 +89,9 @@ def _setting(name: str, kind: Any, help: str, shown: str | None = None) -> Optio
     return Option(name, kind, getattr(_DEFAULTS, name.replace("-", "_")), help, shown)
 
 
-def _time(name: str, help: str) -> Option:
+def _time(name: str, help: str, kind: Kind = seconds) -> Option:
     default = getattr(_DEFAULTS, name.replace("-", "_"))
-    return _setting(name, seconds, help, f"{default:g}")
+    return _setting(name, kind, help, f"{default:g}")
 
 
 SETTINGS: Final[tuple[Option, ...]] = (
@@ -146,6 +156,7 @@ SETTINGS: Final[tuple[Option, ...]] = (
     _time(
         "cool-down",
         "seconds for which an address that sent too much gets no new connection: 429",
+        delay,
     ),
     _setting(
         "max-auth-failures",
@@ -193,11 +204,12 @@ SETTINGS: Final[tuple[Option, ...]] = (
     _time(
         "drain-time",
         "seconds in which 5000 connections or more are told that it ends; fewer: less",
+        delay,
     ),
     _setting("compression", boolean, "whether permessage-deflate is agreed on"),
     _setting("compression-level", integer(1, 9), "1 is fastest, 9 is smallest"),
     _setting(
-        "compression-min-size", size, "messages of fewer bytes are not compressed"
+        "compression-min-size", threshold, "messages of fewer bytes are not compressed"
     ),
     _setting(
         "context-takeover",

@@ -359,7 +359,7 @@ def test_stop_without_guard() -> None:
         ({"directory": "nowhere"}, "there is no directory 'nowhere'"),
         ({"env": "A B"}, "env takes names of variables"),
         ({"env": "A,"}, "env takes names of variables"),
-        ({"grace": "off"}, "grace takes a time in seconds"),
+        ({"grace": "never"}, "grace takes a time in seconds"),
         ({"input-timeout": "0"}, "input-timeout takes a time in seconds"),
         ({"mode": "own"}, "mode takes one of client, shared, room"),
         ({"max-programs": "0"}, "max-programs takes a whole number from 1 on"),

@@ -255,6 +255,37 @@ def test_input_timeout() -> None:
     assert stage.program.readsEnd
 
 
+def test_no_input_timeout() -> None:
+    """
+    With input-timeout=off a message may wait for ever.
+    """
+    stage = Stage(input_timeout="off")
+    client = stage.connect()
+    stage.program.reads = False
+    client.send("x" * 70_000)
+    client.send("more")
+    stage.advance(1000)
+    assert client.closed is None
+    stage.program.reads = True
+    stage.program.readAll()
+    stage.server.run()
+    assert stage.program.read.endswith(b"more\n")
+
+
+def test_no_grace() -> None:
+    """
+    With grace=0, SIGTERM and SIGKILL come right after the end of the input.
+    """
+    stage = Stage(grace="0")
+    client = stage.connect()
+    program = stage.program
+    client.drop()
+    stage.server.run()
+    stage.server.run()
+    assert program.readsEnd
+    assert program.signals == [TERM, KILL]
+
+
 def test_input_closed_early() -> None:
     """
     A program that closes its standard input goes on; what its client sends is dropped,

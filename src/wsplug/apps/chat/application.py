@@ -37,7 +37,7 @@ from wsplug.interfaces import (
     IWebSocketTransport,
 )
 from wsplug.networks import placeOf
-from wsplug.options import boolean, choice, integer, number, seconds, size
+from wsplug.options import boolean, choice, delay, integer, number, seconds, size
 
 __all__ = ["ChatApplication", "chat"]
 
@@ -83,7 +83,7 @@ OPTIONS: Final = (
     ),
     Option(
         "grace",
-        seconds,
+        delay,
         5.0,
         "seconds that somebody may be gone without having left",
         "5",

@@ -24,7 +24,7 @@ from wsplug.interfaces import (
     IWebSocketApplicationPlugin,
     IWebSocketProtocol,
 )
-from wsplug.options import number, size, text
+from wsplug.options import delayUpTo, size, text
 
 __all__ = ["echo"]
 
@@ -167,7 +167,7 @@ class _EchoPlugin:
     help = "Send every message back as it came."
     options: Sequence[Option] = (
         Option("prefix", text, "", "what each text gets in front of it", "none"),
-        Option("delay", number(0, 3600), 0, "seconds that each answer waits"),
+        Option("delay", delayUpTo(3600), 0, "seconds that each answer waits"),
         Option(
             "backlog",
             size,

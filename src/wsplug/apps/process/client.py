@@ -52,11 +52,12 @@ class Client(WebSocketProtocol):
         if waiting is None:
             return None
         self._waiting = waiting
-        timeout = self._clock.callLater(self._options.input_timeout, self._tooLong)
+        seconds = self._options.input_timeout
+        timeout = self._clock.callLater(seconds, self._tooLong) if seconds else None
 
         def taken(_: object) -> None:
             self._waiting = None
-            if timeout.active():
+            if timeout is not None and timeout.active():
                 timeout.cancel()
 
         return waiting.addCallback(taken)

@@ -20,6 +20,7 @@ from wsplug.options import (
     boolean,
     choice,
     count,
+    delay,
     integer,
     seconds,
     secret,
@@ -30,12 +31,6 @@ from wsplug.options import (
 __all__ = ["OPTIONS", "ProcessOptions"]
 
 _SHELL: Final = "/bin/sh"
-
-
-def _deadline(value: str) -> float:
-    if value != "off" and (time := seconds(value)) > 0:
-        return time
-    raise ValueError("a time in seconds like 5, 0.5 or 1m")
 
 
 def _names(value: str) -> tuple[str, ...]:
@@ -94,14 +89,14 @@ OPTIONS: Final = (
     ),
     Option(
         "grace",
-        _deadline,
+        delay,
         5.0,
         "seconds that it gets to end after the end of its input, and after SIGTERM",
         "5",
     ),
     Option(
         "input-timeout",
-        _deadline,
+        seconds,
         60.0,
         "seconds that a message may wait for it to be read; over it: close 1013",
         "60",
@@ -116,7 +111,7 @@ OPTIONS: Final = (
     Option("backlog-size", size, 256 * 1024, "bytes that they may have", "256KiB"),
     Option(
         "linger",
-        seconds,
+        delay,
         10.0,
         "seconds that a room's program goes on without clients",
         "10",

@@ -22,7 +22,7 @@ from wsplug.interfaces import (
     IWebSocketApplication,
     IWebSocketApplicationPlugin,
 )
-from wsplug.options import Option, integer
+from wsplug.options import Option, wholeSeconds
 
 __all__ = ["Ticker", "TickerPlugin", "ticker"]
 
@@ -112,10 +112,16 @@ class TickerPlugin:
     help = "Send a message after each few seconds, until the client says quit."
     options = (
         Option(
-            "shortest", integer(1, 86400), 2, "seconds between two messages, at least"
+            "shortest",
+            wholeSeconds(1, 86400),
+            2,
+            "seconds between two messages, at least",
         ),
         Option(
-            "longest", integer(1, 86400), 5, "seconds between two messages, at most"
+            "longest",
+            wholeSeconds(1, 86400),
+            5,
+            "seconds between two messages, at most",
         ),
     )
 
