@@ -600,7 +600,9 @@ def test_infinite(greeter: Greeter, seconds: float) -> None:
 
 
 @pytest.mark.parametrize(
-    "seconds", [float("nan"), "60", b"60", True, [60], 1j, object()], ids=repr
+    "seconds",
+    [float("nan"), "60", b"60", True, [60], 1j, object()],
+    ids=lambda each: each.__class__.__name__,
 )
 def test_no_number(greeter: Greeter, logs: Logs, seconds: Any) -> None:
     """
