@@ -160,7 +160,8 @@ def test_login_and_logout(greeter: Greeter) -> None:
 
 def test_later(greeter: Greeter) -> None:
     """
-    A checker may answer later; who doesn't wait for it is none of its business.
+    A checker may answer later; who doesn't wait for it is none of its business. One
+    that has closed its side may still be waiting, for as long as it is given.
     """
     login = Login(IUsernamePassword)
     server = MemoryServer(greeter, portal=checkedBy(login))
@@ -180,6 +181,8 @@ def test_later(greeter: Greeter) -> None:
     assert b"hello ann" in transport.take()
     ask().shut()
     server.run()
+    assert not cancelled
+    server.advance(11)
     assert len(cancelled) == 1
     assert login.logouts == [b"ann"]
 
