@@ -19,6 +19,7 @@ from tests.auth.test_handshake import lasting
 from tests.server import test_connection as endings
 from tests.server import test_opening as openings
 from tests.server.kit import HOST, App, Opened, frame, handshake, openOne, raw, serve
+from tests.server.test_hardening import ENCODED
 from tests.server.test_limits import World, _begin, _stall
 from tests.server.test_pages import Page
 from tests.server.test_proxyprotocol import LINE, PROXIES
@@ -374,6 +375,26 @@ def body(*headers: str, seconds: float = 0) -> Provocation:
     return provoke
 
 
+class _Form(Page):
+    parsesForms = True
+
+
+def form(data: bytes) -> Provocation:
+    """
+    A form for who wants one.
+    """
+
+    def provoke() -> Provoked:
+        server = MemoryServer(App(pages=_Form()))
+        kind = "multipart/form-data" if b"=" not in data else ENCODED
+        headers = (f"Content-Type: {kind}", f"Content-Length: {len(data)}")
+        request = handshake("POST / HTTP/1.1", {"Upgrade": None}, headers)
+        raw(server, request + data)
+        return answered(server)
+
+    return provoke
+
+
 def credentials(*tokens: str, answer: Any = WRONG, **settings: Any) -> Provocation:
     """
     A handshake with as many C{Authorization} headers, after others like it.
@@ -494,6 +515,8 @@ REFUSALS: dict[str, tuple[Provocation, ...]] = {
     "has a body that is larger than the application's pages take": (
         body("Content-Length: 2000000"),
     ),
+    "has a body that is no right form, or one of over 10 000 fields, where a resource "
+    "wants forms": (form(b"nonsense"), form(b"a=b&" * 10_001)),
     "has a body that comes too slowly: less than 16 KiB in each `open-timeout`, before "
     "it is whole": (
         # Until the connection is gone, and with it what a chunked body is kept in.

@@ -6,14 +6,15 @@ hostile clients: some headers that it fails at, and forms that nobody asked for.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any, Final
 
-from twisted.logger import Logger
 from twisted.web.http import stringToDatetime
 
-__all__ = ["cleanHeaders", "guardForms", "isPersistent"]
+from wsplug.errors import HandshakeRefused
+from wsplug.server.forms import readForm
 
-_log = Logger(__name__)
+__all__ = ["cleanHeaders", "guardForms", "isPersistent"]
 
 _RANGE: Final = re.compile(rb"bytes=([0-9]{1,18})-([0-9]{1,18})?")
 """
@@ -73,22 +74,26 @@ def isPersistent(request: Any, version: bytes) -> bool:
     return version == b"HTTP/1.1" and b"close" not in tokens
 
 
-def guardForms(request: Any, parse: bool) -> None:
+def guardForms(
+    request: Any, parse: bool, refuse: Callable[[HandshakeRefused], object]
+) -> None:
     """
-    Have C{twisted.web} parse a request's body as a form only where somebody wants that:
-    its parser takes seconds for what a hostile client makes of a hundred kilobytes, and
-    raises for other bodies.
+    Have a request's body parsed as a form only where somebody wants that, and not by
+    C{twisted.web}: its parser takes seconds for what a hostile client makes of a
+    hundred kilobytes, and raises for other bodies.
 
     @param request: is about to be received.
     @param parse: whether the resource reads forms from C{request.args}. Others have the
         body in C{request.content}.
+    @param refuse: is called when it is no right form: to answer so, and to end the
+        connection.
     """
     kind = type(request)
 
     def requestReceived(command: bytes, path: bytes, version: bytes) -> None:
         headers = request.requestHeaders
         types = headers.getRawHeaders(b"content-type")
-        if not parse and types is not None:
+        if types is not None:
             # It reads no form without one.
             headers.removeHeader(b"content-type")
 
@@ -97,19 +102,30 @@ def guardForms(request: Any, parse: bool) -> None:
             del request.process, request.requestReceived
             if types is not None:
                 headers.setRawHeaders(b"content-type", types)
+                if parse and command == b"POST":
+                    try:
+                        _addForm(request, types[0])
+                    except ValueError as error:
+                        request.content.close()
+                        refuse(HandshakeRefused(400, str(error)))
+                        return
             request.process()
 
         if "process" not in vars(request):
             request.process = process
-        try:
-            kind.requestReceived(request, command, path, version)
-        except Exception as error:
-            if "process" not in vars(request):
-                raise  # it was parsed
-            del request.process, request.requestReceived
-            _log.info("a form can't be read: {error}", error=type(error).__name__)
-            request.setResponseCode(400)
-            request.responseHeaders.setRawHeaders(b"content-length", [b"0"])
-            request.finish()
+        kind.requestReceived(request, command, path, version)
 
     request.requestReceived = requestReceived
+
+
+def _addForm(request: Any, contentType: bytes) -> None:
+    """
+    Add the fields of a form to a request's arguments.
+
+    @raise ValueError: it is a broken one.
+    """
+    # Sites of Twisted 26 can be told to parse none; there is no public way to ask.
+    if getattr(request, "_parsePOSTFormSubmission", True):
+        form = readForm(contentType, request.content.read())
+        request.content.seek(0)
+        request.args.update(form)

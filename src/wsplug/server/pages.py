@@ -91,8 +91,8 @@ class PageChannel(HTTPChannel):
         @param logLimit: says whether a line about a client is for the log.
         @param done: is called after a response that wasn't complete at once, with what
             has come behind the request.
-        @param refuse: is called when a body turns out to be over its limit, or comes
-            too slowly: to answer so, and to end the connection.
+        @param refuse: is called when a body turns out to be over its limit, to be no
+            right form, or to come too slowly: to answer so, and to end the connection.
         """
         super().__init__()  # type: ignore[no-untyped-call]
         self.site = site
@@ -211,7 +211,7 @@ class PageChannel(HTTPChannel):
                 refuse(bodyTooLarge(limit))
 
         request.handleContentChunk = takeWithin
-        guardForms(request, self._parsesForms)
+        guardForms(request, self._parsesForms, refuse)
         return request
 
     def allHeadersReceived(self) -> None:
