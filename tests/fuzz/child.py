@@ -27,6 +27,7 @@ def _fuzz(target: str, options: list[str]) -> None:
     with atheris.instrument_imports(include=["wsplug"]):
         import_module("wsplug.codec")
         import_module("wsplug.auth.credentials")
+        import_module("wsplug.testing")
     from tests.fuzz.targets import TARGETS
 
     atheris.Setup([sys.argv[0], *options], TARGETS[target])

@@ -30,6 +30,7 @@ NAMES = (
     "proxyheader",
     "origin",
     "credentials",
+    "request",
 )
 SEED_SCRIPT = """
 import sys

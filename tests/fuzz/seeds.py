@@ -19,6 +19,15 @@ _STORED = b"\x00\x05\x00\xfa\xffHello\x00"
 _FINAL = b"\xf3\x48\xcd\xc9\xc9\x07\x00\x00"
 _PROXY = b"\r\n\r\n\x00\r\nQUIT\n"
 
+_ENCODED = b"Content-Type: application/x-www-form-urlencoded\r\n"
+_PARTS = b'Content-Type: multipart/form-data; boundary="b"\r\n'
+_PART = (
+    b'--b\r\nContent-Disposition: form-data; name="a"; filename="f"\r\n'
+    b"Content-Type: text/plain\r\n\r\nx\r\n--b--\r\n"
+)
+_CHUNKED = b"Transfer-Encoding: chunked\r\n\r\n"
+_LAST = b"\r\n0\r\n\r\n"
+
 SEEDS: dict[str, list[bytes]] = {
     "head": [
         b"GET / HTTP/1.1\r\nHost: a\r\n\r\nrest",
@@ -78,6 +87,14 @@ SEEDS: dict[str, list[bytes]] = {
         b"Bearer 3q2-7w.abc_def~+/==",
         b"ann:se:cret",
         b'{"type":"auth","token":"3q2-7w","request":1}',
+    ],
+    "request": [
+        b"\x00\x80Content-Length: 3\r\n\r\nabcGET / HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"\x01\x80" + _ENCODED + b"Content-Length: 15\r\n\r\na=b&c=%41+d;e=f&",
+        b"\x01\xc0" + _PARTS + b"Content-Length: %d\r\n\r\n" % len(_PART) + _PART,
+        b"\x01\x20" + _PARTS + _CHUNKED + b"%x\r\n" % len(_PART) + _PART + _LAST,
+        b"\x00\xf0" + _CHUNKED + b"3;a=b\r\nabc\r\n2\r\nde" + _LAST + b"POST /",
+        b"\x00\x40Expect: 100-continue\r\nContent-Length: 1001\r\n\r\nabc",
     ],
 }
 """By the name of the target."""

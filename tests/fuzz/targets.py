@@ -7,10 +7,17 @@ A target gets bytes and raises if its invariant is broken. Nothing here needs a 
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
 from urllib.parse import urlsplit
 
+from twisted.logger import LogEvent, capturedLogs, formatEvent
+from twisted.web.resource import IResource, Resource
+from zope.interface import implementer
+
 from tests.codec.threeways import EventTuple, Recorder, describe, feed_head, frame
+from wsplug import Settings, WebSocketProtocol
 from wsplug.auth import LoginRefused, UsernamePassword
 from wsplug.auth.credentials import readAuthorization, readFirstMessage, readToken
 from wsplug.codec import (
@@ -37,6 +44,8 @@ from wsplug.codec.forwarded import (
 from wsplug.codec.proxyheader import MAX_SIZE, ProxyHeaderParser
 from wsplug.errors import HandshakeRefused, ProtocolViolation
 from wsplug.guard.origins import OriginRules
+from wsplug.interfaces import IHandshakeRequest, IWebSocketApplication
+from wsplug.testing import MemoryServer
 
 __all__ = ["TARGETS"]
 
@@ -352,6 +361,96 @@ def _checkReason(error: LoginRefused) -> None:
     assert error.reason.isascii()
 
 
+class _Takes(Resource):
+    """
+    Takes a body, and a form where that is wanted, and tells what there was.
+    """
+
+    isLeaf = True
+    maxBodySize = 1000
+
+    def __init__(self, parsesForms: bool) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.parsesForms = parsesForms
+
+    def render_POST(self, request: Any) -> bytes:
+        fields = b"".join(
+            b"".join([name, *request.args[name]]) for name in request.args
+        )
+        assert len(fields) <= self.maxBodySize + HEAD_LIMIT
+        return repr((request.content.read(), request.args)).encode("ascii")
+
+
+@implementer(IWebSocketApplication)
+class _App:
+    subprotocols: Sequence[str] = ()
+
+    def __init__(self, pages: IResource) -> None:
+        self.pages = pages
+
+    def buildProtocol(self, request: IHandshakeRequest) -> WebSocketProtocol:
+        return WebSocketProtocol()
+
+    def startApplication(self) -> None:
+        pass
+
+    def stopApplication(self) -> None:
+        pass
+
+
+_STATUS = re.compile(rb"HTTP/1\.1 (\d{3}) ")
+
+_DATE = re.compile(rb"\r\nDate: [^\r]*")
+
+
+def _served(chunks: list[bytes], parsesForms: bool) -> tuple[bytes, list[LogEvent]]:
+    """
+    Have requests answered, and see that nothing is left when their client has gone.
+    """
+    settings = Settings(max_head_size=HEAD_LIMIT, max_headers=HEADERS)
+    app = _App(_Takes(parsesForms))
+    server = MemoryServer(app, settings=settings)
+    transport = server.connectTransport()
+    output = b""
+    with capturedLogs() as events:
+        for chunk in chunks:
+            transport.put(chunk)
+            server.run()
+            output += transport.take()
+        transport.shut()
+        server.run()
+        output += transport.take()
+        server.advance(11)
+        output += transport.take()
+        server.run()
+    assert transport.lost
+    assert server.factory.opening == len(server.factory.connections) == 0
+    assert server.factory.waiting.held == 0
+    assert len(server.factory.deadlines) == 0
+    return _DATE.sub(b"", output), list(events)
+
+
+def request(data: bytes) -> None:
+    """
+    Invariant: whatever comes as a request with a body, it is answered without a
+    traceback, and the same whole, byte by byte and cut once; no line of the log is
+    long; nothing is left of it.
+    """
+    if len(data) < 2:
+        return
+    forms = data[0] & 1 == 1
+    stream = b"POST / HTTP/1.1\r\nHost: a\r\n" + data[2:]
+    place = data[1] * len(stream) // 255
+    expected, _ = _served([stream], forms)
+    for chunks in (_octets(stream), [stream[:place], stream[place:]]):
+        output, events = _served(chunks, forms)
+        assert output == expected
+        for event in events:
+            assert event.get("log_failure") is None
+            assert len(formatEvent(event)) < 400
+    assert not {b"500"} & set(_STATUS.findall(output))
+
+
 TARGETS: dict[str, Callable[[bytes], None]] = {
     "head": head,
     "handshake": handshake,
@@ -363,4 +462,5 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "proxyheader": proxyheader,
     "origin": origin,
     "credentials": credentials,
+    "request": request,
 }
