@@ -22,7 +22,6 @@ ERRORS = [
     SystemExit,
     KeyboardInterrupt,
     GeneratorExit,
-    StopIteration,
     CancelledError,
     asyncio.CancelledError,
 ]
@@ -92,8 +91,7 @@ def check(server: MemoryServer, logs: Logs, *kinds: type[BaseException]) -> None
     failed is left, so that the server ends at once.
     """
     (failure,) = logs.failures()
-    # As Python has it for one that a coroutine raises.
-    assert failure.check(*kinds, RuntimeError), failure
+    assert failure.check(*kinds), failure
     app: Any = server.application
     app.build = None
     other = server.connect(avatar=object())
