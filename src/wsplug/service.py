@@ -37,12 +37,13 @@ from wsplug.codec import CloseCode
 from wsplug.daemon.ports import closePort, isInherited, openSockets
 from wsplug.daemon.sharing import SharedPort
 from wsplug.daemon.stalls import StallDetector
-from wsplug.daemon.unixsockets import explainLock, listenOn
+from wsplug.daemon.unixsockets import listenOn
 from wsplug.errors import StartupError
 from wsplug.guard.admission import EXEMPT
 from wsplug.guard.origins import SAME_HOST
 from wsplug.guard.proxies import ProxySettings
 from wsplug.interfaces import IBroker
+from wsplug.listening import ListeningFailed, explainListening
 from wsplug.networks import nameOfAddress
 from wsplug.server.epollset import EpollSet
 from wsplug.server.factory import WebSocketFactory
@@ -209,8 +210,9 @@ class WebSocketService(Service):
         """
         Listen.
 
-        @raise StartupError: an endpoint can't be listened on, or the service was
-            stopped before.
+        @raise ListeningFailed: an endpoint can't be listened on. It is a
+            C{CannotListenError}, and a L{StartupError}.
+        @raise StartupError: the service was stopped before.
         """
         self._refuseSecondStart()
         super().privilegedStartService()  # type: ignore[no-untyped-call]
@@ -220,9 +222,10 @@ class WebSocketService(Service):
         """
         Start the applications, and listen where that wasn't done yet.
 
-        @raise StartupError: an endpoint can't be listened on, an application failed at
-            once, or the service was stopped before: a new one has to be made. For an
-            application that fails later, see L{startFailed}.
+        @raise ListeningFailed: an endpoint can't be listened on.
+        @raise StartupError: an application failed at once, or the service was stopped
+            before: a new one has to be made. For an application that fails later, see
+            L{startFailed}.
         """
         self._refuseSecondStart()
         super().startService()  # type: ignore[no-untyped-call]
@@ -314,7 +317,8 @@ class WebSocketService(Service):
         except CannotListenError as error:
             reason = error.socketError.strerror
             address = nameOfAddress(port.getHost())
-            raise StartupError(f"can't listen on {address}: {reason}") from None
+            message = f"can't listen on {address}: {reason}"
+            raise ListeningFailed(message, error) from None
         self._announce(port.port)
 
     def _announce(self, port: IListeningPort) -> None:
@@ -513,26 +517,3 @@ def _firstFailure(failure: Failure) -> Failure:
     error: Any = failure.value
     first: Failure = error.subFailure
     return first
-
-
-def explainListening(failure: Failure, name: str) -> None:
-    """
-    Say in one line why an endpoint can't be listened on.
-
-    @param failure: of its C{listen}.
-    @param name: what to call it.
-    @raise StartupError: always.
-    """
-    error = failure.value
-    hint = ""
-    if isinstance(error, CannotListenError):
-        port = error.port
-        hint = explainLock(error)
-        error = error.socketError
-        if isinstance(error, PermissionError) and isinstance(port, int) and port < 1024:
-            hint = (
-                "; ports below 1024 take root, who can give the rights up again with "
-                "twistd --uid, or the right CAP_NET_BIND_SERVICE"
-            )
-    reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    raise StartupError(f"can't listen on {name}: {reason}{hint}")

@@ -233,7 +233,9 @@ def test_address_taken_meanwhile() -> None:
         raise error
 
     port.startListening = fail  # type: ignore[method-assign]
-    with pytest.raises(StartupError) as caught:
+    with pytest.raises(CannotListenError) as caught:
         service.startService()
+    assert isinstance(caught.value, StartupError)
+    assert caught.value.port == host.port
     reason = f"can't listen on 127.0.0.1:{host.port}: Address already in use"
     assert str(caught.value) == reason

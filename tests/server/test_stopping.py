@@ -544,14 +544,20 @@ def test_stop_of_a_failing_application(logs: Logs) -> None:
 )
 @pytest.mark.parametrize("privileged", [True, False])
 def test_listen_fails(error: Exception, words: str, privileged: bool) -> None:
-    """It can't listen: a StartupError, one line, raised where twistd sees it."""
+    """It can't listen: what Twisted raises then, for who catches that, and a
+    StartupError, one line, raised where twistd sees it."""
     service = makeService([App()], [("the port", Endpoint(error))])
     start = service.privilegedStartService if privileged else service.startService
-    with pytest.raises(StartupError) as caught:
+    with pytest.raises(CannotListenError) as caught:
         start()
-    assert words in str(caught.value)
-    assert "\n" not in str(caught.value)
-    assert caught.value.code == str(caught.value)
+    raised: Any = caught.value
+    assert isinstance(raised, StartupError)
+    assert words in str(raised)
+    assert "\n" not in str(raised)
+    assert raised.code == str(raised)
+    given: Any = error
+    assert raised.socketError is getattr(given, "socketError", error)
+    assert raised.port == getattr(given, "port", None)
 
 
 def test_listen_fails_later(logs: Logs) -> None:
