@@ -550,8 +550,8 @@ def test_listen_fails(error: Exception, words: str, privileged: bool) -> None:
     start = service.privilegedStartService if privileged else service.startService
     with pytest.raises(CannotListenError) as caught:
         start()
+    assert isinstance(caught.value, StartupError)
     raised: Any = caught.value
-    assert isinstance(raised, StartupError)
     assert words in str(raised)
     assert "\n" not in str(raised)
     assert raised.code == str(raised)

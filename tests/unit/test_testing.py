@@ -16,6 +16,7 @@ from twisted.web.server import NOT_DONE_YET, Site
 from tests.server.kit import App, Producer, Recorder, openOne
 from wsplug import HandshakeRefused, application
 from wsplug.apps.echo import echo
+from wsplug.codec import FIN, OP_PING, encode_frame
 from wsplug.coroutine import Socket
 from wsplug.errors import InvalidOption
 from wsplug.testing import MemoryServer, MemoryTransport
@@ -332,3 +333,25 @@ def test_server_that_breaks_the_protocol() -> None:
     opened.client.transport.write(b"\xff\xff")
     with pytest.raises(AssertionError, match="broke the protocol"):
         opened.server.run()
+
+
+def test_no_time_passes() -> None:
+    """Advancing by nothing lets happen what is due, on both sides, and no more."""
+
+    @application("later")
+    async def later(socket: Socket) -> None:
+        await socket.sleep(0)
+        await socket.send("now")
+        await socket.sleep(1)
+        await socket.send("later")
+
+    server = MemoryServer(later)
+    client = server.connect()
+    called: list[str] = []
+    server.clock.callLater(0, called.append, "due")
+    client.transport.put(encode_frame(FIN | OP_PING, b"ping", b"mask"))
+    server.advance(0)
+    assert called == ["due"]
+    assert client.messages == ["now"]
+    assert client.pongs == [b"ping"]
+    assert server.clock.seconds() == 0

@@ -314,7 +314,11 @@ class MemoryServer:
         """
         Let time pass, in steps of at most an eighth of a second: a number that sums up
         without rounding.
+
+        @param seconds: with 0, what is due happens, as by L{run}.
         """
+        if not seconds:
+            self.run()
         while seconds > 0:
             step = min(seconds, 0.125)
             self.clock.advance(step)
