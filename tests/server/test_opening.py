@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.error import ConnectionDone
 from twisted.python.failure import Failure
 
 from tests.server.kit import (
@@ -1098,3 +1099,28 @@ def test_opening_fails(logs: Logs, monkeypatch: pytest.MonkeyPatch) -> None:
     assert (factory.opening, len(factory.connections)) == (0, 0)
     assert len(factory.deadlines) == 0
     assert server.stop().called
+
+
+@pytest.mark.parametrize("accepts", ["at once", "later"])
+def test_methods_taken_before(accepts: str) -> None:
+    """Whoever stands between the transport and the protocol may have taken the
+    protocol's methods as it was made: what they are given then reaches the connection
+    as well."""
+    waiting: Deferred[Any] = Deferred()
+    recorder = Recorder()
+    app = App(lambda _: recorder if accepts == "at once" else waiting)
+    server = MemoryServer(app)
+    transport = server.connectTransport()
+    protocol = transport.protocol
+    received, lost = protocol.dataReceived, protocol.connectionLost
+    received(handshake() + frame(b"first"))
+    if accepts == "later":
+        waiting.callback(recorder)
+    assert parseResponse(transport.take()).status == 101
+    received(frame(b"second"))
+    assert recorder.got("text") == ["first", "second"]
+    lost(Failure(ConnectionDone()))
+    assert recorder.closed.code == 1006
+    assert not server.factory.connections
+    transport.protocol.connectionLost(Failure(ConnectionDone()))
+    assert recorder.names.count("lost") == 1

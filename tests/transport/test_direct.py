@@ -14,8 +14,11 @@ from twisted.internet.main import CONNECTION_LOST
 from twisted.internet.protocol import Factory
 from twisted.python.failure import Failure
 
+from tests.server.kit import App, frame, handshake
+from tests.server.kit import Recorder as ServedRecorder
 from tests.transport.kit import FakeReactor, Wire
 from wsplug.codec.masking import PayloadBuffer
+from wsplug.server import Mount, WebSocketFactory
 from wsplug.server.transport import DirectTransport, useDirectTransport
 
 
@@ -324,3 +327,25 @@ def test_lost_in_a_large_message(wire: Wire, reset: bool) -> None:
     wire.turn(2)
     assert connection.lost is not None
     assert connection.lost.check(ConnectionDone)
+
+
+def test_methods_taken_before(wire: Wire) -> None:
+    """
+    What somebody has taken of the protocol before the handshake reaches the connection
+    afterwards, too, though the transport no longer knows the protocol.
+    """
+    recorder = ServedRecorder()
+    app = App(lambda _: recorder)
+    factory = WebSocketFactory([Mount("/", app)], clock=wire.reactor)
+    client, _, transport = wire.connect()
+    transport.setTcpNoDelay = lambda _: None  # it isn't TCP
+    protocol = factory.buildProtocol(None)
+    received = protocol.dataReceived
+    transport.protocol = protocol
+    protocol.makeConnection(transport)
+    client.send(handshake())
+    wire.turn()
+    assert client.recv(1000).startswith(b"HTTP/1.1 101 ")
+    assert transport.protocol is not protocol
+    received(frame(b"hello"))
+    assert recorder.got("text") == ["hello"]
