@@ -10,6 +10,7 @@ from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_network
 from typing import Final
 
+from twisted.internet.address import UNIXAddress
 from twisted.internet.interfaces import IAddress
 
 from wsplug.codec.hosts import Host, parse_host
@@ -19,6 +20,7 @@ __all__ = [
     "Host",
     "Networks",
     "hostOf",
+    "isLocal",
     "nameOfAddress",
     "parseHost",
     "placeOf",
@@ -45,7 +47,7 @@ _hostOf = lru_cache(_KEPT)(parse_host)
 def _placeOf(text: str) -> str:
     host = _hostOf(text)
     if host is None:
-        return "local"
+        return text
     if isinstance(host, IPv6Address):
         free = 128 - PLACE_BITS
         return f"{IPv6Address(int(host) >> free << free)}/{PLACE_BITS}"
@@ -62,19 +64,44 @@ def hostOf(address: IAddress) -> Host | None:
     return _hostOf(host) if isinstance(host, str) else None
 
 
+def isLocal(address: IAddress) -> bool:
+    """
+    Tell whether a connection's address is a UNIX socket: it leads to nobody, and only
+    programs on this machine have one.
+    """
+    return isinstance(address, UNIXAddress)
+
+
 def nameOfAddress(address: IAddress) -> str:
     """
     Write an address, as the log and error messages do: C{127.0.0.1:9000},
-    C{[::1]:9000}, or a UNIX socket's path; without the port where it isn't known.
+    C{[::1]:9000}, or a UNIX socket's path; without the port where it isn't known. Of
+    other kinds of addresses, as of onion services, it is what they have for a name.
     """
     host = getattr(address, "host", None)
     if host is None:
-        name = getattr(address, "name", None)
-        return f"unix:{name.decode('utf-8', 'replace')}" if name else "unix"
-    port = getattr(address, "port", 0)
+        if isinstance(address, UNIXAddress):
+            path = address.name
+            return f"unix:{path.decode('utf-8', 'replace')}" if path else "unix"
+        host = _nameOfOther(address)
+    port = getattr(address, "port", 0) or getattr(address, "onion_port", 0)
     if not port:
         return str(host)
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _nameOfOther(address: object) -> str:
+    """
+    Give the name of what has neither a host nor a path: an onion service's address, as
+    those of C{txtorcon}'s endpoints, a C{HostnameAddress} of Twisted's, or any other.
+    """
+    for attribute in ("onion_uri", "hostname"):
+        name = getattr(address, attribute, None)
+        if isinstance(name, bytes):
+            name = name.decode("utf-8", "replace")
+        if isinstance(name, str) and name:
+            return name
+    return type(address).__name__
 
 
 def placeOf(address: IAddress) -> str:
@@ -82,11 +109,13 @@ def placeOf(address: IAddress) -> str:
     Say what counts as one place on the net: an IPv4 address, or the first
     L{PLACE_BITS} of an IPv6 one.
 
-    @return: C{"192.0.2.1"}, C{"2001:db8::/64"}, or C{"local"} where there is no
-        address, as for UNIX sockets.
+    @return: C{"192.0.2.1"}, C{"2001:db8::/64"}, C{"local"} for all UNIX sockets, or the
+        name of what has another kind of address.
     """
     text = getattr(address, "host", None)
-    return _placeOf(text) if isinstance(text, str) else "local"
+    if isinstance(text, str):
+        return _placeOf(text)
+    return "local" if isLocal(address) else _nameOfOther(address)
 
 
 class Networks:

@@ -44,7 +44,7 @@ from wsplug.guard.origins import SAME_HOST
 from wsplug.guard.proxies import ProxySettings
 from wsplug.interfaces import IBroker
 from wsplug.listening import ListeningFailed, explainListening
-from wsplug.networks import nameOfAddress
+from wsplug.networks import hostOf, isLocal, nameOfAddress
 from wsplug.server.epollset import EpollSet
 from wsplug.server.factory import WebSocketFactory
 from wsplug.server.mounts import Mount, Mounts
@@ -325,7 +325,17 @@ class WebSocketService(Service):
         useDirectTransport(port, self._epollSet)
         if self.factory.proxies.settings.protocol:
             useProxyProtocol(port, self.factory)
-        self._log.info("listening on {address}", address=nameOfAddress(port.getHost()))
+        address = port.getHost()
+        self._log.info("listening on {address}", address=nameOfAddress(address))
+        if hostOf(address) is None and not isLocal(address):
+            # As an onion service's: its own program brings the clients.
+            self._log.warn(
+                "the clients of {address} may all come from one address, that of what "
+                "brings them; while it is exempt, as 127.0.0.1 is, no limit for "
+                "addresses holds for them",
+                address=nameOfAddress(address),
+                setting="exempt",
+            )
 
     def _startApplications(self) -> None:
         starting: Deferred[Any] = self._startBroker()

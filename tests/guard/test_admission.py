@@ -5,7 +5,12 @@ What each address may take up.
 from __future__ import annotations
 
 import pytest
-from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
+from twisted.internet.address import (
+    HostnameAddress,
+    IPv4Address,
+    IPv6Address,
+    UNIXAddress,
+)
 from twisted.internet.interfaces import IAddress
 from twisted.internet.task import Clock
 
@@ -217,3 +222,19 @@ def test_clock_set_back() -> None:
     assert len(world.admission) == 1
     world.clock.advance(60)
     world.enter(_v4(1))
+
+
+def test_other_addresses() -> None:
+    """
+    What has neither an IP address nor a UNIX socket, as a client whose transport comes
+    from a plugin, is a place like any other: only UNIX sockets are without limits.
+    """
+    world = World(exempt=("127.0.0.1",))
+    for _ in range(3):
+        world.enter(HostnameAddress(b"abc.onion", 80))
+    assert world.refuse(HostnameAddress(b"abc.onion", 81)) == (
+        "max-address-connections",
+        10,
+    )
+    world.enter(HostnameAddress(b"other.onion", 80))
+    assert world.admission.enter(UNIXAddress(b"/run/a.sock")) is None

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from twisted.application.service import MultiService
-from twisted.internet.address import IPv4Address
+from twisted.internet.address import HostnameAddress, IPv4Address
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort, IStreamServerEndpoint
@@ -327,6 +327,26 @@ def test_service(logs: Logs) -> None:
     assert service.ports == []
     closed: ConnectionClosed = recorder.closed
     assert (closed.code, closed.side) == (1001, Side.SERVER)
+
+
+def test_listening_elsewhere(logs: Logs) -> None:
+    """What is listened on by means of a plugin has the name that people know it by, and
+    the log says that its clients may be exempt from all limits."""
+
+    class OnionPort(Port):
+        def getHost(self) -> Any:
+            return HostnameAddress(b"abc.onion", 80)
+
+    service = makeService([App()], [Endpoint(OnionPort([])), Endpoint()])
+    service.startService()
+    assert logs.lines("listening") == [
+        "listening on abc.onion:80",
+        "listening on 192.0.2.2:9000",
+    ]
+    (warning,) = logs.events("may all come from one address")
+    assert warning["setting"] == "exempt"
+    assert warning["address"] == "abc.onion:80"
+    service.stopService()
 
 
 def test_service_without_privileges() -> None:

@@ -7,10 +7,40 @@ from __future__ import annotations
 from ipaddress import ip_address
 
 import pytest
-from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
+from twisted.internet.address import (
+    HostnameAddress,
+    IPv4Address,
+    IPv6Address,
+    UNIXAddress,
+)
 from twisted.internet.interfaces import IAddress
 
-from wsplug.networks import Networks, hostOf, nameOfAddress, parseHost, placeOf
+from wsplug.networks import (
+    Networks,
+    hostOf,
+    isLocal,
+    nameOfAddress,
+    parseHost,
+    placeOf,
+)
+
+
+class OnionAddress:
+    """
+    What C{txtorcon}'s C{onion:} endpoints listen on.
+    """
+
+    type = "onion"
+
+    def __init__(self, uri: str, port: int) -> None:
+        self.onion_uri = uri
+        self.onion_port = port
+
+
+class Nameless:
+    """
+    An address of which nothing is known.
+    """
 
 
 @pytest.mark.parametrize(
@@ -86,6 +116,27 @@ def test_no_networks(text: str, reason: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("address", "place", "local"),
+    [
+        (UNIXAddress(b"/run/a.sock"), "local", True),
+        (UNIXAddress(None), "local", True),
+        (OnionAddress("abc.onion", 80), "abc.onion", False),
+        (HostnameAddress(b"host.example", 80), "host.example", False),
+        (IPv4Address("TCP", "xyz.b32.i2p", 80), "xyz.b32.i2p", False),
+        (Nameless(), "Nameless", False),
+    ],
+)
+def test_places_without_hosts(address: IAddress, place: str, local: bool) -> None:
+    """
+    Only UNIX sockets are of this machine alone. What has another kind of address is
+    somewhere on the net, and a place of its own.
+    """
+    assert hostOf(address) is None
+    assert placeOf(address) == place
+    assert isLocal(address) is local
+
+
+@pytest.mark.parametrize(
     ("address", "name"),
     [
         (IPv4Address("TCP", "192.0.2.1", 80), "192.0.2.1:80"),
@@ -93,6 +144,9 @@ def test_no_networks(text: str, reason: str) -> None:
         (IPv4Address("TCP", "192.0.2.1", 0), "192.0.2.1"),
         (UNIXAddress(b"/run/a.sock"), "unix:/run/a.sock"),
         (UNIXAddress(None), "unix"),
+        (OnionAddress("abc.onion", 80), "abc.onion:80"),
+        (HostnameAddress(b"host.example", 80), "host.example:80"),
+        (Nameless(), "Nameless"),
     ],
 )
 def test_names(address: IAddress, name: str) -> None:

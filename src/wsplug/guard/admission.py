@@ -18,7 +18,7 @@ from twisted.internet.interfaces import IAddress, IReactorTime
 
 from wsplug.errors import HandshakeRefused
 from wsplug.guard.metering import BURST, Meter, Rates
-from wsplug.networks import Networks, hostOf, placeOf
+from wsplug.networks import Networks, hostOf, isLocal, placeOf
 
 __all__ = ["EXEMPT", "MAX_LINGERING", "Account", "Admission", "AdmissionLimits"]
 
@@ -160,8 +160,7 @@ class Admission:
             it is exempt, or comes over a UNIX socket, which has no address.
         @raise HandshakeRefused: it is one too many; status 429.
         """
-        host = hostOf(address)
-        if host is None or host in self._exempt:
+        if isLocal(address) or hostOf(address) in self._exempt:
             return None
         return self._enter(placeOf(address))
 

@@ -14,7 +14,7 @@ from twisted.internet.interfaces import IAddress, IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
 from wsplug.guard.metering import BURST
-from wsplug.networks import Networks, hostOf, placeOf
+from wsplug.networks import Networks, hostOf, isLocal, placeOf
 from wsplug.options import UNLIMITED
 from wsplug.rates import Rate
 
@@ -71,8 +71,7 @@ class LogLimit:
         """
         if self._rate is None:
             return True
-        host = hostOf(client)
-        if host is None or host in self._exempt:
+        if isLocal(client) or hostOf(client) in self._exempt:
             return True
         place = placeOf(client)
         if not self._rate.take(place):
