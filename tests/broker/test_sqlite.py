@@ -10,6 +10,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import time
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,8 @@ from twisted.internet.task import Clock
 from twisted.logger import capturedLogs, formatEvent
 
 from tests.broker.conftest import SMALL, ImmediateWorker, Recorder, result, tables
-from wsplug.broker import Retention, SqliteBroker
+from wsplug.broker import Position, Retention, SqliteBroker
+from wsplug.broker.continuity import SUFFIX
 from wsplug.broker.sqlite import MAX_PENDING_SIZE
 from wsplug.errors import BrokerError, StartupError
 
@@ -96,6 +98,25 @@ def test_stop_stores_what_waits(path: Path, clock: Clock) -> None:
     assert result(published).offset == 1
     result(stopped)
     assert not worker.running
+
+
+def test_backup(path: Path, clock: Clock) -> None:
+    """
+    Where the file isn't as it was left, who comes back is told, and so is the log.
+    """
+    broker, _ = _open(path, clock)
+    result(broker.publish("a", b"1"))
+    position = result(broker.history("a")).position
+    result(broker.stop())
+    path.with_name(path.name + SUFFIX).unlink()
+    with capturedLogs() as logs:
+        broker, _ = _open(path, clock)
+    (line,) = map(formatEvent, logs)
+    assert f"broker: {path} isn't as it was left" in str(line)
+    history = result(broker.history("a", position))
+    assert not history.isComplete
+    assert [each.data for each in history.publications] == [b"1"]
+    result(broker.stop())
 
 
 def test_too_much_waits(path: Path, clock: Clock) -> None:
@@ -263,11 +284,12 @@ def test_in_use(path: Path, clock: Clock) -> None:
 
 PUBLISHER = """
 import sys
+import time
 from twisted.internet import reactor
 from wsplug.broker import Retention, SqliteBroker
 broker = SqliteBroker(sys.argv[1], reactor, Retention(100_000, 100_000_000))
 def told(publication):
-    print(publication.offset, flush=True)
+    print(publication.offset, publication.epoch, flush=True)
 def publish():
     for number in range(20):
         broker.publish("a", b"x" * 1000).addCallback(told)
@@ -287,18 +309,21 @@ def test_kill(path: Path, clock: Clock) -> None:
     )
     assert process.stdout is not None
     for line in process.stdout:
-        if int(line) >= 500:
+        offset, epoch = line.split()
+        if int(offset) >= 500:
             os.kill(process.pid, signal.SIGKILL)
             break
-    rest = process.stdout.read().split()
+    rest = process.stdout.read().split()[::2]
     process.stdout.close()
     process.wait()
     told = int(rest[-1]) if rest else 500
-    clock.advance(2_000_000_000 - clock.seconds())
+    clock.advance(time.time() - clock.seconds())
     broker = SqliteBroker(str(path), clock, LARGE, ImmediateWorker())
     result(broker.start())
     position = result(broker.subscribe("a", Recorder()))
     assert position.offset >= told
+    # Who was there comes back.
+    assert result(broker.history("a", Position(told - 5, epoch))).isComplete
     store: Any = broker
     rows = store._store._database.execute(
         "SELECT count(*), min(offset), max(offset) FROM publications"

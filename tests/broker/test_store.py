@@ -5,7 +5,9 @@ The SQLite file itself: what each thing costs, and files of older versions.
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -13,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from wsplug.broker import Position, Retention
+from wsplug.broker.continuity import SUFFIX, readBoot
 from wsplug.broker.retention import OVERHEAD
 from wsplug.broker.store import Draft, Store
 
@@ -34,8 +37,10 @@ def opened() -> Iterator[list[Store]]:
         store.close()
 
 
-def _open(path: Path, opened: list[Store], retention: Retention) -> Store:
-    store = Store(str(path), retention)
+def _open(
+    path: Path, opened: list[Store], retention: Retention, boot: str | None = "one"
+) -> Store:
+    store = Store(str(path), retention, lambda: boot)
     store.open()
     opened.append(store)
     return store
@@ -162,6 +167,171 @@ def test_mode_that_was_chosen(tmp_path: Path, opened: list[Store]) -> None:
     path.chmod(0o640)
     _open(path, opened, Retention()).add(_drafts(1))
     assert _modes(tmp_path)["broker.db"] == "640"
+
+
+# Backups, and failures of the machine
+
+
+def _come(store: Store, position: Position, back: int = 0) -> list[int] | None:
+    """
+    Come back to a channel.
+
+    @param position: the last one that anybody had.
+    @param back: how many publications before that.
+    @return: the offsets of what has come since; C{None} where that may not be all.
+    """
+    since = Position(position.offset - back, position.epoch)
+    history = store.history("a", since, None, 1.0)
+    offsets = [each.offset for each in history.publications]
+    return offsets if history.isComplete else None
+
+
+def _kill(store: Store) -> None:
+    """
+    Leave a file as a process does that is killed.
+    """
+    database, store._database = store._database, None
+    assert database is not None
+    database.close()
+
+
+def _renewed(store: Store, position: Position) -> bool:
+    """
+    Publish, and say whether all who come back with a position, the last or any before
+    it, are told that something may be missing. Either all are, or nobody.
+    """
+    store.add(_drafts(position.offset))
+    told = {_come(store, position, back) is None for back in range(position.offset)}
+    assert len(told) == 1
+    return told.pop()
+
+
+@pytest.mark.parametrize(
+    ("isKilled", "boots", "isRenewed"),
+    [
+        (False, ("one", "one"), False),
+        (False, ("one", "two"), False),
+        (False, (None, None), False),
+        (True, ("one", "one"), False),
+        # What the system had not written may be lost.
+        (True, ("one", "two"), True),
+        (True, ("one", None), True),
+        (True, (None, "one"), True),
+        # Nobody knows.
+        (True, (None, None), True),
+    ],
+)
+def test_opened_again(
+    tmp_path: Path,
+    opened: list[Store],
+    isKilled: bool,
+    boots: tuple[str | None, str | None],
+    isRenewed: bool,
+) -> None:
+    """
+    Positions count after a stop, whatever happened to the machine in between, and after
+    a C{kill -9} as long as the machine runs.
+    """
+    store = _open(tmp_path / "a.db", opened, Retention(), boots[0])
+    store.add(_drafts(5))
+    position = store.position("a")
+    nowhere = store.position("never")
+    if isKilled:
+        _kill(store)
+    store.close()
+    store = Store(str(tmp_path / "a.db"), Retention(), lambda: boots[1])
+    opened.append(store)
+    assert store.open() is not isRenewed
+    assert _renewed(store, position) is isRenewed
+    assert store.history("never", nowhere, None, 1.0).isComplete is not isRenewed
+
+
+Restore = Callable[[Path, Path], object]
+
+
+def _replaceAll(backup: Path, folder: Path) -> None:
+    shutil.rmtree(folder)
+    shutil.copytree(backup, folder)
+
+
+def _copyOver(backup: Path, folder: Path) -> None:
+    """
+    As C{cp -a} does: the files are the same, their times are the backup's.
+    """
+    for each in backup.iterdir():
+        shutil.copy2(each, folder / each.name)
+
+
+def _copyDatabase(backup: Path, folder: Path) -> None:
+    shutil.copy2(backup / "a.db", folder / "a.db")
+
+
+def _moveDatabase(backup: Path, folder: Path) -> None:
+    (backup / "a.db").rename(folder / "a.db")
+
+
+def _copyWithout(backup: Path, folder: Path) -> None:
+    _copyDatabase(backup, folder)
+    (folder / f"a.db{SUFFIX}").unlink()
+
+
+@pytest.mark.parametrize("isRunning", [False, True])
+@pytest.mark.parametrize(
+    "restore", [_replaceAll, _copyOver, _copyDatabase, _moveDatabase, _copyWithout]
+)
+def test_backup(
+    tmp_path: Path, opened: list[Store], restore: Restore, isRunning: bool
+) -> None:
+    """
+    A backup that was restored, in whatever way, made of a server that was stopped or
+    one that ran, is told from the file that was left; nobody has offsets twice.
+    """
+    folder, backup = tmp_path / "folder", tmp_path / "backup"
+    folder.mkdir()
+    store = _open(folder / "a.db", opened, Retention(), "one")
+    store.add(_drafts(5))
+    if not isRunning:
+        store.close()
+    shutil.copytree(folder, backup)
+    store.close()
+    store = _open(folder / "a.db", opened, Retention(), "one")
+    store.add(_drafts(3))
+    position = store.position("a")
+    store.close()
+    restore(backup, folder)
+    store = _open(folder / "a.db", opened, Retention(), "one")
+    assert _renewed(store, position)
+    # From now on it is as it was left.
+    position = store.position("a")
+    store.close()
+    store = _open(folder / "a.db", opened, Retention(), "one")
+    assert not _renewed(store, position)
+
+
+def test_witness_that_cannot_be_written(tmp_path: Path, opened: list[Store]) -> None:
+    """
+    A start that fails costs nobody anything.
+    """
+    store = _open(tmp_path / "a.db", opened, Retention(), "one")
+    store.add(_drafts(5))
+    position = store.position("a")
+    store.close()
+    blocked = tmp_path / f"a.db{SUFFIX}.new"
+    blocked.mkdir()
+    with pytest.raises(OSError, match="opening"):
+        _open(tmp_path / "a.db", opened, Retention(), "one")
+    blocked.rmdir()
+    store = _open(tmp_path / "a.db", opened, Retention(), "one")
+    assert not _renewed(store, position)
+
+
+def test_boot_has_a_name() -> None:
+    """
+    On Linux, the system's run has a name that stays.
+    """
+    if sys.platform == "linux":
+        assert readBoot()
+    assert readBoot() == readBoot()
 
 
 # Version 1

@@ -15,9 +15,9 @@ from typing import Final
 
 from wsplug.broker.retention import OVERHEAD
 
-__all__ = ["VERSION", "makeTables", "migrate", "renewEpoch"]
+__all__ = ["VERSION", "makeTables", "migrate", "renewEpoch", "renewEpochs"]
 
-VERSION: Final = 2
+VERSION: Final = 3
 """
 Of the tables, as C{PRAGMA user_version}.
 """
@@ -53,6 +53,13 @@ CREATE TABLE state (
 );
 """
 
+# What continuity.py has to know.
+_OPENINGS: Final = """
+ALTER TABLE state ADD COLUMN opening TEXT NOT NULL DEFAULT '';
+ALTER TABLE state ADD COLUMN mark TEXT NOT NULL DEFAULT '';
+ALTER TABLE state ADD COLUMN boot TEXT NOT NULL DEFAULT '';
+"""
+
 _INDICES: Final = """
 CREATE INDEX channels_oldest ON channels (oldest) WHERE oldest IS NOT NULL;
 CREATE INDEX channels_turn ON channels (turn) WHERE oldest IS NOT NULL;
@@ -74,7 +81,7 @@ def makeTables(database: sqlite3.Connection) -> None:
     """
     Make the tables in a file that has none.
     """
-    _run(database, _CHANNELS + _PUBLICATIONS + _INDICES)
+    _run(database, _CHANNELS + _PUBLICATIONS + _INDICES + _OPENINGS)
     database.execute("INSERT INTO state (size, epoch) VALUES (0, '')")
     renewEpoch(database)
     database.execute(f"PRAGMA user_version = {VERSION}")
@@ -86,10 +93,20 @@ def migrate(database: sqlite3.Connection, version: int) -> None:
 
     @raise sqlite3.DatabaseError: they are of another version still.
     """
-    if version != 1:
+    if version not in (1, 2):
         raise sqlite3.DatabaseError(
             f"it has version {version} of the tables, not {VERSION}"
         )
+    if version == 1:
+        _findGaps(database)
+    _run(database, _OPENINGS)
+    database.execute(f"PRAGMA user_version = {VERSION}")
+
+
+def _findGaps(database: sqlite3.Connection) -> None:
+    """
+    Write down what is forgotten of each channel of version 1.
+    """
     _run(database, _FROM_1 + _INDICES)
     for identity, last in database.execute("SELECT id, last FROM channels").fetchall():
         _forgetAllButTheEnd(database, identity, last)
@@ -97,7 +114,6 @@ def migrate(database: sqlite3.Connection, version: int) -> None:
     for turn, (identity,) in enumerate(database.execute(order).fetchall(), 1):
         database.execute("UPDATE channels SET turn = ? WHERE id = ?", (turn, identity))
     database.execute("UPDATE state SET size = (SELECT total(size) FROM channels)")
-    database.execute(f"PRAGMA user_version = {VERSION}")
 
 
 def renewEpoch(database: sqlite3.Connection) -> None:
@@ -105,6 +121,14 @@ def renewEpoch(database: sqlite3.Connection) -> None:
     Give channels that begin from now on another epoch than those that were there.
     """
     database.execute("UPDATE state SET epoch = ?", (secrets.token_hex(4),))
+
+
+def renewEpochs(database: sqlite3.Connection) -> None:
+    """
+    Give all channels another epoch: no position that anybody has counts any more.
+    """
+    renewEpoch(database)
+    database.execute("UPDATE channels SET epoch = (SELECT epoch FROM state)")
 
 
 def _forgetAllButTheEnd(database: sqlite3.Connection, identity: int, last: int) -> None:

@@ -92,9 +92,17 @@ class SqliteBroker(LocalPresence):
     def start(self) -> Deferred[None]:
         self._worker.start()
         opened = self._worker.do(self._store.open)
-        opened.addErrback(self._startFailed)
-        opened.addCallback(lambda _: self._sweepLater())
-        return opened
+        return opened.addCallbacks(self._started, self._startFailed)
+
+    def _started(self, wasLeftSo: bool) -> None:
+        if not wasLeftSo:
+            self._log.warn(
+                "broker: {path} isn't as it was left: it is a backup, or the machine "
+                "failed; who comes back to a channel is told that something may be "
+                "missing",
+                path=self._path,
+            )
+        self._sweepLater()
 
     def _startFailed(self, failure: Failure) -> None:
         # First, whatever it was: a start that nobody waits for has a thread, too.

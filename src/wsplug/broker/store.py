@@ -3,7 +3,8 @@ Publications in an SQLite file. All of this runs in the worker's thread: it bloc
 
 The file is in WAL mode: a committed transaction is in it, or in the log beside it, and
 survives the process, however that ends. C{synchronous} is C{NORMAL}, so that only a
-failure of the whole machine can cost the last transactions; the file stays whole.
+failure of the whole machine can cost the last transactions; the file stays whole, and
+L{wsplug.broker.continuity} tells that this may have happened.
 """
 
 from __future__ import annotations
@@ -15,9 +16,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
+from wsplug.broker.continuity import (
+    beginOpening,
+    endOpening,
+    isContinued,
+    readBoot,
+)
 from wsplug.broker.publication import History, Position, Publication
 from wsplug.broker.retention import OVERHEAD, Retention
-from wsplug.broker.schema import VERSION, makeTables, migrate, renewEpoch
+from wsplug.broker.schema import VERSION, makeTables, migrate, renewEpoch, renewEpochs
 from wsplug.files import keepToOwner, makePrivate
 
 __all__ = ["Draft", "Store"]
@@ -80,21 +87,30 @@ class Store:
     One file, used by one process.
     """
 
-    def __init__(self, path: str, retention: Retention) -> None:
+    def __init__(
+        self,
+        path: str,
+        retention: Retention,
+        boot: Callable[[], str | None] = readBoot,
+    ) -> None:
         """
         @param path: of the file; it is made if it isn't there.
         @param retention: how much of each channel is kept.
+        @param boot: names the run of the operating system.
         """
         # SQLite makes the others beside the one that a link leads to.
         self._path = os.path.realpath(path)
         self._retention = retention
         self._database: sqlite3.Connection | None = None
         self._turn = 0
+        self._boot = boot
 
-    def open(self) -> None:
+    def open(self) -> bool:
         """
         Open the file.
 
+        @return: whether it is as it was left; where it isn't, all channels have another
+            epoch, since there may have been more in them.
         @raise OSError: it can't be made.
         @raise sqlite3.Error: it can't be opened, is no database or another's, or is
             in use.
@@ -111,23 +127,35 @@ class Store:
             database.execute("PRAGMA synchronous = NORMAL")
             database.execute("PRAGMA foreign_keys = ON")
             database.execute("BEGIN IMMEDIATE")
-            version = database.execute("PRAGMA user_version").fetchone()[0]
-            if version == 0:
-                tables = database.execute("SELECT count(*) FROM sqlite_master")
-                if tables.fetchone()[0]:
-                    raise sqlite3.DatabaseError("it has other tables in it")
-                makeTables(database)
-            elif version != VERSION:
-                migrate(database, version)
-                # Version 1 left that to the umask.
-                for suffix in ("", "-wal", "-shm"):
-                    keepToOwner(self._path + suffix)
+            self._prepare(database)
+            boot = self._boot()
+            wasLeftSo = isContinued(database, self._path, boot)
+            if not wasLeftSo:
+                renewEpochs(database)
+            beginOpening(database, self._path, boot)
             database.execute("COMMIT")
         except BaseException:
             database.close()
             raise
         self._database = database
         self._turn = max([0, *(each.turn for each in self._select(_BUSIEST))])
+        return wasLeftSo
+
+    def _prepare(self, database: sqlite3.Connection) -> None:
+        """
+        See that the tables are there.
+        """
+        version = database.execute("PRAGMA user_version").fetchone()[0]
+        if version == 0:
+            tables = database.execute("SELECT count(*) FROM sqlite_master")
+            if tables.fetchone()[0]:
+                raise sqlite3.DatabaseError("it has other tables in it")
+            makeTables(database)
+        elif version != VERSION:
+            migrate(database, version)
+            # Version 1 left that to the umask.
+            for suffix in ("", "-wal", "-shm"):
+                keepToOwner(self._path + suffix)
 
     def close(self) -> None:
         """
@@ -135,7 +163,10 @@ class Store:
         """
         database, self._database = self._database, None
         if database is not None:
-            database.close()
+            try:
+                endOpening(database)
+            finally:
+                database.close()
 
     # What is asked of it
 
