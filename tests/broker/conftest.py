@@ -17,7 +17,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from wsplug.broker import MemoryBroker, Publication, Retention, SqliteBroker
-from wsplug.broker.retention import OVERHEAD
+from wsplug.broker.retention import OVERHEAD, channelCost
 from wsplug.broker.worker import Worker
 from wsplug.interfaces import IBroker, ISubscriber
 
@@ -25,7 +25,15 @@ _T = TypeVar("_T")
 
 KINDS = ("memory", "sqlite")
 
-SMALL = Retention(count=5, size=1000 + 5 * OVERHEAD, age=60.0, total=3000)
+SMALL = Retention(
+    count=5,
+    size=1000 + 5 * OVERHEAD,
+    age=60.0,
+    total=6 * (OVERHEAD + 250) + 3 * channelCost("a"),
+)
+"""
+What is enough for six publications of 250 bytes, in three channels.
+"""
 
 
 @implementer(ISubscriber)

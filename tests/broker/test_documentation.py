@@ -10,7 +10,7 @@ from pathlib import Path
 from twisted.internet.task import Clock
 
 from wsplug.broker import BROKERS, RETENTION_OPTIONS, makeBroker
-from wsplug.broker.retention import OVERHEAD
+from wsplug.broker.retention import CHANNEL_OVERHEAD, OVERHEAD
 from wsplug.broker.sqlite import MAX_PENDING_SIZE
 
 PAGE = (Path(__file__).parents[2] / "docs" / "broker.md").read_text("utf-8")
@@ -54,5 +54,7 @@ def test_numbers() -> None:
     """
     The bounds in its text are those in the code.
     """
-    assert f"{OVERHEAD} bytes besides" in PAGE.replace("\n", " ")
+    text = PAGE.replace("\n", " ")
+    assert f"{OVERHEAD} bytes besides" in text
+    assert f"{CHANNEL_OVERHEAD} bytes and its name" in text
     assert f"{MAX_PENDING_SIZE // 1024**2} MiB wait" in PAGE.replace("\n", " ")

@@ -16,7 +16,7 @@ import pytest
 
 from wsplug.broker import Position, Retention
 from wsplug.broker.continuity import SUFFIX, readBoot
-from wsplug.broker.retention import OVERHEAD
+from wsplug.broker.retention import OVERHEAD, channelCost
 from wsplug.broker.store import Draft, Store
 
 MOST_STEPS = 800
@@ -118,14 +118,15 @@ def test_costs_do_not_grow_with_channels(tmp_path: Path, opened: list[Store]) ->
     """
 
     def cost(channels: int) -> int:
-        retention = Retention(age=1000.0, total=channels * OVERHEAD)
+        each = OVERHEAD + channelCost("900.0 1000")
+        retention = Retention(age=1000.0, total=channels * each)
         store = _open(tmp_path / f"{channels}.db", opened, retention)
         for time in (0.0, 900.0):
-            names = [f"{time} {each}" for each in range(channels)]
+            names = [f"{time} {number:04}" for number in range(channels)]
             store.add([Draft(name, b"", time, True) for name in names])
-        assert len(store.history("900.0 0", None, None, 900.0).publications) == 1
+        assert len(store.history("900.0 0000", None, None, 900.0).publications) == 1
         steps = _steps(store, lambda: store.add(_drafts(1, "new", 901.0)))
-        assert store.history("900.0 0", None, None, 900.0).publications == ()
+        assert store.history("900.0 0000", None, None, 900.0).publications == ()
         return steps
 
     few, many = cost(100), cost(3000)
@@ -428,7 +429,7 @@ def test_version_1_is_bounded(tmp_path: Path, opened: list[Store]) -> None:
     """
     What it has counts; the channels that were used last in it forget last.
     """
-    total = 4 * OVERHEAD + 20
+    total = 4 * OVERHEAD + 20 + sum(map(channelCost, ("whole", "gap", "more")))
     store = _fromVersion1(tmp_path / "broker.db", opened, total=total)
     store.add(_drafts(1, "more", 40.0))
     kept = {
@@ -436,3 +437,28 @@ def test_version_1_is_bounded(tmp_path: Path, opened: list[Store]) -> None:
         for name in ("whole", "gap", "more")
     }
     assert kept == {"whole": 2, "gap": 1, "more": 1}
+
+
+def test_version_3(tmp_path: Path, opened: list[Store]) -> None:
+    """
+    A file in which other numbers were counted is counted again.
+    """
+    path = tmp_path / "broker.db"
+    store = _open(path, opened, Retention())
+    store.add([*_drafts(3), *_drafts(2, "\u00e9")])
+    counted = "SELECT sum(size), (SELECT size FROM state) FROM channels"
+    position = store.position("a")
+    store.close()
+    with closing(sqlite3.connect(path)) as database, database:
+        expected = database.execute(counted).fetchone()
+        database.execute("UPDATE channels SET size = 1")
+        database.execute("UPDATE state SET size = 2")
+        database.execute("PRAGMA user_version = 3")
+    store = _open(path, opened, Retention())
+    assert store.position("a") == position
+    store.close()
+    with closing(sqlite3.connect(path)) as database:
+        assert database.execute(counted).fetchone() == expected
+    publications = 5 * (OVERHEAD + 1)
+    channels = channelCost("a") + channelCost("\u00e9")
+    assert expected == (publications, publications + channels)

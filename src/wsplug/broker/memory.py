@@ -16,7 +16,12 @@ from zope.interface import implementer
 
 from wsplug.broker.local import LocalPresence, Subscribers
 from wsplug.broker.publication import History, Position, Publication
-from wsplug.broker.retention import DEFAULT_RETENTION, OVERHEAD, Retention
+from wsplug.broker.retention import (
+    DEFAULT_RETENTION,
+    OVERHEAD,
+    Retention,
+    channelCost,
+)
 from wsplug.clocks import timeOfDay
 from wsplug.errors import PublicationTooLarge
 from wsplug.interfaces import IBroker, ISubscriber
@@ -34,9 +39,10 @@ class _Channel:
     What is kept of a channel.
     """
 
-    __slots__ = ("epoch", "kept", "offset", "size")
+    __slots__ = ("_overhead", "epoch", "kept", "offset", "size")
 
-    def __init__(self, epoch: str) -> None:
+    def __init__(self, name: str, epoch: str) -> None:
+        self._overhead = channelCost(name)
         self.epoch = epoch
         self.offset = 0
         self.kept: deque[Publication] = deque()
@@ -45,6 +51,13 @@ class _Channel:
     @property
     def position(self) -> Position:
         return Position(self.offset, self.epoch)
+
+    @property
+    def cost(self) -> int:
+        """
+        What it counts for in all.
+        """
+        return self.size + self._overhead if self.kept else 0
 
     def add(self, publication: Publication) -> None:
         """
@@ -126,9 +139,9 @@ class MemoryBroker(LocalPresence):
             kept.offset += 1
         publication = Publication(kept.offset, kept.epoch, data, now, store)
         if store:
-            self._size -= kept.size
+            self._size -= kept.cost
             kept.add(publication)
-            self._size += kept.size
+            self._size += kept.cost
             self._channels.move_to_end(channel)
             self._trim(kept, now)
             self._trimAll()
@@ -160,7 +173,7 @@ class MemoryBroker(LocalPresence):
     def _open(self, channel: str) -> _Channel:
         kept = self._channels.get(channel)
         if kept is None:
-            kept = self._channels[channel] = _Channel(self._epoch)
+            kept = self._channels[channel] = _Channel(channel, self._epoch)
         return kept
 
     def _closeUnused(self, channel: str) -> None:
@@ -177,14 +190,14 @@ class MemoryBroker(LocalPresence):
     def _trim(self, kept: _Channel, now: float) -> None:
         retention = self._retention
         oldest = now - retention.age
-        self._size -= kept.size
+        self._size -= kept.cost
         while kept.kept and (
             len(kept.kept) > retention.count
             or kept.size > retention.size
             or kept.kept[0].time <= oldest
         ):
             kept.forget()
-        self._size += kept.size
+        self._size += kept.cost
 
     def _trimAll(self) -> None:
         """
@@ -192,10 +205,10 @@ class MemoryBroker(LocalPresence):
         """
         while self._size > self._retention.total:
             channel, kept = next(iter(self._channels.items()))
-            self._size -= kept.size
-            while kept.kept and self._size + kept.size > self._retention.total:
+            self._size -= kept.cost
+            while kept.kept and self._size + kept.cost > self._retention.total:
                 kept.forget()
-            self._size += kept.size
+            self._size += kept.cost
             if not kept.kept:
                 # Nothing more is to be had of it.
                 self._channels.move_to_end(channel)

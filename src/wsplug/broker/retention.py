@@ -9,13 +9,31 @@ from typing import Final
 
 from wsplug.errors import PublicationTooLarge
 
-__all__ = ["DEFAULT_RETENTION", "OVERHEAD", "Retention"]
+__all__ = [
+    "CHANNEL_OVERHEAD",
+    "DEFAULT_RETENTION",
+    "OVERHEAD",
+    "Retention",
+    "channelCost",
+]
 
-OVERHEAD: Final = 256
+OVERHEAD: Final = 160
 """
-Bytes that a publication counts for besides its data: else any number of empty ones
-could be kept.
+Bytes that a publication counts for besides its data: what it takes in memory.
 """
+
+CHANNEL_OVERHEAD: Final = 900
+"""
+Bytes that a channel counts for besides its name and its publications, as long as it has
+any: what it takes in memory.
+"""
+
+
+def channelCost(channel: str) -> int:
+    """
+    Say what a channel counts for that keeps something, besides that.
+    """
+    return CHANNEL_OVERHEAD + len(channel.encode("utf-8", "surrogatepass"))
 
 
 @dataclass(frozen=True)
@@ -26,8 +44,9 @@ class Retention:
     @ivar count: publications of a channel.
     @ivar size: bytes of a channel's, with L{OVERHEAD} for each publication.
     @ivar age: seconds.
-    @ivar total: bytes of all channels together, counted in the same way. Those that
-        nothing was published in for the longest time forget first.
+    @ivar total: bytes of all channels together, with L{channelCost} for each that keeps
+        something. Those that nothing was published in for the longest time forget
+        first.
     """
 
     count: int = 1000
@@ -42,7 +61,7 @@ class Retention:
 
         @raise PublicationTooLarge: it can't be.
         """
-        most = min(self.size, self.total) - OVERHEAD
+        most = min(self.size, self.total - channelCost(channel)) - OVERHEAD
         if len(data) > most and self.count > 0:
             raise PublicationTooLarge(channel, len(data), max(most, 0))
 

@@ -13,11 +13,11 @@ import secrets
 import sqlite3
 from typing import Final
 
-from wsplug.broker.retention import OVERHEAD
+from wsplug.broker.retention import CHANNEL_OVERHEAD, OVERHEAD
 
 __all__ = ["VERSION", "makeTables", "migrate", "renewEpoch", "renewEpochs"]
 
-VERSION: Final = 3
+VERSION: Final = 4
 """
 Of the tables, as C{PRAGMA user_version}.
 """
@@ -77,6 +77,19 @@ ALTER TABLE channels ADD COLUMN turn INTEGER NOT NULL DEFAULT 0;
 """
 
 
+# Before version 4, other numbers were counted.
+_COUNT: Final = f"""
+UPDATE channels SET size = (
+    SELECT coalesce(sum(length(data) + {OVERHEAD}), 0) FROM publications
+        WHERE channel = id
+);
+UPDATE state SET size = (
+    SELECT coalesce(sum(size + {CHANNEL_OVERHEAD} + length(CAST(name AS BLOB))), 0)
+        FROM channels WHERE oldest IS NOT NULL
+);
+"""
+
+
 def makeTables(database: sqlite3.Connection) -> None:
     """
     Make the tables in a file that has none.
@@ -93,13 +106,15 @@ def migrate(database: sqlite3.Connection, version: int) -> None:
 
     @raise sqlite3.DatabaseError: they are of another version still.
     """
-    if version not in (1, 2):
+    if version not in (1, 2, 3):
         raise sqlite3.DatabaseError(
             f"it has version {version} of the tables, not {VERSION}"
         )
     if version == 1:
         _findGaps(database)
-    _run(database, _OPENINGS)
+    if version < 3:
+        _run(database, _OPENINGS)
+    _run(database, _COUNT)
     database.execute(f"PRAGMA user_version = {VERSION}")
 
 
@@ -113,7 +128,6 @@ def _findGaps(database: sqlite3.Connection) -> None:
     order = "SELECT id FROM channels ORDER BY used"
     for turn, (identity,) in enumerate(database.execute(order).fetchall(), 1):
         database.execute("UPDATE channels SET turn = ? WHERE id = ?", (turn, identity))
-    database.execute("UPDATE state SET size = (SELECT total(size) FROM channels)")
 
 
 def renewEpoch(database: sqlite3.Connection) -> None:
@@ -136,23 +150,22 @@ def _forgetAllButTheEnd(database: sqlite3.Connection, identity: int, last: int) 
     Have a channel keep what is behind the last gap: version 1 could forget something in
     the midst of others.
     """
-    forgotten, oldest, size = last, None, 0
+    forgotten, oldest = last, None
     rows = database.execute(
-        "SELECT offset, time, length(data) FROM publications WHERE channel = ?"
-        " ORDER BY offset DESC",
+        "SELECT offset, time FROM publications WHERE channel = ? ORDER BY offset DESC",
         (identity,),
     )
-    for offset, time, length in rows:
+    for offset, time in rows:
         if offset != forgotten:
             break
-        forgotten, oldest, size = offset - 1, time, size + length + OVERHEAD
+        forgotten, oldest = offset - 1, time
     database.execute(
         "DELETE FROM publications WHERE channel = ? AND offset <= ?",
         (identity, forgotten),
     )
     database.execute(
-        "UPDATE channels SET forgotten = ?, oldest = ?, size = ? WHERE id = ?",
-        (forgotten, oldest, size, identity),
+        "UPDATE channels SET forgotten = ?, oldest = ? WHERE id = ?",
+        (forgotten, oldest, identity),
     )
 
 

@@ -23,7 +23,7 @@ from wsplug.broker.continuity import (
     readBoot,
 )
 from wsplug.broker.publication import History, Position, Publication
-from wsplug.broker.retention import OVERHEAD, Retention
+from wsplug.broker.retention import OVERHEAD, Retention, channelCost
 from wsplug.broker.schema import VERSION, makeTables, migrate, renewEpoch, renewEpochs
 from wsplug.files import keepToOwner, makePrivate
 
@@ -71,7 +71,14 @@ class _Channel:
     size: int
 
     def __post_init__(self) -> None:
-        self.counted = self.size
+        self.counted = self.cost
+
+    @property
+    def cost(self) -> int:
+        """
+        What it counts for in all.
+        """
+        return 0 if self.oldest is None else self.size + channelCost(self.name)
 
     @property
     def position(self) -> Position:
@@ -353,7 +360,7 @@ class Store:
                 channel.id,
             ),
         )
-        grown, channel.counted = channel.size - channel.counted, channel.size
+        grown, channel.counted = channel.cost - channel.counted, channel.cost
         database.execute("UPDATE state SET size = size + ?", (grown,))
 
     # Forgetting
