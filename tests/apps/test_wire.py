@@ -25,6 +25,33 @@ class _Leave(msgspec.Struct, tag_field="type", tag="leave"):
 DECODER = msgspec.json.Decoder(_Join | _Leave)
 
 
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        (r'{"type":"join","room":"\ud800","request":7}', 7),
+        (r'{"request":"r","type":"join","room":"x \udc00\ud800 y"}', "r"),
+        ('{"type":"join","room":"\ud800","request":7}', 7),
+        (r'{"type":"join","room":"\ud800","request":"\ud800"}', None),
+        (r'{"type":"join","room":"\ud800","request":[7]}', None),
+        (r'{"type":"join","room":"\ud800","request":1e400}', None),
+        (r'{"type":"join","room":"\ud800","request":' + "9" * 5000 + "}", None),
+        (r'{"type":"join","room":"\ud800","request":"' + "x" * 65 + '"}', None),
+        ('{"type":"join","request":7,"x":' + "[" * 100_000, None),
+        ('{"type":"join","request":7', None),
+    ],
+)
+def test_request_of_what_cannot_be_read(text: str, name: object) -> None:
+    """
+    A message with half of a surrogate pair, which JavaScript can make, is refused with
+    the request's name, where it has one that can be sent back.
+    """
+    with pytest.raises(RequestRefused) as raised:
+        read(DECODER, text)
+    assert raised.value.code == "not-json"
+    assert raised.value.request == name
+    refusal(raised.value)
+
+
 def test_read() -> None:
     """
     A message of a known type is read; keys that nobody knows are harmless.

@@ -260,6 +260,30 @@ def test_a_message_that_is_lost(start: Callable[..., Chat], visit: Visitor) -> N
         assert bea.past() == ["Twice tried"]
 
 
+def test_a_server_that_never_answers(
+    start: Callable[..., Chat], visit: Visitor
+) -> None:
+    """
+    What the server doesn't answer is sent three times, and is the visitor's then; what
+    comes after it goes out.
+    """
+    ann, wire = wired(visit, start())
+    ann.page.clock.install()
+    wire.toServer = False
+    ann.say("lost")
+    for _ in range(3):
+        expect(ann.unsent).to_contain_text("Sending")
+        ann.page.clock.run_for(10_500)
+        ann.page.clock.run_for(2_500)
+    expect(ann.unsent).to_contain_text("The server doesn\u2019t answer")
+    wire.toServer = True
+    ann.say("next")
+    ann.sees("next")
+    ann.page.get_by_role("button", name="Send again").click()
+    ann.sees("next", "lost")
+    expect(ann.unsent).to_have_count(0)
+
+
 @pytest.mark.parametrize("arrives", [True, False])
 def test_a_reload_before_the_answer(
     start: Callable[..., Chat], visit: Visitor, arrives: bool

@@ -194,6 +194,74 @@ def test_unseen_characters_stay_where_they_are(chat: Chat, visit: Visitor) -> No
     assert len(set(bubbles)) == 1
 
 
+TYPE = """
+([selector, text]) => {
+  const field = document.querySelector(selector);
+  field.value = JSON.parse(text);
+  field.dispatchEvent(new Event("input"));
+  field.form.requestSubmit();
+}
+"""
+"""
+Types what a test can't send as text: it is given as JSON.
+"""
+
+
+def test_half_of_a_surrogate_pair(chat: Chat, visit: Visitor) -> None:
+    """
+    What JavaScript has as text and no server takes is replaced: in a name, in messages,
+    in what an earlier page has left. What comes after it goes out. A room can't be
+    called so.
+    """
+    ann = Guest(visit(chat.url()))
+    expect(ann.page.locator("#who")).to_be_visible()
+    ann.page.evaluate(TYPE, ["#who-name", r'"An\ud800n"'])
+    ann.arrive()
+    expect(ann.people).to_have_text("An\ufffdn")
+    ann.page.evaluate(TYPE, ["#say", r'"a\ud800b \ud83e\udde6 \udc00"'])
+    ann.say("after it")
+    ann.sees("a\ufffdb \U0001f9e6 \ufffd", "after it")
+    ann.page.evaluate(TYPE, ["#join-name", r'"x\ud800"'])
+    expect(ann.page.locator("#trouble")).to_contain_text("be in this room")
+    ann.page.evaluate(
+        """() => {
+          const item = { ref: "0123456789abcdef", key: "lobby", text: "old \\ud800" };
+          sessionStorage.setItem("wsplug.chat:/:outbox", JSON.stringify([item]));
+          const who = JSON.stringify({ name: "\\udfffAnn", color: "" });
+          localStorage.setItem("wsplug.chat::who", who);
+        }"""
+    )
+    ann.page.reload()
+    ann.arrive()
+    ann.sees("a\ufffdb \U0001f9e6 \ufffd", "after it", "old \ufffd")
+    expect(ann.people).to_have_text("\ufffdAnn")
+    expect(ann.unsent).to_have_count(0)
+
+
+def test_too_large_for_the_server(tmp_path: Path, visit: Visitor) -> None:
+    """
+    A message that the server closes the connection for is the visitor's to discard;
+    the page is back at once, sends the others, and doesn't send it again.
+    """
+    with opened(
+        tmp_path, "--app=chat:max-length=100000", "--max-message-size=1000"
+    ) as chat:
+        ann = meet(visit, chat, "Ann")
+        ann.say("x" * 5000, "one")
+        expect(ann.unsent.first).to_contain_text("too large for the server")
+        ann.sees("one")
+        ann.page.reload()
+        ann.arrive()
+        ann.say("two")
+        ann.sees("one", "two")
+        expect(ann.unsent).to_have_count(1)
+        ann.page.get_by_role("button", name="Edit").click()
+        expect(ann.page.locator("#say")).to_have_value("x" * 5000)
+        ann.say("x" * 500)
+        ann.sees("one", "two", "x" * 500)
+        expect(ann.unsent).to_have_count(0)
+
+
 @pytest.mark.parametrize("mount", ["", "/team"])
 def test_every_room_has_an_address(tmp_path: Path, visit: Visitor, mount: str) -> None:
     """

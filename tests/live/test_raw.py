@@ -39,6 +39,14 @@ def handshake(change: str = "", by: str = "", *more: str) -> bytes:
     return text.replace(change, by, 1).encode("latin-1")
 
 
+def fromPage(*origins: str) -> bytes:
+    """
+    Make a handshake that pages send which know the server by its own name.
+    """
+    headers = [f"Origin: {origin}" for origin in origins]
+    return handshake("example.org", "localhost", *headers)
+
+
 BAD = {
     "no HTTP": (400, b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"),
     "control byte": (400, handshake("example", "exa\0mple")),
@@ -67,9 +75,10 @@ BAD = {
     "short key": (400, handshake("dGhl", "")),
     "two keys": (400, handshake("", "", KEY)),
     "subprotocol": (400, handshake("", "", "Sec-WebSocket-Protocol: a b")),
-    "origin": (403, handshake("", "", "Origin: https://elsewhere.example")),
-    "opaque origin": (403, handshake("", "", "Origin: null")),
-    "two origins": (403, handshake("", "", *["Origin: http://example.org"] * 2)),
+    "origin": (403, fromPage("https://elsewhere.example")),
+    "opaque origin": (403, fromPage("null")),
+    "two origins": (403, fromPage("http://localhost", "http://localhost")),
+    "rebound name": (421, handshake("", "", "Origin: http://example.org")),
 }
 """
 Requests, and the status that each gets.

@@ -8,6 +8,7 @@ C{request}, a number or a short text of the client's: the answer has the same.
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Annotated, Final, TypeVar
 
@@ -108,6 +109,22 @@ def read(decoder: msgspec.json.Decoder[_T], text: str) -> _T:
     Read a client's message.
 
     @param decoder: of the messages that may come.
+    @raise RequestRefused: it is none of them; it has the client's name for its request
+        where one can be made out.
+    """
+    try:
+        return _read(decoder, text)
+    except RequestRefused as error:
+        if error.request is None:
+            error.request = _requestOf(text)
+        raise
+
+
+def _read(decoder: msgspec.json.Decoder[_T], text: str) -> _T:
+    """
+    Read a client's message.
+
+    @param decoder: of the messages that may come.
     @raise RequestRefused: it is none of them.
     """
     try:
@@ -165,3 +182,17 @@ def _explain(problem: str) -> str:
     place = re.sub(r"^`\$\.?|`$", "", place)
     text = problem[:1].lower() + problem[1:]
     return f"{place}: {text}" if place else text
+
+
+def _requestOf(text: str) -> RequestId:
+    """
+    Find a request's name in what can't be read: half of a surrogate pair in a string,
+    which JavaScript has and UTF-8 hasn't, is what a grammar of JSON lets pass.
+    """
+    try:
+        asked = json.loads(text)
+        name = asked.get("request") if isinstance(asked, dict) else None
+        decoded = _anyRequest.decode(_encoder.encode({"request": name}))
+    except (ValueError, TypeError, OverflowError, RecursionError):
+        return None
+    return decoded.request

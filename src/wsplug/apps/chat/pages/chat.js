@@ -32,6 +32,7 @@ class Chat {
       lost: () => this._lost(),
       changed: () => this._show(),
       noticed: (text) => this._noticed(text),
+      refuseLargest: () => this._outbox.refuseLargest(),
       complain: (text) => this._view.complain(text),
     });
     this._direct = new Direct(this._conversations, (key, who) => this._make(key, who));
@@ -162,8 +163,8 @@ class Chat {
     if (!isNone && (this._conversations.has(name) || this._offered.includes(name))) return { room: name };
     try {
       return { room: (await this._session.connection.request({ type: "find", room: name })).room };
-    } catch ({ code, message }) {
-      if (!isNone && code !== "no-such-room" && code !== "too-long") return { room: name };
+    } catch ({ passes, message }) {
+      if (!isNone && passes) return { room: name };
       return { problem: `You can’t be in this room: ${message}.` };
     }
   }

@@ -1,7 +1,7 @@
 /** Who the visitor is: a name, a colour, and the key by which the server knows them again. */
 
 import { PALETTE, tint } from "./colors.js";
-import { everywhere, randomHex } from "./store.js";
+import { everywhere, randomHex, wellFormed } from "./store.js";
 import { make } from "./-/page.js";
 
 const FIRST = "Brave Bright Calm Clever Curious Gentle Happy Kind Lucky Merry Nimble Witty".split(" ");
@@ -25,7 +25,7 @@ export class Identity {
     /** Whoever has it is this person: it is told to the server only. */
     this.key = everywhere.get("key", "");
     const { name, color } = everywhere.get("who", {});
-    if (!this.isFixed) this.name = String(name ?? "");
+    if (!this.isFixed) this.name = wellFormed(String(name ?? ""));
     this.color = String(color ?? "");
   }
 
@@ -109,7 +109,7 @@ export class WhoDialog {
   }
 
   async _submit() {
-    const name = this._name.value.trim();
+    const name = wellFormed(this._name.value).trim();
     if (!name) {
       this._fail("A name has to have something to be seen in it.");
       return;

@@ -7,15 +7,19 @@
  * said meanwhile; where nobody knows what was, the visitor decides.
  */
 
-import { forNow, randomHex } from "./store.js";
+import { forNow, randomHex, wellFormed } from "./store.js";
 
 /** Milliseconds after which it is tried again, where the server doesn't say. */
 const AGAIN = 2000;
 
+/** How often the server may not answer before the visitor is asked. */
+const PATIENCE = 3;
+
 /**
  * An item has a `ref`, the conversation's `key`, the `text`, and a `problem` for people;
  * `since`, a position of the room's before it was sent for the first time; `isTried`, if
- * it may have arrived; `isSending`; `isStuck`, if it waits for the visitor.
+ * it may have arrived; `isSending`; `isStuck`, if it waits for the visitor; and how often
+ * no answer came: `late`.
  */
 export class Outbox {
   /**
@@ -27,7 +31,7 @@ export class Outbox {
     this._items = [];
     for (const item of forNow.get("outbox", [])) {
       if (typeof item?.ref !== "string" || typeof item.text !== "string") continue;
-      this._items.push({ ...item, isSending: false });
+      this._items.push({ ...item, text: wellFormed(item.text), isSending: false });
     }
   }
 
@@ -40,15 +44,15 @@ export class Outbox {
     return this._items.filter((item) => item.key === key);
   }
 
-  add(key, text) {
-    const ref = randomHex(8);
+  add(key, written) {
+    const [ref, text] = [randomHex(8), wellFormed(written)];
     this._items.push({ ref, key, text, since: null, isTried: false, isSending: false, isStuck: false, problem: "" });
     this._changed(key);
     this.pump();
   }
 
   again(item) {
-    Object.assign(item, { isStuck: false, isTried: false, problem: "" });
+    Object.assign(item, { isStuck: false, isTried: false, late: 0, problem: "" });
     this._changed(item.key);
     this.pump();
   }
@@ -94,6 +98,19 @@ export class Outbox {
     this.pump();
   }
 
+  /**
+   * The server has closed the connection, since a message was too large for it.
+   * @returns whether it was one of these: the largest that is on its way
+   */
+  refuseLargest() {
+    const size = ({ text }) => JSON.stringify(text).length;
+    const [item] = this._items.filter((each) => each.isSending).sort((a, b) => size(b) - size(a));
+    if (!item) return false;
+    item.isTried = false;
+    this._stick(item, "Not sent: it is too large for the server.");
+    return true;
+  }
+
   /** Send what can be sent. */
   pump() {
     const busy = new Set();
@@ -128,6 +145,8 @@ export class Outbox {
       const seconds = Math.max(answer?.retry_after ?? 0, 0.1);
       item.problem = `That was fast. It goes out in ${Math.ceil(seconds)} s.`;
       this._later(seconds * 1000);
+    } else if (code === "timeout" && (item.late = (item.late ?? 0) + 1) >= PATIENCE) {
+      this._stick(item, "The server doesn’t answer. Nobody knows whether the others got this.");
     } else if (code === "timeout" || code === "unavailable") {
       item.problem = "The server can’t take it at the moment; trying again …";
       this._later(AGAIN);

@@ -6,6 +6,9 @@ import { MOUNT } from "./-/page.js";
 
 const WORDS = { enter: "join", leave: "leave", key: "room" };
 
+/** How a server closes to which a message is too large. */
+const TOO_BIG = 1009;
+
 export const wait = (seconds) => new Promise((resolve) => setTimeout(resolve, seconds * 1000));
 
 export class Session {
@@ -20,7 +23,11 @@ export class Session {
 
   /** Connect, and ask who it is if nobody knows, not even the server. */
   start() {
-    this.connection = connect(MOUNT, { protocols: "wsplug.chat.v1", greet: (made) => this._greet(made) });
+    this.connection = connect(MOUNT, {
+      protocols: "wsplug.chat.v1",
+      greet: (made) => this._greet(made),
+      again: ({ code }) => (code === TOO_BIG && this._chat.refuseLargest()) || undefined,
+    });
     this.connection.addEventListener("state", () => {
       if (this.connection.state !== "open") this._chat.lost();
     });

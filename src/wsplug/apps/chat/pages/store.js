@@ -64,6 +64,11 @@ export const forGood = new Store("localStorage", MOUNT.pathname);
 /** For this chat in this tab. */
 export const forNow = new Store("sessionStorage", MOUNT.pathname);
 
+/** Replace halves of surrogate pairs, which JavaScript's texts may have and others can't. */
+export function wellFormed(text) {
+  return text.replace(/\p{Cs}/gu, "\ufffd");
+}
+
 export function randomHex(bytes) {
   const values = crypto.getRandomValues(new Uint8Array(bytes));
   return Array.from(values, (value) => value.toString(16).padStart(2, "0")).join("");
