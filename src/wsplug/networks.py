@@ -7,7 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import lru_cache
-from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_network
+from ipaddress import (
+    IPv4Address,
+    IPv4Network,
+    IPv6Address,
+    IPv6Network,
+    ip_network,
+)
 from typing import Final
 
 from twisted.internet.address import UNIXAddress
@@ -18,11 +24,13 @@ from wsplug.codec.hosts import Host, parse_host
 __all__ = [
     "PLACE_BITS",
     "Host",
+    "Network",
     "Networks",
     "hostOf",
     "isLocal",
     "nameOfAddress",
     "parseHost",
+    "parseNetwork",
     "placeOf",
 ]
 
@@ -30,6 +38,14 @@ PLACE_BITS: Final = 64
 """
 Bits of an IPv6 address that say whose it is; of the rest everybody has as many as they
 like.
+"""
+
+Network = IPv4Network | IPv6Network
+
+_MAPPED: Final = IPv6Network("::ffff:0:0/96")
+"""
+IPv4 addresses in IPv6's clothes (RFC 4291 section 2.5.5.2): L{parseHost} makes IPv4
+addresses of those, and so do networks.
 """
 
 parseHost = parse_host
@@ -128,7 +144,7 @@ class Networks:
         @param networks: C{"192.0.2.0/24"}, C{"2001:db8::/32"}, or single addresses.
         @raise ValueError: one is none of those; the message says which.
         """
-        self._networks = [_parseNetwork(network) for network in networks]
+        self._networks = [_parseExactly(network) for network in networks]
 
     def __contains__(self, host: Host | None) -> bool:
         return host is not None and any(
@@ -140,9 +156,24 @@ class Networks:
         return bool(self._networks)
 
 
-def _parseNetwork(text: str) -> IPv4Network | IPv6Network:
+def parseNetwork(text: str, strict: bool = True) -> Network:
+    """
+    Read a network, or an address, which is one of its own. One of IPv4 addresses that
+    are written as IPv6 addresses is an IPv4 network.
+
+    @param strict: whether no bits may be set behind its prefix.
+    @raise ValueError: it is none.
+    """
+    network = ip_network(text, strict)
+    if isinstance(network, IPv6Network) and network.subnet_of(_MAPPED):
+        first = IPv4Address(int(network.network_address) & 0xFFFFFFFF)
+        return IPv4Network((first, network.prefixlen - _MAPPED.prefixlen))
+    return network
+
+
+def _parseExactly(text: str) -> Network:
     try:
-        return ip_network(text)
+        return parseNetwork(text)
     except ValueError as error:
         reason = "its address has bits behind its prefix"
         if "host bits" not in str(error):

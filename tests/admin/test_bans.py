@@ -33,6 +33,8 @@ def v6(host: str) -> Any:
         ("2001:db8::1", v6("2001:db8::ffff"), v6("2001:db8:0:1::1")),
         ("2001:db8::/64", v6("2001:db8::ffff"), v6("2001:db8:0:1::1")),
         ("2001:db8::/32", v6("2001:db8:5::1"), v6("2001:db9::1")),
+        ("::ffff:192.0.2.0/120", v4("192.0.2.200"), v4("192.0.3.1")),
+        ("::ffff:c000:207/120", v6("::ffff:192.0.2.200"), v4("192.0.3.1")),
         ("fe80::1%eth0", v6("fe80::2%eth1"), v6("fe81::1")),
     ],
 )
@@ -48,7 +50,7 @@ def test_places(text: str, inside: Any, outside: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "here", "1.2.3", "0.0.0.0/0", "::/0", "1.2.3.4/x"]
+    "text", ["", "here", "1.2.3", "0.0.0.0/0", "::/0", "::ffff:0:0/96", "1.2.3.4/x"]
 )
 def test_no_places(text: str) -> None:
     """What is no address, or everybody's, is not banned by mistake."""

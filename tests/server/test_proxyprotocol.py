@@ -11,6 +11,7 @@ import pytest
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.interfaces import IAddress
 from twisted.internet.task import Clock
+from twisted.protocols.policies import WrappingFactory
 
 from tests.server.kit import App, Logs, handshake, parseResponse, parseResponses, raw
 from tests.server.test_clients import Page
@@ -80,6 +81,30 @@ def test_own_account(header: bytes) -> None:
     app = App(pages=Page())
     transport = raw(made(app), header + b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
     assert parseResponse(transport.take()).body.startswith(PROXY.encode("ascii"))
+
+
+NAMED = (
+    b"GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 203.0.113.5\r\n"
+    b"X-Forwarded-Proto: https\r\n\r\n"
+)
+
+
+@pytest.mark.parametrize(
+    "header", [LOCAL, b"PROXY UNKNOWN\r\n", SIGNATURE + b"\x21\x00\x00\x00"]
+)
+@pytest.mark.parametrize("secure", [False, True])
+def test_headers_behind_nobody(header: bytes, secure: bool, logs: Logs) -> None:
+    """
+    Where it names nobody, what a request says of the client is that client's own
+    invention: the proxy passes on bytes, and adds none.
+    """
+    server = made(App(pages=Page()))
+    if secure:
+        # As TLS does: what is above it asks what is below it.
+        server._port.wrapped = WrappingFactory(server.factory)
+    answer = parseResponse(raw(server, header + NAMED).take())
+    assert answer.body.startswith(PROXY.encode("ascii"))
+    assert answer.body.endswith(b" False")
 
 
 def test_headers_behind_it() -> None:

@@ -99,9 +99,29 @@ def test_networks() -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "inside", "outside"),
+    [
+        ("::ffff:0:0/96", ["192.0.2.1", "::ffff:192.0.2.1"], "2001:db8::1"),
+        ("::ffff:192.0.2.0/120", ["192.0.2.255", "::ffff:c000:201"], "192.0.3.0"),
+        ("::ffff:192.0.2.1", ["192.0.2.1"], "192.0.2.2"),
+        ("::ffff:c000:201/128", ["192.0.2.1"], "192.0.2.2"),
+    ],
+)
+def test_mapped_networks(text: str, inside: list[str], outside: str) -> None:
+    """
+    IPv4 networks that are written as IPv6 ones mean the same addresses, wherever a list
+    is taken.
+    """
+    networks = Networks([text])
+    assert all(parseHost(each) in networks for each in inside)
+    assert parseHost(outside) not in networks
+
+
+@pytest.mark.parametrize(
     ("text", "reason"),
     [
         ("localhost", "say an address"),
+        ("::ffff:192.0.2.1/120", "bits behind its prefix"),
         ("192.0.2.1/24", "bits behind its prefix"),
         ("192.0.2.0/33", "say an address"),
     ],

@@ -67,6 +67,13 @@ class ProxyHeader(NamedTuple):
     port: int = 0
     path: bytes | None = None
 
+    @property
+    def namesClient(self) -> bool:
+        """
+        Whether it says whom the connection is from.
+        """
+        return self.host is not None or self.path is not None
+
 
 class ProxyHeaderParser:
     """

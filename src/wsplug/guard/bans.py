@@ -5,13 +5,13 @@ Who may not come in for a while, because an operator says so.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import ip_network
 from typing import Final, NamedTuple
 
 from twisted.internet.interfaces import IAddress, IReactorTime
 
 from wsplug.errors import HandshakeRefused
-from wsplug.networks import PLACE_BITS, hostOf, parseHost
+from wsplug.networks import PLACE_BITS, Network, hostOf, parseHost, parseNetwork
 
 __all__ = ["LONGEST_BAN", "MOST_BANS", "Ban", "Bans", "parsePlace"]
 
@@ -24,8 +24,6 @@ LONGEST_BAN: Final = 366 * 86400.0
 """
 Seconds that a ban may last.
 """
-
-Network = IPv4Network | IPv6Network
 
 
 def parsePlace(text: str) -> Network:
@@ -41,7 +39,7 @@ def parsePlace(text: str) -> Network:
         prefix = 32 if host.version == 4 else PLACE_BITS
         return ip_network(f"{host}/{prefix}", strict=False)
     try:
-        network = ip_network(text, strict=False)
+        network = parseNetwork(text, strict=False)
     except ValueError:
         raise ValueError(
             f"{text[:100]!r} is no address, and no network like 192.0.2.0/24"

@@ -38,6 +38,7 @@ from wsplug.codec import (
     encode_switch,
     wants_upgrade,
 )
+from wsplug.codec.proxyheader import ProxyHeader
 from wsplug.errors import HandshakeRefused
 from wsplug.guard.admission import Account
 from wsplug.guard.proxies import UNNAMED
@@ -84,6 +85,11 @@ class WebSocketServerProtocol(Protocol):
     client: IAddress
     _peer: IAddress
 
+    # What a trusted proxy has said in front of the connection. Where that is nothing of
+    # the client, the proxy's address is all that is known of it, and what a request
+    # says of others is the client's invention.
+    _header: ProxyHeader | None = None
+
     # What there is for as long as the handshake isn't over: see _handOver.
     _parser: HeadParser | None = None
     _answer: Deferred[Any] | None = None
@@ -118,6 +124,7 @@ class WebSocketServerProtocol(Protocol):
     def connectionMade(self) -> None:
         transport: Any = self.transport
         self.client = self._peer = transport.getPeer()
+        self._header = getattr(transport, "proxyHeader", None)
         # Twisted's UNIX sockets say that they are TCP, too; old ones fail at this then.
         if ITCPTransport.providedBy(transport) and not IUNIXTransport.providedBy(
             transport
@@ -289,9 +296,10 @@ class WebSocketServerProtocol(Protocol):
         Find out whom a request is from. As long as there is no whole head, it may be
         anybody's whom the peer speaks for.
         """
+        header = self._header
         self._named = (
             self.factory.proxies.clientOf(self._peer, head)
-            if isinstance(head, RequestHead)
+            if isinstance(head, RequestHead) and (header is None or header.namesClient)
             else UNNAMED
         )
         self.client = self._named.address or self._peer
@@ -300,7 +308,7 @@ class WebSocketServerProtocol(Protocol):
         """
         Give the refusal that a page gets whose host only leads here (DNS rebinding).
         """
-        proxied = self.factory.proxies.trusts(self._peer)
+        proxied = self._header is not None or self.factory.proxies.trusts(self._peer)
         return self.factory.hosts.refusalOf(head, self.transport, proxied)
 
     def _mayBeServed(self, head: RequestHead, rest: bytes) -> bool:

@@ -164,6 +164,7 @@ class _ProxiedConnection(Protocol):
             transport.abortConnection()
             return
         transport.getPeer = lambda: peer
+        transport.proxyHeader = header
         transport.protocol = served
         served.makeConnection(transport)
         if rest:
