@@ -749,6 +749,52 @@ def test_too_many_failures_in_all(greeter: Greeter, logs: Logs) -> None:
     ]
 
 
+def test_tokens_are_in_nobodys_way(greeter: Greeter) -> None:
+    """
+    However many fail in all, with passwords or tokens, a right token gets in; and
+    wrong tokens keep no right password out.
+    """
+    password, token = Login(IUsernamePassword), Login(IBearerToken)
+    password.answer = token.answer = UnauthorizedLogin()
+    settings = Settings(max_auth_failures_total=2)
+    portal = checkedBy(password)
+    portal.registerChecker(token)  # type: ignore[arg-type]
+    server = MemoryServer(greeter, portal=portal, settings=settings)
+    for number in range(5, 10):
+        address = f"192.0.2.{number}"
+        assert refused(server, bearer("x"), address=address).status == 401
+    password.answer = token.answer = b"ann"
+    assert server.connect(headers=[basic("ann", "secret")]).opened
+    password.answer = UnauthorizedLogin()
+    statuses = [
+        refused(server, basic("ann", "x"), address=f"192.0.2.{number}").status
+        for number in range(5, 8)
+    ]
+    assert statuses == [401, 401, 429]
+    assert server.connect(headers=[bearer("right")]).opened
+    assert refused(server, basic("ann", "secret")).status == 429
+
+
+@pytest.mark.parametrize(("bits", "most"), [(56, 8), (48, 32)])
+def test_networks_of_ipv6(greeter: Greeter, bits: int, most: int) -> None:
+    """
+    Whoever has a larger IPv6 network has four times the failures of a place from each
+    56 bits, sixteen times those from each 48, and can't keep others out with them.
+    """
+    settings = Settings(max_auth_failures=2, max_auth_failures_total=33)
+    server = MemoryServer(greeter, portal=passwords("ann", "secret"), settings=settings)
+    wrong = basic("ann", "x")
+    step = 1 if bits == 56 else 256
+    statuses = [
+        refused(server, wrong, address=f"2001:db8:1:{number * step:x}::1").status
+        for number in range(40)
+    ]
+    assert statuses == [401] * most + [429] * (40 - most)
+    right = basic("ann", "secret")
+    assert refused(server, right, address="2001:db8:1:77::1").status == 429
+    assert server.connect(headers=[right], address="2001:db8:2::1").opened
+
+
 def test_right_ones_count_nothing(greeter: Greeter) -> None:
     """
     As many as like may log in, at one time too.

@@ -78,7 +78,6 @@ BAD = {
     "origin": (403, fromPage("https://elsewhere.example")),
     "opaque origin": (403, fromPage("null")),
     "two origins": (403, fromPage("http://localhost", "http://localhost")),
-    "rebound name": (421, handshake("", "", "Origin: http://example.org")),
 }
 """
 Requests, and the status that each gets.

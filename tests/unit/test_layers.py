@@ -74,7 +74,7 @@ FORBIDDEN = {
         ("server", "codec", "web", "apps", *PUT_TOGETHER),
     ),
     **dict.fromkeys(
-        ("files.py", "jsontext.py", "networks.py", "rates.py"),
+        ("failures.py", "files.py", "jsontext.py", "networks.py", "rates.py"),
         ("guard", "server", "web", "apps", *PUT_TOGETHER),
     ),
     "service.py": ("tap", "config", "plugins", "apps", "testing"),

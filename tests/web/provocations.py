@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from twisted.cred.credentials import IUsernamePassword
 from twisted.cred.error import UnauthorizedLogin
 from twisted.internet.defer import Deferred
 
@@ -294,9 +295,8 @@ CLOSINGS: dict[str, tuple[Provocation, ...]] = {
         loggingIn(auth(), Deferred, 11),
         loggingIn(auth(), seconds=11, build=lambda _: Deferred()),
     ),
-    "… or it was one of too many that were no good: from the address, in all": (
+    "… or it was one of too many that were no good from the address": (
         loggingIn(auth(), WRONG, before=1, max_auth_failures=1),
-        loggingIn(auth(), WRONG, before=1, max_auth_failures_total=1),
     ),
     "… or its user has too many connections, comes too often, or has sent too much "
     "just now": (
@@ -410,6 +410,26 @@ def credentials(*tokens: str, answer: Any = WRONG, **settings: Any) -> Provocati
         for _ in range(2 if settings else 1):
             raw(server, handshake(more=headers))
         server.advance(11)
+        return answered(server)
+
+    return provoke
+
+
+def guesses(**settings: Any) -> Provocation:
+    """
+    Two handshakes with wrong passwords, from two addresses.
+    """
+
+    def provoke() -> Provoked:
+        login = Login(IUsernamePassword)
+        login.answer = WRONG
+        server = MemoryServer(
+            Greeter(), portal=checkedBy(login), settings=Settings(**settings)
+        )
+        for number in range(2):
+            transport = server.connectTransport(f"203.0.113.{number}")
+            transport.put(handshake(more=["Authorization: Basic YTpi"]))
+            server.run()
         return answered(server)
 
     return provoke
@@ -541,9 +561,9 @@ REFUSALS: dict[str, tuple[Provocation, ...]] = {
         credentials(),
         credentials("a"),
     ),
-    "… and was not the first: from its address, of all": (
+    "… and was not the first: from its address, with passwords of all": (
         credentials("a", max_auth_failures=1),
-        credentials("a", max_auth_failures_total=1),
+        guesses(max_auth_failures_total=1),
     ),
     "… or that can't be checked, because what checks it failed": (
         credentials("a", answer=RuntimeError("no database")),

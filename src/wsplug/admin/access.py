@@ -13,8 +13,8 @@ from typing import Final
 from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.logger import Logger
 
-from wsplug.networks import nameOfAddress, placeOf
-from wsplug.rates import Rate
+from wsplug.failures import Failures
+from wsplug.networks import nameOfAddress
 
 __all__ = ["Access", "AccessDenied"]
 
@@ -23,9 +23,9 @@ _FAILURES: Final = 10
 Wrong tokens that a place may try at once.
 """
 
-_FAILURES_A_SECOND: Final = 1 / 30
+_PERIOD: Final = 300.0
 """
-And in the long run.
+Seconds in which it may try as many in the long run.
 """
 
 
@@ -55,7 +55,7 @@ class Access:
             operator who comes this far.
         """
         self._digest = None if token is None else _digest(token)
-        self._failures = Rate(clock, _FAILURES_A_SECOND, _FAILURES)
+        self._failures = Failures(clock, _FAILURES, seconds=_PERIOD)
 
     @property
     def isOpen(self) -> bool:
@@ -73,12 +73,12 @@ class Access:
         """
         if self._digest is None:
             return
-        place = placeOf(client)
-        wait = self._failures.take(place)
-        if wait:
-            raise AccessDenied("too many wrong tokens", math.ceil(wait))
+        places = self._failures.placesOf(client)
+        excess = self._failures.count(places)
+        if excess is not None:
+            raise AccessDenied("too many wrong tokens", math.ceil(excess.wait))
         if hmac.compare_digest(_digest(token), self._digest):
-            self._failures.giveBack(place)
+            self._failures.discount(places)
             return
         self._log.warn(
             "{client} was refused as an operator: a wrong token",

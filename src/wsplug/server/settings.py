@@ -166,7 +166,8 @@ SETTINGS: Final[tuple[Option, ...]] = (
     _setting(
         "max-auth-failures-total",
         count,
-        "failed logins a minute from all addresses; over it: 429",
+        "failed logins with passwords a minute from all addresses; over it: 429 to "
+        "passwords",
     ),
     _time("open-timeout", "seconds that a handshake may take; over it: 408"),
     _time("close-timeout", "seconds that a closing handshake may take"),
