@@ -29,20 +29,14 @@ from wsplug.auth.credentials import (
     readToken,
 )
 from wsplug.errors import HandshakeRefused
+from wsplug.failures import Failures, Places
 from wsplug.interfaces import IAvatar, IBearerToken
-from wsplug.networks import placeOf
-from wsplug.rates import Rate
 
 __all__ = ["Authenticator", "Login"]
 
 _UNSAID: Final = re.compile(r'[^ -~]|["\\]')
 """
 What an C{error_description} can't have (RFC 6750 section 3).
-"""
-
-_EVERYWHERE: Final = ""
-"""
-The key of all places together.
 """
 
 _LONGEST: Final = 100 * 365 * 86400.0
@@ -125,7 +119,7 @@ class Authenticator:
             or some of these. Its realm is asked for an L{IAvatar}, with the request as
             mind.
         @param maxFailures: that one place may have in a minute.
-        @param maxFailuresTotal: that all may have.
+        @param maxFailuresTotal: that all may have with passwords, which can be guessed.
         @param cookie: the name of the cookie that may have a token; none where empty.
         @param firstMessage: who may send a token as the first message: C{"browsers"},
             which can't set headers, C{"yes"} for anybody, or C{"no"}.
@@ -140,8 +134,7 @@ class Authenticator:
         self._cookie = cookie.encode("ascii")
         self._firstMessage = firstMessage
         self._realm = realm.encode("ascii")
-        self._failures = Rate(clock, maxFailures / 60, maxFailures)
-        self._allFailures = Rate(clock, maxFailuresTotal / 60, maxFailuresTotal)
+        self._failures = Failures(clock, maxFailures, maxFailuresTotal)
 
     # Finding credentials
 
@@ -204,7 +197,10 @@ class Authenticator:
         """
         if IAnonymous.providedBy(credentials):
             return await self._judge(credentials, request)
-        place = placeOf(request.getClientAddress())
+        # Nobody guesses a token from many addresses, so that those of others aren't in
+        # the way of a right one.
+        isPassword = IUsernamePassword.providedBy(credentials)
+        place = self._failures.placesOf(request.getClientAddress(), isPassword)
         self._count(place)
         try:
             login = await self._judge(credentials, request)
@@ -273,27 +269,21 @@ class Authenticator:
             raise self._refuse(error.reason, isInvalid=True) from None
         return await self.logIn(credentials, request)
 
-    def _count(self, place: str) -> None:
+    def _count(self, place: Places) -> None:
         """
-        Count a failure, before it is known whether it is one: else as many guesses
-        could be under way at one time as there are connections.
+        Count a failure, before it is known whether it is one.
         """
-        wait, setting = self._failures.take(place), "max-auth-failures"
-        if not wait:
-            wait, setting = self._allFailures.take(_EVERYWHERE), setting + "-total"
-            if wait:
-                self._failures.giveBack(place)
-        if wait:
+        excess = self._failures.count(place)
+        if excess is not None:
             raise HandshakeRefused(
                 429,
                 "too many failed logins",
-                headers=[(b"Retry-After", b"%d" % math.ceil(wait))],
-                setting=setting,
+                headers=[(b"Retry-After", b"%d" % math.ceil(excess.wait))],
+                setting=excess.setting,
             )
 
-    def _discount(self, place: str) -> None:
-        self._failures.giveBack(place)
-        self._allFailures.giveBack(_EVERYWHERE)
+    def _discount(self, place: Places) -> None:
+        self._failures.discount(place)
 
     # Answering
 
