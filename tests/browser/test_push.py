@@ -20,7 +20,7 @@ from tests.browser.conftest import PHONE, Visit, Visitor
 from tests.conftest import missing
 from tests.processes import HOST, Server, serve
 
-TOKEN = "tok-123"
+TOKEN = "0123456789abcdef0123456789abcdef"
 
 
 @pytest.fixture

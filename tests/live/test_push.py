@@ -37,7 +37,7 @@ from tests.processes import (
 
 pytestmark = pytest.mark.costly
 
-TOKEN = "tok-123"
+TOKEN = "0123456789abcdef0123456789abcdef"
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "push"
 
@@ -150,7 +150,7 @@ def test_impatient_publisher(server: Server) -> None:
         with socket.create_connection((HOST, server.port), 30) as connection:
             connection.sendall(
                 b"POST /publish?channel=a HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n"
-                b"Authorization: Bearer tok-123\r\n\r\n1"
+                b"Authorization: Bearer %b\r\n\r\n1" % TOKEN.encode()
             )
     _publish(server, "channel=a", b"1")
     assert "Traceback" not in server.log

@@ -270,6 +270,7 @@ class MemoryServer:
         *,
         headers: Iterable[tuple[str, str]] = (),
         body: bytes = b"",
+        address: str = CLIENT,
     ) -> MemoryResponse:
         """
         Send a plain HTTP request, as for one of the application's pages, over a
@@ -279,6 +280,7 @@ class MemoryServer:
         @param target: path and query.
         @param headers: further request headers.
         @param body: the request's.
+        @param address: the client's, IPv4 or IPv6.
         @return: the response.
         @raise AssertionError: none has come, or only a part; as where what answers
             waits for something.
@@ -287,7 +289,7 @@ class MemoryServer:
         if body:
             lines.append(f"Content-Length: {len(body)}")
         lines.extend(f"{name}: {value}" for name, value in headers)
-        transport = self.connectTransport()
+        transport = self.connectTransport(address)
         transport.put("\r\n".join([*lines, "", ""]).encode("latin-1") + body)
         self.run()
         answer = bytearray()

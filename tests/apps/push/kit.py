@@ -13,8 +13,9 @@ from wsplug import Settings
 from wsplug.apps.push import push
 from wsplug.interfaces import IBroker
 from wsplug.testing import MemoryClient, MemoryResponse, MemoryServer
+from wsplug.testing.server import CLIENT
 
-TOKEN = "tok-123"
+TOKEN = "0123456789abcdef0123456789abcdef"
 
 NAUGHTY = (
     "<script>alert(1)</script>",
@@ -93,6 +94,7 @@ def post(
     *,
     kind: str | None = "application/json",
     token: str | None = TOKEN,
+    address: str = CLIENT,
 ) -> MemoryResponse:
     """
     Publish over HTTP.
@@ -100,4 +102,6 @@ def post(
     headers = [] if kind is None else [("Content-Type", kind)]
     if token is not None:
         headers.append(("Authorization", f"Bearer {token}"))
-    return server.request("POST", f"/publish{query}", headers=headers, body=body)
+    return server.request(
+        "POST", f"/publish{query}", headers=headers, body=body, address=address
+    )

@@ -52,7 +52,7 @@ def test_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Each command line can be read.
     """
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "tokens").write_text("a\n")
+    (tmp_path / "tokens").write_text("a" * 32 + "\n")
     lines = re.findall(r"twistd -n wsplug (--.*)", PAGE)
     assert len(lines) >= 2
     for line in lines:

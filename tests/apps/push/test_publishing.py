@@ -29,6 +29,8 @@ from wsplug.broker import MemoryBroker, Publication, Retention
 from wsplug.errors import BrokerError, InvalidOption
 from wsplug.testing import MemoryResponse, MemoryServer
 
+OTHER = TOKEN[::-1]
+
 
 @pytest.fixture
 def server() -> MemoryServer:
@@ -235,7 +237,7 @@ def test_all_or_nothing(server: MemoryServer) -> None:
     assert client.messages == []
 
 
-@pytest.mark.parametrize("authorization", [None, "tok-123", "Basic dG9rLTEyMw=="])
+@pytest.mark.parametrize("authorization", [None, TOKEN, "Basic dG9rLTEyMw=="])
 def test_no_token(server: MemoryServer, authorization: str | None) -> None:
     """
     Without the token: 401, and what is wanted.
@@ -251,7 +253,7 @@ def test_no_token(server: MemoryServer, authorization: str | None) -> None:
     assert "Authorization: Bearer TOKEN" in _json(response)["message"]
 
 
-@pytest.mark.parametrize("token", ["", "tok-12", "tok-1234", "TOK-123", "\xff"])
+@pytest.mark.parametrize("token", ["", TOKEN[:-1], TOKEN + "1", TOKEN.upper(), "\xff"])
 def test_wrong_token(server: MemoryServer, token: str) -> None:
     """
     Another token is as good as none.
@@ -261,6 +263,46 @@ def test_wrong_token(server: MemoryServer, token: str) -> None:
     response = post(server, b"x", "?channel=a", kind="text/plain", token=token)
     assert response.status == 401
     assert client.messages == []
+
+
+def test_guessing(server: MemoryServer) -> None:
+    """
+    After ten wrong tokens from an address, none is looked at for a while, not even the
+    right one. Right ones count nothing, nor do requests without any.
+    """
+
+    def send(token: str, address: str = "192.0.2.1") -> Any:
+        return post(
+            server, b"x", "?channel=a", kind="x/y", token=token, address=address
+        )
+
+    for _ in range(20):
+        assert send(TOKEN).status == 200
+        assert server.request("POST", "/publish?channel=a").status == 401
+    assert [send("wrong").status for _ in range(10)] == [401] * 10
+    for token in ("wrong", TOKEN):
+        response = send(token)
+        assert response.status == 429
+        assert response.headers["retry-after"] == "6"
+        answer = _json(response)
+        assert (answer["code"], answer["retry_after"]) == ("rate-limited", 6)
+        assert TOKEN not in str(answer)
+    assert send(TOKEN, "192.0.2.9").status == 200
+    server.advance(6)
+    assert send(TOKEN).status == 200
+
+
+def test_fewer_guesses() -> None:
+    """
+    How many there may be is said by max-failures; two headers are one, too.
+    """
+    server = makeServer(max_failures=1)
+    headers = [("Authorization", f"Bearer {TOKEN}")]
+    statuses = [
+        server.request("POST", "/publish?channel=a", headers=each).status
+        for each in (headers * 2, headers)
+    ]
+    assert statuses == [401, 429]
 
 
 def test_two_headers(server: MemoryServer) -> None:
@@ -296,14 +338,14 @@ def test_token_file(tmp_path: Path, logs: Logs) -> None:
     Each line of the file is a token; the log tells of one that everybody can read.
     """
     path = tmp_path / "tokens"
-    path.write_text("old-token\n\n new-token \n")
+    path.write_text(f"{TOKEN}\n\n {OTHER} \n")
     path.chmod(0o644)
     makeServer(token="", token_file=str(path))
     assert logs.lines(f"everybody on this machine can read {path}; chmod o= {path}")
     path.chmod(0o640)
     server = makeServer(token="", token_file=str(path))
     assert len(logs.lines("everybody")) == 1
-    for token, status in (("old-token", 200), ("new-token", 200), ("", 401)):
+    for token, status in ((TOKEN, 200), (OTHER, 200), ("", 401)):
         assert (
             post(server, b"1", "?channel=a", kind="x/y", token=token).status == status
         )
@@ -316,6 +358,7 @@ def test_token_file(tmp_path: Path, logs: Logs) -> None:
         (b"", "there is no token in"),
         (b"pass phrase\n", "no spaces"),
         (b"\xff\n", "isn't ASCII"),
+        (TOKEN.encode() + b"\n\nphrase\n", "line 3: the token has 6 characters"),
     ],
 )
 def test_bad_token_file(tmp_path: Path, content: bytes | None, words: str) -> None:
@@ -332,11 +375,19 @@ def test_bad_token_file(tmp_path: Path, content: bytes | None, words: str) -> No
 
 
 @pytest.mark.parametrize(
-    "options", [{"token": "a b"}, {"token": "\u00e9"}, {"token_file": "/dev/null"}]
+    "options",
+    [
+        {"token": "a b" * 20},
+        {"token": "\u00e9" * 40},
+        {"token_file": "/dev/null"},
+        {"token": "ab"},
+        {"token": TOKEN[:-1]},
+    ],
 )
 def test_bad_token(options: dict[str, Any]) -> None:
     """
-    What no header can hold is no token, and there is one place for it.
+    What no header can hold is no token, nor is what can be guessed, and there is one
+    place for it.
     """
     with pytest.raises(InvalidOption, match="token"):
         makeServer(**options)
@@ -405,7 +456,7 @@ def test_max_size(chunked: bool) -> None:
         transport = server.connectTransport()
         transport.put(
             b"POST /publish?channel=a HTTP/1.1\r\nHost: server.example:9000\r\n"
-            b"Authorization: Bearer tok-123\r\n%b\r\n\r\n%b" % (length, body)
+            b"Authorization: Bearer %b\r\n%b\r\n\r\n%b" % (TOKEN.encode(), length, body)
         )
         server.run()
         output = transport.take()
@@ -529,7 +580,7 @@ def test_answers_when_stored() -> None:
     server = makeServer(broker=broker)
     request = (
         b"POST /publish?channel=a HTTP/1.1\r\nHost: server.example:9000\r\n"
-        b"Authorization: Bearer tok-123\r\nContent-Length: 1\r\n\r\n1"
+        b"Authorization: Bearer %b\r\nContent-Length: 1\r\n\r\n1" % TOKEN.encode()
     )
     staying, going = server.connectTransport(), server.connectTransport()
     staying.put(request)

@@ -17,6 +17,7 @@ from wsplug.apps.push.names import PART
 from wsplug.apps.push.publishing import PublishResource
 from wsplug.apps.push.tokens import Tokens, readTokens
 from wsplug.broker.channels import Backlog, Overflow
+from wsplug.failures import Failures
 from wsplug.folder import Folder
 from wsplug.interfaces import IServices, IWebSocketApplicationPlugin
 from wsplug.options import Option, choice, count, integer, seconds, secret, size, text
@@ -116,6 +117,12 @@ class PushPlugin:
             1000,
             "publications of a POST, counted in each channel that they are for",
         ),
+        Option(
+            "max-failures",
+            count,
+            10,
+            "wrong tokens a minute from one address; over it: 429",
+        ),
     )
 
     def makeApplication(self, options: Mapping[str, Any], services: IServices) -> Push:
@@ -134,8 +141,12 @@ class PushPlugin:
         push = Push(services.broker, services.clock, options["prefix"], limits, backlog)
         pages = Folder(_PAGES)
         pages.maxBodySize = options["max-size"]
+        failures = Failures(
+            services.clock, options["max-failures"], setting="max-failures"
+        )
         pages.putChild(
-            b"publish", PublishResource(push, tokens, options["max-publications"])
+            b"publish",
+            PublishResource(push, tokens, options["max-publications"], failures),
         )
         push.pages = pages
         return push

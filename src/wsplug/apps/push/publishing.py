@@ -4,6 +4,7 @@ C{POST publish}: publications over HTTP.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qs
@@ -22,6 +23,7 @@ from wsplug.apps.push.names import checkName
 from wsplug.apps.push.tokens import Tokens
 from wsplug.apps.wire import ErrorMessage, RequestRefused, WirePosition, read
 from wsplug.errors import BrokerError, PublicationTooLarge
+from wsplug.failures import Failures
 from wsplug.options import boolean
 
 __all__ = ["PublishResource"]
@@ -90,6 +92,7 @@ _STATUS: Final = {
     "method": 405,
     "too-large": 413,
     "unsupported": 415,
+    "rate-limited": 429,
     "unavailable": 503,
 }
 """
@@ -104,15 +107,19 @@ class PublishResource(Resource):
 
     _log = Logger()
 
-    def __init__(self, push: Push, tokens: Tokens, maxPublications: int) -> None:
+    def __init__(
+        self, push: Push, tokens: Tokens, maxPublications: int, failures: Failures
+    ) -> None:
         """
         @param tokens: those that are right; without any, nothing is published.
         @param maxPublications: how many may be in a request.
+        @param failures: counts wrong tokens.
         """
         super().__init__()  # type: ignore[no-untyped-call]
         self._push = push
         self._tokens = tokens
         self._maxPublications = maxPublications
+        self._failures = failures
 
     def getChild(self, path: bytes, request: Request) -> IResource:
         return notFound()
@@ -123,7 +130,10 @@ class PublishResource(Resource):
             drafts = self._read(request)
         except RequestRefused as error:
             status = _STATUS.get(error.code, 400)
-            return _prepare(request, status, ErrorMessage(error.code, error.message))
+            answer = ErrorMessage(
+                error.code, error.message, retry_after=error.retryAfter
+            )
+            return _prepare(request, status, answer)
         lost: list[Failure] = []
         finished: Deferred[None] = request.notifyFinish()
         finished.addErrback(lost.append)
@@ -155,12 +165,33 @@ class PublishResource(Resource):
                 "(or token=TOKEN) to switch it on",
             )
         values: Any = request.requestHeaders.getRawHeaders(b"Authorization", [])
-        if len(values) != 1 or not self._tokens.accept(values[0]):
+        if not values or not self._isRight(request, values):
             request.setHeader(b"WWW-Authenticate", b'Bearer realm="publish"')
             problem = "this token is wrong" if values else "there is no token"
             raise RequestRefused(
                 "unauthorized", f"{problem}; send Authorization: Bearer TOKEN"
             )
+
+    def _isRight(self, request: Any, values: Sequence[bytes]) -> bool:
+        """
+        Judge a token, unless too many from there were wrong.
+
+        @param values: of the C{Authorization} headers.
+        """
+        places = self._failures.placesOf(request.getClientAddress())
+        excess = self._failures.count(places)
+        if excess is not None:
+            wait = math.ceil(excess.wait)
+            request.setHeader(b"Retry-After", b"%d" % wait)
+            raise RequestRefused(
+                "rate-limited",
+                f"too many wrong tokens came from here ({excess.setting})",
+                retryAfter=wait,
+            )
+        isRight = len(values) == 1 and self._tokens.accept(values[0])
+        if isRight:
+            self._failures.discount(places)
+        return isRight
 
     def _read(self, request: Request) -> list[_Draft]:
         content: Any = request.content

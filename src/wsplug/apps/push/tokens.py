@@ -17,6 +17,11 @@ __all__ = ["Tokens", "readTokens"]
 
 _TOKEN: Final = re.compile(r"[\x21-\x7e]+")
 
+_SHORTEST: Final = 32
+"""
+Characters that a token has at least: nobody guesses those.
+"""
+
 
 def readTokens(token: str, path: str) -> list[str]:
     """
@@ -35,8 +40,12 @@ def readTokens(token: str, path: str) -> list[str]:
         text = readBytes(path, "token-file: can't read").decode("ascii")
     except UnicodeDecodeError:
         raise InvalidOption(f"token-file: {path} isn't ASCII text") from None
-    lines = [line.strip() for line in text.split("\n")]
-    tokens = [_checked(line, path) for line in lines if line]
+    lines = enumerate((line.strip() for line in text.split("\n")), 1)
+    tokens = [
+        _checked(line, f"token-file: {path}, line {number}")
+        for number, line in lines
+        if line
+    ]
     if not tokens:
         raise InvalidOption(f"token-file: there is no token in {path}")
     warnOfEverybody(path)
@@ -47,6 +56,11 @@ def _checked(token: str, place: str) -> str:
     if not _TOKEN.fullmatch(token):
         raise InvalidOption(
             f"{place}: a token has printable ASCII characters, and no spaces"
+        )
+    if len(token) < _SHORTEST:
+        raise InvalidOption(
+            f"{place}: the token has {len(token)} characters, which can be guessed; it "
+            f"takes {_SHORTEST} at least, as from 'openssl rand -hex 32'"
         )
     return token
 
