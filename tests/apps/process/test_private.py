@@ -408,6 +408,40 @@ def test_limit() -> None:
     assert len(stage.programs) == 3
 
 
+def test_limit_of_an_address() -> None:
+    """
+    One address, or 64 bits of an IPv6 one, has no more programs than it may; one that
+    is still ending counts.
+    """
+    stage = Stage(max_address_programs="2")
+    stage.connect(address="2001:db8::1")
+    client = stage.connect(address="2001:db8::2")
+    with pytest.raises(HandshakeRefused) as refused:
+        stage.connect(address="2001:db8::3")
+    assert refused.value.status == 429
+    assert "2 programs from here run" in refused.value.reason
+    stage.connect(address="2001:db8:0:1::1")
+    client.drop()
+    with pytest.raises(HandshakeRefused):
+        stage.connect(address="2001:db8::3")
+    stage.programs[1].exits()
+    stage.connect(address="2001:db8::3")
+
+
+@pytest.mark.parametrize(
+    "path", ["/..", "/a/../b", "/a/%2e%2e", "/.", "/a%2f..%2fb", "/a%2f."]
+)
+def test_other_paths(path: str) -> None:
+    """
+    What would lead elsewhere in PATH_INFO is refused.
+    """
+    stage = Stage()
+    with pytest.raises(HandshakeRefused) as refused:
+        stage.connect(path)
+    assert refused.value.status == 404
+    assert stage.programs == []
+
+
 def test_no_room_for_a_process() -> None:
     """
     Where the system can't start another process, the client is told so, and nothing is

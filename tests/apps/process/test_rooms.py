@@ -12,6 +12,8 @@ from tests.apps.process.kit import TERM, Stage
 from wsplug import HandshakeRefused, Settings
 from wsplug.apps.process.ending import Ending
 from wsplug.apps.process.restarting import LONGEST, STABLE, Restarts
+from wsplug.auth import Avatar
+from wsplug.testing.server import CLIENT
 
 
 def test_shared() -> None:
@@ -367,6 +369,42 @@ def test_room_limit() -> None:
     assert stage.connect("/a").closed is None
 
 
+@pytest.mark.parametrize("avatar", [None, Avatar("ann")])
+def test_rooms_of_an_address(avatar: Avatar | None) -> None:
+    """
+    Who has started as many rooms as one address may can start no other, but enter those
+    that are there; others can start theirs, and entering is free.
+    """
+    stage = Stage(mode="room", max_address_programs="2", linger="10")
+    clients = [stage.connect(path, avatar=avatar) for path in ("/a", "/b")]
+    other = "192.0.2.9" if avatar is None else CLIENT
+    for path in ("/a", "/b", "/c"):
+        stage.connect(path, address=other)
+    with pytest.raises(HandshakeRefused) as refused:
+        stage.connect("/d", avatar=avatar)
+    assert refused.value.status == 429
+    refusals = stage.server.factory.statistics.refusals
+    assert refusals[-1].setting == "max-address-programs"
+    assert dict(refused.value.headers)[b"Retry-After"] == b"5"
+    stage.connect("/c", avatar=avatar)
+    # A room is its first client's until its program is gone.
+    clients[0].drop()
+    stage.server.run()
+    with pytest.raises(HandshakeRefused):
+        stage.connect("/d", avatar=avatar)
+
+
+def test_spaces_and_accents() -> None:
+    """
+    A room is the same however its spaces and accents are written.
+    """
+    stage = Stage(mode="room")
+    for path in ("/caf%C3%A9%20b", "/cafe%CC%81%20%20b%20"):
+        stage.connect(path)
+    (program,) = stage.programs
+    assert program.environment["PATH_INFO"] == "/caf\xe9 b"
+
+
 def test_room_that_can_not_start() -> None:
     """
     Where the system can't start a room's program, its client is told.
@@ -381,11 +419,31 @@ def test_room_that_can_not_start() -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/a/b", "/" + "x" * 65, "/%00", "/a%0Ab", "/%E2%80%AEgnp", "/a%E2%80%8Bb"]
+    "path",
+    [
+        "/a/b",
+        "/" + "x" * 65,
+        "/%00",
+        "/a%0Ab",
+        "/%E2%80%AEgnp",
+        "/a%E2%80%8Bb",
+        "/.",
+        "/..",
+        "/%2E%2e",
+        "/%20..%20",
+        "/a%2fb",
+        "/%2F",
+        "/..%2f..%2fetc",
+        "/-",
+        "/process.js",
+        "/%20",
+        "/%EF%B8%80",
+    ],
 )
 def test_names(path: str) -> None:
     """
-    A room's name is one segment, not too long, of characters to be seen.
+    A room's name is one segment, not too long, of characters to be seen, and its
+    address is that of nothing else.
     """
     stage = Stage(mode="room")
     with pytest.raises(HandshakeRefused) as refused:

@@ -4,6 +4,7 @@ C{process} as an application: where its parts meet.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -12,10 +13,11 @@ from twisted.web.resource import IResource
 from zope.interface import implementer
 
 from wsplug import HandshakeRefused
+from wsplug.apps.names import cleanName
 from wsplug.apps.process import environment
 from wsplug.apps.process.options import OPTIONS, ProcessOptions
 from wsplug.apps.process.private import PrivateClient
-from wsplug.apps.process.programs import Programs
+from wsplug.apps.process.programs import Programs, ownerOf
 from wsplug.apps.process.rooms import Room, RoomClient
 from wsplug.apps.roompages import RoomPages
 from wsplug.interfaces import (
@@ -31,6 +33,16 @@ __all__ = ["process"]
 _PAGES: Final = str(Path(__file__).with_name("pages"))
 
 _LONGEST_NAME: Final = 64
+
+_NO_SEGMENTS: Final = (b".", b"..")
+"""
+What no browser has an address with.
+"""
+
+_NO_ROOMS: Final = frozenset((".", "..", "-", *os.listdir(_PAGES)))
+"""
+What no room's name can be: at such an address is something else.
+"""
 
 
 class _ProcessApplication:
@@ -60,8 +72,13 @@ class PrivatePrograms(_ProcessApplication):
     def buildProtocol(self, request: IHandshakeRequest) -> IWebSocketProtocol:
         if any(b"\0" in segment for segment in request.postpath):
             raise HandshakeRefused(400, "no program can have a path with a NUL")
-        self._programs.check()
-        return PrivateClient(self._programs, environment.ofRequest(request))
+        # As PATH_INFO has them, in which a coded slash is one like others.
+        segments = b"/".join(request.postpath).split(b"/")
+        if any(each in _NO_SEGMENTS for each in segments):
+            raise HandshakeRefused(404, "no program can have a path with . or ..")
+        owner = ownerOf(request)
+        self._programs.check(owner)
+        return PrivateClient(self._programs, environment.ofRequest(request), owner)
 
 
 @implementer(IWebSocketApplication)
@@ -83,7 +100,7 @@ class SharedProgram(_ProcessApplication):
         return super().stopApplication()
 
     def buildProtocol(self, request: IHandshakeRequest) -> IWebSocketProtocol:
-        self._room.check()
+        self._room.check(None)
         return RoomClient(self._programs, self._room)
 
 
@@ -105,6 +122,7 @@ class RoomPrograms(_ProcessApplication):
 
     def buildProtocol(self, request: IHandshakeRequest) -> IWebSocketProtocol:
         name = _roomOf(request)
+        owner = ownerOf(request)
         room = self._rooms.get(name)
         if room is None:
             room = Room(
@@ -112,18 +130,19 @@ class RoomPrograms(_ProcessApplication):
                 environment.ofRoom(name),
                 lambda: self._rooms.pop(name, None),
             )
-            room.check()
+            room.check(owner)
             self._rooms[name] = room
         else:
-            room.check()
-        return RoomClient(self._programs, room)
+            room.check(owner)
+        return RoomClient(self._programs, room, owner)
 
 
 def _roomOf(request: IHandshakeRequest) -> str:
     """
-    Read a room's name.
+    Read a room's name. It is the same however its spaces and accents are written, as in
+    the chat.
 
-    @raise HandshakeRefused: it is none.
+    @raise HandshakeRefused: it is none, or one whose page would be at another address.
     """
     segments = request.segments
     if len(segments) > 1:
@@ -133,7 +152,12 @@ def _roomOf(request: IHandshakeRequest) -> str:
         raise HandshakeRefused(
             404, f"a room's name has at most {_LONGEST_NAME} characters to be seen"
         )
-    return name
+    clean = cleanName(name)
+    if bool(clean) != bool(name) or "/" in clean or clean in _NO_ROOMS:
+        raise HandshakeRefused(
+            404, "a room's name is no . or .., has no /, and is that of no file here"
+        )
+    return clean
 
 
 _MODES: Final = {

@@ -103,6 +103,12 @@ OPTIONS: Final = (
     ),
     Option("max-programs", count, 50, "programs at one time; over it: 503"),
     Option(
+        "max-address-programs",
+        count,
+        20,
+        "those of one address, or of a user; over it: 429",
+    ),
+    Option(
         "backlog",
         integer(0, 100_000),
         100,
@@ -145,6 +151,7 @@ class ProcessOptions:
     grace: float
     input_timeout: float
     max_programs: int
+    max_address_programs: int
     backlog: int
     backlog_size: int
     linger: float

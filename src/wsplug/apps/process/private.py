@@ -30,19 +30,26 @@ class PrivateClient(Client):
 
     _log = Logger()
 
-    def __init__(self, programs: Programs, variables: Mapping[bytes, bytes]) -> None:
+    def __init__(
+        self,
+        programs: Programs,
+        variables: Mapping[bytes, bytes],
+        owner: str | None = None,
+    ) -> None:
         """
         @param variables: of the program's environment.
+        @param owner: whose the program is to be.
         """
         super().__init__(programs.options, programs.clock)
         self._programs = programs
         self._variables = variables
+        self._owner = owner
         self._program: Program | None = None
 
     def negotiationStarted(self, transport: IWebSocketTransport) -> None:
         super().negotiationStarted(transport)
         try:
-            self._program = self._programs.run(self, self._variables)
+            self._program = self._programs.run(self, self._variables, self._owner)
         except OSError as error:
             ending = Ending(problem=error.strerror or str(error))
             self._log.error("{ending}", ending=ending)

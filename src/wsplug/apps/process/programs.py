@@ -15,14 +15,28 @@ from wsplug.apps.process import environment
 from wsplug.apps.process.groups import Guard, findLauncher
 from wsplug.apps.process.options import ProcessOptions
 from wsplug.apps.process.program import Audience, Program
-from wsplug.interfaces import IServices
+from wsplug.interfaces import IHandshakeRequest, IServices
+from wsplug.networks import hostOf, placeOf
 
-__all__ = ["Programs", "unavailable"]
+__all__ = ["Programs", "ownerOf", "unavailable"]
 
 _FULL_FOR: Final = 5.0
 """
 Seconds after which it is worth while to ask again when too many programs run.
 """
+
+
+def ownerOf(request: IHandshakeRequest) -> str | None:
+    """
+    Say whose a program is: the user's who has logged in, or the address' place.
+
+    @return: C{None} where it is nobody's, as of who comes over a UNIX socket.
+    """
+    name = getattr(request.avatar, "name", None)
+    if isinstance(name, str):
+        return f"user {name}"
+    address = request.getClientAddress()
+    return None if hostOf(address) is None else placeOf(address)
 
 
 def unavailable(reason: str, seconds: float) -> HandshakeRefused:
@@ -48,7 +62,7 @@ class Programs:
         self.clock = services.clock
         self._reactor = services.reactor
         self._guard = Guard(services.reactor, services.clock, options.grace)
-        self._running: dict[Program, None] = {}
+        self._running: dict[Program, str | None] = {}
         self._launcher = findLauncher()
         self._inherited = environment.inherited(options.env)
 
@@ -70,21 +84,38 @@ class Programs:
             program.abandon()
         return gatherResults(gone).addCallback(lambda _: self._guard.stop())
 
-    def check(self) -> None:
+    def check(self, owner: str | None) -> None:
         """
-        @raise HandshakeRefused: so many programs run that no other may.
+        @param owner: whose the next one would be, from L{ownerOf}.
+        @raise HandshakeRefused: so many programs run, of everybody or of the owner,
+            that no other may.
         """
         limit = self.options.max_programs
         if len(self._running) >= limit:
             raise unavailable(
                 f"all {limit} programs are taken; try again later", _FULL_FOR
             )
+        limit = self.options.max_address_programs
+        own = sum(each == owner for each in self._running.values())
+        if owner is not None and own >= limit:
+            raise HandshakeRefused(
+                429,
+                f"{limit} programs from here run, and no more may; end one first",
+                headers=[(b"Retry-After", b"%d" % _FULL_FOR)],
+                setting="max-address-programs",
+            )
 
-    def run(self, audience: Audience, variables: Mapping[bytes, bytes]) -> Program:
+    def run(
+        self,
+        audience: Audience,
+        variables: Mapping[bytes, bytes],
+        owner: str | None = None,
+    ) -> Program:
         """
         Start a program.
 
         @param variables: of its environment, besides those that it inherits.
+        @param owner: whose it is, from L{ownerOf}.
         @raise OSError: the system can't.
         """
         options = self.options
@@ -101,6 +132,6 @@ class Programs:
             env={**self._inherited, **variables},
             path=directory,
         )
-        self._running[program] = None
+        self._running[program] = owner
         program.whenGone.addCallback(lambda _: self._running.pop(program))
         return program

@@ -66,16 +66,18 @@ class Room:
         self._isOver = False
         self._timer: IDelayedCall | None = None
 
-    def start(self) -> None:
+    def start(self, owner: str | None = None) -> None:
         """
         Start the program.
+
+        @param owner: whose it is; C{None} for the server's.
         """
         self._setTimer(0, None)
         self._ending = None
         self._backlog.clear()
         self._startedAt = self._clock.seconds()
         try:
-            self._program = self._programs.run(self, self._variables)
+            self._program = self._programs.run(self, self._variables, owner)
         except OSError as error:
             self.programEnded(Ending(problem=error.strerror or str(error)))
 
@@ -95,8 +97,9 @@ class Room:
         """
         return None if self._program is None else self._program.stdin
 
-    def check(self) -> None:
+    def check(self, owner: str | None) -> None:
         """
+        @param owner: whose the program would be, if it had to be started.
         @raise HandshakeRefused: nobody can come in just now.
         """
         if self._program is not None:
@@ -108,17 +111,19 @@ class Room:
             rest = self._again - self._clock.seconds()
             raise unavailable(f"{self._ending}; it is going to start again", rest)
         else:
-            self._programs.check()
+            self._programs.check(owner)
 
-    def enter(self, transport: IWebSocketTransport) -> None:
+    def enter(self, transport: IWebSocketTransport, owner: str | None) -> None:
         """
         Let a connection have what the program prints.
+
+        @param owner: whose the program is, if it has to be started.
         """
         self._clients[transport] = None
         if self._program is not None:
             self._setTimer(0, None)
         elif not self._isOver:
-            self.start()
+            self.start(owner)
         for message in self._backlog:
             transport.sendPreparedMessage(message)
         if self._isOver and self._ending is not None:
@@ -197,13 +202,19 @@ class RoomClient(Client):
     One connection among those that share a program.
     """
 
-    def __init__(self, programs: Programs, room: Room) -> None:
+    def __init__(
+        self, programs: Programs, room: Room, owner: str | None = None
+    ) -> None:
+        """
+        @param owner: whose the program is, if it has to be started for this client.
+        """
         super().__init__(programs.options, programs.clock)
         self._room = room
+        self._owner = owner
 
     def negotiationStarted(self, transport: IWebSocketTransport) -> None:
         super().negotiationStarted(transport)
-        self._room.enter(transport)
+        self._room.enter(transport, self._owner)
 
     def connectionLost(self, reason: Failure) -> None:
         self.stopGiving()
