@@ -23,7 +23,7 @@ from twisted.python import usage
 import twisted
 import wsplug
 from wsplug.admin.doors import AdminSettings
-from wsplug.admin.options import readToken
+from wsplug.admin.options import makePrivate, readToken
 from wsplug.auth.checkers import makePortal
 from wsplug.broker import makeBroker
 from wsplug.build import DESCRIPTION
@@ -245,7 +245,12 @@ class Options(usage.Options):
         path = configuration.adminTokenFile
         self.admin = AdminSettings(
             [
-                (each, self.attempt(self.makeEndpoint, self.reactor, each, each))
+                (
+                    each,
+                    self.attempt(
+                        self.makeEndpoint, self.reactor, each, makePrivate(each)
+                    ),
+                )
                 for each in configuration.admin
             ],
             self.attempt(readToken, path) if path else None,

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from twisted.internet.protocol import Factory
 from twisted.internet.testing import MemoryReactorClock
 
 import wsplug
@@ -206,3 +207,31 @@ def test_secrets_in_the_file(text: str, tmp_path: Path) -> None:
         parse("--config", str(file))
     assert str(caught.value.code).startswith("wsplug: ")
     assert SECRET not in str(caught.value.code)
+
+
+@pytest.mark.parametrize(
+    ("description", "mode"),
+    [
+        ("unix:/run/a.sock", 0o600),
+        ("unix:/run/a.sock:backlog=5", 0o600),
+        ("unix:address=/run/a.sock", 0o600),
+        (r"unix:/run/mode\=666", 0o600),
+        (r"unix:/run/a\:b.sock", 0o600),
+        ("unix:/run/a.sock:mode=660", 0o660),
+        ("unix:/run/a.sock:660", 0o660),
+    ],
+)
+def test_operators_socket(description: str, mode: int) -> None:
+    """A UNIX socket for operators is its user's alone, unless it says for whom it is.
+    One for clients is as Twisted has it."""
+    reactor = MemoryReactorClock()
+    options = Options(reactor)
+    options.parseOptions(["--app=echo", f"--admin={description}"])
+    ((_, endpoint),) = options.admin.endpoints
+    endpoint.listen(Factory())
+    assert reactor.unixServers[-1][3] == mode
+    options = Options(reactor)
+    options.parseOptions(["--app=echo", "--listen=unix:/run/b.sock"])
+    ((_, endpoint),) = options.endpoints
+    endpoint.listen(Factory())
+    assert reactor.unixServers[-1][3] == 0o666

@@ -9,9 +9,9 @@ from typing import Final
 
 from wsplug.errors import InvalidOption
 from wsplug.files import readBytes, warnOfEverybody
-from wsplug.options import Option, text
+from wsplug.options import Option, splitDescription, text
 
-__all__ = ["ADMIN", "ADMIN_TOKEN_FILE", "readToken"]
+__all__ = ["ADMIN", "ADMIN_TOKEN_FILE", "makePrivate", "readToken"]
 
 ADMIN: Final = Option(
     "admin",
@@ -37,6 +37,19 @@ Characters that a token has at least: nobody guesses those.
 _LONGEST: Final = 1024
 
 _TOKEN: Final = re.compile(r"[\x21-\x7e]+")
+
+
+def makePrivate(description: str) -> str:
+    """
+    Have a UNIX socket be the server's user's alone, unless its endpoint string says
+    for whom it is. Twisted's default is everybody on the machine.
+    """
+    words = list(splitDescription(description))
+    # The mode may also stand behind the path, without its name.
+    unnamed = [word for word, value in words if value is None]
+    isSaid = len(unnamed) > 2 or any(word == "mode" for word, value in words if value)
+    kind, _, rest = description.partition(":")
+    return description if kind != "unix" or isSaid else f"unix:mode=600:{rest}"
 
 
 def readToken(path: str) -> str:
