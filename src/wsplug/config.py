@@ -28,6 +28,7 @@ from wsplug.auth.options import AUTHENTICATION
 from wsplug.errors import ConfigurationError, InvalidOption
 from wsplug.files import readBytes
 from wsplug.guard.admission import EXEMPT
+from wsplug.guard.framing import FRAMED_BY, frameHeaders
 from wsplug.guard.hosts import HOST, HostRules
 from wsplug.guard.origins import SAME_HOST, OriginRules
 from wsplug.guard.proxies import PROXY_OPTIONS, TRUSTED_PROXY, ProxySettings
@@ -134,6 +135,7 @@ REPEATABLE = (
         SAME_HOST,
     ),
     HOST,
+    FRAMED_BY,
     ADMIN,
     Option(
         "exempt",
@@ -167,6 +169,7 @@ class Configuration:
         call it.
     @ivar origins: which pages may connect.
     @ivar hosts: further names that the server has.
+    @ivar framedBy: which sites may show the applications' pages in a frame.
     @ivar given: the names of what was said, and not left at its default.
     @ivar exempt: networks that limits of addresses don't hold for.
     @ivar settings: how connections are treated.
@@ -187,6 +190,7 @@ class Configuration:
     endpoints: tuple[tuple[str, str], ...]
     origins: tuple[str, ...] = (SAME_HOST,)
     hosts: tuple[str, ...] = ()
+    framedBy: tuple[str, ...] = (SAME_HOST,)
     settings: Settings = field(default_factory=Settings)
     broker: str = "memory"
     exempt: tuple[str, ...] = EXEMPT
@@ -320,10 +324,15 @@ def combine(
     except ValueError as error:
         raise InvalidOption(f"origin: {error}") from None
     hosts: Any = values.get(HOST.name, HOST.default)
-    try:
-        HostRules(origins, hosts)
-    except ValueError as error:
-        raise InvalidOption(f"{HOST.name}: {error}") from None
+    framedBy: Any = values.get(FRAMED_BY.name, FRAMED_BY.default)
+    for option, check in (
+        (HOST, lambda: HostRules(origins, hosts)),
+        (FRAMED_BY, lambda: frameHeaders(framedBy)),
+    ):
+        try:
+            check()
+        except ValueError as error:
+            raise InvalidOption(f"{option.name}: {error}") from None
     auth, cookie, firstMessage = _authentication(values)
     admin: Any = values.get(ADMIN.name, ())
     return Configuration(
@@ -331,6 +340,7 @@ def combine(
         tuple(_endpoints(values)),
         tuple(origins),
         tuple(hosts),
+        tuple(framedBy),
         Settings().changed(values),
         str(values.get("broker", BROKER.default)),
         exempt=_exempt(values.get("exempt", EXEMPT)),

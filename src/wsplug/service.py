@@ -95,6 +95,7 @@ class WebSocketService(Service):
         settings: Settings | None = None,
         origins: Sequence[str] = (SAME_HOST,),
         hosts: Sequence[str] = (),
+        framedBy: Sequence[str] = (SAME_HOST,),
         exempt: Sequence[str] = EXEMPT,
         broker: IBroker | None = None,
         proxies: ProxySettings | None = None,
@@ -117,6 +118,8 @@ class WebSocketService(Service):
         @param hosts: names by which pages on this machine may reach the server, besides
             C{localhost}, addresses and the hosts of C{origins}; see
             L{HostRules<wsplug.guard.hosts.HostRules>}.
+        @param framedBy: which sites may show the applications' pages in a frame; see
+            L{frameHeaders<wsplug.guard.framing.frameHeaders>}.
         @param broker: what the applications were given as C{services.broker}, to be
             started before them and stopped after them.
         @param proxies: whose word about the client is believed; without it, nobody's.
@@ -165,7 +168,7 @@ class WebSocketService(Service):
             hosts=hosts,
             exempt=exempt,
             proxies=proxies,
-            site=makeSite(Mounts(mounts), reactor, own, authenticator),
+            site=makeSite(Mounts(mounts), reactor, own, authenticator, framedBy),
             authenticator=authenticator,
         )
         own.update(self._admin.watch(self, ownResources(self, metrics)))

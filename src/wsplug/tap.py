@@ -135,6 +135,11 @@ class Options(usage.Options):
         *.chat.test or * [localhost, addresses and the hosts of origin]"""
         self._repeated.setdefault("host", []).append(value)
 
+    def opt_framed_by(self, value: str) -> None:
+        """origin whose pages may show the applications' pages in a frame:
+        https://example.org, https://*.example.org, same-host, none or * [same-host]"""
+        self._repeated.setdefault("framed-by", []).append(value)
+
     def opt_admin(self, value: str) -> None:
         """Twisted endpoint string on which operators are let in, and nobody else"""
         self._repeated.setdefault("admin", []).append(value)
@@ -405,6 +410,7 @@ def makeService(options: Options) -> IService:
         settings=configuration.settings,
         origins=configuration.origins,
         hosts=configuration.hosts,
+        framedBy=configuration.framedBy,
         exempt=configuration.exempt,
         broker=options.broker,
         proxies=configuration.proxies,

@@ -21,6 +21,7 @@ interface = "127.0.0.1"
 listen = ["unix:/run/a.sock"]
 origin = ["https://a.example", "same-host"]
 host = ["a.test"]
+framed-by = "none"
 app = ["echo", "chat.py:room:history=5"]
 max-message-size = "64KiB"
 max-fragments = 16
@@ -79,6 +80,7 @@ def test_every_key(file: Path) -> None:
         "listen",
         "origin",
         "host",
+        "framed-by",
         "exempt",
         "admin",
         "admin-token-file",
@@ -86,6 +88,7 @@ def test_every_key(file: Path) -> None:
     configuration = combine({}, values)
     assert configuration.exempt == ("10.0.0.0/8",)
     assert configuration.hosts == ("a.test",)
+    assert configuration.framedBy == ("none",)
     assert configuration.admin == ("unix:/run/b.sock",)
     assert configuration.adminTokenFile == "/etc/token"
     assert configuration.settings == Settings(
@@ -292,3 +295,12 @@ def test_hosts() -> None:
         InvalidOption, match=r"host: 'http://a\.test' is no host's name"
     ):
         combine({**app, "host": ["http://a.test"]}, {})
+
+
+def test_framed_by() -> None:
+    """Whoever may frame the pages is an origin, or a word for some."""
+    app = {"app": [Description("echo")]}
+    assert combine(app, {}).framedBy == ("same-host",)
+    for wrong in (["null"], ["none", "same-host"], ["example.org"], ["https://a; b"]):
+        with pytest.raises(InvalidOption, match="framed-by: "):
+            combine({**app, "framed-by": wrong}, {})

@@ -39,6 +39,7 @@ def test_everything(tmp_path: Path) -> None:
         *("--config", str(file), "--port", "0", "--max-headers", "8"),
         *("--app", "echo:path=/a", "--app", "echo:path=/b"),
         *("--origin", "*", "--host", "a.test", "--listen", "tcp:1234"),
+        *("--framed-by", "same-host", "--framed-by", "https://*.a.test"),
     )
     assert [mount.path for mount in options.mounts] == ["/a", "/b"]
     settings = options.configuration.settings
@@ -46,6 +47,7 @@ def test_everything(tmp_path: Path) -> None:
     assert [name for name, _ in options.endpoints] == ["port 0", "tcp:1234"]
     assert options.configuration.origins == ("*",)
     assert options.configuration.hosts == ("a.test",)
+    assert options.configuration.framedBy == ("same-host", "https://*.a.test")
 
 
 def test_every_setting_is_an_option() -> None:

@@ -40,6 +40,7 @@ class StatusPages(Folder):
 
     def render_GET(self, request: Request) -> Any:
         request.setHeader(b"Content-Security-Policy", _POLICY)
+        request.setHeader(b"X-Frame-Options", b"DENY")
         request.setHeader(b"Referrer-Policy", b"no-referrer")
         return super().render_GET(request)
 

@@ -93,6 +93,7 @@ class MemoryServer:
         settings: Settings | None = None,
         origins: Sequence[str] = (SAME_HOST,),
         hosts: Sequence[str] = (),
+        framedBy: Sequence[str] = (SAME_HOST,),
         exempt: Sequence[str] = (CLIENT,),
         compression: bool = True,
         clock: Clock | None = None,
@@ -112,6 +113,7 @@ class MemoryServer:
         @param settings: the server's.
         @param origins: which pages may connect.
         @param hosts: names by which pages on the server's own machine may reach it.
+        @param framedBy: which sites may show the application's pages in a frame.
         @param exempt: networks that the limits for each address, and the rates, don't
             hold for: clients that are given no address, unless it is said.
         @param compression: whether the mount allows it.
@@ -160,7 +162,10 @@ class MemoryServer:
             authenticator=authenticator,
         )
         self.factory.site = makeSite(
-            self.factory.mounts, self.clock, authenticator=authenticator
+            self.factory.mounts,
+            self.clock,
+            authenticator=authenticator,
+            framedBy=framedBy,
         )
         self._port: Any = self.factory
         if self.factory.proxies.settings.protocol:

@@ -9,7 +9,7 @@ proxy. What tells of the server, as C{/-/health}, is at the root only.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
@@ -23,6 +23,8 @@ from twisted.web.server import Request, Site
 
 from wsplug.auth.authenticator import Authenticator
 from wsplug.folder import Folder
+from wsplug.guard.framing import frameHeaders
+from wsplug.guard.origins import SAME_HOST
 from wsplug.networks import nameOfAddress
 from wsplug.server.adapting import folderOf
 from wsplug.server.mounts import Mounts
@@ -64,12 +66,23 @@ class _MountedPages(Resource):
     The root: finds the mount that a path belongs to.
     """
 
-    def __init__(self, mounts: Mounts, own: Mapping[bytes, IResource]) -> None:
+    def __init__(
+        self,
+        mounts: Mounts,
+        own: Mapping[bytes, IResource],
+        headers: Sequence[tuple[bytes, bytes]],
+    ) -> None:
+        """
+        @param headers: of each response, unless what answers sets others.
+        """
         super().__init__()  # type: ignore[no-untyped-call]
         self._mounts = mounts
         self._own = own
+        self._headers = headers
 
     def getChildWithDefault(self, path: bytes, request: Request) -> IResource:
+        for name, value in self._headers:
+            request.setHeader(name, value)
         prepath: Any = request.prepath
         postpath: Any = request.postpath
         segments = [*prepath, *postpath]
@@ -205,6 +218,7 @@ def makeSite(
     clock: IReactorTime,
     own: Mapping[bytes, IResource] = _NOTHING,
     authenticator: Authenticator | None = None,
+    framedBy: Sequence[str] = (SAME_HOST,),
 ) -> Site:
     """
     Make the site for a server's applications.
@@ -214,8 +228,11 @@ def makeSite(
     @param own: what tells of the server, by its name below C{/-/}. It is looked up for
         each request, so that it can be filled later.
     @param authenticator: has visitors log in, if it asks for passwords.
+    @param framedBy: which sites may show the pages in a frame; see
+        L{wsplug.guard.framing.frameHeaders}.
+    @raise ValueError: one of those is none.
     """
-    root: Resource = _MountedPages(mounts, own)
+    root: Resource = _MountedPages(mounts, own, frameHeaders(framedBy))
     if authenticator is not None and authenticator.asksPages:
         root = GuardedPages(root, mounts, authenticator, lambda path: _isOwn(path, own))
     return _Site(root, clock, own)

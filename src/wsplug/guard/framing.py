@@ -1,0 +1,62 @@
+"""
+Which sites may show the applications' pages in a frame: clicks on what one believes to
+see there would land in the page (clickjacking).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from wsplug.guard.origins import ANY, SAME_HOST, parseRule
+from wsplug.options import Option, text
+
+__all__ = ["FRAMED_BY", "frameHeaders"]
+
+_NONE: Final = "none"
+
+FRAMED_BY: Final = Option(
+    "framed-by",
+    text,
+    (SAME_HOST,),
+    "origin whose pages may show the applications' pages in a frame: "
+    "https://example.org, https://*.example.org, same-host, none or *",
+    SAME_HOST,
+)
+"""
+The option that says so.
+"""
+
+
+def frameHeaders(rules: Sequence[str]) -> tuple[tuple[bytes, bytes], ...]:
+    """
+    Make the headers that say so: C{frame-ancestors} (Content Security Policy Level 3,
+    section 6.4.2) and, where it can say the same, C{X-Frame-Options} (RFC 7034) for old
+    browsers.
+
+    @param rules: C{"same-host"}, C{"none"} alone, C{"*"}, or origins as for
+        L{wsplug.guard.origins.OriginRules}.
+    @return: names and values; nothing where everybody may.
+    @raise ValueError: one is none of those.
+    """
+    sources = []
+    for rule in rules:
+        if rule == SAME_HOST:
+            sources.append("'self'")
+        elif rule == _NONE:
+            if len(rules) > 1:
+                raise ValueError("'none' stands alone")
+            sources.append("'none'")
+        elif rule != ANY:
+            parseRule(rule)
+            sources.append(rule)
+    if ANY in rules:
+        return ()
+    policy = " ".join(sources) or "'none'"
+    headers = [
+        (b"Content-Security-Policy", f"frame-ancestors {policy}".encode("ascii"))
+    ]
+    old = {"'self'": b"SAMEORIGIN", "'none'": b"DENY"}.get(policy)
+    if old is not None:
+        headers.append((b"X-Frame-Options", old))
+    return tuple(headers)
