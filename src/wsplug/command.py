@@ -26,12 +26,13 @@ from wsplug.plugins import Services, makeMounts
 from wsplug.server.mounts import Mount
 from wsplug.server.settings import Settings
 from wsplug.service import explainListening
-from wsplug.tap import Options, oneLine, showVersions
+from wsplug.tap import Options, listApplications, oneLine, showVersions
 
 __all__ = ["CheckOptions", "main"]
 
 _USAGE = """\
 Usage: wsplug check [options]   say whether "twistd wsplug [options]" would start
+       wsplug --list-apps       show the applications, and what does not load
        wsplug --version         show the versions
 
 wsplug check --help shows the options. To run the server: twistd wsplug --help\
@@ -124,6 +125,9 @@ def main(arguments: list[str] | None = None) -> None:
     words = sys.argv[1:] if arguments is None else arguments
     if words == ["--version"]:
         print(showVersions())
+        sys.exit(0)
+    if words == ["--list-apps"]:
+        print(listApplications())
         sys.exit(0)
     if words in (["--help"], ["-h"]):
         print(_USAGE)

@@ -17,6 +17,7 @@ from typing import Any, Final
 from wsplug.errors import InvalidOption
 
 __all__ = [
+    "COLONS",
     "REQUIRED",
     "UNLIMITED",
     "Kind",
@@ -129,9 +130,13 @@ def parseOptions(
     for number, name in enumerate(values, 1):
         if name not in known:
             names = ", ".join(known) or "none"
+            # As the rest of a URL's port and path.
+            hint = "" if re.fullmatch(r"[\w-]+", name) else f"; {COLONS}"
             if hides:
-                raise InvalidOption(f"option {number} is none of: {names}; {_COLONS}")
-            raise InvalidOption(f"there is no option {name!r}; there are: {names}")
+                raise InvalidOption(f"option {number} is none of: {names}; {COLONS}")
+            raise InvalidOption(
+                f"there is no option {name!r}; there are: {names}{hint}"
+            )
     parsed = {}
     for option in options:
         if option.name in values:
@@ -141,6 +146,12 @@ def parseOptions(
         else:
             parsed[option.name] = option.default
     return parsed
+
+
+COLONS: Final = "a colon in a value is written \\:"
+"""
+What those don't know who have written one.
+"""
 
 
 def splitDescription(description: str) -> Iterable[tuple[str, str | None]]:
@@ -166,9 +177,6 @@ def splitDescription(description: str) -> Iterable[tuple[str, str | None]]:
     yield (current, None) if key is None else (key, current)
 
 
-_COLONS: Final = r"a colon in a value is written \:"
-
-
 def pairOptions(words: Iterable[tuple[str, str | None]]) -> dict[str, str]:
     """
     Take parts of a description, from L{splitDescription}, for options.
@@ -181,7 +189,7 @@ def pairOptions(words: Iterable[tuple[str, str | None]]) -> dict[str, str]:
     for number, (key, value) in enumerate(words, 1):
         if value is None:
             raise InvalidOption(
-                f"options are key=value, and option {number} isn't; {_COLONS}"
+                f"options are key=value, and option {number} isn't; {COLONS}"
             )
         if key in values:
             first = list(values).index(key) + 1

@@ -10,7 +10,6 @@ from __future__ import annotations
 import difflib
 import os
 import sys
-import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -18,12 +17,11 @@ from importlib.util import module_from_spec, spec_from_file_location
 from types import ModuleType
 from typing import Any
 
-from twisted.plugin import getCache, getPlugins
-from twisted.python.modules import getModule
 from zope.interface import implementer
 from zope.interface.exceptions import Invalid
 from zope.interface.verify import verifyObject
 
+from wsplug.dropins import explainImport, findBrokenDropIns, findPlugins
 from wsplug.errors import InvalidOption, PluginFailed, UnknownApplication
 from wsplug.interfaces import (
     IBroker,
@@ -124,12 +122,12 @@ def findApplications() -> list[IWebSocketApplicationPlugin]:
     """
     Give the plugins that load and keep their contract, by their names.
     """
-    kept = [plugin for plugin in _allPlugins() if _brokenContract(plugin) is None]
+    kept = [
+        plugin
+        for plugin in findPlugins(IWebSocketApplicationPlugin)
+        if _brokenContract(plugin) is None
+    ]
     return sorted(kept, key=lambda plugin: str(plugin.name))
-
-
-def _allPlugins() -> list[Any]:
-    return list(getPlugins(IWebSocketApplicationPlugin))
 
 
 def findFailures() -> list[tuple[str, str]]:
@@ -139,22 +137,13 @@ def findFailures() -> list[tuple[str, str]]:
 
     @return: the name and the reason of each.
     """
-    import twisted.plugins as package
-
     failures = []
     for interface in (IWebSocketApplicationPlugin, ICommand):
-        for plugin in getPlugins(interface):
+        for plugin in findPlugins(interface):
             reason = _brokenContract(plugin, interface)
             if reason is not None:
                 failures.append((repr(plugin), reason))
-    loaded = getCache(package)
-    for module in getModule(package.__name__).iterModules():
-        if module.name.rpartition(".")[2] not in loaded:
-            try:
-                module.load()
-            except (Exception, SystemExit) as error:
-                failures.append((module.filePath.path, _explain(error)))
-    return failures
+    return failures + findBrokenDropIns()
 
 
 def loadPlugin(description: Description) -> IWebSocketApplicationPlugin:
@@ -179,10 +168,9 @@ def loadPlugin(description: Description) -> IWebSocketApplicationPlugin:
 
 
 def _findByName(name: str) -> object:
-    for plugin in _allPlugins():
-        if getattr(plugin, "name", None) == name:
-            found: object = plugin
-            return found
+    for plugin in findPlugins(IWebSocketApplicationPlugin):
+        if _nameOf(plugin) == name:
+            return plugin
     if "." in name or "/" in name:
         raise UnknownApplication(
             f"no application {name!r}; one in a module is named package.module:name, "
@@ -195,6 +183,13 @@ def _findByName(name: str) -> object:
     if failures:
         hint += f" ({failures[0][0]} does not load; see --list-apps)"
     raise UnknownApplication(f"no application {name!r}; {hint}")
+
+
+def _nameOf(plugin: object) -> object:
+    try:
+        return getattr(plugin, "name", None)
+    except Exception:
+        return None  # it keeps no contract
 
 
 def _importFile(name: str) -> ModuleType:
@@ -212,7 +207,7 @@ def _importFile(name: str) -> ModuleType:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:
         del sys.modules[spec.name]
-        raise PluginFailed(f"{name} does not load: {_explain(error)}") from None
+        raise PluginFailed(f"{name} does not load: {explainImport(error)}") from None
     return module
 
 
@@ -225,9 +220,9 @@ def _importModule(name: str) -> ModuleType:
     except ModuleNotFoundError as error:
         if error.name is not None and (name + ".").startswith(error.name + "."):
             raise UnknownApplication(f"no module {error.name!r}") from None
-        raise PluginFailed(f"{name} does not load: {_explain(error)}") from None
+        raise PluginFailed(f"{name} does not load: {explainImport(error)}") from None
     except (Exception, SystemExit) as error:
-        raise PluginFailed(f"{name} does not load: {_explain(error)}") from None
+        raise PluginFailed(f"{name} does not load: {explainImport(error)}") from None
 
 
 def _choose(module: ModuleType, description: Description) -> object:
@@ -297,21 +292,27 @@ def _brokenContract(
     try:
         verifyObject(interface, plugin)
         interface.validateInvariants(plugin)
-    except Invalid as error:
-        return " ".join(str(error).split())
+        if interface is IWebSocketApplicationPlugin:
+            _checkShown(plugin)
+    except Exception as error:
+        # Invalid, or whatever an attribute raises that is computed.
+        return " ".join(str(error).split()) or type(error).__name__
     return None
 
 
-def _explain(error: BaseException) -> str:
+def _checkShown(plugin: Any) -> None:
     """
-    Say in one line what went wrong while something was imported, and where.
+    Raise C{Invalid} for a plugin that can't be listed.
     """
-    if isinstance(error, SyntaxError):
-        return f"{error.msg} ({error.filename}, line {error.lineno})"
-    frames = traceback.extract_tb(error.__traceback__)
-    where = f" ({frames[-1].filename}, line {frames[-1].lineno})" if frames else ""
-    message = " ".join(str(error).split())
-    return f"{type(error).__name__}: {message}{where}"
+    for name in ("name", "help"):
+        value = getattr(plugin, name)
+        if not isinstance(value, str) or "\n" in value:
+            raise Invalid(f"{name} has to be one line of text, not {value!r}")
+    options = plugin.options
+    if not isinstance(options, Sequence) or not all(
+        isinstance(option, Option) for option in options
+    ):
+        raise Invalid(f"options has to be a list or tuple of Option, not {options!r}")
 
 
 # Making
@@ -356,5 +357,5 @@ def _makeMount(description: Description, services: IServices, single: bool) -> M
         raise InvalidOption(f"{place}: {error}") from None
     except (Exception, SystemExit) as error:
         raise PluginFailed(
-            f"--app {description} can't be made: {_explain(error)}"
+            f"--app {description} can't be made: {explainImport(error)}"
         ) from None

@@ -60,7 +60,7 @@ from wsplug.web.metrics import checkMetrics
 if TYPE_CHECKING:
     from wsplug.tls.endpoint import TLSEndpoint
 
-__all__ = ["Options", "makeService", "oneLine", "showVersions"]
+__all__ = ["Options", "listApplications", "makeService", "oneLine", "showVersions"]
 
 
 class Options(usage.Options):
@@ -167,7 +167,7 @@ class Options(usage.Options):
 
     def opt_list_apps(self) -> NoReturn:
         """show the applications with their options, and what does not load"""
-        print(_listApplications())
+        print(listApplications())
         sys.exit(0)
 
     def opt_version(self) -> NoReturn:
@@ -364,7 +364,10 @@ def showVersions() -> str:
     )
 
 
-def _listApplications() -> str:
+def listApplications() -> str:
+    """
+    Give lines with the applications, their options, and what doesn't load.
+    """
     lines = []
     for plugin in findApplications():
         lines.append(f"{plugin.name}: {plugin.help}")

@@ -18,6 +18,7 @@ from zope.interface.verify import verifyObject
 from tests.apps.botkit import BUNDLED, ask, serveBot
 from tests.server.conftest import logs
 from tests.server.kit import Logs
+from wsplug import dropins
 from wsplug.apps.bot import CommandBot, DeclaredCommand, command, vocabulary
 from wsplug.interfaces import ICommand, IConversation, IWebSocketApplicationPlugin
 from wsplug.testing import MemoryServer
@@ -628,7 +629,7 @@ def test_rank(monkeypatch: pytest.MonkeyPatch) -> None:
         made = answering(module)
         made.__module__ = module
         registered.append(made)
-    monkeypatch.setattr(vocabulary, "getPlugins", lambda interface: registered)
+    monkeypatch.setattr(dropins, "findPlugins", lambda interface: registered)
     found = [each.respond("", None) for each in vocabulary.findPlugins()]  # type: ignore[arg-type]
     assert found == ["anteater", "wsplugged", "zoo", "wsplug.apps.bot.commands"]
 

@@ -5,13 +5,14 @@ What the command tells about itself.
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 
 import pytest
 
 import twisted
 import wsplug
-from tests.processes import TCP, Finished, runTwistd, serve
+from tests.processes import TCP, Finished, Process, runTwistd, serve
 from wsplug.config import LISTENING, REPEATABLE
 from wsplug.server.settings import SETTINGS
 
@@ -159,6 +160,16 @@ half = Half()
     assert any("makeApplication" in line for line in lines)
     reason = "missing_dropin.py: ModuleNotFoundError: No module named 'not_there'"
     assert any(reason in line for line in lines)
+
+    # Twisted itself looks for its commands first, and logs one traceback for the file.
+    assert finished.err.count("Unhandled Error") == 1
+    command = [str(Path(sys.executable).with_name("wsplug")), "--list-apps"]
+    with Process(command, tmp_path, environment=environment) as process:
+        quiet = process.finish()
+    assert (quiet.status, quiet.err) == (0, "")
+    assert re.sub("0x[0-9a-f]+", "", quiet.out) == re.sub(
+        "0x[0-9a-f]+", "", finished.out
+    )
 
     command = ["-n", "--pidfile=", "wsplug", f"--listen={TCP}"]
     finished = runTwistd(tmp_path, *command, "--app=half", environment=environment)

@@ -12,8 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.endpoints import quoteStringArgument
 from twisted.internet.task import Clock
+from twisted.logger import capturedLogs, formatEvent
 
 import twisted.plugins
+from wsplug.apps.bot import CommandBot
 from wsplug.broker import MemoryBroker
 from wsplug.errors import (
     ConfigurationError,
@@ -22,6 +24,7 @@ from wsplug.errors import (
     UnknownApplication,
 )
 from wsplug.interfaces import IWebSocketApplicationPlugin
+from wsplug.options import parseOptions
 from wsplug.plugins import (
     Description,
     Services,
@@ -103,6 +106,10 @@ def test_descriptions_never_crash(text: str) -> None:
         ("chat:a=1:b", "--app chat: options are key=value, and option 2 isn't"),
         ("chat:x:y", r"option 1 isn't; a colon in a value is written \:"),
         ("chat:a=1:b=2:a=2", "options 1 and 3 have the same name"),
+        (
+            "process:command=curl http://example.org/",
+            r"option 2 isn't; a colon in a value is written \:",
+        ),
     ],
 )
 def test_wrong_description(text: str, words: str) -> None:
@@ -258,9 +265,60 @@ def test_broken_drop_in(dropIns: Path) -> None:
     assert "ZeroDivisionError" in reason
 
 
+def test_broken_drop_ins_are_quiet(dropIns: Path) -> None:
+    """Looking something up logs no tracebacks, however many drop-ins don't load: each
+    is told of in one line, with its file and the mistake."""
+    (dropIns / "own_syntax.py").write_text("def f(:\n")
+    (dropIns / "own_import.py").write_text("import not_there\n")
+    (dropIns / "own_exit.py").write_text("raise SystemExit('no')\n")
+    (dropIns / "own_strange.py").write_text(
+        "class Strange:\n"
+        "    @property\n"
+        "    def __provides__(self): raise RuntimeError('odd')\n"
+        "strange = Strange()\n"
+    )
+    with capturedLogs() as events:
+        names = [plugin.name for plugin in findApplications()]
+        failures = findFailures()
+        bot = CommandBot()
+        bot.makeApplication(parseOptions(bot.options, {}), SERVICES)
+    assert {"bot", "chat", "echo", "process", "push", "ticker"} <= set(names)
+    assert [name.rpartition("/")[2] for name, _ in failures] == [
+        "own_exit.py",
+        "own_import.py",
+        "own_syntax.py",
+    ]
+    assert all("\n" not in reason for _, reason in failures)
+    assert f"{dropIns}/own_import.py, line 1" in failures[1][1]
+    assert f"{dropIns}/own_syntax.py, line 1" in failures[2][1]
+    assert [text.partition(": ")[0] for text in map(formatEvent, events)] == [
+        f"the drop-in {name} is left out" for name, _ in failures
+    ]
+
+
 CONTRACTS = [
     ("no name", "help = 'x'; options = ()\n    def makeApplication(self, o, s): pass"),
     ("no method", "name = 'mine'; help = 'x'; options = ()"),
+    (
+        "no options",
+        "name = 'mine'; help = 'x'; options = None\n"
+        "    def makeApplication(self, o, s): pass",
+    ),
+    (
+        "no option",
+        "name = 'mine'; help = 'x'; options = ['x']\n"
+        "    def makeApplication(self, o, s): pass",
+    ),
+    (
+        "raising name",
+        "help = 'x'; options = ()\n    name = property(lambda self: 1 / 0)\n"
+        "    def makeApplication(self, o, s): pass",
+    ),
+    (
+        "no text",
+        "name = 'mine'; help = None; options = ()\n"
+        "    def makeApplication(self, o, s): pass",
+    ),
     (
         "wrong method",
         "name = 'mine'; help = 'x'; options = ()\n    def makeApplication(self): pass",

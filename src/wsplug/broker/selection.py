@@ -13,6 +13,7 @@ from wsplug.broker.sqlite import SqliteBroker
 from wsplug.errors import InvalidOption
 from wsplug.interfaces import IBroker
 from wsplug.options import (
+    COLONS,
     Option,
     integer,
     pairOptions,
@@ -84,7 +85,7 @@ def makeBroker(description: str, reactor: Any) -> IBroker:
                 pairOptions(words)  # which tells what is wrong
             return MemoryBroker(reactor, retention)
         if len(arguments) != 1 or not arguments[0]:
-            raise InvalidOption("it needs the path of one file: sqlite:PATH")
+            raise InvalidOption(f"it needs the path of one file: sqlite:PATH; {COLONS}")
         return SqliteBroker(arguments[0], reactor, retention)
     except InvalidOption as error:
         # The name, and no more: other brokers' addresses have passwords in them.

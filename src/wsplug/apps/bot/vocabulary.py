@@ -9,9 +9,9 @@ from typing import Any, Final
 from unicodedata import normalize
 
 from twisted.logger import Logger
-from twisted.plugin import getPlugins
 from zope.interface.verify import verifyObject
 
+from wsplug import dropins
 from wsplug.interfaces import ICommand
 
 __all__ = ["findCommand", "findPlugins", "makeVocabulary", "wordsOf"]
@@ -29,7 +29,9 @@ def findPlugins() -> list[ICommand]:
     Give the commands that drop-ins have registered: other people's first, so that they
     can replace those that come with the bot; among them by their modules' names.
     """
-    return sorted(getPlugins(ICommand), key=_rank)
+    for file, reason in dropins.findBrokenDropIns():
+        _log.warn("the drop-in {file} is left out: {reason}", file=file, reason=reason)
+    return sorted(dropins.findPlugins(ICommand), key=_rank)
 
 
 def _rank(command: ICommand) -> tuple[bool, str]:
