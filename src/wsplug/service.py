@@ -45,6 +45,7 @@ from wsplug.guard.proxies import ProxySettings
 from wsplug.interfaces import IBroker
 from wsplug.listening import ListeningFailed, explainListening
 from wsplug.networks import hostOf, isLocal, nameOfAddress
+from wsplug.server.applications import Applications
 from wsplug.server.epollset import EpollSet
 from wsplug.server.factory import WebSocketFactory
 from wsplug.server.mounts import Mount, Mounts
@@ -170,6 +171,7 @@ class WebSocketService(Service):
             proxies=proxies,
             site=makeSite(Mounts(mounts), reactor, own, authenticator, framedBy),
             authenticator=authenticator,
+            startsApplications=False,
         )
         own.update(self._admin.watch(self, ownResources(self, metrics)))
         self._epollSet = (
@@ -182,11 +184,11 @@ class WebSocketService(Service):
         self._starts = Starts(
             self.factory.deadlines, self.factory.settings.stop_timeout
         )
+        self._applications = Applications(self.factory.mounts, self._starts.add)
         self.ports: list[IListeningPort] = []
         self._listening = False
         self._starting = False
         self._errors: list[StartupError] = []
-        self._started: list[Mount] = []
         self._stopping: Deferred[None] = succeed(None)
         self._wasStopped = False
         self._reactor = reactor
@@ -342,9 +344,14 @@ class WebSocketService(Service):
 
     def _startApplications(self) -> None:
         starting: Deferred[Any] = self._startBroker()
-        starting.addCallback(lambda _: self._startMounts())
+        starting.addCallback(lambda _: self._startMounted())
         starting.addCallback(lambda _: self._serve())
         starting.addErrback(self._failed)
+
+    def _startMounted(self) -> Deferred[None]:
+        if not self.running:
+            return succeed(None)  # stopped while the broker opened
+        return self._applications.start()
 
     def _serve(self) -> None:
         if not self.running:
@@ -389,41 +396,10 @@ class WebSocketService(Service):
         self._starts.add("the broker", starting)
         return starting
 
-    def _startMounts(self) -> Deferred[Any]:
-        if not self.running:
-            return succeed(None)  # stopped while the broker opened
-        starts = [self._startApplication(mount) for mount in self.factory.mounts]
-        all: Deferred[Any] = gatherResults(starts, consumeErrors=True)
-        return all.addErrback(_firstFailure)
-
-    def _startApplication(self, mount: Mount) -> Deferred[None]:
-        def started(_: object) -> Deferred[None] | None:
-            if self.running:
-                self._started.append(mount)
-                return None
-            # Stopped meanwhile, as when another one has failed.
-            return self._stopApplication(mount)
-
-        def failed(failure: Failure) -> None:
-            if not self.running and failure.check(CancelledError):
-                return  # the server ends without it
-            self._log.failure(
-                "{application} did not start", failure, application=mount.name
-            )
-            if not self.running:
-                return
-            raise StartupError(
-                f"the application {mount.name} did not start: "
-                f"{failure.getErrorMessage()}"
-            )
-
-        starting: Deferred[Any] = maybeDeferred(mount.application.startApplication)
-        starting.addCallbacks(started, failed)
-        self._starts.add(mount.name, starting)
-        return starting
-
     def _failed(self, failure: Failure) -> None:
         failure.trap(StartupError)
+        if self._wasStopped:
+            return  # it ends anyway
         error: Any = failure.value
         if self._starting:
             self._errors.append(error)
@@ -504,29 +480,10 @@ class WebSocketService(Service):
     async def _stop(self) -> None:
         await self.drain(forGood=True)
         self._serves = False
-        started, self._started = self._started, []
-        for mount in reversed(started):
-            await self._stopApplication(mount)
+        await self._applications.stop()
         # As a broker that opens its file: its thread would outlive the reactor.
         await self._starts.wait()
         if self._broker is not None and self._brokerStarted:
             self._brokerStarted = False
             await self._broker.stop()
         await self._admin.stop()
-
-    def _stopApplication(self, mount: Mount) -> Deferred[None]:
-        stopping: Deferred[Any] = maybeDeferred(mount.application.stopApplication)
-        return stopping.addErrback(
-            lambda failure: self._log.failure(
-                "{application} did not stop well", failure, application=mount.name
-            )
-        )
-
-
-def _firstFailure(failure: Failure) -> Failure:
-    """
-    Give what C{gatherResults} failed with.
-    """
-    error: Any = failure.value
-    first: Failure = error.subFailure
-    return first

@@ -91,7 +91,11 @@ class AdminDoors:
             self.mounts.append(mount)
             return
         self.factory = WebSocketFactory(
-            [mount], clock=reactor, settings=_SETTINGS, origins=(SAME_HOST,)
+            [mount],
+            clock=reactor,
+            settings=_SETTINGS,
+            origins=(SAME_HOST,),
+            startsApplications=False,
         )
         site = makeSite(self.factory.mounts, reactor, self._own)
         site.resource = AdminRoot(site.resource)

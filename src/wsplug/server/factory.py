@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import (
     IAddress,
     IProtocolNegotiationFactory,
@@ -20,7 +20,7 @@ from zope.interface import classImplements
 import twisted
 from wsplug.auth.authenticator import Authenticator
 from wsplug.codec import CloseCode, DeflateAgreement, DeflatePolicy
-from wsplug.errors import HandshakeRefused
+from wsplug.errors import HandshakeRefused, StartupError
 from wsplug.guard.admission import EXEMPT, Account, Admission, AdmissionLimits
 from wsplug.guard.bans import Bans
 from wsplug.guard.hosts import HostRules
@@ -31,6 +31,7 @@ from wsplug.guard.proxies import ProxySettings, TrustedProxies
 from wsplug.interfaces import IWebSocketProtocol
 from wsplug.networks import Networks
 from wsplug.options import UNLIMITED
+from wsplug.server.applications import Applications, ListeningApplications
 from wsplug.server.ceiling import Ceiling
 from wsplug.server.connection import Connection
 from wsplug.server.deadlines import Deadlines
@@ -91,10 +92,10 @@ class WebSocketFactory(ServerFactory):
         site: Site | None = None,
         proxies: ProxySettings | None = None,
         authenticator: Authenticator | None = None,
+        startsApplications: bool = True,
     ) -> None:
         """
-        @param mounts: the applications. Whoever makes the factory starts and stops
-            them; L{wsplug.WebSocketService} does.
+        @param mounts: the applications.
         @param clock: the reactor, or in tests a clock that they turn.
         @param settings: the default ones where not given.
         @param origins: which pages may connect; see L{OriginRules}.
@@ -105,6 +106,10 @@ class WebSocketFactory(ServerFactory):
         @param site: answers plain HTTP requests; without it each gets 426 or 404.
         @param proxies: whose word about the client is believed; without it, nobody's.
         @param authenticator: has clients log in; without it nobody has to.
+        @param startsApplications: whether the applications start when something
+            listens with this factory (C{doStart}), and stop once nothing does and the
+            last connection is gone. Else it is for whoever makes the factory to do;
+            L{wsplug.WebSocketService} does it.
         @raise InvalidOption: two mounts have the same path.
         @raise ValueError: an origin is none, or a host, or a network.
         """
@@ -137,6 +142,15 @@ class WebSocketFactory(ServerFactory):
         self.held = False
         self.draining: Draining | None = None
         self.deflatePolicy = _makeDeflatePolicy(self.settings)
+        self._failed: HandshakeRefused | None = None
+        self._applications: ListeningApplications | None = None
+        if startsApplications:
+            self._applications = ListeningApplications(
+                Applications(self.mounts),
+                isUsed=lambda: self._count() > 0,
+                starting=self.hold,
+                ready=self._started,
+            )
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
         return WebSocketServerProtocol(self)
@@ -148,12 +162,57 @@ class WebSocketFactory(ServerFactory):
         return [b"http/1.1"]
 
     def startFactory(self) -> None:
+        """
+        Start the applications, unless that is somebody else's to do. Nobody is served
+        before they have started; if one fails later, everybody gets a 503, and the log
+        says why.
+
+        @raise wsplug.errors.StartupError: one has failed at once.
+        """
+        if self._applications is not None:
+            self._applications.listen()
         if self.site is not None:
             self.site.doStart()
 
     def stopFactory(self) -> None:
+        """
+        Nothing listens any more. The applications stop once the last connection is
+        gone: L{closeConnections} ends them.
+        """
         if self.site is not None:
             self.site.doStop()
+        if self._applications is not None:
+            self._applications.listenNoMore()
+
+    def whenStopped(self) -> Deferred[None]:
+        """
+        Wait for the end of the applications that this factory has started.
+
+        @return: fires with C{None} once none runs any more: after the last port, and
+            the last connection.
+        """
+        if self._applications is None:
+            return succeed(None)
+        return self._applications.whenStopped()
+
+    def _started(self, error: StartupError | None) -> None:
+        if error is None:
+            self._failed = None
+            self.serve()
+            return
+        self.held = False
+        self._failed = HandshakeRefused(503, "the server did not start")
+        for protocol in list(self._opening):
+            protocol.finish(self._failed, 0.0)
+
+    def _left(self) -> None:
+        """
+        A connection is gone, which may have been the last one.
+        """
+        applications = self._applications
+        if applications is not None and not applications.listening:
+            # A proxy's may be counted again right away, as its client's.
+            self.clock.callLater(0, applications.check)
 
     # What is told of the server
 
@@ -195,6 +254,8 @@ class WebSocketFactory(ServerFactory):
         self._opening.add(protocol)
         if self.draining is not None and not self.draining.patience:
             return self.draining.refusal
+        if self._failed is not None:
+            return self._failed
         unwelcome = self.refusalOf(protocol.client)
         if unwelcome is not None:
             return unwelcome
@@ -244,6 +305,7 @@ class WebSocketFactory(ServerFactory):
         Count it out: it is gone, or its client is to be counted in now.
         """
         self._opening.discard(protocol)
+        self._left()
         if self.draining is not None:
             self.draining.check()
 
@@ -309,6 +371,7 @@ class WebSocketFactory(ServerFactory):
         self._lingering.discard(protocol)
         self.spare.leave(protocol)
         self._leave(protocol.account)
+        self._left()
         if self.draining is not None:
             self.draining.check()
 
@@ -364,6 +427,7 @@ class WebSocketFactory(ServerFactory):
         session = self._sessions.pop(connection, None)
         if session is not None:
             session.end()
+        self._left()
         if self.draining is not None:
             self.draining.check()
 

@@ -160,6 +160,7 @@ class MemoryServer:
             exempt=exempt,
             proxies=proxies,
             authenticator=authenticator,
+            startsApplications=False,
         )
         self.factory.site = makeSite(
             self.factory.mounts,

@@ -1,0 +1,213 @@
+"""
+Starting and stopping what is mounted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.defer import (
+    CancelledError,
+    Deferred,
+    gatherResults,
+    maybeDeferred,
+    succeed,
+)
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from wsplug.errors import ConfigurationError, StartupError
+from wsplug.server.mounts import Mount, Mounts
+
+__all__ = ["Applications", "ListeningApplications"]
+
+
+class Applications:
+    """
+    The applications of a server, as something that starts and stops.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        mounts: Mounts,
+        started: Callable[[str, Deferred[Any]], object] | None = None,
+    ) -> None:
+        """
+        @param started: is called with the name and the start of each one that starts.
+        """
+        self._mounts = mounts
+        self._tell = started
+        self._started: list[Mount] = []
+        self._wanted = False
+
+    def start(self) -> Deferred[None]:
+        """
+        Start all of them at the same time.
+
+        @return: fires once all have started; fails with L{StartupError} as soon as one
+            has failed: then the others go on, until L{stop}.
+        """
+        self._wanted = True
+        starts = [self._start(mount) for mount in self._mounts]
+        all: Deferred[Any] = gatherResults(starts, consumeErrors=True)
+        return all.addCallbacks(lambda _: None, _firstFailure)
+
+    def _start(self, mount: Mount) -> Deferred[None]:
+        def started(_: object) -> Deferred[None] | None:
+            if self._wanted:
+                self._started.append(mount)
+                mount.check()  # it may have changed
+                return None
+            # Stopped meanwhile, as when another one has failed.
+            return self._stop(mount)
+
+        def failed(failure: Failure) -> None:
+            if not self._wanted and failure.check(CancelledError):
+                return  # the server ends without it
+            if failure.check(ConfigurationError):
+                raise StartupError(failure.getErrorMessage())
+            self._log.failure(
+                "{application} did not start", failure, application=mount.name
+            )
+            if not self._wanted:
+                return
+            raise StartupError(
+                f"the application {mount.name} did not start: "
+                f"{failure.getErrorMessage()}"
+            )
+
+        starting: Deferred[Any] = maybeDeferred(mount.application.startApplication)
+        starting.addCallback(started).addErrback(failed)
+        if self._tell is not None:
+            self._tell(mount.name, starting)
+        return starting
+
+    async def stop(self) -> None:
+        """
+        Stop those that have started, the last one first, and those that still start
+        once they have.
+        """
+        self._wanted = False
+        started, self._started = self._started, []
+        for mount in reversed(started):
+            await self._stop(mount)
+
+    def _stop(self, mount: Mount) -> Deferred[None]:
+        stopping: Deferred[Any] = maybeDeferred(mount.application.stopApplication)
+        return stopping.addErrback(
+            lambda failure: self._log.failure(
+                "{application} did not stop well", failure, application=mount.name
+            )
+        )
+
+
+def _firstFailure(failure: Failure) -> Failure:
+    """
+    Give what C{gatherResults} failed with.
+    """
+    error: Any = failure.value
+    first: Failure = error.subFailure
+    return first
+
+
+class ListeningApplications:
+    """
+    Applications that run as long as somebody listens, or a connection is left of that.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        applications: Applications,
+        *,
+        isUsed: Callable[[], bool],
+        starting: Callable[[], object],
+        ready: Callable[[StartupError | None], object],
+    ) -> None:
+        """
+        @param isUsed: tells whether there are connections.
+        @param starting: is called before they start.
+        @param ready: is called once they have, or with why they haven't.
+        """
+        self._applications = applications
+        self._isUsed = isUsed
+        self._starting = starting
+        self._ready = ready
+        self._listening = self._runs = self._changes = False
+        self._error: StartupError | None = None
+        self._waiting: list[Deferred[None]] = []
+
+    def listen(self) -> None:
+        """
+        Somebody listens from now on: start them, if they don't run.
+
+        @raise StartupError: one has failed at once.
+        """
+        self._listening = True
+        self.check()
+        if self._error is not None and not self._changes:
+            self._listening = False
+            self.check()
+            raise self._error
+
+    def listenNoMore(self) -> None:
+        """
+        Nobody listens any more.
+        """
+        self._listening = False
+        self.check()
+
+    def check(self) -> None:
+        """
+        Find out whether they still have to run, as when a connection has gone.
+        """
+        if not self._changes and self._isWanted() != self._runs:
+            self._changes = True
+            Deferred.fromCoroutine(self._change())
+
+    def whenStopped(self) -> Deferred[None]:
+        """
+        Wait until none runs any more.
+        """
+        if not self._runs and not self._changes:
+            return succeed(None)
+        waiting: Deferred[None] = Deferred()
+        self._waiting.append(waiting)
+        return waiting
+
+    @property
+    def listening(self) -> bool:
+        """
+        Whether somebody listens.
+        """
+        return self._listening
+
+    def _isWanted(self) -> bool:
+        return self._listening or (self._runs and self._isUsed())
+
+    async def _change(self) -> None:
+        while self._isWanted() != self._runs:
+            self._runs = not self._runs
+            if self._runs:
+                await self._start()
+            else:
+                await self._applications.stop()
+        self._changes = False
+        if not self._runs:
+            waiting, self._waiting = self._waiting, []
+            for each in waiting:
+                each.callback(None)
+
+    async def _start(self) -> None:
+        self._error = None
+        self._starting()
+        try:
+            await self._applications.start()
+        except StartupError as error:
+            self._log.critical("{error}", error=str(error))
+            self._error = error
+        self._ready(self._error)

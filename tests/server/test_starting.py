@@ -1,0 +1,193 @@
+"""A factory starts and stops its applications (wsplug.server.applications)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from twisted.internet.defer import Deferred
+
+from tests.server.kit import App, Logs
+from wsplug import Mount, WebSocketFactory
+from wsplug.errors import HandshakeRefused, StartupError
+from wsplug.testing import MemoryServer
+
+
+class Slow(App):
+    """An application whose start and stop take their time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.started: Deferred[None] = Deferred()
+        self.stopped: Deferred[None] = Deferred()
+
+    def startApplication(self) -> Any:
+        super().startApplication()
+        return self.started
+
+    def stopApplication(self) -> Any:
+        super().stopApplication()
+        return self.stopped
+
+
+class Bad(App):
+    """An application that doesn't start."""
+
+    def startApplication(self) -> Any:
+        super().startApplication()
+        raise RuntimeError("no database")
+
+
+def make(*apps: Any) -> tuple[MemoryServer, Any]:
+    """A server of which nothing has started, and its factory."""
+    server = MemoryServer(App())
+    mounts = [Mount("/" + str(n or ""), app) for n, app in enumerate(apps)]
+    factory = WebSocketFactory(mounts, clock=server.clock, exempt=["192.0.2.1"])
+    server.factory = server._port = factory
+    return server, factory
+
+
+def test_start_and_stop() -> None:
+    """They start with the first port and stop with the last one, once each; again when
+    somebody listens again."""
+    one, two = App(), App()
+    _, factory = make(one, two)
+    assert one.calls == []
+    factory.doStart()
+    factory.doStart()
+    assert (one.calls, two.calls) == (["start"], ["start"])
+    factory.doStop()
+    assert one.calls == ["start"]
+    factory.doStop()
+    assert (one.calls, two.calls) == (["start", "stop"], ["start", "stop"])
+    factory.doStart()
+    assert one.calls == ["start", "stop", "start"]
+
+
+def test_others_start_them() -> None:
+    """Whoever starts them by itself isn't interfered with."""
+    app = App()
+    clock = MemoryServer(App()).clock
+    factory: Any = WebSocketFactory(
+        [Mount("/", app)], clock=clock, startsApplications=False
+    )
+    fired: list[None] = []
+    factory.doStart()
+    factory.doStop()
+    factory.whenStopped().addCallback(fired.append)
+    assert app.calls == []
+    assert fired == [None]
+
+
+def test_nobody_is_served_before() -> None:
+    """Who comes before they have started waits for that."""
+    app = Slow()
+    server, factory = make(app)
+    factory.doStart()
+    client = server.connect()
+    assert not client.opened
+    assert app.recorders == []
+    app.started.callback(None)
+    server.run()
+    assert client.opened
+
+
+def test_stop_waits_for_connections() -> None:
+    """They serve until the last connection is gone, though nobody listens any more:
+    then they stop, and that can be waited for."""
+    app = Slow()
+    server, factory = make(app)
+    app.started.callback(None)
+    factory.doStart()
+    client, other = server.connect(), server.connect()
+    stopped: list[None] = []
+    factory.doStop()
+    factory.whenStopped().addCallback(stopped.append)
+    client.drop()
+    server.advance(1)
+    other.send("still there?")
+    assert app.recorders[1].got("text") == ["still there?"]
+    assert app.calls == ["start"]
+    factory.closeConnections()
+    server.advance(30)
+    assert other.closed is not None
+    assert app.calls == ["start", "stop"]
+    assert stopped == []
+    app.stopped.callback(None)
+    assert stopped == [None]
+
+
+def test_listening_again_in_time() -> None:
+    """Who listens on another port while connections are left goes on with the same."""
+    app = App()
+    server, factory = make(app)
+    factory.doStart()
+    client = server.connect()
+    factory.doStop()
+    factory.doStart()
+    client.drop()
+    server.advance(1)
+    assert app.calls == ["start"]
+
+
+def test_stop_while_starting() -> None:
+    """What is stopped while it starts has started first."""
+    app = Slow()
+    _, factory = make(app)
+    factory.doStart()
+    factory.doStop()
+    assert app.calls == ["start"]
+    app.started.callback(None)
+    assert app.calls == ["start", "stop"]
+    factory.doStart()
+    assert app.calls == ["start", "stop"]
+    app.started = Deferred()
+    app.stopped.callback(None)
+    assert app.calls == ["start", "stop", "start"]
+
+
+def test_failing_at_once(logs: Logs) -> None:
+    """One that fails at once is an error for whoever listens; the others stop again,
+    and the next try may succeed."""
+    good, bad = App(), Bad()
+    _, factory = make(good, bad)
+    message = "the application 1 did not start: no database"
+    with pytest.raises(StartupError, match=message):
+        factory.doStart()
+    assert good.calls == ["start", "stop"]
+    assert factory.numPorts == 0
+    assert logs.lines(message) == [message]
+    assert len(logs.failures()) == 1
+    bad.startApplication = lambda: None  # type: ignore[method-assign]
+    factory.doStart()
+    assert good.calls == ["start", "stop", "start"]
+
+
+def test_failing_later(logs: Logs) -> None:
+    """One that fails later: the log says so, and everybody gets a 503: those who wait
+    already, and those who come."""
+    app = Slow()
+    server, factory = make(app)
+    factory.doStart()
+    client = server.connect()
+    app.started.errback(RuntimeError("no database"))
+    server.run()
+    assert client.refused is not None
+    assert client.refused.status == 503
+    with pytest.raises(HandshakeRefused, match="503 the server did not start"):
+        server.connect()
+    assert logs.lines("the application / did not start: no database")
+    assert len(logs.failures()) == 1
+
+
+def test_changed_pages(logs: Logs) -> None:
+    """What an application has changed in its start is judged once it has started."""
+
+    class Changing(App):
+        def startApplication(self) -> None:
+            self.pages = "no/such"
+
+    _, factory = make(Changing())
+    with pytest.raises(StartupError, match="pages is 'no/such', which isn't there"):
+        factory.doStart()
+    assert logs.failures() == []
