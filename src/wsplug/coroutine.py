@@ -26,10 +26,16 @@ from wsplug.interfaces import (
     IWebSocketTransport,
 )
 from wsplug.networks import nameOfAddress
+from wsplug.payloads import toMessage
 
 __all__ = ["CoroutineProtocol", "Socket"]
 
 _INTERNAL_ERROR: Final = 1011
+
+_PLAIN: Final = (str, bytes)
+"""
+What messages are made of; all else is looked at.
+"""
 
 
 class Socket:
@@ -105,12 +111,14 @@ class Socket:
 
         @param message: text for a text message, bytes for a binary one.
         @raise ConnectionClosed: the connection is gone.
+        @raise TypeError: it is neither text nor bytes-like.
         """
+        plain = message if type(message) in _PLAIN else toMessage(message)
         self._check()
-        if isinstance(message, str):
-            self.transport.sendTextMessage(message)
+        if isinstance(plain, str):
+            self.transport.sendTextMessage(plain)
         else:
-            self.transport.sendBytesMessage(message)
+            self.transport.sendBytesMessage(plain)
         await self.drained()
 
     async def drained(self) -> None:
@@ -141,7 +149,7 @@ class Socket:
         await sleep
         self._check()
 
-    def close(self, code: int = 1000, reason: str = "") -> None:
+    def close(self, code: int | None = 1000, reason: str | None = "") -> None:
         """
         Close the connection; see L{IWebSocketTransport.loseConnection}.
         """

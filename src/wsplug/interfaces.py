@@ -206,6 +206,9 @@ class IWebSocketTransport(Interface):
     def sendPreparedMessage(message: IPreparedMessage) -> None:
         """
         Send a message that goes to other connections too.
+
+        @param message: a L{wsplug.server.prepared.PreparedMessage}.
+        @raise TypeError: it is something else.
         """
 
     def ping(payload: bytes = b"") -> None:
@@ -213,6 +216,7 @@ class IWebSocketTransport(Interface):
         Send a ping. The answer comes to C{pongReceived}.
 
         @raise ValueError: the payload has over 125 bytes (RFC 6455 section 5.5).
+        @raise TypeError: it isn't bytes-like.
         """
 
     def loseConnection(code: int | None = 1000, reason: str | None = "") -> None:
@@ -226,7 +230,7 @@ class IWebSocketTransport(Interface):
         @param reason: cut to 123 bytes of UTF-8; C{None} is none.
         @raise ValueError: the code may not be sent (RFC 6455 section 7.4), or there is
             a reason without one. Nothing has changed then.
-        @raise TypeError: the reason is no text; the same.
+        @raise TypeError: the code is no whole number, or the reason no text; the same.
         """
 
     def abortConnection() -> None:
@@ -420,13 +424,15 @@ class IBroker(Interface):
         """
         Publish something.
 
-        @param data: passes through untouched.
+        @param data: C{bytes}, or another bytes-like object; passes through untouched.
         @param store: whether it is kept; what is of the moment, as that somebody is
             typing, needn't be.
         @return: fires with the publication once it is stored as well as this broker
             stores, and has gone to this server's subscribers; fails with
             L{wsplug.errors.PublicationTooLarge} where it is to be stored and is by
             itself more than a channel keeps.
+        @raise TypeError: the channel's name is no text, or the data isn't bytes-like:
+            nothing has happened then. The same goes for C{enter} and C{update}.
         """
 
     def subscribe(channel: str, subscriber: ISubscriber) -> Deferred[Position]:

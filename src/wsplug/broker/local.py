@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 
-from wsplug.broker.publication import Publication
+from wsplug.broker.publication import Publication, toData
 from wsplug.interfaces import ISubscriber
 
 __all__ = ["LocalPresence", "Subscribers"]
@@ -77,6 +77,7 @@ class LocalPresence:
         self._present: dict[str, dict[str, bytes]] = {}
 
     def enter(self, channel: str, key: str, info: bytes = b"") -> Deferred[bool]:
+        info = toData(channel, info)
         present = self._present.setdefault(channel, {})
         if key in present:
             return succeed(False)
@@ -84,6 +85,7 @@ class LocalPresence:
         return succeed(True)
 
     def update(self, channel: str, key: str, info: bytes) -> Deferred[bool]:
+        info = toData(channel, info)
         present = self._present.get(channel, {})
         if key not in present:
             return succeed(False)

@@ -15,7 +15,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from zope.interface import implementer
 
 from wsplug.broker.local import LocalPresence, Subscribers
-from wsplug.broker.publication import History, Position, Publication
+from wsplug.broker.publication import History, Position, Publication, toData
 from wsplug.broker.retention import (
     DEFAULT_RETENTION,
     OVERHEAD,
@@ -127,6 +127,7 @@ class MemoryBroker(LocalPresence):
     def publish(
         self, channel: str, data: bytes, store: bool = True
     ) -> Deferred[Publication]:
+        data = toData(channel, data)
         if store:
             try:
                 self._retention.checkSize(channel, data)

@@ -8,7 +8,23 @@ from dataclasses import dataclass
 
 import msgspec
 
-__all__ = ["History", "Position", "Publication"]
+from wsplug.payloads import toBytes
+
+__all__ = ["History", "Position", "Publication", "toData"]
+
+
+def toData(channel: object, data: object) -> bytes:
+    """
+    Judge what somebody wants to have in a channel, before anything changes.
+
+    @return: the data, as plain C{bytes}.
+    @raise TypeError: the channel's name is no text, or the data isn't bytes-like.
+    """
+    if not isinstance(channel, str):
+        raise TypeError(f"a channel's name is a str, not {type(channel).__name__}")
+    if type(data) is bytes:
+        return data
+    return toBytes(data, "what is in a channel", hint="; encode() makes bytes of text")
 
 
 @dataclass(frozen=True)

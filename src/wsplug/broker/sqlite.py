@@ -19,7 +19,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from wsplug.broker.local import LocalPresence, Subscribers
-from wsplug.broker.publication import History, Position, Publication
+from wsplug.broker.publication import History, Position, Publication, toData
 from wsplug.broker.retention import DEFAULT_RETENTION, Retention
 from wsplug.broker.store import Draft, Store
 from wsplug.broker.trouble import Trouble
@@ -137,6 +137,7 @@ class SqliteBroker(LocalPresence):
     def publish(
         self, channel: str, data: bytes, store: bool = True
     ) -> Deferred[Publication]:
+        data = toData(channel, data)
         if store:
             try:
                 self._retention.checkSize(channel, data)

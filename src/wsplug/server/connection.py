@@ -24,7 +24,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import classImplements
 
-from wsplug.codec.closecodes import CloseCode, may_be_sent, pack_close
+from wsplug.codec.closecodes import CloseCode, pack_close
 from wsplug.codec.compression import Deflater, Inflater
 from wsplug.codec.frames import (
     FIN,
@@ -50,6 +50,7 @@ from wsplug.interfaces import (
     IWebSocketTransport,
 )
 from wsplug.networks import nameOfAddress
+from wsplug.payloads import toBytes, toClose, toText
 from wsplug.server.ceiling import Ceiling
 from wsplug.server.closing import CleanlyClosed, UncleanlyClosed, endWriting, logClosing
 from wsplug.server.deadlines import Deadline, Deadlines
@@ -57,7 +58,6 @@ from wsplug.server.flusher import Flusher
 from wsplug.server.intake import Intake
 from wsplug.server.keepalive import Keepalive
 from wsplug.server.losing import explainLoss
-from wsplug.server.payloads import toBytes, toText
 from wsplug.server.prepared import PreparedMessage
 from wsplug.server.producing import AttachedProducer
 from wsplug.server.sendqueue import SendQueue
@@ -508,7 +508,11 @@ class Connection:
         self._sendMessage(OP_BINARY, data if type(data) is bytes else toBytes(data))
 
     def sendPreparedMessage(self, message: IPreparedMessage) -> None:
-        self.sendPrepared(message)  # type: ignore[arg-type]
+        if not isinstance(message, PreparedMessage):
+            raise TypeError(
+                f"a prepared message is a PreparedMessage, not {type(message).__name__}"
+            )
+        self.sendPrepared(message)
 
     def sendPrepared(self, message: PreparedMessage) -> None:
         """
@@ -533,7 +537,7 @@ class Connection:
             self._queue.write(frame)
 
     def ping(self, payload: bytes = b"") -> None:
-        payload = toBytes(payload)
+        payload = toBytes(payload, "the payload of a ping", hint="")
         if len(payload) > MAX_CONTROL_SIZE:
             raise ValueError(
                 f"a ping has at most {MAX_CONTROL_SIZE} bytes, not {len(payload)} "
@@ -543,18 +547,9 @@ class Connection:
             self._queue.frame(FIN | OP_PING, payload)
 
     def loseConnection(self, code: int | None = 1000, reason: str | None = "") -> None:
-        reason = "" if reason is None else reason
-        if not isinstance(reason, str):
-            raise TypeError(f"a close reason is a str, not {type(reason).__name__}")
         # What is wrong is the caller's error, even too late.
-        if code is None and reason:
-            raise ValueError("a reason needs a close code (RFC 6455 section 5.5.1)")
-        if code is not None and not may_be_sent(code):
-            raise ValueError(
-                f"close code {code} may not be sent (RFC 6455 section 7.4)"
-            )
-        code = CloseCode.NO_STATUS if code is None else code
-        self.close(int(code), reason, Side.APPLICATION)
+        number, text = toClose(code, reason)
+        self.close(number, text, Side.APPLICATION)
 
     def abortConnection(self) -> None:
         self._abort(CloseCode.ABNORMAL, "aborted by the application", Side.APPLICATION)

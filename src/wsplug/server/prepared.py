@@ -9,7 +9,7 @@ from zope.interface import classImplements
 from wsplug.codec.compression import Deflater
 from wsplug.codec.frames import FIN, OP_BINARY, OP_TEXT, RSV1, encode_frame
 from wsplug.interfaces import IPreparedMessage
-from wsplug.server.payloads import toBytes
+from wsplug.payloads import toMessage
 
 __all__ = ["PreparedMessage"]
 
@@ -25,11 +25,11 @@ class PreparedMessage:
     def __init__(self, message: str | bytes) -> None:
         """
         @param message: text for a text message, bytes for a binary one.
+        @raise TypeError: it is neither text nor bytes-like.
         """
-        self.isText = isinstance(message, str)
-        self.payload = (
-            message.encode("utf-8") if isinstance(message, str) else toBytes(message)
-        )
+        plain = toMessage(message)
+        self.isText = isinstance(plain, str)
+        self.payload = plain.encode("utf-8") if isinstance(plain, str) else plain
         self._plain: bytes | None = None
         self._compressed: dict[Deflater, bytes] = {}
 

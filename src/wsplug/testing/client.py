@@ -14,6 +14,7 @@ from wsplug.codec import (
     OP_PONG,
     OP_TEXT,
     RSV1,
+    CloseCode,
     DeflateAgreement,
     Deflater,
     Inflater,
@@ -23,6 +24,7 @@ from wsplug.codec import (
     parse_extensions,
 )
 from wsplug.errors import HandshakeRefused, ProtocolViolation
+from wsplug.payloads import toBytes, toClose, toMessage
 from wsplug.testing.transport import MemoryTransport
 
 if TYPE_CHECKING:
@@ -97,9 +99,13 @@ class MemoryClient:
     def send(self, message: str | bytes) -> None:
         """
         Send a message.
+
+        @param message: text for a text message, bytes for a binary one.
+        @raise TypeError: it is neither text nor bytes-like.
         """
-        text = isinstance(message, str)
-        payload = message.encode("utf-8") if isinstance(message, str) else message
+        plain = toMessage(message)
+        text = isinstance(plain, str)
+        payload = plain.encode("utf-8") if isinstance(plain, str) else plain
         first = FIN | (OP_TEXT if text else OP_BINARY)
         if self._deflater is not None:
             first |= RSV1
@@ -110,13 +116,19 @@ class MemoryClient:
         """
         Send a ping.
         """
+        payload = toBytes(payload, "the payload of a ping", hint="")
         self.sendBytes(encode_frame(FIN | OP_PING, payload, _MASK))
 
-    def close(self, code: int = 1000, reason: str = "") -> None:
+    def close(self, code: int | None = 1000, reason: str | None = "") -> None:
         """
         Send a close frame.
+
+        @param code: C{None} or 1005 for none.
+        @raise TypeError: the code is no whole number, or the reason no text.
+        @raise ValueError: a client may not send this code.
         """
-        self._sendClose(pack_close(code, reason))
+        number, text = toClose(None if code == CloseCode.NO_STATUS else code, reason)
+        self._sendClose(pack_close(number, text))
         self._server.run()
 
     def drop(self) -> None:
@@ -130,6 +142,7 @@ class MemoryClient:
         """
         Send bytes as they are.
         """
+        data = toBytes(data, "what is sent as it is", hint="")
         self.transport.put(data)
         self._server.run()
 

@@ -1,0 +1,289 @@
+"""What may be sent, by every way of sending (wsplug.payloads)."""
+
+from __future__ import annotations
+
+import enum
+from array import array
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from twisted.internet.task import Clock
+
+from tests.server.kit import App
+from wsplug import PreparedMessage, application, broadcast
+from wsplug.broker import MemoryBroker
+from wsplug.broker.sqlite import SqliteBroker
+from wsplug.payloads import toClose
+from wsplug.testing import MemoryClient, MemoryServer
+
+
+class Word(str, enum.Enum):
+    """Text of its own kind, as a template's safe string is."""
+
+    HI = "hi"
+
+
+class Whole:
+    """What can be used as a whole number, as NumPy's can."""
+
+    def __index__(self) -> int:
+        return 1000
+
+
+NO_MESSAGES: list[Any] = [5, 5.0, None, [104, 105], {}, (), object(), {"a": 1}, True]
+
+BYTES: list[Any] = [
+    bytearray(b"hi"),
+    memoryview(b"hi"),
+    memoryview(b"h.i.")[::2],
+    array("B", b"hi"),
+    array("H", [0x6968]),
+]
+
+
+class Stage:
+    """A server, a client, and all ways in which one sends to the other."""
+
+    def __init__(self) -> None:
+        self.app = App()
+        self.server = MemoryServer(self.app)
+        self.client = self.server.connect()
+        (self.recorder,) = self.app.recorders
+        self.transport = self.recorder.transport
+
+    def state(self) -> object:
+        """What a refused message may not change."""
+        self.server.run()
+        statistics = self.server.factory.statistics
+        traffic = [
+            (each.sentMessages, each.receivedMessages)
+            for each in statistics.traffic.values()
+        ]
+        return (
+            traffic,
+            list(self.client.messages),
+            self.client.closed,
+            list(self.client.pings),
+            len(self.recorder.events),
+        )
+
+
+SENDERS: dict[str, Callable[[Stage, Any], object]] = {
+    "text": lambda stage, it: stage.transport.sendTextMessage(it),
+    "bytes": lambda stage, it: stage.transport.sendBytesMessage(it),
+    "prepared": lambda stage, it: stage.transport.sendPreparedMessage(it),
+    "prepare": lambda stage, it: PreparedMessage(it),
+    "broadcast": lambda stage, it: broadcast(it, [stage.transport]),
+    "ping": lambda stage, it: stage.transport.ping(it),
+    "client": lambda stage, it: stage.client.send(it),
+    "client's ping": lambda stage, it: stage.client.ping(it),
+    "client's bytes": lambda stage, it: stage.client.sendBytes(it),
+}
+
+
+@pytest.mark.parametrize("message", NO_MESSAGES, ids=repr)
+@pytest.mark.parametrize("name", SENDERS)
+def test_no_message(name: str, message: Any) -> None:
+    """What is neither text nor bytes-like is a TypeError that says what it is and what
+    would be right, and nothing else happens."""
+    stage = Stage()
+    before = stage.state()
+    with pytest.raises(TypeError) as caught:
+        SENDERS[name](stage, message)
+    words = str(caught.value)
+    assert f", not {type(message).__name__}" in words
+    assert " is a" in words or " is bytes" in words
+    assert stage.state() == before
+
+
+@pytest.mark.parametrize("name", ["bytes", "ping", "client's ping", "client's bytes"])
+def test_text_is_no_bytes(name: str) -> None:
+    """Text isn't bytes: nobody guesses at an encoding. The error names what it is."""
+    stage = Stage()
+    before = stage.state()
+    with pytest.raises(TypeError, match="bytes-like object, not str") as caught:
+        SENDERS[name](stage, "hi")
+    assert ("ping" in name) == ("the payload of a ping is" in str(caught.value))
+    assert stage.state() == before
+
+
+@pytest.mark.parametrize("message", BYTES, ids=repr)
+@pytest.mark.parametrize("name", ["bytes", "broadcast", "client"])
+def test_bytes_like(name: str, message: Any) -> None:
+    """Whatever has a buffer is sent as its bytes, in the machine's order."""
+    stage = Stage()
+    SENDERS[name](stage, message)
+    stage.server.run()
+    got = stage.recorder.got("bytes") + stage.client.messages
+    assert got == [b"hi"]
+
+
+@pytest.mark.parametrize("name", ["text", "broadcast", "client"])
+def test_subclass_of_str(name: str) -> None:
+    """A subclass of str is its text."""
+    stage = Stage()
+    SENDERS[name](stage, Word.HI)
+    stage.server.run()
+    assert stage.recorder.got("text") + stage.client.messages == ["hi"]
+
+
+CLOSERS: dict[str, Callable[[Stage, Any, Any], object]] = {
+    "transport": lambda stage, *close: stage.transport.loseConnection(*close),
+    "client": lambda stage, *close: stage.client.close(*close),
+}
+
+
+@pytest.mark.parametrize(
+    ("close", "error", "words"),
+    [
+        (("1000", ""), TypeError, "a close code is a whole number like 1000, not str"),
+        (([], ""), TypeError, "a close code is a whole number like 1000, not list"),
+        (
+            (1000.0, ""),
+            TypeError,
+            "a close code is a whole number like 1000, not float",
+        ),
+        ((b"", ""), TypeError, "a close code is a whole number like 1000, not bytes"),
+        ((True, ""), ValueError, "close code 1 may not be sent"),
+        ((1006, ""), ValueError, "close code 1006 may not be sent"),
+        ((10**30, ""), ValueError, "may not be sent"),
+        ((-1, ""), ValueError, "close code -1 may not be sent"),
+        ((1000, b"bye"), TypeError, "a close reason is a str, not bytes"),
+        ((1000, 5), TypeError, "a close reason is a str, not int"),
+        ((None, "bye"), ValueError, "a reason needs a close code"),
+        ((None, b""), TypeError, "a close reason is a str, not bytes"),
+    ],
+)
+@pytest.mark.parametrize("name", CLOSERS)
+def test_no_close(
+    name: str, close: tuple[Any, Any], error: type[Exception], words: str
+) -> None:
+    """What makes no close frame is an error that says why, and the connection stays."""
+    stage = Stage()
+    before = stage.state()
+    with pytest.raises(error, match=words):
+        CLOSERS[name](stage, *close)
+    assert stage.state() == before
+    stage.client.send("still here")
+    assert stage.recorder.got("text") == ["still here"]
+
+
+@pytest.mark.parametrize(
+    ("close", "sent"),
+    [
+        ((1000, ""), (1000, "")),
+        ((Whole(), None), (1000, "")),
+        ((4000, Word.HI), (4000, "hi")),
+        ((None, None), (1005, "")),
+        ((None, ""), (1005, "")),
+    ],
+)
+@pytest.mark.parametrize("name", CLOSERS)
+def test_close(name: str, close: tuple[Any, Any], sent: tuple[int, str]) -> None:
+    """What makes one, from either side."""
+    stage = Stage()
+    CLOSERS[name](stage, *close)
+    stage.server.run()
+    assert stage.recorder.closed.code == sent[0]
+    assert stage.recorder.closed.reason == sent[1]
+    assert type(stage.recorder.closed.code) is int
+    assert type(stage.recorder.closed.reason) is str
+    number, text = toClose(*close)
+    assert (number, text) == sent
+
+
+def talk(action: Callable[[Any], Any]) -> tuple[list[object], MemoryClient]:
+    """Have a coroutine do something, and note what it raises."""
+    raised: list[object] = []
+
+    @application("talk")
+    async def coroutine(socket: Any) -> None:
+        try:
+            await action(socket)
+        except TypeError as error:
+            raised.append(str(error))
+        await socket.send("still here")
+
+    return raised, MemoryServer(coroutine).connect()
+
+
+@pytest.mark.parametrize("message", NO_MESSAGES, ids=repr)
+def test_coroutine(message: Any) -> None:
+    """A coroutine gets the same error, which names both kinds; its connection stays."""
+    raised, client = talk(lambda socket: socket.send(message))
+    kind = type(message).__name__
+    assert raised == [
+        "a message is a str, or bytes or another bytes-like object, "
+        f"not {kind}; json.dumps() makes text of other objects"
+    ]
+    assert client.messages == ["still here"]
+
+
+def test_coroutine_sends_all_kinds() -> None:
+    """Text of any kind is text, and whatever has a buffer is binary."""
+    for message in BYTES:
+        raised, client = talk(lambda socket, it=message: socket.send(it))  # type: ignore[misc]
+        assert (raised, client.messages) == ([], [b"hi", "still here"])
+    raised, client = talk(lambda socket: socket.send(Word.HI))
+    assert (raised, client.messages) == ([], ["hi", "still here"])
+
+
+def test_coroutine_closes() -> None:
+    """A wrong close is an error there, too, and the coroutine can go on."""
+
+    async def close(socket: Any) -> None:
+        socket.close("1000")
+
+    raised, client = talk(close)
+    assert raised == ["a close code is a whole number like 1000, not str"]
+    assert client.messages == ["still here"]
+
+
+# Channels
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def broker(request: Any, tmp_path: Path) -> Any:
+    """A broker of each kind; what is judged before it does something needs no start."""
+    if request.param == "memory":
+        return MemoryBroker(Clock())
+    return SqliteBroker(str(tmp_path / "broker"), Clock())
+
+
+@pytest.mark.parametrize("data", [*NO_MESSAGES, "text"], ids=repr)
+def test_no_publication(broker: Any, data: Any) -> None:
+    """What isn't bytes-like can't be published, nor be what others know of somebody who
+    is present: nothing is stored or counted then."""
+    words = f"what is in a channel is bytes .*, not {type(data).__name__}; encode"
+    with pytest.raises(TypeError, match=words):
+        broker.publish("a", data)
+    with pytest.raises(TypeError, match=words):
+        broker.enter("a", "key", data)
+    with pytest.raises(TypeError, match=words):
+        broker.update("a", "key", data)
+    fired: list[Any] = []
+    broker.presence("a").addCallback(fired.append)
+    assert fired == [{}]
+    if isinstance(broker, MemoryBroker):
+        broker.publish("a", b"first").addCallback(fired.append)
+        assert fired[1].offset == 1
+
+
+@pytest.mark.parametrize("channel", [None, 5, b"a", ["a"]], ids=repr)
+def test_no_channel(broker: Any, channel: Any) -> None:
+    """A channel's name is text."""
+    with pytest.raises(TypeError, match="a channel's name is a str, not"):
+        broker.publish(channel, b"")
+
+
+def test_published_as_it_was() -> None:
+    """What its owner changes later stays in the channel as it was."""
+    broker = MemoryBroker(Clock())
+    data: Any = bytearray(b"then")
+    broker.publish("a", data)
+    data[:] = b"now!"
+    fired: list[Any] = []
+    broker.history("a").addCallback(fired.append)
+    assert [each.data for each in fired[0].publications] == [b"then"]
