@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         broadcast,
     )
     from wsplug.service import WebSocketService
+    from wsplug.shielding import shielded
 
 __all__ = [
     "ConnectionClosed",
@@ -42,6 +43,7 @@ __all__ = [
     "__version__",
     "application",
     "broadcast",
+    "shielded",
 ]
 
 __version__ = "0.1.0"
@@ -60,6 +62,7 @@ _PLACES = {
     "WebSocketService": "wsplug.service",
     "application": "wsplug.declare",
     "broadcast": "wsplug.server",
+    "shielded": "wsplug.shielding",
 }
 
 

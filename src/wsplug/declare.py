@@ -69,10 +69,13 @@ class _ProtocolApplication:
         subprotocols: Sequence[str],
         pages: str | PathLike[str] | IResource | None,
         module: str,
+        handlerTimeout: float | None,
     ) -> None:
         """
         @param module: the name of the module whose code it is.
+        @param handlerTimeout: see L{wsplug.interfaces.IHandlerRules}.
         """
+        self.handlerTimeout = handlerTimeout
         self.__module__ = module
         self._makeProtocol = makeProtocol
         self.subprotocols = subprotocols
@@ -119,12 +122,20 @@ class DeclaredApplication:
         arguments = {name.replace("-", "_"): value for name, value in options.items()}
         bound = partial(self.target, **arguments)
         makeProtocol: Callable[[], IWebSocketProtocol]
+        handlerTimeout = None
         if isinstance(self.target, type):
             makeProtocol = bound
         else:
             makeProtocol = partial(CoroutineProtocol, bound, self.name, services)
+            # It takes message after message for as long as the connection lasts, when
+            # it likes to.
+            handlerTimeout = 0.0
         return _ProtocolApplication(
-            makeProtocol, self._subprotocols, self._pages, self.__module__
+            makeProtocol,
+            self._subprotocols,
+            self._pages,
+            self.__module__,
+            handlerTimeout,
         )
 
     def __repr__(self) -> str:

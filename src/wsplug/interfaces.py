@@ -7,7 +7,8 @@ given an L{IWebSocketTransport} to answer through. L{IWebSocketApplicationPlugin
 an application its word for C{--app}. An L{ICommand} is a word that the command bot
 answers to.
 
-The dialect is that of C{twisted.web.websocket}: what is written for that runs here.
+The dialect is that of C{twisted.web.websocket}: what is written for that runs here,
+with handlers that overlap as they do there; L{IHandlerRules} tells when they do.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ __all__ = [
     "IBroker",
     "ICommand",
     "IConversation",
+    "IHandlerRules",
     "IHandshakeRequest",
     "INoticeReceiver",
     "IPreparedMessage",
@@ -270,9 +272,19 @@ class IWebSocketProtocol(Interface):
     L{wsplug.WebSocketProtocol} has an empty one to start from.
 
     Each method but C{negotiationStarted} may return a C{Deferred} or a coroutine: then
-    nothing more is delivered to it, and nothing more is read from the connection,
-    until that has fired. If a method raises, or what it returned fails, the traceback
-    is logged, the connection is closed with 1011, and nothing else happens to anybody.
+    nothing more is delivered to it, and hardly anything more is read from the
+    connection, until that has fired.
+
+    If the connection is lost before, what it returned is cancelled, unless the method
+    had closed the connection itself before it returned. A peer that has ended the
+    connection in order while more waits to be delivered counts as lost only when a
+    method then takes longer than the close timeout. If a method takes longer than the
+    handler timeout, the connection is closed with 1011, and what it returned is
+    cancelled, too. What has to be done in any case goes into L{wsplug.shielded}.
+    L{IHandlerRules} says otherwise for an application.
+
+    If a method raises, or what it returned fails, the traceback is logged, the
+    connection is closed with 1011, and nothing else happens to anybody.
     """
 
     def negotiationStarted(transport: IWebSocketTransport) -> None:
@@ -377,6 +389,28 @@ class IWebSocketApplication(Interface):
 
         @return: C{None}, or a C{Deferred} or coroutine that the end waits for.
         """
+
+
+class IHandlerRules(Interface):
+    """
+    What an L{IWebSocketApplication} may have besides: how the methods of its protocols
+    are treated that return a C{Deferred} or a coroutine. Nobody has to declare it: it
+    is the attributes that count.
+    """
+
+    handlersOverlap: bool = Attribute(
+        "Whether they overlap, as in C{twisted.web.websocket}: the next message is "
+        "delivered at once, though the last one's method isn't done; what that has "
+        "returned is waited for by nobody, and not cancelled, but if it fails the "
+        "connection is closed with 1011. Without it, they do for what is written for "
+        "C{twisted.web.websocket}: where neither the application declares "
+        "L{IWebSocketApplication} nor the protocol L{IWebSocketProtocol}. What a mount "
+        "says goes first: L{wsplug.Mount}'s C{overlap}."
+    )
+    handlerTimeout: float | None = Attribute(
+        "Seconds that they may take, 0 for any time, C{None} for the server's "
+        "C{handler-timeout}."
+    )
 
 
 class ISubscriber(Interface):

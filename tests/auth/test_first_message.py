@@ -113,6 +113,25 @@ def test_order(greeter: Greeter, login: Login, later: bool) -> None:
     assert len(client.messages[-1]) == MAX_FIRST_MESSAGE_SIZE + 1
 
 
+def test_handlers_that_overlap(greeter: Greeter, login: Login) -> None:
+    """
+    Nothing overtakes the judgement of the token, though the handlers of the application
+    overlap.
+    """
+    answer: Deferred[bytes] = Deferred()
+    login.answer = answer
+    greeter.handlersOverlap = True  # type: ignore[attr-defined]
+    server = serve(greeter, login)
+    client = browse(server)
+    for text in (auth(), "a", "b"):
+        client.send(text)
+    assert client.messages == []
+    assert client.closed is None
+    answer.callback(b"ann")
+    server.run()
+    assert client.messages == [OK, "hello ann", "a", "b"]
+
+
 def test_in_one_piece(greeter: Greeter, login: Login) -> None:
     """
     Also where all of it comes at one time, with compression.

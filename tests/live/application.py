@@ -6,6 +6,9 @@ is told by text messages, and sends back what is no order.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
+
+from twisted.internet.defer import Deferred
 
 from wsplug import WebSocketProtocol, application
 
@@ -22,7 +25,7 @@ class live(WebSocketProtocol):
     One connection.
     """
 
-    def textMessageReceived(self, message: str) -> None:
+    def textMessageReceived(self, message: str) -> Any:
         order, _, rest = message.partition(" ")
         if order == "close":
             code, _, reason = rest.partition(" ")
@@ -34,10 +37,13 @@ class live(WebSocketProtocol):
             for _ in range(count):
                 self.transport.sendBytesMessage(bytes(size))
             self.transport.sendTextMessage("done")
+        elif order == "wait":
+            return Deferred()
         elif order == "abort":
             self.transport.abortConnection()
         else:
             self.transport.sendTextMessage(message)
+        return None
 
     def bytesMessageReceived(self, data: bytes) -> None:
         self.transport.sendBytesMessage(data)

@@ -93,7 +93,10 @@ class Everywhere:
 
 
 @contextmanager
-def _everywhere(folder: Path, *arguments: str) -> Iterator[Everywhere]:
+def everywhere(folder: Path, *arguments: str) -> Iterator[Everywhere]:
+    """
+    Start a server that listens on each transport.
+    """
     certificate, key = makeCertificate(folder, HOST)
     socket = folder / "socket"
     with serve(
@@ -117,7 +120,7 @@ def defaultServer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Everywhe
     """
     A server with the default settings.
     """
-    with _everywhere(tmp_path_factory.mktemp("live")) as server:
+    with everywhere(tmp_path_factory.mktemp("live")) as server:
         yield server
 
 
@@ -126,7 +129,7 @@ def roomyServer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Everywhere
     """
     A server with large limits, and compression across messages.
     """
-    with _everywhere(
+    with everywhere(
         tmp_path_factory.mktemp("roomy"),
         "--max-message-size=16MiB",
         "--send-limit=64MiB",

@@ -10,13 +10,14 @@ import ssl
 import struct
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from websockets.sync.client import connect, unix_connect
 
-from tests.live.conftest import Everywhere
-from tests.processes import HOST, checkEcho, serve, upgrade
+from tests.live.conftest import TRANSPORTS, Everywhere, Live, everywhere
+from tests.processes import HANDSHAKE, HOST, checkEcho, serve, upgrade, waitUntil
 
 pytestmark = pytest.mark.costly
 
@@ -132,6 +133,82 @@ def test_muchInOneTurn(
             for _ in range(count):
                 assert client.recv(60) == bytes(size)
             assert client.recv(60) == "done"
+
+
+def text(payload: bytes) -> bytes:
+    """
+    Make a frame of text, masked with zeros.
+    """
+    if len(payload) < 126:
+        return struct.pack("!BB4x", 0x81, 0x80 | len(payload)) + payload
+    return struct.pack("!BBQ4x", 0x81, 0xFF, len(payload)) + payload
+
+
+def connectRaw(live: Live, path: str) -> socket.socket:
+    """
+    Connect without a library.
+    """
+    if live.transport == "tls":
+        trust = ssl.create_default_context(cafile=str(live.certificate))
+        return upgrade(live.port, path, trust)
+    if live.transport == "tcp":
+        return upgrade(live.port, path)
+    client = socket.socket(socket.AF_UNIX)
+    client.connect(str(live.socket))
+    client.sendall(HANDSHAKE % path.encode("ascii"))
+    assert client.recv(10_000).endswith(b"\r\n\r\n")
+    return client
+
+
+@pytest.fixture(scope="module")
+def hurried(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Everywhere]:
+    """
+    A server with a short close timeout.
+    """
+    folder = tmp_path_factory.mktemp("hurried")
+    with everywhere(folder, "--close-timeout=2") as server:
+        yield server
+
+
+@pytest.mark.parametrize(
+    ("transport", "size", "end"),
+    [
+        *((name, 0, "ends") for name in TRANSPORTS),
+        *((name, 0, "resets") for name in ("tcp", "tls")),
+        # Of much that isn't read from a UNIX socket nobody tells the end.
+        *(
+            (name, 100_000, end)
+            for name in ("tcp", "tls")
+            for end in ("ends", "resets")
+        ),
+    ],
+)
+def test_goesWhileAHandlerWaits(
+    hurried: Everywhere, transport: str, size: int, end: str
+) -> None:
+    """
+    One that goes while a handler waits for ever is missed: at once or, where much of
+    what it had sent before is left, when the handler had its time.
+    """
+    live = hurried.by(transport)
+    log = live.server
+    before = log.log.count(" live: closed by ")
+    client = connectRaw(live, "/live")
+    client.sendall(text(b"wait") + (text(bytes(size)) if size else b""))
+    time.sleep(0.2)
+    if end == "resets":
+        linger = struct.pack("ii", 1, 0)
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+    began = time.monotonic()
+    client.close()
+    waitUntil(lambda: log.log.count(" live: closed by ") > before, "it is missed", 20)
+    (*_, line) = (line for line in log.log.splitlines() if " live: closed by " in line)
+    assert "closed by the peer, without a handshake, 1006" in line
+    took = time.monotonic() - began
+    if size and end == "ends":
+        assert 1.5 < took < 6
+    else:
+        assert took < 1.5
 
 
 def test_resets(tmp_path: Path) -> None:

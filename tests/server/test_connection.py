@@ -133,7 +133,6 @@ def test_waiting(name: str, data: bytes, wrap: Callable[[Deferred[None]], Any]) 
     client.sendBytes(data)
     assert recorder.names[-1] == name
     count = len(recorder.events)
-    assert not client.transport.reading
     client.sendBytes(frame(b"second")[:3])
     client.sendBytes(frame(b"second")[3:] + frame(b"", FIN | OP_PONG))
     opened.server.advance(1)
@@ -154,7 +153,6 @@ def test_waiting_in_the_midst_of_input() -> None:
     opened.client.sendBytes(b"".join(frame(text.encode()) for text in texts))
     for number in range(5):
         assert opened.recorder.got("text") == texts[: number + 1]
-        assert not opened.client.transport.reading
         waits[number].callback(None)
     opened.server.run()
     assert opened.recorder.got("text") == texts
@@ -330,12 +328,18 @@ def test_failure_after_waiting(logs: Logs) -> None:
 
 
 def test_failure_after_the_end(logs: Logs) -> None:
-    """A method that fails when the connection is gone: logged, nothing else."""
-    waiting: Deferred[None] = Deferred()
-    opened = openOne(Recorder(text=lambda _: waiting))
+    """A method that fails when the connection is gone, or because it is cancelled then:
+    logged, nothing else."""
+
+    async def fails(_: object) -> None:
+        try:
+            await Deferred()
+        finally:
+            raise KeyError("secret")
+
+    opened = openOne(Recorder(text=fails))
     opened.client.send("a")
     opened.client.transport.abortConnection()
-    waiting.errback(KeyError("secret"))
     assert len(logs.failures()) == 1
     assert opened.recorder.names.count("lost") == 1
 
@@ -940,7 +944,8 @@ def test_paused_reading_is_no_silence() -> None:
     """Nobody who isn't read from is silent."""
     waiting: Deferred[None] = Deferred()
     opened = openOne(Recorder(text=lambda _: waiting))
-    opened.client.send("slow")
+    opened.client.sendBytes(frame(b"slow") + frame(bytes(5000)))
+    assert not opened.client.transport.reading
     opened.server.advance(100)
     assert opened.client.pings == []
     assert not opened.client.transport.lost
@@ -948,6 +953,28 @@ def test_paused_reading_is_no_silence() -> None:
     opened.server.advance(41)
     assert opened.client.pings == [KEEPALIVE, KEEPALIVE]
     assert not opened.client.transport.lost
+
+
+def test_ping_timeout_while_a_method_waits() -> None:
+    """A handler that takes its time hides neither a peer that has died in silence nor
+    one that lives: a little is read on, the answers to pings among it."""
+    cancelled: list[str] = []
+    app = App(
+        lambda _: Recorder(text=lambda _: Deferred(lambda _: cancelled.append("gone")))
+    )
+    server = MemoryServer(app)
+    alive = server.connect()
+    alive.send("slow")
+    dead = server.connectTransport()
+    dead.put(handshake() + frame(b"slow"))
+    server.advance(39)
+    assert not dead.lost
+    server.advance(2)
+    assert dead.lost
+    assert cancelled == ["gone"]
+    server.advance(100)
+    assert len(alive.pings) >= 4
+    assert not alive.transport.lost
 
 
 def test_paused_behind_a_ping() -> None:

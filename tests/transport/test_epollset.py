@@ -5,7 +5,10 @@ The connections' own epoll set.
 from __future__ import annotations
 
 import os
+import select
 import socket
+import sys
+from typing import Any
 
 import pytest
 from twisted.internet.error import ConnectionDone, ConnectionLost
@@ -14,8 +17,9 @@ from twisted.logger import capturedLogs
 from twisted.python.failure import Failure
 from zope.interface.verify import verifyObject
 
-from tests.transport.kit import Wire
+from tests.transport.kit import Recorder, Wire
 from wsplug.server.sockets import READ_SIZE
+from wsplug.server.transport import watchForEnd
 
 
 def test_interfaces(wire: Wire) -> None:
@@ -251,3 +255,75 @@ def test_leaves_nothing(wire: Wire) -> None:
     assert len(os.listdir("/proc/self/fd")) == before
     assert wire.set.getReaders() == []
     assert wire.set.getWriters() == []
+
+
+def _pausedAndWatched(wire: Wire) -> tuple[socket.socket, Recorder, Any, list[str]]:
+    """
+    Make a connection that isn't read from, with something to read.
+    """
+    told: list[str] = []
+    client, protocol, transport = wire.connect()
+    transport.pauseProducing()
+    watchForEnd(transport, lambda: told.append("ended"))
+    client.send(b"unread")
+    wire.turn(3)
+    assert told == []
+    assert protocol.data == b""
+    return client, protocol, transport, told
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="no epoll")
+def test_end_of_one_that_is_not_read_from(wire: Wire) -> None:
+    """
+    The peer's end is told of once, though something is left to be read, and nothing
+    goes round and round; then that is read, and the end behind it.
+    """
+    client, protocol, transport, told = _pausedAndWatched(wire)
+    client.shutdown(socket.SHUT_WR)
+    wire.turn()
+    assert told == ["ended"]
+    assert select.select([wire.set], [], [], 0)[0] == []
+    wire.turn(3)
+    assert told == ["ended"]
+    assert protocol.lost is None
+    transport.resumeProducing()
+    wire.turn(3)
+    assert protocol.data == b"unread"
+    assert protocol.lost is not None
+    assert protocol.lost.check(ConnectionDone)
+    assert wire.reactor.readers == set()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="no epoll")
+@pytest.mark.parametrize("isEnded", [False, True])
+def test_break_of_one_that_is_not_read_from(wire: Wire, isEnded: bool) -> None:
+    """
+    One that breaks is lost, before or after the peer's end was told of.
+    """
+    client, protocol, _, told = _pausedAndWatched(wire)
+    if isEnded:
+        client.shutdown(socket.SHUT_WR)
+        wire.turn()
+    client.close()
+    wire.turn()
+    assert told == ["ended"] * isEnded
+    assert protocol.lost is not None
+    assert protocol.lost.check(ConnectionLost)
+    assert wire.reactor.readers == set()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="no epoll")
+def test_watched_no_more(wire: Wire) -> None:
+    """
+    One that is read from again, or has ended here, isn't watched.
+    """
+    client, protocol, transport, told = _pausedAndWatched(wire)
+    transport.resumeProducing()
+    client.shutdown(socket.SHUT_WR)
+    wire.turn(3)
+    assert protocol.lost is not None
+    assert told == []
+    _, _, other, _ = _pausedAndWatched(wire)
+    other.abortConnection()
+    wire.turn()
+    assert wire.reactor.readers == set()

@@ -45,6 +45,7 @@ open-timeout = 5
 close-timeout = "1m"
 ping-interval = "off"
 ping-timeout = 2.5
+handler-timeout = "2m"
 send-limit = "2MiB"
 send-timeout = 60
 max-waiting = "12MiB"
@@ -111,6 +112,7 @@ def test_every_key(file: Path) -> None:
         close_timeout=60.0,
         ping_interval=0.0,
         ping_timeout=2.5,
+        handler_timeout=120,
         send_limit=2 * 1024**2,
         send_timeout=60.0,
         max_waiting=12 * 1024**2,

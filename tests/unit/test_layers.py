@@ -70,7 +70,7 @@ FORBIDDEN = {
         "config",
     ),
     **dict.fromkeys(
-        ("interfaces.py", "options.py", "coroutine.py", "declare.py"),
+        ("interfaces.py", "options.py", "coroutine.py", "declare.py", "shielding.py"),
         ("server", "codec", "web", "apps", *PUT_TOGETHER),
     ),
     **dict.fromkeys(

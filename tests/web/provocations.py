@@ -79,6 +79,12 @@ def _fragments(one: Opened) -> None:
     one.client.drop()
 
 
+def _handlerWaits(one: Opened) -> None:
+    one.recorder.answers["text"] = lambda _: Deferred()
+    one.client.send("x")
+    one.server.advance(301)
+
+
 def overdrawn(size: int, count: int, **settings: Any) -> Provocation:
     """
     A client that sends too much, for once within the limits of addresses.
@@ -240,6 +246,7 @@ CLOSINGS: dict[str, tuple[Provocation, ...]] = {
     ),
     "the application called `abortConnection()`": (opened(endings._applicationAborts),),
     "the application raised": (opened(endings._applicationRaises),),
+    "the application took too long over a message": (opened(_handlerWaits),),
     "a reserved bit or opcode, an unmasked frame, a long or fragmented control frame, "
     "a wrong continuation, a length not in its shortest form, a bad close code": (
         opened(endings._violates),

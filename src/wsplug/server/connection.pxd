@@ -18,6 +18,7 @@ cdef int OP_CLOSE
 cdef int OP_PING
 cdef int OP_PONG
 cdef int OP_TEXT
+cdef Py_ssize_t _READ_ON
 cdef int _HELD_BY_APPLICATION
 cdef int _HELD_BY_OUTPUT
 cdef int _HELD_TO_REST
@@ -37,15 +38,22 @@ cdef class Connection:
     cdef object _deflater
     cdef list _drained
     cdef Flusher _flusher
+    cdef double _handlerTimeout
+    cdef object _handlers
     cdef double _heard
     cdef int _held
     cdef bint _inflates
     cdef bint _isOpen
     cdef object _keepalive
+    cdef object _left
     cdef object _logLimit
+    cdef bint _overlaps
+    cdef bint _parting
+    cdef bint _paused
     cdef object _producer
     cdef SendQueue _queue
     cdef MessageReceiver _receiver
+    cdef object _rules
     cdef object _sendDeadline
     cdef object _settings
     cdef object _state
@@ -56,6 +64,7 @@ cdef class Connection:
     cdef readonly double opened
 
     cdef _advance(self, object event)
+    @cython.locals(flusher=Flusher, unfinished=Py_ssize_t)
     cpdef dataReceived(self, bytes data)
     @cython.locals(intake=Intake, statistics=Statistics, traffic=Traffic, began=double)
     cpdef text_received(self, str message)

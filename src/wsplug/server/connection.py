@@ -19,6 +19,7 @@ from time import perf_counter
 from typing import Any, Final
 
 from twisted.internet.defer import CancelledError, Deferred, fail, succeed
+from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IPushProducer
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -55,6 +56,7 @@ from wsplug.server.ceiling import Ceiling
 from wsplug.server.closing import CleanlyClosed, UncleanlyClosed, endWriting, logClosing
 from wsplug.server.deadlines import Deadline, Deadlines
 from wsplug.server.flusher import Flusher
+from wsplug.server.handling import READ_ON, HandlerRules, Handlers
 from wsplug.server.intake import Intake
 from wsplug.server.keepalive import Keepalive
 from wsplug.server.losing import explainLoss
@@ -63,6 +65,7 @@ from wsplug.server.producing import AttachedProducer
 from wsplug.server.sendqueue import SendQueue
 from wsplug.server.settings import Settings
 from wsplug.server.statistics import Statistics, Traffic
+from wsplug.server.transport import watchForEnd
 from wsplug.server.turns import Turns
 
 __all__ = ["Connection"]
@@ -74,7 +77,10 @@ _KEEPALIVE: Final = b"wsplug keepalive"
 The payload of our own pings, so that their answers are told from the application's.
 """
 
-# Why nothing is read from the peer, as bits.
+# A C integer, where this is compiled.
+_READ_ON: Final = READ_ON
+
+# Why nothing is delivered, as bits.
 _HELD_BY_APPLICATION: Final = 1
 _HELD_BY_OUTPUT: Final = 2
 _HELD_TO_REST: Final = 4
@@ -104,15 +110,22 @@ class Connection:
         "_deflater",
         "_drained",
         "_flusher",
+        "_handlerTimeout",
+        "_handlers",
         "_heard",
         "_held",
         "_inflates",
         "_isOpen",
         "_keepalive",
+        "_left",
         "_logLimit",
+        "_overlaps",
+        "_parting",
+        "_paused",
         "_producer",
         "_queue",
         "_receiver",
+        "_rules",
         "_sendDeadline",
         "_settings",
         "_state",
@@ -144,6 +157,7 @@ class Connection:
         meter: Meter | None = None,
         deflater: Deflater | None = None,
         inflater: Inflater | None = None,
+        rules: HandlerRules | None = None,
         whenLost: Callable[[Connection], object],
     ) -> None:
         """
@@ -162,6 +176,7 @@ class Connection:
         @param deflater: compresses messages to the peer; C{None} where no compression
             was agreed on.
         @param inflater: inflates its messages.
+        @param rules: how the application's handlers are treated.
         @param whenLost: is called with the connection once it is gone.
         """
         self.request = request
@@ -201,6 +216,18 @@ class Connection:
         self._closed: ConnectionClosed | None = None
         self._producer: AttachedProducer | None = None
         self._held = 0
+        # Whether the transport was told not to read.
+        self._paused = False
+        self._rules = rules = rules if rules is not None else HandlerRules()
+        self._overlaps = rules.overlapOf(application)
+        self._handlerTimeout: float = (
+            settings.handler_timeout if rules.timeout is None else rules.timeout
+        )
+        self._handlers: Handlers | None = None
+        # Why the transport is gone, while what came before is still delivered.
+        self._left: Failure | None = None
+        # The connection is lost; its input is looked through for a close frame.
+        self._parting = False
         # When a byte last came.
         self._heard: float = flusher.began
         self.opened: float = flusher.began
@@ -259,6 +286,7 @@ class Connection:
             return None
         self._receiver.limit(self._settings.max_message_size)
         self._application = application
+        self._overlaps = self._rules.overlapOf(application)
         self._sendText(text)
         self._tell("negotiationStarted", self)
         return application.negotiationFinished() if self._isOpen else None
@@ -273,7 +301,10 @@ class Connection:
             self._traffic.receivedBytes += len(data)
             self.intake.takeBytes(len(data), flusher.began)
             self._receiver.feed(data)
-            self.intake.hold(self._receiver.unfinished())
+            unfinished = self._receiver.unfinished()
+            self.intake.hold(unfinished)
+            if self._held and unfinished > _READ_ON:
+                self._pause()
         finally:
             flusher.uncork()
 
@@ -302,21 +333,52 @@ class Connection:
             flusher.uncork()
 
     def connectionLost(self, reason: Failure) -> None:
+        if (
+            self._handlers is not None
+            and self._held == _HELD_BY_APPLICATION
+            and self._receiver.unfinished()
+            and self._settings.close_timeout
+            and reason.check(ConnectionDone)
+        ):
+            # It has ended in order: what it sent before is delivered, as long as the
+            # application goes on with it.
+            self._left = reason
+            self._stopKeepalive()
+            self._queue.discard()
+            self.peerEnded()
+            return
+        self._lose(reason)
+
+    def peerEnded(self) -> None:
+        """
+        The peer sends nothing more, while a handler holds what it has sent before. That
+        is delivered if the handlers are fast; but none of them waits for ever for what
+        doesn't come.
+        """
+        if self._handlers is not None:
+            self._handlers.hurry(self._settings.close_timeout)
+
+    def _lose(self, reason: Failure) -> None:
+        """
+        Let go of everything: the connection is gone.
+        """
         if self._state is State.LOST:
             return
         try:
-            self._lose(reason)
+            self._letGo(reason)
         finally:
             # Whatever happened: its place is somebody else's.
             self._whenLost(self)
 
-    def _lose(self, reason: Failure) -> None:
+    def _letGo(self, reason: Failure) -> None:
         self._advance(Event.LOSE)
         self._stopKeepalive()
         for deadline in (self._closeDeadline, self._sendDeadline):
             self._deadlines.clear(deadline)
         self._closeDeadline = self._sendDeadline = None
         self._statistics.stalled.discard(self)
+        if self._held and self._closed is None:
+            self._hearLastWords()
         self._receiver.stop()
         self.intake.end()
         self._deflater = None
@@ -331,6 +393,8 @@ class Connection:
         client = self.request.getClientAddress()
         logClosing(self._logLimit, client, name, closed)
         self._failDrained(closed)
+        if self._handlers is not None:
+            self._handlers.end()
         self._tell("connectionLost", Failure(closed))
         self._application = None
         self._statistics.countClosed(
@@ -340,6 +404,25 @@ class Connection:
             self.opened,
             closed,
         )
+
+    def _loseIfLeft(self) -> bool:
+        """
+        Let go of everything if the peer has left already.
+
+        @return: whether it has.
+        """
+        if self._left is None:
+            return False
+        self._lose(self._left)
+        return True
+
+    def _hearLastWords(self) -> None:
+        """
+        Find out whether the peer, which is gone, has closed in what was read of it and
+        not delivered.
+        """
+        self._parting = True
+        self._receiver.resume()
 
     # The codec's sink
 
@@ -414,6 +497,10 @@ class Connection:
             self._tell("pongReceived", payload)
 
     def close_received(self, code: int, reason: str) -> None:
+        if self._parting or self._left is not None:
+            self._closed = UncleanlyClosed(code, reason, Side.PEER)
+            self._loseIfLeft()
+            return
         wasOpen = self._isOpen
         self._advance(Event.RECEIVE_CLOSE)
         if wasOpen:
@@ -425,6 +512,9 @@ class Connection:
         self.intake.takeFragments(count)
 
     def violation_received(self, violation: ProtocolViolation) -> None:
+        if self._parting or self._left is not None:
+            self._loseIfLeft()
+            return
         wasOpen = self._isOpen
         if wasOpen:
             self._closed = UncleanlyClosed(
@@ -481,7 +571,7 @@ class Connection:
         if self._state is State.LOST:
             assert self._closed is not None
             return fail(_copyOf(self._closed))
-        if not self._queue.tellDrained():
+        if not self._queue.tellDrained() and self._left is None:
             return succeed(None)
         drained: Deferred[None] = Deferred(self._forgetDrained)
         if self._drained is None:
@@ -557,7 +647,7 @@ class Connection:
     def attachProducer(self, producer: IPushProducer) -> None:
         if self._producer is not None:
             raise RuntimeError("another producer is attached; detach that first")
-        if not self._isOpen:
+        if not self._isOpen or self._left is not None:
             producer.stopProducing()
             return
         self._producer = AttachedProducer(producer, self._applicationFailed)
@@ -581,6 +671,8 @@ class Connection:
             return
         payload = pack_close(code, reason)
         self._closed = UncleanlyClosed(code, reason, side, setting)
+        if self._loseIfLeft():
+            return
         self._sendClose(payload)
         self._stopReceiving()
         self._awaitClose()
@@ -598,7 +690,7 @@ class Connection:
         self._detach()
         if self._held:
             self._held = 0
-            self._transport.resumeProducing()
+            self._resume()
             self._receiver.resume()
 
     def _end(self) -> None:
@@ -658,6 +750,8 @@ class Connection:
             self._closed = UncleanlyClosed(
                 closed.code, closed.reason, closed.side, setting
             )
+        if self._loseIfLeft():
+            return
         self._queue.discard()
         self._transport.abortConnection()
 
@@ -699,7 +793,8 @@ class Connection:
 
     def _waitFor(self, result: object, began: float) -> None:
         """
-        Deliver nothing more until what the application has returned has fired.
+        Deliver nothing more until what the application has returned has fired, unless
+        its handlers overlap.
 
         @param began: when it was called, where that is to be known.
         """
@@ -709,26 +804,43 @@ class Connection:
             result.addErrback(self._applicationFailed)
             # It may have fired already, as a coroutine that waited for nothing has.
             if not result.called or result.paused:
-                if self._isOpen:
+                number = 0
+                if self._isOpen and not self._overlaps:
+                    if self._handlers is None:
+                        timeout = self._handlerTimeout
+                        self._handlers = Handlers(self, self._deadlines, timeout)
+                    number = self._handlers.add(result)
                     self._hold(_HELD_BY_APPLICATION)
-                result.addCallback(lambda _: self._goOn(began))
+                result.addCallback(lambda _: self._goOn(number, began))
                 return
         if began:
             self._traffic.observe(began)
 
-    def _goOn(self, began: float) -> None:
+    def _goOn(self, number: int, began: float) -> None:
         """
         Go on after the application.
+
+        @param number: what its handler is known by; 0 for one that held nothing.
         """
         if began:
             self._traffic.observe(began)
-        self._release(_HELD_BY_APPLICATION)
+        if self._handlers is not None and number and self._handlers.remove(number):
+            self._release(_HELD_BY_APPLICATION)
+
+    def handlersOverdue(self) -> None:
+        assert self._handlers is not None
+        if self._handlers.hurried:
+            if not self._loseIfLeft():
+                reason = "went away without closing"
+                self._abort(CloseCode.ABNORMAL, reason, Side.PEER)
+            return
+        reason = f"the application took longer than {self._handlerTimeout:g} seconds"
+        self.close(CloseCode.INTERNAL_ERROR, reason, Side.SERVER, "handler-timeout")
+        self._handlers.cancel()
 
     def _applicationFailed(self, failure: Failure) -> None:
-        if self._state is State.LOST and failure.check(
-            ConnectionClosed, CancelledError
-        ):
-            # It was told that the connection is gone, and leaves it at that.
+        if not self._isOpen and failure.check(ConnectionClosed, CancelledError):
+            # It was told that the connection ends, and leaves it at that.
             failure.cleanFailure()
             return
         _log.failure(
@@ -746,23 +858,57 @@ class Connection:
     def _hold(self, reason: int) -> None:
         if not self._held:
             self._receiver.pause()
-            self._transport.pauseProducing()
         self._held |= reason
+        # While it is the application alone that wants nothing more, a little is read
+        # on: the connection's loss, and the answers to pings, are to be seen.
+        if reason != _HELD_BY_APPLICATION:
+            self._pause()
+
+    def _pause(self) -> None:
+        """
+        Read nothing more.
+        """
+        if not self._paused:
+            self._paused = True
+            self._transport.pauseProducing()
+        if self._held == _HELD_BY_APPLICATION:
+            watchForEnd(self._transport, self.peerEnded)
+
+    def _resume(self) -> None:
+        """
+        Read again.
+        """
+        if self._paused:
+            self._paused = False
+            self._transport.resumeProducing()
 
     def _release(self, reason: int) -> None:
         if not self._held & reason:
             return
         self._held &= ~reason
-        if self._held:
+        if not self._held:
+            flusher = self._flusher
+            flusher.cork()
+            try:
+                self._receiver.resume()
+            finally:
+                flusher.uncork()
+        if not self._held and self._loseIfLeft():
             return
-        flusher = self._flusher
-        flusher.cork()
-        try:
-            self._receiver.resume()
-        finally:
-            flusher.uncork()
-        if not self._held and self._state is not State.LOST:
-            self._transport.resumeProducing()
+        if self._state is not State.LOST:
+            self._readAgain()
+
+    def _readAgain(self) -> None:
+        """
+        Read as far as what holds the input allows.
+        """
+        if not self._held:
+            self._resume()
+        elif self._held == _HELD_BY_APPLICATION and self._paused:
+            if self._receiver.unfinished() > _READ_ON:
+                watchForEnd(self._transport, self.peerEnded)
+            else:
+                self._resume()
 
     # Writing
 
@@ -892,7 +1038,7 @@ class Connection:
     # Keepalive
 
     def lastHeard(self) -> float:
-        if self._held:  # one that isn't read from can't be silent
+        if self._paused:  # one that isn't read from can't be silent
             self._heard = self._deadlines.now()
         return self._heard
 

@@ -6,6 +6,8 @@ from wsplug.server.flusher cimport Flusher
 
 cdef int _READABLE
 cdef int _WRITABLE
+cdef int _ENDED
+cdef int _BROKEN
 cdef int _GONE
 cdef int _PASS
 

@@ -32,6 +32,10 @@ _log = Logger(__name__)
 
 _READABLE: Final = getattr(select, "EPOLLIN", 0)
 _WRITABLE: Final = getattr(select, "EPOLLOUT", 0)
+# What is looked out for on a connection that isn't read from. The kernel tells of one
+# that breaks unasked, as long as it is asked for anything.
+_ENDED: Final = getattr(select, "EPOLLRDHUP", 0)
+_BROKEN: Final = getattr(select, "EPOLLERR", 0)
 _GONE: Final = getattr(select, "EPOLLHUP", 0) | getattr(select, "EPOLLERR", 0)
 
 _PASS: Final = 256
@@ -86,21 +90,28 @@ class EpollSet:
     # What connections call
 
     def addReader(self, reader: Any) -> None:
-        self._change(reader, _READABLE, 0)
+        self._change(reader, _READABLE, _ENDED | _BROKEN)
 
     def addWriter(self, writer: Any) -> None:
         self._change(writer, _WRITABLE, 0)
 
     def removeReader(self, reader: Any) -> None:
-        self._change(reader, 0, _READABLE)
+        self._change(reader, 0, _READABLE | _ENDED | _BROKEN)
 
     def removeWriter(self, writer: Any) -> None:
         self._change(writer, 0, _WRITABLE)
 
+    def addWatcher(self, watcher: Any) -> None:
+        """
+        Look out for the end of a connection that isn't read from, until it is. If the
+        peer ends it, its C{peerEnded} is called, once; if it breaks, it is lost.
+        """
+        self._change(watcher, _ENDED, 0)
+
     def removeAll(self) -> list[Any]:
         removed = list(self._descriptors.values())
         for descriptor in removed:
-            self._change(descriptor, 0, _READABLE | _WRITABLE)
+            self._change(descriptor, 0, ~0)
         return removed
 
     def getReaders(self) -> list[Any]:
@@ -214,6 +225,10 @@ class EpollSet:
             elif event & _GONE:
                 reading = bool(self._events[fd] & _READABLE)
                 why = CONNECTION_DONE if reading else CONNECTION_LOST
+            elif event & _ENDED:
+                # It stays so; that it breaks is still to be seen.
+                self._change(descriptor, _BROKEN, _ENDED)
+                why = descriptor.peerEnded()
             else:
                 why = None
             # What it has read may have ended it.

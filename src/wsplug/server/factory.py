@@ -37,6 +37,7 @@ from wsplug.server.connection import Connection
 from wsplug.server.deadlines import Deadlines
 from wsplug.server.draining import Draining, Opening
 from wsplug.server.flusher import Flusher
+from wsplug.server.handling import HandlerRules
 from wsplug.server.mounts import Mount, Mounts
 from wsplug.server.protocol import WebSocketServerProtocol
 from wsplug.server.request import HandshakeRequest
@@ -387,11 +388,13 @@ class WebSocketFactory(ServerFactory):
         name: str,
         agreement: DeflateAgreement | None,
         account: Account | None,
+        rules: HandlerRules | None = None,
     ) -> Connection:
         """
         Make the connection of an accepted handshake.
 
         @param account: is left once it is lost.
+        @param rules: how the application's handlers are treated.
         """
         policy = self.deflatePolicy
         deflater = inflater = None
@@ -418,6 +421,7 @@ class WebSocketFactory(ServerFactory):
             meter=meter,
             deflater=deflater,
             inflater=inflater,
+            rules=rules,
             whenLost=self._connectionLost,
         )
 

@@ -5,13 +5,14 @@ Which application is at which path.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, unquote_to_bytes
 
 from wsplug.errors import InvalidOption
 from wsplug.interfaces import IWebSocketApplication
 from wsplug.server.adapting import adaptApplication, checkApplication
+from wsplug.server.handling import HandlerRules, rulesOf
 
 __all__ = ["Mount", "Mounts", "splitPath"]
 
@@ -41,6 +42,10 @@ class Mount:
         secrets and what an attacker chooses come in one message.
     @ivar auth: whether its clients, and the visitors of its pages, have to log in
         where the server has anybody log in.
+    @ivar overlap: whether the handlers of its connections overlap, as those of
+        C{twisted.web.websocket} do; C{None} for what it says itself: see
+        L{wsplug.interfaces.IHandlerRules}.
+    @ivar handlers: how they are treated.
     """
 
     path: str
@@ -48,6 +53,8 @@ class Mount:
     name: str = ""
     compression: bool = True
     auth: bool = True
+    overlap: bool | None = None
+    handlers: HandlerRules = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         trimmed = self.path.rstrip("/") or "/"
@@ -56,6 +63,7 @@ class Mount:
                 f"a path to mount at is like /chat or /team/chat, not {self.path!r}"
             )
         object.__setattr__(self, "path", trimmed)
+        object.__setattr__(self, "handlers", rulesOf(self.application, self.overlap))
         if not self.name:
             object.__setattr__(self, "name", trimmed.strip("/") or "/")
         application = adaptApplication(self.application)

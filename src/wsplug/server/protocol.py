@@ -518,7 +518,13 @@ class WebSocketServerProtocol(Protocol):
         if mount.compression and factory.deflatePolicy is not None:
             agreement = factory.deflatePolicy.negotiate(upgrade.extensions)
         connection = factory.makeConnection(
-            request, transport, application, mount.name, agreement, self.account
+            request,
+            transport,
+            application,
+            mount.name,
+            agreement,
+            self.account,
+            mount.handlers,
         )
         switch = encode_switch(
             upgrade.key,

@@ -224,6 +224,9 @@ class _TokenProtocol:
     Nothing else is read until that was judged; the application gets it.
     """
 
+    # Nothing is delivered to anybody before it is known who that is.
+    handlersOverlap = False
+
     _transport: Connection
 
     def __init__(self, session: Session, factory: WebSocketFactory) -> None:

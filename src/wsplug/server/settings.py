@@ -54,6 +54,7 @@ class Settings:
     close_timeout: float = 5.0
     ping_interval: float = 20.0
     ping_timeout: float = 20.0
+    handler_timeout: float = 300.0
     send_limit: int = 1024 * 1024
     send_timeout: float = 30.0
     max_waiting: int = 256 * 1024 * 1024
@@ -173,6 +174,11 @@ SETTINGS: Final[tuple[Option, ...]] = (
     _time("close-timeout", "seconds that a closing handshake may take"),
     _time("ping-interval", "seconds of silence after which a client is pinged"),
     _time("ping-timeout", "seconds that its answer may take; over it: dropped"),
+    _time(
+        "handler-timeout",
+        "seconds for which an application may hold a connection's input before it is "
+        "done with a message; over it: close 1011",
+    ),
     _setting(
         "send-limit",
         size,

@@ -13,11 +13,11 @@ transport class of one's own.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet import tcp
-from twisted.internet.interfaces import IListeningPort
+from twisted.internet.interfaces import IListeningPort, ISSLTransport
 from twisted.internet.main import CONNECTION_DONE, CONNECTION_LOST
 from twisted.python.failure import Failure
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from wsplug.codec.masking import PayloadBuffer
     from wsplug.server.connection import Connection
 
-__all__ = ["DirectTransport", "useDirectTransport"]
+__all__ = ["DirectTransport", "useDirectTransport", "watchForEnd"]
 
 
 class DirectTransport(tcp.Server):
@@ -40,6 +40,7 @@ class DirectTransport(tcp.Server):
     # Something waits in Twisted's buffer, or for room in the kernel.
     _waiting = False
     _finishing = False
+    _whenEnded: Callable[[], object] | None = None
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
@@ -109,6 +110,26 @@ class DirectTransport(tcp.Server):
         self.producerPaused = True
         self.startWriting()  # type: ignore[no-untyped-call]
 
+    def watchForEnd(self, whenEnded: Callable[[], object]) -> None:
+        """
+        Look out for the peer's end though nothing is read, until something is again.
+
+        @param whenEnded: is called when it sends nothing more. Where the connection is
+            broken, it is lost.
+        """
+        watcher: Any = self.reactor
+        if isinstance(watcher, EpollSet) and self.connected and not self.disconnecting:
+            self._whenEnded = whenEnded
+            watcher.addWatcher(self)
+
+    def peerEnded(self) -> None:
+        """
+        The peer sends nothing more.
+        """
+        whenEnded, self._whenEnded = self._whenEnded, None
+        if whenEnded is not None:
+            whenEnded()
+
     def isStraight(self) -> bool:
         """
         Whether nothing waits that would be overtaken, and nothing else stands between
@@ -122,7 +143,7 @@ class DirectTransport(tcp.Server):
         )
 
     def connectionLost(self, reason: Failure) -> None:
-        self._connection = None
+        self._connection = self._whenEnded = None
         super().connectionLost(reason)
 
     def stopWriting(self) -> None:
@@ -164,6 +185,19 @@ class DirectTransport(tcp.Server):
     def loseWriteConnection(self) -> None:
         self._waiting = True
         super().loseWriteConnection()  # type: ignore[no-untyped-call]
+
+
+def watchForEnd(transport: Any, whenEnded: Callable[[], object]) -> None:
+    """
+    Look out for the peer's end on a connection that nothing is read from, where that
+    can be seen: on one in the epoll set, also below TLS.
+
+    @param whenEnded: see L{DirectTransport.watchForEnd}.
+    """
+    if ISSLTransport.providedBy(transport):
+        transport = getattr(transport, "transport", None)
+    if isinstance(transport, DirectTransport):
+        transport.watchForEnd(whenEnded)
 
 
 def useDirectTransport(port: IListeningPort, epollSet: EpollSet | None) -> None:

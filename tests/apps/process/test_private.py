@@ -295,6 +295,7 @@ def test_input_closed_early() -> None:
     client = stage.connect()
     stage.program.reads = False
     client.send("x" * 70_000)
+    client.send("y" * 5000)
     assert not client.transport.reading
     stage.program.closes(0)
     stage.server.run()

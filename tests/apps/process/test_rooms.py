@@ -89,18 +89,17 @@ def test_floods_are_fair() -> None:
     stage.program.reads = False
     flood.send("0" * 70_000)
     for number in range(1, 100):
-        flood.send(f"flood {number}")
+        flood.send(f"flood {number}".rjust(60))
     gone.send("of one who has gone")
     other.send("other")
     assert not flood.transport.reading
-    assert not other.transport.reading
     gone.drop()
     stage.program.reads = True
     stage.program.readAll()
     stage.server.run()
     lines = stage.program.read.decode().split("\n")[1:]
     assert lines.index("other") < 3
-    assert lines[-2] == "flood 99"
+    assert lines[-2].strip() == "flood 99"
     assert len(lines) == 1 + 99 + 1
     assert flood.transport.reading
     assert other.transport.reading

@@ -75,6 +75,8 @@ class _Bot:
     """
 
     subprotocols: Sequence[str] = ()
+    # Commands have a time of their own.
+    handlerTimeout = 0.0
 
     def __init__(
         self,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from wsplug import WebSocketProtocol
+from wsplug import WebSocketProtocol, shielded
 from wsplug.apps.chat.messages import CLASSIC, ClassicMessage, ClassicNotice, encode
 from wsplug.apps.chat.names import MAX_NAME, cleanColor, nameKey, nameOfLogin
 from wsplug.apps.names import cleanName
@@ -49,7 +49,7 @@ class ClassicProtocol(WebSocketProtocol):
         self._lost = False
 
     def negotiationFinished(self) -> Deferred[None]:
-        return Deferred.fromCoroutine(self._arrive())
+        return shielded(self._arrive())
 
     def textMessageReceived(self, message: str) -> Deferred[None] | None:
         try:
@@ -57,7 +57,8 @@ class ClassicProtocol(WebSocketProtocol):
         except RequestRefused as error:
             self.transport.sendTextMessage(refusal(error))
             return None
-        return Deferred.fromCoroutine(self._answer(said))
+        # What was said is said, though who said it is gone meanwhile.
+        return shielded(self._answer(said))
 
     def bytesMessageReceived(self, data: bytes) -> None:
         self.transport.sendTextMessage(

@@ -11,7 +11,7 @@ import msgspec
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from wsplug import WebSocketProtocol
+from wsplug import WebSocketProtocol, shielded
 from wsplug.apps.chat.addressing import DIRECT
 from wsplug.apps.chat.messages import (
     REQUEST,
@@ -77,7 +77,8 @@ class ChatProtocol(WebSocketProtocol):
         except RequestRefused as error:
             self.transport.sendTextMessage(refusal(error))
             return None
-        return Deferred.fromCoroutine(self._answer(asked))
+        # What was said is said, though who said it is gone meanwhile.
+        return shielded(self._answer(asked))
 
     def bytesMessageReceived(self, data: bytes) -> None:
         self.transport.sendTextMessage(

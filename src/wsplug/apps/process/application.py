@@ -51,6 +51,8 @@ class _ProcessApplication:
     """
 
     subprotocols: Sequence[str] = ()
+    # A message waits for the program to read, which has a time of its own.
+    handlerTimeout = 0.0
 
     def __init__(self, options: ProcessOptions, services: IServices) -> None:
         self._programs = Programs(options, services)

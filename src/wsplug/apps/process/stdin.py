@@ -44,7 +44,7 @@ class Input:
         """
         if not self._isOpen:
             return None
-        if self._isFull:
+        if self._isFull or self._waiting:
             return self._wait(data)
         self._process.write(data)
         return self._wait(None) if self._isFull else None
