@@ -211,6 +211,37 @@ def test_goesWhileAHandlerWaits(
         assert took < 1.5
 
 
+@pytest.mark.parametrize("leaves", [False, True])
+def test_goesOnAfterAViolation(
+    hurried: Everywhere, transport: str, leaves: bool
+) -> None:
+    """
+    One that broke a rule and goes on sending is read from for a few hundred kB; what is
+    more is in the kernels. It finds out why, and leaves, or is cut off in the end.
+    """
+    live = hurried.by(transport)
+    log = live.server
+    before = log.log.count(": closed by ")
+    with connectRaw(live, "/live") as client:
+        client.sendall(b"\xff\xff")
+        sent = 0
+        client.settimeout(0.5)
+        began = time.monotonic()
+        try:
+            while sent < 200 * MB:
+                sent += client.send(bytes(16_000))
+        except TimeoutError:
+            answer = client.recv(100)
+            assert answer[:1] + answer[2:4] == b"\x88\x03\xea"
+            if not leaves:
+                client.settimeout(10)
+                with pytest.raises((ConnectionError, ssl.SSLError)):
+                    client.sendall(bytes(50 * MB))
+        assert sent < 30 * MB
+    waitUntil(lambda: log.log.count(": closed by ") > before, "it is gone", 10)
+    assert time.monotonic() - began < 6
+
+
 def test_resets(tmp_path: Path) -> None:
     """
     One that cuts the connection off while much is on its way leaves nothing behind but

@@ -4,8 +4,9 @@ How a TCP connection ends, and what the application and the log are told about i
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from time import time
-from typing import Any
+from typing import Any, Final
 
 from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import IAddress, ISSLTransport, ITCPTransport
@@ -14,9 +15,12 @@ from twisted.logger import Logger, LogLevel
 from wsplug.errors import ConnectionClosed, HandshakeRefused
 from wsplug.guard.loglimit import LogLimit
 from wsplug.networks import nameOfAddress
+from wsplug.server.transport import watchForEnd
 
 __all__ = [
+    "LATE_SIZE",
     "CleanlyClosed",
+    "LateInput",
     "UncleanlyClosed",
     "endIdle",
     "endWriting",
@@ -25,6 +29,11 @@ __all__ = [
 ]
 
 _log = Logger(__name__)
+
+LATE_SIZE: Final = 256 * 1024
+"""
+Bytes that are read and thrown away of a peer that was told that it is over.
+"""
 
 
 class CleanlyClosed(ConnectionClosed, ConnectionDone):
@@ -50,13 +59,54 @@ def endWriting(transport: Any) -> None:
     a reset, and the peer would throw away what it hasn't read yet.
 
     A TCP or UNIX connection is closed for writing only; the caller reads and throws
-    away what comes, and aborts after a while. TLS has no such half of a connection,
-    but Twisted reads on for the peer's C{close_notify} by itself.
+    away what comes, as far as L{LateInput} goes, and aborts after a while. TLS has no
+    such half of a connection, but Twisted reads on for the peer's C{close_notify} by
+    itself.
     """
     if ITCPTransport.providedBy(transport) and not ISSLTransport.providedBy(transport):
         transport.loseWriteConnection()
     else:
         transport.loseConnection()
+
+
+class LateInput:
+    """
+    What still comes on a connection whose peer was told that it is over, or is being
+    told. It is read, so that the peer can be done with sending and see why, but not
+    without end: over a bound it stays in the network, which stops the peer, until the
+    time is over that it has to close.
+    """
+
+    __slots__ = ("_size", "_transport")
+
+    def __init__(self, transport: Any) -> None:
+        self._transport = transport
+        self._size = 0
+
+    def take(
+        self,
+        size: int,
+        isTimed: bool,
+        whenOver: Callable[[], object],
+        limit: int = LATE_SIZE,
+    ) -> None:
+        """
+        Count what has come.
+
+        @param size: in bytes.
+        @param isTimed: whether the peer has its time to close, and no more.
+        @param whenOver: is called if the peer ends the connection once nothing is read
+            any more, where that can be seen; at once if it has no time.
+        @param limit: how much may come in all, in bytes.
+        """
+        self._size += size
+        if self._size <= limit:
+            return
+        if not isTimed:
+            whenOver()
+            return
+        self._transport.pauseProducing()
+        watchForEnd(self._transport, whenOver)
 
 
 def endIdle(transport: Any) -> None:

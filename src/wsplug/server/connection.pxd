@@ -45,6 +45,7 @@ cdef class Connection:
     cdef bint _inflates
     cdef bint _isOpen
     cdef object _keepalive
+    cdef object _late
     cdef object _left
     cdef object _logLimit
     cdef bint _overlaps

@@ -53,7 +53,14 @@ from wsplug.interfaces import (
 from wsplug.networks import nameOfAddress
 from wsplug.payloads import toBytes, toClose, toText
 from wsplug.server.ceiling import Ceiling
-from wsplug.server.closing import CleanlyClosed, UncleanlyClosed, endWriting, logClosing
+from wsplug.server.closing import (
+    LATE_SIZE,
+    CleanlyClosed,
+    LateInput,
+    UncleanlyClosed,
+    endWriting,
+    logClosing,
+)
 from wsplug.server.deadlines import Deadline, Deadlines
 from wsplug.server.flusher import Flusher
 from wsplug.server.handling import READ_ON, HandlerRules, Handlers
@@ -75,6 +82,12 @@ _log = Logger(__name__)
 _KEEPALIVE: Final = b"wsplug keepalive"
 """
 The payload of our own pings, so that their answers are told from the application's.
+"""
+
+_CLOSING_SIZE: Final = 16 * 1024 * 1024
+"""
+Bytes that may be on the way in front of a peer's close frame, besides a message: what
+the kernels at both ends hold.
 """
 
 # A C integer, where this is compiled.
@@ -117,6 +130,7 @@ class Connection:
         "_inflates",
         "_isOpen",
         "_keepalive",
+        "_late",
         "_left",
         "_logLimit",
         "_overlaps",
@@ -214,6 +228,8 @@ class Connection:
         # Whether it is State.OPEN, for those who ask for each message.
         self._isOpen = False
         self._closed: ConnectionClosed | None = None
+        # What comes when it isn't State.OPEN any more.
+        self._late: LateInput | None = None
         self._producer: AttachedProducer | None = None
         self._held = 0
         # Whether the transport was told not to read.
@@ -299,6 +315,8 @@ class Connection:
         try:
             self._heard = flusher.began
             self._traffic.receivedBytes += len(data)
+            if not self._isOpen:
+                self._takeLate(len(data))
             self.intake.takeBytes(len(data), flusher.began)
             self._receiver.feed(data)
             unfinished = self._receiver.unfinished()
@@ -326,11 +344,26 @@ class Connection:
         try:
             self._heard = flusher.began
             self._traffic.receivedBytes += size
+            if not self._isOpen:
+                self._takeLate(size)
             self.intake.takeBytes(size, flusher.began)
             self._receiver.filled(size)
             self.intake.hold(self._receiver.unfinished())
         finally:
             flusher.uncork()
+
+    def _takeLate(self, size: int) -> None:
+        """
+        Read only so much more of a peer that nobody listens to: while its close frame
+        has to come, what may be on the way in front of it.
+        """
+        if self._late is None:
+            self._late = LateInput(self._transport)
+        limit = LATE_SIZE
+        if self._state is State.CLOSE_SENT:
+            limit = self._settings.max_message_size + _CLOSING_SIZE
+        isTimed = self._closeDeadline is not None or self._sendDeadline is not None
+        self._late.take(size, isTimed, self._closeTimedOut, limit)
 
     def connectionLost(self, reason: Failure) -> None:
         if (
@@ -732,6 +765,7 @@ class Connection:
             self._closeDeadline = self._deadlines.set(seconds, self._closeTimedOut)
 
     def _closeTimedOut(self) -> None:
+        self._deadlines.clear(self._closeDeadline)
         self._closeDeadline = None
         self._abort(
             CloseCode.ABNORMAL, "did not close in time", Side.SERVER, "close-timeout"

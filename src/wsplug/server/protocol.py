@@ -45,7 +45,7 @@ from wsplug.guard.proxies import UNNAMED
 from wsplug.interfaces import IWebSocketProtocol
 from wsplug.networks import nameOfAddress
 from wsplug.server.cancelling import cancel
-from wsplug.server.closing import endIdle, endWriting, logRefusal
+from wsplug.server.closing import LateInput, endIdle, endWriting, logRefusal
 from wsplug.server.connection import Connection
 from wsplug.server.deadlines import Deadline
 from wsplug.server.losing import explainTLS, speaksTLS
@@ -103,6 +103,7 @@ class WebSocketServerProtocol(Protocol):
     # Whether TLS, where the transport speaks it, has begun.
     _secured = False
     _session: Session | None = None
+    _late: LateInput | None = None
 
     def __init__(self, factory: WebSocketFactory) -> None:
         self.factory = factory
@@ -160,7 +161,11 @@ class WebSocketServerProtocol(Protocol):
     def dataReceived(self, data: bytes) -> None:
         channel = self._channel
         if self._parser is None:
-            return  # refused: thrown away until the peer has closed as well
+            # Refused: thrown away until the peer has closed as well.
+            if self._late is None:
+                self._late = LateInput(self.transport)
+            self._late.take(len(data), self._deadline is not None, self.abort)
+            return
         if self._answer is not None or (self._early and self.factory.held):
             self._early += data
         elif channel is not None and channel.busy:

@@ -22,7 +22,7 @@ from wsplug.codec.proxyheader import ProxyHeader, ProxyHeaderParser
 from wsplug.errors import HandshakeRefused
 from wsplug.guard.proxies import addressOf
 from wsplug.networks import nameOfAddress
-from wsplug.server.closing import endWriting, logRefusal
+from wsplug.server.closing import LateInput, endWriting, logRefusal
 from wsplug.server.deadlines import Deadline
 
 if TYPE_CHECKING:
@@ -70,6 +70,7 @@ class _ProxiedConnection(Protocol):
         self._factory = factory
         self._parser: ProxyHeaderParser | None = ProxyHeaderParser()
         self._deadline: Deadline | None = None
+        self._late: LateInput | None = None
 
     # What the transport calls
 
@@ -78,7 +79,11 @@ class _ProxiedConnection(Protocol):
 
     def dataReceived(self, data: bytes) -> None:
         if self._parser is None:
-            return  # refused: thrown away until the peer has closed as well
+            # Refused: thrown away until the peer has closed as well.
+            if self._late is None:
+                self._late = LateInput(self.transport)
+            self._late.take(len(data), self._deadline is not None, self.abort)
+            return
         try:
             header = self._parser.feed(data)
         except ValueError as error:

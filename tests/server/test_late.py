@@ -1,0 +1,133 @@
+"""What comes on a connection whose peer was told that it is over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.server.kit import App, frame, handshake
+from wsplug import Settings
+from wsplug.codec import FIN, OP_CLOSE, pack_close
+from wsplug.guard.proxies import ProxySettings
+from wsplug.testing import MemoryServer, MemoryTransport
+
+KB = 1000
+
+Begin = Callable[..., tuple[MemoryServer, MemoryTransport]]
+
+
+def _violates(**settings: float) -> tuple[MemoryServer, MemoryTransport]:
+    server = MemoryServer(App(), settings=Settings(**settings))  # type: ignore[arg-type]
+    transport = server.connectTransport()
+    transport.put(handshake() + b"\xff\xff")
+    server.run()
+    return server, transport
+
+
+def _isRefused(**settings: float) -> tuple[MemoryServer, MemoryTransport]:
+    server = MemoryServer(App(), settings=Settings(**settings))  # type: ignore[arg-type]
+    transport = server.connectTransport()
+    transport.put(b"nonsense\r\n\r\n")
+    server.run()
+    return server, transport
+
+
+def _hasNoHeader(**settings: float) -> tuple[MemoryServer, MemoryTransport]:
+    server = MemoryServer(
+        App(),
+        settings=Settings(**settings),  # type: ignore[arg-type]
+        proxies=ProxySettings(("192.0.2.0/24",), protocol=True),
+    )
+    transport = server.connectTransport()
+    transport.put(b"nonsense\r\n\r\n")
+    server.run()
+    return server, transport
+
+
+BEGINNINGS = [_violates, _isRefused, _hasNoHeader]
+
+
+def flood(
+    server: MemoryServer,
+    transport: MemoryTransport,
+    most: int,
+    piece: bytes = bytes(16 * KB),
+) -> int:
+    """
+    Send until nothing is read any more, and say how much was.
+    """
+    size = 0
+    while transport.reading and not transport.lost and size < most:
+        transport.put(piece)
+        size += len(piece)
+        server.run()
+    return size
+
+
+@pytest.mark.parametrize("begin", BEGINNINGS)
+def test_goes_on_sending(begin: Begin) -> None:
+    """A peer that was told that it is over and goes on sending is read from for a few
+    hundred kB, so that it finds out, and not for the whole of close-timeout; then the
+    rest stays where it is, and that ends it."""
+    server, transport = begin()
+    assert transport.take()
+    assert 200 * KB < flood(server, transport, 2000 * KB) < 300 * KB
+    assert not transport.lost
+    transport.put(bytes(2000 * KB))
+    server.advance(4)
+    assert not transport.lost
+    server.advance(1.5)
+    assert transport.aborted
+    assert len(server.factory.deadlines) == 0
+    assert server.factory.opening == len(server.factory.connections) == 0
+
+
+@pytest.mark.parametrize("begin", BEGINNINGS)
+def test_without_a_time(begin: Begin) -> None:
+    """Where it has no time to close, it is ended when it has sent as much."""
+    server, transport = begin(close_timeout=0)
+    transport.take()
+    assert 200 * KB < flood(server, transport, 2000 * KB) < 300 * KB
+    assert transport.lost
+    assert server.factory.opening == len(server.factory.connections) == 0
+
+
+@pytest.mark.parametrize("begin", [_violates, _isRefused])
+def test_is_done_with_sending(begin: Begin) -> None:
+    """One that is done with sending before that closes as ever."""
+    server, transport = begin()
+    transport.put(bytes(200 * KB))
+    server.run()
+    assert transport.reading
+    transport.shut()
+    server.run()
+    assert transport.lost
+    assert not transport.aborted
+
+
+@pytest.mark.parametrize("isDone", [True, False])
+def test_sends_on_before_its_close_frame(isDone: bool) -> None:
+    """One that was sent a close frame may have megabytes on the way in front of its
+    own; they are bounded, too."""
+    app = App()
+    server = MemoryServer(app)
+    transport = server.connectTransport()
+    transport.put(handshake())
+    server.run()
+    (recorder,) = app.recorders
+    recorder.transport.loseConnection()
+    server.run()
+    piece = frame(bytes(100 * KB), FIN | 0x2)
+    if isDone:
+        assert flood(server, transport, 15_000 * KB, piece) >= 15_000 * KB
+        transport.put(frame(pack_close(1000), FIN | OP_CLOSE))
+        transport.take()
+        server.run()
+        assert recorder.closed.clean
+    else:
+        assert flood(server, transport, 50_000 * KB, piece) < 19_000 * KB
+        server.advance(5.5)
+        assert transport.aborted
+        assert recorder.closed.code == 1000
+        assert recorder.closed.setting == "close-timeout"
