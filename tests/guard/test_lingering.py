@@ -6,8 +6,10 @@ Connections that were refused, and whose peers don't go: they take no places fro
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
+from twisted.web.resource import Resource
 
 from tests.server.kit import App, handshake
 from wsplug import Settings
@@ -57,3 +59,37 @@ def test_few() -> None:
         server.run()
     assert server.factory.opening == 0
     assert not server.factory._lingering
+
+
+class _Large(Resource):
+    isLeaf = True
+
+    def render_GET(self, request: Any) -> bytes:
+        return bytes(100_000)
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_unread(kept: bool) -> None:
+    """
+    Who is ended at once, but doesn't read what was sent before, has the time of a close
+    for it: where it is refused, and where the server stops.
+    """
+    page = _Large()  # type: ignore[no-untyped-call]
+    settings = Settings(max_connections=100, send_timeout=0, stop_timeout=0)
+    server = MemoryServer(App(pages=page), settings=settings)
+    transport = server.connectTransport()
+    transport.bufferSize = 1 << 20  # as if the network had it
+    transport.put(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    server.run()
+    if kept:
+        server.stop()
+    else:
+        others: Any = (object() for _ in range(16))
+        server.factory._lingering.update(others)
+        transport.put(b"nonsense\r\n\r\n")
+        server.run()
+    server.advance(4)
+    assert not transport.lost
+    server.advance(2)
+    assert transport.aborted
+    assert len(server.factory.deadlines) == 0

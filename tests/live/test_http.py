@@ -5,6 +5,7 @@ close_notify.
 
 from __future__ import annotations
 
+import os
 import socket
 import ssl
 import time
@@ -206,3 +207,66 @@ def test_half_closed_within_tls(pages: Server, certificate: tuple[Path, Path]) -
         client.sendall(b"GET /nothing HTTP/1.1\r\nHost: a\r\n\r\n")
         assert client.recv(65536).startswith(b"HTTP/1.1 404 ")
         assert readAll(client.unwrap()) == b""
+
+
+# Clients that don't answer close_notify
+
+
+def open_(port: int, certificate: Path, data: bytes) -> socket.socket:
+    """
+    Ask for something over TLS, and read what comes, but answer no close_notify.
+    """
+    plain = socket.create_connection((HOST, port), 30)
+    client = trusting(certificate).wrap_socket(
+        plain, server_hostname=HOST, suppress_ragged_eofs=False
+    )
+    client.sendall(data)
+    assert client.recv(65536).startswith(b"HTTP/1.1 200 ")
+    return client
+
+
+def test_no_close_notify(pages: Server, certificate: tuple[Path, Path]) -> None:
+    """
+    The server ends TCP behind its own close_notify; it waits for no other.
+    """
+    data = CHECK.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
+    with open_(portOf(pages.addresses[0]), certificate[0], data) as client:
+        assert client.recv(1) == b""
+        with socket.socket(fileno=os.dup(client.fileno())) as below:
+            below.settimeout(SOON * 4)
+            assert below.recv(1) == b""
+
+
+def test_no_close_notify_of_checks(
+    full: Server, certificate: tuple[Path, Path]
+) -> None:
+    """
+    Nor does a full server keep the places of health checks for such clients.
+    """
+    port = portOf(full.addresses[0])
+    with ExitStack() as stack:
+        for _ in range(40):
+            stack.enter_context(open_(port, certificate[0], CHECK))
+        trust = trusting(certificate[0])
+        assert min(check(port, trust) for _ in range(3)) < SOON
+
+
+def test_no_close_notify_at_a_stop(
+    tmp_path: Path, certificate: tuple[Path, Path]
+) -> None:
+    """
+    Nor does a stop take its whole time for them.
+    """
+    with (
+        serve(
+            tmp_path,
+            *("--port=0", f"--interface={HOST}", "--stop-timeout=60"),
+            *(f"--tls-cert={certificate[0]}", f"--tls-key={certificate[1]}"),
+            *("--close-timeout=60", "--send-timeout=60"),
+            listen=(TCP,),
+        ) as server,
+        ExitStack() as stack,
+    ):
+        for _ in range(40):
+            stack.enter_context(open_(server.port, certificate[0], CHECK))
+        assert server.stop(30) == 0

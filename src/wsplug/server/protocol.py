@@ -607,9 +607,22 @@ class WebSocketServerProtocol(Protocol):
         transport.resumeProducing()
         self._clearDeadline()
         if not self.factory.mayLinger(self):
-            endIdle(transport)
+            self._endIdle()
             return
         endWriting(transport)
+        self._setDeadline(
+            transport.abortConnection, self.factory.settings.close_timeout
+        )
+
+    def _endIdle(self) -> None:
+        """
+        End a connection on which nothing is under way; a client that doesn't read what
+        was sent before has the time of a close for it.
+        """
+        self._parser = None
+        self._clearDeadline()
+        transport: Any = self.transport
+        endIdle(transport)
         self._setDeadline(
             transport.abortConnection, self.factory.settings.close_timeout
         )
@@ -628,12 +641,10 @@ class WebSocketServerProtocol(Protocol):
         if channel is not None and channel.busy:
             channel.end()
         elif channel is not None and not parser.begun:
-            self._parser = None
-            endIdle(self.transport)
+            self._endIdle()
         elif not patience and not parser.begun and speaksTLS(self.transport):
             # One that a browser keeps for later would not close when it is told.
-            self._parser = None
-            endIdle(self.transport)
+            self._endIdle()
         elif not patience:
             answer, self._answer = self._answer, None
             self.refuse(refusal)
