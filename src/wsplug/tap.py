@@ -7,6 +7,7 @@ listens, and is one line on standard error and exit status 1.
 
 from __future__ import annotations
 
+import os
 import platform
 import sys
 from collections.abc import Callable
@@ -404,7 +405,11 @@ def makeService(options: Options) -> IService:
     keepFreedMemory()
     configuration = options.configuration
     twistd = options.parent
-    isDaemon = twistd is not None and not (twistd["nodaemon"] or twistd["debug"])
+    isDaemon = (
+        hasattr(os, "fork")
+        and twistd is not None
+        and not (twistd["nodaemon"] or twistd["debug"])
+    )
     return TwistdService(
         options.mounts,
         options.endpoints,

@@ -161,13 +161,18 @@ class TwistdService(WebSocketService):
         process.
         """
         reload: Callable[[], None] = self._reload
-        signal.signal(signal.SIGHUP, lambda *_: self._reactor.callFromThread(reload))
+        if hasattr(signal, "SIGHUP"):
+            signal.signal(
+                signal.SIGHUP, lambda *_: self._reactor.callFromThread(reload)
+            )
 
     def _handleSIGUSR1(self) -> None:
         """
         Say that there is no log file to rotate, where nothing handles the signal: its
         own effect is to end the process, and what rotates logs sends it to anybody.
         """
+        if not hasattr(signal, "SIGUSR1"):
+            return
         if signal.getsignal(signal.SIGUSR1) is signal.SIG_DFL:
             tell = partial(self._log.info, "SIGUSR1: there is no log file to rotate")
             signal.signal(signal.SIGUSR1, lambda *_: self._reactor.callFromThread(tell))

@@ -169,3 +169,30 @@ def test_what_is_sent_must_be_bytes(calls: Any, pair: Pair) -> None:
         calls.send_pieces(ours, wrong)
     assert calls.send_pieces(ours, [b"a", b"b"]) == 2
     assert theirs.recv(10) == b"ab"
+
+
+@pytest.mark.parametrize("room", [100, 30_000, 1 << 30])
+def test_pieces_one_by_one(calls: Any, room: int) -> None:
+    """
+    Where the system takes no more than one piece in a call, what it takes of them is
+    counted all the same, and nothing is sent past what it doesn't take.
+    """
+    taken = bytearray()
+
+    class Narrow:
+        def send(self, data: bytes | memoryview) -> int:
+            if len(taken) == room:
+                raise BlockingIOError
+            part = bytes(data[: room - len(taken)])
+            taken.extend(part)
+            return len(part)
+
+    pieces: list[Any] = [
+        b"head",
+        memoryview(b"x" * 20_000),
+        b"tail",
+        memoryview(b"y" * 20_000),
+    ]
+    sent = calls._gather(Narrow(), pieces)
+    assert sent == len(taken) == min(room, 40_008)
+    assert taken == b"".join(pieces)[:room]

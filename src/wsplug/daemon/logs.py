@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import signal
 import sys
 import time
@@ -195,7 +196,7 @@ def makeObserver(
     """
     format = _FORMATS[name]
     path = options.get("logfile")
-    isDaemon = not options.get("nodaemon")
+    isDaemon = hasattr(os, "fork") and not options.get("nodaemon")
     if isDaemon and path == "-":
         sys.exit("wsplug: a daemon has no standard output to log to; say --logfile")
     if not isDaemon and path in (None, "", "-"):
@@ -205,6 +206,6 @@ def makeObserver(
         file: Any = LogFile.fromFullPath(path)
     except OSError as error:
         sys.exit(f"wsplug: can't write the log file {path}: {error.strerror}")
-    if not signal.getsignal(signal.SIGUSR1):
+    if hasattr(signal, "SIGUSR1") and not signal.getsignal(signal.SIGUSR1):
         signal.signal(signal.SIGUSR1, lambda *_: reactor.callFromThread(file.rotate))
     return FileLogObserver(file, format)

@@ -7,7 +7,6 @@ some only in the log.
 from __future__ import annotations
 
 import os
-import pwd
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -45,6 +44,10 @@ def checkTwistd(options: Mapping[str, Any]) -> None:
 
 def _checkUser(options: Mapping[str, Any]) -> None:
     uid, gid = options.get("uid"), options.get("gid")
+    if uid is None and gid is None and not options.get("chroot"):
+        return
+    if not hasattr(os, "geteuid"):
+        raise StartupError("--uid, --gid and --chroot are for POSIX systems")
     changes = [
         f"--{name}={wanted}"
         for name, wanted, own in (
@@ -58,8 +61,10 @@ def _checkUser(options: Mapping[str, Any]) -> None:
     if options.get("chroot") and os.geteuid() != 0:
         raise StartupError("only root can start with --chroot")
     if uid is not None and gid is None:
+        from pwd import getpwuid
+
         try:
-            pwd.getpwuid(uid)
+            getpwuid(uid)
         except KeyError:
             raise StartupError(
                 f"there is no user {uid} (--uid), so its group is unknown: say --gid"

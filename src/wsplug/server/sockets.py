@@ -104,12 +104,32 @@ def send_pieces(target: socket, pieces: list[bytes | memoryview]) -> int:
         if size < _JOINED_SIZE:
             sent = send(target, b"".join(some))
         else:
-            try:
-                sent = target.sendmsg(some)
-            except OSError:
-                sent = 0
+            sent = _gather(target, some)
         total += sent
         if sent < size:
+            break
+    return total
+
+
+def _gather(target: socket, pieces: list[bytes | memoryview]) -> int:
+    """
+    Do the same with as many pieces as the kernel takes; one by one where Python can't
+    give it several, as on Windows.
+    """
+    gather = getattr(target, "sendmsg", None)
+    if gather is not None:
+        try:
+            return int(gather(pieces))
+        except OSError:
+            return 0
+    total = 0
+    for piece in pieces:
+        try:
+            sent = target.send(piece)
+        except OSError:
+            break
+        total += sent
+        if sent < len(piece):
             break
     return total
 

@@ -20,6 +20,7 @@ from wsplug.apps.process.private import PrivateClient
 from wsplug.apps.process.programs import Programs, ownerOf
 from wsplug.apps.process.rooms import Room, RoomClient
 from wsplug.apps.roompages import RoomPages
+from wsplug.errors import InvalidOption
 from wsplug.interfaces import (
     IHandshakeRequest,
     IServices,
@@ -182,6 +183,11 @@ class _ProcessPlugin:
     def makeApplication(
         self, options: Mapping[str, Any], services: IServices
     ) -> IWebSocketApplication:
+        if not hasattr(os, "killpg"):
+            raise InvalidOption(
+                "process runs on POSIX systems (Linux, macOS, the BSDs) only: it ends "
+                "programs with all that they have started"
+            )
         parsed = ProcessOptions.of(options)
         application: IWebSocketApplication = _MODES[parsed.mode](parsed, services)
         return application
