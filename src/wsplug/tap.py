@@ -310,7 +310,7 @@ class Options(usage.Options):
     ) -> IStreamServerEndpoint:
         try:
             return takeOver(serverFromString(reactor, description), reactor)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             # Endpoint plugins raise whatever they like: a wrong word, a missing file.
             reason = " ".join(str(error).split()) or type(error).__name__
             if isinstance(error, TypeError):

@@ -98,6 +98,8 @@ def test_third_party(monkeypatch: pytest.MonkeyPatch) -> None:
         credentialInterfaces = (IUsernamePassword,)
 
         def generateChecker(self, argument: str) -> Any:
+            if argument == "exit":
+                raise SystemExit("no such")
             if argument != "x":
                 raise KeyError("no\nsuch")
             return login
@@ -107,6 +109,8 @@ def test_third_party(monkeypatch: pytest.MonkeyPatch) -> None:
     assert list(portal.checkers.values()) == [login]  # type: ignore[comparison-overlap]
     with pytest.raises(InvalidOption, match=r"^auth ours: 'no\\nsuch'$"):
         makePortal(["ours:y"])
+    with pytest.raises(InvalidOption, match="^auth ours: no such$"):
+        makePortal(["ours:exit"])
 
 
 def test_unix(monkeypatch: pytest.MonkeyPatch) -> None:

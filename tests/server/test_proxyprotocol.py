@@ -349,3 +349,24 @@ def test_clock() -> None:
     )
     raw(server, LINE[:5])
     assert not server.clock.getDelayedCalls()
+
+
+@pytest.mark.parametrize("error", [OSError, SystemExit])
+def test_client_that_cannot_be_served(error: type[BaseException], logs: Logs) -> None:
+    """
+    One that nothing can be made for, as where TLS has no context, is ended: nobody
+    would count it or watch over it.
+    """
+    server = made()
+
+    def buildProtocol(_: object) -> Any:
+        raise error("no context")
+
+    server.factory.buildProtocol = buildProtocol  # type: ignore[method-assign]
+    transport = raw(server, LINE)
+    assert transport.lost
+    (failure,) = logs.failures()
+    assert failure.check(error)
+    assert server.factory.opening == 0
+    assert len(server.factory.deadlines) == 0
+    assert server.stop().called

@@ -276,13 +276,13 @@ class Starting(App):
 
     def startApplication(self) -> Any:
         self.log.append(f"start {self.name}")
-        if isinstance(self.start, Exception):
+        if isinstance(self.start, BaseException):
             raise self.start
         return self.start
 
     def stopApplication(self) -> Any:
         self.log.append(f"stop {self.name}")
-        if isinstance(self.stop, Exception):
+        if isinstance(self.stop, BaseException):
             raise self.stop
         return self.stop
 
@@ -538,7 +538,7 @@ def test_stop_of_a_failing_application(logs: Logs) -> None:
     calls: list[str] = []
     apps = [Starting("a", calls), Starting("b", calls), Starting("c", calls)]
     apps[1].stop = KeyError("b")
-    apps[2].stop = fail(KeyError("c"))
+    apps[2].stop = fail(SystemExit("c"))
     service = makeService(apps, [Endpoint()])
     service.startService()
     assert fired(service.stopService())
@@ -597,11 +597,14 @@ def test_listen_fails_later(logs: Logs) -> None:
     assert calls == ["start a", "stop a"]
 
 
+@pytest.mark.parametrize("kind", [OSError, SystemExit, GeneratorExit])
 @pytest.mark.parametrize("how", ["raise", "Deferred"])
-def test_application_does_not_start(how: str, logs: Logs) -> None:
+def test_application_does_not_start(
+    how: str, kind: type[BaseException], logs: Logs
+) -> None:
     """An application that fails at once: StartupError with its words, and the traceback
     in the log."""
-    error: Any = OSError("no database")
+    error: Any = kind("no database")
     calls: list[str] = []
     start = error if how == "raise" else fail(error)
     service = makeService([Starting("a", calls, start)], [Endpoint()])
@@ -609,7 +612,7 @@ def test_application_does_not_start(how: str, logs: Logs) -> None:
         service.startService()
     assert str(caught.value) == "the application app0 did not start: no database"
     (failure,) = logs.failures()
-    assert failure.check(OSError)
+    assert failure.check(kind)
 
 
 def test_application_does_not_start_later(logs: Logs) -> None:

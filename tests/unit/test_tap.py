@@ -92,6 +92,18 @@ def test_wrong(arguments: list[str], words: str) -> None:
     assert "\n" not in message
 
 
+def test_endpoint_that_exits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor is an endpoint's plugin that does."""
+
+    def serverFromString(*_: object) -> None:
+        raise SystemExit(0)
+
+    monkeypatch.setattr("wsplug.tap.serverFromString", serverFromString)
+    with pytest.raises(SystemExit) as caught:
+        parse("--app", "echo", "--listen", "carrier:pigeon")
+    assert caught.value.code == "wsplug: can't listen on 'carrier:pigeon': 0"
+
+
 def test_file_that_exits(tmp_path: Path) -> None:
     """Nor is an application's file that ends the interpreter a success."""
     file = tmp_path / "quits.py"

@@ -71,7 +71,7 @@ def makeChecker(description: str) -> Any:
     try:
         _checkBefore(name, argument)
         checker = factory.generateChecker(argument)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         # Other people's factories raise whatever they like.
         reason = " ".join(str(error).split()) or type(error).__name__
         raise InvalidOption(f"auth {name}: {reason}") from None

@@ -164,15 +164,20 @@ class _ProxiedConnection(Protocol):
         elif header.path is not None:
             peer = UNIXAddress(header.path or None)
         self._factory.headerDone(self)
-        served = self._wrapped.buildProtocol(peer)
+        try:
+            served = self._wrapped.buildProtocol(peer)
+            if served is not None:
+                transport.getPeer = lambda: peer
+                transport.proxyHeader = header
+                transport.protocol = served
+                served.makeConnection(transport)
+        except BaseException:
+            # Nobody counts it, nor watches over it: as a certificate that is gone.
+            self._log.failure("a proxy's connection could not be served")
+            served = None
         if served is None:  # as factories say that they take no more
             transport.abortConnection()
-            return
-        transport.getPeer = lambda: peer
-        transport.proxyHeader = header
-        transport.protocol = served
-        served.makeConnection(transport)
-        if rest:
+        elif rest:
             served.dataReceived(rest)
 
     def _timedOut(self) -> None:
