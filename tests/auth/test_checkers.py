@@ -109,7 +109,7 @@ def test_third_party(monkeypatch: pytest.MonkeyPatch) -> None:
     assert list(portal.checkers.values()) == [login]  # type: ignore[comparison-overlap]
     with pytest.raises(InvalidOption, match=r"^auth ours: 'no\\nsuch'$"):
         makePortal(["ours:y"])
-    with pytest.raises(InvalidOption, match="^auth ours: no such$"):
+    with pytest.raises(InvalidOption, match=r"^auth ours: no such$"):
         makePortal(["ours:exit"])
 
 

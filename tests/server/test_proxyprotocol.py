@@ -362,7 +362,7 @@ def test_client_that_cannot_be_served(error: type[BaseException], logs: Logs) ->
     def buildProtocol(_: object) -> Any:
         raise error("no context")
 
-    server.factory.buildProtocol = buildProtocol  # type: ignore[method-assign]
+    server.factory.buildProtocol = buildProtocol  # type: ignore[method-assign, assignment]
     transport = raw(server, LINE)
     assert transport.lost
     (failure,) = logs.failures()

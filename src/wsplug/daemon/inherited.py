@@ -43,7 +43,7 @@ Seconds for which none is, when no descriptor is left.
 """
 
 
-def explainSystemd(error: Exception) -> str:
+def explainSystemd(error: BaseException) -> str:
     """
     Say what is wrong about an endpoint C{systemd:...} that could not be made.
     """
