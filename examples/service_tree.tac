@@ -14,6 +14,7 @@ from twisted.internet import reactor
 from twisted.internet.endpoints import TCP4ServerEndpoint
 
 from wsplug import Mount, Settings, WebSocketProtocol, WebSocketService, broadcast
+from wsplug.clocks import useSteadyTime
 
 
 class Clock:
@@ -45,6 +46,9 @@ class ClockProtocol(WebSocketProtocol):
     def connectionLost(self, reason):
         self.clients.discard(self.transport)
 
+
+# The process is ours: deadlines are kept when the machine's clock is set.
+useSteadyTime(reactor)
 
 clock = Clock()
 port = int(os.environ.get("PORT", "9000"))
