@@ -4,6 +4,7 @@ The broker with a file: what survives, what of it is batched, and what goes wron
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 import signal
@@ -11,6 +12,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+import tracemalloc
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -23,7 +25,7 @@ from twisted.logger import capturedLogs, formatEvent
 from tests.broker.conftest import SMALL, ImmediateWorker, Recorder, result, tables
 from wsplug.broker import Position, Retention, SqliteBroker
 from wsplug.broker.continuity import SUFFIX
-from wsplug.broker.sqlite import MAX_PENDING_SIZE
+from wsplug.broker.sqlite import MAX_PENDING_SIZE, PENDING_OVERHEAD
 from wsplug.errors import BrokerError, StartupError
 
 LARGE = Retention(count=100_000, size=100_000_000)
@@ -125,13 +127,35 @@ def test_too_much_waits(path: Path, clock: Clock) -> None:
     """
     broker, worker = _open(path, clock, LARGE)
     worker.hold()
-    half = b"x" * (MAX_PENDING_SIZE // 2)
+    half = b"x" * (MAX_PENDING_SIZE // 2 - PENDING_OVERHEAD)
     published = [broker.publish("a", half), broker.publish("a", half)]
     with pytest.raises(BrokerError, match="bytes wait to be stored"):
         result(broker.publish("a", b"x"))
     worker.release()
     result(gatherResults(published))
     assert result(broker.publish("a", b"x")).offset == 3
+    result(broker.stop())
+
+
+def test_too_many_wait(path: Path, clock: Clock) -> None:
+    """
+    What waits is bounded in what it takes, though there be next to nothing in it.
+    """
+    broker, worker = _open(path, clock)
+    worker.hold()
+    gc.collect()
+    tracemalloc.start()
+    published = [
+        broker.publish("a", bytes(bytearray(10))).addCallback(lambda _: None)
+        for _ in range(1000)
+    ]
+    taken = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    private: Any = broker
+    assert taken == pytest.approx(private._pendingSize, rel=0.2)
+    worker.release()
+    result(gatherResults(published))
+    assert private._pendingSize == 0
     result(broker.stop())
 
 

@@ -28,11 +28,16 @@ from wsplug.clocks import timeOfDay
 from wsplug.errors import BrokerError, PublicationTooLarge, StartupError
 from wsplug.interfaces import IBroker, ISubscriber
 
-__all__ = ["MAX_PENDING_SIZE", "SqliteBroker"]
+__all__ = ["MAX_PENDING_SIZE", "PENDING_OVERHEAD", "SqliteBroker"]
 
 MAX_PENDING_SIZE: Final = 64 * 1024 * 1024
 """
 Bytes that may wait to be stored. Publishing more fails until some are.
+"""
+
+PENDING_OVERHEAD: Final = 900
+"""
+Bytes that a publication counts for, besides its data, while it waits: what it takes.
 """
 
 _BATCH: Final = 1000
@@ -143,13 +148,13 @@ class SqliteBroker(LocalPresence):
                 self._retention.checkSize(channel, data)
             except PublicationTooLarge as error:
                 return fail(error)
-        if self._pendingSize + len(data) > MAX_PENDING_SIZE:
+        if self._pendingSize + _weigh(data) > MAX_PENDING_SIZE:
             waiting = f"{self._pendingSize} bytes wait to be stored"
             return fail(BrokerError(f"{channel}: {waiting}; no more may"))
         draft = Draft(channel, data, timeOfDay(self._reactor), store)
         published: Deferred[Publication] = Deferred()
         self._pending.append((draft, published))
-        self._pendingSize += len(data)
+        self._pendingSize += _weigh(data)
         if self._storing is None:
             self._storing = Deferred()
             self._storeNext()
@@ -182,7 +187,7 @@ class SqliteBroker(LocalPresence):
         batch: list[tuple[Draft, Deferred[Publication]]],
     ) -> None:
         for publication, (draft, published) in zip(publications, batch, strict=True):
-            self._pendingSize -= len(draft.data)
+            self._pendingSize -= _weigh(draft.data)
             self._subscribers.deliver(draft.channel, publication)
             published.callback(publication)
 
@@ -191,7 +196,7 @@ class SqliteBroker(LocalPresence):
     ) -> None:
         self._troubles["store"].add(failure, len(batch))
         for draft, published in batch:
-            self._pendingSize -= len(draft.data)
+            self._pendingSize -= _weigh(draft.data)
             published.errback(
                 BrokerError(f"{draft.channel}: not stored: {failure.value}")
             )
@@ -237,3 +242,10 @@ class SqliteBroker(LocalPresence):
         swept = self._worker.do(lambda: self._store.sweep(now, channels))
         swept.addErrback(self._troubles["sweep"].add)
         self._sweepLater()
+
+
+def _weigh(data: bytes) -> int:
+    """
+    Say what a publication counts for while it waits.
+    """
+    return len(data) + PENDING_OVERHEAD
