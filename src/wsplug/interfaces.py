@@ -541,6 +541,9 @@ class IServices(Interface):
         "L{wsplug.clocks.timeOfDay}."
     )
     broker: IBroker = Attribute("The channels that all applications share.")
+    logins: bool = Attribute(
+        "Whether clients can log in here: then C{request.avatar} tells who has."
+    )
 
 
 class IWebSocketApplicationPlugin(IPlugin, Interface):

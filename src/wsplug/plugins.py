@@ -71,6 +71,7 @@ class Services:
     reactor: Any
     clock: Any
     broker: IBroker
+    logins: bool = False
 
 
 @dataclass(frozen=True)

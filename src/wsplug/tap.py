@@ -223,7 +223,8 @@ class Options(usage.Options):
         self.portal = self.attempt(makePortal, auth) if auth else None
         reactor = self.reactor
         self.broker = self.attempt(makeBroker, configuration.broker, reactor)
-        services = Services(reactor, reactor, self.broker)
+        logins = self.portal is not None
+        services = Services(reactor, reactor, self.broker, logins)
         self.mounts = self.makeMounts(services)
         self.attempt(Mounts, self.mounts)
         self._makeEndpoints()

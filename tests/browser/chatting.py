@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import secrets
 import signal
+from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -168,10 +169,19 @@ class Person:
     @ivar id: theirs.
     """
 
-    def __init__(self, chat: Chat, name: str, room: str = "lobby", **who: str) -> None:
+    def __init__(
+        self, chat: Chat, name: str, room: str = "lobby", *, login: str = "", **who: str
+    ) -> None:
+        """
+        @param login: name and password with a colon between, if they log in.
+        @param who: what else they say of themselves.
+        """
         self._chat = chat
+        basic = b64encode(login.encode()).decode()
         self._made = connect(
-            chat.url(scheme="ws"), subprotocols=[_subprotocol("wsplug.chat.v1")]
+            chat.url(scheme="ws"),
+            subprotocols=[_subprotocol("wsplug.chat.v1")],
+            additional_headers={"Authorization": f"Basic {basic}"} if login else None,
         )
         self._who = {"name": name, "key": secrets.token_hex(16), **who}
         self._room = room

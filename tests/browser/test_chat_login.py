@@ -5,10 +5,11 @@ The chat's page where people log in.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from tests.browser.chatting import Chat, Guest, expect, opened
+from tests.browser.chatting import Chat, Guest, Person, expect, meet, opened
 from tests.browser.conftest import Visitor
 
 PASSWORDS = {"ann": "correct horse", "bob": "battery staple"}
@@ -47,6 +48,26 @@ def test_nobody_is_asked_for_a_name(visit: Visitor, guarded: Chat) -> None:
     ann.page.reload()
     expect(ann.arrive().page.locator("#me-name")).to_have_text("ann")
     ann.visit.show("chat-logged-in")
+
+
+def test_guests_are_marked(visit: Visitor, tmp_path: Path) -> None:
+    """
+    Where some have logged in, it is told of the others, among those who are here and at
+    what they say; and nobody has a login's name beside it.
+    """
+    auth = ("--auth=memory:ann:sesame", "--auth=anonymous")
+    with opened(tmp_path, "--app=chat", *auth) as chat:
+        guest = meet(visit, chat, "Ann")
+        expect(guest.page.locator("#people .label")).to_have_text("Annyouguest")
+        with Person(chat, "", login="ann:sesame") as ann, Person(chat, "Cy") as cy:
+            expect(guest.people).to_have_text(["Ann 2", "ann", "Cy"])
+            expect(guest.page.locator("#people .label")).to_have_text(
+                ["Ann 2youguest", "ann", "Cyguest"]
+            )
+            ann.say("Hi")
+            cy.say("Hello")
+            guest.sees("Hi", "Hello")
+            expect(guest.page.locator(".talk:visible .by small")).to_have_text("guest")
 
 
 def test_the_colour_can_be_changed(visit: Visitor, guarded: Chat) -> None:

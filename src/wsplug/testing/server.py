@@ -135,7 +135,8 @@ class MemoryServer:
         if IWebSocketApplicationPlugin.providedBy(application):
             plugin = application
             values = parseOptions(plugin.options, options or {})
-            services = Services(self.clock, self.clock, self.broker)
+            logins = portal is not None
+            services = Services(self.clock, self.clock, self.broker, logins)
             application = plugin.makeApplication(values, services)
             name = plugin.name
         mount = Mount(path, application, name, compression, auth)

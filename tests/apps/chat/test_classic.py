@@ -251,7 +251,8 @@ def test_longest() -> None:
 
 def test_names_are_unique(room: Chat) -> None:
     """
-    A second one of a name gets a number, in its room; what looks the same is the same.
+    A second one of a name gets a number, in whichever room; what looks the same is the
+    same.
     """
     first, second, third = room.classic(), room.classic(), room.classic("/kitchen")
     first.new()
@@ -264,7 +265,7 @@ def test_names_are_unique(room: Chat) -> None:
         client.send(name=name, message="x")
         room.settle()
     assert [name for name, _ in first.said()] == ["Ann", f"{WIDE} 2", "Ann"]
-    assert [name for name, _ in third.said()] == ["ann"]
+    assert [name for name, _ in third.said()] == ["ann 3"]
     first.send(name="Bea", message="x")
     room.settle()
     second.send(name="ann", message="x")

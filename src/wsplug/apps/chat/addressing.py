@@ -28,6 +28,7 @@ class Addressing:
         self._room = f"chat:{path}:room:"
         self._direct = f"chat:{path}:to:"
         self.people = f"chat:{path}:people"
+        self.names = f"chat:{path}:names"
 
     def ofRoom(self, room: str) -> str:
         """

@@ -16,6 +16,7 @@ from zope.interface import implementer
 
 from wsplug import HandshakeRefused, Option
 from wsplug.apps.chat.addressing import Addressing
+from wsplug.apps.chat.callnames import CallNames
 from wsplug.apps.chat.classic import ClassicProtocol
 from wsplug.apps.chat.moves import Moves
 from wsplug.apps.chat.names import nameOfLogin, roomOf
@@ -209,14 +210,18 @@ class ChatApplication:
         broker, clock = self._services.broker, self._services.clock
         path = "/" + b"/".join(request.prepath).decode("utf-8", "replace")
         self.addressing = Addressing(path)
-        self.people = People(broker, self.addressing)
+        suffixes = options["names"] == "suffix"
+        names = CallNames(broker, self.addressing.names, suffixes=suffixes)
+        names.makeRoom = self._makeRoom
+        hasGuests = self._loginNames and self._services.logins
+        self.people = People(broker, self.addressing, names, hasGuests=hasGuests)
         self.rooms = Rooms(
             broker,
             clock,
             self.addressing,
             self.people,
+            names,
             grace=options["grace"],
-            suffixes=options["names"] == "suffix",
             quiet=options["notices"] == _OFF,
         )
         self.talk = Talk(
@@ -249,20 +254,25 @@ class ChatApplication:
             raise RequestRefused("no-such-room", f"there is no room {name[:100]!r}")
         return room
 
-    async def rename(self, person: Person, name: str, color: str) -> dict[str, str]:
+    async def rename(
+        self, person: Person, name: str, color: str, *, isForced: bool = False
+    ) -> None:
         """
-        Have somebody called otherwise, in all rooms, or with their old name still in
-        all of them.
+        Have somebody called otherwise, in all rooms, and tell those who are there.
 
-        @return: the name in each room.
-        @raise RequestRefused: the name is somebody else's in one of the rooms.
-        @raise BrokerError: it can't be found out whether it is.
+        @param isForced: see L{Rooms.rename}.
+        @raise RequestRefused: the name is somebody else's.
+        @raise BrokerError: it can't be told to others.
         """
-        renamed = await self.rooms.rename(person, name, color)
-        await self.people.changed(person)
-        for room, (was, _) in renamed.items():
+        was = await self.rooms.rename(person, name, color, isForced=isForced)
+        for room in tuple(person.places):
             await self.rooms.changed(person, room, was)
-        return {room: now for room, (_, now) in renamed.items()}
+
+    async def _makeRoom(self, person: Person) -> None:
+        """
+        Have somebody called otherwise, since the name is that of a login.
+        """
+        await self.rename(person, person.wanted, person.color, isForced=True)
 
     def disconnected(
         self,
@@ -280,6 +290,14 @@ class ChatApplication:
             self.rooms.exit(person, room, transport, mayReturn=not person.isClassic)
         released = Deferred.fromCoroutine(self.people.release(person, transport))
         released.addErrback(self._notForgotten)
+
+    def unregistered(self, person: Person, id: str) -> None:
+        """
+        A classic client of somebody's is gone, which was reached by an id of its own.
+        """
+        if id:
+            gone = Deferred.fromCoroutine(self.people.unregister(person, id))
+            gone.addErrback(self._notForgotten)
 
     def _notForgotten(self, failure: Failure) -> None:
         failure.trap(BrokerError)

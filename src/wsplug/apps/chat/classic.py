@@ -12,6 +12,7 @@ from twisted.python.failure import Failure
 from wsplug import WebSocketProtocol, shielded
 from wsplug.apps.chat.messages import CLASSIC, ClassicMessage, ClassicNotice, encode
 from wsplug.apps.chat.names import MAX_NAME, cleanColor, nameKey, nameOfLogin
+from wsplug.apps.chat.people import Person
 from wsplug.apps.names import cleanName
 from wsplug.apps.wire import RequestRefused, brokerRefused, read, refusal
 from wsplug.errors import BrokerError
@@ -44,8 +45,14 @@ class ClassicProtocol(WebSocketProtocol):
         self._chat = chat
         self._room = room
         self._address = address
-        self._person = chat.people.addClassic(network)
-        self._login = nameOfLogin(login)
+        name = nameOfLogin(login)
+        self._login = name
+        self._person = (
+            chat.people.recognize(None, name, "", network, login)
+            if login
+            else chat.people.addClassic(network)
+        )
+        self._id = ""
         self._lost = False
 
     def negotiationFinished(self) -> Deferred[None]:
@@ -72,6 +79,7 @@ class ClassicProtocol(WebSocketProtocol):
         self._lost = True
         self._chat.talk.classic.leaveAll(self.transport)
         self._chat.disconnected(self._person, self.transport, [self._room], reason)
+        self._chat.unregistered(self._person, self._id)
         self._chat.notices.left(self._room, self._address, reason)
 
     async def _arrive(self) -> None:
@@ -79,11 +87,27 @@ class ClassicProtocol(WebSocketProtocol):
         self._person.transports.add(self.transport)
         channel = chat.addressing.ofRoom(self._room)
         try:
+            if self._login:
+                await self._greet()
             await chat.talk.classic.join(self.transport, channel, limit=0)
             if not self._lost:
                 await chat.notices.came(self._room, self._address)
+        except RequestRefused as error:
+            self._refuse(error)
         except BrokerError as error:
             self._refuse(brokerRefused(error))
+
+    async def _greet(self) -> None:
+        """
+        Be one more connection of whom it has logged in as, and get what is for them.
+        """
+        chat, person = self._chat, self._person
+        await chat.people.greet(person, self.transport)
+        if self._lost:
+            await chat.people.release(person, self.transport)
+            raise RequestRefused("unavailable", "the connection is lost")
+        channel = chat.addressing.ofPerson(person.id)
+        await chat.talk.classic.join(self.transport, channel, limit=0)
 
     async def _answer(self, said: ClassicMessage) -> None:
         try:
@@ -113,7 +137,7 @@ class ClassicProtocol(WebSocketProtocol):
         name = self._nameFrom(said)
         if said.id is not None:
             id = str(said.id)
-            if id != self._person.id:
+            if id not in (self._person.id, self._id):
                 await self._known(id)
         if name:
             await self._call(name)
@@ -125,21 +149,19 @@ class ClassicProtocol(WebSocketProtocol):
         if said.message is None:
             raise RequestRefused("invalid", "object missing required field `message`")
         name = self._nameFrom(said)
-        person.rateKey = f"{person.network} {nameKey(name)}"
+        if not self._login:
+            person.rateKey = f"{person.network} {nameKey(name)}"
         text = chat.talk.check(person, str(said.message))
         color = person.color if said.color is None else cleanColor(str(said.color))
         isChanged = color != person.color
         person.color = color
         if name:
-            name = await self._call(name, isChanged=isChanged)
+            await self._call(name, isChanged=isChanged)
         if said.to_id in (None, ""):
-            await chat.talk.say(person, name, self._room, text)
+            await chat.talk.say(person, self._room, text)
             return
-        to = str(said.to_id)
-        toName = await chat.people.nameOf(to)
-        if toName is None:
-            raise RequestRefused("not-here", f"nobody here has the id {to}")
-        await chat.talk.tell(person, to, toName, text)
+        to = await chat.people.look(str(said.to_id))
+        await chat.talk.tell(person, to, text)
 
     def _nameFrom(self, said: ClassicMessage) -> str:
         """
@@ -149,28 +171,36 @@ class ClassicProtocol(WebSocketProtocol):
             return self._login
         return _checkName(said.name)
 
-    async def _call(self, name: str, *, isChanged: bool = False) -> str:
+    async def _call(self, name: str, *, isChanged: bool = False) -> None:
         """
-        Have the client called by a name that nobody else in the room has; others see
-        it among those who are here from then on, and can reach it.
+        Have the client called by a name that nobody else has; others see it among those
+        who are here from then on, and can reach it.
 
         @param isChanged: whether something else about it is new, too.
-        @return: the name.
         """
         chat, person, room = self._chat, self._person, self._room
-        place = person.places.get(room)
-        if place is None:
-            person.name = name
-            place, _ = await chat.rooms.enter(person, room, self.transport)
+        try:
+            if not self._login and name != person.wanted:
+                await chat.rename(person, name, person.color)
+            elif isChanged:
+                await chat.rename(person, person.wanted, person.color)
+            place = person.places.get(room)
+            if place is None or self.transport not in place.transports:
+                await self._enter(person, room)
+        finally:
             if self._lost:
-                await chat.rooms.exit(person, room, self.transport, mayReturn=False)
-                raise RequestRefused("unavailable", "the connection is lost")
-            if chat.people.find(person.id) is not person:
-                await self._known(person.id)
+                await chat.people.release(person, self.transport)
+
+    async def _enter(self, person: Person, room: str) -> None:
+        chat = self._chat
+        place, isNew = await chat.rooms.enter(person, room, self.transport)
+        if not self._lost and not chat.people.has(person):
+            await self._known(person.id)
+        if self._lost:
+            await chat.rooms.exit(person, room, self.transport, mayReturn=False)
+            raise RequestRefused("unavailable", "the connection is lost")
+        if isNew:
             await chat.rooms.came(person, room, place)
-        elif name != person.name or isChanged:
-            await chat.rename(person, name, person.color)
-        return place.name
 
     async def _known(self, id: str) -> None:
         """
@@ -181,15 +211,19 @@ class ClassicProtocol(WebSocketProtocol):
         isKnown = chat.people.find(before) is person
         await chat.people.register(person, id)
         if self._lost:
-            await chat.people.forget(person)
+            await chat.people.unregister(person, id)
             raise RequestRefused("unavailable", "the connection is lost")
+        if self._login:
+            # It is reached as whom it is a client of.
+            former, self._id = self._id, id
+            await chat.people.unregister(person, former)
+            return
         if isKnown:
             chat.talk.classic.leave(transport, chat.addressing.ofPerson(before))
         channel = chat.addressing.ofPerson(id)
         await chat.talk.classic.join(transport, channel, limit=0)
         if self._room in person.places and before != id:
-            # Those who see it among themselves see the new id.
-            await chat.rename(person, person.name, person.color)
+            await chat.rooms.identify(person)
 
 
 def _checkName(name: str | int | float) -> str:

@@ -182,7 +182,7 @@ class Pong(Message, tag="pong"):
     request: RequestId = None
 
 
-class PersonInfo(msgspec.Struct):
+class PersonInfo(msgspec.Struct, omit_defaults=True):
     """
     What the others know of somebody; what the broker has of who is present.
     """
@@ -190,6 +190,7 @@ class PersonInfo(msgspec.Struct):
     id: str
     name: str
     color: str
+    guest: bool = False
 
 
 class Joined(Message, tag="joined"):
@@ -279,6 +280,7 @@ class Said(Message, tag="usermsg"):
     message: str
     to_id: str | None = None
     to_name: str | None = None
+    guest: bool = False
     ref: str | None = None
     room: str | None = None
     offset: int | None = None
@@ -297,6 +299,7 @@ class Presence(Message, tag="presence"):
     count: int
     was: str | None = None
     quiet: bool = False
+    guest: bool = False
     room: str | None = None
 
 

@@ -124,11 +124,11 @@ class ChatProtocol(WebSocketProtocol):
         person = people.recognize(asked.key, name, color, self._network, login)
         if people.find(person.id) is not person:
             chat.moves.checkNew(person)
-        elif (person.name, person.color) != (name, color):
+        elif (person.wanted, person.color) != (name, color):
             chat.moves.check(person)
         await people.greet(person, self.transport)
         try:
-            if (person.name, person.color) != (name, color):
+            if (person.wanted, person.color) != (name, color):
                 await chat.rename(person, name, color)
             if self._lost:
                 raise RequestRefused("unavailable", "the connection is lost")
@@ -152,11 +152,14 @@ class ChatProtocol(WebSocketProtocol):
         self._chat.moves.check(person)
         color = person.color if asked.color is None else cleanColor(asked.color)
         name = _checkName(asked.name)
-        if self._login and name != person.name:
+        if self._login and name == person.name:
+            name = person.wanted
+        if self._login and name != person.wanted:
             raise RequestRefused(
                 "name-fixed", "who has logged in is called by that name"
             )
-        names = await self._chat.rename(person, name, color)
+        await self._chat.rename(person, name, color)
+        names = dict.fromkeys(person.places, person.name)
         return Named(person.name, person.color, names)
 
     def _known(self) -> Person:
@@ -214,7 +217,7 @@ class ChatProtocol(WebSocketProtocol):
             self._send(
                 Joined(
                     room,
-                    self._known().name if place is None else place.name,
+                    self._known().name,
                     WirePosition.of(history.position),
                     past.isComplete,
                     chat.talk.show(room, past.publications),
@@ -261,23 +264,18 @@ class ChatProtocol(WebSocketProtocol):
         talk = self._chat.talk
         if asked.to_id is not None:
             text = talk.check(person, asked.message)
-            to = str(asked.to_id)
-            name = await self._chat.people.nameOf(to)
-            if name is None:
-                raise RequestRefused("not-here", f"nobody here has the id {to}")
-            return await talk.tell(person, to, name, text, asked.ref)
+            to = await self._chat.people.look(str(asked.to_id))
+            return await talk.tell(person, to, text, asked.ref)
         room = self._here(asked.room)
-        place = self._places[room]
-        if place is None:
+        if self._places[room] is None:
             raise _notIn(room)
         text = talk.check(person, asked.message)
-        return await talk.say(person, place.name, room, text, asked.ref)
+        return await talk.say(person, room, text, asked.ref)
 
     async def _typing(self, asked: Typing) -> None:
         room = roomOf(asked.room or "")
-        place = None if room is None else self._places.get(room)
-        if room is not None and place is not None:
-            await self._chat.talk.typing(self._known(), place.name, room)
+        if room is not None and self._places.get(room) is not None:
+            await self._chat.talk.typing(self._known(), room)
 
     async def _ping(self, asked: Ping) -> Pong:
         return Pong()

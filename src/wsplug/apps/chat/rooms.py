@@ -1,5 +1,5 @@
 """
-Where people are: coming, going, and what nobody else may be called there.
+Where people are: coming, going, and being called otherwise.
 """
 
 from __future__ import annotations
@@ -14,10 +14,9 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from wsplug.apps.chat.addressing import Addressing
+from wsplug.apps.chat.callnames import CallNames
 from wsplug.apps.chat.messages import PersonInfo, Presence, encode, readPerson
-from wsplug.apps.chat.names import nameKey, numbered
 from wsplug.apps.chat.people import People, Person, Place, locked
-from wsplug.apps.wire import RequestRefused
 from wsplug.errors import BrokerError
 from wsplug.interfaces import IBroker, IWebSocketTransport
 
@@ -26,11 +25,6 @@ __all__ = ["Here", "Rooms"]
 _SHOWN: Final = 200
 """
 How many of those who are in a room a newcomer is shown.
-"""
-
-_NUMBERS: Final = 1000
-"""
-The highest number that is tried for a name that is taken.
 """
 
 
@@ -60,22 +54,21 @@ class Rooms:
         clock: IReactorTime,
         addressing: Addressing,
         people: People,
+        names: CallNames,
         *,
         grace: float,
-        suffixes: bool,
         quiet: bool,
     ) -> None:
         """
         @param grace: seconds that somebody may be gone without having left.
-        @param suffixes: whether a name that is taken gets a number, or is refused.
         @param quiet: whether coming and going is not to be mentioned.
         """
         self._broker = broker
         self._clock = clock
         self._addressing = addressing
         self._people = people
+        self._names = names
         self._grace = grace
-        self._suffixes = suffixes
         self._quiet = quiet
         self._stopped = False
         self._leaving: set[Place] = set()
@@ -98,8 +91,7 @@ class Rooms:
 
         @return: their place there, and whether they weren't there before. It is told
             to nobody: see L{came}.
-        @raise RequestRefused: their name is somebody else's there.
-        @raise BrokerError: it can't be found out whether it is.
+        @raise BrokerError: it can't be told to others.
         """
         return await locked(person, lambda: self._enter(person, room, transport))
 
@@ -109,8 +101,10 @@ class Rooms:
         place = person.places.get(room)
         isNew = place is None
         if place is None:
-            name, key = await self._claim(person, room, person.name, None)
-            place = person.places[room] = Place(name, key)
+            await self._broker.enter(
+                self._addressing.ofRoom(room), person.uid, encode(person.info())
+            )
+            place = person.places[room] = Place()
         self._stay(place)
         place.transports.add(transport)
         return place, isNew
@@ -150,53 +144,63 @@ class Rooms:
         return Deferred.fromCoroutine(self._quietly(person, exit))
 
     async def rename(
-        self, person: Person, name: str, color: str
-    ) -> dict[str, tuple[str, str]]:
+        self, person: Person, name: str, color: str, *, isForced: bool = False
+    ) -> str:
         """
-        Have somebody called otherwise in all rooms that they are in, or in none.
+        Have somebody called otherwise in all rooms that they are in.
 
-        @return: by room, their name there before, and now.
-        @raise RequestRefused: the name is somebody else's in one of the rooms.
-        @raise BrokerError: it can't be found out whether it is.
+        @param isForced: whether they get a number where the name is somebody else's,
+            also where others don't.
+        @return: their name before.
+        @raise RequestRefused: the name is somebody else's.
+        @raise BrokerError: it can't be told to others. In either case, nothing has
+            changed.
         """
-        return await locked(person, lambda: self._rename(person, name, color))
 
-    async def _rename(
-        self, person: Person, name: str, color: str
-    ) -> dict[str, tuple[str, str]]:
-        before, person.color = person.color, color
-        claimed: dict[str, tuple[str, str]] = {}
+        async def rename() -> str:
+            called, key = await self._names.take(person, name, isForced=isForced)
+            was, old = (person.name, person.color), person.nameKey
+            person.name, person.color = called, color
+            try:
+                await self._update(person)
+            except BaseException:
+                person.name, person.color = was
+                if key != old:
+                    await self._try(self._names.drop(key))
+                await self._try(self._update(person))
+                raise
+            person.wanted, person.nameKey = name, key
+            if key != old:
+                await self._try(self._names.drop(old))
+            return was[0]
+
+        return await locked(person, rename)
+
+    async def identify(self, person: Person) -> None:
+        """
+        Let those who see somebody among themselves know of another id.
+
+        @raise BrokerError: it can't be told to them.
+        """
+        await locked(person, lambda: self._update(person))
+        for room in tuple(person.places):
+            await self.changed(person, room, person.name)
+
+    async def _update(self, person: Person) -> None:
+        info = encode(person.info())
+        for room in person.places:
+            channel = self._addressing.ofRoom(room)
+            await self._broker.update(channel, person.uid, info)
+        await self._people.changed(person)
+
+    async def _try(self, work: Awaitable[None]) -> None:
+        """
+        Do what others can do without.
+        """
         try:
-            for room, place in person.places.items():
-                claimed[room] = await self._claim(person, room, name, place)
-        except BaseException:
-            person.color = before
-            for room, (_, key) in claimed.items():
-                await self._letGo(person, room, key)
-            raise
-        person.name = name
-        renamed: dict[str, tuple[str, str]] = {}
-        for room, (now, key) in claimed.items():
-            place = person.places[room]
-            was, place.name = place.name, now
-            old, place.key = place.key, key
-            await self._letGo(person, room, old)
-            renamed[room] = was, now
-        return renamed
-
-    async def _letGo(self, person: Person, room: str, key: str) -> None:
-        """
-        Let others have a name, unless it is the one that somebody has there.
-        """
-        channel, place = self._addressing.ofRoom(room), person.places[room]
-        try:
-            if key == place.key:
-                info = encode(person.info(place.name))
-                await self._broker.update(channel, key, info)
-            else:
-                await self._broker.leave(channel, key)
+            await work
         except BrokerError as error:
-            self._log.error("chat: a name isn't free again: {error}", error=error)
+            self._log.error("chat: others don't know all: {error}", error=error)
 
     async def came(
         self, person: Person, room: str, place: Place, *, quiet: bool = False
@@ -209,7 +213,7 @@ class Rooms:
         """
         if person.places.get(room) is place:
             place.isTold = True
-            await self._tell(person, room, place.name, "joined", quiet=quiet)
+            await self._tell(person, room, "joined", quiet=quiet)
 
     async def changed(self, person: Person, room: str, was: str) -> None:
         """
@@ -218,10 +222,9 @@ class Rooms:
         @param was: the name before.
         @raise BrokerError: it can't be told.
         """
-        place = person.places.get(room)
-        if place is not None:
-            before = was if was != place.name else None
-            await self._tell(person, room, place.name, "changed", was=before)
+        if room in person.places:
+            before = was if was != person.name else None
+            await self._tell(person, room, "changed", was=before)
 
     def stop(self) -> None:
         """
@@ -230,32 +233,6 @@ class Rooms:
         self._stopped = True
         for place in tuple(self._leaving):
             self._stay(place)
-
-    # Names
-
-    async def _claim(
-        self, person: Person, room: str, name: str, place: Place | None
-    ) -> tuple[str, str]:
-        """
-        Find a name that nobody else in a room has, and take it.
-
-        @param place: where they are there already: what they have is theirs to keep.
-        """
-        channel = self._addressing.ofRoom(room)
-        for number in range(1, _NUMBERS):
-            candidate = name if number == 1 else numbered(name, number)
-            key = nameKey(candidate) or person.id
-            info = encode(person.info(candidate))
-            if place is not None and key == place.key:
-                await self._broker.update(channel, key, info)
-                return candidate, key
-            if await self._broker.enter(channel, key, info):
-                return candidate, key
-            if not self._suffixes:
-                break
-        raise RequestRefused(
-            "name-in-use", f"somebody else in {room} is called {name} already"
-        )
 
     # Leaving
 
@@ -279,9 +256,9 @@ class Rooms:
 
     async def _left(self, person: Person, room: str, place: Place) -> None:
         del person.places[room]
-        await self._broker.leave(self._addressing.ofRoom(room), place.key)
+        await self._broker.leave(self._addressing.ofRoom(room), person.uid)
         if place.isTold and not self._stopped:
-            await self._tell(person, room, place.name, "left")
+            await self._tell(person, room, "left")
         if not person.places and not person.transports:
             await self._people.forget(person)
 
@@ -289,7 +266,6 @@ class Rooms:
         self,
         person: Person,
         room: str,
-        name: str,
         event: str,
         *,
         was: str | None = None,
@@ -300,11 +276,12 @@ class Rooms:
         told = Presence(
             event,
             person.id,
-            name,
+            person.name,
             person.color,
             count,
             was,
             quiet or self._quiet or person.isClassic,
+            guest=person.isGuest,
         )
         await self._broker.publish(channel, encode(told), store=False)
 

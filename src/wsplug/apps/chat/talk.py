@@ -22,6 +22,7 @@ from wsplug.apps.chat.messages import (
     Event,
     Gap,
     Notice,
+    PersonInfo,
     Presence,
     Said,
     Sent,
@@ -166,37 +167,30 @@ class Talk:
         return text
 
     async def say(
-        self, person: Person, name: str, room: str, text: str, ref: str | None = None
+        self, person: Person, room: str, text: str, ref: str | None = None
     ) -> Sent:
         """
         Say something to a room.
 
-        @param name: what the person is called there.
         @param text: from L{check}.
         @param ref: the client's own name for it: with the same, it isn't said again.
         @raise BrokerError: nobody got it.
         """
-        said = self._make(person, name, text, ref)
+        said = self._make(person, text, ref)
         return await self._once(said, room, {self._addressing.ofRoom(room): True})
 
     async def tell(
-        self,
-        person: Person,
-        to: str,
-        toName: str,
-        text: str,
-        ref: str | None = None,
+        self, person: Person, to: PersonInfo, text: str, ref: str | None = None
     ) -> Sent:
         """
         Say something to somebody, and to whom says it, in what is their own.
 
-        @param to: their id.
         @raise BrokerError: they haven't got it; or, with a C{ref}, they have, but it
             isn't in what is the sender's own: said again, it comes there only.
         """
-        said = self._make(person, person.name, text, ref)
-        said.to_id, said.to_name = to, toName
-        ids = [to] if person.isClassic else [to, person.id]
+        said = self._make(person, text, ref)
+        said.to_id, said.to_name = to.id, to.name
+        ids = [to.id] if person.isClassic else [to.id, person.id]
         channels = {self._addressing.ofPerson(id): id.startswith("p-") for id in ids}
         return await self._once(said, DIRECT, channels)
 
@@ -209,7 +203,7 @@ class Talk:
         channel = self._addressing.ofRoom(room)
         await self._broker.publish(channel, encode(Notice(text)), store=False)
 
-    async def typing(self, person: Person, name: str, room: str) -> None:
+    async def typing(self, person: Person, room: str) -> None:
         """
         Tell a room that somebody is typing, unless they have just said so.
 
@@ -217,7 +211,7 @@ class Talk:
         """
         if not self._typing.take(f"{person.id} {room}"):
             channel = self._addressing.ofRoom(room)
-            event = Typing(id=person.id, name=name)
+            event = Typing(id=person.id, name=person.name)
             await self._broker.publish(channel, encode(event), store=False)
 
     def show(self, room: str, publications: Iterable[Publication]) -> list[msgspec.Raw]:
@@ -290,9 +284,10 @@ class Talk:
         if len(self._refs) > _REFS:
             self._refs.popitem(last=False)
 
-    def _make(self, person: Person, name: str, text: str, ref: str | None) -> Said:
+    def _make(self, person: Person, text: str, ref: str | None) -> Said:
         id = f"{self._ids}{next(self._numbers):08x}"
-        return Said(id, person.id, name, person.color, text, ref=ref)
+        color, guest = person.color, person.isGuest
+        return Said(id, person.id, person.name, color, text, guest=guest, ref=ref)
 
     # For each kind of client
 

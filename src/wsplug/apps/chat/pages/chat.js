@@ -329,7 +329,7 @@ class Chat {
     this._show();
   }
 
-  _cameOrWent(conversation, { event, id, name, color, count, was, quiet }) {
+  _cameOrWent(conversation, { event, id, name, color, guest, count, was, quiet }) {
     const isOwn = id === this._id;
     conversation.count = count;
     if (event === "left") {
@@ -339,7 +339,7 @@ class Chat {
       for (const each of conversation.people.values()) {
         if (each.name === name) conversation.people.delete(each.id); // it has another id now
       }
-      conversation.people.set(id, { id, name, color });
+      conversation.people.set(id, { id, name, color, guest });
     }
     if (event === "changed") {
       this._conversations.get(DIRECT + id)?.call(name, color);

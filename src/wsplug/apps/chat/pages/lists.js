@@ -1,7 +1,7 @@
 /** The lists: of rooms, of direct messages, and of who is here. */
 
 import { tint } from "./colors.js";
-import { mark } from "./log.js";
+import { guestMark, mark } from "./log.js";
 import { make } from "./-/page.js";
 
 /** A list whose entries stay the same elements, so that none loses the focus. */
@@ -101,6 +101,7 @@ export class PeopleList {
     const label = make("span", { class: "label" }, tint(make("bdi", { class: "name" }, name), color, id));
     const button = make("button", { type: "button", class: "person" }, mark(name, color, id), label);
     if (isOwn) label.append(make("small", {}, "you"));
+    if (person.guest) label.append(guestMark());
     button.title = isOwn ? "Change name or colour" : "Write to them alone";
     button.ariaLabel = `${name}: ${button.title.toLowerCase()}`;
     button.addEventListener("click", () => this._choose(person));

@@ -20,6 +20,11 @@ export function mark(name, color, id) {
   return tint(make("span", { class: "mark", ariaHidden: "true" }, first.toUpperCase()), color, id);
 }
 
+/** That somebody hasn't logged in, where others have: it may be anybody. */
+export function guestMark() {
+  return make("small", { title: "Has not logged in" }, "guest");
+}
+
 export class RoomLog {
   /** @param actions what can be done with what isn't sent */
   constructor(label, actions) {
@@ -157,9 +162,10 @@ export class RoomLog {
     this._add(make("p", { class: "divider" }, make("span", {}, label)));
   }
 
-  _addGroup({ name, color, from_id: id, time }, date, isMine, from) {
+  _addGroup({ name, color, from_id: id, time, guest }, date, isMine, from) {
     const by = make("p", { class: "by" });
     if (!isMine) by.append(tint(make("bdi", { class: "name" }, name), color, id), " ");
+    if (!isMine && guest) by.append(guestMark(), " ");
     by.append(make("time", { dateTime: date.toISOString(), title: full.format(date) }, clock.format(date)));
     const bubbles = make("div", { class: "bubbles" }, by);
     const group = make("div", { class: isMine ? "group mine" : "group" }, bubbles);
