@@ -5,7 +5,9 @@ together.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from contextlib import ExitStack
 from datetime import datetime, timedelta, timezone
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -363,6 +365,24 @@ def test_names_that_are_refused(tmp_path: Path, visit: Visitor) -> None:
         expect(late.people).to_have_text(["Ann of Cleves", "Ann"])
         late.say("Hello")
         late.sees("Hello")
+
+
+def test_many_come_and_go(chat: Chat, visit: Visitor) -> None:
+    """
+    Where many come and go at a time, some are named, and the list has all who are here.
+    """
+    ann = meet(visit, chat, "Ann")
+    with ExitStack() as stack:
+        names = [f"Guest {number}" for number in range(40)]
+        people = [stack.enter_context(Person(chat, name)) for name in names]
+        expect(ann.page.locator("#count")).to_have_text("41 here")
+        expect(ann.people).to_have_count(41)
+        many = ann.notices.filter(has_text=re.compile("(more|people) joined"))
+        expect(many).not_to_have_count(0)
+        for each in people[1:]:
+            each.ask(type="leave", room="lobby")
+        expect(ann.people).to_have_text(["Ann", "Guest 0"])
+        expect(ann.page.locator("#count")).to_have_text("2 here")
 
 
 def test_rooms_that_are_refused(tmp_path: Path, visit: Visitor) -> None:

@@ -6,7 +6,7 @@ for programs, and for the browser clients of the old tutorials.
     - L{protocol}: a connection that speaks C{wsplug.chat.v1}.
     - L{classic}: a connection of a tutorial's client.
     - L{people}: who they are; L{callnames}: what they are called; L{rooms}: where they
-      are; L{moves}: how often that may change.
+      are; L{moves}: how often that may change; L{presences}: how it is told.
     - L{talk}: what is said, from one to the others.
     - L{messages}: what goes over the wire and through the broker.
 """

@@ -239,7 +239,11 @@ class ChatApplication:
         )
         grace = options["grace"] if options["notices"] == _GRACE else 0.0
         self.notices = Notices(
-            clock, self.talk.notice, grace, options["notices"] != _OFF
+            clock,
+            self.talk.notice,
+            self.moves.isTooOften,
+            grace,
+            options["notices"] != _OFF,
         )
 
     # For the connections

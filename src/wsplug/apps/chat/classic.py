@@ -80,7 +80,8 @@ class ClassicProtocol(WebSocketProtocol):
         self._chat.talk.classic.leaveAll(self.transport)
         self._chat.disconnected(self._person, self.transport, [self._room], reason)
         self._chat.unregistered(self._person, self._id)
-        self._chat.notices.left(self._room, self._address, reason)
+        network = self._person.network
+        self._chat.notices.left(self._room, self._address, network, reason)
 
     async def _arrive(self) -> None:
         chat = self._chat
@@ -91,7 +92,8 @@ class ClassicProtocol(WebSocketProtocol):
                 await self._greet()
             await chat.talk.classic.join(self.transport, channel, limit=0)
             if not self._lost:
-                await chat.notices.came(self._room, self._address)
+                network = self._person.network
+                await chat.notices.came(self._room, self._address, network)
         except RequestRefused as error:
             self._refuse(error)
         except BrokerError as error:

@@ -17,6 +17,7 @@ from wsplug.jsontext import decodeJSON
 __all__ = [
     "CLASSIC",
     "REQUEST",
+    "Change",
     "ClassicMessage",
     "ClassicNotice",
     "ClassicSaid",
@@ -37,6 +38,7 @@ __all__ = [
     "Ping",
     "Pong",
     "Presence",
+    "Presences",
     "Rename",
     "Request",
     "Said",
@@ -303,6 +305,34 @@ class Presence(Message, tag="presence"):
     room: str | None = None
 
 
+class Change(msgspec.Struct, omit_defaults=True):
+    """
+    What L{Presence} tells, among others of its kind.
+    """
+
+    event: str
+    id: str
+    name: str
+    color: str
+    was: str | None = None
+    quiet: bool = False
+    guest: bool = False
+
+
+class Presences(Message, tag="presences"):
+    """
+    Several have come, gone, or changed: what each has done, or who is here now and how
+    many have come and gone.
+    """
+
+    count: int
+    events: list[Change] = []
+    people: list[PersonInfo] | None = None
+    joined: int = 0
+    left: int = 0
+    room: str | None = None
+
+
 class Notice(Message, tag="system"):
     """
     A classic client has come or gone.
@@ -312,7 +342,7 @@ class Notice(Message, tag="system"):
     room: str | None = None
 
 
-Event = Said | Presence | Typing | Notice
+Event = Said | Presence | Presences | Typing | Notice
 
 _EVENT: Final = msgspec.json.Decoder(Event)
 _PERSON: Final = msgspec.json.Decoder(PersonInfo)

@@ -52,6 +52,14 @@ class Moves:
         """
         _refuse(self._networks.take(person.network))
 
+    def isTooOften(self, network: str) -> bool:
+        """
+        Count what a classic client's connection has told by coming or going.
+
+        @return: whether that is too much to be told.
+        """
+        return bool(self._networks.take(network))
+
 
 def _refuse(wait: float) -> None:
     if wait:

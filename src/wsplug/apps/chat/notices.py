@@ -47,26 +47,31 @@ class Notices:
         self,
         clock: IReactorTime,
         say: Callable[[str, str], Awaitable[None]],
+        isTooOften: Callable[[str], bool],
         grace: float,
         isOn: bool,
     ) -> None:
         """
         @param say: tells a room.
+        @param isTooOften: counts what comes from a network; what is too much of that
+            isn't said.
         @param grace: seconds that an address may be gone without having left.
         @param isOn: whether anything is said at all.
         """
         self._clock = clock
         self._say = say
+        self._isTooOften = isTooOften
         self._grace = grace
         self._isOn = isOn
         # How many connections an address has in a room, and when it has left for good.
         self._there: dict[tuple[str, str], int] = {}
         self._leaving: dict[tuple[str, str], IDelayedCall] = {}
 
-    async def came(self, room: str, address: str) -> None:
+    async def came(self, room: str, address: str, network: str) -> None:
         """
         A connection is there.
 
+        @param network: where it comes from.
         @raise BrokerError: it can't be told.
         """
         if not self._isOn:
@@ -77,9 +82,11 @@ class Notices:
         if leaving is not None:
             leaving.cancel()
         elif not self._grace or self._there[key] == 1:
+            if self._isTooOften(network):
+                return
             await self._say(room, f"{address} connected")
 
-    def left(self, room: str, address: str, reason: Failure) -> None:
+    def left(self, room: str, address: str, network: str, reason: Failure) -> None:
         """
         A connection is gone.
         """
@@ -93,9 +100,11 @@ class Notices:
         if isServersEnd(reason):
             return
         if not self._grace:
-            self._over(key)
+            self._over(key, network)
         elif isLast:
-            self._leaving[key] = self._clock.callLater(self._grace, self._over, key)
+            self._leaving[key] = self._clock.callLater(
+                self._grace, self._over, key, network
+            )
 
     def stop(self) -> None:
         """
@@ -106,7 +115,7 @@ class Notices:
         for call in leaving.values():
             call.cancel()
 
-    def _over(self, key: tuple[str, str]) -> None:
+    def _over(self, key: tuple[str, str], network: str) -> None:
         self._leaving.pop(key, None)
         room, address = key
 
@@ -116,5 +125,5 @@ class Notices:
             except BrokerError as error:
                 self._log.error("chat: a leaving isn't told: {error}", error=error)
 
-        if self._isOn:
+        if self._isOn and not self._isTooOften(network):
             Deferred.fromCoroutine(say())

@@ -7,7 +7,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from itertools import islice
-from typing import Final
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
@@ -15,17 +14,13 @@ from twisted.logger import Logger
 
 from wsplug.apps.chat.addressing import Addressing
 from wsplug.apps.chat.callnames import CallNames
-from wsplug.apps.chat.messages import PersonInfo, Presence, encode, readPerson
+from wsplug.apps.chat.messages import Change, PersonInfo, encode, readPerson
 from wsplug.apps.chat.people import People, Person, Place, locked
+from wsplug.apps.chat.presences import SHOWN, Teller
 from wsplug.errors import BrokerError
 from wsplug.interfaces import IBroker, IWebSocketTransport
 
 __all__ = ["Here", "Rooms"]
-
-_SHOWN: Final = 200
-"""
-How many of those who are in a room a newcomer is shown.
-"""
 
 
 @dataclass(frozen=True)
@@ -68,6 +63,7 @@ class Rooms:
         self._addressing = addressing
         self._people = people
         self._names = names
+        self._teller = Teller(broker, clock, addressing)
         self._grace = grace
         self._quiet = quiet
         self._stopped = False
@@ -80,7 +76,7 @@ class Rooms:
         @raise BrokerError: that can't be found out.
         """
         present = await self._broker.presence(self._addressing.ofRoom(room))
-        shown = islice(present.values(), _SHOWN)
+        shown = islice(present.values(), SHOWN)
         return Here([readPerson(info) for info in shown], len(present))
 
     async def enter(
@@ -231,6 +227,7 @@ class Rooms:
         Wait for nobody any more.
         """
         self._stopped = True
+        self._teller.stop()
         for place in tuple(self._leaving):
             self._stay(place)
 
@@ -271,19 +268,16 @@ class Rooms:
         was: str | None = None,
         quiet: bool = False,
     ) -> None:
-        channel = self._addressing.ofRoom(room)
-        count = len(await self._broker.presence(channel))
-        told = Presence(
+        change = Change(
             event,
             person.id,
             person.name,
             person.color,
-            count,
             was,
             quiet or self._quiet or person.isClassic,
-            guest=person.isGuest,
+            person.isGuest,
         )
-        await self._broker.publish(channel, encode(told), store=False)
+        await self._teller.tell(room, change)
 
     async def _quietly(
         self, person: Person, work: Callable[[], Awaitable[None]]

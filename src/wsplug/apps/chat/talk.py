@@ -24,6 +24,7 @@ from wsplug.apps.chat.messages import (
     Notice,
     PersonInfo,
     Presence,
+    Presences,
     Said,
     Sent,
     Typing,
@@ -31,8 +32,10 @@ from wsplug.apps.chat.messages import (
     placeEvent,
     readEvent,
 )
+from wsplug.apps.chat.moves import CROWD
 from wsplug.apps.chat.names import cleanMessage
 from wsplug.apps.chat.people import Person
+from wsplug.apps.chat.presences import summary
 from wsplug.apps.wire import RequestRefused
 from wsplug.broker import History, Publication
 from wsplug.broker.channels import Backlog, Channels
@@ -60,12 +63,6 @@ Messages whose C{ref} is remembered.
 _REFS_AGE: Final = 300.0
 """
 Seconds for which it is.
-"""
-
-_CROWD: Final = 10
-"""
-How many people's messages may come from one place: whoever changes names or keys is no
-more than these.
 """
 
 _TYPING_RATE: Final = 0.5
@@ -126,8 +123,9 @@ class Talk:
         self._addressing = addressing
         self._maxLength = maxLength
         self._rate = Rate(clock, rate, burst)
-        self._networkRate = Rate(clock, _CROWD * rate, _CROWD * burst)
+        self._networkRate = Rate(clock, CROWD * rate, CROWD * burst)
         self._typing = Rate(clock, _TYPING_RATE, 1)
+        self._networkTyping = Rate(clock, CROWD * _TYPING_RATE, CROWD)
         self._refs: OrderedDict[tuple[str, str], _Saying] = OrderedDict()
         # No other server's messages begin with the same.
         self._ids = secrets.token_hex(4)
@@ -205,11 +203,15 @@ class Talk:
 
     async def typing(self, person: Person, room: str) -> None:
         """
-        Tell a room that somebody is typing, unless they have just said so.
+        Tell a room that somebody is typing, unless they have just said so, or too many
+        at one place have.
 
         @raise BrokerError: nobody got it.
         """
-        if not self._typing.take(f"{person.id} {room}"):
+        if not (
+            self._typing.take(f"{person.id} {room}")
+            or self._networkTyping.take(person.network)
+        ):
             channel = self._addressing.ofRoom(room)
             event = Typing(id=person.id, name=person.name)
             await self._broker.publish(channel, encode(event), store=False)
@@ -320,8 +322,9 @@ class Talk:
             return encode(said).decode()
         if isinstance(event, Notice):
             return encode(ClassicNotice(event.message)).decode()
-        if isinstance(event, Presence) and not event.quiet and event.event != "changed":
-            return encode(ClassicNotice(f"{event.name} {event.event}")).decode()
+        if isinstance(event, (Presence, Presences)):
+            words = summary(event)
+            return encode(ClassicNotice(words)).decode() if words else None
         return None
 
     def _encodeClassicGap(self, channel: str, count: int) -> str:

@@ -15,6 +15,9 @@ import { Typing } from "./typing.js";
 import { View } from "./view.js";
 import { make } from "./-/page.js";
 
+/** How many are named where many have come or gone. */
+const NAMED = 3;
+
 const named = (name) => make("bdi", {}, name);
 
 class Chat {
@@ -205,7 +208,7 @@ class Chat {
       this._moved(conversation, answer.room);
       return;
     }
-    conversation.people = new Map(answer.people.map((person) => [person.id, person]));
+    conversation.meet(answer.people);
     conversation.count = answer.count;
     conversation.enter(answer.position);
     conversation.isReady = true;
@@ -316,7 +319,8 @@ class Chat {
   _heard(conversation, message) {
     const { type } = message;
     if (type === "usermsg") this._said(conversation, message);
-    else if (type === "presence") this._cameOrWent(conversation, message);
+    else if (type === "presence") this._cameOrWent(conversation, { ...message, events: [message] });
+    else if (type === "presences") this._cameOrWent(conversation, message);
     else if (type === "system") conversation.log.addNotice("", message.message);
     else if (type === "typing" && message.id !== this._id) this._typing.heard(conversation.key, message);
   }
@@ -329,25 +333,41 @@ class Chat {
     this._show();
   }
 
-  _cameOrWent(conversation, { event, id, name, color, guest, count, was, quiet }) {
-    const isOwn = id === this._id;
+  /** Each of some events; or those who are here now, and how many have come and gone. */
+  _cameOrWent(conversation, { count, events = [], people, joined = 0, left = 0 }) {
     conversation.count = count;
+    if (people) conversation.meet(people);
+    for (const each of events) this._changed(conversation, each);
+    const isTold = ({ quiet, id }) => !quiet && id !== this._id;
+    for (const [kind, more] of Object.entries({ joined, left })) {
+      const names = events.filter((each) => each.event === kind && isTold(each)).map(({ name }) => name);
+      this._tellNames(conversation, names, more, ` ${kind}`);
+    }
+    this._show();
+  }
+
+  _changed(conversation, { event, id, name, color, guest, was }) {
     if (event === "left") {
       conversation.people.delete(id);
       this._typing.stopped(conversation.key, id);
-    } else {
-      for (const each of conversation.people.values()) {
-        if (each.name === name) conversation.people.delete(each.id); // it has another id now
-      }
-      conversation.people.set(id, { id, name, color, guest });
+      return;
     }
-    if (event === "changed") {
-      this._conversations.get(DIRECT + id)?.call(name, color);
-      if (was) conversation.log.addNotice("", named(was), " is now called ", named(name));
-    } else if (!quiet && !isOwn) {
-      conversation.log.addNotice("", named(name), ` ${event}`);
+    for (const each of conversation.people.values()) {
+      if (each.name === name) conversation.people.delete(each.id); // it has another id now
     }
-    this._show();
+    conversation.people.set(id, { id, name, color, guest });
+    if (event !== "changed") return;
+    this._conversations.get(DIRECT + id)?.call(name, color);
+    if (was) conversation.log.addNotice("", named(was), " is now called ", named(name));
+  }
+
+  /** Name some people, and say how many the others are. */
+  _tellNames({ log }, names, more, ...words) {
+    const shown = names.slice(0, NAMED);
+    const others = more + names.length - shown.length;
+    const nodes = shown.flatMap((name, i) => (i ? [", ", named(name)] : [named(name)]));
+    if (others) nodes.push(`${shown.length ? " and " : ""}${others} ${shown.length ? "more" : others === 1 ? "person" : "people"}`);
+    if (nodes.length) log.addNotice("", ...nodes, ...words);
   }
 
   /** Something has not come, and won't any more. */

@@ -42,6 +42,11 @@ export class Conversation {
     this.color = color || this.color;
   }
 
+  /** These are here. */
+  meet(people) {
+    this.people = new Map(people.map((person) => [person.id, person]));
+  }
+
   /** Whether it is with one person alone. */
   get isDirect() {
     return this.id !== "";

@@ -1,0 +1,209 @@
+"""
+Telling those in a room who has come, gone, and is called otherwise: each of these at
+once where they are few, together where they are many, and only what has become of it
+where they are too many for that.
+"""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import Final
+
+from msgspec.structs import replace
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+
+from wsplug.apps.chat.addressing import Addressing
+from wsplug.apps.chat.messages import (
+    Change,
+    Event,
+    Presence,
+    Presences,
+    encode,
+    readPerson,
+)
+from wsplug.errors import BrokerError
+from wsplug.interfaces import IBroker
+from wsplug.rates import Rate
+
+__all__ = ["SHOWN", "Teller", "summary"]
+
+SHOWN: Final = 200
+"""
+How many of those who are in a room are shown.
+"""
+
+_RATE: Final = 2.0
+"""
+How many changes a second each room is told one by one, in the long run.
+"""
+
+_BURST: Final = 10
+"""
+How many of them at once.
+"""
+
+_TOGETHER: Final = 1.0
+"""
+Seconds for which others are collected.
+"""
+
+_LISTED: Final = 20
+"""
+How many changes are told; where there are more, it is told who is here instead.
+"""
+
+_SELDOM: Final = 5.0
+"""
+Seconds until the next time, after that.
+"""
+
+_NAMED: Final = 3
+"""
+How many are named in a notice for people.
+"""
+
+
+class Teller:
+    """
+    Tells all rooms of a chat.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self, broker: IBroker, clock: IReactorTime, addressing: Addressing
+    ) -> None:
+        self._broker = broker
+        self._clock = clock
+        self._addressing = addressing
+        self._rate = Rate(clock, _RATE, _BURST)
+        # By room, what is told together, by the id of whom it is about; and when.
+        self._waiting: dict[str, dict[str, Change]] = {}
+        self._calls: dict[str, IDelayedCall] = {}
+        self._isOn = True
+
+    async def tell(self, room: str, change: Change) -> None:
+        """
+        Tell a room of a change, now or soon.
+
+        @raise BrokerError: it can't be told.
+        """
+        isFew = room not in self._calls and not self._rate.take(room)
+        if isFew or not self._isOn:
+            await self._publish(room, [change])
+            return
+        waiting = self._waiting.setdefault(room, {})
+        merged = _merge(waiting.get(change.id), change)
+        if merged is None:
+            del waiting[change.id]
+        else:
+            waiting[change.id] = merged
+        if room not in self._calls:
+            self._later(room, _TOGETHER)
+
+    def stop(self) -> None:
+        """
+        Collect nothing more.
+        """
+        self._isOn = False
+        calls, self._calls = self._calls, {}
+        for call in calls.values():
+            call.cancel()
+        self._waiting.clear()
+
+    def _later(self, room: str, seconds: float) -> None:
+        self._calls[room] = self._clock.callLater(seconds, self._flush, room)
+
+    def _flush(self, room: str) -> None:
+        del self._calls[room]
+        changes = list(self._waiting.pop(room, {}).values())
+        if not changes:
+            return
+        if len(changes) > _LISTED:
+            self._later(room, _SELDOM)
+
+        async def publish() -> None:
+            try:
+                await self._publish(room, changes)
+            except BrokerError as error:
+                self._log.error("chat: who is here isn't told: {error}", error=error)
+
+        Deferred.fromCoroutine(publish())
+
+    async def _publish(self, room: str, changes: list[Change]) -> None:
+        channel = self._addressing.ofRoom(room)
+        present = await self._broker.presence(channel)
+        event: Event
+        if len(changes) == 1:
+            event = _single(changes[0], len(present))
+        elif len(changes) <= _LISTED:
+            event = Presences(len(present), changes)
+        else:
+            people = [readPerson(info) for info in islice(present.values(), SHOWN)]
+            loud = [change.event for change in changes if not change.quiet]
+            joined, left = loud.count("joined"), loud.count("left")
+            event = Presences(len(present), people=people, joined=joined, left=left)
+        await self._broker.publish(channel, encode(event), store=False)
+
+
+def _single(change: Change, count: int) -> Presence:
+    return Presence(
+        change.event,
+        change.id,
+        change.name,
+        change.color,
+        count,
+        change.was,
+        change.quiet,
+        change.guest,
+    )
+
+
+def _merge(before: Change | None, now: Change) -> Change | None:
+    """
+    Make one change of two of somebody's.
+
+    @return: C{None} where it comes to nothing.
+    """
+    if before is None:
+        return now
+    if now.event == "left":
+        if before.event == "joined":
+            return None
+        return replace(now, name=before.was or before.name)
+    if before.event == "joined":
+        return replace(now, event="joined", was=None, quiet=before.quiet)
+    was = before.name if before.event == "left" else before.was or now.was
+    return replace(now, event="changed", was=None if was == now.name else was)
+
+
+def summary(event: Presence | Presences) -> str:
+    """
+    Say in words who has come and gone.
+
+    @return: empty where nobody needs to know.
+    """
+    if isinstance(event, Presence):
+        return _words([event.name], 0, event.event) if _isTold(event) else ""
+    told = [change for change in event.events if _isTold(change)]
+    parts = [
+        _words([each.name for each in told if each.event == kind], more, kind)
+        for kind, more in (("joined", event.joined), ("left", event.left))
+    ]
+    return "; ".join(filter(None, parts))
+
+
+def _isTold(change: Change | Presence) -> bool:
+    return not change.quiet and change.event != "changed"
+
+
+def _words(names: list[str], more: int, event: str) -> str:
+    more += len(names[_NAMED:])
+    shown = ", ".join(names[:_NAMED])
+    if not more:
+        return f"{shown} {event}" if shown else ""
+    if not shown:
+        return f"{more} {'person' if more == 1 else 'people'} {event}"
+    return f"{shown} and {more} other{'' if more == 1 else 's'} {event}"
