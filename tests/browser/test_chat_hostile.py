@@ -377,6 +377,21 @@ def test_links(chat: Chat, visit: Visitor) -> None:
     checkUnharmed(ann)
 
 
+def test_where_links_lead(chat: Chat, visit: Visitor) -> None:
+    """
+    A link whose host isn't what it seems to be says which one it is.
+    """
+    ann = meet(visit, chat, "Ann")
+    with Person(chat, "Bea") as bea:
+        for text in ("https://\u0430pple.com/", "http://0x7f.1/x", "http://a:80/"):
+            bea.say(text)
+    ann.sees(
+        "https://\u0430pple.com/ (xn--pple-43d.com)",
+        "http://0x7f.1/x (127.0.0.1)",
+        "http://a:80/",
+    )
+
+
 def test_what_is_stored_may_be_anything(chat: Chat, visit: Visitor) -> None:
     """
     What another page or a curious visitor has left in the browser's storage does no

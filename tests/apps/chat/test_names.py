@@ -35,6 +35,9 @@ from wsplug.apps.names import cleanName
         ("e\u0301" + "\u0301" * 50, "\u00e9" + "\u0301" * 3),
         ("<script>", "<script>"),
         ("\ud800x", "x"),
+        ("\u0301\u0302 Ann \u0301", "Ann"),
+        ("e\u2800\u0301", "\u00e9"),
+        ("\u1019\u103c\u103d\u103e\u1031", "\u1019\u103c\u103d\u103e\u1031"),
         ("\U0001f469\u200d\U0001f4bb", "\U0001f469\U0001f4bb"),
     ],
 )
@@ -43,6 +46,46 @@ def test_names(name: str, clean: str) -> None:
     A name keeps what can be seen, in one line, in the direction that it has.
     """
     assert cleanName(name) == clean
+
+
+UNSEEN = [
+    *(0xAD, 0x34F, 0x61C, 0x115F, 0x1160, 0x17B4, 0x17B5),
+    *range(0x180B, 0x1810),
+    *range(0x200B, 0x2010),
+    *range(0x202A, 0x202F),
+    *range(0x2060, 0x2070),
+    *(0x3164, *range(0xFE00, 0xFE10), 0xFEFF, 0xFFA0, *range(0xFFF0, 0xFFF9)),
+    *range(0x1BCA0, 0x1BCA4),
+    *range(0x1D173, 0x1D17B),
+    *range(0xE0000, 0xE1000),
+]
+"""
+What Unicode 16 calls default-ignorable.
+"""
+
+BLANK = [0x2800, 0xFFFC, 0x1107F, 0x13441, 0x13442, 0x16FE4, 0x1D159]
+"""
+What isn't, and shows nothing all the same.
+"""
+
+
+def test_unseen() -> None:
+    """
+    What can't be seen is in no name, and is no message.
+    """
+    for code in UNSEEN + BLANK:
+        character = chr(code)
+        assert cleanName(f"A{character}nn") == "Ann", hex(code)
+        assert cleanName(character * 3) == "", hex(code)
+        assert cleanMessage(character * 3) == "", hex(code)
+
+
+def test_stacks_of_letters() -> None:
+    """
+    What stacks letters stays in a name, and makes it no other one.
+    """
+    assert cleanName("\u1019\u1039\u1019") == "\u1019\u1039\u1019"
+    assert nameKey(cleanName("Ann\u1039")) == nameKey("Ann")
 
 
 @pytest.mark.parametrize(

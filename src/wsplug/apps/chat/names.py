@@ -38,6 +38,15 @@ _NO_SEGMENTS: Final = frozenset(("-", ".", ".."))
 What no segment of a room's name can be.
 """
 
+_STACKERS: Final = re.compile(
+    "[\u1039\u17d2\u1a60\u1bab\u2d7f\uaaf6\U00010a3f\U00011133\U0001193e\U000113d0"
+    "\U00011a47\U00011a99\U00011d45\U00011d97\U00011f42]"
+)
+"""
+What stacks the letters of some scripts (Invisible_Stacker, Unicode's
+IndicSyllabicCategory.txt), and can't be seen where there are none to stack.
+"""
+
 _CONTROLS: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
@@ -47,7 +56,7 @@ def nameKey(name: str) -> str:
     count.
     """
     plain = normalize("NFKC", normalize("NFKC", name).casefold())
-    return "".join(plain.split())
+    return "".join(_STACKERS.sub("", plain).split())
 
 
 def nameOfLogin(login: str) -> str:

@@ -27,6 +27,9 @@ export function linked(text) {
         shown,
       ),
     );
+    // Letters of other scripts, numbers: where it leads, if it doesn't show that.
+    const { protocol, host } = url;
+    if (!shown.toLowerCase().startsWith(`${protocol}//${host}`)) nodes.push(make("small", {}, ` (${host})`));
     end = match.index + shown.length;
   }
   nodes.push(text.slice(end));
