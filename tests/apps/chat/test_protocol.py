@@ -604,6 +604,31 @@ def test_refused_hello_changes_nothing(why: str) -> None:
     assert len(chat.application.people) == 2
 
 
+def test_back_at_once() -> None:
+    """
+    Whoever is back before the broker has let go of all that was theirs is called as
+    before, and is reached.
+    """
+    chat = Chat(slow=True, grace="off")
+    ann = chat.person("Ann", "lobby")
+    for steps in range(8):
+        ann.memory.drop()
+        chat.advance(steps * STEP)
+        memory = chat.server.connect("/", subprotocols=["wsplug.chat.v1"])
+        ann = Client(chat.server, memory)
+        welcome = ann.ask(type="hello", name="Ann", key=key("Ann"))
+        assert welcome["name"] == "Ann", steps
+        joined = ann.ask(type="join", room="lobby")
+        assert [each["name"] for each in joined["people"]] == ["Ann"], steps
+        chat.settle()
+        here = chat.broker._broker._present
+        assert {channel: len(people) for channel, people in here.items()} == {
+            "chat:/:people": 1,
+            "chat:/:names": 1,
+            "chat:/:room:lobby": 1,
+        }, steps
+
+
 def test_two_hellos_at_once() -> None:
     """
     Two connections of a person that come at the same time, while the broker takes its

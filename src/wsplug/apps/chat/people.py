@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from twisted.internet.defer import DeferredLock
+from twisted.internet.defer import Deferred, DeferredLock
 from twisted.internet.interfaces import IDelayedCall
 
 from wsplug.apps.chat.addressing import Addressing
@@ -274,10 +274,12 @@ class People:
         """
         person.isKnown = False
         key, person.nameKey = person.nameKey, ""
+        # Both at once: who comes back at this moment has neither before them.
+        named = Deferred.fromCoroutine(self._names.drop(key))
         try:
             await self.unregister(person, person.id)
         finally:
-            await self._names.drop(key)
+            await named
 
 
 async def locked(person: Person, work: Callable[[], Awaitable[_T]]) -> _T:
