@@ -357,7 +357,6 @@ class Chat {
     }
     conversation.people.set(id, { id, name, color, guest });
     if (event !== "changed") return;
-    if (id === this._id) conversation.ownName = name;
     this._conversations.get(DIRECT + id)?.call(name, color);
     if (was) conversation.log.addNotice("", named(was), " is now called ", named(name));
   }

@@ -56,10 +56,8 @@ export class Session {
       if (this.connection?.state === "open") {
         const answer = await this.connection.request({ type: "name", name, color });
         names = answer.names;
-        this.identity.save(answer.name, answer.color);
-      } else {
-        this.identity.save(name, color); // it is said with the next hello
       }
+      this.identity.save(name, color); // as it was chosen: it is said with each hello
       this._chat.renamed(names);
     }, error);
   }
