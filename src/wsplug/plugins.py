@@ -87,7 +87,7 @@ class Description:
 
     name: str
     attribute: str | None = None
-    values: Mapping[str, object] = field(default_factory=dict)
+    values: Mapping[str, object] = field(default_factory=dict, repr=False)
     place: str = field(default="", compare=False)
 
     def __str__(self) -> str:

@@ -384,7 +384,7 @@ def test_hosts() -> None:
     """A page whose name leads here is refused its WebSocket, too."""
     board = Board(hosts=HostRules(["http://server.example:9000"], forAll=True))
     board.connect()
-    with pytest.raises(HandshakeRefused, match="elsewhere") as raised:
+    with pytest.raises(HandshakeRefused, match="pages from this origin") as raised:
         board.connect(origin="http://evil.example")
     assert raised.value.status == 403
     board = Board(hosts=HostRules([], forAll=True))

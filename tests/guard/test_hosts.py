@@ -69,6 +69,7 @@ def test_bad_hosts(host: str) -> None:
     rules = HostRules(ORIGINS)
     assert not rules.knows(host.encode("latin-1"))
     assert not rules.knows(None)
+    assert not HostRules((), ["*"]).knows(b"a" * 513)
 
 
 def test_names() -> None:
@@ -152,6 +153,8 @@ def test_names_of_the_machine(host: str) -> None:
     [
         "X-Forwarded-For: 203.0.113.1",
         "Forwarded: for=203.0.113.1",
+        "X-Forwarded-Host: evil.example",
+        "X-Forwarded-Proto: https",
         "X-Real-IP: 203.0.113.1",
         "Via: 1.1 proxy",
     ],
@@ -165,6 +168,14 @@ def test_trusted_proxy() -> None:
     """One that is trusted needs no mark."""
     server = MemoryServer(App(), proxies=ProxySettings(("127.0.0.1",)))
     assert send(server, "127.0.0.1", rebound()).status == 101
+
+
+def test_proxy_protocol() -> None:
+    """So does one that says in a PROXY header that the client is on this machine."""
+    proxies = ProxySettings(("127.0.0.1",), protocol=True)
+    server = MemoryServer(App(), proxies=proxies)
+    header = b"PROXY TCP4 127.0.0.1 127.0.0.1 4711 80\r\n"
+    assert send(server, "127.0.0.1", header + rebound()).status == 101
 
 
 def test_no_page() -> None:
@@ -186,6 +197,14 @@ def test_named() -> None:
     server = MemoryServer(App(), origins=["https://example.org"])
     data = handshake(changes={"Host": "upstream", "Origin": "https://example.org"})
     assert send(server, "127.0.0.1", data).status == 101
+
+
+def test_origins_first() -> None:
+    """A page whose origin may not connect is told that, whatever its Host is."""
+    server = MemoryServer(App())
+    for origin in ("https://elsewhere.example", "null"):
+        data = handshake(changes={"Host": REBOUND, "Origin": origin})
+        assert send(server, "127.0.0.1", data).status == 403
 
 
 @pytest.mark.parametrize("origin", ["*", "null"])

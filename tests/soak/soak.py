@@ -133,7 +133,10 @@ def _serving(
     authority.issue("soak", HOST).write(folder)
     arguments = [
         *("--app=echo", "--app=chat", "--app=bot", "--app=push:token-file=tokens"),
-        *("--app=ticker", "--app=process:command=cat -u:max-programs=200"),
+        *(
+            "--app=ticker",
+            "--app=process:command=cat -u:max-programs=200:max-address-programs=200",
+        ),
         f"--app={_ROOT / 'examples' / 'shout.py'}",
         f"--app={Path(__file__).with_name('abused.py')}",
         *("--port=0", f"--interface={HOST}"),

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 from twisted.internet.interfaces import IAddress
@@ -50,11 +51,29 @@ This name, and all below it, are the machine itself for every browser (RFC 6761 
 
 _HOST: Final = re.compile(r"(\[[^\]]*\]|[^:\[\]]*)(?::[0-9]{0,5})?")
 
+_MAX_SIZE: Final = 512
+"""
+Bytes that a C{Host} has at most: a host's name has up to 253.
+"""
+
+_KEPT: Final = 64
+"""
+Hosts of which is remembered whether they are good: a server has few that are its own,
+and anybody can send others.
+"""
+
 _NAME: Final = re.compile(
     r"(\*\.)?[a-z0-9_]([a-z0-9_\-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_\-]*[a-z0-9_])?)*"
 )
 
-_MARKS: Final = (b"x-forwarded-for", b"forwarded", b"x-real-ip", b"via")
+_MARKS: Final = (
+    b"x-forwarded-for",
+    b"forwarded",
+    b"x-forwarded-host",
+    b"x-forwarded-proto",
+    b"x-real-ip",
+    b"via",
+)
 """
 Headers that proxies add. A page can't add any to a WebSocket's handshake.
 """
@@ -98,6 +117,7 @@ class HostRules:
                 (self._above if below else self._names).add(host)
         for name in names:
             self._add(name)
+        self._knowsKept = lru_cache(maxsize=_KEPT)(self._knows)
 
     def _add(self, name: str) -> None:
         if name == ANY:
@@ -118,7 +138,10 @@ class HostRules:
         """
         Tell whether a C{Host} header has a good name, or an address.
         """
-        match = _HOST.fullmatch((host or b"").decode("latin-1"))
+        return host is not None and len(host) <= _MAX_SIZE and self._knowsKept(host)
+
+    def _knows(self, host: bytes) -> bool:
+        match = _HOST.fullmatch(host.decode("latin-1"))
         if match is None:
             return False
         name = match[1].lower()

@@ -267,7 +267,7 @@ class WebSocketServerProtocol(Protocol):
             if isinstance(head, HandshakeRefused):
                 self.refuse(head)
                 return
-            unwelcome = self.factory.refusalOf(self.client) or self._judgeHost(head)
+            unwelcome = self.factory.refusalOf(self.client)
             if unwelcome is not None:
                 self.refuse(unwelcome)
                 return
@@ -326,6 +326,10 @@ class WebSocketServerProtocol(Protocol):
         return False
 
     def _servePage(self, head: RequestHead, rest: bytes) -> bytes:
+        misdirected = self._judgeHost(head)
+        if misdirected is not None:
+            self.refuse(misdirected)
+            return b""
         site = self.factory.site
         if site is None:
             self.refuse(self._refusePage(head))
@@ -420,6 +424,10 @@ class WebSocketServerProtocol(Protocol):
                     403, "pages from this origin may not connect", setting="origin"
                 )
             )
+            return
+        misdirected = self._judgeHost(head)
+        if misdirected is not None:
+            self.refuse(misdirected)
             return
         request = HandshakeRequest(
             head,
