@@ -242,6 +242,45 @@ def test_goesOnAfterAViolation(
     assert time.monotonic() - began < 6
 
 
+@pytest.fixture(scope="module")
+def pinging(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Everywhere]:
+    """
+    A server that soon asks for signs of life, and soon gives up.
+    """
+    folder = tmp_path_factory.mktemp("pinging")
+    timeouts = ("--ping-interval=2", "--ping-timeout=2", "--send-timeout=4")
+    with everywhere(folder, *timeouts) as server:
+        yield server
+
+
+@pytest.mark.parametrize("size", [1 * MB, 3 * MB])
+def test_readsSlowly(pinging: Everywhere, transport: str, size: int) -> None:
+    """
+    One that reads steadily, but so slowly that a ping isn't reached in time behind a
+    message, or that the kernel doesn't ask for more in time, gets all of it. When it
+    reads no more, it is dropped.
+    """
+    live = pinging.by(transport)
+    log = live.server
+    before = log.log.count("(ping-timeout)")
+    with connectRaw(live, "/live") as client:
+        client.sendall(text(f"burst 1 {size}".encode()))
+        rate = size // 7
+        began = time.monotonic()
+        incoming = 0
+        while incoming < size + 10:
+            data = client.recv(10_000)
+            assert data, "it is closed"
+            incoming += len(data)
+            time.sleep(max(0.0, began + incoming / rate - time.monotonic()))
+        assert time.monotonic() - began > 6
+        assert log.log.count("(ping-timeout)") == before
+        began = time.monotonic()
+        client.sendall(text(b"hello"))
+        waitUntil(lambda: log.log.count("(ping-timeout)") > before, "it is dropped", 15)
+        assert time.monotonic() - began > 3
+
+
 def test_resets(tmp_path: Path) -> None:
     """
     One that cuts the connection off while much is on its way leaves nothing behind but

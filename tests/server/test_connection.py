@@ -40,7 +40,8 @@ from wsplug.codec import (
 )
 from wsplug.interfaces import IPreparedMessage, IWebSocketTransport
 from wsplug.server import prepared as preparedModule
-from wsplug.testing import MemoryServer
+from wsplug.server.progress import Progress
+from wsplug.testing import MemoryServer, MemoryTransport
 
 KEEPALIVE = b"wsplug keepalive"
 
@@ -953,6 +954,107 @@ def test_paused_reading_is_no_silence() -> None:
     opened.server.advance(41)
     assert opened.client.pings == [KEEPALIVE, KEEPALIVE]
     assert not opened.client.transport.lost
+
+
+class Network:
+    """What the kernel says about a peer, as the test wants it."""
+
+    def __init__(self, taken: int = 5000, left: int = 0) -> None:
+        self.taken = taken
+        self.left = left
+
+    def ask(self, transport: object) -> Progress:
+        return Progress(self.taken, self.left)
+
+    def take(self, size: int) -> None:
+        self.taken += size
+        self.left -= size
+
+
+def _silent(network: Network, **settings: Any) -> tuple[MemoryServer, MemoryTransport]:
+    server = serve(Recorder(), **settings)
+    server.factory.askProgress = network.ask
+    return server, raw(server, handshake())
+
+
+def test_ping_behind_much() -> None:
+    """A ping that lies behind much in the kernel: one that takes some of it in each
+    ping-timeout has its time to answer, however long that takes."""
+    network = Network(left=900_000)
+    server, transport = _silent(network)
+    server.advance(20)
+    for _ in range(9):
+        server.advance(19.5)
+        network.take(100_000)
+        server.advance(0.5)
+        assert not transport.lost
+    transport.put(frame(KEEPALIVE, FIN | OP_PONG))
+    server.advance(39)
+    assert not transport.lost
+    server.advance(2)
+    assert transport.aborted
+
+
+@pytest.mark.parametrize("size", [0, 300_000])
+def test_ping_behind_what_is_not_taken(size: int) -> None:
+    """Who takes nothing for ping-timeout, or nothing more, is dropped then."""
+    network = Network(left=900_000)
+    server, transport = _silent(network)
+    server.advance(30)
+    network.take(size)
+    server.advance(9)
+    assert not transport.lost
+    if size:
+        server.advance(19)
+        assert not transport.lost
+    server.advance(2)
+    assert transport.aborted
+
+
+def test_ping_that_has_come() -> None:
+    """Once all that lay in front of the ping is taken, the peer has ping-timeout, and
+    no more: what its kernel takes of what is sent later says nothing about it."""
+    network = Network(left=10_000)
+    server, transport = _silent(network)
+    server.advance(20)
+    for _ in range(39):
+        network.take(1000)
+        network.left = 10_000
+        server.advance(1)
+        assert not transport.lost
+    server.advance(2)
+    assert transport.aborted
+
+
+def test_ping_behind_nothing() -> None:
+    """Where nothing lay in front of it, what is sent later says nothing at all."""
+    network = Network()
+    server, transport = _silent(network)
+    server.advance(20)
+    for _ in range(19):
+        network.taken += 1000
+        server.advance(1)
+        assert not transport.lost
+    server.advance(1)
+    assert transport.aborted
+
+
+def test_send_timeout_asks_the_network() -> None:
+    """The kernel asks for more only once it has much room: a peer that has read 128 KiB
+    of what it holds in send-timeout goes on, and one that has read less is closed."""
+    network = Network(left=4_000_000)
+    server, _ = _silent(network, ping_interval=0, send_timeout=30)
+    (connection,) = server.factory.connections
+    connection.sendBytesMessage(bytes(400_000))
+    for _ in range(5):
+        server.advance(29.5)
+        network.take(131_072)
+        server.advance(0.5)
+        assert connection.isOpen
+    server.advance(29.5)
+    network.take(131_071)
+    server.advance(0.5)
+    assert not connection.isOpen
 
 
 def test_ping_timeout_while_a_method_waits() -> None:

@@ -292,7 +292,9 @@ CLOSINGS: dict[str, tuple[Provocation, ...]] = {
         opened(endings._readsNothingAtFirst),
     ),
     "a client does not read 128 KiB in time": (opened(endings._readsTooSlowly),),
-    "a client answers no ping in time": (opened(endings._staysSilent),),
+    "a client answers no ping in time, and takes nothing of what is in front of it": (
+        opened(endings._staysSilent),
+    ),
     "the first message is no token, or one that is no good": (
         loggingIn("hello"),
         loggingIn(auth(), WRONG),

@@ -28,6 +28,7 @@ cdef class Connection:
     cdef readonly object request
     cdef readonly Intake intake
     cdef object _application
+    cdef object _askProgress
     cdef Py_ssize_t _before
     cdef Py_ssize_t _burst
     cdef long _burstTurn
@@ -52,6 +53,7 @@ cdef class Connection:
     cdef bint _parting
     cdef bint _paused
     cdef object _producer
+    cdef object _progress
     cdef SendQueue _queue
     cdef MessageReceiver _receiver
     cdef object _rules

@@ -69,7 +69,8 @@ from wsplug.server.keepalive import Keepalive
 from wsplug.server.losing import explainLoss
 from wsplug.server.prepared import PreparedMessage
 from wsplug.server.producing import AttachedProducer
-from wsplug.server.sendqueue import SendQueue
+from wsplug.server.progress import AskProgress, Progress, progressOf
+from wsplug.server.sendqueue import BATCH, SendQueue
 from wsplug.server.settings import Settings
 from wsplug.server.statistics import Statistics, Traffic
 from wsplug.server.transport import watchForEnd
@@ -113,6 +114,7 @@ class Connection:
 
     __slots__ = (
         "_application",
+        "_askProgress",
         "_before",
         "_burst",
         "_burstTurn",
@@ -137,6 +139,7 @@ class Connection:
         "_parting",
         "_paused",
         "_producer",
+        "_progress",
         "_queue",
         "_receiver",
         "_rules",
@@ -172,6 +175,7 @@ class Connection:
         deflater: Deflater | None = None,
         inflater: Inflater | None = None,
         rules: HandlerRules | None = None,
+        askProgress: AskProgress = progressOf,
         whenLost: Callable[[Connection], object],
     ) -> None:
         """
@@ -191,6 +195,7 @@ class Connection:
             was agreed on.
         @param inflater: inflates its messages.
         @param rules: how the application's handlers are treated.
+        @param askProgress: says how far the peer has come.
         @param whenLost: is called with the connection once it is gone.
         """
         self.request = request
@@ -250,6 +255,9 @@ class Connection:
         self._keepalive: Keepalive | None = None
         self._closeDeadline: Deadline | None = None
         self._sendDeadline: Deadline | None = None
+        # How far the peer had come when that was set.
+        self._askProgress = askProgress
+        self._progress: Progress | None = None
 
     # Opening
 
@@ -1006,6 +1014,7 @@ class Connection:
         seconds = self._settings.send_timeout
         if seconds:
             self._sendDeadline = self._deadlines.set(seconds, self._sendTimedOut)
+            self._progress = self.askProgress()
             self._deadlines.clear(self._closeDeadline)
             self._closeDeadline = None
         if self._isOpen:
@@ -1053,12 +1062,26 @@ class Connection:
 
     def _sendTimedOut(self) -> None:
         self._sendDeadline = None
-        if self._isOpen:
+        if self._hasRead():
+            seconds = self._settings.send_timeout
+            self._sendDeadline = self._deadlines.set(seconds, self._sendTimedOut)
+        elif self._isOpen:
             self._tooSlow("does not read", "send-timeout")
         else:
             self._abort(
                 CloseCode.ABNORMAL, "does not read", Side.SERVER, "send-timeout"
             )
+
+    def _hasRead(self) -> bool:
+        """
+        Say whether the peer has read a batch since it was looked at last, though the
+        kernel has no room for one yet.
+        """
+        before = self._progress
+        progress = self._progress = self.askProgress()
+        if progress is None or before is None:
+            return False
+        return progress.taken - before.taken >= BATCH
 
     def _tooSlow(self, reason: str, setting: str) -> None:
         """
@@ -1075,6 +1098,9 @@ class Connection:
         if self._paused:  # one that isn't read from can't be silent
             self._heard = self._deadlines.now()
         return self._heard
+
+    def askProgress(self) -> Progress | None:
+        return self._askProgress(self._transport)
 
     def sendPing(self) -> None:
         self._queue.frame(FIN | OP_PING, _KEEPALIVE)

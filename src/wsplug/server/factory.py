@@ -39,6 +39,7 @@ from wsplug.server.draining import Draining, Opening
 from wsplug.server.flusher import Flusher
 from wsplug.server.handling import HandlerRules
 from wsplug.server.mounts import Mount, Mounts
+from wsplug.server.progress import AskProgress, progressOf
 from wsplug.server.protocol import WebSocketServerProtocol
 from wsplug.server.request import HandshakeRequest
 from wsplug.server.sessions import Session
@@ -76,6 +77,8 @@ class WebSocketFactory(ServerFactory):
     @ivar bans: whom an operator doesn't want here.
     @ivar spare: the places over the limit, for health checks.
     @ivar held: whether new connections have to wait for the applications.
+    @ivar askProgress: says how far the peer of a transport has come with what it was
+        sent; tests have an answer of their own.
     @ivar draining: how the connections are being ended, once they are.
     """
 
@@ -126,6 +129,7 @@ class WebSocketFactory(ServerFactory):
         self.deadlines = Deadlines(clock)
         self.flusher = Flusher(clock)
         self.turns = Turns(clock)
+        self.askProgress: AskProgress = progressOf
         self.statistics = Statistics()
         self.waiting = Ceiling(self.settings.max_waiting)
         self.unfinished = Ceiling(self.settings.max_unfinished)
@@ -422,6 +426,7 @@ class WebSocketFactory(ServerFactory):
             deflater=deflater,
             inflater=inflater,
             rules=rules,
+            askProgress=self.askProgress,
             whenLost=self._connectionLost,
         )
 
