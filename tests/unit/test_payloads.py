@@ -32,7 +32,7 @@ class Whole:
         return 1000
 
 
-NO_MESSAGES: list[Any] = [5, 5.0, None, [104, 105], {}, (), object(), {"a": 1}, True]
+NO_MESSAGES: list[Any] = [5, 5.0, None, [104, 105], {}, (), len, {"a": 1}, True]
 
 BYTES: list[Any] = [
     bytearray(b"hi"),
