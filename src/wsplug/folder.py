@@ -4,8 +4,10 @@ A folder of pages, as applications have them for plain HTTP.
 
 from __future__ import annotations
 
+import errno
 import os
-from typing import Any
+import stat
+from typing import Any, BinaryIO, Final
 
 from twisted.web.pages import notFound
 from twisted.web.resource import IResource
@@ -13,6 +15,14 @@ from twisted.web.server import Request
 from twisted.web.static import File
 
 __all__ = ["Folder"]
+
+_FLAGS: Final = (
+    os.O_RDONLY
+    | getattr(os, "O_BINARY", 0)
+    | getattr(os, "O_CLOEXEC", 0)
+    | getattr(os, "O_NOCTTY", 0)
+    | getattr(os, "O_NONBLOCK", 0)
+)
 
 
 class Folder(File):
@@ -40,11 +50,11 @@ class Folder(File):
         """
         path = os.fspath(path)
         super().__init__(path, *arguments, **keywords)
-        self._root = os.path.realpath(path)
+        self._top: str = self.path
 
     def createSimilarFile(self, path: str) -> Folder:
         child: Folder = super().createSimilarFile(path)  # type: ignore[no-untyped-call]
-        child._root = self._root
+        child._top = self._top
         child.followsLinks = self.followsLinks
         return child
 
@@ -53,10 +63,27 @@ class Folder(File):
         Say whether this is something that may be read: a file, or a folder.
         """
         if not self.followsLinks:
-            real = os.path.realpath(self.path)
-            if os.path.commonpath((real, self._root)) != self._root:
+            # Once for each request: the folder may be behind a link that is changed.
+            root, real = os.path.realpath(self._top), os.path.realpath(self.path)
+            if os.path.commonpath((real, root)) != root:
                 return False
         return bool(self.isfile() or self.isdir())
+
+    def openForReading(self) -> BinaryIO:
+        """
+        Open the file, which may be another one by now: what is no regular file isn't
+        waited for.
+
+        @raise OSError: it isn't there, or is none.
+        """
+        descriptor = os.open(self.path, _FLAGS)
+        try:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise FileNotFoundError(errno.ENOENT, "no regular file", self.path)
+            return os.fdopen(descriptor, "rb")
+        except BaseException:
+            os.close(descriptor)
+            raise
 
     def getChild(self, path: bytes, request: Request) -> IResource:
         try:
@@ -79,6 +106,12 @@ class Folder(File):
         # no page runs with a script from before.
         request.setHeader(b"Cache-Control", b"no-cache")
         request.setHeader(b"X-Content-Type-Options", b"nosniff")
-        return super().render_GET(request)  # type: ignore[no-untyped-call]
+        try:
+            return super().render_GET(request)  # type: ignore[no-untyped-call]
+        except OSError:
+            # It has gone, or is a socket or the like, since the check.
+            for name in (b"Accept-Ranges", b"Content-Type"):
+                request.responseHeaders.removeHeader(name)
+            return notFound().render(request)
 
     render_HEAD = render_GET

@@ -6,13 +6,19 @@ and forms (DESIGN section 5).
 from __future__ import annotations
 
 import os
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from threading import Event, Thread
 from time import process_time
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
+from twisted.web.error import UnsupportedMethod
 from twisted.web.resource import Resource
 from twisted.web.server import Site
 
@@ -189,6 +195,124 @@ def test_links_within_the_folder(tmp_path: Path) -> None:
     open_ = Folder(str(folder))
     open_.followsLinks = True
     assert MemoryServer(App(pages=open_)).request("GET", "/out").body == b"there"
+
+
+@pytest.mark.parametrize("kind", ["socket", "device", "folder"])
+@pytest.mark.parametrize("follows", [False, True])
+def test_other_files(tmp_path: Path, kind: str, follows: bool) -> None:
+    """Nor are sockets and devices opened, whether or not links are followed."""
+    folder = tmp_path / "pages"
+    (folder / "folder").mkdir(parents=True)
+    (folder / "device").symlink_to("/dev/zero")
+    pages = Folder(str(folder))
+    pages.followsLinks = follows
+    server = MemoryServer(App(pages=pages))
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(folder / "socket"))
+        for method in ("GET", "HEAD"):
+            assert server.request(method, f"/{kind}/").status == 404
+            status = 302 if kind == "folder" else 404
+            assert server.request(method, f"/{kind}").status == status
+
+
+@contextmanager
+def ending(path: Path) -> Iterator[None]:
+    """Have a FIFO end for who does wait for it, so that a test fails and doesn't
+    hang."""
+    over = Event()
+
+    def end() -> None:
+        while not over.wait(0.02):
+            with suppress(OSError):
+                os.close(os.open(path, os.O_WRONLY | os.O_NONBLOCK))
+
+    thread = Thread(target=end, daemon=True)
+    thread.start()
+    yield
+    over.set()
+    thread.join()
+
+
+@pytest.mark.parametrize("kind", ["fifo", "socket", "device", "gone"])
+def test_swapped(
+    tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch, logs: Logs
+) -> None:
+    """A file that has become something else between the check and the opening isn't
+    there; nobody waits for a FIFO's other end."""
+    path = tmp_path / "file"
+    with ExitStack() as stack:
+        listening = stack.enter_context(socket.socket(socket.AF_UNIX))
+        if kind == "fifo":
+            os.mkfifo(path)
+            stack.enter_context(ending(path))
+        elif kind == "socket":
+            listening.bind(str(path))
+        elif kind == "device":
+            path.symlink_to("/dev/zero")
+        monkeypatch.setattr(Folder, "_isServed", lambda _: True)
+        monkeypatch.setattr(Folder, "exists", lambda _: True)
+        server = MemoryServer(App(pages=str(tmp_path)))
+        for method in ("GET", "HEAD"):
+            response = server.request(method, "/file")
+            assert response.status == 404
+            assert "accept-ranges" not in response.headers
+    assert logs.failures() == []
+
+
+def test_folder_behind_a_link_that_changes(tmp_path: Path) -> None:
+    """A folder may be replaced by way of a link to it. Where it really is is looked up
+    once for a request, not for each part of its path."""
+    for name in ("one", "two"):
+        (tmp_path / name / "a" / "b" / "c").mkdir(parents=True)
+        (tmp_path / name / "a" / "b" / "c" / "file").write_text(name, "ascii")
+    link = tmp_path / "link"
+    link.symlink_to("one")
+    server = MemoryServer(App(pages=Folder(str(link))))
+    assert server.request("GET", "/a/b/c/file").body == b"one"
+    link.unlink()
+    link.symlink_to("two")
+    with patch("os.path.realpath", wraps=os.path.realpath) as realpath:
+        assert server.request("GET", "/a/b/c/file").body == b"two"
+    assert realpath.call_count == 2
+
+
+# HEAD
+
+
+class Stubborn(Resource):
+    """Answers C{HEAD} with a body, or not at all."""
+
+    isLeaf = True
+
+    def __init__(self, method: bytes) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.method = method
+
+    def render(self, request: Any) -> bytes:
+        if self.method and request.method != self.method:
+            raise UnsupportedMethod([self.method])
+        return b"content"
+
+
+@pytest.mark.parametrize(
+    ("method", "status"), [(b"", 200), (b"GET", 200), (b"POST", 405)]
+)
+def test_head_of_another_site(method: bytes, status: int, logs: Logs) -> None:
+    """HEAD is answered without a body, and without a line in the log, also by a site
+    that isn't wsplug's: Twisted would log the request, with the tokens in it."""
+    server = MemoryServer(App())
+    site = Site(Stubborn(method), reactor=server.clock)
+    server.factory.site = site
+    with patch.object(site, "log"):
+        transport = raw(server, get("/?token=secret", "HEAD") + get("/", "HEAD"))
+    first, second, *rest = transport.take().split(b"\r\n\r\n")
+    assert first.startswith(b"HTTP/1.1 %d " % status)
+    assert second.startswith(b"HTTP/1.1 %d " % status)
+    assert rest == [b""]
+    if status == 200:
+        assert b"content-length: 7\r\n" in first.lower() + b"\r\n"
+    assert logs.lines() == []
+    assert not any("secret" in str(event) for event in logs._events)
 
 
 # Forms

@@ -253,6 +253,29 @@ def test_accepted_in_any_form(data: bytes) -> None:
     assert parseResponse(raw(MemoryServer(App()), data).take()).status == 101
 
 
+@pytest.mark.parametrize(
+    ("target", "status"),
+    [
+        ("http://server.example/app/room%20one?a=b", 101),
+        ("https://other.example:8000/app/room%20one?a=b", 101),
+        ("ws://server.example/app/room%20one?a=b", 404),
+        ("http://app/room%20one?a=b", 404),
+        ("http://server.example", 404),
+    ],
+)
+def test_absolute_form(target: str, status: int) -> None:
+    """What is served is the path of a target in absolute form, and not its host (RFC
+    9112 section 3.2.2)."""
+    app = App()
+    server = MemoryServer(app, path="/app")
+    data = handshake(f"GET {target} HTTP/1.1")
+    assert parseResponse(raw(server, data).take()).status == status
+    if status == 101:
+        (request,) = app.requests
+        assert (request.path, request.postpath) == (b"/app/room%20one", [b"room one"])
+        assert request.args == {b"a": [b"b"]}
+
+
 def test_accepted_byte_by_byte() -> None:
     """A handshake may come byte by byte."""
     app = App()

@@ -185,6 +185,18 @@ def test_refused(data: bytes, words: str, logs: Logs) -> None:
     assert not server.clock.getDelayedCalls()
 
 
+def test_head() -> None:
+    """
+    A request that comes in place of a header is answered as one: that to HEAD has no
+    body (RFC 9110 section 9.3.2).
+    """
+    transport = raw(made(), b"HEAD /-/health HTTP/1.1\r\nHost: a\r\n\r\n")
+    head, end, body = transport.take().partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400 ")
+    assert end
+    assert body == b""
+
+
 def test_timeout(logs: Logs) -> None:
     """
     The header has as long as a request; then the request has as long again.

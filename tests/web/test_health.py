@@ -36,6 +36,45 @@ def test_absolute_form() -> None:
     assert (response.status, response.body) == (200, b'{"live": true}\n')
 
 
+def test_absolute_form_on_a_full_server() -> None:
+    """
+    So it is where the server is full: what is no check is refused there, whatever its
+    host is called.
+    """
+    server = _full().server
+    for target in (
+        "http://b/-/health/live",
+        "https://-/-/health/live?x",
+        "HTTP://b:1/-/health",
+    ):
+        check = f"GET {target} HTTP/1.1\r\nHost: a\r\n\r\n".encode("ascii")
+        answer = raw(server, check).take()
+        assert b'"live": true' in answer
+    for target in ("http://b/", "http://-/health", "http://b/x/-/health", "http://b"):
+        page = f"GET {target} HTTP/1.1\r\nHost: a\r\n\r\n".encode("ascii")
+        assert parseResponse(raw(server, page).take()).status == 503
+
+
+@pytest.mark.parametrize("target", ["/-/health", "http://server.example/-/health/live"])
+def test_handshake_at_the_path_of_a_check(target: str) -> None:
+    """
+    A handshake is no check, though the application at the root has all paths: it is one
+    too many on a full server, and waits while the applications start.
+    """
+    telling = _full()
+    server = telling.server
+    data = handshake(f"GET {target} HTTP/1.1")
+    assert parseResponse(raw(server, data).take()).status == 503
+    assert len(telling.factory.connections) == 1
+    starting = Telling()
+    starting.factory.hold()
+    transport = raw(starting.server, data)
+    assert transport.take() == b""
+    starting.factory.serve()
+    starting.server.run()
+    assert transport.take().startswith(b"HTTP/1.1 101 ")
+
+
 def _ask(telling: Telling, path: str) -> tuple[int, Any]:
     response = telling.server.request("GET", path)
     assert response.headers["content-type"] == "application/json"

@@ -1,6 +1,6 @@
 """
 What of a request is kept from C{twisted.web}, whose own code for it isn't made for
-hostile clients: some headers that it fails at, and forms that nobody asked for.
+hostile clients: some headers that it fails at, forms, and what it makes of C{HEAD}.
 """
 
 from __future__ import annotations
@@ -8,13 +8,16 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from typing import Any, Final
+from weakref import ref
 
+from twisted.web.error import UnsupportedMethod
 from twisted.web.http import stringToDatetime
+from twisted.web.resource import IResource
 
 from wsplug.errors import HandshakeRefused
 from wsplug.server.forms import readForm
 
-__all__ = ["cleanHeaders", "guardForms", "isPersistent"]
+__all__ = ["cleanHeaders", "guardForms", "guardHead", "isPersistent"]
 
 _RANGE: Final = re.compile(rb"bytes=([0-9]{1,18})-([0-9]{1,18})?")
 """
@@ -72,6 +75,56 @@ def isPersistent(request: Any, version: bytes) -> bool:
     options = b",".join(request.requestHeaders.getRawHeaders(b"connection", []))
     tokens = {token.strip(b" \t").lower() for token in options.split(b",")}
     return version == b"HTTP/1.1" and b"close" not in tokens
+
+
+class _Bodiless:
+    """
+    A resource as C{HEAD} sees it: what it answers to C{GET}, without the body. Twisted
+    would log the whole request for each, with its query and the tokens in it.
+    """
+
+    def __init__(self, resource: IResource) -> None:
+        self._resource = resource
+
+    def render(self, request: Any) -> Any:
+        try:
+            body = self._resource.render(request)
+        except UnsupportedMethod as error:
+            if b"GET" not in error.allowedMethods:
+                request.setResponseCode(405)
+                request.setHeader(b"Allow", b", ".join(error.allowedMethods))
+                return b""
+            request.method = b"GET"
+            try:
+                body = self._resource.render(request)
+            finally:
+                request.method = b"HEAD"
+        if isinstance(body, bytes) and body:
+            request.setHeader(b"Content-Length", b"%d" % len(body))
+            return b""
+        return body
+
+
+def guardHead(request: Any) -> None:
+    """
+    Have a C{HEAD} request answered without a word in the log but the site's own, and
+    without a body, whatever the resource has to say to it.
+
+    @param request: one of C{twisted.web}, of which nobody knows the method yet.
+    """
+    render = getattr(type(request), "render", None)
+    if render is None:
+        return  # it has no resources
+    # No reference back: what is served isn't to wait for the collector.
+    served = ref(request)
+
+    def renderBodiless(resource: IResource) -> Any:
+        request: Any = served()
+        if request.method == b"HEAD":
+            return render(request, _Bodiless(resource))
+        return render(request, resource)
+
+    request.render = renderBodiless
 
 
 def guardForms(

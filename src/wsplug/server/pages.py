@@ -39,7 +39,7 @@ from wsplug.networks import nameOfAddress
 from wsplug.server.ceiling import Ceiling
 from wsplug.server.closing import endIdle
 from wsplug.server.deadlines import Deadline, Deadlines
-from wsplug.server.hardening import cleanHeaders, guardForms, isPersistent
+from wsplug.server.hardening import cleanHeaders, guardForms, guardHead, isPersistent
 from wsplug.server.pageoutput import PageOutput
 from wsplug.server.settings import Settings
 
@@ -212,6 +212,7 @@ class PageChannel(HTTPChannel):
 
         request.handleContentChunk = takeWithin
         guardForms(request, self._parsesForms, refuse)
+        guardHead(request)
         return request
 
     def allHeadersReceived(self) -> None:

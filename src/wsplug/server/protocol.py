@@ -314,7 +314,8 @@ class WebSocketServerProtocol(Protocol):
         held = self.factory.held
         if self.excess is None and not held:
             return True
-        if self.factory.isHealthCheck(splitTarget(head.target)[0]):
+        path = splitTarget(head.target)[0]
+        if self.factory.isHealthCheck(path) and not wants_upgrade(head):
             return True
         self._releaseChannel()
         if self.excess is not None:

@@ -87,7 +87,9 @@ class _ProxiedConnection(Protocol):
         try:
             header = self._parser.feed(data)
         except ValueError as error:
-            self._refuse(HandshakeRefused(400, str(error), setting=_SETTING))
+            # A request, most likely, and at least the beginning of its first line.
+            method = b"HEAD" if data.startswith(b"HEAD ") else b"GET"
+            self._refuse(HandshakeRefused(400, str(error), setting=_SETTING), method)
             return
         if header is not None:
             self._stepOut(header, self._parser.rest)
@@ -191,9 +193,11 @@ class _ProxiedConnection(Protocol):
             )
         )
 
-    def _refuse(self, refusal: HandshakeRefused) -> None:
+    def _refuse(self, refusal: HandshakeRefused, method: bytes = b"GET") -> None:
         """
         End the connection; with an answer, where that isn't to be within TLS.
+
+        @param method: of the request that came in place of a header.
         """
         self._parser = None
         self._clearDeadline()
@@ -204,7 +208,7 @@ class _ProxiedConnection(Protocol):
         if self._wrapped is not self._factory:
             transport.abortConnection()
             return
-        transport.write(encode_refusal(refusal))
+        transport.write(encode_refusal(refusal, method))
         endWriting(transport)
         seconds = self._factory.settings.close_timeout
         if seconds:

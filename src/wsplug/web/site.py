@@ -16,7 +16,6 @@ from typing import Any, Final
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
-from twisted.web.error import UnsupportedMethod
 from twisted.web.pages import notFound
 from twisted.web.resource import IResource, Resource
 from twisted.web.server import Request, Site
@@ -123,45 +122,6 @@ def _descend(
     return found
 
 
-class _Bodiless:
-    """
-    A resource as C{HEAD} sees it: what it answers to C{GET}, without the body. Twisted
-    would log the whole request for each, with its query and the tokens in it.
-    """
-
-    def __init__(self, resource: IResource) -> None:
-        self._resource = resource
-
-    def render(self, request: Any) -> Any:
-        try:
-            body = self._resource.render(request)
-        except UnsupportedMethod as error:
-            if b"GET" not in error.allowedMethods:
-                request.setResponseCode(405)
-                request.setHeader(b"Allow", b", ".join(error.allowedMethods))
-                return b""
-            request.method = b"GET"
-            try:
-                body = self._resource.render(request)
-            finally:
-                request.method = b"HEAD"
-        if isinstance(body, bytes) and body:
-            request.setHeader(b"Content-Length", b"%d" % len(body))
-            return b""
-        return body
-
-
-class _Request(Request):
-    """
-    A request that is answered without a word in the log but the site's own.
-    """
-
-    def render(self, resrc: Any) -> None:
-        if self.method == b"HEAD":
-            resrc = _Bodiless(resrc)
-        super().render(resrc)  # type: ignore[no-untyped-call]
-
-
 class _Site(Site):
     """
     Knows what of it tells of the server, and logs requests as wsplug logs connections:
@@ -177,7 +137,7 @@ class _Site(Site):
     def __init__(
         self, resource: IResource, clock: IReactorTime, own: Mapping[bytes, IResource]
     ) -> None:
-        super().__init__(resource, requestFactory=_Request, reactor=clock)  # type: ignore[no-untyped-call]
+        super().__init__(resource, reactor=clock)  # type: ignore[no-untyped-call]
         self.noisy = False
         self._own = own
 

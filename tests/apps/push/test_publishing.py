@@ -73,6 +73,20 @@ def test_one(server: MemoryServer) -> None:
     assert second.messages == ['{"a": 1.0}']
 
 
+@pytest.mark.parametrize("start", ["http://b", "https://server.example:9000"])
+def test_absolute_form(server: MemoryServer, start: str) -> None:
+    """
+    So it is with a target in absolute form (RFC 9112 section 3.2.2).
+    """
+    client = server.connect("/news?format=raw")
+    headers = [("Authorization", f"Bearer {TOKEN}"), ("Content-Type", "text/plain")]
+    target = f"{start}/publish?channel=news"
+    response = server.request("POST", target, headers=headers, body=b"hello")
+    assert response.status == 200
+    assert _json(response)["published"][0]["subscribers"] == 1
+    assert client.messages == ["hello"]
+
+
 def test_several(server: MemoryServer) -> None:
     """
     Several publications, each in several channels, are published in their order, once
