@@ -187,15 +187,25 @@ def test_typing_is_counted_for_an_address() -> None:
 
 def test_classic_connections_are_counted() -> None:
     """
-    What is said of classic clients' coming and going is counted for their address.
+    What is said of classic clients' coming and going is counted for their address, and
+    told together where it is much.
     """
     chat = Chat(rate="1", burst="2")
     watcher, _ = watch(chat)
     for _ in range(100):
         chat.classic(address="192.0.2.7").memory.drop()
-    assert len(watcher.new("system")) == 10 * 4
+    chat.advance(1)
+    told = [each["message"] for each in watcher.new("system")]
+    assert len(told) == AT_ONCE + 1
+    assert told[:2] == ["192.0.2.7 connected", "192.0.2.7 disconnected"]
+    many = "192.0.2.7, 192.0.2.7, 192.0.2.7 and 12 others"
+    assert told[-1] == f"{many} connected; {many} disconnected"
+    chat.advance(10)
     chat.classic(address="192.0.2.8")
-    assert len(watcher.new("system")) == 1
+    assert [each["message"] for each in watcher.new("system")] == [
+        "192.0.2.8 connected"
+    ]
+    assert chat.application.notices._calls == {}
 
 
 def change(event: str, name: str, *, quiet: bool = False) -> Change:

@@ -13,7 +13,9 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from wsplug.apps.chat.presences import BURST, RATE, TOGETHER, words
 from wsplug.errors import BrokerError, ConnectionClosed, Side
+from wsplug.rates import Rate
 
 __all__ = ["Notices", "isServersEnd"]
 
@@ -66,6 +68,10 @@ class Notices:
         # How many connections an address has in a room, and when it has left for good.
         self._there: dict[tuple[str, str], int] = {}
         self._leaving: dict[tuple[str, str], IDelayedCall] = {}
+        # By room, the addresses that are told of together; and when.
+        self._rate = Rate(clock, RATE, BURST)
+        self._waiting: dict[str, dict[str, list[str]]] = {}
+        self._calls: dict[str, IDelayedCall] = {}
 
     async def came(self, room: str, address: str, network: str) -> None:
         """
@@ -84,7 +90,7 @@ class Notices:
         elif not self._grace or self._there[key] == 1:
             if self._isTooOften(network):
                 return
-            await self._say(room, f"{address} connected")
+            await self._tell(room, address, "connected")
 
     def left(self, room: str, address: str, network: str, reason: Failure) -> None:
         """
@@ -111,19 +117,45 @@ class Notices:
         Say nothing more.
         """
         self._isOn = False
-        leaving, self._leaving = self._leaving, {}
-        for call in leaving.values():
-            call.cancel()
+        for calls in (self._leaving, self._calls):
+            for call in calls.values():
+                call.cancel()
+            calls.clear()
+        self._waiting.clear()
 
     def _over(self, key: tuple[str, str], network: str) -> None:
         self._leaving.pop(key, None)
         room, address = key
+        if self._isOn and not self._isTooOften(network):
+            self._later(self._tell(room, address, "disconnected"))
 
-        async def say() -> None:
+    async def _tell(self, room: str, address: str, event: str) -> None:
+        """
+        Tell a room, at once where little is told to it, or together with others soon.
+        """
+        if room not in self._calls:
+            if not self._rate.take(room):
+                await self._say(room, f"{address} {event}")
+                return
+            self._calls[room] = self._clock.callLater(TOGETHER, self._flush, room)
+        waiting = self._waiting.setdefault(room, {"connected": [], "disconnected": []})
+        waiting[event].append(address)
+
+    def _flush(self, room: str) -> None:
+        del self._calls[room]
+        waiting = self._waiting.pop(room)
+        parts = [words(addresses, 0, event) for event, addresses in waiting.items()]
+        self._later(self._say(room, "; ".join(filter(None, parts))))
+
+    def _later(self, telling: Awaitable[None]) -> None:
+        """
+        Tell what nobody waits for.
+        """
+
+        async def tell() -> None:
             try:
-                await self._say(room, f"{address} disconnected")
+                await telling
             except BrokerError as error:
                 self._log.error("chat: a leaving isn't told: {error}", error=error)
 
-        if self._isOn and not self._isTooOften(network):
-            Deferred.fromCoroutine(say())
+        Deferred.fromCoroutine(tell())

@@ -27,24 +27,24 @@ from wsplug.errors import BrokerError
 from wsplug.interfaces import IBroker
 from wsplug.rates import Rate
 
-__all__ = ["SHOWN", "Teller", "summary"]
+__all__ = ["BURST", "RATE", "SHOWN", "TOGETHER", "Teller", "summary", "words"]
 
 SHOWN: Final = 200
 """
 How many of those who are in a room are shown.
 """
 
-_RATE: Final = 2.0
+RATE: Final = 2.0
 """
 How many changes a second each room is told one by one, in the long run.
 """
 
-_BURST: Final = 10
+BURST: Final = 10
 """
 How many of them at once.
 """
 
-_TOGETHER: Final = 1.0
+TOGETHER: Final = 1.0
 """
 Seconds for which others are collected.
 """
@@ -78,7 +78,7 @@ class Teller:
         self._broker = broker
         self._clock = clock
         self._addressing = addressing
-        self._rate = Rate(clock, _RATE, _BURST)
+        self._rate = Rate(clock, RATE, BURST)
         # By room, what is told together, by the id of whom it is about; and when.
         self._waiting: dict[str, dict[str, Change]] = {}
         self._calls: dict[str, IDelayedCall] = {}
@@ -101,7 +101,7 @@ class Teller:
         else:
             waiting[change.id] = merged
         if room not in self._calls:
-            self._later(room, _TOGETHER)
+            self._later(room, TOGETHER)
 
     def stop(self) -> None:
         """
@@ -186,10 +186,10 @@ def summary(event: Presence | Presences) -> str:
     @return: empty where nobody needs to know.
     """
     if isinstance(event, Presence):
-        return _words([event.name], 0, event.event) if _isTold(event) else ""
+        return words([event.name], 0, event.event) if _isTold(event) else ""
     told = [change for change in event.events if _isTold(change)]
     parts = [
-        _words([each.name for each in told if each.event == kind], more, kind)
+        words([each.name for each in told if each.event == kind], more, kind)
         for kind, more in (("joined", event.joined), ("left", event.left))
     ]
     return "; ".join(filter(None, parts))
@@ -199,7 +199,13 @@ def _isTold(change: Change | Presence) -> bool:
     return not change.quiet and change.event != "changed"
 
 
-def _words(names: list[str], more: int, event: str) -> str:
+def words(names: list[str], more: int, event: str) -> str:
+    """
+    Name some of those who have done something, and count the others.
+
+    @param more: how many have done it who aren't among the names.
+    @return: empty for nobody.
+    """
     more += len(names[_NAMED:])
     shown = ", ".join(names[:_NAMED])
     if not more:
