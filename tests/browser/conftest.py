@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import missing
+from tests.processes import HOST
 
 SCREENSHOTS = Path(__file__).parents[2] / "build" / "screenshots"
 """
@@ -28,6 +29,11 @@ PHONE = {"width": 390, "height": 780}
 PATIENCE = 20_000
 """
 Milliseconds that anything on a page may take: reached only where a test fails.
+"""
+
+REBOUND = "rebound.example"
+"""
+A name that leads to this machine, with all below it, as an attacker's may.
 """
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -117,7 +123,8 @@ def chromium() -> Iterator[Any]:
         missing("playwright (pip install '.[test]')")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
-            executable_path=found, args=["--no-sandbox"]
+            executable_path=found,
+            args=["--no-sandbox", f"--host-resolver-rules=MAP *{REBOUND} {HOST}"],
         )
         yield browser
         browser.close()

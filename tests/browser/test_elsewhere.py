@@ -1,0 +1,112 @@
+"""
+Pages from elsewhere: whose name is made to lead here, and which show ours in a frame.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.browser.conftest import REBOUND, Visitor
+from tests.processes import HOST, Server, serve
+
+NAMED = f"named.{REBOUND}"
+
+CONNECTS = """name => new Promise(resolve => {
+  const socket = new WebSocket(`ws://${location.host}/${name}`);
+  socket.onopen = () => resolve(true);
+  socket.onclose = () => resolve(false);
+})"""
+
+POSTS = """headers => fetch("-/nothing", {method: "POST", headers, body: "x"})
+  .then(response => response.status)"""
+
+FRAMES = """url => new Promise(resolve => {
+  const frame = document.createElement("iframe");
+  frame.onload = () => resolve();
+  frame.src = url;
+  document.body.append(frame);
+})"""
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """
+    An echo that has a name besides its address.
+    """
+    folder = tmp_path_factory.mktemp("echo")
+    with serve(folder, "--app=echo", f"--host={NAMED}") as server:
+        yield server
+
+
+@pytest.mark.parametrize(
+    ("host", "connects"),
+    [(REBOUND, False), (NAMED, True), (HOST, True), ("localhost", True)],
+)
+def test_rebound(visit: Visitor, server: Server, host: str, connects: bool) -> None:
+    """
+    A page whose name leads to this machine can't connect, nor have anything that it
+    posts looked at, whatever headers it adds; one that has a name of the server's can.
+    """
+    page = visit(f"http://{host}:{server.port}/")
+    assert page.run(CONNECTS, "") is connects
+    for headers in ({}, {"X-Forwarded-For": "203.0.113.5", "Forwarded": "for=a"}):
+        assert (page.run(POSTS, headers) == 421) is not connects
+    page.errors.clear()
+
+
+@pytest.fixture(scope="module")
+def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """
+    A server whose page may show whatever it likes.
+    """
+    folder = tmp_path_factory.mktemp("elsewhere")
+    pages = folder / "pages"
+    pages.mkdir()
+    (pages / "index.html").write_text("<!doctype html><title>Elsewhere</title>")
+    (folder / "elsewhere.py").write_text(
+        "from wsplug import application\n\n"
+        f"@application('elsewhere', pages={str(pages)!r})\n"
+        "async def elsewhere(socket): pass\n"
+    )
+    with serve(folder, "--app=elsewhere.py") as server:
+        yield server
+
+
+def isFramed(visit: Visitor, page: str, url: str) -> bool:
+    """
+    Have a page show another one in a frame.
+
+    @return: whether the browser does.
+    """
+    visited = visit(page)
+    visited.run(FRAMES, url)
+    # In place of what it may not show, it has a page of its own that says so.
+    shown: bool = visited.page.frames[-1].url == url
+    # It complains, too.
+    visited.errors.clear()
+    return shown
+
+
+def test_framed(visit: Visitor, server: Server, elsewhere: Server) -> None:
+    """
+    A page of another host, or another port of the same, can't show ours in a frame.
+    """
+    for host in (HOST, "localhost"):
+        page = f"http://{host}:{elsewhere.port}/"
+        assert not isFramed(visit, page, f"http://{HOST}:{server.port}/")
+        # It could, if nobody minded.
+        assert isFramed(visit, page, page)
+
+
+def test_framed_by(visit: Visitor, elsewhere: Server, tmp_path: Path) -> None:
+    """
+    One that is named can.
+    """
+    named = f"http://localhost:{elsewhere.port}"
+    with serve(tmp_path, "--app=echo", f"--framed-by={named}") as server:
+        url = f"http://{HOST}:{server.port}/"
+        assert isFramed(visit, f"{named}/", url)
+        assert not isFramed(visit, f"http://{HOST}:{elsewhere.port}/", url)
