@@ -355,7 +355,6 @@ def test_no_resumption(
     [
         (["http/1.1"], "http/1.1"),
         (["h2", "http/1.1"], "http/1.1"),
-        (["h2"], None),
         ([], None),
     ],
 )
@@ -365,12 +364,40 @@ def test_protocol(
     files: tuple[Path, Path],
     authority: Authority,
 ) -> None:
-    """HTTP/1.1 is agreed on where the client offers it; nothing else is."""
+    """HTTP/1.1 is agreed on where the client offers it, and nothing where it offers
+    nothing."""
     client = trusting(authority)
     if offered:
         client.set_alpn_protocols(offered)
     connection, _ = handshake(read(*files), client)
     assert connection.selected_alpn_protocol() == chosen
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_no_protocol(
+    version: ssl.TLSVersion, files: tuple[Path, Path], authority: Authority
+) -> None:
+    """RFC 7301 section 3.2: who offers nothing that is spoken here is told that, by the
+    alert for it. The next one is served."""
+    loaded = read(*files)
+    server = SSL.Connection(loaded.context, None)
+    server.set_accept_state()
+    client = trusting(authority)
+    client.minimum_version = client.maximum_version = version
+    client.set_alpn_protocols(["h2", "h3"])
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    connection = client.wrap_bio(incoming, outgoing, server_hostname=HOST)
+    with suppress(ssl.SSLWantReadError):
+        connection.do_handshake()
+    server.bio_write(outgoing.read())
+    with pytest.raises(SSL.Error, match="no application protocol"):
+        server.do_handshake()
+    incoming.write(server.bio_read(65536))
+    with pytest.raises(ssl.SSLError, match=r"(?i)no.application.protocol"):
+        connection.do_handshake()
+    client.set_alpn_protocols(["http/1.1"])
+    served, _ = handshake(loaded, client)
+    assert served.selected_alpn_protocol() == "http/1.1"
 
 
 # Clients' certificates

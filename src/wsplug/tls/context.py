@@ -114,8 +114,17 @@ def _load(files: TLSFiles) -> Loaded:
     )
 
 
-def _chooseProtocol(connection: SSL.Connection, offered: list[bytes]) -> Any:
-    return _ALPN if _ALPN in offered else SSL.NO_OVERLAPPING_PROTOCOLS
+def _chooseProtocol(connection: SSL.Connection, offered: list[bytes]) -> bytes:
+    """
+    Choose what is spoken (RFC 7301 section 3.2).
+
+    @raise SSL.Error: nothing that is spoken here is offered. Whatever a callback raises
+        has OpenSSL send the alert no_application_protocol, and comes out of the
+        handshake, as other errors do.
+    """
+    if _ALPN in offered:
+        return _ALPN
+    raise SSL.Error([("SSL routines", "", "no application protocol")])
 
 
 def _read(option: str, path: str) -> bytes:
