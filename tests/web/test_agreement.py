@@ -17,6 +17,7 @@ from twisted.internet.interfaces import INegotiated
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from tests.live import test_endpoints as endpoints
 from tests.server import test_connection as endings
 from tests.server import test_opening as openings
 from tests.server.kit import App, Logs, Opened, handshake, openOne, raw, serve
@@ -265,6 +266,10 @@ TLS_ROWS: dict[str, tuple[str | None, Any]] = {
     "is not done with the handshake in time": (None, serving.test_half_handshake),
     "speaks TLS 1.1 or older only": ("unsupported protocol", serving.test_old_client),
     "has no cipher in common with the server": ("no shared cipher", None),
+    "offers protocols, and not `http/1.1` among them (ALPN, RFC 7301)": (
+        "no application protocol",
+        endpoints.test_only_other_protocols,
+    ),
     "has no certificate where [one is required](tls.md)": (
         "peer did not return a certificate",
         serving.test_clients,
