@@ -22,9 +22,9 @@ Only the standard library is imported here, since the codec uses these too.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from enum import Enum
-from typing import Final
+from typing import Any, Final
 
 __all__ = [
     "BrokerError",
@@ -66,6 +66,27 @@ _HEADER_NAME: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _HEADER_VALUE: Final = re.compile(rb"[^\x00\r\n]*")
 
 
+def _checkTypes(
+    status: object, reason: object, headers: Iterable[object], body: object
+) -> None:
+    """
+    Raise C{TypeError} where no response can be made of these.
+    """
+    if not isinstance(status, int):
+        raise TypeError(f"an HTTP status is an int, not {type(status).__name__}")
+    if not isinstance(reason, str):
+        raise TypeError(f"a refusal's reason is a str, not {type(reason).__name__}")
+    if body is not None and not isinstance(body, bytes):
+        raise TypeError(f"a refusal's body is bytes, not {type(body).__name__}")
+    for pair in headers:
+        if not (
+            isinstance(pair, Sequence)
+            and len(pair) == 2
+            and all(isinstance(each, bytes) for each in pair)
+        ):
+            raise TypeError(f"a refusal's header is two bytes objects, not {pair!r}")
+
+
 class HandshakeRefused(PeerError):
     """
     A request to upgrade gets an HTTP error instead.
@@ -92,16 +113,21 @@ class HandshakeRefused(PeerError):
         @param setting: the name of the setting behind the refusal.
         @raise ValueError: the status is none that can refuse a request, or a header's
             name or value is none (RFC 9110 section 5).
+        @raise TypeError: one of them is of another type. It is the application's
+            mistake, told where it is made, and not while the refusal is sent.
         """
+        pairs: tuple[Any, ...]
+        pairs = tuple(headers) if isinstance(headers, Iterable) else (headers,)
+        _checkTypes(status, reason, pairs, body)
         if not 300 <= status <= 599:
             raise ValueError(f"an HTTP status from 300 to 599 refuses, not {status}")
-        for name, value in headers:
+        for name, value in pairs:
             if not _HEADER_NAME.fullmatch(name) or not _HEADER_VALUE.fullmatch(value):
                 raise ValueError(f"{name!r}: {value!r} is no header")
         super().__init__(status, reason)
         self.status = status
         self.reason = reason
-        self.headers = tuple(headers)
+        self.headers = pairs
         self.body = body
         self.setting = setting
 

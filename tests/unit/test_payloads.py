@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 import enum
+import re
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from twisted.internet.task import Clock
+from twisted.logger import capturedLogs
 
-from tests.server.kit import App
+from tests.server.kit import App, Logs
 from wsplug import PreparedMessage, application, broadcast
 from wsplug.broker import MemoryBroker
 from wsplug.broker.sqlite import SqliteBroker
+from wsplug.errors import HandshakeRefused
 from wsplug.payloads import toClose
 from wsplug.testing import MemoryClient, MemoryServer
+
+
+@pytest.fixture
+def logs() -> Iterator[Logs]:
+    """What is logged during the test."""
+    with capturedLogs() as events:
+        yield Logs(events)
 
 
 class Word(str, enum.Enum):
@@ -239,6 +249,46 @@ def test_coroutine_closes() -> None:
     raised, client = talk(close)
     assert raised == ["a close code is a whole number like 1000, not str"]
     assert client.messages == ["still here"]
+
+
+# Refusals
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("403",), "an HTTP status is an int, not str"),
+        ((403.0,), "an HTTP status is an int, not float"),
+        ((403, b"no"), "a refusal's reason is a str, not bytes"),
+        ((403, None), "a refusal's reason is a str, not NoneType"),
+        ((403, "", {"body": "no"}), "a refusal's body is bytes, not str"),
+        ((403, "", {"body": 5}), "a refusal's body is bytes, not int"),
+        ((403, "", {"headers": 5}), "a refusal's header is two bytes objects, not 5"),
+        ((403, "", {"headers": [("A", b"b")]}), "two bytes objects, not \\('A', b'b'"),
+        ((403, "", {"headers": [(b"A", b"b", b"")]}), "header is two bytes objects"),
+        ((403, "", {"headers": {b"A": b"b"}}), "header is two bytes objects, not b'A'"),
+    ],
+)
+def test_no_refusal(arguments: tuple[Any, ...], words: str, logs: Logs) -> None:
+    """What makes no response is an error where it is made: the client gets a 500, and
+    the next one is served."""
+    *plain, last = arguments
+    keywords = last if isinstance(last, dict) else {}
+    if not keywords:
+        plain.append(last)
+
+    def build(request: Any) -> Any:
+        raise HandshakeRefused(*plain, **keywords)
+
+    app = App(build)
+    server = MemoryServer(app)
+    with pytest.raises(HandshakeRefused, match="500 the application failed"):
+        server.connect()
+    (failure,) = logs.failures()
+    failure.trap(TypeError)
+    assert re.search(words, failure.getErrorMessage())
+    app.build = None
+    assert server.connect().opened
 
 
 # Channels
