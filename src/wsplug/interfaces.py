@@ -275,8 +275,9 @@ class IWebSocketProtocol(Interface):
     nothing more is delivered to it, and hardly anything more is read from the
     connection, until that has fired.
 
-    If the connection is lost before, what it returned is cancelled, unless the method
-    had closed the connection itself before it returned. A peer that has ended the
+    If the connection is lost before, what it returned is cancelled, in the turn of the
+    reactor behind C{connectionLost}, unless the method had closed the connection itself
+    before it returned. A peer that has ended the
     connection in order while more waits to be delivered counts as lost only when a
     method then takes longer than the close timeout. If a method takes longer than the
     handler timeout, the connection is closed with 1011, and what it returned is

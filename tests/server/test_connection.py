@@ -341,6 +341,7 @@ def test_failure_after_the_end(logs: Logs) -> None:
     opened = openOne(Recorder(text=fails))
     opened.client.send("a")
     opened.client.transport.abortConnection()
+    opened.server.run()
     assert len(logs.failures()) == 1
     assert opened.recorder.names.count("lost") == 1
 

@@ -50,7 +50,7 @@ def test_lost_while_it_runs(
     name: str, end: Callable[[MemoryClient], None], logs: Logs
 ) -> None:
     """The client's end, or a reset, is noticed at once: what the handler has returned
-    is cancelled, connectionLost comes last, and nothing is an error in the log."""
+    is cancelled behind connectionLost, and nothing is an error in the log."""
     handler = Handler()
     recorder = Recorder(**{name: handler.begin})
     recorder.answers["lost"] = lambda _: handler.ended.append("lost")
@@ -61,7 +61,7 @@ def test_lost_while_it_runs(
     assert recorder.names[-1] == name
     end(opened.client)
     opened.server.run()
-    assert handler.ended == ["cancelled", "lost"]
+    assert handler.ended == ["lost", "cancelled"]
     assert recorder.closed.side is Side.PEER
     assert not opened.server.factory.connections
     assert len(opened.server.factory.deadlines) == 0
@@ -153,6 +153,7 @@ def test_ended_here_after_the_end(end: Callable[[Opened], None], logs: Logs) -> 
     assert drained == []
     end(opened)
     assert len(drained) == 1
+    opened.server.run()
     assert handler.ended == ["cancelled"]
     assert opened.recorder.names[2:] == ["text", "lost"]
     assert not opened.server.factory.connections
@@ -378,3 +379,33 @@ def test_bare_factory_of_wsplugs_protocols() -> None:
 
     MemoryServer(Factory()).connect().sendBytes(frame(b"a") + frame(b"b"))
     assert recorder.got("text") == ["a"]
+
+
+@pytest.mark.parametrize("hasLeft", [False, True])
+@pytest.mark.parametrize("end", [_closes, _aborts])
+def test_ends_it_in_the_midst(
+    end: Callable[[Opened], None], hasLeft: bool, logs: Logs
+) -> None:
+    """A handler that ends the connection when it goes on, with the client there or
+    gone meanwhile, is no error, and is cancelled where it waits next."""
+    first: Deferred[None] = Deferred()
+    ended: list[str] = []
+
+    async def handle(_: str) -> None:
+        await first
+        end(opened)
+        try:
+            await Deferred()
+        finally:
+            ended.append("ended")
+
+    opened = openOne(Recorder(text=handle))
+    opened.client.sendBytes(frame(b"a") + frame(b"b"))
+    if hasLeft:
+        opened.client.transport.shut()
+    opened.server.run()
+    first.callback(None)
+    opened.server.advance(6)
+    assert opened.recorder.names[2:] == ["text", "lost"]
+    assert ended == ["ended"]
+    assert logs.failures() == []

@@ -434,10 +434,10 @@ class Connection:
         client = self.request.getClientAddress()
         logClosing(self._logLimit, client, name, closed)
         self._failDrained(closed)
-        if self._handlers is not None:
-            self._handlers.end()
         self._tell("connectionLost", Failure(closed))
         self._application = None
+        if self._handlers is not None:
+            self._handlers.end()
         self._statistics.countClosed(
             self._deadlines.now(),
             client,
@@ -849,8 +849,9 @@ class Connection:
                 number = 0
                 if self._isOpen and not self._overlaps:
                     if self._handlers is None:
-                        timeout = self._handlerTimeout
-                        self._handlers = Handlers(self, self._deadlines, timeout)
+                        self._handlers = Handlers(
+                            self, self._deadlines, self._flusher, self._handlerTimeout
+                        )
                     number = self._handlers.add(result)
                     self._hold(_HELD_BY_APPLICATION)
                 result.addCallback(lambda _: self._goOn(number, began))

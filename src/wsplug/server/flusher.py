@@ -9,6 +9,7 @@ readable, or in the same turn of the reactor for what is sent outside of one.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from twisted.internet.interfaces import IReactorTime
@@ -90,6 +91,12 @@ class Flusher:
 
     def _endTurn(self) -> None:
         self._turning = False
+
+    def later(self, call: Callable[[], object]) -> None:
+        """
+        Have something done in the reactor's next turn.
+        """
+        self._clock.callLater(0, call)
 
     def cork(self) -> None:
         """

@@ -13,6 +13,7 @@ from twisted.logger import Logger
 
 from wsplug.interfaces import IWebSocketApplication, IWebSocketProtocol
 from wsplug.server.deadlines import Deadline, Deadlines
+from wsplug.server.flusher import Flusher
 
 __all__ = ["READ_ON", "HandlerOwner", "HandlerRules", "Handlers", "rulesOf"]
 
@@ -85,6 +86,7 @@ class Handlers:
     __slots__ = (
         "_deadline",
         "_deadlines",
+        "_flusher",
         "_last",
         "_owner",
         "_running",
@@ -94,14 +96,20 @@ class Handlers:
     )
 
     def __init__(
-        self, owner: HandlerOwner, deadlines: Deadlines, timeout: float
+        self,
+        owner: HandlerOwner,
+        deadlines: Deadlines,
+        flusher: Flusher,
+        timeout: float,
     ) -> None:
         """
         @param owner: is referred to until L{end}.
+        @param flusher: has something done in the reactor's next turn.
         @param timeout: seconds that they may take, 0 for any.
         """
         self._owner: HandlerOwner | None = owner
         self._deadlines = deadlines
+        self._flusher = flusher
         self._timeout = timeout
         self.hurried = False
         # One at a time, but for what an operator's notice or the beginning has led to.
@@ -151,8 +159,13 @@ class Handlers:
 
     def cancel(self) -> None:
         """
-        Cancel those that aren't done.
+        Cancel those that aren't done: in the reactor's next turn. It may be one of them
+        that has led to this, and nobody can cancel a coroutine while it runs.
         """
+        if self._running:
+            self._flusher.later(self._cancel)
+
+    def _cancel(self) -> None:
         running = list(self._running.values())
         self._running.clear()
         for handler in running:
