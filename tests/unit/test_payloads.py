@@ -119,7 +119,7 @@ def test_text_is_no_bytes(name: str) -> None:
     assert stage.state() == before
 
 
-@pytest.mark.parametrize("message", BYTES, ids=repr)
+@pytest.mark.parametrize("message", BYTES, ids=lambda each: type(each).__name__)
 @pytest.mark.parametrize("name", ["bytes", "broadcast", "client"])
 def test_bytes_like(name: str, message: Any) -> None:
     """Whatever has a buffer is sent as its bytes, in the machine's order."""
