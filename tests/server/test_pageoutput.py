@@ -10,11 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from twisted.internet.task import Clock
 from twisted.web.resource import Resource
 
 from tests.server.kit import App, Logs, handshake, parseResponse, raw
 from tests.server.test_pages import get
 from wsplug import Settings
+from wsplug.server.ceiling import Ceiling
+from wsplug.server.deadlines import Deadlines
+from wsplug.server.pageoutput import PageOutput
 from wsplug.testing import MemoryServer, MemoryTransport
 
 SIZE = 3_000_000
@@ -152,6 +156,59 @@ def test_leaves_in_the_midst(server: MemoryServer) -> None:
     server.advance(1)
     assert server.factory.waiting.held == 0
     assert len(server.factory.deadlines) == 0
+
+
+class Reentrant:
+    """A transport that has something done in the midst of a write."""
+
+    def __init__(self, during: Callable[[PageOutput], object], times: int) -> None:
+        self.data = b""
+        self.ceiling = Ceiling(10**9)
+        self.times = times
+        self._during = during
+        clock = Clock()
+        self.output = PageOutput(
+            self, Deadlines(clock), 30, self.ceiling, lambda *_: self.output.stop()
+        )
+
+    def write(self, data: bytes) -> None:
+        self.data += data
+        self.times -= 1
+        if not self.times:
+            self._during(self.output)
+
+
+@pytest.mark.parametrize("times", [1, 2, 5])
+def test_ends_in_the_midst_of_a_write(times: int) -> None:
+    """A connection that ends while something is written to it gives all back to the
+    common ceiling, and no more than that."""
+    transport = Reentrant(PageOutput.stop, times)
+    output = transport.output
+    output.pause()
+    for _ in range(3):
+        output.write(BODY[:150_000])
+    assert transport.ceiling.held == 450_000
+    output.resume()
+    assert (transport.ceiling.held, len(transport.ceiling)) == (0, 0)
+    assert len(transport.data) <= times * 65_536
+    output.write(b"late")
+    assert (transport.ceiling.held, len(transport.ceiling)) == (0, 0)
+
+
+@pytest.mark.parametrize("times", [1, 2, 3])
+def test_more_in_the_midst_of_a_write(times: int) -> None:
+    """What is written meanwhile comes behind all that waits."""
+
+    def during(output: PageOutput) -> None:
+        output.pause()
+        output.write(b"more")
+
+    transport = Reentrant(during, times)
+    transport.output.write(BODY[:150_000])
+    assert transport.ceiling.held == max(0, 150_000 - times * 65_536) + 4
+    transport.output.resume()
+    assert transport.data == BODY[:150_000] + b"more"
+    assert transport.ceiling.held == 0
 
 
 # Bodies

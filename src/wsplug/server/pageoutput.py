@@ -51,6 +51,8 @@ class PageOutput:
         self._ceiling = ceiling
         self._cutOff: Callable[[str, str], object] | None = cutOff
         self._pieces: deque[bytes] = deque()
+        # Bytes of the first one that the transport was given.
+        self._given = 0
         self._size = 0
         self._deadline: Deadline | None = None
         self._whenEmpty: Callable[[], object] | None = None
@@ -79,14 +81,15 @@ class PageOutput:
     def _handOver(self) -> None:
         pieces = self._pieces
         while pieces and not self.blocked:
-            first = pieces.popleft()
-            for start in range(0, len(first), _PIECE):
-                if self.blocked:
-                    pieces.appendleft(first[start:])
-                    break
-                piece = first[start : start + _PIECE]
-                self._size -= len(piece)
-                self._transport.write(piece)
+            first = pieces[0]
+            piece = first[self._given : self._given + _PIECE]
+            self._given += len(piece)
+            if self._given == len(first):
+                pieces.popleft()
+                self._given = 0
+            self._size -= len(piece)
+            # Last: the connection may end in this, or something be written.
+            self._transport.write(piece)
         self._ceiling.hold(self, self._size)
 
     def whenEmpty(self, call: Callable[[], object]) -> None:
@@ -135,7 +138,7 @@ class PageOutput:
         self._clear()
         self._cutOff = self._whenEmpty = None
         self._pieces.clear()
-        self._size = 0
+        self._given = self._size = 0
         self._ceiling.hold(self, 0)
 
     def shed(self, held: int) -> None:
