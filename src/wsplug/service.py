@@ -49,6 +49,7 @@ from wsplug.server.applications import Applications
 from wsplug.server.epollset import EpollSet
 from wsplug.server.factory import WebSocketFactory
 from wsplug.server.mounts import Mount, Mounts
+from wsplug.server.pages import MAX_BODY_SIZE
 from wsplug.server.proxyprotocol import useProxyProtocol
 from wsplug.server.settings import Settings
 from wsplug.server.transport import useDirectTransport
@@ -105,6 +106,7 @@ class WebSocketService(Service):
         portal: Portal | None = None,
         authCookie: str = "",
         authFirstMessage: str = "browsers",
+        maxBodySize: int = MAX_BODY_SIZE,
     ) -> None:
         """
         @param mounts: the applications and their paths.
@@ -134,9 +136,12 @@ class WebSocketService(Service):
         @param authCookie: the name of a cookie that may have a bearer token.
         @param authFirstMessage: who may send one as first message: C{"browsers"},
             C{"yes"} for anybody, or C{"no"}.
+        @param maxBodySize: bytes that a request's body may have, where the
+            application's C{pages} don't say.
         @raise wsplug.errors.InvalidOption: two mounts have the same path, or there
             have to be metrics and C{prometheus-client} is missing.
-        @raise ValueError: an origin is none, or a host, or a network.
+        @raise ValueError: an origin is none, or a host, or a network; the size is
+            negative.
         """
         self._admin = AdminDoors(
             admin if admin is not None else AdminSettings(),
@@ -172,6 +177,7 @@ class WebSocketService(Service):
             site=makeSite(Mounts(mounts), reactor, own, authenticator, framedBy),
             authenticator=authenticator,
             startsApplications=False,
+            maxBodySize=maxBodySize,
         )
         own.update(self._admin.watch(self, ownResources(self, metrics)))
         self._epollSet = (

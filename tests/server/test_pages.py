@@ -20,13 +20,14 @@ from tests.server.kit import (
     HOST,
     App,
     Logs,
+    Response,
     frame,
     handshake,
     parseResponse,
     parseResponses,
     raw,
 )
-from wsplug import Settings
+from wsplug import Settings, WebSocketService
 from wsplug.server import Mount, WebSocketFactory
 from wsplug.testing import MemoryServer, MemoryTransport
 
@@ -631,6 +632,50 @@ def test_body_limit_by_default(folder: str) -> None:
     assert (
         raw(MemoryServer(App(pages=folder)), large).take().startswith(b"HTTP/1.1 413 ")
     )
+
+
+def _upload(factory: WebSocketFactory, size: int, chunked: bool) -> Response:
+    """Send a body to a factory, in memory."""
+    address = IPv4Address("TCP", "192.0.2.1", 5)
+    transport = MemoryTransport(address, address)
+    transport.attach(factory.buildProtocol(address))
+    transport.put(_post(size, 65_536 if chunked else None))
+    while transport.step():
+        pass
+    output = transport.take()
+    transport.abortConnection()
+    return parseResponse(output)
+
+
+class Size(Resource):
+    """Says how much came."""
+
+    isLeaf = True
+
+    def render_POST(self, request: Any) -> bytes:
+        return b"%d" % len(request.content.read())
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_body_limit_of_a_site_of_ones_own(chunked: bool) -> None:
+    """Whoever has a site of their own says how large uploads to it may be."""
+    clock = Clock()
+    size: Any = Size()  # type: ignore[no-untyped-call]
+    site = Site(size, reactor=clock)
+    mounts = [Mount("/", App())]
+    large = 3 << 20
+    for limit in (None, large):
+        given: Any = {} if limit is None else {"maxBodySize": limit}
+        factory = WebSocketFactory(mounts, clock=clock, site=site, **given)
+        fits = limit or 1 << 20
+        assert _upload(factory, fits, chunked).body == b"%d" % fits
+        refused = _upload(factory, fits + 1, chunked)
+        assert refused.status == 413
+        assert b"over %d bytes" % fits in refused.body
+    service = WebSocketService(mounts, [], reactor=clock, maxBodySize=large)
+    assert service.factory.maxBodySize == large
+    with pytest.raises(ValueError, match="-1"):
+        WebSocketFactory(mounts, clock=clock, maxBodySize=-1)
 
 
 def test_factory_starts_its_site() -> None:

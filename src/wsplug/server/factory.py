@@ -39,6 +39,7 @@ from wsplug.server.draining import Draining, Opening
 from wsplug.server.flusher import Flusher
 from wsplug.server.handling import HandlerRules
 from wsplug.server.mounts import Mount, Mounts
+from wsplug.server.pages import MAX_BODY_SIZE
 from wsplug.server.progress import AskProgress, progressOf
 from wsplug.server.protocol import WebSocketServerProtocol
 from wsplug.server.request import HandshakeRequest
@@ -76,6 +77,7 @@ class WebSocketFactory(ServerFactory):
     @ivar logLimit: how much is logged about each address.
     @ivar bans: whom an operator doesn't want here.
     @ivar spare: the places over the limit, for health checks.
+    @ivar maxBodySize: bytes that a body may have where nobody else says.
     @ivar held: whether new connections have to wait for the applications.
     @ivar askProgress: says how far the peer of a transport has come with what it was
         sent; tests have an answer of their own.
@@ -97,6 +99,7 @@ class WebSocketFactory(ServerFactory):
         proxies: ProxySettings | None = None,
         authenticator: Authenticator | None = None,
         startsApplications: bool = True,
+        maxBodySize: int = MAX_BODY_SIZE,
     ) -> None:
         """
         @param mounts: the applications.
@@ -114,9 +117,15 @@ class WebSocketFactory(ServerFactory):
             listens with this factory (C{doStart}), and stop once nothing does and the
             last connection is gone. Else it is for whoever makes the factory to do;
             L{wsplug.WebSocketService} does it.
+        @param maxBodySize: bytes that a request's body may have, where the
+            application's C{pages} don't say: as for uploads to a site of one's own.
         @raise InvalidOption: two mounts have the same path.
-        @raise ValueError: an origin is none, or a host, or a network.
+        @raise ValueError: an origin is none, or a host, or a network; the size is
+            negative.
         """
+        if maxBodySize < 0:
+            raise ValueError(f"a body has no {maxBodySize} bytes")
+        self.maxBodySize = maxBodySize
         self.mounts = Mounts(mounts)
         self.clock = clock
         self.settings = settings if settings is not None else Settings()

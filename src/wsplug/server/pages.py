@@ -47,7 +47,7 @@ __all__ = ["MAX_BODY_SIZE", "PageChannel", "bodyTooLarge"]
 
 MAX_BODY_SIZE: Final = 1024 * 1024
 """
-Bytes that a request's body may have where the application's C{pages} don't say.
+Bytes that a request's body may have where nobody says.
 """
 
 

@@ -50,7 +50,7 @@ from wsplug.server.connection import Connection
 from wsplug.server.deadlines import Deadline
 from wsplug.server.losing import explainTLS, speaksTLS
 from wsplug.server.mounts import Mount, splitPath
-from wsplug.server.pages import MAX_BODY_SIZE, PageChannel, bodyTooLarge
+from wsplug.server.pages import PageChannel, bodyTooLarge
 from wsplug.server.request import HandshakeRequest, splitTarget
 from wsplug.server.sessions import Session
 from wsplug.server.spare import PATIENCE
@@ -377,7 +377,7 @@ class WebSocketServerProtocol(Protocol):
         """
         found = self.factory.mounts.find(splitPath(splitTarget(head.target)[0]))
         pages = None if found is None else found[0].application.pages
-        limit: int = getattr(pages, "maxBodySize", MAX_BODY_SIZE)
+        limit: int = getattr(pages, "maxBodySize", self.factory.maxBodySize)
         siteParses: bool = getattr(site, "parsesForms", True)
         return limit, getattr(pages, "parsesForms", siteParses)
 
