@@ -162,6 +162,8 @@ def test_markup_is_text(chat: Chat, visit: Visitor) -> None:
     ann.page.get_by_label("Name of another room").fill(room)
     ann.page.keyboard.press("Enter")
     expect(ann.page.locator("#title")).to_have_text(room)
+    # Until then, it is the title of what is said with the person of that name.
+    expect(ann.page.locator("#count")).to_have_text("1 here")
     ann.say(*MARKUP)
     ann.sees(*MARKUP)
     checkUnharmed(ann)
