@@ -105,6 +105,9 @@ class WebSocketServerProtocol(Protocol):
     _session: Session | None = None
     _late: LateInput | None = None
 
+    # What has taken over.
+    _connection: Connection | None = None
+
     def __init__(self, factory: WebSocketFactory) -> None:
         self.factory = factory
         settings = factory.settings
@@ -159,6 +162,10 @@ class WebSocketServerProtocol(Protocol):
         self._secured = True
 
     def dataReceived(self, data: bytes) -> None:
+        if self._connection is not None:
+            # By a method that somebody has taken before the connection was there.
+            self._connection.dataReceived(data)
+            return
         channel = self._channel
         if self._parser is None:
             # Refused: thrown away until the peer has closed as well.
@@ -174,6 +181,9 @@ class WebSocketServerProtocol(Protocol):
             self._read(data)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
+        if self._connection is not None:
+            self._connection.connectionLost(reason)
+            return
         self._clearDeadline()
         why = explainTLS(reason)
         if why is not None and self._parser is not None:
@@ -565,15 +575,16 @@ class WebSocketServerProtocol(Protocol):
         transport: Any = self.transport
         factory = self.factory
         self.__dict__.clear()
-        if isinstance(transport, DirectTransport):
-            transport.become(connection)
-            return
+        # Five are as many as a small dictionary has room for.
         self.connected = 1
         self.factory = factory
         self.transport = transport
-        calls: Any = self
-        calls.dataReceived = connection.dataReceived
-        calls.connectionLost = connection.connectionLost
+        self._connection = connection
+        if isinstance(transport, DirectTransport):
+            transport.become(connection)
+        else:
+            calls: Any = self
+            calls.dataReceived = connection.dataReceived
 
     def _refuseWith(self, failure: Failure, mount: Mount) -> None:
         """
