@@ -816,11 +816,13 @@ def test_half_closed_behind_a_body(chunked: bool) -> None:
     assert not later.gone
 
 
-def test_half_closed_for_ever() -> None:
+@pytest.mark.parametrize("timeout", [10, 0])
+def test_half_closed_for_ever(timeout: float) -> None:
     """Who has sent all may be gone: an application that has nothing to say for the open
-    timeout is told so."""
+    timeout, or ten seconds where that is off, is told so."""
     later = Later()
-    server = MemoryServer(App(pages=later))
+    settings = Settings(open_timeout=timeout)
+    server = MemoryServer(App(pages=later), settings=settings)
     transport = raw(server, get("/"))
     transport.shut()
     server.advance(9)

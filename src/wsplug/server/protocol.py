@@ -68,6 +68,12 @@ _LATER: Final = (Deferred, CoroutineType, Failure)
 What an application returns in place of an answer.
 """
 
+_SILENCE: Final = 10.0
+"""
+Seconds for which an application may have nothing to say to a client that has sent all,
+where C{open-timeout} is off.
+"""
+
 
 @implementer(IHandshakeListener)
 class WebSocketServerProtocol(Protocol):
@@ -242,9 +248,14 @@ class WebSocketServerProtocol(Protocol):
         self._clearDeadline()
         if channel.busy:
             channel.isStalled()
-            self._setDeadline(self._responseMissing)
+            self._awaitResponse()
         else:
             channel.loseConnection()
+
+    def _awaitResponse(self) -> None:
+        # Also where heads have any time: the client may be gone.
+        seconds = self.factory.settings.open_timeout or _SILENCE
+        self._setDeadline(self._responseMissing, seconds)
 
     def _responseMissing(self) -> None:
         self._deadline = None
@@ -252,7 +263,7 @@ class WebSocketServerProtocol(Protocol):
         if channel is None or channel.isStalled():
             self.abort()
         else:
-            self._setDeadline(self._responseMissing)
+            self._awaitResponse()
 
     # Requests
 
