@@ -24,6 +24,17 @@ _FLAGS: Final = (
     | getattr(os, "O_NONBLOCK", 0)
 )
 
+_ABSENT: Final = (
+    errno.ENOENT,
+    errno.ENOTDIR,
+    errno.ELOOP,
+    errno.ENXIO,
+    errno.ENODEV,
+)
+"""
+What opening fails with where there is no file any more.
+"""
+
 
 class Folder(File):
     """
@@ -108,7 +119,9 @@ class Folder(File):
         request.setHeader(b"X-Content-Type-Options", b"nosniff")
         try:
             return super().render_GET(request)  # type: ignore[no-untyped-call]
-        except OSError:
+        except OSError as error:
+            if error.errno not in _ABSENT:
+                raise
             # It has gone, or is a socket or the like, since the check.
             for name in (b"Accept-Ranges", b"Content-Type"):
                 request.responseHeaders.removeHeader(name)

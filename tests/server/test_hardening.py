@@ -5,6 +5,7 @@ and forms (DESIGN section 5).
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 from collections.abc import Iterator
@@ -257,6 +258,20 @@ def test_swapped(
             assert response.status == 404
             assert "accept-ranges" not in response.headers
     assert logs.failures() == []
+
+
+def test_no_descriptor_left(
+    server: MemoryServer, monkeypatch: pytest.MonkeyPatch, logs: Logs
+) -> None:
+    """A file that can't be opened for another reason isn't said to be missing."""
+
+    def fail(*_: object) -> int:
+        raise OSError(errno.EMFILE, "too many open files")
+
+    monkeypatch.setattr("wsplug.folder.os.open", fail)
+    assert server.request("GET", "/file.bin").status == 500
+    (failure,) = logs.failures()
+    assert failure.check(OSError)
 
 
 def test_folder_behind_a_link_that_changes(tmp_path: Path) -> None:
