@@ -33,6 +33,22 @@ def _isRefused(**settings: float) -> tuple[MemoryServer, MemoryTransport]:
     return server, transport
 
 
+def _sendsTooMuch(**settings: float) -> tuple[MemoryServer, MemoryTransport]:
+    server = MemoryServer(App(), settings=Settings(**settings))  # type: ignore[arg-type]
+    transport = server.connectTransport()
+    transport.put(handshake() + b"\x82\xff" + (10**12).to_bytes(8, "big") + bytes(4))
+    server.run()
+    return server, transport
+
+
+def _uploadsTooMuch(**settings: float) -> tuple[MemoryServer, MemoryTransport]:
+    server = MemoryServer(App(), settings=Settings(**settings))  # type: ignore[arg-type]
+    transport = server.connectTransport()
+    transport.put(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999\r\n\r\n")
+    server.run()
+    return server, transport
+
+
 def _hasNoHeader(**settings: float) -> tuple[MemoryServer, MemoryTransport]:
     server = MemoryServer(
         App(),
@@ -81,6 +97,18 @@ def test_goes_on_sending(begin: Begin) -> None:
     assert transport.aborted
     assert len(server.factory.deadlines) == 0
     assert server.factory.opening == len(server.factory.connections) == 0
+
+
+@pytest.mark.parametrize("begin", [_sendsTooMuch, _uploadsTooMuch])
+def test_goes_on_with_what_is_too_large(begin: Begin) -> None:
+    """One whose message or body is too large may be unable to see why before it is done
+    with it: it may have megabytes, but not hundreds of them."""
+    server, transport = begin()
+    answer = transport.take()
+    assert b"\x03\xf1" in answer or b" 413 " in answer
+    assert 16_000 * KB < flood(server, transport, 100_000 * KB) < 18_000 * KB
+    server.advance(5.5)
+    assert transport.aborted
 
 
 @pytest.mark.parametrize("begin", BEGINNINGS)

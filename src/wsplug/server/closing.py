@@ -18,6 +18,7 @@ from wsplug.networks import nameOfAddress
 from wsplug.server.transport import watchForEnd
 
 __all__ = [
+    "LATE_LARGE_SIZE",
     "LATE_SIZE",
     "CleanlyClosed",
     "LateInput",
@@ -33,6 +34,12 @@ _log = Logger(__name__)
 LATE_SIZE: Final = 256 * 1024
 """
 Bytes that are read and thrown away of a peer that was told that it is over.
+"""
+
+LATE_LARGE_SIZE: Final = 16 * 1024 * 1024
+"""
+The same of one whose message or body was too large: many can't see why before they are
+done with sending it. As much may be on the way in front of a close frame.
 """
 
 

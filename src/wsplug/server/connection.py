@@ -54,6 +54,7 @@ from wsplug.networks import nameOfAddress
 from wsplug.payloads import toBytes, toClose, toText
 from wsplug.server.ceiling import Ceiling
 from wsplug.server.closing import (
+    LATE_LARGE_SIZE,
     LATE_SIZE,
     CleanlyClosed,
     LateInput,
@@ -83,12 +84,6 @@ _log = Logger(__name__)
 _KEEPALIVE: Final = b"wsplug keepalive"
 """
 The payload of our own pings, so that their answers are told from the application's.
-"""
-
-_CLOSING_SIZE: Final = 16 * 1024 * 1024
-"""
-Bytes that may be on the way in front of a peer's close frame, besides a message: what
-the kernels at both ends hold.
 """
 
 # A C integer, where this is compiled.
@@ -368,8 +363,11 @@ class Connection:
         if self._late is None:
             self._late = LateInput(self._transport)
         limit = LATE_SIZE
+        closed = self._closed
         if self._state is State.CLOSE_SENT:
-            limit = self._settings.max_message_size + _CLOSING_SIZE
+            limit = self._settings.max_message_size + LATE_LARGE_SIZE
+        elif closed is not None and closed.code == CloseCode.MESSAGE_TOO_BIG:
+            limit = LATE_LARGE_SIZE
         isTimed = self._closeDeadline is not None or self._sendDeadline is not None
         self._late.take(size, isTimed, self._closeTimedOut, limit)
 

@@ -45,7 +45,14 @@ from wsplug.guard.proxies import UNNAMED
 from wsplug.interfaces import IWebSocketProtocol
 from wsplug.networks import nameOfAddress
 from wsplug.server.cancelling import cancel
-from wsplug.server.closing import LateInput, endIdle, endWriting, logRefusal
+from wsplug.server.closing import (
+    LATE_LARGE_SIZE,
+    LATE_SIZE,
+    LateInput,
+    endIdle,
+    endWriting,
+    logRefusal,
+)
 from wsplug.server.connection import Connection
 from wsplug.server.deadlines import Deadline
 from wsplug.server.losing import explainTLS, speaksTLS
@@ -110,6 +117,7 @@ class WebSocketServerProtocol(Protocol):
     _secured = False
     _session: Session | None = None
     _late: LateInput | None = None
+    _lateLimit = LATE_SIZE
 
     # What has taken over.
     _connection: Connection | None = None
@@ -177,7 +185,9 @@ class WebSocketServerProtocol(Protocol):
             # Refused: thrown away until the peer has closed as well.
             if self._late is None:
                 self._late = LateInput(self.transport)
-            self._late.take(len(data), self._deadline is not None, self.abort)
+            self._late.take(
+                len(data), self._deadline is not None, self.abort, self._lateLimit
+            )
             return
         if self._answer is not None or (self._early and self.factory.held):
             self._early += data
@@ -626,6 +636,8 @@ class WebSocketServerProtocol(Protocol):
             return
         self._parser = None
         self._refused = True
+        if refusal.status == 413:
+            self._lateLimit = LATE_LARGE_SIZE
         self._early = b""
         self._endSession()
         self.factory.spare.leave(self)
