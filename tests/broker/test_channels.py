@@ -340,6 +340,20 @@ def test_close() -> None:
     assert client.closed == (1013, "does not read fast enough")
 
 
+def test_much_in_one_turn() -> None:
+    """
+    What is published in one turn, however much, is held against nobody who reads.
+    """
+    world = World(Backlog(size=200_000))
+    client = world.connect("a")
+    for number in range(100):
+        world.broker.publish("a", b"%02d" % number + BIG)
+    world.server.run()
+    assert len(client.messages) == 101
+    assert client.closed is None
+    assert world.channels.count("a") == 1
+
+
 def test_too_long() -> None:
     """
     The first of what waits may not wait for longer than that.

@@ -24,6 +24,7 @@ from wsplug.broker.publication import History, Position, Publication
 from wsplug.codec import CloseCode
 from wsplug.interfaces import IBroker, ISubscriber, IWebSocketTransport
 from wsplug.server import PreparedMessage, broadcast
+from wsplug.server.flusher import Flusher
 
 __all__ = ["Backlog", "Channels", "Overflow"]
 
@@ -48,7 +49,8 @@ class Backlog:
     """
     How much may wait for one subscriber in one channel.
 
-    @ivar size: bytes of messages.
+    @ivar size: bytes of messages, on top of what was published in one turn of the
+        reactor: nobody could have read that.
     @ivar age: seconds that the first of them may have waited; 0 for any.
     @ivar overflow: what happens when either is exceeded.
     """
@@ -66,13 +68,40 @@ class _Subscription:
     One connection in one channel.
     """
 
-    __slots__ = ("dropped", "joining", "size", "waiting")
+    __slots__ = ("_before", "_burst", "_turn", "dropped", "joining", "size", "waiting")
 
     def __init__(self) -> None:
         self.joining = True
         self.waiting: deque[tuple[float, int, PreparedMessage]] = deque()
         self.size = 0
         self.dropped = 0
+        # The last turn that began with no more than may wait: which it was, what had
+        # waited, and what came on top of it.
+        self._turn = 0
+        self._before = 0
+        self._burst = 0
+
+    def isOver(self, size: int, turn: int) -> bool:
+        """
+        Say whether more waits than may. What comes in one turn of the reactor is no
+        sign of a slow reader, as in L{wsplug.server.connection}.
+
+        @param size: bytes that may wait.
+        @param turn: which turn this is.
+        """
+        if turn != self._turn and self._sizeBefore() <= size:
+            self._turn = turn
+            self._before = self._sizeBefore()
+        if turn == self._turn:
+            self._burst = self.size - self._before
+            return False
+        return self.size > size + self._burst
+
+    def _sizeBefore(self) -> int:
+        """
+        Count what had waited before the newest message came.
+        """
+        return self.size - len(self.waiting[-1][2].payload)
 
     def hold(self, now: float, offset: int, message: PreparedMessage) -> None:
         self.waiting.append((now, offset, message))
@@ -165,6 +194,8 @@ class Channels:
         self._encode = encode
         self._encodeGap = encodeGap
         self._backlog = backlog
+        # Tells the reactor's turns apart; there is nothing to flush here.
+        self._turns = Flusher(clock)
         self._channels: dict[str, _Channel] = {}
         self._members: dict[IWebSocketTransport, _Member] = {}
         self.dropped = 0
@@ -344,8 +375,9 @@ class Channels:
     ) -> None:
         backlog = self._backlog
         before = subscription.dropped
+        turn = self._turns.turn()
         while subscription.waiting and (
-            subscription.size > backlog.size
+            subscription.isOver(backlog.size, turn)
             or 0 < backlog.age < now - subscription.waiting[0][0]
         ):
             if backlog.overflow is Overflow.CLOSE:
