@@ -547,7 +547,8 @@ def test_gap(overflow: str) -> None:
     assert gap["count"] + len(messages) - 1 == 50
     assert messages[-1]["offset"] == 50
     behind = len(messages) - messages.index(gap) - 1
-    assert behind == 4 if overflow == "oldest" else behind <= 4
+    # Four are 200 KiB, and one of another turn comes on top.
+    assert behind == 5 if overflow == "oldest" else behind <= 5
     # Without the envelope, a message is a little smaller: more of them fit.
     assert set(bare.messages) == {BIG.decode()}
     assert abs(len(bare.messages) - len(messages) + 1) <= 1
