@@ -216,7 +216,7 @@ def test_goesOnAfterAViolation(
     hurried: Everywhere, transport: str, leaves: bool
 ) -> None:
     """
-    One that broke a rule and goes on sending is read from for a few hundred kB; what is
+    One that broke a rule and goes on sending is read from for two MiB; what is
     more is in the kernels. It finds out why, and leaves, or is cut off in the end.
     """
     live = hurried.by(transport)

@@ -83,12 +83,12 @@ def flood(
 
 @pytest.mark.parametrize("begin", BEGINNINGS)
 def test_goes_on_sending(begin: Begin) -> None:
-    """A peer that was told that it is over and goes on sending is read from for a few
-    hundred kB, so that it finds out, and not for the whole of close-timeout; then the
+    """A peer that was told that it is over and goes on sending is read from for two
+    MiB, so that it finds out, and not for the whole of close-timeout; then the
     rest stays where it is, and that ends it."""
     server, transport = begin()
     assert transport.take()
-    assert 200 * KB < flood(server, transport, 2000 * KB) < 300 * KB
+    assert 2000 * KB < flood(server, transport, 20_000 * KB) < 2200 * KB
     assert not transport.lost
     transport.put(bytes(2000 * KB))
     server.advance(4)
@@ -116,7 +116,7 @@ def test_without_a_time(begin: Begin) -> None:
     """Where it has no time to close, it is ended when it has sent as much."""
     server, transport = begin(close_timeout=0)
     transport.take()
-    assert 200 * KB < flood(server, transport, 2000 * KB) < 300 * KB
+    assert 2000 * KB < flood(server, transport, 20_000 * KB) < 2200 * KB
     assert transport.lost
     assert server.factory.opening == len(server.factory.connections) == 0
 

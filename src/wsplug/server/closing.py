@@ -31,7 +31,7 @@ __all__ = [
 
 _log = Logger(__name__)
 
-LATE_SIZE: Final = 256 * 1024
+LATE_SIZE: Final = 2 * 1024 * 1024
 """
 Bytes that are read and thrown away of a peer that was told that it is over.
 """
