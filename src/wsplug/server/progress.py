@@ -7,10 +7,10 @@ again hears of a peer that reads them slowly, but steadily.
 
 from __future__ import annotations
 
+import socket
 import struct
 import sys
 from collections.abc import Callable
-from socket import AF_UNIX, socket
 from typing import Any, Final, NamedTuple
 
 from twisted.internet.interfaces import ISSLTransport
@@ -55,24 +55,23 @@ def progressOf(transport: Any) -> Progress | None:
         transport = getattr(transport, "transport", None)
     try:
         handle = transport.getHandle()
-        return _ask(handle) if isinstance(handle, socket) else None
+        return _ask(handle) if isinstance(handle, socket.socket) else None
     except (AttributeError, OSError, ValueError):
         return None  # it has none, or none any more
 
 
-def _ask(handle: socket) -> Progress:
+def _ask(handle: socket.socket) -> Progress:
     """
     @raise OSError: the kernel doesn't tell.
     @raise ValueError: the socket is closed.
     """
     from fcntl import ioctl
-    from socket import IPPROTO_TCP, TCP_INFO
     from termios import TIOCOUTQ
 
     # SIOCOUTQ, which has the same number.
     (left,) = struct.unpack("i", ioctl(handle, TIOCOUTQ, bytes(4)))
-    if handle.family != AF_UNIX:
-        info = handle.getsockopt(IPPROTO_TCP, TCP_INFO, _INFO_SIZE)
+    if handle.family != socket.AF_UNIX:
+        info = handle.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _INFO_SIZE)
         if len(info) == _INFO_SIZE:
             (taken,) = struct.unpack_from("=Q", info, _ACKED)
             return Progress(taken, left)
