@@ -403,10 +403,12 @@ class WebSocketService(Service):
         return starting
 
     def _failed(self, failure: Failure) -> None:
-        failure.trap(StartupError)
         if self._wasStopped:
             return  # it ends anyway
         error: Any = failure.value
+        if not isinstance(error, StartupError):
+            self._log.failure("starting failed", failure)
+            error = StartupError(f"starting failed: {failure.getErrorMessage()}")
         if self._starting:
             self._errors.append(error)
         else:

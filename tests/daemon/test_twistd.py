@@ -280,7 +280,7 @@ def test_without_rights(name: str, tmp_path: Path) -> None:
 def test_low_port_and_no_rights(tmp_path: Path) -> None:
     """
     As root it takes a low port, then becomes somebody else for good; what it makes from
-    then on is that user's, with the wanted mode.
+    then on is that user's, and what is in the broker for nobody else.
     """
     root()
     user = pwd.getpwuid(NOBODY)
@@ -306,7 +306,7 @@ def test_low_port_and_no_rights(tmp_path: Path) -> None:
         assert gids == [str(user.pw_gid)] * 4
         status = (data / "broker").stat()
         assert (status.st_uid, status.st_gid) == (user.pw_uid, user.pw_gid)
-        assert status.st_mode & 0o777 == 0o640
+        assert status.st_mode & 0o777 == 0o600
     finally:
         os.kill(pid, signal.SIGTERM)
         log = tmp_path / "log"

@@ -477,6 +477,30 @@ def test_stop_before_the_broker_has_started(logs: Logs, late: bool) -> None:
     assert nothingLeft(service)
 
 
+@pytest.mark.parametrize("late", [False, True], ids=["at once", "later"])
+def test_broker_that_fails_somehow(logs: Logs, late: bool) -> None:
+    """Whatever a broker's start fails with, whoever starts the service is told of it,
+    or the service stops and the log says why: it doesn't wait for ever."""
+    opening: Deferred[None] = Deferred()
+
+    class Broken:
+        def start(self) -> Deferred[None]:
+            return opening if late else fail(LookupError("unknown encoding"))
+
+    service = makeService([], [Endpoint()])
+    service._broker = Broken()  # type: ignore[assignment]
+    if late:
+        service.startService()
+        opening.errback(LookupError("unknown encoding"))
+        assert not service.running
+    else:
+        with pytest.raises(StartupError, match="starting failed: unknown encoding"):
+            service.startService()
+    (failure,) = logs.failures()
+    assert failure.check(LookupError)
+    assert nothingLeft(service)
+
+
 def advance(service: WebSocketService, seconds: float) -> None:
     """Let time pass."""
     clock: Any = service.factory.clock

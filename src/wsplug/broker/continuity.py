@@ -41,7 +41,7 @@ def readBoot() -> str | None:
     @return: C{None} where it has no name: only Linux gives it one.
     """
     try:
-        with open(_BOOT, encoding="ascii") as file:
+        with open(_BOOT, encoding="utf-8") as file:
             return file.read().strip() or None
     except (OSError, ValueError):
         return None
@@ -87,7 +87,7 @@ def endOpening(database: sqlite3.Connection) -> None:
 
 def _readWitness(path: str) -> tuple[str, str] | None:
     try:
-        with open(path + SUFFIX, encoding="ascii") as file:
+        with open(path + SUFFIX, encoding="utf-8") as file:
             return file.read().strip(), str(os.fstat(file.fileno()).st_ctime_ns)
     except (OSError, ValueError):
         return None

@@ -275,7 +275,7 @@ def _countListening(listener: socket.socket) -> int:
     address = "".join(f"{word:08X}" for word in words) + f":{port:04X}"
     count = 0
     try:
-        with Path(table).open("r", encoding="ascii") as lines:
+        with Path(table).open("r", encoding="utf-8") as lines:
             next(lines)
             for line in lines:
                 _, local, _, state = line.split(None, 4)[:4]
