@@ -809,6 +809,33 @@ def test_lost_and_begun_anew(visit: Visitor, server: Server) -> None:
     assert page.run("kept") == [{"offset": each, "epoch": "new"} for each in (1, 2)]
 
 
+@pytest.mark.parametrize("since", [None, {"offset": 9, "epoch": "old"}])
+def test_position_of_an_empty_channel(
+    visit: Visitor, server: Server, since: dict[str, object] | None
+) -> None:
+    """
+    A page that stores the position with each event has one from the first answer on,
+    also where no message comes with it: what is published later is not missed.
+    """
+    page = start(visit, server.port, "{timeout: 60000}")
+    page.run("ask({type: 'mute', kind: 'subscribe'})")
+    page.run("(options) => follow('news', options)", {"since": since})
+    page.run(
+        "() => { window.kept = []; for (const event of ['entered', 'gap', 'message'])"
+        " followed.news.addEventListener(event,"
+        " () => kept.push(followed.news.position)); }"
+    )
+    position = {"offset": 2, "epoch": "new"}
+    answer = {
+        **{"type": "subscribed", "request": 2, "position": position},
+        **{"recovered": since is None, "messages": []},
+    }
+    said = [json.dumps(answer)]
+    page.run("(texts) => connection.send({type: 'say', texts})", said)
+    page.wait("kept.length", "told")
+    assert page.run("kept") == [position] * (1 if since is None else 2)
+
+
 @pytest.mark.parametrize("times", [1, 2])
 def test_lost_answer(visit: Visitor, server: Server, times: int) -> None:
     """

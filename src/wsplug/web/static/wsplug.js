@@ -139,12 +139,12 @@ export function connect(url, options = {}) {
       held = null;
       const lost = self.position && answer.recovered === false;
       if (lost) self.position = null;
-      tell("entered", answer);
-      if (lost) tell("gap", { count: null });
       const { position, messages = [] } = answer;
-      if (position && !self.position) { // for who stores it with each message
+      if (position && !self.position) { // for who stores it with each event
         self.position = { ...position, offset: (messages[0]?.offset ?? position.offset + 1) - 1 };
       }
+      tell("entered", answer);
+      if (lost) tell("gap", { count: null });
       messages.forEach(receive);
       self.position = position ?? self.position;
       waiting.forEach(receive);
