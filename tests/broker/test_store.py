@@ -309,6 +309,26 @@ def test_backup(
     assert not _renewed(store, position)
 
 
+@pytest.mark.parametrize("restore", [_replaceAll, _copyOver, _copyDatabase])
+def test_copy_of_the_last_run(
+    tmp_path: Path, opened: list[Store], restore: Restore
+) -> None:
+    """
+    So is one that was made while the server ran that has been stopped since.
+    """
+    folder, backup = tmp_path / "folder", tmp_path / "backup"
+    folder.mkdir()
+    store = _open(folder / "a.db", opened, Retention(), "one")
+    store.add(_drafts(5))
+    shutil.copytree(folder, backup)
+    store.add(_drafts(3))
+    position = store.position("a")
+    store.close()
+    restore(backup, folder)
+    store = _open(folder / "a.db", opened, Retention(), "one")
+    assert _renewed(store, position)
+
+
 def test_witness_that_cannot_be_written(tmp_path: Path, opened: list[Store]) -> None:
     """
     A start that fails costs nobody anything.

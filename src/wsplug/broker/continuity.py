@@ -5,8 +5,9 @@ a backup that was restored, or what a failure of the machine has left.
 It has to be known, since offsets that were given out after that state are given out
 again. Three things tell:
 
-    - A file beside the database, the witness, is written anew at each opening, and the
-      database has its content: where one of the two is restored, they don't agree.
+    - A file beside the database, the witness, is written anew at each opening and
+      closing, and the database has its content: where one of the two is restored, they
+      don't agree.
     - The database has the witness's time of change, too. It is the system's own and
       can't be set, as the time of writing can: where both are restored, it is another.
     - The database has the name of the system's boot until it is closed. What was
@@ -77,11 +78,16 @@ def beginOpening(database: sqlite3.Connection, path: str, boot: str | None) -> N
     )
 
 
-def endOpening(database: sqlite3.Connection) -> None:
+def endOpening(database: sqlite3.Connection, path: str) -> None:
     """
-    Write down that a database is closed, once all that is in it is on the disk.
+    Write down that a database is closed, once all that is in it is on the disk: with
+    another witness, so that copies that were made while it was open are told from it.
     """
     database.execute("PRAGMA synchronous = FULL")
+    with suppress(OSError):  # the one of the opening is good, too
+        opening = secrets.token_hex(8)
+        mark = _writeWitness(path, opening)
+        database.execute("UPDATE state SET opening = ?, mark = ?", (opening, mark))
     database.execute("UPDATE state SET boot = ?", (_CLOSED,))
 
 

@@ -171,7 +171,7 @@ class Store:
         database, self._database = self._database, None
         if database is not None:
             try:
-                endOpening(database)
+                endOpening(database, self._path)
             finally:
                 database.close()
 
