@@ -751,6 +751,29 @@ def test_direct_that_comes_half_way() -> None:
     assert (own["id"], own["message"], own["offset"]) == (first["id"], "Psst", 1)
 
 
+def test_ref_that_is_used_again() -> None:
+    """
+    What has come to some only never goes to others than those whom it was for, whatever
+    is sent with its C{ref} later: a direct message isn't told to a room.
+    """
+    chat = Chat()
+    ann, bea = chat.person("Ann", "@"), chat.person("Bea", "@")
+    ids = {
+        name: chat.connect().ask(type="hello", name=name, key=key(name))["id"]
+        for name in ("Ann", "Bea")
+    }
+    ann.ask(type="join", room="lobby")
+    asked = {"type": "usermsg", "to_id": ids["Bea"], "message": "Psst", "ref": "r"}
+    chat.broker.full = ids["Ann"]
+    assert ann.ask(**asked)["code"] == "unavailable"
+    chat.broker.full = ""
+    (secret,) = bea.new("usermsg")
+    sent = ann.ask(type="usermsg", room="lobby", message="Hello", ref="r")
+    assert sent["id"] != secret["id"]
+    (said,) = ann.new("usermsg")
+    assert (said["message"], said["room"]) == ("Hello", "lobby")
+
+
 def test_direct_that_never_came() -> None:
     """
     A direct message that came to nobody is said anew with the same C{ref}; one without

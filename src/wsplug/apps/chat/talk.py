@@ -126,7 +126,7 @@ class Talk:
         self._networkRate = Rate(clock, CROWD * rate, CROWD * burst)
         self._typing = Rate(clock, _TYPING_RATE, 1)
         self._networkTyping = Rate(clock, CROWD * _TYPING_RATE, CROWD)
-        self._refs: OrderedDict[tuple[str, str], _Saying] = OrderedDict()
+        self._refs: OrderedDict[tuple[str, ...], _Saying] = OrderedDict()
         # No other server's messages begin with the same.
         self._ids = secrets.token_hex(4)
         self._numbers = count()
@@ -232,7 +232,8 @@ class Talk:
         """
         if said.ref is None:
             return await self._onceOnly(_Saying(said, encode(said)), room, channels)
-        key = said.from_id, said.ref
+        # To somebody else it is another message, whatever its ref.
+        key = said.from_id, said.ref, *channels
         saying = self._recallSaying(key)
         if saying is None or not (saying.isGoing or saying.published):
             saying = _Saying(said, encode(said))
@@ -273,13 +274,13 @@ class Talk:
                     channel, saying.data, store=isKept
                 )
 
-    def _recallSaying(self, key: tuple[str, str]) -> _Saying | None:
+    def _recallSaying(self, key: tuple[str, ...]) -> _Saying | None:
         oldest = self._clock.seconds() - _REFS_AGE
         while self._refs and next(iter(self._refs.values())).time <= oldest:
             self._refs.popitem(last=False)
         return self._refs.get(key)
 
-    def _remember(self, key: tuple[str, str], saying: _Saying) -> None:
+    def _remember(self, key: tuple[str, ...], saying: _Saying) -> None:
         saying.time = self._clock.seconds()
         self._refs[key] = saying
         self._refs.move_to_end(key)
