@@ -406,7 +406,7 @@ class IHandlerRules(Interface):
         "connection is closed with 1011. Without it, they do for what is written for "
         "C{twisted.web.websocket}: where neither the application declares "
         "L{IWebSocketApplication} nor the protocol L{IWebSocketProtocol}. What a mount "
-        "says goes first: L{wsplug.Mount}'s C{overlap}."
+        "says goes first: the C{overlap} of L{wsplug.server.mounts.Mount}."
     )
     handlerTimeout: float | None = Attribute(
         "Seconds that they may take, 0 for any time, C{None} for the server's "

@@ -22,6 +22,7 @@ from twisted.internet.interfaces import IAddress
 from wsplug.codec.hosts import Host, parse_host
 
 __all__ = [
+    "MAPPED",
     "PLACE_BITS",
     "Host",
     "Network",
@@ -42,7 +43,7 @@ like.
 
 Network = IPv4Network | IPv6Network
 
-_MAPPED: Final = IPv6Network("::ffff:0:0/96")
+MAPPED: Final = IPv6Network("::ffff:0:0/96")
 """
 IPv4 addresses in IPv6's clothes (RFC 4291 section 2.5.5.2): L{parseHost} makes IPv4
 addresses of those, and so do networks.
@@ -165,9 +166,9 @@ def parseNetwork(text: str, strict: bool = True) -> Network:
     @raise ValueError: it is none.
     """
     network = ip_network(text, strict)
-    if isinstance(network, IPv6Network) and network.subnet_of(_MAPPED):
+    if isinstance(network, IPv6Network) and network.subnet_of(MAPPED):
         first = IPv4Address(int(network.network_address) & 0xFFFFFFFF)
-        return IPv4Network((first, network.prefixlen - _MAPPED.prefixlen))
+        return IPv4Network((first, network.prefixlen - MAPPED.prefixlen))
     return network
 
 

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 from twisted.internet.interfaces import IAddress, IReactorTime
 
 from wsplug.errors import HandshakeRefused
-from wsplug.networks import PLACE_BITS, Network, hostOf, parseHost, parseNetwork
+from wsplug.networks import MAPPED, PLACE_BITS, Network, hostOf, parseHost, parseNetwork
 
 __all__ = ["LONGEST_BAN", "MOST_BANS", "Ban", "Bans", "parsePlace"]
 
@@ -46,6 +46,9 @@ def parsePlace(text: str) -> Network:
         ) from None
     if not network.prefixlen:
         raise ValueError(f"{network} is everybody")
+    if network.version == 6 and MAPPED.subnet_of(network):
+        # It isn't meant: where IPv6 sockets write them so, it would be all of them.
+        raise ValueError(f"{network} is everybody with an IPv4 address, too")
     return network
 
 
