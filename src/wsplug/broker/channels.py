@@ -24,7 +24,7 @@ from wsplug.broker.publication import History, Position, Publication
 from wsplug.codec import CloseCode
 from wsplug.interfaces import IBroker, ISubscriber, IWebSocketTransport
 from wsplug.server import PreparedMessage, broadcast
-from wsplug.server.flusher import Flusher
+from wsplug.server.bursts import Burst, TurnCount
 
 __all__ = ["Backlog", "Channels", "Overflow"]
 
@@ -68,40 +68,24 @@ class _Subscription:
     One connection in one channel.
     """
 
-    __slots__ = ("_before", "_burst", "_turn", "dropped", "joining", "size", "waiting")
+    __slots__ = ("_burst", "dropped", "joining", "size", "waiting")
 
     def __init__(self) -> None:
         self.joining = True
         self.waiting: deque[tuple[float, int, PreparedMessage]] = deque()
         self.size = 0
         self.dropped = 0
-        # The last turn that began with no more than may wait: which it was, what had
-        # waited, and what came on top of it.
-        self._turn = 0
-        self._before = 0
-        self._burst = 0
+        self._burst = Burst()
 
     def isOver(self, size: int, turn: int) -> bool:
         """
-        Say whether more waits than may. What comes in one turn of the reactor is no
-        sign of a slow reader, as in L{wsplug.server.connection}.
+        Say whether more waits than may, with the newest message: see L{Burst}.
 
         @param size: bytes that may wait.
         @param turn: which turn this is.
         """
-        if turn != self._turn and self._sizeBefore() <= size:
-            self._turn = turn
-            self._before = self._sizeBefore()
-        if turn == self._turn:
-            self._burst = self.size - self._before
-            return False
-        return self.size > size + self._burst
-
-    def _sizeBefore(self) -> int:
-        """
-        Count what had waited before the newest message came.
-        """
-        return self.size - len(self.waiting[-1][2].payload)
+        newest = len(self.waiting[-1][2].payload)
+        return not self._burst.allows(turn, self.size - newest, newest, size)
 
     def hold(self, now: float, offset: int, message: PreparedMessage) -> None:
         self.waiting.append((now, offset, message))
@@ -194,8 +178,7 @@ class Channels:
         self._encode = encode
         self._encodeGap = encodeGap
         self._backlog = backlog
-        # Tells the reactor's turns apart; there is nothing to flush here.
-        self._turns = Flusher(clock)
+        self._turns = TurnCount(clock)
         self._channels: dict[str, _Channel] = {}
         self._members: dict[IWebSocketTransport, _Member] = {}
         self.dropped = 0
@@ -375,7 +358,7 @@ class Channels:
     ) -> None:
         backlog = self._backlog
         before = subscription.dropped
-        turn = self._turns.turn()
+        turn = self._turns.number()
         while subscription.waiting and (
             subscription.isOver(backlog.size, turn)
             or 0 < backlog.age < now - subscription.waiting[0][0]

@@ -29,9 +29,7 @@ cdef class Connection:
     cdef readonly Intake intake
     cdef object _application
     cdef object _askProgress
-    cdef Py_ssize_t _before
-    cdef Py_ssize_t _burst
-    cdef long _burstTurn
+    cdef object _burst
     cdef object _closeDeadline
     cdef object _closed
     cdef Py_ssize_t _compressFrom
@@ -78,5 +76,5 @@ cdef class Connection:
     cdef _sendText(self, str text)
     @cython.locals(first=int, compressed=bytes)
     cdef _sendMessage(self, int opcode, bytes payload)
-    @cython.locals(waiting=Py_ssize_t, limit=Py_ssize_t, turn=long)
+    @cython.locals(waiting=Py_ssize_t)
     cdef bint _mayWait(self, Py_ssize_t size) except -1

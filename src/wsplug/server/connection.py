@@ -52,6 +52,7 @@ from wsplug.interfaces import (
 )
 from wsplug.networks import nameOfAddress
 from wsplug.payloads import toBytes, toClose, toText
+from wsplug.server.bursts import Burst
 from wsplug.server.ceiling import Ceiling
 from wsplug.server.closing import (
     LATE_LARGE_SIZE,
@@ -110,9 +111,7 @@ class Connection:
     __slots__ = (
         "_application",
         "_askProgress",
-        "_before",
         "_burst",
-        "_burstTurn",
         "_closeDeadline",
         "_closed",
         "_compressFrom",
@@ -212,12 +211,8 @@ class Connection:
             inflater=inflater,
         )
         self._queue = SendQueue(transport, flusher, self, traffic, waiting)
-        # The last turn of the reactor in which something was made to wait while no more
-        # than the limit had waited before: which it was, what had waited, and what has
-        # come on top of it.
-        self._burstTurn = 0
-        self._before = 0
-        self._burst = 0
+        # Once something was made to wait.
+        self._burst: Burst | None = None
         # Who waits for all that was sent to be out.
         self._drained: list[Deferred[None]] | None = None
         self._inflates = inflater is not None
@@ -980,23 +975,13 @@ class Connection:
     def _mayWait(self, size: int) -> bool:
         """
         Say whether the queue may get longer still, and give up on a peer for which it
-        may not.
-
-        What is sent in one turn of the reactor is no sign of a peer that doesn't read,
-        however much it is: only what waited before the turn could have been read, and
-        it is that which is judged. Where a turn has made more wait than may, so much
-        is allowed on top of it. The memory of all is bounded at once, by the ceiling.
+        may not: see L{Burst}. The memory of all is bounded at once, by the ceiling.
         """
         waiting = self._queue.waiting
-        limit: int = self._settings.send_limit
-        turn = self._flusher.turn()
-        if turn != self._burstTurn and waiting <= limit:
-            self._burstTurn = turn
-            self._before = waiting
-        if turn == self._burstTurn:
-            self._burst = waiting + size - self._before
-            return True
-        if waiting + size <= limit + self._burst:
+        turn = self._flusher.turns.number()
+        if self._burst is None:
+            self._burst = Burst()
+        if self._burst.allows(turn, waiting, size, self._settings.send_limit):
             return True
         self._tooSlow(f"does not read; {waiting} bytes wait for it", "send-limit")
         return False
@@ -1006,10 +991,9 @@ class Connection:
         if self not in stalled:
             stalled.add(self)
             self._statistics.stalls += 1
-            # Nothing had waited before.
-            self._burstTurn = self._flusher.turn()
-            self._before = 0
-            self._burst = self._queue.waiting
+            if self._burst is None:
+                self._burst = Burst()
+            self._burst.begin(self._flusher.turns.number(), self._queue.waiting)
         seconds = self._settings.send_timeout
         if seconds:
             self._sendDeadline = self._deadlines.set(seconds, self._sendTimedOut)

@@ -15,6 +15,8 @@ from typing import Protocol
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
+from wsplug.server.bursts import TurnCount
+
 __all__ = ["Flushable", "Flusher"]
 
 _log = Logger(__name__)
@@ -42,16 +44,16 @@ class Flusher:
 
     @ivar began: when the outermost cork was put on, by the clock: the time that all
         that is handled under it goes by, so that nobody asks for it for each message.
+    @ivar turns: tells the reactor's turns apart.
     """
 
     __slots__ = (
         "_clock",
         "_corks",
         "_scheduled",
-        "_turn",
-        "_turning",
         "_waiting",
         "began",
+        "turns",
     )
 
     def __init__(self, clock: IReactorTime) -> None:
@@ -61,8 +63,7 @@ class Flusher:
         self._clock = clock
         self._corks = 0
         self._scheduled = False
-        self._turn = 0
-        self._turning = False
+        self.turns = TurnCount(clock)
         self._waiting: list[Flushable] = []
         self.began: float = clock.seconds()
 
@@ -74,23 +75,6 @@ class Flusher:
         if not self._corks and not self._scheduled:
             self._scheduled = True
             self._clock.callLater(0, self._flushLater)
-
-    def turn(self) -> int:
-        """
-        Say which turn this is: between two of different numbers, the reactor has
-        looked at the sockets, and the kernel had a chance to take what waits for it.
-        Nobody counts while nobody asks.
-        """
-        if not self._turning:
-            self._turning = True
-            self._turn += 1
-            # What is called back comes before the sockets where this is asked for while
-            # one is read: they have had their turn only after the second time.
-            self._clock.callLater(0, self._clock.callLater, 0, self._endTurn)
-        return self._turn
-
-    def _endTurn(self) -> None:
-        self._turning = False
 
     def later(self, call: Callable[[], object]) -> None:
         """
