@@ -15,12 +15,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.runtime import seconds as _wallClock
 
-__all__ = ["timeOfDay", "useSteadyTime"]
+__all__ = ["CENTURY", "timeOfDay", "useSteadyTime"]
+
+CENTURY: Final = 100 * 365 * 86400.0
+"""
+Seconds: what is further away than that, even infinitely, is so far away.
+"""
 
 
 def useSteadyTime(

@@ -28,6 +28,7 @@ from wsplug.auth.credentials import (
     readAuthorization,
     readToken,
 )
+from wsplug.clocks import CENTURY
 from wsplug.errors import HandshakeRefused
 from wsplug.failures import Failures, Places
 from wsplug.interfaces import IAvatar, IBearerToken
@@ -37,11 +38,6 @@ __all__ = ["Authenticator", "Login"]
 _UNSAID: Final = re.compile(r'[^ -~]|["\\]')
 """
 What an C{error_description} can't have (RFC 6750 section 3).
-"""
-
-_LONGEST: Final = 100 * 365 * 86400.0
-"""
-Seconds, a century: what is good for longer than that is good for so long.
 """
 
 _NO_GOOD: Final = (LoginFailed, Unauthorized)
@@ -335,4 +331,4 @@ def _readEnd(lasts: Any) -> float | None:
     # A truth value is a number to Python, and what is no number isn't itself.
     if not isinstance(lasts, Real) or isinstance(lasts, bool) or lasts != lasts:
         raise TypeError(f"credentials.lasts is {lasts!r}, and no number of seconds")
-    return float(lasts) if lasts < _LONGEST else _LONGEST
+    return float(lasts) if lasts < CENTURY else CENTURY

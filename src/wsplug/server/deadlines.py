@@ -11,17 +11,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Final
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
-__all__ = ["Deadline", "Deadlines"]
+from wsplug.clocks import CENTURY
 
-_LONGEST: Final = 100 * 365 * 86400.0
-"""
-Seconds, a century: a deadline that is further away, even infinitely, is then.
-"""
+__all__ = ["Deadline", "Deadlines"]
 
 
 class Deadline:
@@ -78,10 +74,10 @@ class Deadlines:
         @return: what L{clear} takes.
         @raise ValueError: the seconds are no number.
         """
-        if not seconds < _LONGEST:
+        if not seconds < CENTURY:
             if math.isnan(seconds):
                 raise ValueError("a deadline needs a number of seconds")
-            seconds = _LONGEST
+            seconds = CENTURY
         tick = math.ceil((self.now() + seconds) / self._granularity)
         deadline = Deadline(call, tick)
         due = self._ticks.get(tick)

@@ -9,15 +9,13 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from twisted.internet.defer import Deferred
-from twisted.logger import Logger
 
 from wsplug.interfaces import IWebSocketApplication, IWebSocketProtocol
+from wsplug.server.cancelling import cancel
 from wsplug.server.deadlines import Deadline, Deadlines
 from wsplug.server.flusher import Flusher
 
 __all__ = ["READ_ON", "HandlerOwner", "HandlerRules", "Handlers", "rulesOf"]
-
-_log = Logger(__name__)
 
 READ_ON: Final = 4096
 """
@@ -169,10 +167,7 @@ class Handlers:
         running = list(self._running.values())
         self._running.clear()
         for handler in running:
-            try:
-                handler.cancel()
-            except BaseException:  # an application's, whatever it raises
-                _log.failure("a handler could not be cancelled")
+            cancel(handler)
 
     def end(self) -> None:
         """
