@@ -117,6 +117,24 @@ def test_stop_waits_for_connections() -> None:
     assert stopped == [None]
 
 
+def test_listening_again_once_all_were_closed() -> None:
+    """Who listens again after the connections were closed, and the applications have
+    stopped, is served again, and can close the connections again."""
+    app = App()
+    server, factory = make(app)
+    for number in range(1, 3):
+        factory.doStart()
+        client = server.connect()
+        client.send("hello")
+        assert app.recorders[-1].got("text") == ["hello"]
+        factory.doStop()
+        closed = factory.closeConnections()
+        server.advance(30)
+        assert closed.called
+        assert client.closed is not None
+        assert app.calls == ["start", "stop"] * number
+
+
 def test_listening_again_in_time() -> None:
     """Who listens on another port while connections are left goes on with the same."""
     app = App()

@@ -162,7 +162,7 @@ class WebSocketFactory(ServerFactory):
             self._applications = ListeningApplications(
                 Applications(self.mounts),
                 isUsed=lambda: self._count() > 0,
-                starting=self.hold,
+                starting=self._starting,
                 ready=self._started,
             )
 
@@ -208,6 +208,11 @@ class WebSocketFactory(ServerFactory):
         if self._applications is None:
             return succeed(None)
         return self._applications.whenStopped()
+
+    def _starting(self) -> None:
+        # Where all connections were closed, and none is left, it begins anew.
+        self.draining = None
+        self.hold()
 
     def _started(self, error: StartupError | None) -> None:
         if error is None:
