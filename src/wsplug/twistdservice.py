@@ -73,7 +73,7 @@ class TwistdService(WebSocketService):
         # Before anybody can know that the server is there.
         self._handleSIGHUP()
         self._handleSIGUSR1()
-        self._handleEarlySIGTERM()
+        self._handleEarlySignals()
         super().privilegedStartService()
 
     def setServiceParent(self, parent: Any) -> None:
@@ -121,9 +121,10 @@ class TwistdService(WebSocketService):
         """
         call = self._reactor.callFromThread
         signal.signal(signal.SIGTERM, lambda *_: call(self._terminate))
-        interrupt: Any = signal.getsignal(signal.SIGINT)
-        if not callable(interrupt):
+        if not callable(signal.getsignal(signal.SIGINT)):
             return  # it is ignored, as of what a shell has started with &
+        # Twisted leaves its own one out where another one was there before.
+        interrupt = self._reactor.sigInt
 
         def handleSIGINT(number: int, frame: Any) -> None:
             if self._ending:
@@ -134,13 +135,17 @@ class TwistdService(WebSocketService):
 
         signal.signal(signal.SIGINT, handleSIGINT)
 
-    def _handleEarlySIGTERM(self) -> None:
+    def _handleEarlySignals(self) -> None:
         """
-        Remember a SIGTERM that comes before the reactor runs: it would end the process
-        with its pidfile left.
+        Remember a SIGTERM or SIGINT that comes before the reactor runs: one would end
+        the process with its pidfile left, and the other raise somewhere, where it may
+        be taken for something else.
         """
         running, terminate = self._reactor.callWhenRunning, self._terminate
         signal.signal(signal.SIGTERM, lambda *_: running(terminate))
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            call, again = self._reactor.callFromThread, signal.raise_signal
+            signal.signal(signal.SIGINT, lambda *_: call(again, signal.SIGINT))
 
     def _terminate(self) -> None:
         if self._ending:

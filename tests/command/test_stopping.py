@@ -196,10 +196,11 @@ def test_daemon(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("when", ["before", "meanwhile"])
-def test_at_once(when: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_at_once(number: signal.Signals, when: str, tmp_path: Path) -> None:
     """
-    A SIGTERM that comes before the reactor runs, or while it starts, is not lost, and
-    ends it in order.
+    A SIGTERM or SIGINT that comes before the reactor runs, or while it starts, is not
+    lost, and ends it in order.
     """
     (tmp_path / "terminated.py").write_text(TERMINATED, "utf-8")
     command = [
@@ -209,16 +210,19 @@ def test_at_once(when: str, tmp_path: Path) -> None:
         "wsplug",
         f"--app=terminated.py:{when}",
     ]
-    with Process([*command, f"--listen={TCP}"], tmp_path) as process:
+    environment = {"NUMBER": str(int(number))}
+    command.append(f"--listen={TCP}")
+    with Process(command, tmp_path, environment=environment) as process:
         done = process.finish()
-    assert done.status == 0, done.err
-    assert "SIGTERM: stopping" in done.out
+    isTerminated = number == signal.SIGTERM
+    assert done.status == (0 if isTerminated else -number), done.err
+    assert ("SIGTERM: stopping" if isTerminated else "Received SIGINT") in done.out
+    assert "Traceback" not in done.out + done.err
     assert not (tmp_path / "own.pid").exists()
 
 
 TERMINATED = """
 import os
-import signal
 
 from twisted.internet import reactor
 from zope.interface import implementer
@@ -242,7 +246,7 @@ class Application:
 
 
 def terminate():
-    os.kill(os.getpid(), signal.SIGTERM)
+    os.kill(os.getpid(), int(os.environ["NUMBER"]))
 
 
 before = Application(terminate)
