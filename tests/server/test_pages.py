@@ -554,6 +554,38 @@ def test_pull_producer_that_fails(logs: Logs) -> None:
     assert not serving.server.clock.getDelayedCalls()
 
 
+def test_pull_producer_that_has_nothing() -> None:
+    """A producer that gives nothing is not asked without end, as Twisted's for a part
+    of a file that has become shorter: a few times a second, and after send-timeout the
+    connection is cut off."""
+    producer = Pulled(size=0)
+    serving, transport = pull(producer)
+    assert producer.asked < 5
+    serving.server.advance(29)
+    assert producer.asked < 150
+    assert not transport.lost
+    serving.server.advance(2)
+    assert transport.aborted
+    assert producer.stopped == 1
+    asked = producer.asked
+    serving.server.advance(10)
+    assert producer.asked == asked
+    assert not serving.server.clock.getDelayedCalls()
+
+
+def test_pull_producer_that_waits() -> None:
+    """One that has something again goes on at once."""
+    producer = Pulled(size=0)
+    serving, transport = pull(producer)
+    serving.server.advance(20)
+    producer.size = 1000
+    serving.server.advance(1)
+    assert len(transport.take()) > 50_000
+    producer.size = 0
+    serving.server.advance(20)
+    assert not transport.lost
+
+
 def test_expect_continue() -> None:
     """Twisted's own features work (RFC 9110 section 10.1.1)."""
     serving = Serving()

@@ -45,6 +45,11 @@ from wsplug.server.settings import Settings
 
 __all__ = ["MAX_BODY_SIZE", "PageChannel", "bodyTooLarge"]
 
+_PAUSE: Final = 0.25
+"""
+Seconds after which a producer that had nothing is asked again.
+"""
+
 MAX_BODY_SIZE: Final = 1024 * 1024
 """
 Bytes that a request's body may have where nobody says.
@@ -123,7 +128,9 @@ class PageChannel(HTTPChannel):
         self._feeding = False
         self._behind = b""
         self._ends = False
-        self._written = False
+        # Bytes of responses so far, and when isStalled was asked last.
+        self.written = 0
+        self._writtenBefore = 0
 
     def serve(
         self,
@@ -263,12 +270,12 @@ class PageChannel(HTTPChannel):
             self._deadlines,
             self._settings.send_timeout,
             self._waiting,
-            self._cutOff,
+            self.cutOff,
         )
         super().makeConnection(transport)  # type: ignore[no-untyped-call]
 
     def write(self, data: bytes) -> None:
-        self._written = True
+        self.written += len(data)
         if self._output is not None:
             self._output.write(data)
 
@@ -277,8 +284,9 @@ class PageChannel(HTTPChannel):
         Say whether nothing of a response has come since this was asked before, and
         nothing of it waits for the client.
         """
-        written, self._written = self._written, False
-        return not written and (self._output is None or self._output.isEmpty)
+        before, self._writtenBefore = self._writtenBefore, self.written
+        isSilent = self.written == before
+        return isSilent and (self._output is None or self._output.isEmpty)
 
     def writeSequence(self, iovec: Iterable[bytes]) -> None:
         self.write(b"".join(iovec))
@@ -327,9 +335,9 @@ class PageChannel(HTTPChannel):
         if output is not None:
             output.watch(self._settings.send_timeout)
 
-    def _cutOff(self, reason: str, setting: str) -> None:
+    def cutOff(self, reason: str, setting: str) -> None:
         """
-        End a connection whose client takes too long.
+        End a connection whose client, or whose response, takes too long.
         """
         transport: Any = self.transport
         client = self.getPeer()
@@ -410,7 +418,8 @@ class PageChannel(HTTPChannel):
         Take a response from a producer. Files come from pull producers, which Twisted
         would ask by the global reactor.
         """
-        puller = None if streaming else _Puller(producer, self, self._clock)
+        seconds = self._settings.send_timeout
+        puller = None if streaming else _Puller(producer, self, self._clock, seconds)
         super().registerProducer(puller or producer, True)  # type: ignore[no-untyped-call]
         self._puller = puller
         if puller is not None and not (self._output and self._output.blocked):
@@ -446,20 +455,29 @@ class PageChannel(HTTPChannel):
 class _Puller:
     """
     Asks a pull producer for more, once in each turn of the reactor, unless the
-    transport has enough.
+    transport has enough. One that had nothing is asked less often, and not for ever: as
+    Twisted's for a part of a file, when the file has become shorter.
     """
 
     _log = Logger()
 
     def __init__(
-        self, producer: IPullProducer, channel: PageChannel, clock: IReactorTime
+        self,
+        producer: IPullProducer,
+        channel: PageChannel,
+        clock: IReactorTime,
+        seconds: float,
     ) -> None:
         """
         @param channel: ends the connection if the producer raises.
+        @param seconds: that the producer may have nothing, 0 for any time.
         """
         self._producer: IPullProducer | None = producer
         self._channel: PageChannel | None = channel
         self._clock = clock
+        self._seconds = seconds
+        # Since when it has been asked in vain.
+        self._since: float | None = None
         self._call: IDelayedCall | None = None
 
     def resumeProducing(self) -> None:
@@ -493,6 +511,7 @@ class _Puller:
         assert channel is not None
         # Before it is asked: that may be the last time, or more than can be sent.
         self._call = self._clock.callLater(0, self._pull)
+        written = channel.written
         try:
             producer.resumeProducing()
         except BaseException:
@@ -504,3 +523,22 @@ class _Puller:
                 self.stopProducing()
             finally:
                 transport.abortConnection()
+            return
+        if channel.written != written:
+            self._since = None
+        elif self._call is not None:
+            self._wait(channel)
+
+    def _wait(self, channel: PageChannel) -> None:
+        """
+        Ask again after a while.
+        """
+        now = self._clock.seconds()
+        if self._since is None:
+            self._since = now
+        self.pauseProducing()
+        if self._seconds and now - self._since >= self._seconds:
+            reason = f"its page had nothing more for {self._seconds:g} seconds"
+            channel.cutOff(reason, "send-timeout")
+            return
+        self._call = self._clock.callLater(_PAUSE, self._pull)
