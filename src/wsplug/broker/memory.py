@@ -23,7 +23,6 @@ from wsplug.broker.retention import (
     channelCost,
 )
 from wsplug.clocks import timeOfDay
-from wsplug.errors import PublicationTooLarge
 from wsplug.interfaces import IBroker, ISubscriber
 
 __all__ = ["MemoryBroker"]
@@ -128,11 +127,9 @@ class MemoryBroker(LocalPresence):
         self, channel: str, data: bytes, store: bool = True
     ) -> Deferred[Publication]:
         data = toData(channel, data)
-        if store:
-            try:
-                self._retention.checkSize(channel, data)
-            except PublicationTooLarge as error:
-                return fail(error)
+        refusal = self._retention.refusalOf(channel, data) if store else None
+        if refusal is not None:
+            return fail(refusal)
         now = timeOfDay(self._clock)
         kept = self._open(channel)
         store = store and self._retention.count > 0

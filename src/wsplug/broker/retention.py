@@ -54,16 +54,15 @@ class Retention:
     age: float = 86400.0
     total: int = 256 * 1024 * 1024
 
-    def checkSize(self, channel: str, data: bytes) -> None:
+    def refusalOf(self, channel: str, data: bytes) -> PublicationTooLarge | None:
         """
-        Check that a publication can be kept: one that would be forgotten at once isn't
-        stored, whatever its publisher is told.
-
-        @raise PublicationTooLarge: it can't be.
+        Say why a publication can't be kept, if so: one that would be forgotten at once
+        isn't stored, whatever its publisher is told.
         """
         most = min(self.size, self.total - channelCost(channel)) - OVERHEAD
         if len(data) > most and self.count > 0:
-            raise PublicationTooLarge(channel, len(data), max(most, 0))
+            return PublicationTooLarge(channel, len(data), max(most, 0))
+        return None
 
 
 DEFAULT_RETENTION: Final = Retention()

@@ -25,7 +25,7 @@ from wsplug.broker.store import Draft, Store
 from wsplug.broker.trouble import Trouble
 from wsplug.broker.worker import Worker
 from wsplug.clocks import timeOfDay
-from wsplug.errors import BrokerError, PublicationTooLarge, StartupError
+from wsplug.errors import BrokerError, StartupError
 from wsplug.interfaces import IBroker, ISubscriber
 
 __all__ = ["MAX_PENDING_SIZE", "PENDING_OVERHEAD", "SqliteBroker"]
@@ -143,11 +143,9 @@ class SqliteBroker(LocalPresence):
         self, channel: str, data: bytes, store: bool = True
     ) -> Deferred[Publication]:
         data = toData(channel, data)
-        if store:
-            try:
-                self._retention.checkSize(channel, data)
-            except PublicationTooLarge as error:
-                return fail(error)
+        refusal = self._retention.refusalOf(channel, data) if store else None
+        if refusal is not None:
+            return fail(refusal)
         if self._pendingSize + _weigh(data) > MAX_PENDING_SIZE:
             waiting = f"{self._pendingSize} bytes wait to be stored"
             return fail(BrokerError(f"{channel}: {waiting}; no more may"))
