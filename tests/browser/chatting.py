@@ -52,10 +52,13 @@ class Chat:
         self._server.signal(signal.SIGKILL)
         self._server.wait()
 
-    def start(self) -> None:
+    def start(self, *arguments: str) -> None:
         """
         Start it again.
+
+        @param arguments: others than before, if any.
         """
+        self._arguments = arguments or self._arguments
         listen = [TCP.replace(":0:", f":{self.port}:")]
         self._server = Server(self._folder, self._arguments, listen=listen)
 

@@ -390,6 +390,103 @@ def test_what_the_page_does_not_understand(
     ann.sees("Well?")
 
 
+OUTBOX = """
+(keys) => {
+  const items = keys.map((key) => ({ ref: `of ${key}`, key, text: `to ${key}` }));
+  sessionStorage.setItem("wsplug.chat:/:outbox", JSON.stringify(items));
+}
+"""
+"""
+Stores that something waits for each of some conversations.
+"""
+
+KEPT = "JSON.parse(sessionStorage.getItem('wsplug.chat:/:outbox')).length"
+
+
+def test_a_room_that_is_no_more(start: Callable[..., Chat], visit: Visitor) -> None:
+    """
+    What was written for a room that can't be entered any more stays in sight, after a
+    reload too; it can be tried again, edited and sent elsewhere, or discarded. The
+    room isn't asked for again by itself, and goes with the last message.
+    """
+    chat = start()
+    ann = meet(visit, chat, "Ann", "/garden")
+    chat.kill()
+    expect(ann.page.locator("#lost")).to_be_visible()
+    ann.say("written while away", "more", "even more")
+    chat.start("--app=chat:other-rooms=no")
+    title, trouble = (ann.page.locator(each) for each in ("#title", "#trouble"))
+    expect(trouble).to_contain_text("You are not in garden")
+    for _ in range(2):
+        expect(title).to_have_text("garden")
+        expect(ann.unsent).to_have_count(3)
+        expect(ann.unsent.first).to_contain_text("written while away")
+        expect(ann.unsent.first).to_contain_text("Not sent: there is no room 'garden'")
+        expect(ann.page.locator("#say")).to_be_disabled()
+        expect(ann.page.locator(".entry-link", has_text="garden")).to_contain_text(
+            "not sent"
+        )
+        ann.page.reload()
+        expect(ann.page.locator("#state")).to_have_attribute("data-state", "open")
+        expect(ann.unsent).to_have_count(3)
+        expect(trouble).to_be_hidden()
+    ann.unsent.last.get_by_role("button", name="Send again").click()
+    expect(trouble).to_contain_text("You are not in garden")
+    expect(ann.unsent.last).to_contain_text("Not sent")
+    ann.unsent.last.get_by_role("button", name="Discard").click()
+    expect(ann.unsent).to_have_count(2)
+    ann.unsent.first.get_by_role("button", name="Edit").click()
+    expect(title).to_have_text("lobby")
+    expect(trouble).to_contain_text("this goes to lobby now")
+    expect(ann.page.locator("#say")).to_have_value("written while away")
+    ann.page.reload()
+    ann.arrive()
+    expect(ann.page.locator("#say")).to_have_value("written while away")
+    ann.page.locator("#say").press("Enter")
+    ann.sees("written while away")
+    ann.open("garden")
+    expect(ann.unsent).to_have_count(1)
+    ann.unsent.get_by_role("button", name="Discard").click()
+    expect(title).to_have_text("lobby")
+    expect(ann.page.locator(".entry-link", has_text="garden")).to_have_count(0)
+    assert ann.page.evaluate(KEPT) == 0
+
+
+def test_more_rooms_than_may_be(start: Callable[..., Chat], visit: Visitor) -> None:
+    """
+    What waits for a room that there is no place for goes out once there is one; what
+    waits for one that can't be called so stays; and what waits for somebody who isn't
+    there is in sight, too.
+    """
+    chat = start("--app=chat:rooms=lobby,kitchen:max-rooms=2")
+    ann = meet(visit, chat, "Ann")
+    ann.open("kitchen")
+    ann.page.evaluate(OUTBOX, ["garden", "x/-/y", "@p-0123456789abcdef"])
+    ann.page.reload()
+    ann.arrive()
+    title = ann.page.locator("#title")
+    for room, problem in (
+        ("garden", "Not sent: a connection can be in 2 rooms."),
+        ("x/-/y", "Not sent: there is no room 'x/-/y'."),
+        ("somebody", "Not sent: "),
+    ):
+        ann.open(room)
+        expect(ann.unsent).to_contain_text(problem)
+    ann.open("lobby")
+    ann.page.get_by_role("button", name="Leave lobby").click()
+    ann.open("garden")
+    expect(ann.page.locator("#count")).to_have_text("1 here")
+    ann.unsent.get_by_role("button", name="Send again").click()
+    ann.sees("to garden")
+    expect(ann.unsent).to_have_count(0)
+    ann.page.reload()
+    ann.arrive()
+    expect(title).to_have_text("garden")
+    ann.sees("to garden")
+    ann.open("x/-/y")
+    expect(ann.unsent).to_have_text(re.compile("to x/-/y"))
+
+
 def test_lost_while_the_name_is_asked(
     visit: Visitor, start: Callable[..., Chat]
 ) -> None:

@@ -60,7 +60,7 @@ class Chat {
       send: (item) => this._send(item),
       position: (key) => this._positionOf(key),
       sent: (item, answer) => this._sent(item, answer),
-      changed: (key) => this._conversations.get(key)?.log.showUnsent(this._outbox.of(key)),
+      changed: (key) => this._unsentChanged(key),
     });
     addEventListener("popstate", () => this._goHere());
     addEventListener("keydown", (event) => this._pressed(event));
@@ -103,11 +103,15 @@ class Chat {
       gap: ({ count }) => this._missed(this._all.filter(isThere), count, isThere),
       error: ({ message }) => this._view.complain(`Direct messages don’t work: ${message}.`),
     });
-    const before = [...forGood.get("rooms", []), ...this._outbox.keys];
-    this._goHere();
-    for (const room of before) {
-      if (!room.startsWith(DIRECT)) this._join(room);
+    const rooms = forGood.get("rooms", []);
+    const waiting = [...this._outbox.keys];
+    for (const room of rooms) if (!room.startsWith(DIRECT)) this._join(room);
+    for (const key of waiting) {
+      if (key.startsWith(DIRECT)) this._direct.with(key.slice(DIRECT.length));
+      else if (!this._outbox.isStuck(key)) this._join(key);
+      else if (!this._conversations.has(key)) this._make(key, { name: key }).isAway = true;
     }
+    this._goHere();
   }
 
   _lost() {
@@ -127,7 +131,7 @@ class Chat {
 
   _renamed(names) {
     for (const [room, name] of Object.entries(names)) this._called(this._conversations.get(room), name);
-    for (const { key, isDirect } of this._all) if (!isDirect) this._join(key);
+    for (const { key, isDirect, isAway } of this._all) if (!isDirect && !isAway) this._join(key);
     this._show();
   }
 
@@ -148,7 +152,7 @@ class Chat {
     const { room: name, person } = here(first);
     const { room = first, problem } = await this._find(name);
     this._room = room;
-    this._join(room);
+    if (!this._conversations.get(room)?.isAway) this._join(room);
     this._open(person ? this._direct.with(person).key : room, false);
     if (room !== name) history.replaceState(null, "", addressOf(room, first, person));
     if (problem) this._view.complain(problem);
@@ -175,6 +179,8 @@ class Chat {
   _join(room) {
     const conversation = this._conversations.get(room) ?? this._make(room, { name: room });
     if (!conversation.subscription) {
+      conversation.isAway = false;
+      if (conversation === this._current) this._openComposer();
       conversation.subscription = this._session.subscribe(room, {
         entered: (answer) => this._entered(conversation, answer),
         message: (message) => this._heard(conversation, message),
@@ -188,11 +194,11 @@ class Chat {
 
   _make(key, who) {
     const made = new Conversation(key, who, {
-      again: (item) => this._outbox.again(item),
-      edit: (item) => {
-        this._outbox.discard(item);
-        this._composer.write([item.text, this._composer.text].filter(Boolean).join("\n"));
+      again: (item) => {
+        this._outbox.again(item);
+        if (!made.isDirect) this._join(key);
       },
+      edit: (item) => this._edit(made, item),
       discard: (item) => this._outbox.discard(item),
       done: () => this._composer.focus(true),
     });
@@ -237,9 +243,21 @@ class Chat {
       conversation.log.addNotice("bad", `You aren’t in this room: ${message}.`);
       this._askName(message);
     } else {
-      this._drop(conversation);
+      this._keepOut(conversation, message);
       this._view.complain(`You are not in ${conversation.name}: ${message}.`);
     }
+  }
+
+  /** A room can't be entered: it stays only for what can't be sent to it. */
+  _keepOut(conversation, reason) {
+    if (!this._outbox.refuse(conversation.key, reason)) {
+      this._drop(conversation);
+      return;
+    }
+    Object.assign(conversation, { isAway: true, count: 0, people: new Map() });
+    this._saveRooms();
+    if (conversation === this._current) this._openComposer();
+    this._show();
   }
 
   _leave() {
@@ -257,22 +275,30 @@ class Chat {
     if (this._current === conversation) {
       this._current = null;
       this._composer.open(null, "");
-      const next = this._all.find((each) => each.subscription);
+      const next = this._nextJoined;
       if (next) this._open(next.key);
     }
     this._show();
   }
 
+  get _nextJoined() {
+    return this._all.find((each) => each.subscription);
+  }
+
   _saveRooms() {
-    forGood.set("rooms", [...this._conversations.keys()].filter((key) => !key.startsWith(DIRECT)));
+    const rooms = this._all.filter(({ isDirect, isAway }) => !isDirect && !isAway);
+    forGood.set("rooms", rooms.map(({ key }) => key));
   }
 
   /**
    * Show a room, or what is said with somebody; the address goes along.
-   * @param [isNew] whether the browser's "back" leads to where one was
+   * @param [isNew] whether the browser's "back" leads to where one was, and a room that
+   *   couldn't be entered is tried again
    */
   _open(key, isNew = true) {
-    const conversation = key.startsWith(DIRECT) ? this._conversations.get(key) : this._join(key);
+    const known = this._conversations.get(key);
+    const stays = known && (known.isDirect || (known.isAway && !isNew));
+    const conversation = stays ? known : this._join(key);
     const before = this._current;
     closeDrawers();
     if (conversation !== before) {
@@ -282,13 +308,18 @@ class Chat {
       if (!conversation.isDirect) this._room = key;
       this._view.clearComplaint();
       conversation.log.show();
-      this._composer.open(`Message to ${conversation.name}`, conversation.draft);
+      this._openComposer();
       this._typing.open(key);
       if (isNew) history.pushState(null, "", this._addressOf(key));
     }
     conversation.markRead();
     this._show();
     this._composer.focus();
+  }
+
+  _openComposer() {
+    const { name, draft, isAway } = this._current;
+    this._composer.open(isAway ? null : `Message to ${name}`, draft);
   }
 
   _talkWith(person) {
@@ -309,7 +340,7 @@ class Chat {
     const step = event.altKey && { ArrowUp: -1, ArrowDown: 1 }[event.key];
     if (!step) return;
     event.preventDefault();
-    const keys = this._entries().filter(({ isJoined }) => isJoined).map(({ key }) => key);
+    const keys = this._entries().filter(({ hint }) => !hint).map(({ key }) => key);
     const next = keys.indexOf(this._current?.key) + step;
     if (keys.length) this._open(keys[(next + keys.length) % keys.length]);
   }
@@ -388,6 +419,22 @@ class Chat {
     this._outbox.add(key, text);
   }
 
+  /** Write again what isn't sent: elsewhere, if its room can't be entered. */
+  _edit({ name, isAway }, item) {
+    if (isAway) this._open(this._nextJoined?.key ?? this._offered[0]);
+    this._outbox.discard(item);
+    this._composer.write([item.text, this._composer.text].filter(Boolean).join("\n"));
+    this._saveDraft(this._composer.text);
+    if (isAway) this._view.complain(`You are not in ${name}: this goes to ${this._current.name} now.`);
+  }
+
+  _unsentChanged(key) {
+    const conversation = this._conversations.get(key);
+    const items = this._outbox.of(key);
+    conversation?.log.showUnsent(items);
+    if (conversation?.isAway && !items.length) this._drop(conversation);
+  }
+
   _typed(text) {
     const { key, isDirect } = this._current;
     this._saveDraft(text);
@@ -441,7 +488,7 @@ class Chat {
   _entries() {
     const all = this._all;
     const keys = new Set([...this._offered, ...all.filter((each) => !each.isDirect).map((each) => each.key)]);
-    const rooms = [...keys].map((key) => this._conversations.get(key)?.entry ?? { key, name: key, unread: 0 });
+    const rooms = [...keys].map((key) => this._conversations.get(key)?.entry ?? { key, name: key, unread: 0, hint: "join" });
     return [...rooms, ...all.filter((each) => each.isDirect).map((each) => each.entry)];
   }
 

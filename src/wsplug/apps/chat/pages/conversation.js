@@ -19,6 +19,8 @@ export class Conversation {
     /** Whether it has been ready before. */
     this.wasReady = false;
     this.subscription = null;
+    /** Whether it can't be entered, and is only there for what isn't sent. */
+    this.isAway = false;
     this.people = new Map();
     this.count = 0;
     /** What the visitor is called here. */
@@ -32,8 +34,8 @@ export class Conversation {
 
   /** What the lists show of it. */
   get entry() {
-    const { key, id, name, color, unread } = this;
-    return { key, id, name, color, unread, isJoined: true };
+    const { key, id, name, color, unread, isAway } = this;
+    return { key, id, name, color, unread, hint: isAway ? "not sent" : "" };
   }
 
   /** The person is called otherwise. */

@@ -57,7 +57,7 @@ export class ConversationList {
     );
   }
 
-  _make({ key, name, id, color, unread, isJoined }, isCurrent, address) {
+  _make({ key, name, id, color, unread, hint }, isCurrent, address) {
     const sign = id ? mark(name, color, id) : make("span", { class: "sign", ariaHidden: "true" }, "#");
     const link = make("a", { href: address(key), class: "entry-link" }, sign, make("bdi", { class: "label" }, name));
     if (isCurrent) link.setAttribute("aria-current", "page");
@@ -65,9 +65,9 @@ export class ConversationList {
       const shown = unread > 99 ? "99+" : String(unread);
       link.append(make("span", { class: "badge" }, shown, make("span", { class: "visually-hidden" }, " unread")));
     }
-    if (!isJoined) {
+    if (hint) {
       link.classList.add("away");
-      link.append(make("span", { class: "hint" }, "join"));
+      link.append(make("span", { class: "hint" }, hint));
     }
     link.classList.toggle("unread", unread > 0);
     link.addEventListener("click", (event) => {

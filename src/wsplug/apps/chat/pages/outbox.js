@@ -12,6 +12,9 @@ import { forNow, randomHex, wellFormed } from "./store.js";
 /** Milliseconds after which it is tried again, where the server doesn't say. */
 const AGAIN = 2000;
 
+/** What is wrong where an answer was lost. */
+const UNKNOWN = "Nobody knows whether the others got this.";
+
 /** How often the server may not answer before the visitor is asked. */
 const PATIENCE = 3;
 
@@ -38,6 +41,11 @@ export class Outbox {
   /** The keys of all conversations that something waits for. */
   get keys() {
     return new Set(this._items.map((item) => item.key));
+  }
+
+  /** Whether all that a conversation has here waits for the visitor. */
+  isStuck(key) {
+    return this.of(key).every((item) => item.isStuck);
   }
 
   of(key) {
@@ -93,9 +101,21 @@ export class Outbox {
       const { since } = item;
       const isWhole = since?.epoch === position.epoch && (isBack ? recovered : first <= since.offset + 1);
       if (isWhole) item.isTried = false;
-      else this._stick(item, "Nobody knows whether the others got this.");
+      else this._stick(item, UNKNOWN);
     }
     this.pump();
+  }
+
+  /**
+   * A room can't be entered: what waits for it waits for the visitor.
+   * @returns whether anything does
+   */
+  refuse(key, reason) {
+    const items = this.of(key);
+    for (const item of items) {
+      if (!item.isStuck) this._stick(item, item.isTried ? UNKNOWN : `Not sent: ${reason}.`);
+    }
+    return items.length > 0;
   }
 
   /**
@@ -146,7 +166,7 @@ export class Outbox {
       item.problem = `That was fast. It goes out in ${Math.ceil(seconds)} s.`;
       this._later(seconds * 1000);
     } else if (code === "timeout" && (item.late = (item.late ?? 0) + 1) >= PATIENCE) {
-      this._stick(item, "The server doesn’t answer. Nobody knows whether the others got this.");
+      this._stick(item, `The server doesn’t answer. ${UNKNOWN}`);
     } else if (code === "timeout" || code === "unavailable") {
       item.problem = "The server can’t take it at the moment; trying again …";
       this._later(AGAIN);
