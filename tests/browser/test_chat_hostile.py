@@ -418,6 +418,27 @@ def test_what_is_stored_may_be_anything(chat: Chat, visit: Visitor) -> None:
         ann.arrive()
 
 
+def test_stored_rooms_that_are_none(chat: Chat, visit: Visitor) -> None:
+    """
+    What is no room's name among those that are kept, nor can be one, keeps the page from
+    none of the others, and what waits for those goes out.
+    """
+    ann = meet(visit, chat, "Ann")
+    ann.page.evaluate(
+        """() => {
+          const rooms = ["x\\ud800", 7, null, "kitchen"];
+          localStorage.setItem("wsplug.chat:/:rooms", JSON.stringify(rooms));
+          const item = (key) => ({ ref: `0123456789abcde${key}`, key, text: "kept" });
+          const items = [item(7), item("x\\ud800"), item("kitchen")];
+          sessionStorage.setItem("wsplug.chat:/:outbox", JSON.stringify(items));
+        }"""
+    )
+    ann.page.reload()
+    ann.arrive()
+    bea = meet(visit, chat, "Bea", "/kitchen")
+    bea.sees("kept")
+
+
 @pytest.mark.parametrize("dark", [False, True])
 @pytest.mark.parametrize("size", [DESK, PHONE])
 def test_everything_can_be_read(

@@ -10,7 +10,7 @@ import { closeDrawers } from "./drawer.js";
 import { Outbox } from "./outbox.js";
 import { addressOf, here } from "./places.js";
 import { Session, wait } from "./session.js";
-import { forGood, forNow } from "./store.js";
+import { forGood, forNow, isWellFormed } from "./store.js";
 import { Typing } from "./typing.js";
 import { View } from "./view.js";
 import { make } from "./-/page.js";
@@ -103,7 +103,7 @@ class Chat {
       gap: ({ count }) => this._missed(this._all.filter(isThere), count, isThere),
       error: ({ message }) => this._view.complain(`Direct messages don’t work: ${message}.`),
     });
-    const rooms = forGood.get("rooms", []);
+    const rooms = forGood.get("rooms", []).filter(isWellFormed);
     const waiting = [...this._outbox.keys];
     for (const room of rooms) if (!room.startsWith(DIRECT)) this._join(room);
     for (const key of waiting) {
@@ -168,6 +168,7 @@ class Chat {
   async _find(name) {
     const isNone = !name.trim() || name.startsWith(DIRECT);
     if (!isNone && (this._conversations.has(name) || this._offered.includes(name))) return { room: name };
+    if (!isWellFormed(name)) return { problem: "You can’t be in this room: its name has half of a character in it." };
     try {
       return { room: (await this._session.connection.request({ type: "find", room: name })).room };
     } catch ({ passes, message }) {

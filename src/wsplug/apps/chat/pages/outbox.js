@@ -7,7 +7,7 @@
  * said meanwhile; where nobody knows what was, the visitor decides.
  */
 
-import { forNow, randomHex, wellFormed } from "./store.js";
+import { forNow, isWellFormed, randomHex, wellFormed } from "./store.js";
 
 /** Milliseconds after which it is tried again, where the server doesn't say. */
 const AGAIN = 2000;
@@ -33,7 +33,7 @@ export class Outbox {
     this._chat = chat;
     this._items = [];
     for (const item of forNow.get("outbox", [])) {
-      if (typeof item?.ref !== "string" || typeof item.text !== "string") continue;
+      if (typeof item?.ref !== "string" || typeof item.text !== "string" || !isWellFormed(item.key)) continue;
       this._items.push({ ...item, text: wellFormed(item.text), isSending: false });
     }
   }

@@ -69,6 +69,8 @@ export function wellFormed(text) {
   return text.replace(/\p{Cs}/gu, "\ufffd");
 }
 
+export const isWellFormed = (text) => typeof text === "string" && wellFormed(text) === text;
+
 export function randomHex(bytes) {
   const values = crypto.getRandomValues(new Uint8Array(bytes));
   return Array.from(values, (value) => value.toString(16).padStart(2, "0")).join("");
