@@ -581,6 +581,7 @@ def test_escape_takes_the_suggested_name(chat: Chat, visit: Visitor) -> None:
     Who doesn't want to choose a name at the first visit isn't locked out.
     """
     page = visit(chat.url()).page
+    expect(page.locator("#who-name")).not_to_have_value("")
     name = page.locator("#who-name").input_value()
     page.keyboard.press("Escape")
     expect(page.locator("#people .name")).to_have_text([name])

@@ -420,7 +420,7 @@ def test_what_is_stored_may_be_anything(chat: Chat, visit: Visitor) -> None:
 
 def test_stored_rooms_that_are_none(chat: Chat, visit: Visitor) -> None:
     """
-    What is no room's name among those that are kept, nor can be one, keeps the page from
+    Among the kept rooms, what is no name of one, nor can be one, keeps the page from
     none of the others, and what waits for those goes out.
     """
     ann = meet(visit, chat, "Ann")
