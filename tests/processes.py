@@ -270,7 +270,10 @@ class Server(Process):
 
         @param start: how much of the log is too old.
         """
-        waitUntil(lambda: text in self.log[start:], f"{text!r} is in the log")
+        try:
+            waitUntil(lambda: text in self.log[start:], f"{text!r} is in the log")
+        except AssertionError as error:
+            raise AssertionError(f"{error}:\n{self.log[start:]}") from None
 
 
 def portOf(address: str) -> int:

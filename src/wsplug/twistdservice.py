@@ -115,12 +115,10 @@ class TwistdService(WebSocketService):
 
     def _handleSignals(self) -> None:
         """
-        Stop in order, and with exit status 0 on SIGTERM. Twisted's own handler stops in
-        order too, but has C{twistd} kill itself with the signal at the end: which is
-        right for SIGINT alone.
+        Close the last connections at once on a second SIGINT. On the first, Twisted's
+        own handler stops the server in order.
         """
         call = self._reactor.callFromThread
-        signal.signal(signal.SIGTERM, lambda *_: call(self._terminate))
         if not callable(signal.getsignal(signal.SIGINT)):
             return  # it is ignored, as of what a shell has started with &
         # Twisted leaves its own one out where another one was there before.
@@ -140,11 +138,18 @@ class TwistdService(WebSocketService):
         Remember a SIGTERM or SIGINT that comes before the reactor runs: one would end
         the process with its pidfile left, and the other raise somewhere, where it may
         be taken for something else.
+
+        On SIGTERM, the server stops in order, and with exit status 0. Twisted's own
+        handler stops it in order too, but has C{twistd} kill itself with the signal at
+        the end. The reactor takes that handler from its method when it starts, so that
+        it is replaced there: a signal never meets Twisted's.
         """
         running, terminate = self._reactor.callWhenRunning, self._terminate
         signal.signal(signal.SIGTERM, lambda *_: running(terminate))
+        call = self._reactor.callFromThread
+        self._reactor.sigTerm = lambda *_: call(terminate)
         if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-            call, again = self._reactor.callFromThread, signal.raise_signal
+            again = signal.raise_signal
             signal.signal(signal.SIGINT, lambda *_: call(again, signal.SIGINT))
 
     def _terminate(self) -> None:

@@ -195,7 +195,7 @@ def test_daemon(tmp_path: Path) -> None:
         logfile.unlink()
 
 
-@pytest.mark.parametrize("when", ["before", "meanwhile"])
+@pytest.mark.parametrize("when", ["before", "between", "meanwhile"])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_at_once(number: signal.Signals, when: str, tmp_path: Path) -> None:
     """
@@ -210,7 +210,7 @@ def test_at_once(number: signal.Signals, when: str, tmp_path: Path) -> None:
         "wsplug",
         f"--app=terminated.py:{when}",
     ]
-    environment = {"NUMBER": str(int(number))}
+    environment = {"NUMBER": str(int(number)), "WHEN": when}
     command.append(f"--listen={TCP}")
     with Process(command, tmp_path, environment=environment) as process:
         done = process.finish()
@@ -257,6 +257,12 @@ def terminateLater():
 
 
 meanwhile = Application(terminateLater)
+
+# After the reactor's own handlers are there, and before anybody else's.
+if os.environ["WHEN"] == "between":
+    reactor.addSystemEventTrigger("during", "startup", terminate)
+
+between = Application(lambda: None)
 """
 
 
