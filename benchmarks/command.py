@@ -246,7 +246,8 @@ def _run(options: argparse.Namespace) -> int:
     for line in budget_lines(run):
         print(" | ".join(line))
     whole = not (options.quick or options.measures or options.only or options.servers)
-    output = options.output or (ROOT / "docs" if whole else BUILD / "report")
+    usual = ROOT / "docs" / "explanation" if whole else BUILD / "report"
+    output = options.output or usual
     _write(run, output)
     return _conclude(session)
 

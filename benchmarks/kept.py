@@ -126,7 +126,7 @@ def _median(work: Callable[[], object], times: int) -> float:
 
 def main() -> None:
     """
-    Print the table that C{docs/broker.md} has.
+    Print the table that C{docs/reference/broker.md} has.
     """
     print("| broker | kept | publish | subscribe, and catch up |")
     print("| --- | --: | --: | --: |")

@@ -5,7 +5,8 @@ Measure wsplug beside other WebSocket servers::
     python benchmarks/run.py --quick
     python benchmarks/run.py --only echo-1-text,fanout-8 --servers wsplug,autobahn
 
-C{docs/benchmarks.md}, which a full run writes, tells what is measured and how.
+C{docs/explanation/benchmarks.md}, which a full run writes, tells what is measured and
+how.
 
 Exit status: 0 when each measurement came to its end with right answers; 1 when one did
 not; 2 when the run could not begin; 130 when it was interrupted.

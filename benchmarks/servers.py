@@ -177,7 +177,7 @@ SERVERS: tuple[Server, ...] = (
     Server("c-raw", "C, raw bytes", _c("raw"), frozenset({ECHO}), raw=True),
 )
 
-# wsplug, and the same without one measure each: see docs/write-path.md.
+# wsplug, and the same without one measure each: see docs/explanation/write-path.md.
 MEASURES: tuple[Server, ...] = (
     Server("wsplug", "wsplug", _wsplug),
     Server(

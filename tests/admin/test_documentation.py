@@ -1,4 +1,4 @@
-"""What docs/status.md says is so."""
+"""What docs/reference/status.md says is so."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from wsplug.guard.bans import LONGEST_BAN, MOST_BANS, parsePlace
 from wsplug.testing import MemoryServer
 
 DOCS = Path(__file__).parents[2] / "docs"
-PAGE = (DOCS / "status.md").read_text("utf-8")
+PAGE = (DOCS / "reference" / "status.md").read_text("utf-8")
 
 
 def rows(title: str) -> list[list[str]]:
@@ -132,15 +132,15 @@ def test_error_codes() -> None:
 
 
 def test_closing() -> None:
-    """docs/closing.md has what an operator does."""
-    closing = (DOCS / "closing.md").read_text("utf-8")
+    """docs/reference/closing.md has what an operator does."""
+    closing = (DOCS / "reference" / "closing.md").read_text("utf-8")
     assert "| an operator closes it; bans its address | server |" in closing
     assert "| comes from an address that an operator has banned | 403 |" in closing
 
 
 def test_notices() -> None:
-    """The application in docs/applications.md tells its clients notices."""
-    text = (DOCS / "applications.md").read_text("utf-8")
+    """The application in docs/guides/applications.md tells its clients notices."""
+    text = (DOCS / "guides" / "applications.md").read_text("utf-8")
     (block,) = (
         each
         for each in re.findall(r"```python\n(.*?)```", text, re.S)

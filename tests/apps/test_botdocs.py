@@ -1,5 +1,5 @@
 """
-What docs/bot.md says is so.
+What docs/guides/bot.md says is so.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from wsplug.testing import MemoryServer
 
 __all__ = ["logs"]
 
-PAGE = (Path(__file__).parents[2] / "docs" / "bot.md").read_text("utf-8")
+PAGE = (Path(__file__).parents[2] / "docs" / "guides" / "bot.md").read_text("utf-8")
 
 
 def _section(title: str) -> str:

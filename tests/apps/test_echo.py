@@ -19,7 +19,7 @@ from wsplug.plugins import parseDescription
 from wsplug.server.handling import READ_ON
 from wsplug.testing import MemoryServer
 
-DOCUMENTATION = Path(__file__).parents[2] / "docs" / "echo.md"
+DOCUMENTATION = Path(__file__).parents[2] / "docs" / "reference" / "echo.md"
 
 HOSTILE = [
     "",
@@ -185,7 +185,7 @@ def test_page() -> None:
 
 def test_documented_command() -> None:
     """
-    The tutorials' echo is what docs/echo.md says.
+    The tutorials' echo is what docs/reference/echo.md says.
     """
     commands = re.findall(r"^    (twistd .*)$", DOCUMENTATION.read_text("utf-8"), re.M)
     description = parseDescription(shlex.split(commands[1])[-1])
@@ -197,7 +197,7 @@ def test_documented_command() -> None:
 
 def test_documentation() -> None:
     """
-    docs/echo.md has the options that there are, with their defaults.
+    docs/reference/echo.md has the options that there are, with their defaults.
     """
     lines = re.findall(r"^\| (`.*) \|$", DOCUMENTATION.read_text("utf-8"), re.MULTILINE)
     rows = [tuple(cell.strip("` ") for cell in line.split(" | ")) for line in lines]

@@ -1,5 +1,5 @@
 """
-What docs/authentication.md says is so.
+What docs/guides/authentication.md says is so.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from wsplug.tap import Options
 from wsplug.testing import MemoryServer
 
 ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs" / "authentication.md").read_text("utf-8")
+PAGE = (ROOT / "docs" / "guides" / "authentication.md").read_text("utf-8")
 PROSE = re.sub(r"^```.*?^```$", "", PAGE, flags=re.MULTILINE | re.DOTALL)
 
 
@@ -213,9 +213,9 @@ def test_log_line(tmp_path: Path) -> None:
 
 def test_closings() -> None:
     """
-    What goes wrong is in docs/closing.md too, with the same settings.
+    What goes wrong is in docs/reference/closing.md too, with the same settings.
     """
-    closing = (ROOT / "docs" / "closing.md").read_text("utf-8")
+    closing = (ROOT / "docs" / "reference" / "closing.md").read_text("utf-8")
     for _, how, setting in _rows(_section("What goes wrong")):
         rows = [line for line in closing.splitlines() if setting in line]
         for code in re.findall(r"\b[1-5]\d{2,3}\b", how):

@@ -1,5 +1,5 @@
 """
-What docs/broker.md says is so.
+What docs/reference/broker.md says is so.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ from wsplug.broker import BROKERS, RETENTION_OPTIONS, makeBroker
 from wsplug.broker.retention import CHANNEL_OVERHEAD, OVERHEAD
 from wsplug.broker.sqlite import MAX_PENDING_SIZE
 
-PAGE = (Path(__file__).parents[2] / "docs" / "broker.md").read_text("utf-8")
+PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "broker.md").read_text(
+    "utf-8"
+)
 
 
 def _rows() -> list[list[str]]:

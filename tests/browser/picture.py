@@ -1,5 +1,5 @@
 """
-Makes C{docs/chat.png} anew: C{python -m tests.browser.picture}.
+Makes C{docs/reference/chat.png} anew: C{python -m tests.browser.picture}.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, sync_playwright
 from tests.browser.chatting import Chat, Guest, Person
 from tests.browser.conftest import Visit
 
-PICTURE = Path(__file__).parents[2] / "docs" / "chat.png"
+PICTURE = Path(__file__).parents[2] / "docs" / "reference" / "chat.png"
 
 HALVES = """
 <style>

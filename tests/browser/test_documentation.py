@@ -1,5 +1,5 @@
 """
-The examples in docs/browser-client.md, run in a browser.
+The examples in docs/reference/browser-client.md, run in a browser.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from tests.browser.conftest import Visitor
 from tests.browser.test_client import APPLICATION, CLIENT, Other
 from tests.processes import HOST, serve
 
-DOCUMENTATION = Path(__file__).parents[2] / "docs" / "browser-client.md"
+DOCUMENTATION = Path(__file__).parents[2] / "docs" / "reference" / "browser-client.md"
 
 
 def _blocks(language: str) -> list[str]:

@@ -261,7 +261,9 @@ def test_documentation(server: Server, visit: Visitor) -> None:
     The script in the documentation gets what is published.
     """
     page = open_page(visit, server).page
-    text = (Path(__file__).parents[2] / "docs" / "push.md").read_text("utf-8")
+    text = (Path(__file__).parents[2] / "docs" / "guides" / "push.md").read_text(
+        "utf-8"
+    )
     (script,) = re.findall(r'<script type="module">\n(.*?)</script>', text, re.DOTALL)
     script = re.sub(
         r'import (\{.*?\}) from (".*?");', r"const \1 = await import(\2);", script

@@ -1,5 +1,5 @@
 """
-What C{docs/operating.md} says of options and commands is so.
+What C{docs/guides/operating.md} says of options and commands is so.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from wsplug.server.settings import SETTINGS
 from wsplug.tap import Options
 
 ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs" / "operating.md").read_text("utf-8")
+PAGE = (ROOT / "docs" / "guides" / "operating.md").read_text("utf-8")
 
 
 def section(title: str) -> str:

@@ -1,5 +1,5 @@
 """
-What docs/logs.md says is so.
+What docs/reference/logs.md says is so.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from wsplug.server.statistics import Statistics
 from wsplug.tap import Options
 from wsplug.testing import MemoryServer
 
-PAGE = (Path(__file__).parents[2] / "docs" / "logs.md").read_text("utf-8")
+PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "logs.md").read_text("utf-8")
 EVENTS = rows(PAGE.partition("The fields of the event follow")[2])
 ALWAYS = {"time", "level", "namespace", "message"}
 

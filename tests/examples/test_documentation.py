@@ -20,7 +20,7 @@ from wsplug.testing import MemoryServer
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text("utf-8")
-APPLICATIONS = (ROOT / "docs" / "applications.md").read_text("utf-8")
+APPLICATIONS = (ROOT / "docs" / "guides" / "applications.md").read_text("utf-8")
 
 
 def _blocks(text: str, language: str) -> list[str]:
@@ -134,14 +134,14 @@ def test_links() -> None:
     """
     Each page and folder that the README and the docs link to is there.
     """
-    for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
+    for page in (ROOT / "README.md", *(ROOT / "docs").rglob("*.md")):
         for link in re.findall(r"\]\(([^)#:]+)\)", page.read_text("utf-8")):
             assert (page.parent / link).exists(), f"{page.name} links to {link}"
 
 
 def test_documented_applications() -> None:
     """
-    The applications in docs/applications.md work, and its test of one passes.
+    The applications in docs/guides/applications.md work, and its test of one passes.
     """
     blocks = _blocks(APPLICATIONS, "python")
     names = _run(blocks[0])
@@ -165,8 +165,8 @@ def test_documented_applications() -> None:
 
 def test_documented_channels() -> None:
     """
-    The application with channels in docs/applications.md: who comes later has the last
-    ten, all have what comes then, and who left nothing.
+    The application with channels in docs/guides/applications.md: who comes later has the
+    last ten, all have what comes then, and who left nothing.
     """
     (block,) = (each for each in _blocks(APPLICATIONS, "python") if "Channels" in each)
     server = MemoryServer(_only_plugin(_run(block)))

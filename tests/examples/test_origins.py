@@ -1,5 +1,5 @@
 """
-What docs/origins.md says is so.
+What docs/guides/origins.md says is so.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from wsplug.config import combine, readFile
 from wsplug.guard.origins import OriginRules
 from wsplug.tap import Options
 
-PAGE = (Path(__file__).parents[2] / "docs" / "origins.md").read_text("utf-8")
+PAGE = (Path(__file__).parents[2] / "docs" / "guides" / "origins.md").read_text("utf-8")
 
 RULES = ("same-host", "https://example.org", "https://*.example.net")
 

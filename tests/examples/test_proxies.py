@@ -1,5 +1,5 @@
 """
-What docs/proxies.md says is so, as far as that is not what the live tests do.
+What docs/guides/proxies.md says is so, as far as that is not what the live tests do.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from wsplug.server.settings import Settings
 from wsplug.tap import Options
 
 ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs" / "proxies.md").read_text("utf-8")
+PAGE = (ROOT / "docs" / "guides" / "proxies.md").read_text("utf-8")
 EXAMPLES = ROOT / "examples" / "proxies"
 
 

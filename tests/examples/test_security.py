@@ -1,5 +1,5 @@
 """
-docs/security.md claims nothing that isn't tested.
+docs/explanation/security.md claims nothing that isn't tested.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import pytest
 from wsplug.tap import Options
 
 ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs" / "security.md").read_text("utf-8")
+PAGE = (ROOT / "docs" / "explanation" / "security.md").read_text("utf-8")
 NAMED = sorted(set(re.findall(r"`([a-z/_]+\.py)::(\w+)`", PAGE)))
 
 
@@ -79,7 +79,7 @@ def test_policy() -> None:
     """
     policy = (ROOT / "SECURITY.md").read_text("utf-8")
     assert "@" not in policy
-    assert "docs/security.md#what-is-not-defended" in policy
+    assert "docs/explanation/security.md#what-is-not-defended" in policy
     assert "## What is not defended\n" in PAGE
     assert "SECURITY.md" in PAGE
     assert "include SECURITY.md" in (ROOT / "MANIFEST.in").read_text("utf-8")
@@ -89,7 +89,8 @@ def test_links() -> None:
     """
     Each page that the documentation sends one to is there, and has the section.
     """
-    pages = [ROOT / "README.md", ROOT / "SECURITY.md", *sorted(ROOT.glob("docs/*.md"))]
+    pages = [ROOT / "README.md", ROOT / "SECURITY.md"]
+    pages += sorted(ROOT.glob("docs/**/*.md"))
     pages += sorted(ROOT.glob("examples/**/README.md"))
     for page in pages:
         text = page.read_text("utf-8")

@@ -1,5 +1,5 @@
 """
-What docs/tls.md says is so.
+What docs/guides/tls.md says is so.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from wsplug.tls.endpoint import TLSEndpoint
 from wsplug.tls.options import TLS, TLSFiles
 from wsplug.tls.reloading import INTERVAL
 
-PAGE = (ROOT / "docs" / "tls.md").read_text("utf-8")
+PAGE = (ROOT / "docs" / "guides" / "tls.md").read_text("utf-8")
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("page", ["docs/tls.md", "README.md"])
+@pytest.mark.parametrize("page", ["docs/guides/tls.md", "README.md"])
 def test_options(page: str) -> None:
     """
     The tables, the README's and the page's own, are the options.

@@ -1,5 +1,5 @@
 """
-docs/limits.md says what is.
+docs/reference/limits.md says what is.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from wsplug.guard.admission import MAX_LINGERING
 from wsplug.tap import Options
 
 ROOT = Path(__file__).parents[2]
-LIMITS = (ROOT / "docs" / "limits.md").read_text("utf-8")
-CLOSING = (ROOT / "docs" / "closing.md").read_text("utf-8")
+LIMITS = (ROOT / "docs" / "reference" / "limits.md").read_text("utf-8")
+CLOSING = (ROOT / "docs" / "reference" / "closing.md").read_text("utf-8")
 
 
 def test_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

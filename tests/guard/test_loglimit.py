@@ -22,7 +22,9 @@ from wsplug.testing import MemoryServer
 
 HERE = IPv4Address("TCP", "203.0.113.9", 1)
 
-LIMITS = (Path(__file__).parents[2] / "docs" / "limits.md").read_text("utf-8")
+LIMITS = (Path(__file__).parents[2] / "docs" / "reference" / "limits.md").read_text(
+    "utf-8"
+)
 
 
 def test_summary() -> None:

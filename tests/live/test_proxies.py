@@ -499,11 +499,16 @@ FORWARDED = {
 @pytest.mark.parametrize("secure", [False, True], ids=["plain", "tls"])
 def test_forwarded(proxy: str, secure: bool, farm: Farm, tmp_path: Path) -> None:
     """
-    With the standard's own header (RFC 7239) in place of the others, as docs/proxies.md
-    says it, the client is who it is, too.
+    With the standard's own header (RFC 7239) in place of the others, as
+    docs/guides/proxies.md says it, the client is who it is, too.
     """
     line = FORWARDED[proxy]
-    page = Path(__file__).parents[2].joinpath("docs", "proxies.md").read_text("utf-8")
+    page = (
+        Path(__file__)
+        .parents[2]
+        .joinpath("docs", "guides", "proxies.md")
+        .read_text("utf-8")
+    )
     assert f"    {line.strip()}\n" in page
     arguments = [
         f"--app={APPLICATION}",

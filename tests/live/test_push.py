@@ -364,7 +364,7 @@ def test_documentation(server: Server, tmp_path: Path) -> None:
         missing("curl")
     (tmp_path / "photo.png").write_bytes(b"\x89PNG")
     here = f"{HOST}:{server.port}"
-    text = (EXAMPLES.parents[1] / "docs" / "push.md").read_text("utf-8")
+    text = (EXAMPLES.parents[1] / "docs" / "guides" / "push.md").read_text("utf-8")
     blocks = re.findall(r"^```(sh|python)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
     commands = [code for language, code in blocks if language == "sh"]
     assert len(commands) == 3

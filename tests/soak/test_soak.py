@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 RUN = Path(__file__).with_name("run.py")
-OPERATING = Path(__file__).parents[2] / "docs" / "operating.md"
+OPERATING = Path(__file__).parents[2] / "docs" / "guides" / "operating.md"
 
 
 def soak(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -35,7 +35,7 @@ def soak(*arguments: str) -> subprocess.CompletedProcess[str]:
 def test_quick(tmp_path: Path) -> None:
     """300 clients of all kinds for half a minute: each answer is right, every end is
     what the client did, and nothing is left behind; with the server's options as
-    docs/operating.md has them."""
+    docs/guides/operating.md has them."""
     (line,) = re.findall(r"tests/soak/run\.py .* (-- .*)", OPERATING.read_text("utf-8"))
     report, files = tmp_path / "report.json", tmp_path / "files"
     done = soak("--quick", f"--report={report}", f"--folder={files}", *line.split())

@@ -33,7 +33,7 @@ from wsplug.plugins import MOUNT_OPTIONS, findApplications
 from wsplug.server.settings import Settings
 from wsplug.testing import MemoryServer
 
-LIMITS = Path(__file__).parents[2] / "docs" / "limits.md"
+LIMITS = Path(__file__).parents[2] / "docs" / "reference" / "limits.md"
 
 
 def everyOption() -> Iterator[tuple[str, Option]]:

@@ -1,5 +1,6 @@
 """
-The tables of docs/closing.md, and the settings that the code names as a cause.
+The tables of docs/reference/closing.md, and the settings that the code names as a
+cause.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import wsplug
 __all__ = ["AFTER", "HANDSHAKE", "TLS", "Row", "namedSettings", "readRows"]
 
 ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs" / "closing.md").read_text("utf-8")
+PAGE = (ROOT / "docs" / "reference" / "closing.md").read_text("utf-8")
 
 AFTER, HANDSHAKE, TLS = (
     "After the handshake",

@@ -1,6 +1,6 @@
 """
 Every way in which a connection ends or is refused, provoked: one or more for each row
-of docs/closing.md, by what it says has happened.
+of docs/reference/closing.md, by what it says has happened.
 """
 
 from __future__ import annotations

@@ -270,7 +270,7 @@ TLS_ROWS: dict[str, tuple[str | None, Any]] = {
         "no application protocol",
         endpoints.test_only_other_protocols,
     ),
-    "has no certificate where [one is required](tls.md)": (
+    "has no certificate where [one is required](../guides/tls.md)": (
         "peer did not return a certificate",
         serving.test_clients,
     ),

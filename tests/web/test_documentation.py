@@ -1,5 +1,5 @@
 """
-What docs/metrics.md says is so.
+What docs/reference/metrics.md says is so.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ from wsplug.config import combine, readFile
 from wsplug.tap import Options
 from wsplug.web.collector import FAMILIES, Scraper
 
-PAGE = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text("utf-8")
+PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "metrics.md").read_text(
+    "utf-8"
+)
 
 
 def rows(section: str) -> list[list[str]]:

@@ -24,7 +24,9 @@ from wsplug.testing import MemoryTransport
 from wsplug.web.health import whyNotReady
 from wsplug.web.site import makeSite
 
-PAGE = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text("utf-8")
+PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "metrics.md").read_text(
+    "utf-8"
+)
 
 
 def test_absolute_form() -> None:

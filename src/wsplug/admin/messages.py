@@ -1,6 +1,6 @@
 """
-What goes over the status page's WebSocket, C{wsplug.status.v1}; C{docs/status.md}
-describes it.
+What goes over the status page's WebSocket, C{wsplug.status.v1};
+C{docs/reference/status.md} describes it.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
 """
-The tutorials' clients: what docs/chat.md says of them under "Classic clients".
+The tutorials' clients: what docs/reference/chat.md says of them under "Classic
+clients".
 """
 
 from __future__ import annotations

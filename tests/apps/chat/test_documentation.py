@@ -1,5 +1,5 @@
 """
-What docs/chat.md says is so.
+What docs/reference/chat.md says is so.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from wsplug.apps.chat import chat
 from wsplug.apps.chat.messages import Request
 from wsplug.tap import Options
 
-PAGE = (Path(__file__).parents[3] / "docs" / "chat.md").read_text("utf-8")
+PAGE = (Path(__file__).parents[3] / "docs" / "reference" / "chat.md").read_text("utf-8")
 
 
 def _rows(text: str) -> list[list[str]]:

@@ -1,5 +1,5 @@
 """
-Clients of C{wsplug.chat.v1}: what docs/chat.md says of them under "The wire".
+Clients of C{wsplug.chat.v1}: what docs/reference/chat.md says of them under "The wire".
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ from wsplug.plugins import parseDescription
 from wsplug.testing import MemoryServer
 
 ROOT = Path(__file__).parents[3]
-PAGE = (ROOT / "docs" / "process.md").read_text("utf-8")
+PAGE = (ROOT / "docs" / "guides" / "process.md").read_text("utf-8")
 
 
 def cut(data: bytes, limit: int, step: int = 1 << 20) -> list[str | bytes]:
@@ -421,7 +421,7 @@ def test_plugin() -> None:
     assert IWebSocketApplicationPlugin.providedBy(process)
 
 
-# docs/process.md
+# docs/guides/process.md
 
 
 def test_documented_options() -> None:

@@ -1,5 +1,5 @@
 """
-What C{docs/push.md} says is so.
+What C{docs/guides/push.md} says is so.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from wsplug.interfaces import IWebSocketApplicationPlugin
 from wsplug.tap import Options
 from wsplug.testing import MemoryServer
 
-PAGE = (Path(__file__).parents[3] / "docs" / "push.md").read_text("utf-8")
+PAGE = (Path(__file__).parents[3] / "docs" / "guides" / "push.md").read_text("utf-8")
 
 
 def _section(title: str) -> str:

@@ -1,6 +1,6 @@
 /**
  * The status page: what the server says each second, and what is asked of it.
- * docs/status.md has the wire format.
+ * docs/reference/status.md has the wire format.
  *
  * @module status
  */

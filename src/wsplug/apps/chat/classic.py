@@ -1,5 +1,6 @@
 """
-A connection of a tutorial's client: C{docs/chat.md} has what it sends and gets.
+A connection of a tutorial's client: C{docs/reference/chat.md} has what it sends and
+gets.
 """
 
 from __future__ import annotations

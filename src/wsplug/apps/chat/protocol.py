@@ -1,5 +1,5 @@
 """
-A connection that speaks C{wsplug.chat.v1}; C{docs/chat.md} describes it.
+A connection that speaks C{wsplug.chat.v1}; C{docs/reference/chat.md} describes it.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 /**
- * A WebSocket that comes back: wsplug's client for browsers (docs/browser-client.md).
+ * A WebSocket that comes back: wsplug's client for browsers (docs/reference/browser-client.md).
  *
  * @module wsplug
  */

@@ -1,6 +1,6 @@
 /**
  * The chat's page: what the server says goes to the rooms and lists, what the visitor does
- * goes to the server. docs/chat.md has the wire format.
+ * goes to the server. docs/reference/chat.md has the wire format.
  */
 
 import { Composer } from "./composer.js";
