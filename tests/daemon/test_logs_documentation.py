@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 from twisted.internet.testing import MemoryReactorClock
 
+from tests.server.http.test_pageoutput import Whole
+from tests.server.http.test_pages import get
 from tests.server.kit import App, Logs, Recorder, handshake, raw, serve
 from tests.server.test_connection import raises
-from tests.server.test_pageoutput import Whole
-from tests.server.test_pages import get
 from tests.web.kit import Telling
 from tests.web.test_documentation import rows
 from wsplug import Settings

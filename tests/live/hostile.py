@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from errno import ENOTCONN
 
-from tests.server.test_hardening import FORMS, HOSTILE, WHOLE
+from tests.server.http.test_hardening import FORMS, HOSTILE, WHOLE
 
 __all__ = ["requests"]
 

@@ -19,10 +19,10 @@ from tests.auth.test_first_message import auth
 from tests.auth.test_handshake import lasting
 from tests.server import test_connection as endings
 from tests.server import test_opening as openings
+from tests.server.http.test_hardening import ENCODED
+from tests.server.http.test_pages import Page
 from tests.server.kit import HOST, App, Opened, frame, handshake, openOne, raw, serve
-from tests.server.test_hardening import ENCODED
 from tests.server.test_limits import World, _begin, _stall
-from tests.server.test_pages import Page
 from tests.server.test_proxyprotocol import LINE, PROXIES
 from wsplug import ConnectionClosed, HandshakeRefused, Settings
 from wsplug.admin.status import PATH

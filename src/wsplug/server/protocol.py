@@ -55,9 +55,9 @@ from wsplug.server.closing import (
 )
 from wsplug.server.connection import Connection
 from wsplug.server.deadlines import Deadline
+from wsplug.server.http.pages import PageChannel, bodyTooLarge
 from wsplug.server.losing import explainTLS, speaksTLS
 from wsplug.server.mounts import Mount, splitPath
-from wsplug.server.pages import PageChannel, bodyTooLarge
 from wsplug.server.request import HandshakeRequest, splitTarget
 from wsplug.server.sessions import Session
 from wsplug.server.spare import PATIENCE

@@ -729,7 +729,7 @@ def test_factory_starts_its_site() -> None:
 
 
 class LineModes(HTTPChannel):
-    """Notes what setLineMode is called with, as wsplug.server.pages relies on."""
+    """Notes what setLineMode is called with, as wsplug.server.http.pages relies on."""
 
     calls: list[bytes]
 

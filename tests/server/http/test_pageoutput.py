@@ -13,12 +13,12 @@ import pytest
 from twisted.internet.task import Clock
 from twisted.web.resource import Resource
 
+from tests.server.http.test_pages import get
 from tests.server.kit import App, Logs, handshake, parseResponse, raw
-from tests.server.test_pages import get
 from wsplug import Settings
 from wsplug.server.ceiling import Ceiling
 from wsplug.server.deadlines import Deadlines
-from wsplug.server.pageoutput import PageOutput
+from wsplug.server.http.pageoutput import PageOutput
 from wsplug.testing import MemoryServer, MemoryTransport
 
 SIZE = 3_000_000

@@ -8,7 +8,7 @@ be a handshake. Reverse proxies use connections like that.
 
 C{HTTPChannel} calls its C{setLineMode}, a public method of C{LineReceiver}, with the
 bytes behind a request when the response to it is complete. That is the place to step
-in; C{tests/server/test_pages.py} fails if Twisted changes it.
+in; C{tests/server/http/test_pages.py} fails if Twisted changes it.
 """
 
 from __future__ import annotations
@@ -39,8 +39,13 @@ from wsplug.networks import nameOfAddress
 from wsplug.server.ceiling import Ceiling
 from wsplug.server.closing import endIdle
 from wsplug.server.deadlines import Deadline, Deadlines
-from wsplug.server.hardening import cleanHeaders, guardForms, guardHead, isPersistent
-from wsplug.server.pageoutput import PageOutput
+from wsplug.server.http.hardening import (
+    cleanHeaders,
+    guardForms,
+    guardHead,
+    isPersistent,
+)
+from wsplug.server.http.pageoutput import PageOutput
 from wsplug.server.settings import Settings
 
 __all__ = ["MAX_BODY_SIZE", "PageChannel", "bodyTooLarge"]

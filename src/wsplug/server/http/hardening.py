@@ -15,7 +15,7 @@ from twisted.web.http import stringToDatetime
 from twisted.web.resource import IResource
 
 from wsplug.errors import HandshakeRefused
-from wsplug.server.forms import readForm
+from wsplug.server.http.forms import readForm
 
 __all__ = ["cleanHeaders", "guardForms", "guardHead", "isPersistent"]
 

@@ -23,8 +23,8 @@ from twisted.web.error import UnsupportedMethod
 from twisted.web.resource import Resource
 from twisted.web.server import Site
 
+from tests.server.http.test_pages import get
 from tests.server.kit import App, Logs, Response, parseResponse, raw
-from tests.server.test_pages import get
 from wsplug import Settings
 from wsplug.folder import Folder
 from wsplug.testing import MemoryServer

@@ -1,0 +1,3 @@
+"""
+Plain HTTP on the port of the WebSockets: requests, their bodies, and what answers them.
+"""
