@@ -127,6 +127,7 @@ BAD: list[tuple[str, bytes, int]] = [
     ("endless CL", LINE + HOST + b"Content-Length: " + b"9" * 19 + b"\r\n\r\n", 400),
     ("TE gzip", LINE + HOST + b"Transfer-Encoding: gzip\r\n\r\n", 501),
     ("TE list", LINE + HOST + b"Transfer-Encoding: gzip, chunked\r\n\r\n", 501),
+    ("empty TE", LINE + HOST + b"Transfer-Encoding: ,\r\n\r\n", 501),
     ("two TE", LINE + HOST + b"Transfer-Encoding: chunked\r\n" * 2 + b"\r\n", 501),
 ]
 
@@ -239,6 +240,9 @@ def test_lists() -> None:
         (b"Content-Length: 0\r\n", 0),
         (b"Content-Length: 17\r\n", 17),
         (b"Transfer-Encoding: Chunked\r\n", None),
+        (b"Transfer-Encoding: chunked,\r\n", None),
+        (b"Transfer-Encoding: , chunked\r\n", None),
+        (b"Transfer-Encoding:\r\nTransfer-Encoding: ,chunked ,, \r\n", None),
     ],
 )
 def test_body_size(fields: bytes, size: int | None) -> None:

@@ -21,6 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 OUTPUT = ROOT / ".fuzz"
 NAMES = (
     "head",
+    "body",
     "handshake",
     "extensions",
     "receiver",

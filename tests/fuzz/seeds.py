@@ -36,6 +36,11 @@ SEEDS: dict[str, list[bytes]] = {
         b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
         b"PUT / HTTP/1.1\r\nhost:a\r\nTransfer-Encoding: chunked\r\n\r\n",
     ],
+    "body": [
+        b"\x05\x00\x80hello, and more",
+        b"\x00\x00\x40" + b'5;a=b;c="d"\r\nhello\r\n00\r\nA: b\r\n\r\nGET /',
+        b"\x00\x00\xc0" + b"3e8\r\n" + b"x" * 1000 + b"\r\n1\r\nx\r\n0\r\n\r\n",
+    ],
     "handshake": [
         _FIELDS + b"\r\n",
         _FIELDS + b"Sec-WebSocket-Protocol: a, b\r\n\r\n",

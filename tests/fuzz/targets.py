@@ -21,6 +21,7 @@ from wsplug import Settings, WebSocketProtocol
 from wsplug.auth import LoginRefused, UsernamePassword
 from wsplug.auth.credentials import readAuthorization, readFirstMessage, readToken
 from wsplug.codec import (
+    BodyParser,
     DeflatePolicy,
     HeadParser,
     Inflater,
@@ -50,6 +51,7 @@ from wsplug.testing import MemoryServer
 __all__ = ["TARGETS"]
 
 HEAD_LIMIT = 1024
+BODY_LIMIT = 1000
 HEADERS = 16
 LIMIT = 256
 
@@ -82,6 +84,46 @@ def head(data: bytes) -> None:
     lines += [b"%b: %b" % pair for pair in result.headers]
     again = HeadParser(2 * HEAD_LIMIT, HEADERS).feed(b"\r\n".join(lines) + b"\r\n\r\n")
     assert describe(again)[2:] == describe(result)[2:]
+
+
+def _body(chunks: Sequence[bytes], size: int | None) -> tuple[Any, bytes]:
+    """
+    Have a body read: what it is or why it is refused, and what is behind it.
+    """
+    parser = BodyParser(size, BODY_LIMIT)
+    for place, chunk in enumerate(chunks):
+        result = parser.feed(chunk)
+        assert parser.held <= BODY_LIMIT
+        if isinstance(result, HandshakeRefused):
+            assert result.status in (400, 413)
+            return (result.status, result.reason), b""
+        if result is not None:
+            return result, parser.rest + b"".join(chunks[place + 1 :])
+    return None, b""
+
+
+def body(data: bytes) -> None:
+    """
+    Invariant: a body means the same whole, byte by byte and cut once, and loses no
+    byte; it is within its limit; put into one chunk it is the same.
+    """
+    if len(data) < 3:
+        return
+    size = data[0] | data[1] << 8
+    place = data[2] * len(data) // 255
+    data = data[3:]
+    for given in (None, min(size, BODY_LIMIT) or None):
+        result, rest = _body([data], given)
+        assert _body(_octets(data), given) == (result, rest)
+        assert _body([data[:place], data[place:]], given) == (result, rest)
+        if not isinstance(result, bytes):
+            continue
+        assert data.endswith(rest)
+        if given is not None:
+            assert result + rest == data
+        elif result:
+            again = b"%x\r\n%b\r\n0\r\n\r\n" % (len(result), result)
+            assert _body([again + rest], None) == (result, rest)
 
 
 def handshake(data: bytes) -> None:
@@ -453,6 +495,7 @@ def request(data: bytes) -> None:
 
 TARGETS: dict[str, Callable[[bytes], None]] = {
     "head": head,
+    "body": body,
     "handshake": handshake,
     "extensions": extensions,
     "receiver": receiver,

@@ -4,7 +4,8 @@ RFC 6455 and RFC 7692 without I/O: bytes in, messages out.
 Nothing here imports anything but the standard library and L{wsplug.errors}, knows the
 time, or raises for what a peer sends.
 
-    - L{HeadParser} reads request heads; L{check_upgrade} judges a handshake.
+    - L{HeadParser} reads request heads, L{BodyParser} their bodies; L{check_upgrade}
+      judges a handshake.
     - L{MessageReceiver} turns bytes into messages for a L{MessageSink}.
     - L{encode_frame} makes what is sent; L{pack_close} a close frame's payload.
     - L{DeflatePolicy} agrees on compression, and gives the L{Deflater} and
@@ -14,6 +15,7 @@ time, or raises for what a peer sends.
 
 from wsplug.codec.closecodes import CloseCode, may_be_sent, pack_close, unpack_close
 from wsplug.codec.compression import Deflater, Inflater
+from wsplug.codec.conditions import format_date, read_date, read_range
 from wsplug.codec.deflate import DeflateAgreement, DeflatePolicy
 from wsplug.codec.extensions import Extension, parse_extensions
 from wsplug.codec.frames import (
@@ -37,6 +39,7 @@ from wsplug.codec.handshake import (
     encode_switch,
     wants_upgrade,
 )
+from wsplug.codec.httpbody import BodyParser, body_too_large
 from wsplug.codec.httphead import HeadParser, RequestHead
 from wsplug.codec.lifecycle import Event, State, advance
 from wsplug.codec.masking import apply_mask
@@ -52,6 +55,7 @@ __all__ = [
     "OP_PONG",
     "OP_TEXT",
     "RSV1",
+    "BodyParser",
     "CloseCode",
     "DeflateAgreement",
     "DeflatePolicy",
@@ -68,14 +72,18 @@ __all__ = [
     "accept_key",
     "advance",
     "apply_mask",
+    "body_too_large",
     "check_upgrade",
     "encode_frame",
     "encode_header",
     "encode_refusal",
     "encode_switch",
+    "format_date",
     "may_be_sent",
     "pack_close",
     "parse_extensions",
+    "read_date",
+    "read_range",
     "unpack_close",
     "wants_upgrade",
 ]

@@ -382,10 +382,11 @@ def _body_size(head: RequestHead) -> int | None:
     9112 section 6.3).
     """
     sizes = head.all(b"content-length")
-    codings = head.all(b"transfer-encoding")
-    if codings:
+    if head.all(b"transfer-encoding"):
         if sizes or head.version == (1, 0):
             raise HandshakeRefused(400, "ambiguous length of the request's body")
+        # A list, whose empty elements don't count (RFC 9110 section 5.6.1.2).
+        codings = head.items(b"transfer-encoding")
         if [coding.lower() for coding in codings] != [b"chunked"]:
             raise HandshakeRefused(501, "only the chunked transfer coding is spoken")
         return None
