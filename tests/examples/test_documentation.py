@@ -165,8 +165,8 @@ def test_documented_applications() -> None:
 
 def test_documented_channels() -> None:
     """
-    The application with channels in docs/guides/applications.md: who comes later has the
-    last ten, all have what comes then, and who left nothing.
+    The application with channels in docs/guides/applications.md: who comes later has
+    the last ten, all have what comes then, and who left nothing.
     """
     (block,) = (each for each in _blocks(APPLICATIONS, "python") if "Channels" in each)
     server = MemoryServer(_only_plugin(_run(block)))
