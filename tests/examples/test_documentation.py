@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.documentation.pages import readPage
 from wsplug.config import LISTENING, REPEATABLE, combine, readFile
 from wsplug.interfaces import IWebSocketApplicationPlugin
 from wsplug.options import UNLIMITED, count, seconds, size
@@ -20,7 +21,8 @@ from wsplug.testing import MemoryServer
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text("utf-8")
-APPLICATIONS = (ROOT / "docs" / "guides" / "applications.md").read_text("utf-8")
+OPTIONS = readPage("options")
+APPLICATIONS = readPage("applications")
 
 
 def _blocks(text: str, language: str) -> list[str]:
@@ -55,9 +57,9 @@ def _only_plugin(names: dict[str, Any]) -> Any:
 
 def test_limits() -> None:
     """
-    The README's table of limits is the settings, with their defaults.
+    The table of limits is the settings, with their defaults.
     """
-    section = README.partition("## Limits")[2]
+    section = OPTIONS.partition("## Limits")[2]
     documented = [tuple(row) for row in _rows(section)[2:] if len(row) == 3]
     actual = [(each.name, each.shownDefault, each.help) for each in SETTINGS]
     assert actual == documented
@@ -76,9 +78,9 @@ def test_limits_are_finite() -> None:
 
 def test_options() -> None:
     """
-    The README's table of options names each one that is no limit, and no other.
+    The table of options names each one that is no limit, and no other.
     """
-    section = README.partition("## Options")[2].partition("## Limits")[0]
+    section = OPTIONS.partition("## Limits")[0]
     documented = {row[0].split()[0] for row in _rows(section)[2:]}
     settings = {f"--{each.name}" for each in SETTINGS}
     actual = {f"--{name.rstrip('=')}" for name in Options().longOpt}
@@ -101,10 +103,12 @@ def test_application() -> None:
 
 def test_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """
-    The README's configuration file can be served.
+    The configuration file on the page of options can be served, beside the README's
+    application.
     """
-    (block,) = _blocks(README, "toml")
-    monkeypatch.chdir(ROOT / "examples")
+    (block,) = _blocks(OPTIONS, "toml")
+    (tmp_path / "shout.py").write_text(_blocks(README, "python")[0], "utf-8")
+    monkeypatch.chdir(tmp_path)
     path = tmp_path / "wsplug.toml"
     path.write_text(block, "utf-8")
     configuration = combine({}, readFile(str(path)))
@@ -128,6 +132,15 @@ def test_commands(monkeypatch: pytest.MonkeyPatch) -> None:
         if {"--list-apps", "--help", "--config"} & set(words):
             continue
         Options().parseOptions(words)
+
+
+def test_screens() -> None:
+    """
+    The README fits on three screens.
+    """
+    lines = README.splitlines()
+    assert len(lines) <= 130
+    assert max(map(len, lines)) <= 100
 
 
 def test_links() -> None:

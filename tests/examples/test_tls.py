@@ -1,5 +1,5 @@
 """
-What docs/guides/tls.md says is so.
+What docs/tls.md says is so.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from twisted.internet.testing import MemoryReactorClock
 
+from tests.documentation.pages import readPage
 from tests.examples.test_documentation import ROOT, _blocks, _only_plugin, _rows, _run
 from tests.live.certificates import Authority
 from tests.processes import HOST
@@ -39,14 +40,14 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("page", ["docs/guides/tls.md", "README.md"])
+@pytest.mark.parametrize("page", ["tls", "options"])
 def test_options(page: str) -> None:
     """
-    The tables, the README's and the page's own, are the options.
+    The tables, that of all options and the page's own, are the options.
     """
     documented = [
         [re.sub(r"[`\[\]]|\(.*?\)", "", cell) for cell in row]
-        for row in _rows((ROOT / page).read_text("utf-8"))
+        for row in _rows(readPage(page))
         if row[0].startswith("--tls-")
     ]
     assert [row[0] for row in documented] == [f"--{option.name}" for option in TLS]

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import wsplug
+from tests.documentation.pages import readPage
 
 __all__ = ["AFTER", "HANDSHAKE", "TLS", "Row", "namedSettings", "readRows"]
 
@@ -90,8 +91,8 @@ def namedSettings() -> dict[str, str]:
 
     @return: a place for each.
     """
-    readme = (ROOT / "README.md").read_text("utf-8")
-    known = set(re.findall(r"^\| `(?:--)?([a-z0-9-]+)", readme, re.MULTILINE))
+    options = readPage("options")
+    known = set(re.findall(r"^\| `(?:--)?([a-z0-9-]+)", options, re.MULTILINE))
     names = {each for each in known if "-" in each} | _WORDS
     package = Path(wsplug.__file__).parent
     # What is left out of the log ends nothing.

@@ -2,7 +2,7 @@
 The server's settings: every limit and timeout, with its default.
 
 The command line, the configuration file, the code that mounts wsplug and the table in
-the README all take them from here.
+the page of options all take them from here.
 """
 
 from __future__ import annotations

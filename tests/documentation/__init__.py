@@ -1,0 +1,3 @@
+"""
+The documentation: each command and each sample in it is run, as it is written.
+"""
