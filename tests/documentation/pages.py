@@ -106,7 +106,9 @@ def blocksOf(path: Path) -> Iterator[Block]:
     for number, line in enumerate([*path.read_text("utf-8").splitlines(), ""], 1):
         if fence is not None:
             if line.strip() == fence["marks"]:
-                text = "".join(f"{each.removeprefix(fence['indent'])}\n" for each in code)
+                text = "".join(
+                    f"{each.removeprefix(fence['indent'])}\n" for each in code
+                )
                 yield Block(page, start, fence["language"], text, section)
                 fence, code = None, []
             else:

@@ -5,7 +5,6 @@ What the README and the pages in C{docs/} say is so.
 from __future__ import annotations
 
 import re
-import shlex
 from pathlib import Path
 from typing import Any
 
@@ -117,21 +116,6 @@ def test_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     options = Options()
     options.parseOptions(["--config", str(path)])
     assert [mount.path for mount in options.mounts] == ["/echo", "/shout"]
-
-
-def test_commands(monkeypatch: pytest.MonkeyPatch) -> None:
-    """
-    Each C{twistd wsplug} command line of the README can be read, where the files that
-    it names are.
-    """
-    monkeypatch.chdir(ROOT / "examples")
-    lines = re.findall(r"twistd\b.*? wsplug (--.*?)[`\n]", README)
-    assert len(lines) >= 5
-    for line in lines:
-        words = shlex.split(line)
-        if {"--list-apps", "--help", "--config"} & set(words):
-            continue
-        Options().parseOptions(words)
 
 
 def test_screens() -> None:
