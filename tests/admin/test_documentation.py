@@ -12,7 +12,6 @@ import pytest
 from tests.admin.kit import TOKEN, Board
 from tests.admin.test_serving import adminPort
 from tests.processes import TCP, serve
-from wsplug import WebSocketProtocol, application
 from wsplug.admin.clients import SORTS
 from wsplug.admin.history import KEPT
 from wsplug.admin.messages import ApplicationSample, Client, Sample, Welcome
@@ -146,11 +145,7 @@ def test_notices() -> None:
         for each in re.findall(r"```python\n(.*?)```", text, re.S)
         if "noticeReceived" in each
     )
-    names: dict[str, Any] = {
-        "application": application,
-        "WebSocketProtocol": WebSocketProtocol,
-        "__name__": "documentation",
-    }
+    names: dict[str, Any] = {"__name__": "documentation"}
     exec(block, names)
     board = Board()
     board.server = MemoryServer(names["Polite"], clock=board.clock)

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from twisted.internet import task, threads
 
 from tests.documentation.pages import readPage
+from wsplug import clocks
 from wsplug.config import LISTENING, REPEATABLE, combine, readFile
 from wsplug.interfaces import IWebSocketApplicationPlugin
 from wsplug.options import UNLIMITED, count, seconds, size
@@ -22,6 +24,9 @@ ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text("utf-8")
 OPTIONS = readPage("options")
 APPLICATIONS = readPage("applications")
+CHANNELS = readPage("channels")
+TESTING = readPage("testing")
+EMBEDDING = readPage("embedding")
 
 
 def _blocks(text: str, language: str) -> list[str]:
@@ -138,7 +143,8 @@ def test_links() -> None:
 
 def test_documented_applications() -> None:
     """
-    The applications in docs/guides/applications.md work, and its test of one passes.
+    The applications in docs/guides/applications.md work, and the test of one of them in
+    docs/guides/testing.md passes.
     """
     blocks = _blocks(APPLICATIONS, "python")
     names = _run(blocks[0])
@@ -154,18 +160,68 @@ def test_documented_applications() -> None:
     assert client.messages == ["hello"]
     assert parrot.help == "Say it again."
 
-    (test,) = (block for block in blocks if "def test_count" in block)
-    names["MemoryServer"] = MemoryServer
-    exec(test, names)
+    (test,) = _blocks(TESTING, "python")
+    exec(test.replace("from count import count\n", ""), names)
     names["test_count"]()
+
+
+def test_documented_shielding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    The ledger in docs/guides/applications.md has what a client said.
+    """
+    (block,) = (each for each in _blocks(APPLICATIONS, "python") if "ledger" in each)
+    monkeypatch.chdir(tmp_path)
+    # In this thread, and at once.
+    monkeypatch.setattr(threads, "deferToThread", lambda call, *data: call(*data))
+    client = MemoryServer(_only_plugin(_run(block))).connect()
+    client.send("ten")
+    assert (tmp_path / "ledger.txt").read_text("utf-8") == "ten\n"
+
+
+def test_documented_broadcast() -> None:
+    """
+    The relay in docs/guides/channels.md reaches everybody; its report sends each row.
+    """
+    relay, report = (
+        _only_plugin(_run(block))
+        for block in _blocks(CHANNELS, "python")
+        if "@application" in block
+    )
+    server = MemoryServer(relay)
+    first, second = server.connect(), server.connect()
+    first.send("hello")
+    assert (first.messages, second.messages) == (["hello"], ["hello"])
+    first.close()
+    second.send("alone")
+    assert second.messages == ["hello", "alone"]
+
+    client = MemoryServer(report).connect()
+    client.send("3")
+    assert client.messages == ["row 0", "row 1", "row 2"]
+
+
+def test_documented_embedding(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    The service and the factory in docs/guides/embedding.md can be made.
+    """
+    service, program = _blocks(EMBEDDING, "python")
+    monkeypatch.setattr(clocks, "useSteadyTime", lambda reactor: None)
+    monkeypatch.setattr(task, "react", lambda main: None)
+    names = _run(service)
+    assert names["service"].parent is not None
+    names = _run(program)
+    server = MemoryServer(names["Echo"]())
+    client = server.connect()
+    client.send("hello")
+    assert client.messages == ["hello"]
 
 
 def test_documented_channels() -> None:
     """
-    The application with channels in docs/guides/applications.md: who comes later has
-    the last ten, all have what comes then, and who left nothing.
+    The application with channels in docs/guides/channels.md: who comes later has the
+    last ten, all have what comes then, and who left nothing.
     """
-    (block,) = (each for each in _blocks(APPLICATIONS, "python") if "Channels" in each)
+    (block,) = (each for each in _blocks(CHANNELS, "python") if "Channels" in each)
     server = MemoryServer(_only_plugin(_run(block)))
     first = server.connect()
     said = [str(number) for number in range(12)]
