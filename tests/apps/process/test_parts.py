@@ -7,6 +7,8 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -440,7 +442,7 @@ def test_documented_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     Each command line of the page can be read, and each configuration served.
     """
     monkeypatch.chdir(ROOT)
-    found = re.findall(r"^    twistd -n wsplug (.*)$", PAGE, re.MULTILINE)
+    found = re.findall(r"^\$ twistd -n wsplug (.*)$", PAGE, re.MULTILINE)
     assert len(found) >= 5
     names = {option.name for option in OPTIONS} | {"path", "compression"}
     for line in found:
@@ -476,3 +478,33 @@ def test_documented_variables() -> None:
         name for name in stage.program.environment if not name.startswith("HTTP_")
     }
     assert documented - {"HTTP_", "HTTPS"} == actual
+
+
+@pytest.mark.parametrize(
+    ("environment", "greeting"),
+    [
+        ({"REMOTE_ADDR": "192.0.2.7", "PATH_INFO": "/"}, "hello 192.0.2.7"),
+        ({"REMOTE_ADDR": "", "PATH_INFO": "/"}, "hello /"),
+        ({"PATH_INFO": "/lobby"}, "hello /lobby"),
+    ],
+)
+def test_documented_program(
+    environment: dict[str, str], greeting: str, tmp_path: Path
+) -> None:
+    """
+    The page's program runs for a client, over a UNIX socket, and for a room, which has
+    no REMOTE_ADDR.
+    """
+    (code,) = re.findall(r"^```python\n(# greet.py\n.*?)^```$", PAGE, re.M | re.S)
+    path = tmp_path / "greet.py"
+    path.write_text(code, "utf-8")
+    done = subprocess.run(
+        [sys.executable, path],
+        env=environment,
+        input="word\n",
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert done.stdout.splitlines() == [greeting, "WORD"]
