@@ -33,7 +33,8 @@ def _rows(text: str) -> list[list[str]]:
 
 
 def _blocks(text: str, language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    blocks = re.findall(r"^```(\w*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    return [block for each, block in blocks if each == language]
 
 
 @pytest.mark.parametrize(
