@@ -132,9 +132,14 @@ class Connection(WebSocketProtocol):
         self.answer(message, "welcome", name=message["name"])
 
     def do_join(self, message: Any) -> None:
-        self.answer(message, "joined", room=message["room"])
-        text = json.dumps({"type": "usermsg", "room": message["room"], "message": "Hi"})
-        self.transport.sendTextMessage(text)
+        room = message["room"]
+        self.answer(message, "joined", room=room)
+        # As the chat does: not all that comes in a room is what somebody says.
+        for each in (
+            {"type": "presence", "room": room, "event": "joined", "name": "Ann"},
+            {"type": "usermsg", "room": room, "message": "Hi"},
+        ):
+            self.transport.sendTextMessage(json.dumps(each))
 
     def do_publish(self, message: Any) -> None:
         data = json.dumps({"data": message["data"]}).encode()
