@@ -5,7 +5,7 @@ An application is written against three of them: L{IWebSocketApplication} lives 
 as the server does and makes one L{IWebSocketProtocol} for each connection, which is
 given an L{IWebSocketTransport} to answer through. L{IWebSocketApplicationPlugin} gives
 an application its word for C{--app}. An L{ICommand} is a word that the command bot
-answers to.
+answers to. An L{IPlainResource} answers plain HTTP requests.
 
 The dialect is that of C{twisted.web.websocket}: what is written for that runs here,
 with handlers that overlap as they do there; L{IHandlerRules} tells when they do.
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from cryptography.x509 import Certificate
 
     from wsplug.broker.publication import History, Position, Publication
+    from wsplug.plain import Response
 
 __all__ = [
     "IAvatar",
@@ -42,6 +43,8 @@ __all__ = [
     "IHandlerRules",
     "IHandshakeRequest",
     "INoticeReceiver",
+    "IPlainRequest",
+    "IPlainResource",
     "IPreparedMessage",
     "IServices",
     "ISubscriber",
@@ -356,13 +359,14 @@ class IWebSocketApplication(Interface):
     subprotocols: Sequence[str] = Attribute(
         "The names of the subprotocols that it speaks; empty for none."
     )
-    pages: str | PathLike[str] | IResource | None = Attribute(
-        "What plain HTTP requests for its path get: the path of a folder of pages, or "
-        "a C{twisted.web} resource that answers; C{None} for none: those get a 426 "
-        "then. It is judged when the application is mounted and when it has started. "
-        "A resource's C{maxBodySize} says how many bytes a request's body may have, "
-        "1 MiB where there is none: over it, requests get a 413 at once. Forms are "
-        "parsed into C{request.args} only where its C{parsesForms} is true."
+    pages: str | PathLike[str] | IPlainResource | IResource | None = Attribute(
+        "What plain HTTP requests for its path get: the path of a folder of pages, an "
+        "L{IPlainResource}, or a C{twisted.web} resource that answers; C{None} for "
+        "none: those get a 426 then. It is judged when the application is mounted and "
+        "when it has started. The C{maxBodySize} of a resource of C{twisted.web} says "
+        "how many bytes a request's body may have, 1 MiB where there is none: over it, "
+        "requests get a 413 at once. Forms are parsed into C{request.args} only where "
+        "its C{parsesForms} is true."
     )
 
     def buildProtocol(request: IHandshakeRequest) -> Any:
@@ -389,6 +393,62 @@ class IWebSocketApplication(Interface):
         The server has closed all connections, and is about to end.
 
         @return: C{None}, or a C{Deferred} or coroutine that the end waits for.
+        """
+
+
+class IPlainRequest(IHandshakeRequest):
+    """
+    A plain HTTP request that an L{IPlainResource} answers. It offers no subprotocol,
+    and nothing is sent of its C{responseHeaders}.
+    """
+
+    content: bytes = Attribute(
+        "Its body; empty where it has none, and until it has been taken."
+    )
+
+    def getHeaders(name: bytes) -> Sequence[bytes]:
+        """
+        Give each value of a request header.
+
+        @param name: in lower case.
+        """
+
+
+class IPlainResource(Interface):
+    """
+    What answers plain HTTP requests without C{twisted.web}: it is given a request once
+    the whole body is there, and gives the whole answer back.
+    L{wsplug.plain.PlainResource} has all of it but C{respond}.
+    """
+
+    maxBodySize: int = Attribute(
+        "Bytes that a request's body may have: over it, requests get a 413, before "
+        "anything of the body is read. Where it is 0, that is each that has one."
+    )
+
+    def find(request: IPlainRequest) -> IPlainResource | None:
+        """
+        Find what answers a request, by C{request.postpath}: this one, or something
+        below it.
+
+        @return: C{None} where there is nothing: that is a 404.
+        """
+
+    def judge(request: IPlainRequest) -> Response | None:
+        """
+        Look at a request's head, while nothing of its body has been taken.
+
+        @return: the answer to one whose body isn't wanted; C{None} to take it.
+        @raise wsplug.errors.HandshakeRefused: another way to answer.
+        """
+
+    def respond(request: IPlainRequest) -> Any:
+        """
+        Answer a request.
+
+        @return: a L{wsplug.plain.Response}, or a C{Deferred} or coroutine that gives
+            one.
+        @raise wsplug.errors.HandshakeRefused: another way to answer.
         """
 
 

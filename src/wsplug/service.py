@@ -48,7 +48,7 @@ from wsplug.networks import hostOf, isLocal, nameOfAddress
 from wsplug.server.applications import Applications
 from wsplug.server.epollset import EpollSet
 from wsplug.server.factory import WebSocketFactory
-from wsplug.server.http.pages import MAX_BODY_SIZE
+from wsplug.server.http.bodies import MAX_BODY_SIZE
 from wsplug.server.mounts import Mount, Mounts
 from wsplug.server.proxyprotocol import useProxyProtocol
 from wsplug.server.settings import Settings

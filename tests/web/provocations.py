@@ -374,10 +374,19 @@ def _fails(_: Any) -> Any:
     raise RuntimeError
 
 
-def body(*headers: str, seconds: float = 0) -> Provocation:
+def body(
+    *headers: str, content: str = "", seconds: float = 0, **settings: Any
+) -> Provocation:
+    """
+    A request with a body, or a part of one.
+
+    @param content: what is sent of it.
+    """
+
     def provoke() -> Provoked:
-        server = MemoryServer(App(pages=Page()))
-        raw(server, handshake("POST / HTTP/1.1", {"Upgrade": None}, headers))
+        server = MemoryServer(App(pages=Page()), settings=Settings(**settings))
+        head = handshake("POST / HTTP/1.1", {"Upgrade": None}, headers)
+        raw(server, head + content.encode("ascii"))
         server.advance(seconds)
         return answered(server)
 
@@ -544,11 +553,17 @@ REFUSALS: dict[str, tuple[Provocation, ...]] = {
     "has a body that is larger than the application's pages take": (
         body("Content-Length: 2000000"),
     ),
+    "has a body in malformed chunks, or with long extensions or trailers": (
+        body("Transfer-Encoding: chunked", content="5\r\nabc\r\n0\r\n"),
+        body("Transfer-Encoding: chunked", content=f"1;{'e' * 1000}\r\nx\r\n" * 5),
+        body("Transfer-Encoding: chunked", content="0\r\n" + "a: b\r\n" * 3000),
+    ),
+    "has a body that is not whole, where the server holds too much; this is one of the "
+    "largest": (body("Content-Length: 9000", content="x" * 5000, max_unfinished=4000),),
     "has a body that is no right form, or one of over 10 000 fields, where a resource "
     "wants forms": (form(b"nonsense"), form(b"a=b&" * 10_001)),
     "has a body that comes too slowly: less than 16 KiB in each `open-timeout`, before "
     "it is whole": (
-        # Until the connection is gone, and with it what a chunked body is kept in.
         body("Content-Length: 20", seconds=17),
         body("Transfer-Encoding: chunked", seconds=17),
     ),

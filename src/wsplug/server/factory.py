@@ -38,7 +38,7 @@ from wsplug.server.deadlines import Deadlines
 from wsplug.server.draining import Draining, Opening
 from wsplug.server.flusher import Flusher
 from wsplug.server.handling import HandlerRules
-from wsplug.server.http.pages import MAX_BODY_SIZE
+from wsplug.server.http.bodies import MAX_BODY_SIZE
 from wsplug.server.mounts import Mount, Mounts
 from wsplug.server.progress import AskProgress, progressOf
 from wsplug.server.protocol import WebSocketServerProtocol

@@ -2,8 +2,8 @@
 The beginning of each connection: HTTP, until a right handshake makes it a WebSocket or
 a refusal ends it.
 
-Each request's head is parsed once, by L{wsplug.codec.HeadParser}. One for a page goes
-on to C{twisted.web}, and the next is parsed here again. Once a handshake is accepted,
+Each request's head is parsed once, by L{wsplug.codec.HeadParser}. A plain one goes on
+to the L{Exchange}, and the next is parsed here again. Once a handshake is accepted,
 the L{Connection} takes the transport's calls over, and nothing of this is left between
 the two.
 """
@@ -55,7 +55,7 @@ from wsplug.server.closing import (
 )
 from wsplug.server.connection import Connection
 from wsplug.server.deadlines import Deadline
-from wsplug.server.http.pages import PageChannel, bodyTooLarge
+from wsplug.server.http.exchange import Exchange
 from wsplug.server.losing import explainTLS, speaksTLS
 from wsplug.server.mounts import Mount, splitPath
 from wsplug.server.request import HandshakeRequest, splitTarget
@@ -64,8 +64,6 @@ from wsplug.server.spare import PATIENCE
 from wsplug.server.transport import DirectTransport
 
 if TYPE_CHECKING:
-    from twisted.web.server import Site
-
     from wsplug.server.factory import WebSocketFactory
 
 __all__ = ["WebSocketServerProtocol"]
@@ -108,7 +106,7 @@ class WebSocketServerProtocol(Protocol):
     _answer: Deferred[Any] | None = None
     excess: HandshakeRefused | None = None
     _method = b""
-    _channel: PageChannel | None = None
+    _channel: Exchange | None = None
     _refused = False
     # Whether the client has closed its side for writing.
     _sentAll = False
@@ -311,11 +309,7 @@ class WebSocketServerProtocol(Protocol):
                     return  # it is lost before it begins
                 self._receiveHandshake(head, rest)
                 return
-            try:
-                data = self._servePage(head, rest)
-            except BaseException:
-                self._pageFailed()
-                return
+            data = self._servePage(head, rest)
 
     def _identify(self, head: RequestHead | HandshakeRefused | None) -> None:
         """
@@ -362,65 +356,32 @@ class WebSocketServerProtocol(Protocol):
         if misdirected is not None:
             self.refuse(misdirected)
             return b""
-        site = self.factory.site
-        if site is None:
-            self.refuse(self._refusePage(head))
-            return b""
-        limit, parsesForms = self._bodyRules(head, site)
-        if head.body_size is not None and head.body_size > limit:
-            self.refuse(bodyTooLarge(limit))
-            return b""
-        channel = self._channel
-        if channel is None:
-            channel = PageChannel(
-                site,
-                self.factory.clock,
-                settings=self.factory.settings,
-                deadlines=self.factory.deadlines,
-                waiting=self.factory.waiting,
-                logLimit=self.factory.logLimit,
-                done=self._read,
-                refuse=self.refuse,
-            )
-            channel.makeConnection(self.transport)
-            self._channel = channel
+        exchange = self._channel
+        if exchange is None:
+            exchange = self._channel = Exchange(self)
         if self.factory.draining is not None or self.excess is not None:
-            channel.end()  # nobody keeps a place that is there for a health check
-        return channel.serve(head, rest, limit, parsesForms, self._named)
+            exchange.end()  # nobody keeps a place that is there for a health check
+        return exchange.serve(head, rest, self._named)
 
-    def _pageFailed(self) -> None:
+    def requestDone(self, behind: bytes) -> None:
         """
-        Answer a request that an application failed at, before it was a page's.
+        Go on with what has come behind a request that something was waited for.
         """
-        self._log.failure("a request of {peer} failed", peer=nameOfAddress(self.client))
+        self._read(behind)
+
+    def requestFailed(self, failure: Failure) -> None:
+        """
+        End the connection for a request that an application failed at, or the server
+        itself, in a way that leaves no answer.
+        """
+        self._log.failure(
+            "a request of {peer} failed", failure, peer=nameOfAddress(self.client)
+        )
         channel = self._channel
-        if channel is None or not channel.busy:
+        if channel is None or not channel.isStarted:
             self.refuse(HandshakeRefused(500, "the application failed"))
         else:
             self.abort()
-
-    def _bodyRules(self, head: RequestHead, site: Site) -> tuple[int, bool]:
-        """
-        Say what a request's body may be.
-
-        @return: the number of bytes that it may have, and whether C{twisted.web} is to
-            parse it if it is a form. A site that isn't wsplug's expects that.
-        """
-        found = self.factory.mounts.find(splitPath(splitTarget(head.target)[0]))
-        pages = None if found is None else found[0].application.pages
-        limit: int = getattr(pages, "maxBodySize", self.factory.maxBodySize)
-        siteParses: bool = getattr(site, "parsesForms", True)
-        return limit, getattr(pages, "parsesForms", siteParses)
-
-    def _refusePage(self, head: RequestHead) -> HandshakeRefused:
-        """
-        Answer a request for a page where nobody has pages.
-        """
-        if self.factory.mounts.find(splitPath(splitTarget(head.target)[0])) is None:
-            return HandshakeRefused(404, "nothing is here")
-        return HandshakeRefused(
-            426, "this is a WebSocket server", headers=[(b"Upgrade", b"websocket")]
-        )
 
     def _releaseChannel(self) -> None:
         """
@@ -634,19 +595,28 @@ class WebSocketServerProtocol(Protocol):
         """
         if self._parser is None:
             return
+        logRefusal(self._log, self.factory.logLimit, self.client, refusal, name)
+        self.factory.protocolRefused(self.client, name, refusal)
+        answer = encode_refusal(refusal, self._method)
+        self.answerLast(answer, LATE_LARGE_SIZE if refusal.status == 413 else LATE_SIZE)
+
+    def answerLast(self, data: bytes, lateLimit: int = LATE_LARGE_SIZE) -> None:
+        """
+        Send an answer, and end the connection, whatever the client still sends.
+
+        @param lateLimit: bytes of that which are read and thrown away, so that it can
+            see why.
+        """
         self._parser = None
         self._refused = True
-        if refusal.status == 413:
-            self._lateLimit = LATE_LARGE_SIZE
+        self._lateLimit = lateLimit
         self._early = b""
         self._endSession()
         self.factory.spare.leave(self)
         if self._channel is not None:
             self._channel.release()
         transport: Any = self.transport
-        logRefusal(self._log, self.factory.logLimit, self.client, refusal, name)
-        self.factory.protocolRefused(self.client, name, refusal)
-        transport.write(encode_refusal(refusal, self._method))
+        transport.write(data)
         transport.resumeProducing()
         self._clearDeadline()
         if not self.factory.mayLinger(self):

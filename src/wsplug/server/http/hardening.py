@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from io import BytesIO
 from typing import Any, Final
 from weakref import ref
 
+from twisted.web import http, server
 from twisted.web.error import UnsupportedMethod
 from twisted.web.http import stringToDatetime
 from twisted.web.resource import IResource
@@ -17,7 +19,7 @@ from twisted.web.resource import IResource
 from wsplug.errors import HandshakeRefused
 from wsplug.server.http.forms import readForm
 
-__all__ = ["cleanHeaders", "guardForms", "guardHead", "isPersistent"]
+__all__ = ["cleanHeaders", "guardContent", "guardForms", "guardHead", "isPersistent"]
 
 _RANGE: Final = re.compile(rb"bytes=([0-9]{1,18})-([0-9]{1,18})?")
 """
@@ -27,12 +29,21 @@ answer to it.
 """
 
 
+_KEEPS_CONTENT: Final = (http.Request.gotLength, server.Request.gotLength)
+"""
+What Twisted's own requests do when they learn how large a body is: they make something
+to keep it in, C{content}.
+"""
+
+
 def cleanHeaders(request: Any) -> None:
     """
     Take away the headers of a C{twisted.web} request that its code may fail at. Each
     has a right meaning when it isn't there.
     """
     headers = request.requestHeaders
+    # The body is there already: nobody waits to be told to send it.
+    headers.removeHeader(b"expect")
     ranges = headers.getRawHeaders(b"range", [])
     if ranges and (
         len(ranges) > 1
@@ -125,6 +136,28 @@ def guardHead(request: Any) -> None:
         return render(request, resource)
 
     request.render = renderBodiless
+
+
+def guardContent(request: Any) -> None:
+    """
+    Have a request's body kept in memory. C{twisted.web} would keep one of 100,000 bytes
+    in a temporary file.
+
+    @param request: is about to be received. One that does something of its own when it
+        learns how large its body is, or whose site does, is left alone.
+    """
+    if hasattr(request.channel.site, "getContentFile"):
+        return
+    if getattr(type(request), "gotLength", None) not in _KEEPS_CONTENT:
+        return
+    # No reference back: what is served isn't to wait for the collector.
+    served = ref(request)
+
+    def gotLength(length: int | None) -> None:
+        request: Any = served()
+        request.content = BytesIO()
+
+    request.gotLength = gotLength
 
 
 def guardForms(

@@ -1,14 +1,14 @@
 """
-Plain HTTP on the WebSocket's port: C{twisted.web} answers, one request at a time.
+Plain HTTP for what others bring: C{twisted.web} answers, one request at a time.
 
 Twisted's channel reads requests by itself, and would read a handshake as one more. So
-it is given each request's head only once L{wsplug.codec.HeadParser} has read it, and
-tells when it is done with the request: what comes then is parsed here again, and may
-be a handshake. Reverse proxies use connections like that.
+it is given each request only once L{Exchange<wsplug.server.http.exchange.Exchange>} has
+read all of it, and tells when it is done with the request: what comes then is parsed by
+wsplug again, and may be a handshake. Reverse proxies use connections like that.
 
-C{HTTPChannel} calls its C{setLineMode}, a public method of C{LineReceiver}, with the
-bytes behind a request when the response to it is complete. That is the place to step
-in; C{tests/server/http/test_pages.py} fails if Twisted changes it.
+C{HTTPChannel} calls its C{setLineMode}, a public method of C{LineReceiver}, when the
+response to a request is complete. That is the place to step in;
+C{tests/server/http/test_pages.py} fails if Twisted changes it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, Final
-from weakref import ref
 
 from twisted.internet.interfaces import (
     IDelayedCall,
@@ -31,55 +30,38 @@ from twisted.web.http_headers import Headers
 from twisted.web.server import Site
 from zope.interface import implementer
 
+from wsplug.auth.authenticator import Login
 from wsplug.codec import RequestHead
 from wsplug.errors import HandshakeRefused
 from wsplug.guard.loglimit import LogLimit
 from wsplug.guard.proxies import UNNAMED, ClientInfo
-from wsplug.networks import nameOfAddress
 from wsplug.server.ceiling import Ceiling
 from wsplug.server.closing import endIdle
-from wsplug.server.deadlines import Deadline, Deadlines
+from wsplug.server.deadlines import Deadlines
 from wsplug.server.http.hardening import (
     cleanHeaders,
+    guardContent,
     guardForms,
     guardHead,
     isPersistent,
 )
 from wsplug.server.http.pageoutput import PageOutput
+from wsplug.server.http.sending import logCutOff
 from wsplug.server.settings import Settings
 
-__all__ = ["MAX_BODY_SIZE", "PageChannel", "bodyTooLarge"]
+__all__ = ["PageChannel"]
 
 _PAUSE: Final = 0.25
 """
 Seconds after which a producer that had nothing is asked again.
 """
 
-MAX_BODY_SIZE: Final = 1024 * 1024
-"""
-Bytes that a request's body may have where nobody says.
-"""
-
-
-_BODY_PIECE: Final = 16 * 1024
-"""
-Bytes of a body that have to come in the time that a head has, until all is there.
-"""
-
-
-def bodyTooLarge(limit: int) -> HandshakeRefused:
-    """
-    Refuse a request for the size of its body (RFC 9110 section 15.5.14).
-    """
-    return HandshakeRefused(413, f"a body of over {limit} bytes is not taken here")
-
 
 class PageChannel(HTTPChannel):
     """
-    Answers the requests of one connection that are for pages.
+    Answers the requests of one connection that are for resources of others.
 
-    @ivar busy: whether a request is being read or answered.
-    @ivar awaitsBody: whether a part of its body is still to come.
+    @ivar busy: whether a request is being answered.
     @ivar logLimit: says whether a line about the client is for the log.
     """
 
@@ -92,17 +74,16 @@ class PageChannel(HTTPChannel):
         deadlines: Deadlines,
         waiting: Ceiling,
         logLimit: LogLimit,
-        done: Callable[[bytes], object],
+        done: Callable[[], object],
         refuse: Callable[[HandshakeRefused], object],
     ) -> None:
         """
         @param site: answers the requests.
         @param waiting: over what waits to be sent in the whole server.
         @param logLimit: says whether a line about a client is for the log.
-        @param done: is called after a response that wasn't complete at once, with what
-            has come behind the request.
-        @param refuse: is called when a body turns out to be over its limit, to be no
-            right form, or to come too slowly: to answer so, and to end the connection.
+        @param done: is called after each response.
+        @param refuse: is called when a body turns out to be no right form: to answer
+            so, and to end the connection.
         """
         super().__init__()  # type: ignore[no-untyped-call]
         self.site = site
@@ -110,28 +91,18 @@ class PageChannel(HTTPChannel):
         self.timeOut = site.timeOut  # type: ignore[assignment]
         self.callLater = clock.callLater  # type: ignore[method-assign, assignment]
         self.busy = False
-        self.awaitsBody = False
         self.logLimit = logLimit
         self._clock = clock
         self._puller: _Puller | None = None
-        self._done: Callable[[bytes], object] | None = done
+        self._done: Callable[[], object] | None = done
         self._refuse = refuse
         self._settings = settings
         self._deadlines = deadlines
         self._waiting = waiting
         self._output: PageOutput | None = None
-        # What has come while the last of a response waits to be sent; None where
-        # nothing does.
-        self._unread: bytes | None = None
-        self._bodyDeadline: Deadline | None = None
-        # The bytes of a body that have come since that was set, for one who has no
-        # reference to this.
-        self._bodySize = [0]
-        self._bodyLimit = 0
         self._parsesForms = False
         self._client = UNNAMED
-        self._feeding = False
-        self._behind = b""
+        self._login: Login | None = None
         self._ends = False
         # Bytes of responses so far, and when isStalled was asked last.
         self.written = 0
@@ -140,49 +111,30 @@ class PageChannel(HTTPChannel):
     def serve(
         self,
         head: RequestHead,
-        rest: bytes,
-        bodyLimit: int,
+        content: bytes,
         parsesForms: bool,
         client: ClientInfo,
-    ) -> bytes:
+        login: Login | None = None,
+    ) -> None:
         """
         Begin to answer a request.
 
-        @param rest: what has come behind its head.
-        @param bodyLimit: bytes that its body may have. One that says how many it has
-            is within that.
+        @param content: its whole body.
         @param parsesForms: whether a form in it is to be parsed.
         @param client: what is known of the client besides what the transport says.
-        @return: as from L{feed}.
+        @param login: the client's, which ends with the response.
         """
         self.busy = True
         self._client = client
-        self._bodyLimit = bodyLimit
         self._parsesForms = parsesForms
+        self._login = login
+        raw = head.raw if head.body_size is not None else _withSize(head, len(content))
         # The head is within wsplug's own limits already.
-        self.totalHeadersSize = self.MAX_LENGTH = len(head.raw)
+        self.totalHeadersSize = self.MAX_LENGTH = len(raw)
         self.maxHeaders = len(head.headers)
-        self.feed(head.raw)
-        # Without a body, and answered already: the rest isn't the channel's.
-        return self.feed(rest) if self.busy else rest
-
-    def feed(self, data: bytes) -> bytes:
-        """
-        Take what comes while a request is being read or answered.
-
-        @return: what of it is behind the request, if that is done with now; else
-            nothing, and C{done} gets it later.
-        """
-        if self._unread is not None:
-            self._unread += data
-            return b""
-        self._feeding = True
-        try:
-            self.dataReceived(data)  # type: ignore[no-untyped-call]
-        finally:
-            self._feeding = False
-        behind, self._behind = self._behind, b""
-        return behind
+        self.dataReceived(raw)  # type: ignore[no-untyped-call]
+        if content and self.busy:
+            self.dataReceived(content)  # type: ignore[no-untyped-call]
 
     def getPeer(self) -> Any:
         """
@@ -200,72 +152,22 @@ class PageChannel(HTTPChannel):
 
     def requestFactory(self, *arguments: Any, **keywords: Any) -> Any:  # type: ignore[override]
         """
-        Make a request that takes no more of a body, in chunks, than there may be.
+        Make a request that keeps its body in memory, where there is room for it: a file
+        would take a descriptor that nobody counts.
         """
         request: Any = self.site.requestFactory(*arguments, **keywords)
-        # No reference back: what is served and gone isn't to wait for the collector.
-        served = ref(request)
-        take = type(request).handleContentChunk
-        limit, refuse, recent = self._bodyLimit, self._refuse, self._bodySize
-        size = 0
-
-        def takeWithin(data: bytes) -> None:
-            nonlocal size
-            within = size <= limit
-            size += len(data)
-            recent[0] += len(data)
-            request: Any = served()
-            if size <= limit:
-                take(request, data)
-            elif within:
-                # Its end may have come already: nobody is to see a part for the whole.
-                request.process = lambda: None
-                refuse(bodyTooLarge(limit))
-
-        request.handleContentChunk = takeWithin
-        guardForms(request, self._parsesForms, refuse)
+        guardContent(request)
+        guardForms(request, self._parsesForms, self._refuse)
         guardHead(request)
+        login, self._login = self._login, None
+        if login is not None:
+            request.avatar = login.avatar
+            request.notifyFinish().addBoth(lambda _: login.end())
         return request
 
     def allHeadersReceived(self) -> None:
         cleanHeaders(self.requests[-1])
         super().allHeadersReceived()  # type: ignore[no-untyped-call]
-        if self.length != 0:
-            self.awaitsBody = True
-            self._awaitBody()
-
-    def _awaitBody(self) -> None:
-        """
-        Give a body the time that a head has, and as much again for each
-        L{_BODY_PIECE} of it.
-        """
-        seconds = self._settings.open_timeout
-        self._bodySize[0] = 0
-        if seconds:
-            self._bodyDeadline = self._deadlines.set(seconds, self._bodyTimedOut)
-
-    def _bodyTimedOut(self) -> None:
-        if self._bodySize[0] >= _BODY_PIECE:
-            self._awaitBody()
-            return
-        self._bodyDeadline = None
-        seconds = self._settings.open_timeout
-        self._refuse(
-            HandshakeRefused(
-                408,
-                f"less than {_BODY_PIECE} bytes of a body in {seconds:g} seconds",
-                setting="open-timeout",
-            )
-        )
-
-    def _stopAwaitingBody(self) -> None:
-        self._deadlines.clear(self._bodyDeadline)
-        self._bodyDeadline = None
-
-    def allContentReceived(self) -> None:
-        self.awaitsBody = False
-        self._stopAwaitingBody()
-        super().allContentReceived()  # type: ignore[no-untyped-call]
 
     # What is sent
 
@@ -340,25 +242,17 @@ class PageChannel(HTTPChannel):
         if output is not None:
             output.watch(self._settings.send_timeout)
 
-    def cutOff(self, reason: str, setting: str) -> None:
+    def cutOff(self, reason: str, setting: str | None) -> None:
         """
         End a connection whose client, or whose response, takes too long.
         """
         transport: Any = self.transport
-        client = self.getPeer()
         self._stopOutput()
-        if self.logLimit.allows(client, "cut off", setting):
-            self._log.info(
-                "{peer} cut off: {reason}",
-                peer=nameOfAddress(client),
-                reason=reason,
-                setting=setting,
-            )
+        logCutOff(self.logLimit, self.getPeer(), reason, setting)
         # Not now: it may be in the midst of a response.
         self._clock.callLater(0, transport.abortConnection)
 
     def _stopOutput(self) -> None:
-        self._stopAwaitingBody()
         output, self._output = self._output, None
         if output is not None:
             output.stop()
@@ -374,29 +268,25 @@ class PageChannel(HTTPChannel):
         super().setLineMode()  # type: ignore[no-untyped-call]
         output = self._output
         if output is None or output.isEmpty:
-            self._goOn(extra)
+            self._goOn()
             return
         # The next response isn't to wait behind this one, nor are requests to be
         # collected meanwhile: nothing more is read.
-        self._unread = extra
         idle = self.setTimeout(None)  # type: ignore[no-untyped-call]
         transport: Any = self.transport
         transport.pauseProducing()
         output.whenEmpty(partial(self._sent, idle))
 
     def _sent(self, idle: int | None) -> None:
-        unread, self._unread = self._unread, None
         self.setTimeout(idle)  # type: ignore[no-untyped-call]
         transport: Any = self.transport
         transport.resumeProducing()
-        self._goOn(unread or b"")
+        self._goOn()
 
-    def _goOn(self, extra: bytes) -> None:
+    def _goOn(self) -> None:
         self.busy = False
-        if self._feeding:
-            self._behind = extra
-        elif self._done is not None:
-            self._done(extra)
+        if self._done is not None:
+            self._done()
 
     def end(self) -> None:
         """
@@ -454,6 +344,22 @@ class PageChannel(HTTPChannel):
         self._stopOutput()
         self.unregisterProducer()
         self.connectionLost(reason)  # type: ignore[no-untyped-call]
+
+
+def _withSize(head: RequestHead, size: int) -> bytes:
+    """
+    Write a request's head down as it is once its body is no more in chunks: RFC 9112
+    section 7.1.3.
+
+    @param size: of the body.
+    """
+    lines = [b"%b %b HTTP/%d.%d" % (head.method, head.target, *head.version)]
+    lines += [
+        b"%b: %b" % header
+        for header in head.headers
+        if header[0] not in (b"transfer-encoding", b"trailer")
+    ]
+    return b"\r\n".join([*lines, b"content-length: %d" % size, b"", b""])
 
 
 @implementer(IPushProducer)

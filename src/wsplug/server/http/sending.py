@@ -1,0 +1,180 @@
+"""
+How the responses of the server's own leave: behind what waits, and files in pieces.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from twisted.internet.interfaces import IAddress, IDelayedCall, IPushProducer
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from wsplug.guard.loglimit import LogLimit
+from wsplug.networks import nameOfAddress
+from wsplug.plain import FileBody
+from wsplug.server.http.pageoutput import PageOutput
+
+__all__ = ["PIECE", "ResponseSender", "logCutOff"]
+
+_log = Logger(__name__)
+
+PIECE: Final = 64 * 1024
+"""
+Bytes of a file that are read at a time, in one turn of the reactor.
+"""
+
+
+def logCutOff(
+    limit: LogLimit, client: IAddress, reason: str, setting: str | None
+) -> None:
+    """
+    Log that a client's connection was ended in the midst of a response.
+
+    @param limit: says whether it is for the log.
+    """
+    if limit.allows(client, "cut off", setting):
+        _log.info(
+            "{peer} cut off: {reason}",
+            peer=nameOfAddress(client),
+            reason=reason,
+            setting=setting,
+        )
+
+
+@implementer(IPushProducer)
+class ResponseSender:
+    """
+    Sends the responses of one connection, one by one.
+
+    @ivar written: bytes of responses so far.
+    """
+
+    def __init__(
+        self,
+        transport: Any,
+        output: PageOutput,
+        callLater: Callable[..., IDelayedCall],
+        cutOff: Callable[[str, str | None], object],
+    ) -> None:
+        """
+        @param output: what waits. It is stopped with this.
+        @param cutOff: is called with the reason, and the setting behind it, when the
+            connection can't go on. It calls L{stop}.
+        """
+        self._transport = transport
+        self._output = output
+        self._callLater = callLater
+        self._cutOff: Callable[[str, str | None], object] | None = cutOff
+        self._call: IDelayedCall | None = None
+        self._file: FileBody | None = None
+        self._missing = 0
+        self._whenSent: Callable[[], object] | None = None
+        self._stopped = False
+        self.written = 0
+        transport.registerProducer(self, True)
+
+    @property
+    def isEmpty(self) -> bool:
+        """
+        Whether the transport has all of it, and room for more.
+        """
+        return self._file is None and self._output.isEmpty
+
+    def send(self, data: bytes) -> None:
+        """
+        Send the whole of a response, or what is in front of its file.
+        """
+        self.written += len(data)
+        self._output.write(data)
+
+    def sendFile(self, body: FileBody, whenSent: Callable[[], object]) -> None:
+        """
+        Send a file, which is closed then.
+
+        @param whenSent: is called when all of it has been handed over. Where it can't
+            be sent whole, C{cutOff} is, and nobody takes the part for the whole.
+        """
+        self._file, self._missing, self._whenSent = body, body.size, whenSent
+        self._pump()
+
+    def _pump(self) -> None:
+        self._call = None
+        body = self._file
+        if body is None or self._output.blocked:
+            return
+        try:
+            data = body.read(min(self._missing, PIECE))
+        except BaseException:
+            _log.failure("a file could not be sent whole")
+            self._fail("its page could not be read")
+            return
+        if not data:
+            self._fail("its page has become shorter")
+            return
+        self._missing -= len(data)
+        if self._missing:
+            # Others have their turn first.
+            self._call = self._callLater(0, self._pump)
+            self.send(data)
+            return
+        whenSent = self._whenSent
+        self._closeFile()
+        self.send(data)
+        if whenSent is not None and not self._stopped:
+            whenSent()
+
+    def _fail(self, reason: str) -> None:
+        if self._cutOff is not None:
+            self._cutOff(reason, None)
+
+    def _closeFile(self) -> None:
+        body, self._file, self._whenSent = self._file, None, None
+        call, self._call = self._call, None
+        if call is not None:
+            call.cancel()
+        if body is not None:
+            body.close()
+
+    def whenEmpty(self, call: Callable[[], object]) -> None:
+        """
+        Have something done once L{isEmpty}: now, if it is.
+        """
+        self._output.whenEmpty(call)
+
+    def watch(self, seconds: float) -> None:
+        """
+        Wait no longer than this until the connection is gone.
+        """
+        self._output.watch(seconds)
+
+    def letGo(self) -> None:
+        """
+        Have the transport be somebody else's, or end; what waits is sent.
+        """
+        self._transport.unregisterProducer()
+
+    def stop(self) -> None:
+        """
+        Send nothing more: the connection is gone, or to be.
+        """
+        self._stopped = True
+        self._cutOff = None
+        self._closeFile()
+        self._output.stop()
+
+    # What the transport calls
+
+    def pauseProducing(self) -> None:
+        self._output.pause()
+
+    def resumeProducing(self) -> None:
+        self._output.resume()
+        if self._file is not None and self._call is None and not self._output.blocked:
+            self._call = self._callLater(0, self._pump)
+
+    def stopProducing(self) -> None:
+        """
+        The connection is gone, as its protocol is told.
+        """

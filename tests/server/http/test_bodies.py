@@ -1,0 +1,185 @@
+"""
+Bodies of plain requests: read strictly, within the server's memory, and without a file
+(DESIGN section 4; RFC 9112 section 7.1).
+"""
+
+from __future__ import annotations
+
+import tempfile
+from io import BytesIO
+from typing import Any
+
+import pytest
+from twisted.web.resource import Resource
+
+from tests.server.http.test_pages import get
+from tests.server.kit import App, Logs, parseResponse, raw
+from wsplug import Settings
+from wsplug.testing import MemoryServer, MemoryTransport
+
+CHUNKED = "Transfer-Encoding: chunked"
+
+
+class Size(Resource):
+    """Says how much came, of which content, and what the headers say of it."""
+
+    isLeaf = True
+    maxBodySize = 1_000_000
+
+    def render_POST(self, request: Any) -> bytes:
+        self.headers = request.requestHeaders
+        self.content = request.content
+        return b"%d" % len(request.content.read())
+
+
+class Never(Resource):
+    """Takes what comes, and has nothing to say."""
+
+    isLeaf = True
+    maxBodySize = 1_000_000
+
+    def render(self, request: Any) -> int:
+        self.request = request
+        return 1  # NOT_DONE_YET
+
+
+def make(resource: Any, **settings: Any) -> MemoryServer:
+    return MemoryServer(App(pages=resource), settings=Settings(**settings))
+
+
+def chunks(*sizes: int) -> bytes:
+    return b"".join(b"%x\r\n%b\r\n" % (size, b"x" * size) for size in sizes)
+
+
+BAD = {
+    b"x\r\n": "400 malformed chunk in the request's body",
+    b"5\r\nabcdefg": "400 malformed chunk in the request's body",
+    b"1;" + b"secret" * 999: "400 a chunk's first line is too long",
+    b"0\r\n" + b"secret: x\r\n" * 999: "400 over 8192 bytes of trailers",
+    b"f" * 15 + b"\r\n": "413 a body of over 1000000 bytes is not taken here",
+}
+
+
+@pytest.mark.parametrize("data", BAD)
+@pytest.mark.parametrize("step", [1, 1 << 20])
+def test_malformed_chunks(data: bytes, step: int, logs: Logs) -> None:
+    """A body that can't be read is refused as everything is: with its reason, one line
+    in the log, which has nothing of it, and the end of the connection."""
+    size = Size()  # type: ignore[no-untyped-call]
+    server = make(size)
+    transport = raw(server, get("/", "POST", CHUNKED))
+    for start in range(0, len(data), step):
+        transport.put(data[start : start + step])
+        server.run()
+    response = parseResponse(transport.take())
+    status, reason = BAD[data].split(" ", 1)
+    assert response.status == int(status)
+    assert reason in response.body.decode("ascii")
+    assert transport.closedForWriting
+    assert not hasattr(size, "content")
+    (line,) = logs.lines("refused")
+    assert BAD[data] in line
+    assert "secret" not in line
+    assert logs.failures() == []
+    transport.shut()
+    server.run()
+    assert transport.lost
+    assert server.factory.unfinished.held == 0
+    assert len(server.factory.deadlines) == 0
+
+
+@pytest.mark.parametrize("value", ["chunked,", ", chunked", ",,Chunked ,"])
+def test_empty_elements(value: str) -> None:
+    """RFC 9110 section 5.6.1.2: empty elements of a list are none. What answers sees no
+    coding any more, but the body's size (RFC 9112 section 7.1.3)."""
+    size = Size()  # type: ignore[no-untyped-call]
+    body = chunks(3, 2) + b"0\r\nX: y\r\n\r\n"
+    server = make(size)
+    transport = raw(server, get("/", "POST", f"Transfer-Encoding: {value}") + body)
+    assert parseResponse(transport.take()).body == b"5"
+    assert size.headers.getRawHeaders(b"content-length") == [b"5"]
+    assert not size.headers.hasHeader(b"transfer-encoding")
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_no_file(chunked: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A body takes no descriptor, however large it may be."""
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise OSError("too many open files")
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", fail)
+    size = Size()  # type: ignore[no-untyped-call]
+    data = get("/", "POST", CHUNKED) + chunks(500_000, 500_000) + b"0\r\n\r\n"
+    if not chunked:
+        data = get("/", "POST", "Content-Length: 1000000") + b"x" * 1_000_000
+    assert parseResponse(raw(make(size), data).take()).body == b"1000000"
+
+
+def test_own_content() -> None:
+    """A site of one's own whose requests put bodies elsewhere goes on doing so."""
+    from twisted.web.server import Request, Site
+
+    lengths: list[int | None] = []
+
+    class Elsewhere(Request):
+        def gotLength(self, length: int | None) -> None:
+            lengths.append(length)
+            super().gotLength(length)  # type: ignore[no-untyped-call]
+
+    server = MemoryServer(App())
+    size: Any = Size()  # type: ignore[no-untyped-call]
+    site: Any = Site(size, requestFactory=Elsewhere, reactor=server.clock)
+    server.factory.site = site
+    data = get("/", "POST", CHUNKED) + chunks(3) + b"0\r\n\r\n"
+    assert parseResponse(raw(server, data).take()).body == b"3"
+    assert lengths == [3]
+    site = server.factory.site = Site(size, reactor=server.clock)
+    site.getContentFile = lambda length: tempfile.TemporaryFile()
+    assert parseResponse(raw(server, data).take()).body == b"3"
+    assert not isinstance(size.content, BytesIO)
+
+
+def begin(server: MemoryServer, size: int, chunked: bool) -> MemoryTransport:
+    """Send a part of a body."""
+    if chunked:
+        return raw(server, get("/", "POST", CHUNKED) + chunks(size))
+    return raw(server, get("/", "POST", "Content-Length: 1000000") + b"x" * size)
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_all_together(chunked: bool, logs: Logs) -> None:
+    """What has come of bodies counts for max-unfinished, as of messages: where it is
+    too much, the one of which most is there goes, with a 503."""
+    server = make(Size(), max_unfinished=250_000)  # type: ignore[no-untyped-call]
+    small = begin(server, 50_000, chunked)
+    large = begin(server, 150_000, chunked)
+    assert server.factory.unfinished.held == 200_000
+    last = begin(server, 90_000, chunked)
+    assert [each.take() for each in (small, last)] == [b"", b""]
+    response = parseResponse(large.take())
+    assert response.status == 503
+    assert response.all("retry-after") == ["10"]
+    (event,) = logs.events("refused")
+    assert event["setting"] == "max-unfinished"
+    assert server.factory.unfinished.held == 140_000
+    for each in (small, last, large):
+        each.abortConnection()
+    server.run()
+    assert server.factory.unfinished.held == 0
+    assert len(server.factory.deadlines) == 0
+
+
+@pytest.mark.parametrize("leaves", [False, True])
+def test_held_until_it_is_answered(leaves: bool) -> None:
+    """So does a whole one, as long as an application has it."""
+    never = Never()  # type: ignore[no-untyped-call]
+    server = make(never)
+    transport = raw(server, get("/", "POST", "Content-Length: 9") + b"x" * 9)
+    assert server.factory.unfinished.held == 9
+    if leaves:
+        transport.abortConnection()
+    else:
+        never.request.finish()
+    server.run()
+    assert server.factory.unfinished.held == 0
