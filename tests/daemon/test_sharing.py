@@ -181,6 +181,28 @@ def test_give_way(ports: list[SharedPort], clock: Reactor) -> None:
 
 
 @linux
+def test_killed_while_giving_way(
+    ports: list[SharedPort], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    One of two gives way and is killed before it takes its program off the group. A
+    third that joins takes it off, so that the two get their shares.
+    """
+    first, second, third = ports
+    first.startListening()
+    second.startListening()
+    first.giveWay(1.5)
+    with monkeypatch.context() as patched:
+        patched.setattr(sharing, "_SO_DETACH_REUSEPORT_BPF", 9999)
+        first.stopListening()
+    third.startListening()
+    clients = knock(second, 100)
+    counts = share([second, third], 100)
+    assert min(counts) > 20
+    end(clients)
+
+
+@linux
 def test_give_way_to_several(ports: list[SharedPort], clock: Reactor) -> None:
     """
     Of three, one gives way: those who come are shared out, before and after it is gone,

@@ -18,6 +18,11 @@ queue of a socket that is closed is reset. So it
        under way end there, takes the program off the group again, for it would hold for
        sockets that join later, and closes the socket with nothing in it.
 
+A process that is killed in the midst of this leaves its program with the group, where
+it would send everybody to a socket that joins. So one that joins takes off what it
+finds. If another one is about to leave just then, the system shares the connections to
+it out among three, and the process that leaves serves its part for the moment.
+
 And a process that starts doesn't listen before it is ready, since it gets its share of
 the connections from then on.
 """
@@ -172,6 +177,7 @@ class SharedPort:
             bound.listen(self._backlog)
         except OSError as error:
             raise CannotListenError("", bound.getsockname()[1], error) from None
+        _detach(bound)
         self.port = self._reactor.adoptStreamPort(
             bound.fileno(), bound.family, self._factory
         )
@@ -185,7 +191,7 @@ class SharedPort:
         bound, self._socket = self._socket, None
         if bound is not None:
             if self._steers:
-                _set(bound, _SO_DETACH_REUSEPORT_BPF, struct.pack("@i", 0))
+                _detach(bound)
             bound.close()
         port, self.port = self.port, None
         return succeed(None) if port is None else port.stopListening()
@@ -302,6 +308,13 @@ def _attach(
     return _set(listener, option, head)
 
 
+def _detach(listener: socket.socket) -> None:
+    """
+    Take the program off the group that a socket is in, whoever has attached it.
+    """
+    _set(listener, _SO_DETACH_REUSEPORT_BPF, struct.pack("@i", 0))
+
+
 def _set(listener: socket.socket, option: int, value: bytes) -> bool:
     """
     Set one of Linux' options of a socket.
@@ -312,6 +325,8 @@ def _set(listener: socket.socket, option: int, value: bytes) -> bool:
         return False
     try:
         listener.setsockopt(socket.SOL_SOCKET, option, value)
+    except FileNotFoundError:
+        return False  # there is no program to take off
     except OSError as error:
         _log.debug("no option {option} on a port: {error}", option=option, error=error)
         return False
