@@ -119,7 +119,7 @@ def test_names() -> None:
 def test_error_codes() -> None:
     """The codes in the table are those in the sources."""
     sources = Path(__file__).parents[2] / "src" / "wsplug"
-    files = [*(sources / "admin").glob("*.py"), sources / "apps" / "wire.py"]
+    files = [*(sources / "admin").glob("*.py"), sources / "jsonmessages.py"]
     text = "".join(path.read_text("utf-8") for path in files)
     table = [row[0] for row in rows("For scripts") if re.match(r"`[a-z]", row[0])]
     codes = {code for cell in table for code in re.findall(r"`([a-z-]+)`", cell)}

@@ -14,9 +14,9 @@ from wsplug import WebSocketProtocol
 from wsplug.admin.history import KEPT
 from wsplug.admin.messages import SUBPROTOCOL
 from wsplug.admin.status import PATH
-from wsplug.apps.wire import write
 from wsplug.errors import HandshakeRefused
 from wsplug.guard.hosts import HostRules
+from wsplug.jsonmessages import write
 from wsplug.options import UNLIMITED
 from wsplug.server.settings import SETTINGS
 

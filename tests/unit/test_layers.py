@@ -55,7 +55,6 @@ FORBIDDEN = {
     "server": ("admin", "tls", "web", "apps", "broker", "daemon", *PUT_TOGETHER),
     "daemon": ("admin", "web", "apps", "broker", "command", *PUT_TOGETHER),
     "web": ("admin", "apps", "broker", "daemon", *PUT_TOGETHER),
-    # Its WebSocket speaks JSON as the applications' do: apps/wire.py.
     "admin": ("daemon", *PUT_TOGETHER),
     "broker": ("admin", "apps", "web", *PUT_TOGETHER),
     "apps": ("admin", "server", "codec", "web", *PUT_TOGETHER),

@@ -24,10 +24,10 @@ from wsplug.admin.messages import (
     Noticed,
     SendNotice,
 )
-from wsplug.apps.wire import RequestRefused
 from wsplug.codec.closecodes import MAX_REASON_SIZE, CloseCode, may_be_sent
 from wsplug.errors import Side
 from wsplug.guard.bans import Ban, parsePlace
+from wsplug.jsonmessages import RequestRefused
 from wsplug.networks import Network, hostOf, nameOfAddress
 from wsplug.server.connection import Connection
 from wsplug.server.factory import WebSocketFactory

@@ -10,7 +10,7 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Meta, Struct
 
-from wsplug.apps.wire import RequestId
+from wsplug.jsonmessages import RequestId
 
 __all__ = [
     "REQUEST",

@@ -27,10 +27,10 @@ from wsplug.admin.messages import (
     Pong,
     SendNotice,
 )
-from wsplug.apps.wire import RequestRefused, read, refusal, write
 from wsplug.codec.closecodes import CloseCode
 from wsplug.errors import Side
 from wsplug.interfaces import IWebSocketTransport
+from wsplug.jsonmessages import RequestRefused, read, refusal, write
 from wsplug.networks import nameOfAddress
 
 if TYPE_CHECKING:

@@ -29,7 +29,6 @@ from wsplug.admin.history import INTERVAL, History
 from wsplug.admin.messages import SUBPROTOCOL, BanInfo, Cause, Tick, Welcome
 from wsplug.admin.operator import OperatorProtocol
 from wsplug.admin.resources import StatusPages
-from wsplug.apps.wire import write
 from wsplug.build import DESCRIPTION
 from wsplug.clocks import timeOfDay
 from wsplug.errors import HandshakeRefused
@@ -39,6 +38,7 @@ from wsplug.interfaces import (
     IWebSocketApplication,
     IWebSocketTransport,
 )
+from wsplug.jsonmessages import write
 from wsplug.networks import nameOfAddress
 from wsplug.server.broadcasting import broadcast
 from wsplug.server.factory import WebSocketFactory

@@ -124,7 +124,7 @@ def test_codes() -> None:
     given = set()
     folder = Path(chat.__module__.replace(".", "/")).parent
     source = Path(__file__).parents[3] / "src"
-    for path in [*(source / folder).glob("*.py"), source / "wsplug/apps/wire.py"]:
+    for path in [*(source / folder).glob("*.py"), source / "wsplug/jsonmessages.py"]:
         text = path.read_text("utf-8")
         given.update(re.findall(r'RequestRefused\(\s*"([a-z-]+)"', text))
     given |= {"invalid", "too-long", "unknown-type", "not-json"}

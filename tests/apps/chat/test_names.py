@@ -18,7 +18,7 @@ from wsplug.apps.chat.names import (
     numbered,
     roomOf,
 )
-from wsplug.apps.names import cleanName
+from wsplug.displaynames import cleanName
 
 
 @pytest.mark.parametrize(

@@ -1119,7 +1119,7 @@ def test_more_than_the_broker_keeps() -> None:
     bea.new()
     refused = ann.ask(type="usermsg", room="lobby", message="x" * 1000)
     assert refused["code"] == "too-long"
-    assert "bytes to be kept" in refused["message"]
+    assert "bytes; a stored message has at most" in refused["message"]
     classic.send(message="x" * 1000)
     assert [each["code"] for each in classic.new()] == ["too-long"]
     assert bea.new("usermsg") == []

@@ -122,9 +122,10 @@ def test_error_codes() -> None:
     """
     The codes in the page are those that there are for subscribers.
     """
-    folder = Path(__file__).parents[3] / "src" / "wsplug" / "apps"
-    sources = [folder / "push" / f"{name}.py" for name in ("subscriber", "names")]
-    text = "".join(path.read_text("utf-8") for path in (*sources, folder / "wire.py"))
+    package = Path(__file__).parents[3] / "src" / "wsplug"
+    sources = [package / "apps/push" / f"{name}.py" for name in ("subscriber", "names")]
+    sources.append(package / "jsonmessages.py")
+    text = "".join(path.read_text("utf-8") for path in sources)
     used = set(re.findall(r'RequestRefused\(\s*"([a-z-]+)"', text))
     used |= set(re.findall(r'(?:return|else) "([a-z-]+)"', text))
     sentence = _section("Subscribing").partition("The codes are")[2].partition(". ")[0]

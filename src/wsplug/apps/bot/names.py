@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Final
 from unicodedata import category
 
-from wsplug.apps.names import cleanName
+from wsplug.displaynames import cleanName
 
 __all__ = ["MAX_NAME_LENGTH", "sayable"]
 

@@ -25,8 +25,6 @@ from wsplug.apps.chat.people import People, Person
 from wsplug.apps.chat.protocol import SUBPROTOCOL, ChatProtocol
 from wsplug.apps.chat.rooms import Rooms
 from wsplug.apps.chat.talk import Talk
-from wsplug.apps.roompages import RoomPages
-from wsplug.apps.wire import RequestRefused
 from wsplug.broker.channels import Backlog, Overflow
 from wsplug.errors import BrokerError
 from wsplug.interfaces import (
@@ -37,8 +35,10 @@ from wsplug.interfaces import (
     IWebSocketProtocol,
     IWebSocketTransport,
 )
+from wsplug.jsonmessages import RequestRefused
 from wsplug.networks import placeOf
 from wsplug.options import boolean, choice, delay, integer, number, seconds, size
+from wsplug.roompages import RoomPages
 
 __all__ = ["ChatApplication", "chat"]
 

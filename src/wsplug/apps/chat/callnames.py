@@ -11,8 +11,8 @@ from typing import Final
 
 from wsplug.apps.chat.names import nameKey, numbered
 from wsplug.apps.chat.people import Person
-from wsplug.apps.wire import RequestRefused
 from wsplug.interfaces import IBroker
+from wsplug.jsonmessages import RequestRefused
 
 __all__ = ["CallNames"]
 

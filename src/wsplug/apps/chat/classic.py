@@ -14,9 +14,9 @@ from wsplug import WebSocketProtocol, shielded
 from wsplug.apps.chat.messages import CLASSIC, ClassicMessage, ClassicNotice, encode
 from wsplug.apps.chat.names import MAX_NAME, cleanColor, nameKey, nameOfLogin
 from wsplug.apps.chat.people import Person
-from wsplug.apps.names import cleanName
-from wsplug.apps.wire import RequestRefused, brokerRefused, read, refusal
+from wsplug.displaynames import cleanName
 from wsplug.errors import BrokerError
+from wsplug.jsonmessages import RequestRefused, brokerRefused, read, refusal
 
 if TYPE_CHECKING:
     from wsplug.apps.chat.application import ChatApplication

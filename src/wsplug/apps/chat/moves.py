@@ -9,7 +9,7 @@ from typing import Final
 from twisted.internet.interfaces import IReactorTime
 
 from wsplug.apps.chat.people import Person
-from wsplug.apps.wire import RequestRefused
+from wsplug.jsonmessages import RequestRefused
 from wsplug.rates import Rate
 
 __all__ = ["CROWD", "Moves"]

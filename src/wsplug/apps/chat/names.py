@@ -8,7 +8,7 @@ import re
 from typing import Final
 from unicodedata import normalize
 
-from wsplug.apps.names import cleanName, showsSomething
+from wsplug.displaynames import cleanName, isVisible
 
 __all__ = [
     "MAX_NAME",
@@ -93,7 +93,7 @@ def cleanMessage(message: str) -> str:
     @return: empty where there is nothing but space.
     """
     plain = _CONTROLS.sub("", message.replace("\r\n", "\n").replace("\r", "\n"))
-    return plain if showsSomething(plain) else ""
+    return plain if isVisible(plain) else ""
 
 
 def roomOf(name: str) -> str | None:

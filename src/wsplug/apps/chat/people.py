@@ -15,8 +15,8 @@ from twisted.internet.interfaces import IDelayedCall
 from wsplug.apps.chat.addressing import Addressing
 from wsplug.apps.chat.messages import PersonInfo, encode, readPerson
 from wsplug.apps.chat.names import nameKey
-from wsplug.apps.wire import RequestRefused
 from wsplug.interfaces import IBroker, IWebSocketTransport
+from wsplug.jsonmessages import RequestRefused
 
 if TYPE_CHECKING:
     from wsplug.apps.chat.callnames import CallNames

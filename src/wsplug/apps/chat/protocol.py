@@ -36,10 +36,16 @@ from wsplug.apps.chat.messages import (
 from wsplug.apps.chat.names import MAX_NAME, cleanColor, nameOfLogin, roomOf
 from wsplug.apps.chat.people import Person, Place
 from wsplug.apps.chat.talk import RECALLED, recall
-from wsplug.apps.names import cleanName
-from wsplug.apps.wire import RequestRefused, WirePosition, brokerRefused, read, refusal
 from wsplug.broker import History
+from wsplug.displaynames import cleanName
 from wsplug.errors import BrokerError
+from wsplug.jsonmessages import (
+    RequestRefused,
+    WirePosition,
+    brokerRefused,
+    read,
+    refusal,
+)
 
 if TYPE_CHECKING:
     from wsplug.apps.chat.application import ChatApplication

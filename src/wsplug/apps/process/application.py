@@ -13,13 +13,12 @@ from twisted.web.resource import IResource
 from zope.interface import implementer
 
 from wsplug import HandshakeRefused
-from wsplug.apps.names import cleanName
 from wsplug.apps.process import environment
 from wsplug.apps.process.options import OPTIONS, ProcessOptions
 from wsplug.apps.process.private import PrivateClient
 from wsplug.apps.process.programs import Programs, ownerOf
 from wsplug.apps.process.rooms import Room, RoomClient
-from wsplug.apps.roompages import RoomPages
+from wsplug.displaynames import cleanName
 from wsplug.errors import InvalidOption
 from wsplug.interfaces import (
     IHandshakeRequest,
@@ -28,6 +27,7 @@ from wsplug.interfaces import (
     IWebSocketApplicationPlugin,
     IWebSocketProtocol,
 )
+from wsplug.roompages import RoomPages
 
 __all__ = ["process"]
 

@@ -16,11 +16,11 @@ from zope.interface import implementer
 from wsplug.apps.push.messages import Gap, Subscribe, encodeBare, encodeMessage
 from wsplug.apps.push.names import checkName
 from wsplug.apps.push.subscriber import BareSubscriber, Subscriber
-from wsplug.apps.wire import RequestRefused, WirePosition, write
 from wsplug.broker import Publication
 from wsplug.broker.channels import Backlog, Channels
 from wsplug.errors import HandshakeRefused
 from wsplug.interfaces import IBroker, IHandshakeRequest, IWebSocketApplication
+from wsplug.jsonmessages import RequestRefused, WirePosition, write
 
 __all__ = ["Limits", "Published", "Push"]
 

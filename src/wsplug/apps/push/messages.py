@@ -10,8 +10,8 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import UNSET, Meta, Raw, UnsetType
 
-from wsplug.apps.wire import RequestId, WirePosition
 from wsplug.broker import Publication
+from wsplug.jsonmessages import RequestId, WirePosition
 from wsplug.jsontext import NotJSON, checkJSON
 
 __all__ = [

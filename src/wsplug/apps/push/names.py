@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from wsplug.apps.wire import RequestId, RequestRefused
+from wsplug.jsonmessages import RequestId, RequestRefused
 
 __all__ = ["PART", "checkName"]
 

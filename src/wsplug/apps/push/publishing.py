@@ -21,9 +21,9 @@ from twisted.web.server import NOT_DONE_YET, Request
 from wsplug.apps.push.application import Published, Push
 from wsplug.apps.push.names import checkName
 from wsplug.apps.push.tokens import Tokens
-from wsplug.apps.wire import ErrorMessage, RequestRefused, WirePosition, read
 from wsplug.errors import BrokerError, PublicationTooLarge
 from wsplug.failures import Failures
+from wsplug.jsonmessages import ErrorMessage, RequestRefused, WirePosition, read
 from wsplug.options import boolean
 
 __all__ = ["PublishResource"]

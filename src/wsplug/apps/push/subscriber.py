@@ -25,9 +25,9 @@ from wsplug.apps.push.messages import (
     encodeMessage,
 )
 from wsplug.apps.push.names import checkName
-from wsplug.apps.wire import RequestRefused, WirePosition, read, refusal, write
 from wsplug.broker import History
 from wsplug.errors import BrokerError
+from wsplug.jsonmessages import RequestRefused, WirePosition, read, refusal, write
 
 if TYPE_CHECKING:
     from wsplug.apps.push.application import Push

@@ -1,9 +1,9 @@
 """
-What the bundled applications' JSON has in common: how it is read, and what is said of
-what can't be.
+JSON messages, as the bundled applications use them: how they are read and written, and
+how errors are answered.
 
-Each message is an object with a C{type}. One that asks for something may have a
-C{request}, a number or a short text of the client's: the answer has the same.
+Each message is an object with a C{type}. A message that asks for something may have a
+C{request}, a number or a short text of the client's choice. The answer repeats it.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ __all__ = [
 
 RequestId = int | Annotated[str, msgspec.Meta(max_length=64)] | None
 """
-What a client calls a request of its own.
+The client's own identifier for a request.
 """
 
 
 class WirePosition(msgspec.Struct, frozen=True):
     """
-    A L{Position}, as clients have it.
+    A L{Position} in JSON.
     """
 
     offset: Annotated[int, msgspec.Meta(ge=0, le=2**53)]
@@ -46,13 +46,13 @@ class WirePosition(msgspec.Struct, frozen=True):
     @classmethod
     def of(cls, position: Position) -> WirePosition:
         """
-        Make one that can be sent.
+        Convert a broker's position.
         """
         return cls(position.offset, position.epoch)
 
     def position(self) -> Position:
         """
-        Give what a broker understands.
+        Convert to a broker's position.
         """
         return Position(self.offset, self.epoch)
 
@@ -61,7 +61,7 @@ class ErrorMessage(
     msgspec.Struct, tag_field="type", tag="error", omit_defaults=True, frozen=True
 ):
     """
-    What a client is told that did something wrong. Its connection stays.
+    The answer to a request that failed. The connection stays open.
     """
 
     code: str
@@ -72,12 +72,12 @@ class ErrorMessage(
 
 class RequestRefused(Exception):
     """
-    A client's message can't be read, or what it asks for can't be done.
+    A client's message is invalid, or its request can't be fulfilled.
 
-    @ivar code: one word for programs: C{"too-long"}.
+    @ivar code: the error code, for programs: C{"too-long"}.
     @ivar message: what is wrong, for people.
-    @ivar request: the client's name for its request.
-    @ivar retryAfter: seconds after which it could be done, where that is known.
+    @ivar request: the client's identifier for its request.
+    @ivar retryAfter: seconds after which the client may try again, if known.
     """
 
     def __init__(
@@ -108,9 +108,9 @@ def read(decoder: msgspec.json.Decoder[_T], text: str) -> _T:
     """
     Read a client's message.
 
-    @param decoder: of the messages that may come.
-    @raise RequestRefused: it is none of them; it has the client's name for its request
-        where one can be made out.
+    @param decoder: a decoder for the messages that clients may send.
+    @raise RequestRefused: the message is none of those. The error has the client's
+        identifier for its request where one can be found.
     """
     try:
         return _read(decoder, text)
@@ -121,18 +121,12 @@ def read(decoder: msgspec.json.Decoder[_T], text: str) -> _T:
 
 
 def _read(decoder: msgspec.json.Decoder[_T], text: str) -> _T:
-    """
-    Read a client's message.
-
-    @param decoder: of the messages that may come.
-    @raise RequestRefused: it is none of them.
-    """
     try:
         return decodeJSON(decoder, text)
     except msgspec.ValidationError as error:
         problem = str(error)
     except NotJSON as error:
-        raise RequestRefused("not-json", f"this is no JSON: {error}") from None
+        raise RequestRefused("not-json", f"invalid JSON: {error}") from None
     try:
         request = _anyRequest.decode(text).request
     except msgspec.ValidationError:
@@ -142,27 +136,28 @@ def _read(decoder: msgspec.json.Decoder[_T], text: str) -> _T:
 
 def write(message: msgspec.Struct) -> str:
     """
-    Make the text of a message.
+    Encode a message.
     """
     return _encoder.encode(message).decode()
 
 
 def refusal(error: RequestRefused, request: RequestId = None) -> str:
     """
-    Make the answer to what was refused.
+    Encode the answer to a refused request.
 
-    @param request: the client's name for its request, where the error has none.
+    @param request: the client's identifier for its request, used where the error has
+        none.
     """
-    name = request if error.request is None else error.request
-    return write(ErrorMessage(error.code, error.message, name, error.retryAfter))
+    identifier = request if error.request is None else error.request
+    return write(ErrorMessage(error.code, error.message, identifier, error.retryAfter))
 
 
 def brokerRefused(error: BrokerError, request: RequestId = None) -> RequestRefused:
     """
-    Say what a client did, or what happened, that a broker hasn't done something.
+    Convert a broker's error to the error that the client gets.
     """
     if isinstance(error, PublicationTooLarge):
-        problem = f"{error.size} bytes to be kept; {error.most} are the most"
+        problem = f"{error.size} bytes; a stored message has at most {error.most}"
         return RequestRefused("too-long", problem, request)
     return RequestRefused("unavailable", str(error), request)
 
@@ -175,24 +170,24 @@ def _codeOf(problem: str) -> str:
 
 def _explain(problem: str) -> str:
     """
-    Put msgspec's words in ours: C{Expected `str`, got `int` - at `$.name`} is
+    Reword an error of msgspec: C{Expected `str`, got `int` - at `$.name`} becomes
     C{name: expected `str`, got `int`}.
     """
-    problem, _, place = problem.partition(" - at ")
-    place = re.sub(r"^`\$\.?|`$", "", place)
+    problem, _, location = problem.partition(" - at ")
+    location = re.sub(r"^`\$\.?|`$", "", location)
     text = problem[:1].lower() + problem[1:]
-    return f"{place}: {text}" if place else text
+    return f"{location}: {text}" if location else text
 
 
 def _requestOf(text: str) -> RequestId:
     """
-    Find a request's name in what can't be read: half of a surrogate pair in a string,
-    which JavaScript has and UTF-8 hasn't, is what a grammar of JSON lets pass.
+    Find the request's identifier in a message that msgspec can't decode. An example is
+    half of a surrogate pair in a string: JSON and JavaScript allow it, UTF-8 doesn't.
     """
     try:
-        asked = json.loads(text)
-        name = asked.get("request") if isinstance(asked, dict) else None
-        decoded = _anyRequest.decode(_encoder.encode({"request": name}))
+        message = json.loads(text)
+        identifier = message.get("request") if isinstance(message, dict) else None
+        decoded = _anyRequest.decode(_encoder.encode({"request": identifier}))
     except (ValueError, TypeError, OverflowError, RecursionError):
         return None
     return decoded.request

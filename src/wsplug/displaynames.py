@@ -1,5 +1,6 @@
 """
-What people call themselves, made fit to be shown among others.
+Display names: the names that people choose, cleaned so that they can be shown beside
+others.
 """
 
 from __future__ import annotations
@@ -8,12 +9,12 @@ import re
 from typing import Final
 from unicodedata import category, normalize
 
-__all__ = ["cleanName", "showsSomething"]
+__all__ = ["cleanName", "isVisible"]
 
-# What Unicode calls default-ignorable (Default_Ignorable_Code_Point, UAX 44), and what
-# is a letter, mark or symbol by its category with nothing to be seen: the empty cell of
-# Braille, the blanks of hieroglyphs, fillers and joiners, the musical notehead that is
-# none, and what stands for an object.
+# Default-ignorable code points (Default_Ignorable_Code_Point, UAX 44), and letters,
+# marks and symbols without a visible glyph: the blank Braille pattern, blank
+# hieroglyphs, fillers and joiners, the null notehead, and the object replacement
+# character.
 _INVISIBLE: Final = re.compile(
     "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e"
     "\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffc\U0001107f"
@@ -23,22 +24,22 @@ _INVISIBLE: Final = re.compile(
 
 _MAX_MARKS: Final = 3
 """
-Marks on one letter: more of them reach into other lines.
+Combining marks on one letter. More of them would reach into the lines above and below.
 """
 
 
 def cleanName(text: str) -> str:
     """
-    Take from a name what can't be seen or plays tricks with what is beside it: control
-    and formatting characters, those for the direction of text and those without a
-    width among them, marks without a letter, and marks upon marks. Spaces become single
-    ones.
+    Remove from a name what is invisible or affects the text around it: control and
+    formatting characters (among them bidirectional and zero-width ones), combining
+    marks without a letter, and too many marks on one letter. White space becomes single
+    spaces. The length isn't limited.
 
-    @return: the name, however long; empty where nothing is left.
+    @return: the name; empty if nothing visible is left.
     """
     if text.isascii() and text.isprintable():
         return " ".join(text.split())
-    seen = "".join(each for each in text if each.isspace() or _isSeen(each, "LMNPS"))
+    seen = "".join(each for each in text if each.isspace() or _isShown(each, "LMNPS"))
     kept: list[str] = []
     hasLetter = False
     marks = 0
@@ -59,13 +60,13 @@ def cleanName(text: str) -> str:
     return " ".join("".join(kept).split())
 
 
-def showsSomething(text: str) -> bool:
+def isVisible(text: str) -> bool:
     """
-    Tell whether L{cleanName} would leave anything of a text, without going through all
-    of it: most show something with their first character.
+    Tell whether L{cleanName} would leave anything of a text. This is cheaper, because
+    the first character of most texts is visible.
     """
-    return any(_isSeen(character, "LNPS") for character in text)
+    return any(_isShown(character, "LNPS") for character in text)
 
 
-def _isSeen(character: str, kinds: str) -> bool:
+def _isShown(character: str, kinds: str) -> bool:
     return category(character)[0] in kinds and not _INVISIBLE.match(character)

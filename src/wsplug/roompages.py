@@ -1,5 +1,5 @@
 """
-The page of an application with rooms, which is the same for all of them.
+Serves the same page in each room of an application.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ __all__ = ["RoomPages"]
 
 class RoomPages(Resource):
     """
-    Answers each room's path with the page, and the page's files below each of them.
+    Serves the page at each room's path, and the page's files below each of these paths.
     """
 
     isLeaf = True
 
     def __init__(self, folder: str, *, deep: bool) -> None:
         """
-        @param folder: of the page, its C{index.html}, and its files.
-        @param deep: whether a room's name may have several segments.
+        @param folder: the folder that holds the page, C{index.html}, and its files.
+        @param deep: whether a room's name may have several path segments.
         """
         super().__init__()  # type: ignore[no-untyped-call]
         self._deep = deep
@@ -38,13 +38,13 @@ class RoomPages(Resource):
         segments: Any = request.postpath
         prepath: Any = request.prepath
         if not segments:
-            # Relative addresses would lead beside the application.
+            # Without the slash, relative URLs wouldn't point below the application.
             return request.redirect(_quoted(prepath[-1]) + b"/") or b""
         depth = len(segments) - 1
         if depth > 0 and not self._deep:
             return notFound().render(request)
         if depth > 0 and segments[-2] == b"-":
-            # The server's own files are below the application's path only.
+            # The server's built-in files are only below the application's own path.
             target = b"../" * depth + b"-/" + _quoted(segments[-1])
             return request.redirect(target) or b""
         path = self._files.get(segments[-1], self._files[b"index.html"])

@@ -1,5 +1,5 @@
 """
-How the applications' JSON is read.
+How JSON messages are read and written, and errors answered.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from msgspec import Meta
 
-from wsplug.apps.wire import RequestRefused, WirePosition, read, refusal
+from wsplug.jsonmessages import RequestRefused, WirePosition, read, refusal
 
 
 class _Join(msgspec.Struct, tag_field="type", tag="join"):
@@ -66,20 +66,20 @@ def test_read() -> None:
 @pytest.mark.parametrize(
     ("text", "code", "words"),
     [
-        ("", "not-json", "no JSON"),
-        ("hello", "not-json", "no JSON"),
-        ("\ud800", "not-json", "no JSON"),
-        ('{"type":"join","x":' + "[" * 100_000, "not-json", "no JSON"),
-        ('{"type":"jump",', "not-json", "no JSON"),
-        ('{"type":"jump","room":', "not-json", "no JSON"),
-        ('{"type":3,"room":01}', "not-json", "no JSON"),
-        ('{"type":"join","room":7', "not-json", "no JSON"),
-        ('{"type":"join","room":7,"x":"\\q"}', "not-json", "no JSON"),
-        ('{"type":"jump","x":"\ud800"}', "not-json", "no JSON"),
+        ("", "not-json", "invalid JSON"),
+        ("hello", "not-json", "invalid JSON"),
+        ("\ud800", "not-json", "invalid JSON"),
+        ('{"type":"join","x":' + "[" * 100_000, "not-json", "invalid JSON"),
+        ('{"type":"jump",', "not-json", "invalid JSON"),
+        ('{"type":"jump","room":', "not-json", "invalid JSON"),
+        ('{"type":3,"room":01}', "not-json", "invalid JSON"),
+        ('{"type":"join","room":7', "not-json", "invalid JSON"),
+        ('{"type":"join","room":7,"x":"\\q"}', "not-json", "invalid JSON"),
+        ('{"type":"jump","x":"\ud800"}', "not-json", "invalid JSON"),
         ('{"type":"jump","x":' + "[" * 20_000, "not-json", "128 deep"),
         ("[" * 20_000, "not-json", "128 deep"),
-        ("[" * 128, "not-json", "no JSON"),
-        ("[1", "not-json", "no JSON"),
+        ("[" * 128, "not-json", "invalid JSON"),
+        ("[1", "not-json", "invalid JSON"),
         ('{"type":"jump","x":' + "[" * 20_000 + "]" * 20_000 + "}", "not-json", "deep"),
         ("3", "invalid", "expected `object`, got `int`"),
         ("{}", "unknown-type", "missing required field `type`"),
