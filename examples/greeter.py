@@ -5,11 +5,11 @@ An application that knows who its clients are.
     twistd -n wsplug --app greeter.py --auth token:tokens
 """
 
-from wsplug import Socket, application
+from wsplug import WebSocket, application
 
 
 @application("greeter", help="Greet everybody by name.")
-async def greeter(socket: Socket) -> None:
+async def greeter(socket: WebSocket) -> None:
     avatar = socket.request.avatar
     name = getattr(avatar, "name", "whoever you are")
     await socket.send(f"Hello, {name}!")

@@ -7,12 +7,12 @@ The shortest application: a coroutine that is called for each connection.
 
 from typing import Annotated
 
-from wsplug import Socket, application
+from wsplug import WebSocket, application
 
 
 @application("shout", help="Repeat every text in capitals.")
 async def shout(
-    socket: Socket, *, times: Annotated[int, "how often to repeat it"] = 1
+    socket: WebSocket, *, times: Annotated[int, "how often to repeat it"] = 1
 ) -> None:
     async for message in socket:
         if isinstance(message, str):

@@ -1,8 +1,8 @@
 """
 wsplug: a pluggable WebSocket server on Twisted.
 
-What a plugin's author or a Twisted shop needs is here by name; the contracts behind it
-are in L{wsplug.interfaces}, the means to test with in L{wsplug.testing}.
+This package exports what applications and embedding programs need. The interfaces are
+in L{wsplug.interfaces}, tools for tests in L{wsplug.testing}.
 """
 
 from __future__ import annotations
@@ -10,12 +10,14 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-# First of all: it says whether the compiled modules are imported or their sources.
+# Imported first: it decides whether the compiled modules or their sources are used.
 import wsplug.build  # noqa: F401
 
 if TYPE_CHECKING:
-    from wsplug.coroutine import Socket
-    from wsplug.declare import WebSocketProtocol, application
+    from wsplug.bases import WebSocketApplication, WebSocketProtocol
+    from wsplug.codec.closecodes import CloseCode
+    from wsplug.coroutine import WebSocket
+    from wsplug.decorators import application
     from wsplug.errors import ConnectionClosed, HandshakeRefused, Side
     from wsplug.options import Option
     from wsplug.server import (
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from wsplug.shielding import shielded
 
 __all__ = [
+    "CloseCode",
     "ConnectionClosed",
     "HandshakeRefused",
     "Mount",
@@ -36,7 +39,8 @@ __all__ = [
     "PreparedMessage",
     "Settings",
     "Side",
-    "Socket",
+    "WebSocket",
+    "WebSocketApplication",
     "WebSocketFactory",
     "WebSocketProtocol",
     "WebSocketService",
@@ -48,7 +52,8 @@ __all__ = [
 
 __version__ = "0.1.0"
 
-_PLACES = {
+_MODULES = {
+    "CloseCode": "wsplug.codec.closecodes",
     "ConnectionClosed": "wsplug.errors",
     "HandshakeRefused": "wsplug.errors",
     "Mount": "wsplug.server",
@@ -56,20 +61,21 @@ _PLACES = {
     "PreparedMessage": "wsplug.server",
     "Settings": "wsplug.server",
     "Side": "wsplug.errors",
-    "Socket": "wsplug.coroutine",
+    "WebSocket": "wsplug.coroutine",
+    "WebSocketApplication": "wsplug.bases",
     "WebSocketFactory": "wsplug.server",
-    "WebSocketProtocol": "wsplug.declare",
+    "WebSocketProtocol": "wsplug.bases",
     "WebSocketService": "wsplug.service",
-    "application": "wsplug.declare",
+    "application": "wsplug.decorators",
     "broadcast": "wsplug.server",
     "shielded": "wsplug.shielding",
 }
 
 
 def __getattr__(name: str) -> Any:
-    # Imported when asked for, so that the codec can be used without Twisted.
-    if name not in _PLACES:
+    # Imported on demand, so that the codec can be used without Twisted.
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(_PLACES[name]), name)
+    value = getattr(import_module(_MODULES[name]), name)
     globals()[name] = value
     return value

@@ -28,7 +28,7 @@ from wsplug.interfaces import (
 from wsplug.networks import nameOfAddress
 from wsplug.payloads import toMessage
 
-__all__ = ["CoroutineProtocol", "Socket"]
+__all__ = ["CoroutineProtocol", "WebSocket"]
 
 _INTERNAL_ERROR: Final = 1011
 
@@ -38,7 +38,7 @@ What messages are made of; all else is looked at.
 """
 
 
-class Socket:
+class WebSocket:
     """
     One connection, from the inside of the coroutine that serves it.
 
@@ -226,7 +226,7 @@ class CoroutineProtocol:
 
     def __init__(
         self,
-        function: Callable[[Socket], Coroutine[Any, Any, object]],
+        function: Callable[[WebSocket], Coroutine[Any, Any, object]],
         name: str,
         services: IServices,
     ) -> None:
@@ -235,7 +235,7 @@ class CoroutineProtocol:
         self._services = services
 
     def negotiationStarted(self, transport: IWebSocketTransport) -> None:
-        self._socket = Socket(transport, self._services)
+        self._socket = WebSocket(transport, self._services)
         transport.attachProducer(self)
 
     def negotiationFinished(self) -> None:

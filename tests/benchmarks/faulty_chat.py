@@ -9,7 +9,7 @@ from collections import defaultdict
 from typing import Any
 
 from benchmarks.peers.chat import answer, notice
-from wsplug import Socket, application, broadcast
+from wsplug import WebSocket, application, broadcast
 from wsplug.interfaces import IWebSocketTransport
 
 # The clients of each room, and what was said there last.
@@ -21,7 +21,7 @@ _FAULTY_CLIENT = 3
 
 
 @application("faulty", help="A chat with a fault.")
-async def faulty(socket: Socket, *, fault: str = "") -> None:
+async def faulty(socket: WebSocket, *, fault: str = "") -> None:
     """
     Serve one client.
     """

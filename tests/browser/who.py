@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from wsplug import Socket, application
+from wsplug import WebSocket, application
 
 
 @application(
     "who", help="Say who is there.", pages=str(Path(__file__).with_name("pages"))
 )
-async def who(socket: Socket) -> None:
+async def who(socket: WebSocket) -> None:
     """
     Serve one.
     """

@@ -38,7 +38,7 @@ from wsplug.codec import (
     encode_frame,
     pack_close,
 )
-from wsplug.coroutine import Socket
+from wsplug.coroutine import WebSocket
 from wsplug.interfaces import IHandshakeRequest
 from wsplug.plugins import Services
 from wsplug.server import Mount, Settings, WebSocketFactory
@@ -367,7 +367,7 @@ class Application(App):
 
 
 @application("obeying")
-async def obeying(socket: Socket) -> None:
+async def obeying(socket: WebSocket) -> None:
     """
     Does the same as a coroutine.
     """

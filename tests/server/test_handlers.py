@@ -9,7 +9,7 @@ import pytest
 from twisted.internet.defer import CancelledError, Deferred
 
 from tests.server.kit import App, Logs, Opened, Recorder, frame, openOne
-from wsplug import Mount, Settings, Side, Socket, application
+from wsplug import Mount, Settings, Side, WebSocket, application
 from wsplug.codec import FIN, OP_BINARY, OP_CLOSE, pack_close
 from wsplug.interfaces import IHandshakeRequest, IWebSocketTransport
 from wsplug.testing import MemoryClient, MemoryServer
@@ -257,7 +257,7 @@ def test_coroutines_take_messages_when_they_like() -> None:
     before it that it hasn't taken, is left alone."""
 
     @application("busy")
-    async def busy(socket: Socket) -> None:
+    async def busy(socket: WebSocket) -> None:
         await socket.sleep(3600)
         await socket.send(await socket.receive())
 

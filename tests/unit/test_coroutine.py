@@ -9,7 +9,7 @@ import pytest
 from twisted.internet.defer import Deferred
 
 from tests.server.kit import Logs
-from wsplug import ConnectionClosed, Settings, Socket, WebSocketProtocol, application
+from wsplug import ConnectionClosed, Settings, WebSocket, WebSocketProtocol, application
 from wsplug.errors import InvalidOption
 from wsplug.interfaces import IWebSocketApplicationPlugin
 from wsplug.options import REQUIRED, choice
@@ -22,7 +22,7 @@ def test_async_for() -> None:
     closed: list[ConnectionClosed | None] = []
 
     @application("shout")
-    async def shout(socket: Socket) -> None:
+    async def shout(socket: WebSocket) -> None:
         async for message in socket:
             seen.append(message)
             await socket.send(message.upper())
@@ -41,7 +41,7 @@ def test_return_closes() -> None:
     """A coroutine that is done closes in order; what still comes is thrown away."""
 
     @application("once")
-    async def once(socket: Socket) -> None:
+    async def once(socket: WebSocket) -> None:
         await socket.send("got " + str(await socket.receive()))
 
     client = MemoryServer(once).connect()
@@ -55,7 +55,7 @@ def test_close() -> None:
     """close, with code and reason; who sends afterwards waits for the end."""
 
     @application("no")
-    async def no(socket: Socket) -> None:
+    async def no(socket: WebSocket) -> None:
         socket.close(4001, "no")
         with pytest.raises(ConnectionClosed) as caught:
             await socket.send("dropped")
@@ -73,7 +73,7 @@ def test_messages_wait_to_be_taken() -> None:
     go: list[Deferred[None]] = [Deferred() for _ in range(3)]
 
     @application("slow")
-    async def slow(socket: Socket) -> None:
+    async def slow(socket: WebSocket) -> None:
         for waiting in go:
             await waiting
             seen.append(await socket.receive())
@@ -94,10 +94,10 @@ def test_messages_wait_to_be_taken() -> None:
 
 def test_receive_twice() -> None:
     """Only one may wait for the next message."""
-    sockets: list[Socket] = []
+    sockets: list[WebSocket] = []
 
     @application("keep")
-    async def keep(socket: Socket) -> None:
+    async def keep(socket: WebSocket) -> None:
         sockets.append(socket)
         await socket.receive()
 
@@ -111,7 +111,7 @@ def test_send_waits_while_the_peer_is_slow() -> None:
     sent: list[int] = []
 
     @application("flood")
-    async def flood(socket: Socket) -> None:
+    async def flood(socket: WebSocket) -> None:
         for number in range(20):
             await socket.send(b"x" * 50_000)
             sent.append(number)
@@ -129,7 +129,7 @@ def test_send_waits_for_the_reader() -> None:
     sent: list[int] = []
 
     @application("flood")
-    async def flood(socket: Socket) -> None:
+    async def flood(socket: WebSocket) -> None:
         await socket.receive()
         while True:
             await socket.send(b"x" * 50_000)
@@ -153,7 +153,7 @@ def test_sleep() -> None:
     ended: list[int] = []
 
     @application("tick")
-    async def tick(socket: Socket) -> None:
+    async def tick(socket: WebSocket) -> None:
         try:
             while True:
                 await socket.send("tick")
@@ -177,7 +177,7 @@ def test_after_the_end() -> None:
     go: Deferred[None] = Deferred()
 
     @application("late")
-    async def late(socket: Socket) -> None:
+    async def late(socket: WebSocket) -> None:
         await go
         calls: list[Callable[[], Any]] = [
             socket.receive,
@@ -202,7 +202,7 @@ def test_exception(logs: Logs) -> None:
     """A coroutine that raises: 1011, and the traceback in the log."""
 
     @application("fails")
-    async def fails(socket: Socket) -> None:
+    async def fails(socket: WebSocket) -> None:
         await socket.receive()
         raise KeyError("secret")
 
@@ -220,7 +220,7 @@ def test_connection_closed_is_no_error() -> None:
     """ConnectionClosed that nobody catches is how most coroutines end: not logged."""
 
     @application("plain")
-    async def plain(socket: Socket) -> None:
+    async def plain(socket: WebSocket) -> None:
         while True:
             await socket.receive()
 
@@ -231,10 +231,10 @@ def test_connection_closed_is_no_error() -> None:
 def test_other_connections_end_is_an_error(logs: Logs) -> None:
     """A coroutine that fails because another connection is closed, as a relay's, has
     failed: nobody would serve its own any more."""
-    waiting: list[Socket] = []
+    waiting: list[WebSocket] = []
 
     @application("relay")
-    async def relay(socket: Socket) -> None:
+    async def relay(socket: WebSocket) -> None:
         waiting.append(socket)
         if len(waiting) == 2:
             await waiting[0].send(await socket.receive())
@@ -252,7 +252,7 @@ def test_several_connections() -> None:
     """Each has a coroutine of its own."""
 
     @application("count")
-    async def counts(socket: Socket) -> None:
+    async def counts(socket: WebSocket) -> None:
         count = 0
         async for _ in socket:
             count += 1
@@ -274,7 +274,7 @@ def test_options() -> None:
 
     @application("all", subprotocols=["v1"], pages="/tmp")
     async def everything(
-        socket: Socket,
+        socket: WebSocket,
         *,
         name: str,
         max_size: Annotated[int, "How much."] = 5,
@@ -310,7 +310,7 @@ def test_kinds_of_ones_own() -> None:
 
     @application("kinds")
     async def kinds(
-        socket: Socket,
+        socket: WebSocket,
         *,
         color: Annotated[choice("red", "blue"), "Which."] = "red",  # type: ignore[valid-type]
     ) -> None:
@@ -345,9 +345,9 @@ def test_neither_function_nor_class() -> None:
     with pytest.raises(TypeError, match="neither a coroutine function"):
 
         @application("plain")  # type: ignore[arg-type]
-        def plain(socket: Socket) -> None: ...
+        def plain(socket: WebSocket) -> None: ...
 
     with pytest.raises(TypeError, match="can't be an option"):
 
         @application("odd")
-        async def odd(socket: Socket, *, when: list[int]) -> None: ...
+        async def odd(socket: WebSocket, *, when: list[int]) -> None: ...

@@ -69,7 +69,14 @@ FORBIDDEN = {
         "config",
     ),
     **dict.fromkeys(
-        ("interfaces.py", "options.py", "coroutine.py", "declare.py", "shielding.py"),
+        (
+            "interfaces.py",
+            "options.py",
+            "coroutine.py",
+            "decorators.py",
+            "bases.py",
+            "shielding.py",
+        ),
         ("server", "codec", "web", "apps", *PUT_TOGETHER),
     ),
     **dict.fromkeys(

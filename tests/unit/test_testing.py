@@ -17,7 +17,7 @@ from tests.server.kit import App, Producer, Recorder, openOne
 from wsplug import HandshakeRefused, application
 from wsplug.apps.echo import echo
 from wsplug.codec import FIN, OP_PING, encode_frame
-from wsplug.coroutine import Socket
+from wsplug.coroutine import WebSocket
 from wsplug.errors import InvalidOption
 from wsplug.testing import MemoryServer, MemoryTransport
 
@@ -125,7 +125,7 @@ def test_request_index(tmp_path: Path) -> None:
     """The same of a plugin, and of a folder's index; one after the other."""
 
     @application("paged", pages=str(tmp_path))
-    async def paged(socket: Socket) -> None:
+    async def paged(socket: WebSocket) -> None:
         pass
 
     (tmp_path / "index.html").write_text("<p>hello")
@@ -226,7 +226,7 @@ def test_addresses() -> None:
     """Clients have the addresses that the test gives them."""
 
     @application("address", help="Tell the client's address.")
-    async def address(socket: Socket) -> None:
+    async def address(socket: WebSocket) -> None:
         client: Any = socket.request.getClientAddress()
         await socket.send(client.host)
 
@@ -339,7 +339,7 @@ def test_no_time_passes() -> None:
     """Advancing by nothing lets happen what is due, on both sides, and no more."""
 
     @application("later")
-    async def later(socket: Socket) -> None:
+    async def later(socket: WebSocket) -> None:
         await socket.sleep(0)
         await socket.send("now")
         await socket.sleep(1)

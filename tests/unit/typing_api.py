@@ -14,6 +14,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from wsplug import (
+    CloseCode,
     ConnectionClosed,
     HandshakeRefused,
     Mount,
@@ -21,7 +22,8 @@ from wsplug import (
     PreparedMessage,
     Settings,
     Side,
-    Socket,
+    WebSocket,
+    WebSocketApplication,
     WebSocketFactory,
     WebSocketProtocol,
     WebSocketService,
@@ -45,7 +47,7 @@ from wsplug.testing import MemoryClient, MemoryServer
 
 
 @application("shout", help="Repeat every text in capitals.", subprotocols=["v1"])
-async def shout(socket: Socket, *, times: Annotated[int, "How often."] = 1) -> None:
+async def shout(socket: WebSocket, *, times: Annotated[int, "How often."] = 1) -> None:
     room: tuple[str, ...] = socket.request.segments
     async for message in socket:
         if isinstance(message, str):
@@ -55,6 +57,19 @@ async def shout(socket: Socket, *, times: Annotated[int, "How often."] = 1) -> N
     closed: ConnectionClosed | None = socket.closed
     if closed is not None and closed.side is Side.PEER:
         print(closed.code, closed.reason, closed.setting, closed.clean, room)
+
+
+@implementer(IWebSocketApplication)
+class Declared:
+    subprotocols: Sequence[str] = ("chat",)
+    pages: str | None = None
+
+    def buildProtocol(self, request: IHandshakeRequest) -> IWebSocketProtocol:
+        return WebSocketProtocol()
+
+    async def startApplication(self) -> None: ...
+
+    def stopApplication(self) -> None: ...
 
 
 @application("greet")
@@ -76,10 +91,8 @@ class Greet(WebSocketProtocol):
         print(waiting)
 
 
-@implementer(IWebSocketApplication)
-class Chat:
-    subprotocols: Sequence[str] = ("chat",)
-    pages: str | None = None
+class Chat(WebSocketApplication):
+    subprotocols = ("chat",)
 
     def __init__(self) -> None:
         self.members: set[IWebSocketTransport] = set()
@@ -98,7 +111,7 @@ class Chat:
         message = PreparedMessage(b"bye")
         for member in self.members:
             member.sendPreparedMessage(message)
-            member.loseConnection(1001, "bye")
+            member.loseConnection(CloseCode.GOING_AWAY, "bye")
 
 
 @implementer(IWebSocketApplicationPlugin)

@@ -5,7 +5,7 @@ An application for wsplug: every message throws the dice.
 from random import SystemRandom
 from typing import Annotated
 
-from wsplug import Socket, application
+from wsplug import WebSocket, application
 
 __all__ = ["dice"]
 
@@ -14,7 +14,7 @@ _random = SystemRandom()
 
 @application("dice", help="Throw dice: send how many.")
 async def dice(
-    socket: Socket, *, sides: Annotated[int, "how many sides each one has"] = 6
+    socket: WebSocket, *, sides: Annotated[int, "how many sides each one has"] = 6
 ) -> None:
     async for message in socket:
         if not isinstance(message, str) or message not in map(str, range(1, 101)):

@@ -15,7 +15,7 @@ A module under C{twisted/plugins} that has C{roll} in it makes it known to each 
 """
 
 from wsplug.apps.bot.application import CommandBot, bot
-from wsplug.apps.bot.declare import DeclaredCommand, command
+from wsplug.apps.bot.decorators import DeclaredCommand, command
 from wsplug.apps.bot.names import sayable
 
 __all__ = ["CommandBot", "DeclaredCommand", "bot", "command", "sayable"]

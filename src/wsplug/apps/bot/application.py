@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any, Final
 
 import msgspec
-from twisted.web.resource import IResource, Resource
+from twisted.web.resource import Resource
 from twisted.web.server import Request
 from zope.interface import implementer
 
+from wsplug import WebSocketApplication
 from wsplug.apps.bot.conversation import Conversation
 from wsplug.apps.bot.vocabulary import findPlugins, makeVocabulary, wordsOf
 from wsplug.apps.bot.zones import zone
@@ -68,13 +69,11 @@ class _CommandsResource(Resource):
         return self._body
 
 
-@implementer(IWebSocketApplication)
-class _Bot:
+class _Bot(WebSocketApplication):
     """
     A mounted bot.
     """
 
-    subprotocols: Sequence[str] = ()
     # Commands have a time of their own.
     handlerTimeout = 0.0
 
@@ -89,16 +88,10 @@ class _Bot:
         self._commands = commands
         pages = Folder(str(_PAGES))
         pages.putChild(b"commands.json", _CommandsResource(commands))
-        self.pages: str | IResource | None = pages
+        self.pages = pages
 
     def buildProtocol(self, request: IHandshakeRequest) -> Conversation:
         return Conversation(request, self._options, self._services, self._commands)
-
-    def startApplication(self) -> None:
-        pass
-
-    def stopApplication(self) -> None:
-        pass
 
 
 @implementer(IWebSocketApplicationPlugin)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from wsplug.apps.bot.declare import command
+from wsplug.apps.bot.decorators import command
 from wsplug.apps.bot.names import sayable
 from wsplug.apps.bot.vocabulary import findCommand, wordsOf
 from wsplug.apps.bot.zones import momentIn

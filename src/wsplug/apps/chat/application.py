@@ -14,7 +14,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from wsplug import HandshakeRefused, Option
+from wsplug import HandshakeRefused, Option, WebSocketApplication
 from wsplug.apps.chat.addressing import Addressing
 from wsplug.apps.chat.callnames import CallNames
 from wsplug.apps.chat.classic import ClassicProtocol
@@ -120,8 +120,7 @@ OPTIONS: Final = (
 )
 
 
-@implementer(IWebSocketApplication)
-class ChatApplication:
+class ChatApplication(WebSocketApplication):
     """
     One chat.
 
@@ -140,7 +139,7 @@ class ChatApplication:
 
     _log = Logger()
 
-    subprotocols: Sequence[str] = (SUBPROTOCOL,)
+    subprotocols = (SUBPROTOCOL,)
 
     people: People
     rooms: Rooms
@@ -160,9 +159,6 @@ class ChatApplication:
         self._services = services
         self.moves = Moves(services.clock, options["rate"], 2 * options["burst"])
         self._isOpen = False
-
-    def startApplication(self) -> None:
-        pass
 
     def stopApplication(self) -> None:
         if self._isOpen:

@@ -13,16 +13,14 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from wsplug import CloseCode
 from wsplug.apps.chat.presences import BURST, RATE, TOGETHER, words
 from wsplug.errors import BrokerError, ConnectionClosed, Side
 from wsplug.rates import Rate
 
 __all__ = ["Notices", "isServersEnd"]
 
-_SERVERS_END = (1001, 1012)
-"""
-Going away, and service restart.
-"""
+_SERVERS_END = (CloseCode.GOING_AWAY, CloseCode.SERVICE_RESTART)
 
 
 def isServersEnd(reason: Failure) -> bool:

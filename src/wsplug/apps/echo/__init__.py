@@ -13,10 +13,9 @@ from typing import Any, Final
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
-from twisted.web.resource import IResource
 from zope.interface import implementer
 
-from wsplug import Option, WebSocketProtocol
+from wsplug import Option, WebSocketApplication, WebSocketProtocol
 from wsplug.interfaces import (
     IHandshakeRequest,
     IServices,
@@ -134,26 +133,18 @@ class _DelayedEcho(WebSocketProtocol):
             room.callback(None)
 
 
-@implementer(IWebSocketApplication)
-class _EchoApplication:
+class _EchoApplication(WebSocketApplication):
     """
     All connections: they have nothing to do with each other.
     """
 
-    subprotocols: Sequence[str] = ()
-    pages: str | IResource | None = str(_PAGES)
+    pages = str(_PAGES)
 
     def __init__(self, makeProtocol: Callable[[], IWebSocketProtocol]) -> None:
         self._makeProtocol = makeProtocol
 
     def buildProtocol(self, request: IHandshakeRequest) -> IWebSocketProtocol:
         return self._makeProtocol()
-
-    def startApplication(self) -> None:
-        pass
-
-    def stopApplication(self) -> None:
-        pass
 
 
 @implementer(IWebSocketApplicationPlugin)

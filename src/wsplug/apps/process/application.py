@@ -5,14 +5,14 @@ C{process} as an application: where its parts meet.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from twisted.web.resource import IResource
 from zope.interface import implementer
 
-from wsplug import HandshakeRefused
+from wsplug import HandshakeRefused, WebSocketApplication
 from wsplug.apps.process import environment
 from wsplug.apps.process.options import OPTIONS, ProcessOptions
 from wsplug.apps.process.private import PrivateClient
@@ -46,18 +46,17 @@ What no room's name can be: at such an address is something else.
 """
 
 
-class _ProcessApplication:
+class _ProcessApplication(WebSocketApplication):
     """
     What the modes have in common.
     """
 
-    subprotocols: Sequence[str] = ()
+    pages: str | IResource = _PAGES
     # A message waits for the program to read, which has a time of its own.
     handlerTimeout = 0.0
 
     def __init__(self, options: ProcessOptions, services: IServices) -> None:
         self._programs = Programs(options, services)
-        self.pages: str | IResource | None = _PAGES
 
     def startApplication(self) -> Any:
         self._programs.start()
@@ -66,7 +65,6 @@ class _ProcessApplication:
         return self._programs.stop()
 
 
-@implementer(IWebSocketApplication)
 class PrivatePrograms(_ProcessApplication):
     """
     C{mode=client}: a program for each client.
@@ -84,7 +82,6 @@ class PrivatePrograms(_ProcessApplication):
         return PrivateClient(self._programs, environment.ofRequest(request), owner)
 
 
-@implementer(IWebSocketApplication)
 class SharedProgram(_ProcessApplication):
     """
     C{mode=shared}: one program for all clients, from the server's start on.
@@ -107,7 +104,6 @@ class SharedProgram(_ProcessApplication):
         return RoomClient(self._programs, self._room)
 
 
-@implementer(IWebSocketApplication)
 class RoomPrograms(_ProcessApplication):
     """
     C{mode=room}: a program for each room.
@@ -163,7 +159,9 @@ def _roomOf(request: IHandshakeRequest) -> str:
     return clean
 
 
-_MODES: Final = {
+_MODES: Final[
+    dict[str, Callable[[ProcessOptions, IServices], IWebSocketApplication]]
+] = {
     "client": PrivatePrograms,
     "shared": SharedProgram,
     "room": RoomPrograms,
@@ -189,8 +187,7 @@ class _ProcessPlugin:
                 "programs with all that they have started"
             )
         parsed = ProcessOptions.of(options)
-        application: IWebSocketApplication = _MODES[parsed.mode](parsed, services)
-        return application
+        return _MODES[parsed.mode](parsed, services)
 
 
 process = _ProcessPlugin()

@@ -7,7 +7,7 @@ from __future__ import annotations
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
-from wsplug import WebSocketProtocol
+from wsplug import CloseCode, WebSocketProtocol
 from wsplug.apps.process.options import ProcessOptions
 from wsplug.apps.process.stdin import Input
 
@@ -63,7 +63,9 @@ class Client(WebSocketProtocol):
         return waiting.addCallback(taken)
 
     def _tooLong(self) -> None:
-        self.transport.loseConnection(1013, "the program does not read its input")
+        self.transport.loseConnection(
+            CloseCode.TRY_AGAIN_LATER, "the program does not read its input"
+        )
 
     def stopGiving(self) -> None:
         """

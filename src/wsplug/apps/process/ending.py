@@ -11,6 +11,8 @@ from typing import Any
 from twisted.internet.error import ProcessDone
 from twisted.python.failure import Failure
 
+from wsplug import CloseCode
+
 __all__ = ["Ending"]
 
 
@@ -58,7 +60,7 @@ class Ending:
         What a connection is closed with: 1000, or 1011 where something went wrong (RFC
         6455 section 7.4.1).
         """
-        return 1000 if self.isGood else 1011
+        return CloseCode.NORMAL if self.isGood else CloseCode.INTERNAL_ERROR
 
     def __str__(self) -> str:
         if self.problem:

@@ -15,7 +15,7 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from wsplug import PreparedMessage, broadcast
+from wsplug import CloseCode, PreparedMessage, broadcast
 from wsplug.apps.process.backlog import Backlog
 from wsplug.apps.process.client import Client
 from wsplug.apps.process.ending import Ending
@@ -167,7 +167,7 @@ class Room:
         self._log.warn(
             "{ending}; it starts again in {delay:.1f} s", ending=ending, delay=delay
         )
-        self._close(1012, f"{ending}; it is going to start again")
+        self._close(CloseCode.SERVICE_RESTART, f"{ending}; it is going to start again")
         if self._whenOver is None:
             self._setTimer(delay, self.start)
         else:
@@ -224,4 +224,4 @@ class RoomClient(Client):
         return self._room.stdin
 
     def quitReceived(self) -> None:
-        self.transport.loseConnection(1000, "")
+        self.transport.loseConnection()

@@ -10,16 +10,15 @@ from typing import NamedTuple
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
-from twisted.web.resource import IResource
-from zope.interface import implementer
 
+from wsplug import WebSocketApplication
 from wsplug.apps.push.messages import Gap, Subscribe, encodeBare, encodeMessage
 from wsplug.apps.push.names import checkName
 from wsplug.apps.push.subscriber import BareSubscriber, Subscriber
 from wsplug.broker import Publication
 from wsplug.broker.channels import Backlog, Channels
 from wsplug.errors import HandshakeRefused
-from wsplug.interfaces import IBroker, IHandshakeRequest, IWebSocketApplication
+from wsplug.interfaces import IBroker, IHandshakeRequest
 from wsplug.jsonmessages import RequestRefused, WirePosition, write
 
 __all__ = ["Limits", "Published", "Push"]
@@ -53,8 +52,7 @@ class Published(NamedTuple):
     subscribers: int
 
 
-@implementer(IWebSocketApplication)
-class Push:
+class Push(WebSocketApplication):
     """
     Makes the protocols, and publishes.
 
@@ -63,9 +61,6 @@ class Push:
     @ivar messages: the L{Channels} of those who get JSON.
     @ivar bare: the L{Channels} of those who get nothing but what was published.
     """
-
-    subprotocols = ()
-    pages: IResource | None = None
 
     def __init__(
         self,
@@ -179,12 +174,6 @@ class Push:
             )
             for name in names
         ]
-
-    def startApplication(self) -> None:
-        pass
-
-    def stopApplication(self) -> None:
-        pass
 
 
 def _text(value: bytes) -> str:

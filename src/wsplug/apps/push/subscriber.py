@@ -5,13 +5,13 @@ One connection: a client that subscribes, by its URL or by messages.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from msgspec import Raw, Struct
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from wsplug import WebSocketProtocol
+from wsplug import CloseCode, WebSocketProtocol
 from wsplug.apps.push.messages import (
     FROM_CLIENTS,
     Notice,
@@ -33,10 +33,6 @@ if TYPE_CHECKING:
     from wsplug.apps.push.application import Push
 
 __all__ = ["BareSubscriber", "Subscriber"]
-
-_UNSUPPORTED: Final = 1003
-
-_TRY_AGAIN_LATER: Final = 1013
 
 
 class Subscriber(WebSocketProtocol):
@@ -207,7 +203,7 @@ class BareSubscriber(WebSocketProtocol):
                 )
             except BrokerError:
                 reason = f"{request.channel} can't be read; try again later"
-                self.transport.loseConnection(_TRY_AGAIN_LATER, reason)
+                self.transport.loseConnection(CloseCode.TRY_AGAIN_LATER, reason)
                 return
             self._sendPast(history)
 
@@ -231,7 +227,9 @@ class BareSubscriber(WebSocketProtocol):
         self._refuseMessage()
 
     def _refuseMessage(self) -> None:
-        self.transport.loseConnection(_UNSUPPORTED, "format=raw takes no messages")
+        self.transport.loseConnection(
+            CloseCode.UNSUPPORTED_DATA, "format=raw takes no messages"
+        )
 
     def connectionLost(self, reason: Failure) -> None:
         self._push.bare.leaveAll(self.transport)

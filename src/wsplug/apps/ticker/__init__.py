@@ -14,12 +14,11 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from wsplug import WebSocketProtocol
+from wsplug import WebSocketApplication, WebSocketProtocol
 from wsplug.errors import InvalidOption
 from wsplug.interfaces import (
     IHandshakeRequest,
     IServices,
-    IWebSocketApplication,
     IWebSocketApplicationPlugin,
 )
 from wsplug.options import Option, wholeSeconds
@@ -29,13 +28,11 @@ __all__ = ["Ticker", "TickerPlugin", "ticker"]
 _PAGES: Final = str(Path(__file__).with_name("pages"))
 
 
-@implementer(IWebSocketApplication)
-class Ticker:
+class Ticker(WebSocketApplication):
     """
     Makes the connections.
     """
 
-    subprotocols = ()
     pages = _PAGES
 
     def __init__(
@@ -53,12 +50,6 @@ class Ticker:
 
     def buildProtocol(self, request: IHandshakeRequest) -> WebSocketProtocol:
         return _Ticking(self)
-
-    def startApplication(self) -> None:
-        pass
-
-    def stopApplication(self) -> None:
-        pass
 
     def begin(self, connection: _Ticking) -> IDelayedCall:
         """

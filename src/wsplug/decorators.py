@@ -1,5 +1,6 @@
 """
-The short way to an application: C{@application} over a coroutine function or a class.
+The C{@application} decorator, which makes an application of a coroutine function or a
+class.
 """
 
 from __future__ import annotations
@@ -10,10 +11,10 @@ from functools import partial
 from os import PathLike
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
-from twisted.python.failure import Failure
 from twisted.web.resource import IResource
 from zope.interface import implementer
 
+from wsplug.bases import WebSocketApplication
 from wsplug.coroutine import CoroutineProtocol
 from wsplug.interfaces import (
     IHandshakeRequest,
@@ -21,46 +22,15 @@ from wsplug.interfaces import (
     IWebSocketApplication,
     IWebSocketApplicationPlugin,
     IWebSocketProtocol,
-    IWebSocketTransport,
 )
 from wsplug.options import REQUIRED, Kind, Option, boolean, integer, number, text
 
-__all__ = ["DeclaredApplication", "WebSocketProtocol", "application"]
+__all__ = ["DeclaredApplication", "application"]
 
 
-@implementer(IWebSocketProtocol)
-class WebSocketProtocol:
+class _ProtocolApplication(WebSocketApplication):
     """
-    A protocol that does nothing with what it gets: override what you need.
-
-    @ivar transport: the L{IWebSocketTransport}, from C{negotiationStarted} on.
-    """
-
-    transport: IWebSocketTransport
-
-    def negotiationStarted(self, transport: IWebSocketTransport) -> None:
-        self.transport = transport
-
-    def negotiationFinished(self) -> Any:
-        pass
-
-    def textMessageReceived(self, message: str) -> Any:
-        pass
-
-    def bytesMessageReceived(self, data: bytes) -> Any:
-        pass
-
-    def pongReceived(self, payload: bytes) -> Any:
-        pass
-
-    def connectionLost(self, reason: Failure) -> Any:
-        pass
-
-
-@implementer(IWebSocketApplication)
-class _ProtocolApplication:
-    """
-    An application that is nothing but its protocols.
+    An application that only makes protocols.
     """
 
     def __init__(
@@ -72,7 +42,7 @@ class _ProtocolApplication:
         handlerTimeout: float | None,
     ) -> None:
         """
-        @param module: the name of the module whose code it is.
+        @param module: the name of the module that defines it.
         @param handlerTimeout: see L{wsplug.interfaces.IHandlerRules}.
         """
         self.handlerTimeout = handlerTimeout
@@ -84,17 +54,11 @@ class _ProtocolApplication:
     def buildProtocol(self, request: IHandshakeRequest) -> IWebSocketProtocol:
         return self._makeProtocol()
 
-    def startApplication(self) -> None:
-        pass
-
-    def stopApplication(self) -> None:
-        pass
-
 
 @implementer(IWebSocketApplicationPlugin)
 class DeclaredApplication:
     """
-    What C{@application} makes: a plugin, for C{--app} and for drop-ins.
+    The plugin that C{@application} makes, for C{--app} and for drop-ins.
 
     @ivar target: the decorated function or class.
     """
@@ -127,8 +91,8 @@ class DeclaredApplication:
             makeProtocol = bound
         else:
             makeProtocol = partial(CoroutineProtocol, bound, self.name, services)
-            # It takes message after message for as long as the connection lasts, when
-            # it likes to.
+            # A coroutine runs as long as the connection does, and takes messages at its
+            # own pace.
             handlerTimeout = 0.0
         return _ProtocolApplication(
             makeProtocol,
@@ -150,25 +114,26 @@ def application(
     pages: str | PathLike[str] | IResource | None = None,
 ) -> Callable[[type | Callable[..., Coroutine[Any, Any, object]]], DeclaredApplication]:
     """
-    Make an application of a coroutine function, which is called with a
-    L{wsplug.Socket} for each connection, or of a class, which is called for each and
-    makes an L{IWebSocketProtocol}.
+    Make an application of a coroutine function or of a class. A coroutine function is
+    called with a L{wsplug.WebSocket} for each connection. A class is called for each
+    connection and makes an L{IWebSocketProtocol}.
 
     Its keyword-only parameters are the application's options::
 
         @application("shout", help="Repeat every text in capitals.")
         async def shout(socket, *, times: Annotated[int, "How often."] = 1): ...
 
-    They are C{str}, C{int}, C{float} or C{bool}, or, as the first argument of
-    C{Annotated}, any kind of L{wsplug.options}; one without a default must be given.
+    Their types are C{str}, C{int}, C{float}, C{bool}, or any kind of L{wsplug.options}
+    as the first argument of C{Annotated}. A parameter without a default is a required
+    option.
 
-    @param name: its word for C{--app}.
-    @param help: what it is for, in one line; the docstring's first line where not
-        given.
-    @param subprotocols: those that it speaks.
-    @param pages: a folder's path, or a C{twisted.web} resource, for plain HTTP
-        requests.
-    @raise TypeError: it is neither, or has a parameter that is no option.
+    @param name: the name for C{--app}.
+    @param help: one line of help; the first line of the docstring by default.
+    @param subprotocols: the subprotocols that the application speaks.
+    @param pages: what answers plain HTTP requests: the path of a folder, or a
+        C{twisted.web} resource.
+    @raise TypeError: it is neither a coroutine function nor a class, or a parameter
+        can't be an option.
     """
 
     def declare(
@@ -218,7 +183,7 @@ def _optionOf(
     if not callable(kind) or get_origin(kind) is not None:
         raise TypeError(
             f"the parameter {parameter.name!r} of {target!r} can't be an option: "
-            f"{hint!r} is none of str, int, float, bool"
+            f"its type has to be str, int, float or bool, not {hint!r}"
         )
     missing = parameter.default is inspect.Parameter.empty
     default = REQUIRED if missing else parameter.default
