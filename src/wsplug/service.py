@@ -31,7 +31,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.resource import IResource
 
-from wsplug.admin.doors import AdminDoors, AdminSettings
+from wsplug.admin.endpoints import AdminEndpoints, AdminSettings
 from wsplug.auth.authenticator import Authenticator
 from wsplug.codec import CloseCode
 from wsplug.daemon.ports import closePort, isInherited, openSockets
@@ -54,7 +54,7 @@ from wsplug.server.proxyprotocol import useProxyProtocol
 from wsplug.server.settings import Settings
 from wsplug.server.transport import useDirectTransport
 from wsplug.starting import Starts
-from wsplug.web.own import ownResources
+from wsplug.web.builtin import builtinResources
 from wsplug.web.site import makeSite
 
 __all__ = ["WebSocketService", "explainListening"]
@@ -143,7 +143,7 @@ class WebSocketService(Service):
         @raise ValueError: an origin is none, or a host, or a network; the size is
             negative.
         """
-        self._admin = AdminDoors(
+        self._admin = AdminEndpoints(
             admin if admin is not None else AdminSettings(),
             reactor=reactor,
             origins=origins,
@@ -179,7 +179,7 @@ class WebSocketService(Service):
             startsApplications=False,
             maxBodySize=maxBodySize,
         )
-        own.update(self._admin.watch(self, ownResources(self, metrics)))
+        own.update(self._admin.watch(self, builtinResources(self, metrics)))
         self._epollSet = (
             EpollSet(reactor, self.factory.flusher)
             if hasattr(select, "epoll")

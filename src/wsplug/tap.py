@@ -23,7 +23,7 @@ from twisted.python import usage
 
 import twisted
 import wsplug
-from wsplug.admin.doors import AdminSettings
+from wsplug.admin.endpoints import AdminSettings
 from wsplug.admin.options import makePrivate, readToken
 from wsplug.auth.checkers import makePortal
 from wsplug.broker import makeBroker

@@ -13,7 +13,7 @@ from tests.server.kit import App
 from wsplug import Settings
 from wsplug.server.factory import WebSocketFactory
 from wsplug.testing import MemoryServer
-from wsplug.web.own import ownResources
+from wsplug.web.builtin import builtinResources
 from wsplug.web.site import makeSite
 
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
@@ -37,7 +37,7 @@ class Telling:
         )
         self.factory: WebSocketFactory = self.server.factory
         self.isReady = True
-        self.own: dict[bytes, IResource] = ownResources(self)
+        self.own: dict[bytes, IResource] = builtinResources(self)
         self.factory.site = makeSite(self.factory.mounts, self.server.clock, self.own)
 
     def scrape(self) -> Samples:

@@ -23,7 +23,7 @@ from wsplug import Mount, WebSocketService
 from wsplug.errors import InvalidOption
 from wsplug.options import UNLIMITED
 from wsplug.tap import Options, makeService
-from wsplug.web import metrics, own
+from wsplug.web import builtin, metrics
 from wsplug.web.collector import Scraper
 
 APPLICATION = {"application": "application"}
@@ -191,7 +191,7 @@ def test_missing(monkeypatch: pytest.MonkeyPatch, logs: Logs) -> None:
     so does the log, once; where there have to be metrics, that is an error; where there
     are to be none, nobody is told.
     """
-    monkeypatch.setattr(own, "hasPrometheus", lambda: False)
+    monkeypatch.setattr(builtin, "hasPrometheus", lambda: False)
     monkeypatch.setattr(metrics, "hasPrometheus", lambda: False)
     telling = Telling()
     assert logs.lines() == [metrics.MISSING]
@@ -210,8 +210,8 @@ def test_switched_off() -> None:
     Where there are to be no metrics, there are none.
     """
     telling = Telling()
-    assert b"metrics" not in own.ownResources(telling, False)
-    assert b"metrics" in own.ownResources(telling, True)
+    assert b"metrics" not in builtin.builtinResources(telling, False)
+    assert b"metrics" in builtin.builtinResources(telling, True)
 
 
 @pytest.mark.parametrize(("choice", "there"), [("yes", 1), ("auto", 1), ("no", 0)])

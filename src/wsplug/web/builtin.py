@@ -1,6 +1,6 @@
 """
-What tells of the server itself: which resources there are, by their names below
-C{/-/}. Where they are offered, and to whom, is for whoever asks for them.
+The server's built-in resources, by their names below C{/-/}. The caller decides where
+they are served, and to whom.
 """
 
 from __future__ import annotations
@@ -17,20 +17,21 @@ from wsplug.web.metrics import (
     hasPrometheus,
 )
 
-__all__ = ["ownResources"]
+__all__ = ["builtinResources"]
 
 _log = Logger(__name__)
 
 
-def ownResources(
+def builtinResources(
     server: ServerState, metrics: bool | None = None
 ) -> dict[bytes, IResource]:
     """
-    Make the resources of a server.
+    Make the built-in resources of a server.
 
-    @param metrics: whether there are metrics; C{None} for: if C{prometheus-client} is
-        installed. If not, what is in their place says so, as does the log.
-    @raise wsplug.errors.InvalidOption: there have to be metrics, and it isn't.
+    @param metrics: whether to serve metrics; C{None} serves them if
+        C{prometheus-client} is installed. If it isn't, the resource and the log say so.
+    @raise wsplug.errors.InvalidOption: C{metrics} is true, and C{prometheus-client}
+        isn't installed.
     """
     resources: dict[bytes, IResource] = {b"health": Health(server)}
     if metrics:

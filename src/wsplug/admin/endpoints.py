@@ -1,6 +1,6 @@
 """
-Where operators are let in: at endpoints of their own, or, with the token, where the
-clients are; or nowhere.
+Where operators connect: to admin endpoints or, with the token, to the server's own
+endpoints. Without either, administration is off.
 """
 
 from __future__ import annotations
@@ -23,42 +23,42 @@ from wsplug.server.mounts import Mount
 from wsplug.server.settings import Settings
 from wsplug.web.site import makeSite
 
-__all__ = ["AdminDoors", "AdminSettings"]
+__all__ = ["AdminEndpoints", "AdminSettings"]
 
 _HEALTH: Final = b"health"
 """
-What everybody may know.
+The resource that needs no token.
 """
 
 _SETTINGS: Final = Settings(
     max_connections=64, max_message_size=64 * 1024, stop_timeout=2.0
 )
 """
-An admin endpoint has room when the server is full.
+The admin endpoints' own settings: they accept operators even if the server is full.
 """
 
 
 @dataclass(frozen=True)
 class AdminSettings:
     """
-    Where operators are let in, and what they have to know.
+    Where operators connect, and how they log in.
 
-    @ivar endpoints: those of their own, with names.
-    @ivar token: what they have to know; C{None} for nothing, and where there are no
-        endpoints either, nobody is let in.
+    @ivar endpoints: the admin endpoints, with their names.
+    @ivar token: the token that operators need; C{None} for none. Without endpoints and
+        without a token, administration is off.
     """
 
     endpoints: Sequence[tuple[str, IStreamServerEndpoint]] = ()
     token: str | None = None
 
 
-class AdminDoors:
+class AdminEndpoints:
     """
-    The status page and what else tells of a server, each at the door that it belongs
-    to.
+    Serves the status page and the built-in resources, either at the admin endpoints or
+    at the server's own.
 
-    @ivar mounts: what the server has to mount besides its applications.
-    @ivar factory: that of the admin endpoints; C{None} where there are none.
+    @ivar mounts: the mounts that the server needs in addition to its applications.
+    @ivar factory: the factory of the admin endpoints; C{None} if there are none.
     """
 
     def __init__(
@@ -70,22 +70,22 @@ class AdminDoors:
         hosts: Sequence[str] = (),
     ) -> None:
         """
-        @param origins: those of the server.
-        @param hosts: the server's further names.
-        @raise ValueError: one is none.
+        @param origins: the origins that the server allows.
+        @param hosts: further host names of the server.
+        @raise ValueError: an origin or a host name is malformed.
         """
         self.endpoints = list(settings.endpoints)
         self._access = Access(reactor, settings.token)
         self._isOff = not self.endpoints and settings.token is None
         self._ports: list[IListeningPort] = []
-        self._own: dict[bytes, IResource] = {}
+        self._builtin: dict[bytes, IResource] = {}
         self.mounts: list[Mount] = []
         self.factory: WebSocketFactory | None = None
         self._status: StatusApplication | None = None
         if self._isOff:
             return
         self._status = StatusApplication(self._access, origins=origins)
-        # It has a guard of its own.
+        # It authenticates operators itself.
         mount = Mount(PATH, self._status, PATH, auth=False)
         if not self.endpoints:
             self.mounts.append(mount)
@@ -97,32 +97,33 @@ class AdminDoors:
             origins=(SAME_HOST,),
             startsApplications=False,
         )
-        site = makeSite(self.factory.mounts, reactor, self._own)
+        site = makeSite(self.factory.mounts, reactor, self._builtin)
         site.resource = AdminRoot(site.resource)
         self.factory.site = site
-        # Who needs no token is an operator by being here: a page never is.
+        # Without a token, whoever connects is an operator: check the Host of every
+        # request, so that DNS rebinding doesn't let a page in.
         self.factory.hosts = HostRules(origins, hosts, forAll=self._access.isOpen)
 
     def watch(
-        self, server: Watched, own: Mapping[bytes, IResource]
+        self, server: Watched, builtin: Mapping[bytes, IResource]
     ) -> dict[bytes, IResource]:
         """
-        Say which server it is.
+        Set the server to administer.
 
-        @param own: all that tells of the server.
-        @return: what of it everybody gets who asks the server itself.
+        @param builtin: the server's built-in resources.
+        @return: those that the server's own endpoints serve.
         """
         if self._status is not None:
             self._status.watch(server)
         if self._isOff:
-            return {_HEALTH: own[_HEALTH]}
+            return {_HEALTH: builtin[_HEALTH]}
         guarded: dict[bytes, IResource] = {
             name: each if name == _HEALTH else Guarded(each, self._access)
-            for name, each in own.items()
+            for name, each in builtin.items()
         }
         if self.factory is None:
             return guarded
-        self._own.update(guarded)
+        self._builtin.update(guarded)
         return {}
 
     def listen(
@@ -130,9 +131,9 @@ class AdminDoors:
         listen: Callable[[str, IStreamServerEndpoint, WebSocketFactory], object],
     ) -> None:
         """
-        Have the endpoints listened on.
+        Listen on the admin endpoints.
 
-        @param listen: does it, for each.
+        @param listen: called with each endpoint's name, the endpoint, and the factory.
         """
         if self.factory is not None:
             for name, endpoint in self.endpoints:
@@ -140,29 +141,30 @@ class AdminDoors:
 
     def listens(self, port: IListeningPort) -> None:
         """
-        Take note of a port of the admin endpoints'.
+        Remember a port that an admin endpoint has opened.
         """
         self._ports.append(port)
 
     def start(self) -> None:
         """
-        Begin to watch. What is mounted at the server is started by that.
+        Start the status application of the admin endpoints. One that is mounted at the
+        server is started by the server.
         """
         if self.factory is not None and self._status is not None:
             self._status.startApplication()
 
     def stopListening(self) -> Deferred[Any]:
         """
-        Let nobody in any more.
+        Stop accepting operators.
 
-        @return: fires once that is so.
+        @return: fires once the ports are closed.
         """
         ports, self._ports = self._ports, []
         return gatherResults([maybeDeferred(port.stopListening) for port in ports])
 
     async def stop(self) -> None:
         """
-        End, after the server: operators see how it ends.
+        Stop, after the server has: operators see how it ends.
         """
         await self.stopListening()
         if self.factory is not None and self._status is not None:
