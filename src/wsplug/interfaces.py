@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from cryptography.x509 import Certificate
 
     from wsplug.broker.publication import History, Position, Publication
+    from wsplug.errors import Side
     from wsplug.plain import Response
 
 __all__ = [
@@ -46,6 +47,7 @@ __all__ = [
     "IPlainRequest",
     "IPlainResource",
     "IPreparedMessage",
+    "IServerConnection",
     "IServices",
     "ISubscriber",
     "IWebSocketApplication",
@@ -266,6 +268,39 @@ class IWebSocketTransport(Interface):
     def detachProducer() -> None:
         """
         Tell the attached producer nothing more.
+        """
+
+
+class IServerConnection(IWebSocketTransport):
+    """
+    A connection, as the server and its operators see it. Each transport of a server
+    provides it.
+    """
+
+    name: str = Attribute("The name of the application that serves it.")
+    opened: float = Attribute(
+        "When the handshake was answered, in seconds of the server's clock."
+    )
+
+    def close(code: int, reason: str, side: Side, setting: str | None = None) -> None:
+        """
+        Start the closing handshake (RFC 6455 section 7.1.2), as C{loseConnection} does,
+        and say who closes and why. It does nothing if the connection is closing.
+
+        @param code: a code that may be sent (RFC 6455 section 7.4).
+        @param reason: cut to 123 bytes of UTF-8.
+        @param side: who closes; C{Side.SERVER} for operators.
+        @param setting: the setting or the role behind it, for the log, the metrics and
+            C{connectionLost}: C{"operator"}.
+        @raise ValueError: the code may not be sent.
+        """
+
+    def notify(text: str) -> bool:
+        """
+        Give the client a notice of the operator's, in the way of its application: see
+        L{INoticeReceiver}.
+
+        @return: whether the application can do so, and the connection is open.
         """
 
 

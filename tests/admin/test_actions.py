@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from typing import Any
 
 import pytest
+from zope.interface.verify import verifyObject
 
 from tests.admin.kit import Board
 from tests.server.kit import Logs
 from wsplug import Mount, Side, WebSocketProtocol, application
+from wsplug.admin import actions, clients, operator
 from wsplug.admin.access import Access
 from wsplug.admin.messages import SUBPROTOCOL
 from wsplug.admin.status import PATH, StatusApplication
@@ -18,6 +21,7 @@ from wsplug.apps.chat import chat
 from wsplug.apps.echo import echo
 from wsplug.apps.push import push
 from wsplug.apps.ticker import ticker
+from wsplug.interfaces import IServerConnection
 from wsplug.testing import MemoryServer
 from wsplug.web.site import makeSite
 
@@ -136,6 +140,16 @@ def test_close(logs: Logs) -> None:
     assert departure.clean
     assert logs.lines("closed by the server, 4005: not like this (operator)")
     assert logs.lines("closes")
+
+
+def test_declared() -> None:
+    """Operators use nothing of a connection that its interface doesn't declare."""
+    board = Board()
+    board.server.connect()
+    (connection,) = board.factory.connections
+    verifyObject(IServerConnection, connection)
+    for module in (actions, clients, operator):
+        assert "wsplug.server.connection" not in inspect.getsource(module)
 
 
 def test_close_all() -> None:

@@ -27,9 +27,9 @@ from wsplug.admin.messages import (
 from wsplug.codec.closecodes import MAX_REASON_SIZE, CloseCode, may_be_sent
 from wsplug.errors import Side
 from wsplug.guard.bans import Ban, parsePlace
+from wsplug.interfaces import IServerConnection
 from wsplug.jsonmessages import RequestRefused
 from wsplug.networks import Network, hostOf, nameOfAddress
-from wsplug.server.connection import Connection
 from wsplug.server.factory import WebSocketFactory
 
 __all__ = ["OPERATOR", "Actions", "showBan"]
@@ -77,7 +77,7 @@ class Actions:
         """
         if asked.client is not None and asked.application is not None:
             raise RequestRefused("invalid", "name a client or an application, not both")
-        chosen: Iterable[Connection]
+        chosen: Iterable[IServerConnection]
         if asked.client is not None:
             chosen = [self._find(asked.client)]
             to = nameOfAddress(chosen[0].request.getClientAddress())
@@ -184,17 +184,17 @@ class Actions:
         self._drain(asked.for_good)
         return Draining()
 
-    def _find(self, number: int) -> Connection:
+    def _find(self, number: int) -> IServerConnection:
         connection = self._clients.find(number)
         if connection is None:
             raise RequestRefused("not-here", "this client is gone")
         return connection
 
-    def _of(self, network: Network) -> list[Connection]:
+    def _of(self, network: Network) -> list[IServerConnection]:
         """
         Give the connections from a place.
         """
-        found = []
+        found: list[IServerConnection] = []
         for connection in self._server.connections:
             host = hostOf(connection.request.getClientAddress())
             if host is not None and host in network:
@@ -202,7 +202,7 @@ class Actions:
         return found
 
 
-def _close(connections: Iterable[Connection], code: int, reason: str) -> int:
+def _close(connections: Iterable[IServerConnection], code: int, reason: str) -> int:
     closed = list(connections)
     for connection in closed:
         connection.close(code, reason, Side.SERVER, OPERATOR)

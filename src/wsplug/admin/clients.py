@@ -12,8 +12,8 @@ from typing import Any, Final
 from twisted.internet.interfaces import IAddress
 
 from wsplug.admin.messages import Client, Clients
+from wsplug.interfaces import IServerConnection
 from wsplug.networks import nameOfAddress, placeOf
-from wsplug.server.connection import Connection
 from wsplug.server.factory import WebSocketFactory
 
 __all__ = ["SORTS", "ClientList", "clip"]
@@ -23,7 +23,7 @@ _TEXT: Final = 200
 Characters of a text that are shown: a request's path may have thousands.
 """
 
-SORTS: Final[dict[str, Callable[[Connection], float]]] = {
+SORTS: Final[dict[str, Callable[[IServerConnection], float]]] = {
     "newest": lambda connection: connection.opened,
     "longest": lambda connection: -connection.opened,
     "waiting": lambda connection: connection.bytesWaiting,
@@ -50,10 +50,10 @@ class ClientList:
     def __init__(self, server: WebSocketFactory) -> None:
         self._server = server
         self._next = count(1)
-        self._numbers: dict[Connection, int] = {}
-        self._connections: dict[int, Connection] = {}
+        self._numbers: dict[IServerConnection, int] = {}
+        self._connections: dict[int, IServerConnection] = {}
 
-    def find(self, number: int) -> Connection | None:
+    def find(self, number: int) -> IServerConnection | None:
         """
         Give the connection with a number; C{None} if it is gone.
         """
@@ -96,7 +96,7 @@ class ClientList:
         self._numbers.clear()
         self._connections.clear()
 
-    def _show(self, connection: Connection) -> Client:
+    def _show(self, connection: IServerConnection) -> Client:
         number = self._numbers.get(connection)
         if number is None:
             number = self._numbers[connection] = next(self._next)
@@ -114,7 +114,7 @@ class ClientList:
         )
 
 
-def _describe(connection: Connection) -> tuple[IAddress, str, str | None]:
+def _describe(connection: IServerConnection) -> tuple[IAddress, str, str | None]:
     """
     Give a connection's client, path, and the name of its avatar.
     """
@@ -127,7 +127,7 @@ def _describe(connection: Connection) -> tuple[IAddress, str, str | None]:
     )
 
 
-def _holds(connection: Connection, words: list[str]) -> bool:
+def _holds(connection: IServerConnection, words: list[str]) -> bool:
     client, path, name = _describe(connection)
     text = f"{nameOfAddress(client)} {connection.name} {path} {name or ''}".lower()
     return all(word in text for word in words)

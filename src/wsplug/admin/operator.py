@@ -29,7 +29,7 @@ from wsplug.admin.messages import (
 )
 from wsplug.codec.closecodes import CloseCode
 from wsplug.errors import Side
-from wsplug.interfaces import IWebSocketTransport
+from wsplug.interfaces import IServerConnection, IWebSocketTransport
 from wsplug.jsonmessages import RequestRefused, read, refusal, write
 from wsplug.networks import nameOfAddress
 
@@ -107,7 +107,7 @@ class OperatorProtocol(WebSocketProtocol):
         """
         Close, as the server does: it is none of an application's decisions.
         """
-        connection: Any = self.transport
+        connection = IServerConnection(self.transport)
         connection.close(CloseCode.POLICY_VIOLATION, reason, Side.SERVER, setting)
 
     # Who

@@ -47,8 +47,8 @@ from wsplug.guard.metering import Meter
 from wsplug.interfaces import (
     IHandshakeRequest,
     IPreparedMessage,
+    IServerConnection,
     IWebSocketProtocol,
-    IWebSocketTransport,
 )
 from wsplug.networks import nameOfAddress
 from wsplug.payloads import toBytes, toClose, toText
@@ -1111,4 +1111,4 @@ def _copyOf(closed: ConnectionClosed) -> Failure:
 
 
 # A function and no decorator: compiled, this is no class that could carry one.
-classImplements(Connection, IWebSocketTransport)
+classImplements(Connection, IServerConnection)
