@@ -5,11 +5,13 @@ from __future__ import annotations
 import ast
 import sys
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
 import wsplug
+from tests.unit.test_exports import FOR_APPLICATIONS
 
 ROOT = Path(wsplug.__file__).parent
 FILES = sorted(path for path in ROOT.rglob("*.py"))
@@ -99,6 +101,26 @@ def test_rooms(path: Path) -> None:
         parts = name.split(".")
         if parts[0] == "wsplug" and len(parts) > 1:
             assert parts[1] not in forbidden, name
+
+
+APPLICATIONS = sorted((ROOT / "apps").rglob("*.py"))
+
+
+@pytest.mark.parametrize(
+    "path", APPLICATIONS, ids=[str(path.relative_to(ROOT)) for path in APPLICATIONS]
+)
+def test_applications_use_what_is_public(path: Path) -> None:
+    """A bundled application imports its own modules, and names that others may import:
+    those that public modules export."""
+    own = ".".join(("wsplug", *path.relative_to(ROOT).parts[:2])).removesuffix(".py")
+    for name in imports(path):
+        if name.split(".")[0] != "wsplug" or name.startswith(f"{own}."):
+            continue
+        module, _, member = name.rpartition(".")
+        if module == "wsplug" and name in FOR_APPLICATIONS:
+            continue
+        assert module in ("wsplug", *FOR_APPLICATIONS), name
+        assert member in import_module(module).__all__, name
 
 
 @pytest.mark.parametrize("path", FILES, ids=IDS)

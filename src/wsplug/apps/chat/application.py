@@ -25,7 +25,7 @@ from wsplug.apps.chat.people import People, Person
 from wsplug.apps.chat.protocol import SUBPROTOCOL, ChatProtocol
 from wsplug.apps.chat.rooms import Rooms
 from wsplug.apps.chat.talk import Talk
-from wsplug.broker.channels import Backlog, Overflow
+from wsplug.broker import Backlog, Overflow
 from wsplug.errors import BrokerError
 from wsplug.interfaces import (
     IHandshakeRequest,

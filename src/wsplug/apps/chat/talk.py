@@ -36,8 +36,7 @@ from wsplug.apps.chat.moves import CROWD
 from wsplug.apps.chat.names import cleanMessage
 from wsplug.apps.chat.people import Person
 from wsplug.apps.chat.presences import summary
-from wsplug.broker import History, Publication
-from wsplug.broker.channels import Backlog, Channels
+from wsplug.broker import Backlog, Channels, History, Publication
 from wsplug.errors import BrokerError
 from wsplug.interfaces import IBroker
 from wsplug.jsonmessages import RequestRefused

@@ -15,8 +15,7 @@ from wsplug import WebSocketApplication
 from wsplug.apps.push.messages import Gap, Subscribe, encodeBare, encodeMessage
 from wsplug.apps.push.names import checkName
 from wsplug.apps.push.subscriber import BareSubscriber, Subscriber
-from wsplug.broker import Publication
-from wsplug.broker.channels import Backlog, Channels
+from wsplug.broker import Backlog, Channels, Publication
 from wsplug.errors import HandshakeRefused
 from wsplug.interfaces import IBroker, IHandshakeRequest
 from wsplug.jsonmessages import RequestRefused, WirePosition, write

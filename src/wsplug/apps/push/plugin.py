@@ -16,7 +16,7 @@ from wsplug.apps.push.application import Limits, Push
 from wsplug.apps.push.names import PART
 from wsplug.apps.push.publishing import PublishResource
 from wsplug.apps.push.tokens import Tokens, readTokens
-from wsplug.broker.channels import Backlog, Overflow
+from wsplug.broker import Backlog, Overflow
 from wsplug.failures import Failures
 from wsplug.folder import Folder
 from wsplug.interfaces import IServices, IWebSocketApplicationPlugin
