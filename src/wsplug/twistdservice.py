@@ -144,12 +144,11 @@ class TwistdService(WebSocketService):
         the end. The reactor takes that handler from its method when it starts, so that
         it is replaced there: a signal never meets Twisted's.
         """
-        running, terminate = self._reactor.callWhenRunning, self._terminate
-        signal.signal(signal.SIGTERM, lambda *_: running(terminate))
-        call = self._reactor.callFromThread
-        self._reactor.sigTerm = lambda *_: call(terminate)
+        reactor, terminate = self._reactor, self._terminate
+        signal.signal(signal.SIGTERM, lambda *_: reactor.callWhenRunning(terminate))
+        reactor.sigTerm = lambda *_: reactor.callFromThread(terminate)
         if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-            again = signal.raise_signal
+            call, again = reactor.callFromThread, signal.raise_signal
             signal.signal(signal.SIGINT, lambda *_: call(again, signal.SIGINT))
 
     def _terminate(self) -> None:

@@ -135,7 +135,7 @@ def test_own_content() -> None:
     assert parseResponse(raw(server, data).take()).body == b"3"
     assert lengths == [3]
     site = server.factory.site = Site(size, reactor=server.clock)
-    site.getContentFile = lambda length: tempfile.TemporaryFile()
+    site.getContentFile = lambda length: tempfile.TemporaryFile()  # noqa: SIM115
     assert parseResponse(raw(server, data).take()).body == b"3"
     assert not isinstance(size.content, BytesIO)
 
