@@ -76,7 +76,8 @@ def _extensions() -> list[Extension]:
     # The codec's modules count and check for themselves what they index with.
     counted = {"boundscheck": False, "wraparound": False}
     extensions: list[Extension] = []
-    for package, directives in (("codec", counted), ("guard", {}), ("server", {})):
+    packages = {"codec": counted, "guard": {}, "server": {}, "transport": {}}
+    for package, directives in packages.items():
         extensions += cythonize(  # type: ignore[no-untyped-call]
             [
                 Extension(

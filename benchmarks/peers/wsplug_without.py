@@ -18,8 +18,8 @@ import wsplug.server
 import wsplug.server.factory
 import wsplug.service
 from wsplug.server import PreparedMessage
-from wsplug.server.flusher import Flushable, Flusher
-from wsplug.server.transport import DirectTransport
+from wsplug.transport.direct import DirectTransport
+from wsplug.transport.flusher import Flushable, Flusher
 
 
 class _Uncorked(Flusher):

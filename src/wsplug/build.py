@@ -25,13 +25,14 @@ HOT_MODULES: Final = (
     "wsplug.guard.metering",
     "wsplug.server.broadcasting",
     "wsplug.server.connection",
-    "wsplug.server.epollset",
-    "wsplug.server.flusher",
     "wsplug.server.intake",
     "wsplug.server.prepared",
-    "wsplug.server.sendqueue",
     "wsplug.server.statistics",
-    "wsplug.server.transport",
+    "wsplug.transport.direct",
+    "wsplug.transport.epollset",
+    "wsplug.transport.flusher",
+    "wsplug.transport.sendqueue",
+    "wsplug.transport.traffic",
 )
 """
 The modules that are compiled: the way of a message, from bytes to the application and

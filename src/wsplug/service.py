@@ -34,9 +34,6 @@ from twisted.web.resource import IResource
 from wsplug.admin.endpoints import AdminEndpoints, AdminSettings
 from wsplug.auth.authenticator import Authenticator
 from wsplug.codec import CloseCode
-from wsplug.daemon.ports import closePort, isInherited, openSockets
-from wsplug.daemon.sharing import SharedPort
-from wsplug.daemon.stalls import StallDetector
 from wsplug.daemon.unixsockets import listenOn
 from wsplug.errors import StartupError
 from wsplug.guard.admission import EXEMPT
@@ -46,15 +43,22 @@ from wsplug.interfaces import IBroker
 from wsplug.listening import ListeningFailed, explainListening
 from wsplug.networks import hostOf, isLocal, nameOfAddress
 from wsplug.server.applications import Applications
-from wsplug.server.epollset import EpollSet
 from wsplug.server.factory import WebSocketFactory
 from wsplug.server.http.bodies import MAX_BODY_SIZE
 from wsplug.server.mounts import Mount, Mounts
 from wsplug.server.proxyprotocol import useProxyProtocol
 from wsplug.server.settings import Settings
-from wsplug.server.transport import useDirectTransport
+from wsplug.server.stalls import StallDetector
 from wsplug.starting import Starts
+<<<<<<< HEAD
 from wsplug.web.builtin import builtinResources
+=======
+from wsplug.transport.direct import useDirectTransport
+from wsplug.transport.epollset import EpollSet
+from wsplug.transport.ports import closePort, isInherited, openSockets
+from wsplug.transport.sharing import SharedPort
+from wsplug.web.own import ownResources
+>>>>>>> 9449606 (Move what carries bytes to and from sockets into transport/)
 from wsplug.web.site import makeSite
 
 __all__ = ["WebSocketService", "explainListening"]

@@ -40,7 +40,6 @@ from wsplug.daemon.inherited import explainSystemd, takeOver
 from wsplug.daemon.logs import findOtherFormat, makeObserver
 from wsplug.daemon.parent import DaemonsParent
 from wsplug.daemon.preflight import checkTwistd
-from wsplug.daemon.sharing import SharingReactor
 from wsplug.errors import ConfigurationError, InvalidOption
 from wsplug.interfaces import IBroker
 from wsplug.memory import keepFreedMemory
@@ -55,6 +54,7 @@ from wsplug.plugins import (
 )
 from wsplug.server.mounts import Mount, Mounts
 from wsplug.tls.options import TLSFiles
+from wsplug.transport.sharing import SharingReactor
 from wsplug.twistdservice import Reloaded, TwistdService
 from wsplug.web.metrics import checkMetrics
 

@@ -24,7 +24,7 @@ from tests.web.test_documentation import rows
 from wsplug import Settings
 from wsplug.config import combine, readFile
 from wsplug.daemon.logs import formatJSON
-from wsplug.daemon.stalls import StallDetector
+from wsplug.server.stalls import StallDetector
 from wsplug.server.statistics import Statistics
 from wsplug.tap import Options
 from wsplug.testing import MemoryServer

@@ -18,8 +18,8 @@ from twisted.internet.testing import MemoryReactorClock
 from tests.server.kit import App, Logs, handshake, parseResponse
 from tests.server.test_stopping import Endpoint, Port, Starting, fired, makeService
 from wsplug import Mount, WebSocketService
-from wsplug.daemon.sharing import SharedPort, SharingReactor
 from wsplug.errors import StartupError
+from wsplug.transport.sharing import SharedPort, SharingReactor
 
 
 def test_ready() -> None:

@@ -40,8 +40,8 @@ from wsplug.codec import (
 )
 from wsplug.interfaces import IPreparedMessage, IWebSocketTransport
 from wsplug.server import prepared as preparedModule
-from wsplug.server.progress import Progress
 from wsplug.testing import MemoryServer, MemoryTransport
+from wsplug.transport.progress import Progress
 
 KEEPALIVE = b"wsplug keepalive"
 

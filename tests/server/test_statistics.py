@@ -11,8 +11,9 @@ from twisted.internet.defer import Deferred
 
 from tests.server.kit import Recorder, openOne, raw, serve
 from wsplug.codec import FIN, OP_BINARY, encode_frame
-from wsplug.server.statistics import LATENCY_BOUNDS, Statistics
+from wsplug.server.statistics import Statistics
 from wsplug.testing import MemoryServer
+from wsplug.transport.traffic import LATENCY_BOUNDS
 
 
 def _statistics(server: MemoryServer) -> Statistics:

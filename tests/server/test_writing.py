@@ -24,8 +24,8 @@ from wsplug import PreparedMessage, Settings, Side, broadcast
 from wsplug.codec import FIN, OP_CLOSE, OP_PING, MessageReceiver, pack_close
 from wsplug.errors import ProtocolViolation
 from wsplug.interfaces import IWebSocketTransport
-from wsplug.server.sendqueue import BATCH
 from wsplug.testing import MemoryServer, MemoryTransport
+from wsplug.transport.sendqueue import BATCH
 
 MIB = 1024 * 1024
 

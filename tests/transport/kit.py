@@ -11,9 +11,9 @@ from twisted.internet.protocol import Protocol, connectionDone
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
-from wsplug.server.epollset import EpollSet
-from wsplug.server.flusher import Flusher
-from wsplug.server.transport import DirectTransport
+from wsplug.transport.direct import DirectTransport
+from wsplug.transport.epollset import EpollSet
+from wsplug.transport.flusher import Flusher
 
 __all__ = ["FakeReactor", "Recorder", "Wire"]
 

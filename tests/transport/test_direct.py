@@ -19,7 +19,7 @@ from tests.server.kit import Recorder as ServedRecorder
 from tests.transport.kit import FakeReactor, Wire
 from wsplug.codec.masking import PayloadBuffer
 from wsplug.server import Mount, WebSocketFactory
-from wsplug.server.transport import DirectTransport, useDirectTransport
+from wsplug.transport.direct import DirectTransport, useDirectTransport
 
 
 def _read(client: socket.socket) -> bytes:

@@ -18,8 +18,8 @@ from twisted.python.failure import Failure
 from zope.interface.verify import verifyObject
 
 from tests.transport.kit import Recorder, Wire
-from wsplug.server.sockets import READ_SIZE
-from wsplug.server.transport import watchForEnd
+from wsplug.transport.direct import watchForEnd
+from wsplug.transport.sockets import READ_SIZE
 
 
 def test_interfaces(wire: Wire) -> None:

@@ -8,7 +8,7 @@ import pytest
 from twisted.internet.task import Clock
 from twisted.logger import capturedLogs
 
-from wsplug.server.flusher import Flusher
+from wsplug.transport.flusher import Flusher
 
 
 class _Flushed:

@@ -16,8 +16,8 @@ from twisted.internet.address import IPv4Address
 from twisted.internet.interfaces import ISSLTransport
 from zope.interface import directlyProvides
 
-from wsplug.server.progress import Progress, progressOf
 from wsplug.testing import MemoryTransport
+from wsplug.transport.progress import Progress, progressOf
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="asks Linux")
 

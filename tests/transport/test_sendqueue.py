@@ -9,9 +9,9 @@ from typing import Any
 
 from tests.transport.kit import Wire
 from wsplug.codec import FIN, OP_BINARY, OP_TEXT, encode_frame
-from wsplug.server.ceiling import Ceiling
-from wsplug.server.sendqueue import SendQueue
-from wsplug.server.statistics import Traffic
+from wsplug.transport.ceiling import Ceiling
+from wsplug.transport.sendqueue import SendQueue
+from wsplug.transport.traffic import Traffic
 
 
 class Owner:

@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 
 from wsplug.codec.masking import PayloadBuffer
-from wsplug.server import sockets
+from wsplug.transport import sockets
 
 Pair = tuple[socket.socket, socket.socket]
 
 
 def _plain() -> Any:
-    found = find_spec("wsplug.server.sockets")
+    found = find_spec("wsplug.transport.sockets")
     assert found is not None
     assert found.origin is not None
     spec = spec_from_file_location("plain_sockets", found.origin)

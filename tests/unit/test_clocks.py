@@ -17,8 +17,8 @@ from wsplug import clocks
 from wsplug.broker import MemoryBroker
 from wsplug.clocks import timeOfDay, useSteadyTime
 from wsplug.server.deadlines import Deadlines
-from wsplug.server.epollset import EpollSet
-from wsplug.server.flusher import Flusher
+from wsplug.transport.epollset import EpollSet
+from wsplug.transport.flusher import Flusher
 
 
 class Machine:

@@ -51,9 +51,30 @@ What makes a server of all the rooms: none of them knows it.
 """
 
 FORBIDDEN = {
-    "auth": ("guard", "codec", "server", "web", "apps", "broker", *PUT_TOGETHER),
-    "guard": ("server", "web", "admin", "apps", "broker", *PUT_TOGETHER),
+    "auth": (
+        "guard",
+        "codec",
+        "transport",
+        "server",
+        "web",
+        "apps",
+        "broker",
+        *PUT_TOGETHER,
+    ),
+    "guard": ("transport", "server", "web", "admin", "apps", "broker", *PUT_TOGETHER),
     "tls": ("server", "web", "admin", "apps", "broker", *PUT_TOGETHER),
+    "transport": (
+        "auth",
+        "guard",
+        "tls",
+        "server",
+        "web",
+        "admin",
+        "apps",
+        "broker",
+        "daemon",
+        *PUT_TOGETHER,
+    ),
     "server": ("admin", "tls", "web", "apps", "broker", "daemon", *PUT_TOGETHER),
     "daemon": ("admin", "web", "apps", "broker", "command", *PUT_TOGETHER),
     "web": ("admin", "apps", "broker", "daemon", *PUT_TOGETHER),
@@ -95,7 +116,8 @@ FORBIDDEN = {
 
 @pytest.mark.parametrize("path", FILES, ids=IDS)
 def test_rooms(path: Path) -> None:
-    """codec <- server <- (broker, web, apps) <- admin <- tap, never the other way."""
+    """codec <- transport, guard, auth <- server <- (broker, web, apps, admin) <-
+    daemon <- tap, never the other way."""
     forbidden = FORBIDDEN.get(path.relative_to(ROOT).parts[0], ())
     for name in imports(path):
         parts = name.split(".")
@@ -149,3 +171,57 @@ def test_pyopenssl_is_an_extra() -> None:
         if name.startswith(("OpenSSL", "cryptography", "twisted.protocols.tls"))
     }
     assert users == {"tls/context.py", "tls/endpoint.py", "tls/reloading.py"}
+
+
+def circles(roots: dict[str, set[str]]) -> list[list[str]]:
+    """Find the groups of modules that reach each other."""
+    reached: dict[str, set[str]] = {}
+    for start in roots:
+        seen: set[str] = set()
+        todo = list(roots[start])
+        while todo:
+            name = todo.pop()
+            if name not in seen:
+                seen.add(name)
+                todo.extend(roots[name])
+        reached[start] = seen
+    found = {
+        tuple(sorted(other for other in reached[name] if name in reached[other]))
+        for name in reached
+        if name in reached[name]
+    }
+    return sorted(map(list, found))
+
+
+def test_circles() -> None:
+    """At most two groups of modules import each other, for type checkers included; an
+    import within a function is how a package loads a part when it is needed."""
+    modules: dict[str, Path] = {}
+    for path in FILES:
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        name = ".".join(("wsplug", *parts)).removesuffix(".__init__")
+        modules[name] = path
+
+    def targets(path: Path) -> Iterator[str]:
+        tree = ast.parse(path.read_text("utf-8"))
+        inner = {
+            id(node)
+            for function in ast.walk(tree)
+            if isinstance(function, (ast.FunctionDef, ast.AsyncFunctionDef))
+            for node in ast.walk(function)
+        }
+        for node in ast.walk(tree):
+            if id(node) in inner or not isinstance(node, ast.ImportFrom):
+                continue
+            for alias in node.names:
+                name = f"{node.module}.{alias.name}"
+                target = name if name in modules else str(node.module)
+                if target in modules:
+                    yield target
+
+    graph = {name: set(targets(path)) - {name} for name, path in modules.items()}
+    found = circles(graph)
+    assert len(found) <= MAX_CIRCLES, found
+
+
+MAX_CIRCLES = 6

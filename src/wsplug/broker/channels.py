@@ -24,7 +24,7 @@ from wsplug.broker.publication import History, Position, Publication
 from wsplug.codec import CloseCode
 from wsplug.interfaces import IBroker, ISubscriber, IWebSocketTransport
 from wsplug.server import PreparedMessage, broadcast
-from wsplug.server.bursts import Burst, TurnCount
+from wsplug.transport.bursts import Burst, TurnCount
 
 __all__ = ["Backlog", "Channels", "Overflow"]
 

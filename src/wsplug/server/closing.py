@@ -15,7 +15,7 @@ from twisted.logger import Logger, LogLevel
 from wsplug.errors import ConnectionClosed, HandshakeRefused
 from wsplug.guard.loglimit import LogLimit
 from wsplug.networks import nameOfAddress
-from wsplug.server.transport import watchForEnd
+from wsplug.transport.direct import watchForEnd
 
 __all__ = [
     "LATE_LARGE_SIZE",

@@ -3,11 +3,12 @@
 cimport cython
 
 from wsplug.codec.receiver cimport MessageReceiver
-from wsplug.server.flusher cimport Flusher
+from wsplug.transport.flusher cimport Flusher
 from wsplug.server.intake cimport Intake
 from wsplug.server.prepared cimport PreparedMessage
-from wsplug.server.sendqueue cimport SendQueue
-from wsplug.server.statistics cimport Statistics, Traffic
+from wsplug.transport.sendqueue cimport SendQueue
+from wsplug.server.statistics cimport Statistics
+from wsplug.transport.traffic cimport Traffic
 
 # Constants, as C integers.
 cdef int FIN

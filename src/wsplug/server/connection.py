@@ -52,8 +52,6 @@ from wsplug.interfaces import (
 )
 from wsplug.networks import nameOfAddress
 from wsplug.payloads import toBytes, toClose, toText
-from wsplug.server.bursts import Burst
-from wsplug.server.ceiling import Ceiling
 from wsplug.server.closing import (
     LATE_LARGE_SIZE,
     LATE_SIZE,
@@ -64,19 +62,22 @@ from wsplug.server.closing import (
     logClosing,
 )
 from wsplug.server.deadlines import Deadline, Deadlines
-from wsplug.server.flusher import Flusher
 from wsplug.server.handling import READ_ON, HandlerRules, Handlers
 from wsplug.server.intake import Intake
 from wsplug.server.keepalive import Keepalive
 from wsplug.server.losing import explainLoss
 from wsplug.server.prepared import PreparedMessage
 from wsplug.server.producing import AttachedProducer
-from wsplug.server.progress import AskProgress, Progress, progressOf
-from wsplug.server.sendqueue import BATCH, SendQueue
 from wsplug.server.settings import Settings
-from wsplug.server.statistics import Statistics, Traffic
-from wsplug.server.transport import watchForEnd
+from wsplug.server.statistics import Statistics
 from wsplug.server.turns import Turns
+from wsplug.transport.bursts import Burst
+from wsplug.transport.ceiling import Ceiling
+from wsplug.transport.direct import watchForEnd
+from wsplug.transport.flusher import Flusher
+from wsplug.transport.progress import AskProgress, Progress, progressOf
+from wsplug.transport.sendqueue import BATCH, SendQueue
+from wsplug.transport.traffic import Traffic
 
 __all__ = ["Connection"]
 

@@ -32,15 +32,12 @@ from wsplug.interfaces import IWebSocketProtocol
 from wsplug.networks import Networks
 from wsplug.options import UNLIMITED
 from wsplug.server.applications import Applications, ListeningApplications
-from wsplug.server.ceiling import Ceiling
 from wsplug.server.connection import Connection
 from wsplug.server.deadlines import Deadlines
 from wsplug.server.draining import Draining, Opening
-from wsplug.server.flusher import Flusher
 from wsplug.server.handling import HandlerRules
 from wsplug.server.http.bodies import MAX_BODY_SIZE
 from wsplug.server.mounts import Mount, Mounts
-from wsplug.server.progress import AskProgress, progressOf
 from wsplug.server.protocol import WebSocketServerProtocol
 from wsplug.server.request import HandshakeRequest
 from wsplug.server.sessions import Session
@@ -48,6 +45,9 @@ from wsplug.server.settings import Settings
 from wsplug.server.spare import SparePlaces
 from wsplug.server.statistics import Statistics
 from wsplug.server.turns import Turns
+from wsplug.transport.ceiling import Ceiling
+from wsplug.transport.flusher import Flusher
+from wsplug.transport.progress import AskProgress, progressOf
 
 __all__ = ["WebSocketFactory"]
 

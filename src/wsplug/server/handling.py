@@ -13,7 +13,7 @@ from twisted.internet.defer import Deferred
 from wsplug.interfaces import IWebSocketApplication, IWebSocketProtocol
 from wsplug.server.cancelling import cancel
 from wsplug.server.deadlines import Deadline, Deadlines
-from wsplug.server.flusher import Flusher
+from wsplug.transport.flusher import Flusher
 
 __all__ = ["READ_ON", "HandlerOwner", "HandlerRules", "Handlers", "rulesOf"]
 

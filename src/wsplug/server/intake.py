@@ -11,8 +11,8 @@ from typing import Final, Protocol
 from wsplug.codec.closecodes import CloseCode
 from wsplug.guard.admission import Account
 from wsplug.guard.metering import Meter
-from wsplug.server.ceiling import Ceiling
 from wsplug.server.turns import Turns
+from wsplug.transport.ceiling import Ceiling
 
 __all__ = ["Intake", "IntakeOwner"]
 

@@ -11,8 +11,8 @@ from __future__ import annotations
 from typing import Protocol
 
 from wsplug.server.deadlines import Deadline, Deadlines
-from wsplug.server.progress import Progress
 from wsplug.server.settings import Settings
+from wsplug.transport.progress import Progress
 
 __all__ = ["Keepalive", "KeepaliveOwner"]
 

@@ -61,7 +61,7 @@ from wsplug.server.mounts import Mount, splitPath
 from wsplug.server.request import HandshakeRequest, splitTarget
 from wsplug.server.sessions import Session
 from wsplug.server.spare import PATIENCE
-from wsplug.server.transport import DirectTransport
+from wsplug.transport.direct import DirectTransport
 
 if TYPE_CHECKING:
     from wsplug.server.factory import WebSocketFactory

@@ -34,7 +34,7 @@ import wsplug
 from wsplug.build import DESCRIPTION
 from wsplug.options import UNLIMITED
 from wsplug.server.factory import WebSocketFactory
-from wsplug.server.statistics import LATENCY_BOUNDS, Latency
+from wsplug.transport.traffic import LATENCY_BOUNDS, Latency
 
 __all__ = ["FAMILIES", "Family", "Scraper"]
 

@@ -16,10 +16,10 @@ from twisted.web.resource import Resource
 from tests.server.http.test_pages import get
 from tests.server.kit import App, Logs, handshake, parseResponse, raw
 from wsplug import Settings
-from wsplug.server.ceiling import Ceiling
 from wsplug.server.deadlines import Deadlines
 from wsplug.server.http.pageoutput import PageOutput
 from wsplug.testing import MemoryServer, MemoryTransport
+from wsplug.transport.ceiling import Ceiling
 
 SIZE = 3_000_000
 BODY = bytes(range(250)) * (SIZE // 250)

@@ -10,7 +10,7 @@ from typing import Final
 
 from wsplug.codec import BodyParser
 from wsplug.errors import HandshakeRefused
-from wsplug.server.ceiling import Ceiling
+from wsplug.transport.ceiling import Ceiling
 from wsplug.server.deadlines import Deadline, Deadlines
 
 __all__ = ["MAX_BODY_SIZE", "BodyReader", "HeldBody", "checkBodySize"]

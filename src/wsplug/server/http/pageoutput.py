@@ -10,8 +10,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
 
-from wsplug.server.ceiling import Ceiling
 from wsplug.server.deadlines import Deadline, Deadlines
+from wsplug.transport.ceiling import Ceiling
 
 __all__ = ["PageOutput"]
 

@@ -35,7 +35,11 @@ from wsplug.codec import RequestHead
 from wsplug.errors import HandshakeRefused
 from wsplug.guard.loglimit import LogLimit
 from wsplug.guard.proxies import UNNAMED, ClientInfo
-from wsplug.server.ceiling import Ceiling
+<<<<<<< HEAD
+from wsplug.transport.ceiling import Ceiling
+=======
+from wsplug.networks import nameOfAddress
+>>>>>>> 9449606 (Move what carries bytes to and from sockets into transport/)
 from wsplug.server.closing import endIdle
 from wsplug.server.deadlines import Deadlines
 from wsplug.server.http.hardening import (
@@ -48,6 +52,7 @@ from wsplug.server.http.hardening import (
 from wsplug.server.http.pageoutput import PageOutput
 from wsplug.server.http.sending import logCutOff
 from wsplug.server.settings import Settings
+from wsplug.transport.ceiling import Ceiling
 
 __all__ = ["PageChannel"]
 

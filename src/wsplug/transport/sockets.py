@@ -3,7 +3,7 @@ Reading from and writing to a socket that doesn't block, with as little around t
 system's call as can be.
 
 Plain Python does it with the socket's methods, the compiled build with
-C{wsplug.server._sockets}.
+C{wsplug.transport._sockets}.
 """
 
 from __future__ import annotations
@@ -135,4 +135,4 @@ def _gather(target: socket, pieces: list[bytes | memoryview]) -> int:
 
 
 if COMPILED:
-    from wsplug.server._sockets import receive, send, send_pieces
+    from wsplug.transport._sockets import receive, send, send_pieces

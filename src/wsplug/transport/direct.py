@@ -3,9 +3,10 @@ The transport of a TCP connection: straight to the socket.
 
 Twisted's own puts what is written into a buffer, arms the descriptor for writing, waits
 for the reactor's next turn, sends, and disarms it. Here the socket is tried first, by
-L{DirectTransport.write} or by a connection's L{wsplug.server.sendqueue.SendQueue}; only
-for what the kernel doesn't take the descriptor is armed. Order is kept, since nothing
-is sent past what waits in Twisted's buffer.
+L{DirectTransport.write} or by a connection's
+L{wsplug.transport.sendqueue.SendQueue}; the descriptor is armed only for what the
+kernel doesn't take. Order is kept, since nothing is sent past
+what waits in Twisted's buffer.
 
 C{twisted.internet.tcp.Port} documents its C{transport} attribute as the place for a
 transport class of one's own.
@@ -14,21 +15,42 @@ transport class of one's own.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from twisted.internet import tcp
 from twisted.internet.interfaces import IListeningPort, ISSLTransport
 from twisted.internet.main import CONNECTION_DONE, CONNECTION_LOST
 from twisted.python.failure import Failure
 
-from wsplug.server.epollset import EpollSet
-from wsplug.server.sockets import receive, receive_into, send
+from wsplug.transport.epollset import EpollSet
+from wsplug.transport.sockets import receive, receive_into, send
 
 if TYPE_CHECKING:
     from wsplug.codec.masking import PayloadBuffer
-    from wsplug.server.connection import Connection
 
-__all__ = ["DirectTransport", "useDirectTransport", "watchForEnd"]
+__all__ = ["DirectTransport", "Reader", "useDirectTransport", "watchForEnd"]
+
+
+class Reader(Protocol):
+    """
+    A protocol that has the bytes of a large message read straight into its memory.
+    """
+
+    def dataReceived(self, data: bytes) -> None:
+        """Take what was read."""
+
+    def space(self) -> PayloadBuffer | None:
+        """
+        Give the memory that the next bytes belong into; C{None} where they are for
+        L{dataReceived}.
+        """
+
+    def filled(self, size: int) -> None:
+        """
+        Take what was read into L{space}.
+
+        @param size: how many bytes were.
+        """
 
 
 class DirectTransport(tcp.Server):
@@ -36,7 +58,7 @@ class DirectTransport(tcp.Server):
     A connection whose writes try the socket first.
     """
 
-    _connection: Connection | None = None
+    _connection: Reader | None = None
     # Something waits in Twisted's buffer, or for room in the kernel.
     _waiting = False
     _finishing = False
@@ -51,7 +73,7 @@ class DirectTransport(tcp.Server):
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {self.client}>"
 
-    def become(self, connection: Connection) -> None:
+    def become(self, connection: Reader) -> None:
         """
         Serve a WebSocket from now on: it takes what comes, and is asked for room for
         much of it.
@@ -79,7 +101,7 @@ class DirectTransport(tcp.Server):
         self.protocol.dataReceived(data)
         return None
 
-    def _readInto(self, connection: Connection, payload: PayloadBuffer) -> Any:
+    def _readInto(self, connection: Reader, payload: PayloadBuffer) -> Any:
         try:
             size = receive_into(self.socket, payload)
         except OSError:

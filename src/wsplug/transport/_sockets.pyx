@@ -1,7 +1,7 @@
 """
 Sockets, compiled: the system's calls themselves.
 
-Its contract is that of L{wsplug.server.sockets}. The interpreter's lock is kept: the
+Its contract is that of L{wsplug.transport.sockets}. The interpreter's lock is kept: the
 sockets don't block, and giving it away and getting it back takes longer than most of
 these calls.
 """

@@ -15,7 +15,7 @@ from typing import Protocol
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-from wsplug.server.bursts import TurnCount
+from wsplug.transport.bursts import TurnCount
 
 __all__ = ["Flushable", "Flusher"]
 

@@ -6,8 +6,8 @@ until they are taken; were the socket closed, all in there would be reset. What 
 about it depends on whose socket it is:
 
     - our own: the queue is emptied first. Those in it are told that the server stops.
-    - one of several that share the port (L{wsplug.daemon.sharing}): new ones go to the
-      others first, and those in the queue are served.
+    - one of several that share the port (L{wsplug.transport.sharing}): new
+      ones go to the others first, and those in the queue are served.
     - one that was there before the server, as systemd's: it stays open with whoever
       gave it to us, and its queue is the next process's.
 """
@@ -25,7 +25,7 @@ from twisted.internet.interfaces import IListeningPort, IReadDescriptor
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
-from wsplug.daemon.sharing import SharedPort
+from wsplug.transport.sharing import SharedPort
 
 __all__ = ["closePort", "isInherited", "openSockets"]
 

@@ -17,11 +17,11 @@ from twisted.internet.interfaces import IPushProducer
 from zope.interface import classImplements
 
 from wsplug.codec.frames import encode_header, encode_text, encode_unmasked
-from wsplug.server.ceiling import Ceiling
-from wsplug.server.flusher import Flusher
-from wsplug.server.sockets import send_pieces
-from wsplug.server.statistics import Traffic
-from wsplug.server.transport import DirectTransport
+from wsplug.transport.ceiling import Ceiling
+from wsplug.transport.direct import DirectTransport
+from wsplug.transport.flusher import Flusher
+from wsplug.transport.sockets import send_pieces
+from wsplug.transport.traffic import Traffic
 
 __all__ = ["BATCH", "SendQueue", "SendQueueOwner"]
 

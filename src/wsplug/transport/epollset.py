@@ -8,7 +8,7 @@ one readable descriptor; on that event all connections that are ready are served
 tight pass, and what they had to send is flushed at its end.
 
 It is fair: in one pass a connection is read from once, up to the bounds in
-L{wsplug.server.sockets}, and a pass takes a bounded number of connections before the
+L{wsplug.transport.sockets}, and a pass takes a bounded number of connections before the
 reactor has its turn again.
 """
 
@@ -24,7 +24,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import classImplements
 
-from wsplug.server.flusher import Flusher
+from wsplug.transport.flusher import Flusher
 
 __all__ = ["EpollSet"]
 

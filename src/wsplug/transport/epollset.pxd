@@ -2,7 +2,7 @@
 
 cimport cython
 
-from wsplug.server.flusher cimport Flusher
+from wsplug.transport.flusher cimport Flusher
 
 cdef int _READABLE
 cdef int _WRITABLE

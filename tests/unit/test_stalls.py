@@ -25,7 +25,7 @@ from tests.processes import HOST, Server, checkEcho, serve, waitUntil
 from tests.server.kit import App, Logs
 from tests.web.kit import readSamples
 from wsplug import Mount
-from wsplug.daemon.stalls import Sample, StallDetector, findCulprit
+from wsplug.server.stalls import Sample, StallDetector, findCulprit
 from wsplug.server.statistics import Statistics
 
 

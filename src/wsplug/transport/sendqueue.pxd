@@ -3,9 +3,9 @@
 cimport cython
 
 from wsplug.codec._frames cimport encode_text, encode_unmasked
-from wsplug.server._sockets cimport send_pieces
-from wsplug.server.flusher cimport Flusher
-from wsplug.server.statistics cimport Traffic
+from wsplug.transport._sockets cimport send_pieces
+from wsplug.transport.flusher cimport Flusher
+from wsplug.transport.traffic cimport Traffic
 
 cdef Py_ssize_t _BATCH
 cdef Py_ssize_t _CORK_SIZE

@@ -17,9 +17,9 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import MemoryReactorClock
 
 from tests.processes import HOST, waitUntil
-from wsplug.daemon import sharing
-from wsplug.daemon.sharing import SharedPort, SharingReactor
 from wsplug.errors import InvalidOption
+from wsplug.transport import sharing
+from wsplug.transport.sharing import SharedPort, SharingReactor
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux steers")
 
