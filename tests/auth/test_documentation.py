@@ -143,7 +143,7 @@ def test_commands(folder: Path) -> None:
         options.parseOptions(words[words.index("wsplug") + 1 :])
         assert options.portal is not None
         tested += 1
-    assert tested == 3
+    assert tested == 4
 
 
 def test_configuration(folder: Path) -> None:

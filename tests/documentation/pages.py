@@ -109,7 +109,10 @@ def blocksOf(path: Path) -> Iterator[Block]:
                 text = "".join(
                     f"{each.removeprefix(fence['indent'])}\n" for each in code
                 )
-                yield Block(page, start, fence["language"], text, section)
+                language = fence["language"].removeprefix("{code-block} ")
+                # Other directives of the site have no code in them.
+                if not language.startswith("{"):
+                    yield Block(page, start, language, text, section)
                 fence, code = None, []
             else:
                 code.append(line)

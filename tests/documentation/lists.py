@@ -1,0 +1,117 @@
+"""
+What the pages show that isn't run on the machine of the tests, each with the reason.
+
+A block is named by its page and by the beginning of its first line, a command by its
+page and its beginning.
+"""
+
+from __future__ import annotations
+
+from tests.documentation.pages import Block
+
+__all__ = [
+    "COMMANDS_NOT_RUN",
+    "TESTED_ELSEWHERE",
+    "TEXTS",
+    "lookUp",
+    "namesOf",
+]
+
+TESTED_ELSEWHERE: dict[tuple[str, str], str] = {
+    ("bot", "from websockets.sync.client import connect"): (
+        "apps/test_botdocs.py::test_ownCommand"
+    ),
+    ("push", "from websockets.sync.client import connect"): (
+        "live/test_push.py::test_documentation"
+    ),
+    ("push", '<script type="module">'): "browser/test_push.py::test_documentation",
+    (
+        "push",
+        "services.broker.publish(",
+    ): "apps/push/test_documentation.py::test_python",
+    ("push", '→ {"type":"subscribe"'): (
+        "apps/push/test_documentation.py::test_conversation"
+    ),
+    ("push", "← I am waiting"): "apps/push/test_documentation.py::test_ticker",
+    ("status", "import json"): "admin/test_documentation.py::test_script",
+    ("process", "# greet.py"): "documentation/test_sessions.py::test_greet",
+    ("proxies", "# nginx in front of wsplug"): "live/test_proxies.py::test_client",
+    ("proxies", "# haproxy in front of wsplug"): "live/test_proxies.py::test_client",
+    ("proxies", "# haproxy that passes bytes on"): "live/test_proxies.py::test_client",
+    ("proxies", "# nginx that passes bytes on"): "live/test_proxies.py::test_client",
+    ("proxies", "proxy_set_header Forwarded"): "live/test_proxies.py::test_forwarded",
+    ("proxies", "http-request set-header Forwarded"): (
+        "live/test_proxies.py::test_forwarded"
+    ),
+    ("browser-client", "import { connect }"): (
+        "browser/test_documentation.py::test_examples"
+    ),
+    ("browser-client", "connection.addEventListener"): (
+        "browser/test_documentation.py::test_examples"
+    ),
+    ("browser-client", "const chat = connect"): (
+        "browser/test_documentation.py::test_examples"
+    ),
+    ("tls", "#!/bin/sh"): "examples/test_tls.py::test_hook",
+    ("limits", "203.0.113.9: 98123"): "guard/test_loglimit.py::test_documented",
+    ("logs", "203.0.113.9: 98123"): "guard/test_loglimit.py::test_documented",
+    ("limits", "wsplug: max-connections"): "guard/test_documentation.py::test_error",
+}
+"""
+Blocks that another test runs, or compares with what is really said: its path below
+tests/, and its name.
+"""
+
+TEXTS: dict[tuple[str, str], str] = {
+    ("CONTRIBUTING", "src/wsplug/interfaces.py"): "a list of folders",
+    ("logs", "2026-11-21T11:18:07+0000"): "a line of a log, with its time",
+    ("logs", "[wsplug.daemon.stalls#warn]"): "a line of a log, with a path",
+    ("tls", "TLS: the certificate from before"): "a line of a log, with its path",
+    ("status", '{"type":"sample"'): "shows the shape of a message, with dots in it",
+}
+"""
+Blocks that are no code, and what they are.
+"""
+
+COMMANDS_NOT_RUN: dict[tuple[str, str], str] = {
+    ("README", "pip install . &&"): "tests/packaging runs it",
+    ("README", "WSPLUG_PURE_BUILD=1 pip install ."): "tests/packaging runs it",
+    ("README", "pip install '.[test]' && pytest"): ".ci/run runs it: newest",
+    ("CONTRIBUTING", "python -m venv env"): ".ci/run does the same: lint",
+    ("CONTRIBUTING", "WSPLUG_PURE_BUILD=1 pip install"): ".ci/run runs it: lint",
+    ("authentication", "pip install 'wsplug[jwt]'"): "wsplug is installed",
+    ("tls", "pip install 'wsplug[tls]'"): "wsplug is installed",
+    ("authentication", "websocat"): "a program that few have",
+    ("benchmarks", "python benchmarks/run.py"): "takes minutes; .ci/run: benchmark",
+    ("write-path", "python benchmarks/run.py"): "takes minutes; .ci/run: benchmark",
+    ("operating", "python tests/soak/run.py"): "takes minutes; tests/soak runs it",
+    ("operating", "kill -TERM $(cat old.pid)"): "no old server runs",
+    ("operating", "twistd --pidfile /run/wsplug.pid"): "needs a user wsplug",
+    ("dice", "pip install ."): "tests/examples/test_examples.py runs it",
+    ("dice", "twistd"): "tests/examples/test_examples.py runs it, once it is installed",
+    ("tricks", "pip install ."): "tests/examples/test_examples.py runs it",
+    ("process", "twistd -n wsplug --port 9000 --app 'process:command=ping"): (
+        "pings a machine of the internet"
+    ),
+}
+"""
+Commands that are not run here. The options of those that start wsplug are read all the
+same.
+"""
+
+
+def lookUp(table: dict[tuple[str, str], str], page: str, text: str) -> str | None:
+    """
+    Find what is said about a block or a command.
+    """
+    for (name, beginning), reason in table.items():
+        if name == page and text.startswith(beginning):
+            return reason
+    return None
+
+
+def namesOf(block: Block) -> str:
+    """
+    Give the name of a block's test.
+    """
+    return f"{block.name}-{block.line}"

@@ -1,0 +1,210 @@
+"""
+A folder that stands for the machine on which the documentation's commands are run: with
+the folders below the root and the files that pages take for granted.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import shlex
+import shutil
+import socket
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+
+from tests.documentation.pages import Block, allBlocks
+from tests.live.certificates import Authority
+from tests.processes import HOST
+
+__all__ = ["Machine", "commandsOf", "hasApplication", "machine", "wordsOf"]
+
+TOKEN = "0123456789abcdef0123456789abcdef"
+
+_PORTS = re.compile(r"(?<![\w.-])(9000|9001|8000|8443|443)(?![\w.-])")
+_FOLDERS = re.compile(r"(?<![\w./])/(etc|run|var|opt)(?=/)")
+_NAMED_FILE = re.compile(r"(?:#|//) ([\w./-]+\.(?:py|toml|js|txt))(?::.*)?$")
+
+
+class Machine:
+    """
+    A machine of our own.
+
+    @ivar root: the folder that stands for C{/}.
+    @ivar home: the folder that commands are run in.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.home = root / "home"
+        self._ports: dict[str, str] = {}
+        for folder in (
+            *("home", "etc/wsplug", "etc/letsencrypt/live/example.org", "run/wsplug"),
+            *("var/lib/wsplug", "var/log/wsplug"),
+        ):
+            (root / folder).mkdir(parents=True)
+        certificate, key = _certificate()
+        tokens = f"ann:{sha256(b'sesame').hexdigest()}\n".encode()
+        for folder in ("home", "etc/wsplug", "etc/letsencrypt/live/example.org"):
+            for name, content in (
+                ("fullchain.pem", certificate),
+                ("privkey.pem", key),
+                ("tokens", tokens),
+                ("passwords", b"ann:correct horse\n"),
+                ("admin-token", f"{TOKEN}\n".encode()),
+            ):
+                self.write(f"{folder}/{name}", content)
+        self.write("etc/wsplug/login.pem", _publicKey())
+        self.write("etc/wsplug.toml", b'app = "echo"\nport = 9000\n')
+        self.write("home/wsplug.toml", b'app = "echo"\nport = 9000\n')
+        self.write("var/log/syslog", b"a line\n")
+        self.write("home/app.log", b"a line\n")
+        self.write("home/photo.png", b"\x89PNG")
+
+    def write(self, path: str, content: bytes) -> None:
+        """
+        Write a file for its owner alone.
+
+        @param path: below the root.
+        """
+        file = self.root / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(self.here(content.decode("latin-1")).encode("latin-1"))
+        file.chmod(0o600)
+
+    def save(self, block: Block) -> None:
+        """
+        Write a block that says in its first line which file it is.
+        """
+        if found := _NAMED_FILE.match(block.first):
+            name = found[1].removeprefix("/")
+            folder = "" if found[1].startswith("/") else "home/"
+            self.write(folder + name, block.text.encode("utf-8"))
+
+    def here(self, text: str) -> str:
+        """
+        Put this machine's folders and ports into a text, and change nothing else.
+        """
+        text = _FOLDERS.sub(rf"{self.root}/\1", text)
+        return _PORTS.sub(lambda match: self._portFor(match[1]), text)
+
+    def _portFor(self, named: str) -> str:
+        if named not in self._ports:
+            self._ports[named] = _freePort()
+        return self._ports[named]
+
+
+@contextmanager
+def machine(page: str) -> Iterator[Machine]:
+    """
+    Have a machine with the files that a page shows, and with the README's application.
+
+    @param page: its name, as of a L{Block}.
+    """
+    # Not pytest's folder, whose name may be too long for a UNIX socket.
+    root = Path(tempfile.mkdtemp(prefix="docs-"))
+    try:
+        made = Machine(root)
+        for block in allBlocks():
+            # A part of a configuration goes into one that the reader has.
+            part = block.language == "toml" and not hasApplication(block.text)
+            if block.name in ("README", page) and not part:
+                made.save(block)
+        shout = (made.home / "shout.py").read_bytes()
+        made.write("home/game.py", shout)
+        yield made
+    finally:
+        shutil.rmtree(root)
+        for name, module in list(sys.modules.items()):
+            if (getattr(module, "__file__", None) or "").startswith(f"{root}{os.sep}"):
+                del sys.modules[name]
+
+
+def hasApplication(text: str) -> bool:
+    """
+    Say whether a configuration names an application.
+    """
+    return re.search(r"^(app = |\[\[app\]\])", text, re.MULTILINE) is not None
+
+
+def commandsOf(text: str) -> list[str]:
+    """
+    Split a block of shell commands: those that go on in the next line, by a backslash,
+    an open quotation mark or a here-document, are one.
+    """
+    commands: list[str] = []
+    pending: list[str] = []
+    for line in text.splitlines():
+        pending.append(line.removeprefix("$ "))
+        whole = "\n".join(pending)
+        if not whole.strip() or (whole.lstrip().startswith("#") and len(pending) == 1):
+            pending = []
+        elif not _goesOn(whole):
+            commands.append(whole)
+            pending = []
+    assert not pending, f"this command has no end: {pending}"
+    return commands
+
+
+def _goesOn(command: str) -> bool:
+    if found := re.search(r"<<-?\s*['\"]?(\w+)['\"]?", command):
+        return f"\n{found[1]}" not in command
+    if command.endswith("\\"):
+        return True
+    try:
+        shlex.split(command, comments=True)
+    except ValueError:
+        return True
+    return False
+
+
+def wordsOf(command: str) -> list[list[str]]:
+    """
+    Give the words of each simple command of a line.
+    """
+    lexer = shlex.shlex(
+        command.replace("\\\n", " "), posix=True, punctuation_chars="();<>|&"
+    )
+    lexer.whitespace_split = True
+    simple: list[list[str]] = [[]]
+    for word in lexer:
+        if set(word) <= set("();|&"):
+            simple.append([])
+        else:
+            simple[-1].append(word)
+    return [words for words in simple if words]
+
+
+@cache
+def _certificate() -> tuple[bytes, bytes]:
+    issued = Authority().issue("server", HOST)
+    return issued.certificate, issued.key
+
+
+@cache
+def _publicKey() -> bytes:
+    from cryptography.hazmat.primitives.asymmetric import rsa
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+    key = rsa.generate_private_key(65537, 2048).public_key()
+    return key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+
+
+def _freePort() -> str:
+    """
+    Find a port that nobody has, outside of those that the system gives to clients.
+    """
+    while True:
+        port = random.randrange(12000, 30000)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("", port))
+            except OSError:
+                continue
+        return str(port)
