@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from websockets.sync.client import connect
+from websockets.typing import Subprotocol
 
 from tests.browser.conftest import Visitor
 from tests.browser.test_client import APPLICATION, CLIENT, Other
@@ -56,6 +58,40 @@ def test_examples(visit: Visitor, tmp_path: Path) -> None:
         "lobby: Hi",
         "unknown-type: no type 'nonsense'",
     ]
+
+
+@pytest.mark.everyday
+def test_chat(visit: Visitor, tmp_path: Path) -> None:
+    """
+    The example with a room of the chat's shows what people say there, and nothing when
+    they come and go.
+    """
+    block = _blocks("js")[-1]
+    assert "wsplug.chat.v1" in block
+    with serve(tmp_path, "--app=chat", "--app=echo") as server:
+        made = visit(f"http://{HOST}:{server.port}/echo/")
+        said: list[str] = []
+        page: Any = made.page
+        page.on("console", lambda message: said.append(message.text))
+        made.run(
+            "async () => { const { connect } = await import('/-/wsplug.js');"
+            + block.replace('connect(""', 'connect("/chat"')
+            + "await new Promise((done) => lobby.addEventListener('entered', done)); }"
+        )
+        url = f"ws://{HOST}:{server.port}/chat"
+        for name in ("Bea", "Cid"):
+            with connect(url, subprotocols=[Subprotocol("wsplug.chat.v1")]) as client:
+                for message in (
+                    {"type": "hello", "name": name},
+                    {"type": "join", "room": "lobby"},
+                    {"type": "usermsg", "room": "lobby", "message": f"I am {name}"},
+                ):
+                    client.send(json.dumps(message))
+                while json.loads(client.recv(60))["type"] != "sent":
+                    pass
+        while len(said) < 2:
+            page.wait_for_event("console")
+    assert said == ["lobby: I am Bea", "lobby: I am Cid"]
 
 
 @pytest.mark.everyday

@@ -65,7 +65,7 @@ class Machine:
         self.write("home/wsplug.toml", b'app = "echo"\nport = 9000\n')
         self.write("var/log/syslog", b"a line\n")
         self.write("home/app.log", b"a line\n")
-        self.write("home/photo.png", b"\x89PNG")
+        self.write("home/icon.png", b"\x89PNG" + bytes(20_000))
 
     def write(self, path: str, content: bytes) -> None:
         """

@@ -362,7 +362,7 @@ def test_documentation(server: Server, tmp_path: Path) -> None:
     """
     if shutil.which("curl") is None:
         missing("curl")
-    (tmp_path / "photo.png").write_bytes(b"\x89PNG")
+    (tmp_path / "icon.png").write_bytes(b"\x89PNG")
     here = f"{HOST}:{server.port}"
     text = (EXAMPLES.parents[1] / "docs" / "guides" / "push.md").read_text("utf-8")
     blocks = re.findall(r"^```(sh|python)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
