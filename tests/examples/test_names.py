@@ -19,7 +19,7 @@ NAMED = sorted(
             r"`(wsplug(?:\.\w+)+)(?:\([^`]*\))?`", page.read_text("utf-8")
         )
         # Subprotocols, and files.
-        if not re.search(r"\.(v1|js|toml|service|socket|log|pid|sock)$", name)
+        if not re.search(r"\.(v1|js|toml|service|socket|log|pid|sock)\b", name)
     }
 )
 
