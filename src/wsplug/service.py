@@ -50,15 +50,11 @@ from wsplug.server.proxyprotocol import useProxyProtocol
 from wsplug.server.settings import Settings
 from wsplug.server.stalls import StallDetector
 from wsplug.starting import Starts
-<<<<<<< HEAD
-from wsplug.web.builtin import builtinResources
-=======
 from wsplug.transport.direct import useDirectTransport
 from wsplug.transport.epollset import EpollSet
 from wsplug.transport.ports import closePort, isInherited, openSockets
 from wsplug.transport.sharing import SharedPort
-from wsplug.web.own import ownResources
->>>>>>> 9449606 (Move what carries bytes to and from sockets into transport/)
+from wsplug.web.builtin import builtinResources
 from wsplug.web.site import makeSite
 
 __all__ = ["WebSocketService", "explainListening"]

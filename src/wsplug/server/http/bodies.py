@@ -10,8 +10,8 @@ from typing import Final
 
 from wsplug.codec import BodyParser
 from wsplug.errors import HandshakeRefused
-from wsplug.transport.ceiling import Ceiling
 from wsplug.server.deadlines import Deadline, Deadlines
+from wsplug.transport.ceiling import Ceiling
 
 __all__ = ["MAX_BODY_SIZE", "BodyReader", "HeldBody", "checkBodySize"]
 

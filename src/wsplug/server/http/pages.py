@@ -35,11 +35,6 @@ from wsplug.codec import RequestHead
 from wsplug.errors import HandshakeRefused
 from wsplug.guard.loglimit import LogLimit
 from wsplug.guard.proxies import UNNAMED, ClientInfo
-<<<<<<< HEAD
-from wsplug.transport.ceiling import Ceiling
-=======
-from wsplug.networks import nameOfAddress
->>>>>>> 9449606 (Move what carries bytes to and from sockets into transport/)
 from wsplug.server.closing import endIdle
 from wsplug.server.deadlines import Deadlines
 from wsplug.server.http.hardening import (
