@@ -141,7 +141,7 @@ def test_gone_meanwhile(
     assert taken(server) == {}
     assert greeter.requests == []
     assert login.logouts == ([] if not login.minds else [b"ann"])
-    assert not server.factory._sessions
+    assert not server.factory.roster.sessions
 
 
 def test_refused_with_credentials() -> None:

@@ -574,7 +574,7 @@ def test_expires_never_after_the_end(greeter: Greeter) -> None:
     server = MemoryServer(greeter, portal=checkedBy(lasting(1000)))
     server.connect(headers=[bearer("sesame")]).close()
     assert len(server.factory.deadlines) == 0
-    assert server.factory._sessions == {}
+    assert server.factory.roster.sessions == {}
 
 
 @pytest.mark.parametrize(
@@ -686,7 +686,7 @@ def nothingLeft(server: MemoryServer) -> bool:
     return (
         not factory.connections
         and not factory.opening
-        and not factory._sessions
+        and not factory.roster.sessions
         and not any(each.connections for each in factory.admission._accounts.values())
         and len(factory.deadlines) == 0
     )

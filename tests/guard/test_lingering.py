@@ -58,7 +58,7 @@ def test_few() -> None:
         transport.shut()
         server.run()
     assert server.factory.opening == 0
-    assert not server.factory._lingering
+    assert not server.factory.roster.lingering
 
 
 class _Large(Resource):
@@ -85,7 +85,7 @@ def test_unread(kept: bool) -> None:
         server.stop()
     else:
         others: Any = (object() for _ in range(16))
-        server.factory._lingering.update(others)
+        server.factory.roster.lingering.update(others)
         transport.put(b"nonsense\r\n\r\n")
         server.run()
     server.advance(4)

@@ -974,7 +974,7 @@ class Network:
 
 def _silent(network: Network, **settings: Any) -> tuple[MemoryServer, MemoryTransport]:
     server = serve(Recorder(), **settings)
-    server.factory.askProgress = network.ask
+    server.factory.context.askProgress = network.ask
     return server, raw(server, handshake())
 
 

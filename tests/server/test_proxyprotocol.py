@@ -232,7 +232,7 @@ def test_health_checks(logs: Logs) -> None:
     server.run()
     (line,) = logs.lines()
     assert "went away within its PROXY header" in line
-    assert not server.factory._opening
+    assert not server.factory.roster.opening
     assert not server.clock.getDelayedCalls()
 
 

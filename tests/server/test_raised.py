@@ -104,10 +104,10 @@ def check(server: MemoryServer, logs: Logs, *kinds: type[BaseException]) -> None
     factory = server.factory
     assert not factory.connections
     assert factory.opening == 0
-    assert not factory._sessions
+    assert not factory.roster.sessions
     assert not any(each.connections for each in factory.admission._accounts.values())
     assert len(factory.deadlines) == 0
-    assert len(factory.turns) == 0
+    assert len(factory.context.turns) == 0
     assert factory.statistics.stalled == set()
     assert factory.waiting.held == factory.unfinished.held == 0
     assert server.stop().called
@@ -238,7 +238,7 @@ def test_cancellers(error: type[BaseException], when: str, logs: Logs) -> None:
     server, app = make()
     app.build = lambda _: Deferred(raises(error))
     assert not server.connect().opened
-    (opening,) = server.factory._opening
+    (opening,) = server.factory.roster.opening
     if when == "lost":
         opening.transport.abortConnection()
     elif when == "late":

@@ -117,7 +117,7 @@ def test_connection_that_fails_at_its_turn(logs: Logs) -> None:
 
     opened.client.transport.resumeProducing = resume  # type: ignore[method-assign]
     connection.intakeRests()
-    opened.server.factory.turns.add(connection.intake)
+    opened.server.factory.context.turns.add(connection.intake)
     opened.server.run()
     assert opened.client.transport.lost
     assert opened.recorder.closed.reason == "internal error"

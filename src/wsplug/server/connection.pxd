@@ -29,12 +29,11 @@ cdef class Connection:
     cdef readonly object request
     cdef readonly Intake intake
     cdef object _application
-    cdef object _askProgress
     cdef object _burst
     cdef object _closeDeadline
     cdef object _closed
     cdef Py_ssize_t _compressFrom
-    cdef object _deadlines
+    cdef object _context
     cdef object _deflater
     cdef list _drained
     cdef Flusher _flusher
@@ -47,7 +46,6 @@ cdef class Connection:
     cdef object _keepalive
     cdef object _late
     cdef object _left
-    cdef object _logLimit
     cdef bint _overlaps
     cdef bint _parting
     cdef bint _paused
@@ -57,7 +55,6 @@ cdef class Connection:
     cdef MessageReceiver _receiver
     cdef object _rules
     cdef object _sendDeadline
-    cdef object _settings
     cdef object _state
     cdef Statistics _statistics
     cdef Traffic _traffic

@@ -26,7 +26,8 @@ from twisted.python.failure import Failure
 from zope.interface import classImplements
 
 from wsplug.codec.closecodes import CloseCode, pack_close
-from wsplug.codec.compression import Deflater, Inflater
+from wsplug.codec.compression import Deflater
+from wsplug.codec.deflate import DeflateAgreement
 from wsplug.codec.frames import (
     FIN,
     MAX_CONTROL_SIZE,
@@ -42,7 +43,6 @@ from wsplug.codec.masking import PayloadBuffer
 from wsplug.codec.receiver import MessageReceiver
 from wsplug.errors import ConnectionClosed, ProtocolViolation, Side
 from wsplug.guard.admission import Account
-from wsplug.guard.loglimit import LogLimit
 from wsplug.guard.metering import Meter
 from wsplug.interfaces import (
     IHandshakeRequest,
@@ -61,23 +61,18 @@ from wsplug.server.closing import (
     endWriting,
     logClosing,
 )
-from wsplug.server.deadlines import Deadline, Deadlines
-from wsplug.server.handling import READ_ON, HandlerRules, Handlers
+from wsplug.server.context import ConnectionContext
+from wsplug.server.deadlines import Deadline
+from wsplug.server.handling import READ_ON, Handlers, ServedApplication
 from wsplug.server.intake import Intake
 from wsplug.server.keepalive import Keepalive
 from wsplug.server.losing import explainLoss
 from wsplug.server.prepared import PreparedMessage
 from wsplug.server.producing import AttachedProducer
-from wsplug.server.settings import Settings
-from wsplug.server.statistics import Statistics
-from wsplug.server.turns import Turns
 from wsplug.transport.bursts import Burst
-from wsplug.transport.ceiling import Ceiling
 from wsplug.transport.direct import watchForEnd
-from wsplug.transport.flusher import Flusher
-from wsplug.transport.progress import AskProgress, Progress, progressOf
+from wsplug.transport.progress import Progress
 from wsplug.transport.sendqueue import BATCH, SendQueue
-from wsplug.transport.traffic import Traffic
 
 __all__ = ["Connection"]
 
@@ -111,12 +106,11 @@ class Connection:
 
     __slots__ = (
         "_application",
-        "_askProgress",
         "_burst",
         "_closeDeadline",
         "_closed",
         "_compressFrom",
-        "_deadlines",
+        "_context",
         "_deflater",
         "_drained",
         "_flusher",
@@ -129,7 +123,6 @@ class Connection:
         "_keepalive",
         "_late",
         "_left",
-        "_logLimit",
         "_overlaps",
         "_parting",
         "_paused",
@@ -139,7 +132,6 @@ class Connection:
         "_receiver",
         "_rules",
         "_sendDeadline",
-        "_settings",
         "_state",
         "_statistics",
         "_traffic",
@@ -155,55 +147,43 @@ class Connection:
         request: IHandshakeRequest,
         transport: Any,
         application: IWebSocketProtocol,
+        served: ServedApplication,
+        context: ConnectionContext,
         *,
-        settings: Settings,
-        statistics: Statistics,
-        traffic: Traffic,
-        deadlines: Deadlines,
-        flusher: Flusher,
-        turns: Turns,
-        waiting: Ceiling,
-        unfinished: Ceiling,
-        logLimit: LogLimit,
         account: Account | None = None,
-        meter: Meter | None = None,
-        deflater: Deflater | None = None,
-        inflater: Inflater | None = None,
-        rules: HandlerRules | None = None,
-        askProgress: AskProgress = progressOf,
+        agreement: DeflateAgreement | None = None,
         whenLost: Callable[[Connection], object],
     ) -> None:
         """
         @param request: the handshake's.
         @param transport: an C{ITCPTransport}, C{ISSLTransport} or C{IUNIXTransport}.
         @param application: what serves this connection.
-        @param statistics: those of the server.
-        @param traffic: those of the application, whose name it has for the log.
-        @param flusher: says when to hand over what is sent.
-        @param turns: of those who make much work.
-        @param waiting: over what waits in all send queues.
-        @param unfinished: over what all connections hold of unfinished messages.
-        @param logLimit: says whether its end is for the log.
+        @param served: the name and the rules of the application that has made it.
+        @param context: what all connections share.
         @param account: of the address or the user; C{None} where no limit is for it.
-        @param meter: of this connection alone; C{None} for no limit.
-        @param deflater: compresses messages to the peer; C{None} where no compression
-            was agreed on.
-        @param inflater: inflates its messages.
-        @param rules: how the application's handlers are treated.
-        @param askProgress: says how far the peer has come.
+        @param agreement: what the handshake has agreed on; C{None} where nothing is
+            compressed.
         @param whenLost: is called with the connection once it is gone.
         """
+        settings = context.settings
+        flusher = context.flusher
+        policy = context.deflatePolicy
+        inflater = None
+        self._deflater: Deflater | None = None
+        if agreement is not None and policy is not None:
+            self._deflater = policy.deflater(agreement)
+            inflater = policy.inflater(agreement)
+        meter = None
+        if account is not None and context.rates is not None:
+            meter = Meter(context.rates, context.clock.seconds())
         self.request = request
         self._transport = transport
         self._application: IWebSocketProtocol | None = application
-        self._settings = settings
-        self._statistics = statistics
-        self._traffic = traffic
-        self._deadlines = deadlines
+        self._context = context
+        self._statistics = context.statistics
+        self._traffic = traffic = context.statistics.trafficOf(served.name)
         self._flusher = flusher
-        self._deflater = deflater
         self._compressFrom = settings.compression_min_size
-        self._logLimit = logLimit
         self._whenLost = whenLost
         self._receiver = MessageReceiver(
             self,
@@ -211,14 +191,18 @@ class Connection:
             max_fragments=settings.max_fragments,
             inflater=inflater,
         )
-        self._queue = SendQueue(transport, flusher, self, traffic, waiting)
+        self._queue = SendQueue(transport, flusher, self, traffic, context.waiting)
         # Once something was made to wait.
         self._burst: Burst | None = None
         # Who waits for all that was sent to be out.
         self._drained: list[Deferred[None]] | None = None
         self._inflates = inflater is not None
         self.intake = Intake(
-            self, account=account, meter=meter, ceiling=unfinished, turns=turns
+            self,
+            account=account,
+            meter=meter,
+            ceiling=context.unfinished,
+            turns=context.turns,
         )
         self._state = State.CONNECTING
         # Whether it is State.OPEN, for those who ask for each message.
@@ -230,7 +214,7 @@ class Connection:
         self._held = 0
         # Whether the transport was told not to read.
         self._paused = False
-        self._rules = rules = rules if rules is not None else HandlerRules()
+        self._rules = rules = served.handlers
         self._overlaps = rules.overlapOf(application)
         self._handlerTimeout: float = (
             settings.handler_timeout if rules.timeout is None else rules.timeout
@@ -247,7 +231,6 @@ class Connection:
         self._closeDeadline: Deadline | None = None
         self._sendDeadline: Deadline | None = None
         # How far the peer had come when that was set.
-        self._askProgress = askProgress
         self._progress: Progress | None = None
 
     # Opening
@@ -266,8 +249,10 @@ class Connection:
         try:
             self._heard = self.opened = flusher.began
             self._traffic.receivedBytes += len(early)
-            if self._settings.ping_interval:
-                self._keepalive = Keepalive(self, self._settings, self._deadlines)
+            if self._context.settings.ping_interval:
+                self._keepalive = Keepalive(
+                    self, self._context.settings, self._context.deadlines
+                )
             self._queue.write(switch)
             self._tell("negotiationStarted", self)
             if self._isOpen:
@@ -286,7 +271,8 @@ class Connection:
         """
         Take messages of no more than so many bytes from now on, until L{serveWith}.
         """
-        self._receiver.limit(min(size, self._settings.max_message_size))
+        most = self._context.settings.max_message_size
+        self._receiver.limit(min(size, most))
 
     def serveWith(self, application: IWebSocketProtocol, text: str) -> Any:
         """
@@ -299,7 +285,7 @@ class Connection:
         """
         if not self._isOpen:
             return None
-        self._receiver.limit(self._settings.max_message_size)
+        self._receiver.limit(self._context.settings.max_message_size)
         self._application = application
         self._overlaps = self._rules.overlapOf(application)
         self._sendText(text)
@@ -361,7 +347,7 @@ class Connection:
         limit = LATE_SIZE
         closed = self._closed
         if self._state is State.CLOSE_SENT:
-            limit = self._settings.max_message_size + LATE_LARGE_SIZE
+            limit = self._context.settings.max_message_size + LATE_LARGE_SIZE
         elif closed is not None and closed.code == CloseCode.MESSAGE_TOO_BIG:
             limit = LATE_LARGE_SIZE
         isTimed = self._closeDeadline is not None or self._sendDeadline is not None
@@ -372,7 +358,7 @@ class Connection:
             self._handlers is not None
             and self._held == _HELD_BY_APPLICATION
             and self._receiver.unfinished()
-            and self._settings.close_timeout
+            and self._context.settings.close_timeout
             and reason.check(ConnectionDone)
         ):
             # It has ended in order: what it sent before is delivered, as long as the
@@ -391,7 +377,7 @@ class Connection:
         doesn't come.
         """
         if self._handlers is not None:
-            self._handlers.hurry(self._settings.close_timeout)
+            self._handlers.hurry(self._context.settings.close_timeout)
 
     def _lose(self, reason: Failure) -> None:
         """
@@ -409,7 +395,7 @@ class Connection:
         self._advance(Event.LOSE)
         self._stopKeepalive()
         for deadline in (self._closeDeadline, self._sendDeadline):
-            self._deadlines.clear(deadline)
+            self._context.deadlines.clear(deadline)
         self._closeDeadline = self._sendDeadline = None
         self._statistics.stalled.discard(self)
         if self._held and self._closed is None:
@@ -426,14 +412,14 @@ class Connection:
             )
         name = self._traffic.application
         client = self.request.getClientAddress()
-        logClosing(self._logLimit, client, name, closed)
+        logClosing(self._context.logLimit, client, name, closed)
         self._failDrained(closed)
         self._tell("connectionLost", Failure(closed))
         self._application = None
         if self._handlers is not None:
             self._handlers.end()
         self._statistics.countClosed(
-            self._deadlines.now(),
+            self._context.deadlines.now(),
             client,
             name,
             self.opened,
@@ -762,12 +748,14 @@ class Connection:
         Give the peer its time to close. It begins when our close frame is out: while
         output waits before that, the send timeout watches over the peer.
         """
-        seconds = self._settings.close_timeout
+        seconds = self._context.settings.close_timeout
         if self._closeDeadline is None and self._sendDeadline is None and seconds:
-            self._closeDeadline = self._deadlines.set(seconds, self._closeTimedOut)
+            self._closeDeadline = self._context.deadlines.set(
+                seconds, self._closeTimedOut
+            )
 
     def _closeTimedOut(self) -> None:
-        self._deadlines.clear(self._closeDeadline)
+        self._context.deadlines.clear(self._closeDeadline)
         self._closeDeadline = None
         self._abort(
             CloseCode.ABNORMAL, "did not close in time", Side.SERVER, "close-timeout"
@@ -844,7 +832,10 @@ class Connection:
                 if self._isOpen and not self._overlaps:
                     if self._handlers is None:
                         self._handlers = Handlers(
-                            self, self._deadlines, self._flusher, self._handlerTimeout
+                            self,
+                            self._context.deadlines,
+                            self._flusher,
+                            self._handlerTimeout,
                         )
                     number = self._handlers.add(result)
                     self._hold(_HELD_BY_APPLICATION)
@@ -982,7 +973,7 @@ class Connection:
         turn = self._flusher.turns.number()
         if self._burst is None:
             self._burst = Burst()
-        if self._burst.allows(turn, waiting, size, self._settings.send_limit):
+        if self._burst.allows(turn, waiting, size, self._context.settings.send_limit):
             return True
         self._tooSlow(f"does not read; {waiting} bytes wait for it", "send-limit")
         return False
@@ -995,11 +986,13 @@ class Connection:
             if self._burst is None:
                 self._burst = Burst()
             self._burst.begin(self._flusher.turns.number(), self._queue.waiting)
-        seconds = self._settings.send_timeout
+        seconds = self._context.settings.send_timeout
         if seconds:
-            self._sendDeadline = self._deadlines.set(seconds, self._sendTimedOut)
+            self._sendDeadline = self._context.deadlines.set(
+                seconds, self._sendTimedOut
+            )
             self._progress = self.askProgress()
-            self._deadlines.clear(self._closeDeadline)
+            self._context.deadlines.clear(self._closeDeadline)
             self._closeDeadline = None
         if self._isOpen:
             self._hold(_HELD_BY_OUTPUT)
@@ -1007,7 +1000,7 @@ class Connection:
                 self._producer.pause()
 
     def outputMoved(self) -> None:
-        self._deadlines.clear(self._sendDeadline)
+        self._context.deadlines.clear(self._sendDeadline)
         self._sendDeadline = None
 
     def outputResumed(self) -> None:
@@ -1047,8 +1040,10 @@ class Connection:
     def _sendTimedOut(self) -> None:
         self._sendDeadline = None
         if self._hasRead():
-            seconds = self._settings.send_timeout
-            self._sendDeadline = self._deadlines.set(seconds, self._sendTimedOut)
+            seconds = self._context.settings.send_timeout
+            self._sendDeadline = self._context.deadlines.set(
+                seconds, self._sendTimedOut
+            )
         elif self._isOpen:
             self._tooSlow("does not read", "send-timeout")
         else:
@@ -1080,11 +1075,11 @@ class Connection:
 
     def lastHeard(self) -> float:
         if self._paused:  # one that isn't read from can't be silent
-            self._heard = self._deadlines.now()
+            self._heard = self._context.deadlines.now()
         return self._heard
 
     def askProgress(self) -> Progress | None:
-        return self._askProgress(self._transport)
+        return self._context.askProgress(self._transport)
 
     def sendPing(self) -> None:
         self._queue.frame(FIN | OP_PING, _KEEPALIVE)
@@ -1092,7 +1087,7 @@ class Connection:
     def pingTimedOut(self) -> None:
         self._abort(
             CloseCode.ABNORMAL,
-            f"answered no ping in {self._settings.ping_timeout:g} seconds",
+            f"answered no ping in {self._context.settings.ping_timeout:g} seconds",
             Side.SERVER,
             "ping-timeout",
         )

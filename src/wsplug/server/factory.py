@@ -1,11 +1,11 @@
 """
-The factory: what all connections of a server have in common, and the list of them.
+The factory: it makes the protocol of each connection, from what they all share.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from typing import Any, Generic, TypeVar
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import (
@@ -19,70 +19,91 @@ from zope.interface import classImplements
 
 import twisted
 from wsplug.auth.authenticator import Authenticator
-from wsplug.codec import CloseCode, DeflateAgreement, DeflatePolicy
+from wsplug.codec import CloseCode
 from wsplug.errors import HandshakeRefused, StartupError
-from wsplug.guard.admission import EXEMPT, Account, Admission, AdmissionLimits
+from wsplug.guard.admission import EXEMPT, Admission
 from wsplug.guard.bans import Bans
 from wsplug.guard.hosts import HostRules
 from wsplug.guard.loglimit import LogLimit
-from wsplug.guard.metering import Meter, Rates
 from wsplug.guard.origins import SAME_HOST, OriginRules
 from wsplug.guard.proxies import ProxySettings, TrustedProxies
-from wsplug.interfaces import IWebSocketProtocol
 from wsplug.networks import Networks
-from wsplug.options import UNLIMITED
+from wsplug.server.admittance import Admittance
 from wsplug.server.applications import Applications, ListeningApplications
 from wsplug.server.connection import Connection
+from wsplug.server.content import Content
+from wsplug.server.context import ConnectionContext
 from wsplug.server.deadlines import Deadlines
-from wsplug.server.draining import Draining, Opening
-from wsplug.server.handling import HandlerRules
+from wsplug.server.draining import Draining
 from wsplug.server.http.bodies import MAX_BODY_SIZE
 from wsplug.server.mounts import Mount, Mounts
 from wsplug.server.protocol import WebSocketServerProtocol
-from wsplug.server.request import HandshakeRequest
-from wsplug.server.sessions import Session
+from wsplug.server.roster import Roster
 from wsplug.server.settings import Settings
 from wsplug.server.spare import SparePlaces
 from wsplug.server.statistics import Statistics
-from wsplug.server.turns import Turns
 from wsplug.transport.ceiling import Ceiling
 from wsplug.transport.flusher import Flusher
-from wsplug.transport.progress import AskProgress, progressOf
 
 __all__ = ["WebSocketFactory"]
 
 
-_LINGERING: Final = 0.05
-"""
-The part of all places that refused connections may take up until their peers have
-closed: else whoever is refused often enough would fill the server for everybody.
-"""
+_T = TypeVar("_T")
 
-_FEW: Final = 16
-"""
-Refused connections that may always linger.
-"""
+
+class _PartOf(Generic[_T]):
+    """
+    An attribute of one of the factory's parts, by the same name.
+    """
+
+    def __init__(self, part: str) -> None:
+        self._part = part
+
+    def __set_name__(self, owner: object, name: str) -> None:
+        self._name = name
+
+    def __get__(self, factory: object, owner: object = None) -> _T:
+        value: _T = getattr(getattr(factory, self._part), self._name)
+        return value
+
+    def __set__(self, factory: object, value: _T) -> None:
+        setattr(getattr(factory, self._part), self._name, value)
 
 
 class WebSocketFactory(ServerFactory):
     """
     Makes the protocols of one server, for any number of ports.
 
-    @ivar connections: the open ones.
-    @ivar statistics: what is counted about them.
-    @ivar admission: what each address takes up.
-    @ivar waiting: the ceiling over all that waits to be sent.
-    @ivar unfinished: the ceiling over all messages that aren't whole yet.
-    @ivar hosts: which hosts requests may be for.
-    @ivar logLimit: how much is logged about each address.
-    @ivar bans: whom an operator doesn't want here.
-    @ivar spare: the places over the limit, for health checks.
-    @ivar maxBodySize: bytes that a body may have where nobody else says.
-    @ivar held: whether new connections have to wait for the applications.
-    @ivar askProgress: says how far the peer of a transport has come with what it was
-        sent; tests have an answer of their own.
-    @ivar draining: how the connections are being ended, once they are.
+    It is made of four parts. Their attributes are the factory's, too: see below.
+
+    @ivar context: what all connections share.
+    @ivar roster: which connections there are.
+    @ivar admittance: who may connect.
+    @ivar content: what requests get.
     """
+
+    settings = _PartOf[Settings]("context")
+    clock = _PartOf[IReactorTime]("context")
+    deadlines = _PartOf[Deadlines]("context")
+    flusher = _PartOf[Flusher]("context")
+    statistics = _PartOf[Statistics]("context")
+    waiting = _PartOf[Ceiling]("context")
+    unfinished = _PartOf[Ceiling]("context")
+    logLimit = _PartOf[LogLimit]("context")
+    connections = _PartOf[set[Connection]]("roster")
+    spare = _PartOf[SparePlaces]("roster")
+    isFull = _PartOf[bool]("roster")
+    held = _PartOf[bool]("roster")
+    draining = _PartOf[Draining | None]("roster")
+    origins = _PartOf[OriginRules]("admittance")
+    hosts = _PartOf[HostRules]("admittance")
+    proxies = _PartOf[TrustedProxies]("admittance")
+    bans = _PartOf[Bans]("admittance")
+    admission = _PartOf[Admission]("admittance")
+    authenticator = _PartOf[Authenticator | None]("admittance")
+    mounts = _PartOf[Mounts]("content")
+    site = _PartOf[Site | None]("content")
+    maxBodySize = _PartOf[int]("content")
 
     noisy = False
 
@@ -111,7 +132,7 @@ class WebSocketFactory(ServerFactory):
         @param exempt: networks that the limits for each address and the rates don't
             hold for.
         @param site: answers plain HTTP requests; without it each gets 426 or 404.
-        @param proxies: whose word about the client is believed; without it, nobody's.
+        @param proxies: which proxies may name the client; without it, none.
         @param authenticator: has clients log in; without it nobody has to.
         @param startsApplications: whether the applications start when something
             listens with this factory (C{doStart}), and stop once nothing does and the
@@ -123,57 +144,53 @@ class WebSocketFactory(ServerFactory):
         @raise ValueError: an origin is none, or a host, or a network; the size is
             negative.
         """
-        if maxBodySize < 0:
-            raise ValueError(f"a body has no {maxBodySize} bytes")
-        self.maxBodySize = maxBodySize
-        self.mounts = Mounts(mounts)
-        self.clock = clock
-        self.settings = settings if settings is not None else Settings()
-        self.origins = OriginRules(origins)
-        self.hosts = HostRules(origins, hosts)
-        self.proxies = TrustedProxies(proxies or ProxySettings(), clock)
-        self.bans = Bans(clock)
-        self.site = site
-        self.authenticator = authenticator
-        self.deadlines = Deadlines(clock)
-        self.flusher = Flusher(clock)
-        self.turns = Turns(clock)
-        self.askProgress: AskProgress = progressOf
-        self.statistics = Statistics()
-        self.waiting = Ceiling(self.settings.max_waiting)
-        self.unfinished = Ceiling(self.settings.max_unfinished)
         exempted = Networks(exempt)
-        self.admission = Admission(clock, _limits(self.settings), exempted)
-        self.logLimit = LogLimit(clock, self.settings.max_address_log_lines, exempted)
-        self._rates = _rates(
-            self.settings.max_messages, self.settings.max_bytes, self.settings
+        self.content = content = Content(mounts, site, maxBodySize)
+        self.context = context = ConnectionContext(
+            clock, settings if settings is not None else Settings(), exempted
         )
-        self.connections: set[Connection] = set()
-        self._opening: set[Opening] = set()
-        self._lingering: set[Opening] = set()
-        self._sessions: dict[Connection, Session] = {}
-        self.spare = SparePlaces()
-        self.held = False
-        self.draining: Draining | None = None
-        self.deflatePolicy = _makeDeflatePolicy(self.settings)
-        self._failed: HandshakeRefused | None = None
+        self.roster = roster = Roster(context)
+        self.admittance = Admittance(
+            context,
+            roster,
+            content,
+            origins=origins,
+            hosts=hosts,
+            exempt=exempted,
+            proxies=proxies or ProxySettings(),
+            authenticator=authenticator,
+        )
         self._applications: ListeningApplications | None = None
         if startsApplications:
+            roster.whenLeft = self._left
             self._applications = ListeningApplications(
-                Applications(self.mounts),
-                isUsed=lambda: self._count() > 0,
+                Applications(content.mounts),
+                isUsed=lambda: roster.count() > 0,
                 starting=self._starting,
                 ready=self._started,
             )
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
-        return WebSocketServerProtocol(self)
+        protocol = WebSocketServerProtocol(
+            self.context, self.roster, self.admittance, self.content
+        )
+        protocol.factory = self
+        return protocol
+
+    @property
+    def opening(self) -> int:
+        """
+        How many TCP connections are no WebSocket yet: handshakes, and plain HTTP.
+        """
+        return len(self.roster.opening)
 
     def acceptableProtocols(self) -> list[bytes]:
         """
         Name what is spoken within TLS, for clients that ask (ALPN, RFC 7301).
         """
         return [b"http/1.1"]
+
+    # Starting and stopping
 
     def startFactory(self) -> None:
         """
@@ -211,18 +228,14 @@ class WebSocketFactory(ServerFactory):
 
     def _starting(self) -> None:
         # Where all connections were closed, and none is left, it begins anew.
-        self.draining = None
-        self.hold()
+        self.roster.draining = None
+        self.roster.hold()
 
     def _started(self, error: StartupError | None) -> None:
         if error is None:
-            self._failed = None
-            self.serve()
-            return
-        self.held = False
-        self._failed = HandshakeRefused(503, "the server did not start")
-        for protocol in list(self._opening):
-            protocol.finish(self._failed, 0.0)
+            self.roster.serve()
+        else:
+            self.roster.fail(HandshakeRefused(503, "the server did not start"))
 
     def _left(self) -> None:
         """
@@ -233,245 +246,18 @@ class WebSocketFactory(ServerFactory):
             # A proxy's may be counted again right away, as its client's.
             self.clock.callLater(0, applications.check)
 
-    # What is told of the server
-
-    @property
-    def opening(self) -> int:
-        """
-        How many TCP connections are no WebSocket yet: handshakes, and pages.
-        """
-        return len(self._opening)
-
-    @property
-    def isFull(self) -> bool:
-        """
-        Whether the next connection is one too many.
-        """
-        return self._count() >= self.settings.max_connections
-
-    def _count(self) -> int:
-        return len(self._opening) + len(self.connections)
-
-    # What the protocols call
-
-    def isHealthCheck(self, path: bytes) -> bool:
-        """
-        Say whether a request for a path is answered even where no other is.
-        """
-        # What isn't wsplug's own site knows of none.
-        check = getattr(self.site, "isHealthCheck", None)
-        return check is not None and bool(check(path))
-
-    def protocolMade(
-        self, protocol: WebSocketServerProtocol
-    ) -> HandshakeRefused | None:
-        """
-        Count a new connection in.
-
-        @return: the refusal that answers it, if it is one too many.
-        """
-        self._opening.add(protocol)
-        if self.draining is not None and not self.draining.patience:
-            return self.draining.refusal
-        if self._failed is not None:
-            return self._failed
-        unwelcome = self.refusalOf(protocol.client)
-        if unwelcome is not None:
-            return unwelcome
-        if self._count() > self.settings.max_connections:
-            full = HandshakeRefused(
-                503,
-                "too many connections",
-                headers=[(b"Retry-After", b"10")],
-                setting="max-connections",
-            )
-            if not self.isHealthCheck(b"/-/health"):
-                return full
-            protocol.excess = full
-            self.spare.take(protocol, protocol.client)
-        if self.proxies.trusts(protocol.client):
-            return None  # it speaks for others, who are counted once they are named
-        return self.clientNamed(protocol)
-
-    def clientNamed(self, protocol: WebSocketServerProtocol) -> HandshakeRefused | None:
-        """
-        Count the client in, once it is known: as it connects, or where a trusted proxy
-        names it in a handshake.
-
-        @return: as L{protocolMade} does.
-        """
-        try:
-            protocol.account = self.admission.enter(protocol.client)
-        except HandshakeRefused as refusal:
-            return refusal
-        return None
-
-    def headerAwaited(self, protocol: Opening) -> None:
-        """
-        Count a trusted proxy's connection in, of which nobody knows yet who it is for.
-        """
-        self._opening.add(protocol)
-        draining = self.draining
-        if draining is not None:
-            protocol.finish(draining.refusal, draining.patience)
-        elif self.held:
-            protocol.transport.pauseProducing()
-        else:
-            protocol.begin()
-
-    def headerDone(self, protocol: Opening) -> None:
-        """
-        Count it out: it is gone, or its client is to be counted in now.
-        """
-        self._opening.discard(protocol)
-        self._left()
-        if self.draining is not None:
-            self.draining.check()
-
-    def refusalOf(self, client: IAddress) -> HandshakeRefused | None:
-        """
-        Judge a client, as soon as it is known who that is: of a new connection, and of
-        each request on it, which a proxy may have sent for somebody else.
-
-        @return: the refusal that it gets, if it isn't welcome.
-        """
-        # A trusted proxy speaks for others, who may be welcome.
-        return None if self.proxies.trusts(client) else self.bans.refusalOf(client)
-
-    def protocolAccepted(
-        self,
-        protocol: WebSocketServerProtocol,
-        connection: Connection,
-        name: str,
-        session: Session | None = None,
-    ) -> None:
-        """
-        Count an accepted handshake's connection as open.
-
-        @param name: of its application.
-        @param session: its login, where clients have to log in.
-        """
-        if session is not None:
-            # First: nobody who isn't let in after all may keep a place.
-            session.attach(connection)
-            self._sessions[connection] = session
-        self._opening.discard(protocol)
-        self.connections.add(connection)
-        self.statistics.countAccepted(name)
-        if self.draining is not None:
-            self.draining.accepted(connection)
-
-    def mayLinger(self, protocol: WebSocketServerProtocol) -> bool:
-        """
-        Say whether a refused connection may wait for its peer to have read why.
-        """
-        most = max(_FEW, int(self.settings.max_connections * _LINGERING))
-        if len(self._lingering) >= most:
-            return False
-        self._lingering.add(protocol)
-        return True
-
-    def protocolRefused(
-        self, client: IAddress, name: str, refusal: HandshakeRefused
-    ) -> None:
-        """
-        Count a refused request.
-
-        @param client: whose it was.
-        @param name: of the application that it was for; empty where it isn't known.
-        """
-        self.statistics.countRefused(self.clock.seconds(), client, name, refusal)
-
-    def protocolLost(self, protocol: WebSocketServerProtocol) -> None:
-        """
-        Count out a connection that never became a WebSocket.
-        """
-        self._opening.discard(protocol)
-        self._lingering.discard(protocol)
-        self.spare.leave(protocol)
-        self._leave(protocol.account)
-        self._left()
-        if self.draining is not None:
-            self.draining.check()
-
-    def _leave(self, account: Account | None) -> None:
-        if account is not None:
-            self.admission.leave(account)
-
-    def makeConnection(
-        self,
-        request: HandshakeRequest,
-        transport: Any,
-        application: IWebSocketProtocol,
-        name: str,
-        agreement: DeflateAgreement | None,
-        account: Account | None,
-        rules: HandlerRules | None = None,
-    ) -> Connection:
-        """
-        Make the connection of an accepted handshake.
-
-        @param account: is left once it is lost.
-        @param rules: how the application's handlers are treated.
-        """
-        policy = self.deflatePolicy
-        deflater = inflater = None
-        if agreement is not None and policy is not None:
-            deflater = policy.deflater(agreement)
-            inflater = policy.inflater(agreement)
-        meter = None
-        if account is not None and self._rates is not None:
-            meter = Meter(self._rates, self.clock.seconds())
-        return Connection(
-            request,
-            transport,
-            application,
-            settings=self.settings,
-            statistics=self.statistics,
-            traffic=self.statistics.trafficOf(name),
-            deadlines=self.deadlines,
-            flusher=self.flusher,
-            turns=self.turns,
-            waiting=self.waiting,
-            unfinished=self.unfinished,
-            logLimit=self.logLimit,
-            account=account,
-            meter=meter,
-            deflater=deflater,
-            inflater=inflater,
-            rules=rules,
-            askProgress=self.askProgress,
-            whenLost=self._connectionLost,
-        )
-
-    def _connectionLost(self, connection: Connection) -> None:
-        self.connections.discard(connection)
-        self._leave(connection.intake.account)
-        session = self._sessions.pop(connection, None)
-        if session is not None:
-            session.end()
-        self._left()
-        if self.draining is not None:
-            self.draining.check()
-
-    # Starting and stopping
-
     def hold(self) -> None:
         """
         Answer nothing but health checks on new connections until L{serve}: the
         applications are not ready.
         """
-        self.held = True
+        self.roster.hold()
 
     def serve(self) -> None:
         """
-        Go on with the connections that came while they were held.
+        Serve the connections that have come since L{hold}.
         """
-        self.held = False
-        for protocol in list(self._opening):
-            transport: Any = protocol.transport
-            transport.resumeProducing()
-            protocol.begin()
+        self.roster.serve()
 
     def closeConnections(
         self,
@@ -494,67 +280,13 @@ class WebSocketFactory(ServerFactory):
         @return: fires with C{None} once all are gone. It doesn't fail.
         @raise RuntimeError: they are being closed already.
         """
-        if self.draining is not None:
-            raise RuntimeError("the connections are being closed already")
-        self.draining = Draining(
-            self.connections,
-            self._opening,
-            clock=self.clock,
-            deadlines=self.deadlines,
-            settings=self.settings,
-            code=code,
-            reason=reason,
-            # While they are held, nobody would serve them.
-            patience=0.0 if self.held else patience,
-        )
-        return self.draining.begin(after).addCallback(self._tellLast)
-
-    def _tellLast(self, _: object) -> None:
-        self.logLimit.tell()
+        return self.roster.closeAll(reason, code, patience=patience, after=after)
 
     def abortConnections(self) -> None:
         """
         End all connections at once.
         """
-        if self.draining is not None:
-            self.draining.abort()
-            return
-        for connection in list(self.connections):
-            connection.abortForStop()
-        for protocol in list(self._opening):
-            protocol.abort()
-
-
-def _rates(messages: int, size: int, settings: Settings) -> Rates | None:
-    """
-    Give the rates to be held to; C{None} where there is no limit at all.
-    """
-    if messages >= UNLIMITED and size >= UNLIMITED:
-        return None
-    # A message within the limit has to be possible, in as many frames as it may have;
-    # compressed, it counts twice.
-    whole = 2 * settings.max_message_size + 14 * settings.max_fragments
-    return Rates(messages, size, min(whole, UNLIMITED))
-
-
-def _limits(settings: Settings) -> AdmissionLimits:
-    return AdmissionLimits(
-        settings.max_address_connections,
-        settings.max_address_handshakes,
-        _rates(settings.max_address_messages, settings.max_address_bytes, settings),
-        settings.cool_down,
-    )
-
-
-def _makeDeflatePolicy(settings: Settings) -> DeflatePolicy | None:
-    if not settings.compression:
-        return None
-    return DeflatePolicy(
-        context_takeover=settings.context_takeover,
-        server_max_window_bits=settings.server_max_window_bits,
-        client_max_window_bits=settings.client_max_window_bits,
-        level=settings.compression_level,
-    )
+        self.roster.abortAll()
 
 
 # From Twisted 26.4 on, the first of 26, a client that offers ALPN gets a fatal alert

@@ -15,7 +15,14 @@ from wsplug.server.cancelling import cancel
 from wsplug.server.deadlines import Deadline, Deadlines
 from wsplug.transport.flusher import Flusher
 
-__all__ = ["READ_ON", "HandlerOwner", "HandlerRules", "Handlers", "rulesOf"]
+__all__ = [
+    "READ_ON",
+    "HandlerOwner",
+    "HandlerRules",
+    "Handlers",
+    "ServedApplication",
+    "rulesOf",
+]
 
 READ_ON: Final = 4096
 """
@@ -63,6 +70,20 @@ def rulesOf(application: object, overlap: bool | None) -> HandlerRules:
     if overlap is None and IWebSocketApplication.providedBy(application):
         overlap = False
     return HandlerRules(overlap, getattr(application, "handlerTimeout", None))
+
+
+class ServedApplication(Protocol):
+    """
+    What a connection knows of the application whose protocol serves it.
+    """
+
+    @property
+    def name(self) -> str:
+        """What the log and the statistics call it."""
+
+    @property
+    def handlers(self) -> HandlerRules:
+        """How its handlers are treated."""
 
 
 class HandlerOwner(Protocol):

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from types import CoroutineType
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from twisted.internet.defer import CancelledError, Deferred, fail
 from twisted.internet.interfaces import (
@@ -44,6 +44,7 @@ from wsplug.guard.admission import Account
 from wsplug.guard.proxies import UNNAMED
 from wsplug.interfaces import IWebSocketProtocol
 from wsplug.networks import nameOfAddress
+from wsplug.server.admittance import Admittance
 from wsplug.server.cancelling import cancel
 from wsplug.server.closing import (
     LATE_LARGE_SIZE,
@@ -54,17 +55,17 @@ from wsplug.server.closing import (
     logRefusal,
 )
 from wsplug.server.connection import Connection
+from wsplug.server.content import Content
+from wsplug.server.context import ConnectionContext
 from wsplug.server.deadlines import Deadline
 from wsplug.server.http.exchange import Exchange
 from wsplug.server.losing import explainTLS, speaksTLS
 from wsplug.server.mounts import Mount, splitPath
 from wsplug.server.request import HandshakeRequest, splitTarget
+from wsplug.server.roster import Roster
 from wsplug.server.sessions import Session
 from wsplug.server.spare import PATIENCE
 from wsplug.transport.direct import DirectTransport
-
-if TYPE_CHECKING:
-    from wsplug.server.factory import WebSocketFactory
 
 __all__ = ["WebSocketServerProtocol"]
 
@@ -92,7 +93,6 @@ class WebSocketServerProtocol(Protocol):
 
     _log = Logger()
 
-    factory: WebSocketFactory
     client: IAddress
     _peer: IAddress
 
@@ -120,9 +120,18 @@ class WebSocketServerProtocol(Protocol):
     # What has taken over.
     _connection: Connection | None = None
 
-    def __init__(self, factory: WebSocketFactory) -> None:
-        self.factory = factory
-        settings = factory.settings
+    def __init__(
+        self,
+        context: ConnectionContext,
+        roster: Roster,
+        admittance: Admittance,
+        content: Content,
+    ) -> None:
+        self.context = context
+        self.content = content
+        self._roster = roster
+        self._admittance = admittance
+        settings = context.settings
         self._parser = HeadParser(settings.max_head_size, settings.max_headers)
         # What the connection is on, for as long as this is what serves it.
         self.account: Account | None = None
@@ -143,16 +152,16 @@ class WebSocketServerProtocol(Protocol):
             transport
         ):
             transport.setTcpNoDelay(True)
-        refusal = self.factory.protocolMade(self)
+        refusal = self._admittance.admit(self)
         if refusal is not None:
             self.refuse(refusal)
             if refusal.status == 429 and ISSLTransport.providedBy(transport):
                 # The answer would cost what the limit is there to save: a handshake.
                 transport.abortConnection()
-        elif self.factory.draining is not None:
-            draining = self.factory.draining
+        elif self._roster.draining is not None:
+            draining = self._roster.draining
             self.finish(draining.refusal, draining.patience)
-        elif not self.factory.held:
+        elif not self._roster.held:
             self.begin()
 
     def begin(self) -> None:
@@ -187,7 +196,7 @@ class WebSocketServerProtocol(Protocol):
                 len(data), self._deadline is not None, self.abort, self._lateLimit
             )
             return
-        if self._answer is not None or (self._early and self.factory.held):
+        if self._answer is not None or (self._early and self._roster.held):
             self._early += data
         elif channel is not None and channel.busy:
             self._read(channel.feed(data))
@@ -212,7 +221,7 @@ class WebSocketServerProtocol(Protocol):
         answer, self._answer = self._answer, None
         cancel(answer)
         self._endSession()
-        self.factory.protocolLost(self)
+        self._admittance.removeOpening(self)
 
     # Clients that close their side for writing once they have asked for something
 
@@ -262,7 +271,7 @@ class WebSocketServerProtocol(Protocol):
 
     def _awaitResponse(self) -> None:
         # Also where heads have any time: the client may be gone.
-        seconds = self.factory.settings.open_timeout or _SILENCE
+        seconds = self.context.settings.open_timeout or _SILENCE
         self._setDeadline(self._responseMissing, seconds)
 
     def _responseMissing(self) -> None:
@@ -289,14 +298,14 @@ class WebSocketServerProtocol(Protocol):
             head = self._parser.feed(data)
             self._identify(head)
             if head is None:
-                if self._deadline is None and not self.factory.held:
+                if self._deadline is None and not self._roster.held:
                     self._awaitHead()
                 return
             self._clearDeadline()
             if isinstance(head, HandshakeRefused):
                 self.refuse(head)
                 return
-            unwelcome = self.factory.refusalOf(self.client)
+            unwelcome = self._admittance.refusalOf(self.client)
             if unwelcome is not None:
                 self.refuse(unwelcome)
                 return
@@ -318,7 +327,7 @@ class WebSocketServerProtocol(Protocol):
         """
         header = self._header
         self._named = (
-            self.factory.proxies.clientOf(self._peer, head)
+            self._admittance.proxies.clientOf(self._peer, head)
             if isinstance(head, RequestHead) and (header is None or header.namesClient)
             else UNNAMED
         )
@@ -328,19 +337,21 @@ class WebSocketServerProtocol(Protocol):
         """
         Give the refusal that a page gets whose host only leads here (DNS rebinding).
         """
-        proxied = self._header is not None or self.factory.proxies.trusts(self._peer)
-        return self.factory.hosts.refusalOf(head, self.transport, proxied)
+        proxied = self._header is not None or self._admittance.proxies.trusts(
+            self._peer
+        )
+        return self._admittance.refusalOfHost(head, self.transport, proxied)
 
     def _mayBeServed(self, head: RequestHead, rest: bytes) -> bool:
         """
         Say whether a request is for now. Where the server is full, it is refused; while
         the applications start, it waits. Only health checks are served always.
         """
-        held = self.factory.held
+        held = self._roster.held
         if self.excess is None and not held:
             return True
         path = splitTarget(head.target)[0]
-        if self.factory.isHealthCheck(path) and not wants_upgrade(head):
+        if self.content.isHealthCheck(path) and not wants_upgrade(head):
             return True
         self._releaseChannel()
         if self.excess is not None:
@@ -359,7 +370,7 @@ class WebSocketServerProtocol(Protocol):
         exchange = self._channel
         if exchange is None:
             exchange = self._channel = Exchange(self)
-        if self.factory.draining is not None or self.excess is not None:
+        if self._roster.draining is not None or self.excess is not None:
             exchange.end()  # nobody keeps a place that is there for a health check
         return exchange.serve(head, rest, self._named)
 
@@ -396,7 +407,7 @@ class WebSocketServerProtocol(Protocol):
     def _receiveHandshake(self, head: RequestHead, rest: bytes) -> None:
         self._releaseChannel()
         if self._named.address is not None:
-            refusal = self.factory.clientNamed(self)
+            refusal = self._admittance.admitClient(self)
             if refusal is not None:
                 self.refuse(refusal)
                 return
@@ -406,12 +417,12 @@ class WebSocketServerProtocol(Protocol):
             return
         path = splitTarget(head.target)[0]
         segments = splitPath(path)
-        found = self.factory.mounts.find(segments)
+        found = self.content.mounts.find(segments)
         if found is None or not path.startswith(b"/"):
             self.refuse(HandshakeRefused(404, "no application is at this path"))
             return
         mount, depth = found
-        if not self._isAllowed(head):
+        if not self._admittance.allowsOrigin(head):
             self.refuse(
                 HandshakeRefused(
                     403, "pages from this origin may not connect", setting="origin"
@@ -433,13 +444,6 @@ class WebSocketServerProtocol(Protocol):
         )
         self._early = rest
         self._ask(mount, request, upgrade)
-
-    def _isAllowed(self, head: RequestHead) -> bool:
-        origins = head.all(b"origin")
-        hosts = head.all(b"host")
-        return len(origins) < 2 and self.factory.origins.allow(
-            origins[0] if origins else None, hosts[0] if hosts else None
-        )
 
     def _ask(self, mount: Mount, request: HandshakeRequest, upgrade: Upgrade) -> None:
         """
@@ -473,10 +477,17 @@ class WebSocketServerProtocol(Protocol):
         Have the application make what serves the connection: where clients have to log
         in, once this one has.
         """
-        authenticator = self.factory.authenticator
+        authenticator = self._admittance.authenticator
         if authenticator is None or not mount.auth:
             return mount.application.buildProtocol(request)
-        self._session = Session(self.factory, authenticator, mount, request, self)
+        self._session = Session(
+            self.context,
+            self._admittance,
+            authenticator,
+            mount,
+            request,
+            self,
+        )
         return self._session.begin()
 
     def changeAccount(self, account: Account) -> None:
@@ -517,20 +528,21 @@ class WebSocketServerProtocol(Protocol):
             refusal = HandshakeRefused(403, "the application takes no connection")
             self.refuse(refusal, mount.name)
             return
-        factory = self.factory
+        context = self.context
         transport: Any = self.transport
         subprotocol = request.subprotocol = _chooseSubprotocol(request, mount)
         agreement = None
-        if mount.compression and factory.deflatePolicy is not None:
-            agreement = factory.deflatePolicy.negotiate(upgrade.extensions)
-        connection = factory.makeConnection(
+        if mount.compression and context.deflatePolicy is not None:
+            agreement = context.deflatePolicy.negotiate(upgrade.extensions)
+        connection = Connection(
             request,
             transport,
             application,
-            mount.name,
-            agreement,
-            self.account,
-            mount.handlers,
+            mount,
+            context,
+            account=self.account,
+            agreement=agreement,
+            whenLost=self._admittance.remove,
         )
         switch = encode_switch(
             upgrade.key,
@@ -540,7 +552,7 @@ class WebSocketServerProtocol(Protocol):
         )
         request.compact()
         early, session = self._early, self._session
-        factory.protocolAccepted(self, connection, mount.name, session)
+        self._roster.open(self, connection, mount.name, session)
         self._handOver(connection)
         try:
             connection.open(switch, early)
@@ -595,8 +607,8 @@ class WebSocketServerProtocol(Protocol):
         """
         if self._parser is None:
             return
-        logRefusal(self._log, self.factory.logLimit, self.client, refusal, name)
-        self.factory.protocolRefused(self.client, name, refusal)
+        logRefusal(self._log, self.context.logLimit, self.client, refusal, name)
+        self._admittance.countRefused(self.client, name, refusal)
         answer = encode_refusal(refusal, self._method)
         self.answerLast(answer, LATE_LARGE_SIZE if refusal.status == 413 else LATE_SIZE)
 
@@ -612,19 +624,19 @@ class WebSocketServerProtocol(Protocol):
         self._lateLimit = lateLimit
         self._early = b""
         self._endSession()
-        self.factory.spare.leave(self)
+        self._roster.spare.leave(self)
         if self._channel is not None:
             self._channel.release()
         transport: Any = self.transport
         transport.write(data)
         transport.resumeProducing()
         self._clearDeadline()
-        if not self.factory.mayLinger(self):
+        if not self._roster.mayLinger(self):
             self._endIdle()
             return
         endWriting(transport)
         self._setDeadline(
-            transport.abortConnection, self.factory.settings.close_timeout
+            transport.abortConnection, self.context.settings.close_timeout
         )
 
     def _endIdle(self) -> None:
@@ -637,7 +649,7 @@ class WebSocketServerProtocol(Protocol):
         transport: Any = self.transport
         endIdle(transport)
         self._setDeadline(
-            transport.abortConnection, self.factory.settings.close_timeout
+            transport.abortConnection, self.context.settings.close_timeout
         )
 
     def finish(self, refusal: HandshakeRefused, patience: float) -> None:
@@ -670,7 +682,7 @@ class WebSocketServerProtocol(Protocol):
         """
         Log why TLS has come to nothing; there is no way to tell the peer in HTTP.
         """
-        if self.factory.logLimit.allows(self.client, "failed in TLS", setting):
+        if self.context.logLimit.allows(self.client, "failed in TLS", setting):
             self._log.info(
                 "{peer} failed in TLS: {reason}",
                 peer=nameOfAddress(self.client),
@@ -704,7 +716,7 @@ class WebSocketServerProtocol(Protocol):
         """
         Give a request's head its time; less of it where the server is full.
         """
-        seconds = self.factory.settings.open_timeout
+        seconds = self.context.settings.open_timeout
         if self.excess is not None:
             seconds = min(seconds or PATIENCE, PATIENCE)
         self._setDeadline(self._headTimedOut, seconds)
@@ -714,7 +726,7 @@ class WebSocketServerProtocol(Protocol):
         if self.excess is not None:
             self.giveWay()
             return
-        seconds = self.factory.settings.open_timeout
+        seconds = self.context.settings.open_timeout
         transport: Any = self.transport
         if speaksTLS(transport) and not self._secured:
             self._parser = None
@@ -730,7 +742,7 @@ class WebSocketServerProtocol(Protocol):
     def _answerTimedOut(self, name: str) -> None:
         self._deadline = None
         answer, self._answer = self._answer, None
-        seconds = self.factory.settings.open_timeout
+        seconds = self.context.settings.open_timeout
         session = self._session
         late = "no answer from the application"
         if session is not None and not session.isLoggedIn:
@@ -748,14 +760,14 @@ class WebSocketServerProtocol(Protocol):
     def _setDeadline(
         self, call: Callable[[], object], seconds: float | None = None
     ) -> None:
-        factory = self.factory
+        context = self.context
         if seconds is None:
-            seconds = factory.settings.open_timeout
+            seconds = context.settings.open_timeout
         if seconds:
-            self._deadline = factory.deadlines.set(seconds, call)
+            self._deadline = context.deadlines.set(seconds, call)
 
     def _clearDeadline(self) -> None:
-        self.factory.deadlines.clear(self._deadline)
+        self.context.deadlines.clear(self._deadline)
         self._deadline = None
 
 

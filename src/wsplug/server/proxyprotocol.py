@@ -75,7 +75,7 @@ class _ProxiedConnection(Protocol):
     # What the transport calls
 
     def connectionMade(self) -> None:
-        self._factory.headerAwaited(self)
+        self._factory.roster.awaitHeader(self)
 
     def dataReceived(self, data: bytes) -> None:
         if self._parser is None:
@@ -110,7 +110,7 @@ class _ProxiedConnection(Protocol):
             self._log.info(
                 "{peer} went away within its PROXY header", peer=nameOfAddress(peer)
             )
-        self._factory.headerDone(self)
+        self._factory.roster.removeOpening(self)
 
     # What the factory calls
 
@@ -165,7 +165,7 @@ class _ProxiedConnection(Protocol):
             peer = addressOf(header.host, header.port)
         elif header.path is not None:
             peer = UNIXAddress(header.path or None)
-        self._factory.headerDone(self)
+        self._factory.roster.removeOpening(self)
         try:
             served = self._wrapped.buildProtocol(peer)
             if served is not None:
@@ -204,7 +204,7 @@ class _ProxiedConnection(Protocol):
         transport: Any = self.transport
         peer: IAddress = transport.getPeer()
         logRefusal(self._log, self._factory.logLimit, peer, refusal)
-        self._factory.protocolRefused(peer, "", refusal)
+        self._factory.admittance.countRefused(peer, "", refusal)
         if self._wrapped is not self._factory:
             transport.abortConnection()
             return

@@ -4,7 +4,7 @@ A client that has to log in: from its handshake, or its first message, to its lo
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import Any, Final, Protocol
 
 import msgspec
 from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
@@ -24,14 +24,13 @@ from wsplug.guard.admission import Account
 from wsplug.guard.origins import OWN_ORIGIN
 from wsplug.interfaces import IWebSocketProtocol
 from wsplug.networks import nameOfAddress
+from wsplug.server.admittance import Admittance
 from wsplug.server.cancelling import cancel
 from wsplug.server.connection import Connection
+from wsplug.server.context import ConnectionContext
 from wsplug.server.deadlines import Deadline
 from wsplug.server.mounts import Mount
 from wsplug.server.request import HandshakeRequest
-
-if TYPE_CHECKING:
-    from wsplug.server.factory import WebSocketFactory
 
 __all__ = ["EXPIRED", "Session"]
 
@@ -68,7 +67,8 @@ class Session:
 
     def __init__(
         self,
-        factory: WebSocketFactory,
+        context: ConnectionContext,
+        admittance: Admittance,
         authenticator: Authenticator,
         mount: Mount,
         request: HandshakeRequest,
@@ -78,7 +78,8 @@ class Session:
         @param holder: what is on the account of the client's address, until it is
             known whose it is.
         """
-        self._factory = factory
+        self._context = context
+        self._admittance = admittance
         self._authenticator = authenticator
         self._mount = mount
         self._request = request
@@ -106,12 +107,13 @@ class Session:
         request, authenticator = self._request, self._authenticator
         origin, host = request.getHeader(b"origin"), request.getHeader(b"host")
         vouched = any(
-            rules.vouches(origin, host) for rules in (OWN_ORIGIN, self._factory.origins)
+            rules.vouches(origin, host)
+            for rules in (OWN_ORIGIN, self._admittance.origins)
         )
         credentials = authenticator.find(request, vouched)
         if credentials is None:
             if authenticator.awaitsMessage(request):
-                return _TokenProtocol(self, self._factory)
+                return _TokenProtocol(self, self._context)
             raise authenticator.refuseNobody()
         self._take(await authenticator.logIn(credentials, request))
         return await self._build()
@@ -146,9 +148,9 @@ class Session:
         self._changeAccount(login)
         self._request.avatar = login.avatar
         if login.lasts is not None:
-            self._expires = self._factory.deadlines.now() + login.lasts
+            self._expires = self._context.deadlines.now() + login.lasts
         client = self._request.getClientAddress()
-        if self._factory.logLimit.allows(client, "logged in"):
+        if self._context.logLimit.allows(client, "logged in"):
             _log.info(
                 "{peer} {application}: logged in as {name}",
                 peer=nameOfAddress(client),
@@ -167,7 +169,7 @@ class Session:
             return
         holder = self._holder
         assert holder is not None
-        admission = self._factory.admission
+        admission = self._admittance.admission
         account = admission.enterAs(login.user, self._request.getClientAddress())
         if account is not None:
             if holder.account is not None:
@@ -192,7 +194,7 @@ class Session:
         Have the connection closed when the login is no longer good.
         """
         if self._login is not None and self._login.lasts is not None:
-            deadlines = self._factory.deadlines
+            deadlines = self._context.deadlines
             seconds = max(0.0, self._expires - deadlines.now())
             self._expiry = deadlines.set(seconds, self._expire)
 
@@ -211,7 +213,7 @@ class Session:
             return
         self._ended = True
         self._connection = self._holder = None
-        self._factory.deadlines.clear(self._expiry)
+        self._context.deadlines.clear(self._expiry)
         self._expiry = None
         if self._login is not None:
             self._login.end()
@@ -229,18 +231,18 @@ class _TokenProtocol:
 
     _transport: Connection
 
-    def __init__(self, session: Session, factory: WebSocketFactory) -> None:
+    def __init__(self, session: Session, context: ConnectionContext) -> None:
         self._session = session
-        self._factory = factory
+        self._context = context
         self._deadline: Deadline | None = None
         self._judging: Deferred[None] | None = None
 
     def negotiationStarted(self, transport: Any) -> None:
         self._transport = transport
         transport.limitMessages(MAX_FIRST_MESSAGE_SIZE)
-        seconds = self._factory.settings.open_timeout
+        seconds = self._context.settings.open_timeout
         if seconds:
-            self._deadline = self._factory.deadlines.set(seconds, self._timedOut)
+            self._deadline = self._context.deadlines.set(seconds, self._timedOut)
 
     def negotiationFinished(self) -> None:
         pass
@@ -294,7 +296,7 @@ class _TokenProtocol:
 
     def _timedOut(self) -> None:
         self._deadline = None
-        seconds = f"{self._factory.settings.open_timeout:g} seconds"
+        seconds = f"{self._context.settings.open_timeout:g} seconds"
         if self._judging is None:
             code, reason = CloseCode.POLICY_VIOLATION, f"no token in {seconds}"
         elif self._session.isLoggedIn:
@@ -307,5 +309,5 @@ class _TokenProtocol:
         cancel(self._judging)
 
     def _clearDeadline(self) -> None:
-        self._factory.deadlines.clear(self._deadline)
+        self._context.deadlines.clear(self._deadline)
         self._deadline = None

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from time import time
 from types import CoroutineType
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import Any, Final, Protocol
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IAddress
@@ -35,6 +35,8 @@ from wsplug.networks import nameOfAddress
 from wsplug.plain import TEXT, FileBody, Response, notFound, refused
 from wsplug.server.cancelling import cancel
 from wsplug.server.closing import endIdle, logRefusal
+from wsplug.server.content import Content
+from wsplug.server.context import ConnectionContext
 from wsplug.server.deadlines import Deadline
 from wsplug.server.http.bodies import BodyReader, HeldBody
 from wsplug.server.http.pageoutput import PageOutput
@@ -44,9 +46,6 @@ from wsplug.server.http.routes import Route
 from wsplug.server.http.sending import PIECE, ResponseSender, logCutOff
 from wsplug.server.mounts import splitPath
 from wsplug.server.request import splitTarget
-
-if TYPE_CHECKING:
-    from wsplug.server.factory import WebSocketFactory
 
 __all__ = ["Exchange", "logRequest"]
 
@@ -105,7 +104,8 @@ class ServerEnd(Protocol):
     The server's end of the connection, which reads the heads.
     """
 
-    factory: WebSocketFactory
+    context: ConnectionContext
+    content: Content
     transport: Any
 
     def refuse(self, refusal: HandshakeRefused) -> None:
@@ -132,9 +132,9 @@ class Exchange:
         """
         @param end: whose requests they are. It is let go of by L{release} and L{lose}.
         """
-        factory = end.factory
         self._end: ServerEnd | None = end
-        self._factory = factory
+        self._context = end.context
+        self._content = end.content
         self._transport: Any = end.transport
         self.busy = False
         self._request: PlainRequest | None = None
@@ -273,7 +273,7 @@ class Exchange:
     def _stop(self) -> None:
         self._end = None
         self._isOver = True
-        self._factory.deadlines.clear(self._idle)
+        self._context.deadlines.clear(self._idle)
         self._idle = None
         self._endRequest()
 
@@ -338,7 +338,7 @@ class Exchange:
     def _begin(self, head: RequestHead) -> None:
         path = splitTarget(head.target)[0]
         segments = splitPath(path)
-        site: Any = self._factory.site
+        site: Any = self._content.site
         find = getattr(site, "route", None)
         self._route = route = _FOREIGN if find is None else find(path, segments)
         self._request = PlainRequest(
@@ -360,7 +360,7 @@ class Exchange:
         request, route = self._request, self._route
         assert request is not None
         if route.resource is None:
-            if self._factory.site is None:
+            if self._content.site is None:
                 self._refuse(self._refusePage(request))
             else:
                 self._awaitBody(self._foreignLimit(request))
@@ -380,9 +380,9 @@ class Exchange:
         """
         Say how large a body for C{twisted.web} may be.
         """
-        found = self._factory.mounts.find(splitPath(request.path))
+        found = self._content.mounts.find(splitPath(request.path))
         pages = None if found is None else found[0].application.pages
-        limit: int = getattr(pages, "maxBodySize", self._factory.maxBodySize)
+        limit: int = getattr(pages, "maxBodySize", self._content.maxBodySize)
         return limit
 
     def _awaitBody(self, limit: int) -> None:
@@ -401,13 +401,13 @@ class Exchange:
         expected = head.items(b"expect") if head.version == (1, 1) else []
         if b"100-continue" in [each.lower() for each in expected]:
             self._open().send(b"HTTP/1.1 100 Continue\r\n\r\n")
-        factory = self._factory
+        context = self._context
         self._body = BodyReader(
             size,
             limit,
-            deadlines=factory.deadlines,
-            seconds=factory.settings.open_timeout,
-            ceiling=factory.unfinished,
+            deadlines=context.deadlines,
+            seconds=context.settings.open_timeout,
+            ceiling=context.unfinished,
             refuse=self._refuse,
         )
         self._goOnReading()
@@ -443,7 +443,7 @@ class Exchange:
         except BaseException:
             self._answer(_answerTo(Failure()))
             return
-        held = HeldBody(self._factory.unfinished, content)
+        held = HeldBody(self._context.unfinished, content)
         answer.addErrback(_answerTo)
         answer.addCallback(self._answerLater, request, held)
         answer.addErrback(self._fail)
@@ -494,7 +494,7 @@ class Exchange:
         if failure.check(HandshakeRefused) is not None:
             refusal: Any = failure.value
             client = request.getClientAddress()
-            logRefusal(_log, self._factory.logLimit, client, refusal)
+            logRefusal(_log, self._context.logLimit, client, refusal)
         failure.cleanFailure()
         self._goOn(lambda: self._answer(answer))
 
@@ -514,16 +514,16 @@ class Exchange:
         if channel is not None:
             channel.release()
         if self._sender is None:
-            factory = self._factory
+            context = self._context
             output = PageOutput(
                 self._transport,
-                factory.deadlines,
-                factory.settings.send_timeout,
-                factory.waiting,
+                context.deadlines,
+                context.settings.send_timeout,
+                context.waiting,
                 self._cutOff,
             )
             self._sender = ResponseSender(
-                self._transport, output, factory.clock.callLater, self._cutOff
+                self._transport, output, context.clock.callLater, self._cutOff
             )
         return self._sender
 
@@ -544,12 +544,12 @@ class Exchange:
             answer.status,
             answer.headers,
             len(body) if isinstance(body, bytes) else body.size,
-            _dateOf(int(timeOfDay(self._factory.clock))),
+            _dateOf(int(timeOfDay(self._context.clock))),
             closes,
         )
         if route.isLogged:
             client = request.getClientAddress()
-            limit = self._factory.logLimit
+            limit = self._context.logLimit
             logRequest(limit, client, method, request.path, answer.status)
         if isinstance(body, FileBody):
             self._answerWithFile(data, body, hasBody, closes)
@@ -596,7 +596,7 @@ class Exchange:
         Be ready for the next request.
         """
         self.busy = False
-        deadlines = self._factory.deadlines
+        deadlines = self._context.deadlines
         self._idleSince = deadlines.now()
         if self._idle is None and self._channel is None:
             self._idle = deadlines.set(_IDLE, self._idled)
@@ -609,7 +609,7 @@ class Exchange:
         self._idle = None
         if self.busy or self._channel is not None or self._isOver:
             return
-        deadlines = self._factory.deadlines
+        deadlines = self._context.deadlines
         left = self._idleSince + _IDLE - deadlines.now()
         if left > 0:
             self._idle = deadlines.set(left, self._idled)
@@ -632,7 +632,7 @@ class Exchange:
         if sender is not None:
             sender.letGo()
             endIdle(self._transport)
-            sender.watch(self._factory.settings.send_timeout)
+            sender.watch(self._context.settings.send_timeout)
 
     def _cutOff(self, reason: str, setting: str | None) -> None:
         """
@@ -642,9 +642,9 @@ class Exchange:
         self._isOver = True
         if self._sender is not None:
             self._sender.stop()
-        logCutOff(self._factory.logLimit, client, reason, setting)
+        logCutOff(self._context.logLimit, client, reason, setting)
         # Not now: it may be in the midst of a response.
-        self._factory.clock.callLater(0, self._transport.abortConnection)
+        self._context.clock.callLater(0, self._transport.abortConnection)
 
     # What others bring
 
@@ -652,10 +652,10 @@ class Exchange:
         """
         Have C{twisted.web} answer.
         """
-        factory = self._factory
-        site = factory.site
+        context = self._context
+        site = self._content.site
         assert site is not None
-        self._held = HeldBody(factory.unfinished, content)
+        self._held = HeldBody(context.unfinished, content)
         channel = self._channel
         if channel is None:
             sender, self._sender = self._sender, None
@@ -664,11 +664,11 @@ class Exchange:
                 sender.letGo()
             channel = self._channel = PageChannel(
                 site,
-                factory.clock,
-                settings=factory.settings,
-                deadlines=factory.deadlines,
-                waiting=factory.waiting,
-                logLimit=factory.logLimit,
+                context.clock,
+                settings=context.settings,
+                deadlines=context.deadlines,
+                waiting=context.waiting,
+                logLimit=context.logLimit,
                 done=self._channelDone,
                 refuse=self._refuse,
             )
@@ -684,16 +684,16 @@ class Exchange:
         Say whether C{twisted.web} is to parse a body if it is a form. A site that isn't
         wsplug's expects that.
         """
-        found = self._factory.mounts.find(splitPath(request.path))
+        found = self._content.mounts.find(splitPath(request.path))
         pages = None if found is None else found[0].application.pages
-        siteParses: bool = getattr(self._factory.site, "parsesForms", True)
+        siteParses: bool = getattr(self._content.site, "parsesForms", True)
         return getattr(pages, "parsesForms", siteParses)
 
     def _refusePage(self, request: PlainRequest) -> HandshakeRefused:
         """
         Answer a request for a page where nobody has pages.
         """
-        if self._factory.mounts.find(splitPath(request.path)) is None:
+        if self._content.mounts.find(splitPath(request.path)) is None:
             return HandshakeRefused(404, "nothing is here")
         return HandshakeRefused(
             426, "this is a WebSocket server", headers=[(b"Upgrade", b"websocket")]

@@ -1,0 +1,196 @@
+"""
+Admittance: who may connect, from where, how often, and as whom.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from twisted.internet.interfaces import IAddress
+
+from wsplug.auth.authenticator import Authenticator
+from wsplug.codec import RequestHead
+from wsplug.errors import HandshakeRefused
+from wsplug.guard.admission import Account, Admission, AdmissionLimits
+from wsplug.guard.bans import Bans
+from wsplug.guard.hosts import HostRules
+from wsplug.guard.origins import OriginRules
+from wsplug.guard.proxies import ProxySettings, TrustedProxies
+from wsplug.networks import Networks
+from wsplug.server.connection import Connection
+from wsplug.server.content import Content
+from wsplug.server.context import ConnectionContext, ratesOf
+from wsplug.server.draining import Opening
+from wsplug.server.roster import Roster
+
+__all__ = ["Admittance", "Applicant"]
+
+
+class Applicant(Opening, Protocol):
+    """
+    An opening connection whose client is to be admitted.
+    """
+
+    client: IAddress
+    account: Account | None
+    excess: HandshakeRefused | None
+
+    def giveWay(self) -> None:
+        """End: another connection needs the place."""
+
+
+class Admittance:
+    """
+    The rules of one server, and what each client has used of its share.
+
+    @ivar origins: which pages may connect.
+    @ivar hosts: which hosts requests may be for.
+    @ivar proxies: which proxies are trusted to name the client.
+    @ivar bans: which clients an operator has banned.
+    @ivar admission: counts the connections and handshakes of each client.
+    @ivar authenticator: has clients log in; without it nobody has to.
+    """
+
+    def __init__(
+        self,
+        context: ConnectionContext,
+        roster: Roster,
+        content: Content,
+        *,
+        origins: Sequence[str],
+        hosts: Sequence[str],
+        exempt: Networks,
+        proxies: ProxySettings,
+        authenticator: Authenticator | None,
+    ) -> None:
+        """
+        @raise ValueError: an origin is none, or a host.
+        """
+        self._context = context
+        self._roster = roster
+        self._content = content
+        self.origins = OriginRules(origins)
+        self.hosts = HostRules(origins, hosts)
+        self.proxies = TrustedProxies(proxies, context.clock)
+        self.bans = Bans(context.clock)
+        self.authenticator = authenticator
+        settings = context.settings
+        limits = AdmissionLimits(
+            settings.max_address_connections,
+            settings.max_address_handshakes,
+            ratesOf(
+                settings.max_address_messages, settings.max_address_bytes, settings
+            ),
+            settings.cool_down,
+        )
+        self.admission = Admission(context.clock, limits, exempt)
+
+    # Connections
+
+    def admit(self, protocol: Applicant) -> HandshakeRefused | None:
+        """
+        Add a new connection to the roster.
+
+        @return: the refusal that answers it, if it may not come in.
+        """
+        roster = self._roster
+        roster.opening.add(protocol)
+        if roster.draining is not None and not roster.draining.patience:
+            return roster.draining.refusal
+        if roster.failed is not None:
+            return roster.failed
+        unwelcome = self.refusalOf(protocol.client)
+        if unwelcome is not None:
+            return unwelcome
+        if roster.count() > self._context.settings.max_connections:
+            full = HandshakeRefused(
+                503,
+                "too many connections",
+                headers=[(b"Retry-After", b"10")],
+                setting="max-connections",
+            )
+            if not self._content.isHealthCheck(b"/-/health"):
+                return full
+            protocol.excess = full
+            roster.spare.take(protocol, protocol.client)
+        if self.proxies.trusts(protocol.client):
+            return None  # it speaks for others, who are counted once they are named
+        return self.admitClient(protocol)
+
+    def admitClient(self, protocol: Applicant) -> HandshakeRefused | None:
+        """
+        Count a connection for its client, once it is known who that is: as it connects,
+        or where a trusted proxy names it in a handshake.
+
+        @return: the refusal that answers it, if it may not come in.
+        """
+        try:
+            protocol.account = self.admission.enter(protocol.client)
+        except HandshakeRefused as refusal:
+            return refusal
+        return None
+
+    def removeOpening(self, protocol: Applicant) -> None:
+        """
+        Remove a connection that never became a WebSocket.
+        """
+        self._roster.spare.leave(protocol)
+        self._leave(protocol.account)
+        self._roster.removeOpening(protocol)
+
+    def remove(self, connection: Connection) -> None:
+        """
+        Remove a connection that is lost.
+        """
+        self._leave(connection.intake.account)
+        self._roster.remove(connection)
+
+    def _leave(self, account: Account | None) -> None:
+        if account is not None:
+            self.admission.leave(account)
+
+    # Requests
+
+    def refusalOf(self, client: IAddress) -> HandshakeRefused | None:
+        """
+        Judge a client, as soon as it is known who that is: of a new connection, and of
+        each request on it, which a proxy may have sent for somebody else.
+
+        @return: the refusal that it gets, if it is banned.
+        """
+        # A trusted proxy speaks for others, who may be welcome.
+        return None if self.proxies.trusts(client) else self.bans.refusalOf(client)
+
+    def refusalOfHost(
+        self, head: RequestHead, transport: Any, proxied: bool
+    ) -> HandshakeRefused | None:
+        """
+        Judge the host that a request is for: its name may lead here only by DNS
+        rebinding.
+
+        @param proxied: whether a trusted proxy has sent it.
+        """
+        return self.hosts.refusalOf(head, transport, proxied)
+
+    def allowsOrigin(self, head: RequestHead) -> bool:
+        """
+        Say whether the page that a handshake comes from may connect.
+        """
+        origins = head.all(b"origin")
+        hosts = head.all(b"host")
+        return len(origins) < 2 and self.origins.allow(
+            origins[0] if origins else None, hosts[0] if hosts else None
+        )
+
+    def countRefused(
+        self, client: IAddress, name: str, refusal: HandshakeRefused
+    ) -> None:
+        """
+        Count a refused request.
+
+        @param client: whose it was.
+        @param name: of the application that it was for; empty where it isn't known.
+        """
+        now = self._context.clock.seconds()
+        self._context.statistics.countRefused(now, client, name, refusal)

@@ -1,0 +1,103 @@
+"""
+What all connections of a server share: its settings, its clock, and what counts, bounds
+and schedules their work.
+"""
+
+from __future__ import annotations
+
+from twisted.internet.interfaces import IReactorTime
+
+from wsplug.codec import DeflatePolicy
+from wsplug.guard.loglimit import LogLimit
+from wsplug.guard.metering import Rates
+from wsplug.networks import Networks
+from wsplug.options import UNLIMITED
+from wsplug.server.deadlines import Deadlines
+from wsplug.server.settings import Settings
+from wsplug.server.statistics import Statistics
+from wsplug.server.turns import Turns
+from wsplug.transport.ceiling import Ceiling
+from wsplug.transport.flusher import Flusher
+from wsplug.transport.progress import AskProgress, progressOf
+
+__all__ = ["ConnectionContext", "ratesOf"]
+
+
+class ConnectionContext:
+    """
+    What a connection needs of the server, or of the client, that it belongs to.
+
+    @ivar settings: every limit and timeout.
+    @ivar clock: the reactor, or in tests a clock that they turn.
+    @ivar deadlines: calls back when a time is over.
+    @ivar flusher: says when what is sent leaves.
+    @ivar turns: lets connections that make much work take turns.
+    @ivar statistics: counts what connections do.
+    @ivar waiting: bounds what waits to be sent, on all connections together.
+    @ivar unfinished: bounds the incomplete messages of all connections together.
+    @ivar logLimit: bounds what is logged about each address.
+    @ivar rates: the messages and bytes a second that one connection may send; C{None}
+        for any number.
+    @ivar deflatePolicy: what is offered of permessage-deflate; C{None} for nothing.
+    @ivar askProgress: says how far the peer of a transport has come with what it was
+        sent. Tests replace it.
+    """
+
+    __slots__ = (
+        "askProgress",
+        "clock",
+        "deadlines",
+        "deflatePolicy",
+        "flusher",
+        "logLimit",
+        "rates",
+        "settings",
+        "statistics",
+        "turns",
+        "unfinished",
+        "waiting",
+    )
+
+    def __init__(
+        self, clock: IReactorTime, settings: Settings, exempt: Networks
+    ) -> None:
+        """
+        @param exempt: the networks that no limit of an address holds for.
+        """
+        self.clock = clock
+        self.settings = settings
+        self.deadlines = Deadlines(clock)
+        self.flusher = Flusher(clock)
+        self.turns = Turns(clock)
+        self.statistics = Statistics()
+        self.waiting = Ceiling(settings.max_waiting)
+        self.unfinished = Ceiling(settings.max_unfinished)
+        self.logLimit = LogLimit(clock, settings.max_address_log_lines, exempt)
+        self.rates = ratesOf(settings.max_messages, settings.max_bytes, settings)
+        self.deflatePolicy = _deflatePolicyOf(settings)
+        self.askProgress: AskProgress = progressOf
+
+
+def ratesOf(messages: int, size: int, settings: Settings) -> Rates | None:
+    """
+    Make the rates for a number of messages and bytes a second.
+
+    @return: C{None} where neither is limited.
+    """
+    if messages >= UNLIMITED and size >= UNLIMITED:
+        return None
+    # A message within the limit has to be possible, in as many frames as it may have;
+    # compressed, it counts twice.
+    whole = 2 * settings.max_message_size + 14 * settings.max_fragments
+    return Rates(messages, size, min(whole, UNLIMITED))
+
+
+def _deflatePolicyOf(settings: Settings) -> DeflatePolicy | None:
+    if not settings.compression:
+        return None
+    return DeflatePolicy(
+        context_takeover=settings.context_takeover,
+        server_max_window_bits=settings.server_max_window_bits,
+        client_max_window_bits=settings.client_max_window_bits,
+        level=settings.compression_level,
+    )

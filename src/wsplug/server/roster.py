@@ -1,0 +1,234 @@
+"""
+The roster of a server's connections: which are opening, which are open, which linger
+after a refusal, and how all of them are closed when the server stops.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from twisted.internet.defer import Deferred
+
+from wsplug.codec import CloseCode
+from wsplug.errors import HandshakeRefused
+from wsplug.server.connection import Connection
+from wsplug.server.context import ConnectionContext
+from wsplug.server.draining import Draining, Opening
+from wsplug.server.spare import SparePlaces
+
+__all__ = ["AttachedLogin", "Roster"]
+
+_LINGERING: Final = 0.05
+"""
+The part of all places that refused connections may take up until their peers have
+closed. Without it, a client that is refused often enough fills the server.
+"""
+
+_FEW: Final = 16
+"""
+Refused connections that may always linger.
+"""
+
+
+class AttachedLogin(Protocol):
+    """
+    The login of a connection's client.
+    """
+
+    def attach(self, connection: Connection) -> None:
+        """Belong to a connection that has opened."""
+
+    def end(self) -> None:
+        """Log out."""
+
+
+def _nothing() -> None:
+    """
+    Do nothing.
+    """
+
+
+class Roster:
+    """
+    The connections of one server.
+
+    @ivar connections: the open ones.
+    @ivar opening: the TCP connections that are no WebSocket yet: handshakes, and plain
+        HTTP.
+    @ivar lingering: those of them that were refused, and wait for their peers to close.
+    @ivar sessions: the logins of open connections.
+    @ivar spare: the places over the limit, for health checks.
+    @ivar held: whether new connections wait for the applications to start.
+    @ivar failed: what everybody gets because an application didn't start.
+    @ivar draining: how the connections are being closed, once they are.
+    @ivar whenLeft: is called whenever a connection is gone.
+    """
+
+    def __init__(self, context: ConnectionContext) -> None:
+        self._context = context
+        self.connections: set[Connection] = set()
+        self.opening: set[Opening] = set()
+        self.lingering: set[Opening] = set()
+        self.sessions: dict[Connection, AttachedLogin] = {}
+        self.spare = SparePlaces()
+        self.held = False
+        self.failed: HandshakeRefused | None = None
+        self.draining: Draining | None = None
+        self.whenLeft: Callable[[], object] = _nothing
+
+    def count(self) -> int:
+        """
+        Count the connections, whatever they are.
+        """
+        return len(self.opening) + len(self.connections)
+
+    @property
+    def isFull(self) -> bool:
+        """
+        Whether the next connection is one too many.
+        """
+        return self.count() >= self._context.settings.max_connections
+
+    # Connections come and go
+
+    def awaitHeader(self, protocol: Opening) -> None:
+        """
+        Add a trusted proxy's connection, which begins with a header that names its
+        client.
+        """
+        self.opening.add(protocol)
+        draining = self.draining
+        if draining is not None:
+            protocol.finish(draining.refusal, draining.patience)
+        elif self.held:
+            protocol.transport.pauseProducing()
+        else:
+            protocol.begin()
+
+    def open(
+        self,
+        protocol: Opening,
+        connection: Connection,
+        name: str,
+        login: AttachedLogin | None,
+    ) -> None:
+        """
+        Replace an opening connection by the open one that its handshake has led to.
+
+        @param name: of its application.
+        @param login: its client's, where clients have to log in.
+        """
+        if login is not None:
+            # First: a client that isn't let in after all takes no place.
+            login.attach(connection)
+            self.sessions[connection] = login
+        self.opening.discard(protocol)
+        self.connections.add(connection)
+        self._context.statistics.countAccepted(name)
+        if self.draining is not None:
+            self.draining.accepted(connection)
+
+    def mayLinger(self, protocol: Opening) -> bool:
+        """
+        Say whether a refused connection may wait for its peer to have read why.
+        """
+        places = self._context.settings.max_connections
+        if len(self.lingering) >= max(_FEW, int(places * _LINGERING)):
+            return False
+        self.lingering.add(protocol)
+        return True
+
+    def removeOpening(self, protocol: Opening) -> None:
+        """
+        Remove a connection that never became a WebSocket, or whose client is to be
+        admitted now.
+        """
+        self.opening.discard(protocol)
+        self.lingering.discard(protocol)
+        self._left()
+
+    def remove(self, connection: Connection) -> None:
+        """
+        Remove a connection that is lost.
+        """
+        self.connections.discard(connection)
+        session = self.sessions.pop(connection, None)
+        if session is not None:
+            session.end()
+        self._left()
+
+    def _left(self) -> None:
+        self.whenLeft()
+        if self.draining is not None:
+            self.draining.check()
+
+    # Starting and stopping
+
+    def hold(self) -> None:
+        """
+        Answer nothing but health checks on new connections until L{serve}: the
+        applications are not ready.
+        """
+        self.held = True
+
+    def serve(self) -> None:
+        """
+        Serve the connections that have come since L{hold}.
+        """
+        self.held = False
+        self.failed = None
+        for protocol in list(self.opening):
+            protocol.transport.resumeProducing()
+            protocol.begin()
+
+    def fail(self, refusal: HandshakeRefused) -> None:
+        """
+        Refuse everybody: an application didn't start.
+        """
+        self.held = False
+        self.failed = refusal
+        for protocol in list(self.opening):
+            protocol.finish(refusal, 0.0)
+
+    def closeAll(
+        self,
+        reason: str = "the server is stopping",
+        code: int = CloseCode.GOING_AWAY,
+        *,
+        patience: float = 0.0,
+        after: Deferred[None] | None = None,
+    ) -> Deferred[None]:
+        """
+        Close all connections, as L{wsplug.server.factory.WebSocketFactory} documents
+        it.
+
+        @raise RuntimeError: they are being closed already.
+        """
+        if self.draining is not None:
+            raise RuntimeError("the connections are being closed already")
+        context = self._context
+        self.draining = Draining(
+            self.connections,
+            self.opening,
+            clock=context.clock,
+            deadlines=context.deadlines,
+            settings=context.settings,
+            code=code,
+            reason=reason,
+            # While they are held, nobody would serve them.
+            patience=0.0 if self.held else patience,
+        )
+        return self.draining.begin(after).addCallback(lambda _: context.logLimit.tell())
+
+    def abortAll(self) -> None:
+        """
+        End all connections at once.
+        """
+        if self.draining is not None:
+            self.draining.abort()
+            return
+        for connection in list(self.connections):
+            connection.abortForStop()
+        for protocol in list(self.opening):
+            protocol.abort()
