@@ -187,7 +187,7 @@ def test_documented_command() -> None:
     """
     The tutorials' echo is what docs/reference/echo.md says.
     """
-    commands = re.findall(r"^    (twistd .*)$", DOCUMENTATION.read_text("utf-8"), re.M)
+    commands = re.findall(r"^\$ (twistd .*)$", DOCUMENTATION.read_text("utf-8"), re.M)
     description = parseDescription(shlex.split(commands[1])[-1])
     assert description.name == "echo"
     client = MemoryServer(echo, options=dict(description.values)).connect()

@@ -51,7 +51,7 @@ def _blocks(language: str) -> list[str]:
 
 
 def _commands() -> list[str]:
-    return re.findall(r"^    (\S.*)$", PROSE, re.MULTILINE)
+    return re.findall(r"^\$ (\S.*)$", PAGE, re.MULTILINE)
 
 
 def test_options() -> None:

@@ -48,7 +48,7 @@ def test_commands(tmp_path: Path) -> None:
     """
     Each command line of the page has options that there are.
     """
-    lines = re.findall(r"^    twistd .*? wsplug (--.*)$", PAGE, re.MULTILINE)
+    lines = re.findall(r"^\$ twistd .*? wsplug (--.*)$", PAGE, re.MULTILINE)
     assert len(lines) == 2
     for line in lines:
         words = shlex.split(line)

@@ -128,7 +128,9 @@ def test_configurations(tmp_path: Path) -> None:
     """
     The command line and the configuration file can be served.
     """
-    for line in re.findall(r"^    twistd --.* wsplug (--.*)$", PAGE, re.MULTILINE):
+    lines = re.findall(r"^\$ twistd --.* wsplug (--.*)$", PAGE, re.MULTILINE)
+    assert lines
+    for line in lines:
         words = [word for word in shlex.split(line) if "log-format" not in word]
         Options().parseOptions([word for word in words if word != "json"])
         assert "--log-format json" in line

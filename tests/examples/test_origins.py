@@ -28,7 +28,7 @@ def test_configuration(tmp_path: Path) -> None:
     path = tmp_path / "wsplug.toml"
     path.write_text(block, "utf-8")
     assert combine({}, readFile(str(path))).origins == RULES
-    (line,) = re.findall(r"^    twistd -n wsplug (.*)$", PAGE, re.MULTILINE)
+    (line,) = re.findall(r"^\$ twistd -n wsplug (.*)$", PAGE, re.MULTILINE)
     options = Options(MemoryReactorClock())
     options.parseOptions(shlex.split(line))
     assert options.configuration.origins == RULES

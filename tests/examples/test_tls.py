@@ -67,7 +67,7 @@ def test_configuration(folder: Path) -> None:
     assert said.tls == TLSFiles("fullchain.pem", "privkey.pem")
     options = Options(MemoryReactorClock())
     options.parseOptions(
-        shlex.split(re.findall(r"^    twistd -n wsplug (.*)$", PAGE, re.MULTILINE)[0])
+        shlex.split(re.findall(r"^\$ twistd -n wsplug (.*)$", PAGE, re.MULTILINE)[0])
     )
     assert options.configuration == said
 
@@ -79,7 +79,7 @@ def test_commands(folder: Path) -> None:
     text = PAGE.replace("\\\n", " ").replace(
         "/etc/letsencrypt/live/example.org/", f"{folder}/"
     )
-    lines = re.findall(r"^    twistd (?:-n )?wsplug (.*)$", text, re.MULTILINE)
+    lines = re.findall(r"^\$ twistd (?:-n )?wsplug (.*)$", text, re.MULTILINE)
     assert len(lines) == 3
     for line in lines:
         Options(MemoryReactorClock()).parseOptions(shlex.split(line))

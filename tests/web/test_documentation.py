@@ -102,7 +102,9 @@ def test_configurations(tmp_path: Path) -> None:
     """
     The command line and the configuration file can be served.
     """
-    for line in re.findall(r"^    twistd -n wsplug (.*)$", PAGE, re.MULTILINE):
+    lines = re.findall(r"^\$ twistd -n wsplug (.*)$", PAGE, re.MULTILINE)
+    assert lines
+    for line in lines:
         options = Options()
         options.parseOptions(shlex.split(line))
         assert options.configuration.metrics == "yes"

@@ -351,7 +351,8 @@ def test_room_for_checks() -> None:
     There is room for as many as the page says, for each address and in all; the oldest
     give way with a 503.
     """
-    room, each = map(int, re.findall(r"room for (\d+) .* (\d+) from one", PAGE)[0])
+    said = r"there are (\d+)\s+connections more .* (\d+) for each"
+    room, each = map(int, re.findall(said, PAGE)[0])
     telling = _full()
     first = _idle(telling, "203.0.113.1", each)
     assert _left(first) == each

@@ -39,7 +39,7 @@ def test_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """
     monkeypatch.chdir(tmp_path)
     Path("passwords").write_text("ann:sesame\n")
-    commands = re.findall(r"^    twistd -n wsplug (.*)$", PAGE, re.MULTILINE)
+    commands = re.findall(r"^\$ twistd -n wsplug (.*)$", PAGE, re.MULTILINE)
     assert len(commands) == 3
     for command in commands:
         Options().parseOptions(command.split())
