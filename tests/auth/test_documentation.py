@@ -18,6 +18,7 @@ from twisted.internet.testing import MemoryReactorClock
 
 from tests.auth.kit import Greeter, basic, bearer, passwords
 from tests.conftest import missing
+from wsplug import HandshakeRefused
 from wsplug.auth import Avatar, makePortal
 from wsplug.auth.jwt import ALGORITHMS, JWT_OPTIONS
 from wsplug.auth.options import AUTHENTICATION
@@ -163,7 +164,7 @@ def test_making_tokens(tmp_path: Path) -> None:
     """
     A token that its function makes lets its bearer in.
     """
-    make, hello, _ = _blocks("python")
+    _, make, hello, _ = _blocks("python")
     names: dict[str, Any] = {}
     exec(make, names)
     secret = tmp_path / "secret"
@@ -179,6 +180,20 @@ def test_making_tokens(tmp_path: Path) -> None:
     assert guarded.connect(headers=[bearer(token)]).messages == ["Hello, ann!"]
     client = MemoryServer(names["hello"]).connect(avatar=Avatar("ann", {"admin": 1}))
     assert client.messages == ["Hello, ann!", "You may do anything."]
+
+
+def test_service_tree() -> None:
+    """
+    The service with a portal of its own lets in whom its checker knows.
+    """
+    names: dict[str, Any] = {}
+    exec(_blocks("python")[-1], names)
+    assert names["service"].parent is not None
+    server = MemoryServer(names["Greeter"](), portal=names["portal"])
+    client = server.connect(headers=[basic("ann", "correct horse")])
+    assert client.messages == ["Hello, ann!"]
+    with pytest.raises(HandshakeRefused):
+        server.connect(headers=[basic("ann", "battery staple")])
 
 
 def test_wire(tmp_path: Path) -> None:
