@@ -16,7 +16,9 @@ from wsplug.apps.chat import chat
 from wsplug.apps.chat.messages import Request
 from wsplug.tap import Options
 
-PAGE = (Path(__file__).parents[3] / "docs" / "reference" / "chat.md").read_text("utf-8")
+DOCS = Path(__file__).parents[3] / "docs"
+GUIDE = (DOCS / "guides" / "chat.md").read_text("utf-8")
+PAGE = (DOCS / "reference" / "chat.md").read_text("utf-8")
 
 
 def _rows(text: str) -> list[list[str]]:
@@ -39,7 +41,7 @@ def test_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """
     monkeypatch.chdir(tmp_path)
     Path("passwords").write_text("ann:sesame\n")
-    commands = re.findall(r"^\$ twistd -n wsplug (.*)$", PAGE, re.MULTILINE)
+    commands = re.findall(r"^\$ twistd -n wsplug (.*)$", GUIDE + PAGE, re.M)
     assert len(commands) == 3
     for command in commands:
         Options().parseOptions(command.split())

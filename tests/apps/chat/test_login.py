@@ -1,5 +1,5 @@
 """
-People who have logged in: what docs/reference/chat.md says under "Logged in".
+People who have logged in: what docs/guides/chat.md says under "Logins".
 """
 
 from __future__ import annotations
