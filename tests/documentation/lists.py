@@ -18,12 +18,9 @@ __all__ = [
 ]
 
 TESTED_ELSEWHERE: dict[tuple[str, str], str] = {
-    ("bot", "from websockets.sync.client import connect"): (
-        "apps/test_botdocs.py::test_ownCommand"
-    ),
-    ("push", "from websockets.sync.client import connect"): (
-        "live/test_push.py::test_documentation"
-    ),
+    ("embedding", "# echo.tac"): "documentation/test_sessions.py::test_session",
+    ("embedding", "# listen.py"): "documentation/test_sessions.py::test_listen",
+    ("push", "# read.py"): "live/test_push.py::test_documentation",
     ("push", '<script type="module">'): "browser/test_push.py::test_documentation",
     (
         "push",
@@ -63,6 +60,7 @@ tests/, and its name.
 """
 
 TEXTS: dict[tuple[str, str], str] = {
+    ("write-path", "one epoll set"): "a picture",
     ("CONTRIBUTING", "src/wsplug/interfaces.py"): "a list of folders",
     ("logs", "2026-11-21T11:18:07+0000"): "a line of a log, with its time",
     ("logs", "[wsplug.daemon.stalls#warn]"): "a line of a log, with a path",
@@ -83,7 +81,6 @@ COMMANDS_NOT_RUN: dict[tuple[str, str], str] = {
     ("tls", "pip install 'wsplug[tls]'"): "wsplug is installed",
     ("authentication", "websocat"): "a program that few have",
     ("benchmarks", "python benchmarks/run.py"): "takes minutes; .ci/run: benchmark",
-    ("write-path", "python benchmarks/run.py"): "takes minutes; .ci/run: benchmark",
     ("operating", "python tests/soak/run.py"): "takes minutes; tests/soak runs it",
     ("operating", "kill -TERM $(cat old.pid)"): "no old server runs",
     ("operating", "twistd --pidfile /run/wsplug.pid"): "needs a user wsplug",

@@ -29,7 +29,9 @@ TOKEN = "0123456789abcdef0123456789abcdef"
 
 _PORTS = re.compile(r"(?<![\w.-])(9000|9001|8000|8443|443)(?![\w.-])")
 _FOLDERS = re.compile(r"(?<![\w./])/(etc|run|var|opt)(?=/)")
-_NAMED_FILE = re.compile(r"(?:#|//) ([\w./-]+\.(?:py|toml|js|txt))(?::.*)?$")
+_NAMED_FILE = re.compile(
+    r"(?:#|//|<!--) ([\w./-]+\.(?:py|toml|js|tac|txt|html|css))(?::.*| -->)?$"
+)
 
 
 class Machine:
@@ -103,7 +105,7 @@ class Machine:
 @contextmanager
 def machine(page: str) -> Iterator[Machine]:
     """
-    Have a machine with the files that a page shows, and with the README's application.
+    Have a machine with the files that the pages show.
 
     @param page: its name, as of a L{Block}.
     """
@@ -111,10 +113,12 @@ def machine(page: str) -> Iterator[Machine]:
     root = Path(tempfile.mkdtemp(prefix="docs-"))
     try:
         made = Machine(root)
-        for block in allBlocks():
-            # A part of a configuration goes into one that the reader has.
-            part = block.language == "toml" and not hasApplication(block.text)
-            if block.name in ("README", page) and not part:
+        # The page's own come last.
+        for block in sorted(allBlocks(), key=lambda each: each.name == page):
+            # A configuration is for its page, and a part of one for the reader's own.
+            if block.language != "toml" or (
+                block.name == page and hasApplication(block.text)
+            ):
                 made.save(block)
         shout = (made.home / "shout.py").read_bytes()
         made.write("home/game.py", shout)
@@ -140,7 +144,10 @@ def commandsOf(text: str) -> list[str]:
     """
     commands: list[str] = []
     pending: list[str] = []
+    terminal = text.startswith("$ ")
     for line in text.splitlines():
+        if terminal and not pending and not line.startswith("$ "):
+            continue  # what a command has printed
         pending.append(line.removeprefix("$ "))
         whole = "\n".join(pending)
         if not whole.strip() or (whole.lstrip().startswith("#") and len(pending) == 1):

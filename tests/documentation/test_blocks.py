@@ -88,7 +88,9 @@ def test_lists() -> None:
         (block.name, command)
         for block in allBlocks()
         if block.language in SHELL
-        for command in block.text.splitlines()
+        and not lookUp(TESTED_ELSEWHERE, block.name, block.first)
+        and not lookUp(TEXTS, block.name, block.first)
+        for command in commandsOf(block.text)
     ]
     for table, shown in (
         (TESTED_ELSEWHERE, blocks),
@@ -129,10 +131,11 @@ def test_commands_are_split() -> None:
     """
     A backslash, a quotation mark and a here-document go on in the next line.
     """
-    text = "a \\\n  b\n# no\nc 'd\ne'\ncat <<'END'\nf 'g\nEND\n$ h && i | j\n"
+    text = "a \\\n  b\n# no\nc 'd\ne'\ncat <<'END'\nf 'g\nEND\nh && i | j\n"
     assert commandsOf(text) == [
         *("a \\\n  b", "c 'd\ne'", "cat <<'END'\nf 'g\nEND", "h && i | j")
     ]
+    assert commandsOf("$ a\nprinted\n$ b \\\nc\nprinted\n") == ["a", "b \\\nc"]
     assert wordsOf("h 'x | y' && i=1 j >k") == [["h", "x | y"], ["i=1", "j", ">", "k"]]
 
 
@@ -176,10 +179,13 @@ def test_commands(block: Block, monkeypatch: pytest.MonkeyPatch) -> None:
     Commands are what a shell can read, and those that start wsplug have options that
     there are. They are run by test_sessions.py.
     """
-    subprocess.run(["bash", "-n"], input=block.text, text=True, check=True, timeout=60)
+    commands = commandsOf(block.text)
+    subprocess.run(
+        ["bash", "-n"], input="\n".join(commands), text=True, check=True, timeout=60
+    )
     found = [
         words
-        for each in commandsOf(block.text)
+        for each in commands
         if "installed" not in (lookUp(COMMANDS_NOT_RUN, block.name, each) or "")
         for words in wordsOf(each)
     ]

@@ -8,8 +8,9 @@ from __future__ import annotations
 import os
 import re
 import signal
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,7 @@ from tests.documentation.lists import (
 from tests.documentation.machine import Machine, commandsOf, machine, wordsOf
 from tests.documentation.pages import allBlocks
 from tests.documentation.test_blocks import SHELL
-from tests.processes import HOST, TWISTD, Process, waitUntil
+from tests.processes import HOST, TWISTD, Process, checkEcho, waitUntil
 
 _CURLRC = b'fail-with-body\nsilent\nshow-error\nnoproxy = "*"\n'
 
@@ -64,11 +65,11 @@ class Session:
         Run a command. A server begins to listen; anything else ends well.
         """
         command = self._machine.here(command)
-        if re.search(r"\btwistd .*\bwsplug\b", command) and not re.search(
+        if re.search(r"\btwistd .*(\bwsplug\b|\.tac\b)", command) and not re.search(
             r"--(list-apps|version|help)\b", command
         ):
             self._listenSomewhere(command)
-            if re.search(r"\btwistd (-n|--nodaemon)\b", command):
+            if re.search(r"\btwistd (-ny?|--nodaemon)\b", command):
                 self._serve(command)
             else:
                 self._serveAsDaemon(command)
@@ -90,7 +91,9 @@ class Session:
         if self._server is not None:
             server, self._server = self._server, None
             with server:
-                assert server.stop() == 0, server.out + server.err
+                # Twisted's own end is by the signal.
+                status = -signal.SIGTERM if self._isTwisteds else 0
+                assert server.stop() == status, server.out + server.err
                 assert "Traceback" not in server.out + server.err
 
     def kill(self) -> None:
@@ -113,10 +116,12 @@ class Session:
             said += (self._machine.home / found[1]).read_text("utf-8")
         named = re.search(r"--port|--listen|^(port|listen) =", said, re.MULTILINE)
         port = self._machine.here("9000")
-        self._environment["WHERE"] = "" if named else f"--port={port}"
+        own = named or " wsplug" not in command
+        self._environment["WHERE"] = "" if own else f"--port={port}"
 
     def _serve(self, command: str) -> None:
         self.end()
+        self._isTwisteds = " wsplug" not in command
         # In the shell's place, so that signals reach it.
         command = re.sub(r"(^|&& |^(?:\w+=\S* )+)twistd\b", r"\1exec twistd", command)
         command = re.sub(r"^((?:\w+=\S* )+)exec ", r"exec env \1", command)
@@ -125,7 +130,7 @@ class Session:
 
         def listens() -> bool:
             ended = server.ended
-            if "listening on " in server.out:
+            if re.search(r"\b(listening|starting) on ", server.out):
                 return True
             assert not ended, (command, server.out, server.err)
             return False
@@ -222,3 +227,23 @@ def test_greet() -> None:
             terminal.end()
         finally:
             terminal.kill()
+
+
+@pytest.mark.slow
+def test_listen() -> None:
+    """
+    The program that listens by itself serves, until it is ended.
+    """
+    with machine("embedding") as made:
+        program = [sys.executable, "listen.py"]
+        with Process(program, made.home) as process:
+            port = int(made.here("9000"))
+
+            def answers() -> bool:
+                assert not process.ended, process.err
+                with suppress(OSError):
+                    checkEcho(port, "/echo")
+                    return True
+                return False
+
+            waitUntil(answers, "it answers")
