@@ -60,10 +60,16 @@ tests/, and its name.
 """
 
 TEXTS: dict[tuple[str, str], str] = {
+    ("from-autobahn", "class EchoProtocol(WebSocketServerProtocol)"): (
+        "Autobahn's, to compare with"
+    ),
+    ("from-websockets", "async def shout(websocket)"): (
+        "that of websockets, to compare with"
+    ),
     ("write-path", "one epoll set"): "a picture",
     ("CONTRIBUTING", "src/wsplug/interfaces.py"): "a list of folders",
     ("logs", "2026-11-21T11:18:07+0000"): "a line of a log, with its time",
-    ("logs", "[wsplug.daemon.stalls#warn]"): "a line of a log, with a path",
+    ("logs", "[wsplug.server.stalls#warn]"): "a line of a log, with a path",
     ("tls", "TLS: the certificate from before"): "a line of a log, with its path",
     ("status", '{"type":"sample"'): "shows the shape of a message, with dots in it",
 }
@@ -72,6 +78,13 @@ Blocks that are no code, and what they are.
 """
 
 COMMANDS_NOT_RUN: dict[tuple[str, str], str] = {
+    ("chat-room", "pip install -e '.[test]'"): "tests/packaging runs it",
+    ("chat-room", "twistd wsplug --list-apps"): "tests/packaging: once it is installed",
+    ("chat-room", "twistd -n wsplug --port 9000 --app clubroom"): (
+        "tests/packaging: once it is installed"
+    ),
+    ("chat-room", "python -m pytest"): "tests/packaging: once it is installed",
+    ("chat-room", "pip wheel"): "tests/packaging runs it",
     ("README", "pip install . &&"): "tests/packaging runs it",
     ("README", "WSPLUG_PURE_BUILD=1 pip install ."): "tests/packaging runs it",
     ("README", "pip install '.[test]' && pytest"): ".ci/run runs it: newest",

@@ -5,6 +5,7 @@ the folders below the root and the files that pages take for granted.
 
 from __future__ import annotations
 
+import math
 import os
 import random
 import re
@@ -80,14 +81,23 @@ class Machine:
         file.write_bytes(self.here(content.decode("latin-1")).encode("latin-1"))
         file.chmod(0o600)
 
-    def save(self, block: Block) -> None:
+    def save(self, block: Block, folder: Path | None = None) -> Path | None:
         """
-        Write a block that says in its first line which file it is.
+        Write a block that says in its first line which file it is. A configuration of
+        which the page shows a part only goes into one that the reader has.
+
+        @param folder: where relative paths begin, if not in L{home}.
+        @return: its path, if it is written.
         """
-        if found := _NAMED_FILE.match(block.first):
-            name = found[1].removeprefix("/")
-            folder = "" if found[1].startswith("/") else "home/"
-            self.write(folder + name, block.text.encode("utf-8"))
+        found = _NAMED_FILE.match(block.first)
+        part = found and found[1].endswith("wsplug.toml")
+        if found is None or (part and not hasApplication(block.text)):
+            return None
+        start = self.root if found[1].startswith("/") else folder or self.home
+        path = start / found[1].removeprefix("/")
+        name = path.relative_to(self.root).as_posix()
+        self.write(name, block.text.encode("utf-8"))
+        return path
 
     def here(self, text: str) -> str:
         """
@@ -103,22 +113,22 @@ class Machine:
 
 
 @contextmanager
-def machine(page: str) -> Iterator[Machine]:
+def machine(page: str, until: float = math.inf) -> Iterator[Machine]:
     """
     Have a machine with the files that the pages show.
 
-    @param page: its name, as of a L{Block}.
+    @param page: the name of one, as of a L{Block}.
+    @param until: the line of this page up to which its files are there.
     """
     # Not pytest's folder, whose name may be too long for a UNIX socket.
     root = Path(tempfile.mkdtemp(prefix="docs-"))
     try:
         made = Machine(root)
-        # The page's own come last.
-        for block in sorted(allBlocks(), key=lambda each: each.name == page):
-            # A configuration is for its page, and a part of one for the reader's own.
-            if block.language != "toml" or (
-                block.name == page and hasApplication(block.text)
-            ):
+        # Of those with one name, the page's own counts, or else the README's.
+        order = {"README": 1, page: 2}
+        for block in sorted(allBlocks(), key=lambda each: order.get(each.name, 0)):
+            # A configuration is for its page alone.
+            if block.line < until if block.name == page else block.language != "toml":
                 made.save(block)
         shout = (made.home / "shout.py").read_bytes()
         made.write("home/game.py", shout)
@@ -126,7 +136,10 @@ def machine(page: str) -> Iterator[Machine]:
     finally:
         shutil.rmtree(root)
         for name, module in list(sys.modules.items()):
-            if (getattr(module, "__file__", None) or "").startswith(f"{root}{os.sep}"):
+            # A package of many folders, as twisted.plugins is, stays.
+            file = getattr(module, "__file__", None)
+            places = [file] if file else [*(getattr(module, "__path__", None) or ())]
+            if places and all(each.startswith(f"{root}{os.sep}") for each in places):
                 del sys.modules[name]
 
 

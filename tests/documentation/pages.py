@@ -10,9 +10,23 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-__all__ = ["PAGES", "ROOT", "Block", "allBlocks", "blocksOf", "findPage", "readPage"]
+__all__ = [
+    "PAGES",
+    "ROOT",
+    "SHELL",
+    "Block",
+    "allBlocks",
+    "blocksOf",
+    "findPage",
+    "readPage",
+]
 
 ROOT = Path(__file__).parents[2]
+
+SHELL = ("", "sh", "bash", "shell", "console")
+"""
+The languages of blocks of commands. An indented block has none.
+"""
 
 _GENERATED = ("build", "node_modules", "_build")
 
