@@ -18,7 +18,7 @@ from tests.documentation.lists import (
 )
 from tests.documentation.machine import Machine, commandsOf, machine, wordsOf
 from tests.documentation.pages import SHELL, Block, allBlocks
-from tests.processes import TWISTD, Process, waitUntil
+from tests.processes import PATIENCE, TWISTD, Process, waitUntil
 
 __all__ = ["Terminal", "commandsIn", "follow", "terminal"]
 
@@ -39,17 +39,19 @@ class Terminal:
     A terminal on a machine, and the server that runs there.
     """
 
-    def __init__(self, made: Machine, programs: Path) -> None:
+    def __init__(self, made: Machine, programs: Path, patience: float) -> None:
         """
         @param programs: the folder of C{python} and what is installed with it.
+        @param patience: seconds that a command may take.
         """
+        self._patience = patience
         self._machine = made
         self._folder = made.home
         self._server: Process | None = None
         self._environment = {
             "PATH": f"{made.home}/bin:{programs}:{os.environ['PATH']}",
             "WHERE": "",
-            "HOME": str(made.home),
+            "MACHINE": str(made.home),
             "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
             "CURL_HOME": str(made.home),
             "PYTHONUNBUFFERED": "1",
@@ -79,13 +81,20 @@ class Terminal:
         script = (
             'set -a; . ./.environment; cd -- "${folder:-.}"\n'
             f"{command}\n"
-            'folder=$PWD; export -p | grep -v " WHERE=" >"$HOME/.environment"\n'
-            'printf %s "$PWD" >"$HOME/.folder"\n'
+            'folder=$PWD; export -p | grep -v " WHERE=" >"$MACHINE/.environment"\n'
+            'printf %s "$PWD" >"$MACHINE/.folder"\n'
         )
         with self._start(script) as process:
-            finished = process.finish()
+            finished = process.finish(self._patience)
         assert finished.status == 0, (command, finished)
         self._folder = Path((self._machine.home / ".folder").read_text("utf-8"))
+
+    @property
+    def folder(self) -> Path:
+        """
+        The folder that one is in.
+        """
+        return self._folder
 
     def here(self, text: str) -> str:
         """
@@ -150,7 +159,7 @@ class Terminal:
             assert not ended, (command, server.out, server.err)
             return False
 
-        waitUntil(listens, "the server listens")
+        waitUntil(listens, "the server listens", self._patience)
 
     def _serveAsDaemon(self, command: str) -> None:
         self.end()
@@ -161,7 +170,7 @@ class Terminal:
             else "twistd.pid"
         )
         with self._start(command) as process:
-            finished = process.finish()
+            finished = process.finish(self._patience)
         assert finished.status == 0, (command, finished)
         path = self._machine.home / name
         pid = int(path.read_text("ascii"))
@@ -182,12 +191,16 @@ def commandsIn(block: Block) -> list[str]:
 
 
 @contextmanager
-def terminal(page: str, programs: Path = Path(TWISTD).parent) -> Iterator[Terminal]:
+def terminal(
+    page: str,
+    programs: Path = Path(TWISTD).parent,
+    patience: float = PATIENCE,
+) -> Iterator[Terminal]:
     """
     Have a terminal on a machine with the files of other pages.
     """
     with machine(page, until=0) as made:
-        opened = Terminal(made, programs)
+        opened = Terminal(made, programs, patience)
         try:
             yield opened
             opened.end()

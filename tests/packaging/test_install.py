@@ -15,65 +15,19 @@ import sys
 import tarfile
 import tempfile
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import missing
-from tests.processes import Finished, Process, Server, checkEcho
+from tests.packaging.kit import ROOT, Environment, run
 
 pytestmark = pytest.mark.slow
-
-ROOT = Path(__file__).parents[2]
 
 DROP_INS = {
     f"twisted/plugins/{path.name}" for path in ROOT.glob("twisted/plugins/*.py")
 }
-
-PATIENCE = 600.0
-"""
-Seconds that building or installing may take.
-"""
-
-
-def run(folder: Path, *command: str | Path) -> Finished:
-    """
-    Run a command that ends well.
-    """
-    environment = {
-        # What this process has on its path isn't there.
-        **{"PYTHONPATH": "", "PYTHONWARNINGS": "", "PIP_NO_INPUT": "1"},
-        # Which files there are is tested, and not how fast they are.
-        "CFLAGS": "-O0",
-    }
-    with Process([*map(str, command)], folder, environment=environment) as process:
-        finished = process.finish(PATIENCE)
-    assert finished.status == 0, finished
-    return finished
-
-
-@pytest.fixture(scope="module")
-def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """
-    A copy of the sources, in which building leaves what it likes.
-    """
-    folder = tmp_path_factory.mktemp("source") / "wsplug"
-    left = ("build", "dist", "node_modules", "*.egg-info", "__pycache__", ".*_cache")
-    ignore = shutil.ignore_patterns(*left, ".git", ".hypothesis", "dropin.cache")
-    shutil.copytree(ROOT, folder, ignore=ignore)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def wheel(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """
-    The wheel, built as pip does.
-    """
-    folder = tmp_path_factory.mktemp("wheel")
-    run(folder, sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", source)
-    (built,) = folder.glob("*.whl")
-    return built
 
 
 @pytest.fixture(scope="module")
@@ -86,57 +40,6 @@ def sdist(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     run(source, sys.executable, "-c", build, folder)
     (built,) = folder.glob("*.tar.gz")
     return built
-
-
-class Environment:
-    """
-    A virtual environment.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        """
-        Make it.
-        """
-        self.folder = folder
-        self.work = folder / "work"
-        self.work.mkdir(parents=True)
-        run(self.work, sys.executable, "-m", "venv", folder / "env")
-        self.python = folder / "env" / "bin" / "python"
-        self.twistd = folder / "env" / "bin" / "twistd"
-
-    def pip(self, *arguments: str | Path) -> None:
-        run(self.work, self.python, "-m", "pip", "-q", *arguments)
-
-    @property
-    def site(self) -> Path:
-        """
-        Its folder of packages.
-        """
-        (folder,) = self.folder.glob("env/lib/python*/site-packages")
-        return folder
-
-    def missing(self) -> list[str]:
-        """
-        The files that Twisted's list of them has, and the disk hasn't.
-        """
-        (record,) = self.site.glob("[Tt]wisted-*.dist-info/RECORD")
-        rows = csv.reader(record.read_text("utf-8").splitlines())
-        return [row[0] for row in rows if not (self.site / row[0]).exists()]
-
-    def checkServes(self, program: Sequence[str | Path]) -> None:
-        """
-        It has the command, with the bundled applications, and serves one.
-        """
-        finished = run(self.work, *program, "--help")
-        assert "    wsplug " in finished.out
-        finished = run(self.work, *program, "wsplug", "--list-apps")
-        assert "echo: " in finished.out
-        assert "do not load" not in finished.out
-        assert "Traceback" not in finished.err
-        with Server(self.work, ["--app=echo"], program=[*map(str, program)]) as server:
-            checkEcho(server.port)
-            assert server.stop() == 0
-            assert "Traceback" not in server.log + server.err
 
 
 def test_wheel(wheel: Path) -> None:

@@ -1,0 +1,70 @@
+"""
+The README's way to install wsplug and the tutorial, from the first command to the last,
+in environments of their own.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from tests.documentation.pages import allBlocks
+from tests.documentation.terminal import commandsIn, follow, terminal
+from tests.packaging.kit import PATIENCE, Environment
+
+pytestmark = pytest.mark.slow
+
+
+def test_readme(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    The README's first command installs wsplug, compiled, and serves the chat; the one
+    that skips the compilation skips it.
+    """
+    # Which build it is is tested, and not how fast it is.
+    monkeypatch.setenv("CFLAGS", "-O0")
+    environment = Environment(tmp_path / "clean")
+    first, plain = (
+        command
+        for block in allBlocks()
+        if block.name == "README"
+        for command in commandsIn(block)
+        if "pip install ." in command
+    )
+    programs = environment.python.parent
+    with terminal("README", programs, PATIENCE) as opened:
+        opened.run(f"cd {source}")
+        opened.run(first)
+        opened.run("twistd wsplug --version | grep 'codec: compiled'")
+        opened.end()
+        opened.run("pip uninstall -q -y wsplug")
+        opened.run(plain)
+        opened.run("twistd wsplug --version | grep 'codec: pure Python'")
+
+
+def test_tutorial(wheel: Path, tmp_path: Path) -> None:
+    """
+    Whoever follows the tutorial has what it says after each step: a page and a room, a
+    plugin with an option, tests that pass, and a wheel with all of it.
+    """
+    environment = Environment(tmp_path / "clean")
+    environment.pip("install", wheel)
+    done: list[str] = []
+    with terminal("chat-room", environment.python.parent, PATIENCE) as opened:
+        follow("chat-room", opened, done.append)
+        folder = opened.folder
+        opened.run("twistd wsplug --list-apps | grep -A 1 ^clubroom: | grep history:")
+        (built,) = folder.glob("dist/*.whl")
+        with zipfile.ZipFile(built) as archive:
+            names = {name for name in archive.namelist() if ".dist-info" not in name}
+    assert [command.split()[0] for command in done] == [
+        *("mkdir", "cd", "touch", "twistd", "pip", "twistd", "twistd", "python", "pip")
+    ]
+    assert names == {
+        "clubroom/__init__.py",
+        "clubroom/pages/index.html",
+        "clubroom/pages/room.js",
+        "clubroom/room.py",
+        "twisted/plugins/clubroom_dropin.py",
+    }
