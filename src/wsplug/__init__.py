@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING, Any
 import wsplug.build  # noqa: F401
 
 if TYPE_CHECKING:
+    from wsplug.auth.options import Authentication
     from wsplug.bases import WebSocketApplication, WebSocketProtocol
     from wsplug.codec.closecodes import CloseCode
     from wsplug.coroutine import WebSocket
     from wsplug.decorators import application
     from wsplug.errors import ConnectionClosed, HandshakeRefused, Side
+    from wsplug.guard.access import Access
     from wsplug.options import Option
     from wsplug.server import (
         Mount,
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
     from wsplug.shielding import shielded
 
 __all__ = [
+    "Access",
+    "Authentication",
     "CloseCode",
     "ConnectionClosed",
     "HandshakeRefused",
@@ -54,6 +58,8 @@ __version__ = "0.1.0"
 
 _MODULES = {
     "CloseCode": "wsplug.codec.closecodes",
+    "Access": "wsplug.guard.access",
+    "Authentication": "wsplug.auth.options",
     "ConnectionClosed": "wsplug.errors",
     "HandshakeRefused": "wsplug.errors",
     "Mount": "wsplug.server",

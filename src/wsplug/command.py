@@ -16,17 +16,14 @@ from typing import Any, ClassVar
 from twisted.internet.defer import Deferred, inlineCallbacks, maybeDeferred
 from twisted.internet.protocol import Factory
 from twisted.internet.task import react
-from twisted.python import usage
 
-from wsplug.broker import MemoryBroker
-from wsplug.config import readFile
+from wsplug.assembly import readFile
+from wsplug.assembly.showing import listApplications, oneLine, showVersions
 from wsplug.errors import ConfigurationError, StartupError
 from wsplug.options import splitDescription
-from wsplug.plugins import Services, makeMounts
-from wsplug.server.mounts import Mount
 from wsplug.server.settings import Settings
 from wsplug.service import explainListening
-from wsplug.tap import Options, listApplications, oneLine, showVersions
+from wsplug.tap import Options
 
 __all__ = ["CheckOptions", "main"]
 
@@ -49,16 +46,20 @@ class CheckOptions(Options):
     synopsis = "Usage: wsplug check [options] --app NAME[:key=value...] [--app ...]"
 
     optFlags: ClassVar = [
-        ["no-listen", None, "don't try to listen: for a server that runs already"]
+        ["no-listen", None, "Don't try to listen: for a server that runs already."]
     ]
 
-    def __init__(self, reactor: Any = None) -> None:
-        super().__init__(reactor)
-        self.errors: list[ConfigurationError] = []
+    hasSystemd = False
 
-    def opt_config(self, path: str) -> None:
-        """TOML file with the same names; the command line wins over it"""
-        self._file = self.attempt(readFile, path, self.errors) or {}
+    def __init__(self, reactor: Any = None) -> None:
+        self.errors: list[ConfigurationError] = []
+        super().__init__(reactor)
+
+    def readFile(self, path: str) -> dict[str, object]:
+        """
+        Read a configuration file, as far as it is right.
+        """
+        return readFile(path, self.errors)
 
     def attempt(self, make: Callable[..., Any], *arguments: Any) -> Any:
         """
@@ -72,47 +73,16 @@ class CheckOptions(Options):
             self.errors.append(error)
             return None
 
-    def findOtherFormat(self) -> None:
+    def fail(self, error: ConfigurationError) -> None:
         """
-        Nobody logs here; C{twistd} will.
+        Note it. What comes behind it in the reading hasn't been looked at.
         """
+        self.errors.append(error)
 
-    def makeMounts(self, services: Services) -> list[Mount]:
+    def checkSurroundings(self) -> None:
         """
-        Make the applications, or find out which can't be made.
+        Check nothing: this isn't C{twistd}.
         """
-        descriptions = [
-            each for each in self.configuration.applications if each is not None
-        ]
-        if self.broker is None:
-            broker = MemoryBroker(self.reactor)
-            services = Services(self.reactor, self.reactor, broker)
-        try:
-            return makeMounts(descriptions, services)
-        except ConfigurationError:
-            for description in descriptions:
-                self.attempt(makeMounts, [description], services)
-            return []
-
-    def makeEndpoint(self, reactor: Any, name: str, description: str) -> Any:
-        """
-        Make an endpoint.
-
-        @return: C{None} for a socket that only systemd has.
-        """
-        if "systemd:" in description:
-            return None
-        return super().makeEndpoint(reactor, name, description)
-
-    def parseOptions(self, options: Any = None) -> None:
-        """
-        Read the arguments.
-        """
-        try:
-            usage.Options.parseOptions(self, options)
-        except (usage.UsageError, ConfigurationError) as error:
-            # What comes behind it in the reading hasn't been looked at.
-            self.errors.append(ConfigurationError(oneLine(error)))
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -142,12 +112,12 @@ def main(arguments: list[str] | None = None) -> None:
 @inlineCallbacks
 def _check(reactor: Any, options: CheckOptions) -> Any:
     good: list[str] = []
-    if hasattr(options, "mounts") and options.mounts:
+    if hasattr(options, "parts"):
         good.extend(
-            f"application {mount.name} at {mount.path}" for mount in options.mounts
+            f"application {mount.name} at {mount.path}"
+            for mount in options.parts.mounts
         )
-    if hasattr(options, "configuration"):
-        options.attempt(_checkBroker, options.configuration.broker, good)
+        options.attempt(_checkBroker, options.configuration.operation.broker, good)
         yield _checkEndpoints(options, good)
     for line in good:
         print(f"good: {line}")
@@ -181,7 +151,7 @@ def _checkEndpoints(options: CheckOptions, good: list[str]) -> Any:
     Listen on each endpoint at the same time, and no more.
     """
     ports = []
-    for name, endpoint in getattr(options, "endpoints", ()):
+    for name, endpoint in options.parts.endpoints:
         if endpoint is None:
             continue
         if options["no-listen"]:
@@ -204,15 +174,15 @@ def _findNotes(options: CheckOptions) -> list[str]:
     Find what doesn't keep the server from starting, but may be a surprise.
     """
     notes: list[str] = []
-    if not hasattr(options, "configuration"):
+    if not hasattr(options, "parts"):
         notes.append("more may be wrong; this has to be mended before it is looked at")
         return notes
     notes.extend(
         f"{name}: only systemd has this socket, so it wasn't tried"
-        for name, endpoint in getattr(options, "endpoints", ())
+        for name, endpoint in options.parts.endpoints
         if endpoint is None and "systemd:" in name
     )
-    configuration, usual = options.configuration, Settings.max_connections
+    configuration, usual = options.parts.configuration, Settings.max_connections
     possible = configuration.settings.max_connections
     if possible < usual and "max-connections" not in configuration.given:
         notes.append(

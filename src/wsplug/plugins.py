@@ -47,14 +47,15 @@ __all__ = [
     "findApplications",
     "findFailures",
     "loadPlugin",
+    "makeMount",
     "makeMounts",
     "parseDescription",
 ]
 
 MOUNT_OPTIONS = (
-    Option("path", text, "", "where it is mounted", "/, or /NAME with several"),
-    Option("compression", boolean, True, "whether its messages may be compressed"),
-    Option("auth", boolean, True, "whether one has to log in, where --auth is given"),
+    Option("path", text, "", "Path to serve it at.", "/, or /NAME with several"),
+    Option("compression", boolean, True, "Whether its messages may be compressed."),
+    Option("auth", boolean, True, "Whether its clients log in, where --auth is given."),
 )
 """
 The options that each application has besides its own.
@@ -321,18 +322,24 @@ def _checkShown(plugin: Any) -> None:
 
 def makeMounts(descriptions: Sequence[Description], services: IServices) -> list[Mount]:
     """
-    Make and mount applications: a single one at C{/}, several at C{/NAME}, unless
-    C{path} says otherwise.
+    Make and mount applications.
 
-    @raise UnknownApplication: one isn't there.
-    @raise PluginFailed: one doesn't load, or fails to be made.
+    @raise wsplug.errors.ConfigurationError: as for L{makeMount}.
+    """
+    isSingle = len(descriptions) == 1
+    return [makeMount(description, services, isSingle) for description in descriptions]
+
+
+def makeMount(description: Description, services: IServices, isSingle: bool) -> Mount:
+    """
+    Make and mount an application.
+
+    @param isSingle: whether it is the only one. Then it is at C{/}, and else at
+        C{/NAME}, unless C{path} says otherwise.
+    @raise UnknownApplication: it isn't there.
+    @raise PluginFailed: it doesn't load, or fails to be made.
     @raise InvalidOption: an option is unknown, missing or wrong.
     """
-    single = len(descriptions) == 1
-    return [_makeMount(description, services, single) for description in descriptions]
-
-
-def _makeMount(description: Description, services: IServices, single: bool) -> Mount:
     plugin = loadPlugin(description)
     values = dict(description.values)
     own = {option.name for option in plugin.options}
@@ -345,7 +352,7 @@ def _makeMount(description: Description, services: IServices, single: bool) -> M
         mountOptions = parseOptions(MOUNT_OPTIONS, shared)
         options = parseOptions(plugin.options, values)
         application = plugin.makeApplication(options, services)
-        path = mountOptions["path"] or ("/" if single else f"/{plugin.name}")
+        path = mountOptions["path"] or ("/" if isSingle else f"/{plugin.name}")
         return Mount(
             path,
             application,

@@ -8,11 +8,10 @@ tree.
 from __future__ import annotations
 
 import select
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any, Final
 
 from twisted.application.service import Service
-from twisted.cred.portal import Portal
 from twisted.internet.defer import (
     CancelledError,
     Deferred,
@@ -32,30 +31,28 @@ from twisted.python.failure import Failure
 from twisted.web.resource import IResource
 
 from wsplug.admin.endpoints import AdminEndpoints, AdminSettings
-from wsplug.auth.authenticator import Authenticator
+from wsplug.auth.options import Authentication
 from wsplug.codec import CloseCode
 from wsplug.daemon.unixsockets import listenOn
 from wsplug.errors import StartupError
-from wsplug.guard.admission import EXEMPT
-from wsplug.guard.origins import SAME_HOST
-from wsplug.guard.proxies import ProxySettings
+from wsplug.guard.access import Access
 from wsplug.interfaces import IBroker
 from wsplug.listening import ListeningFailed, explainListening
 from wsplug.networks import hostOf, isLocal, nameOfAddress
 from wsplug.server.applications import Applications
 from wsplug.server.factory import WebSocketFactory
 from wsplug.server.http.bodies import MAX_BODY_SIZE
-from wsplug.server.mounts import Mount, Mounts
+from wsplug.server.mounts import Mount
 from wsplug.server.proxyprotocol import useProxyProtocol
 from wsplug.server.settings import Settings
 from wsplug.server.stalls import StallDetector
+from wsplug.serving import makeFactory
 from wsplug.starting import Starts
 from wsplug.transport.direct import useDirectTransport
 from wsplug.transport.epollset import EpollSet
 from wsplug.transport.ports import closePort, isInherited, openSockets
 from wsplug.transport.sharing import SharedPort
 from wsplug.web.builtin import builtinResources
-from wsplug.web.site import makeSite
 
 __all__ = ["WebSocketService", "explainListening"]
 
@@ -95,17 +92,11 @@ class WebSocketService(Service):
         *,
         reactor: Any,
         settings: Settings | None = None,
-        origins: Sequence[str] = (SAME_HOST,),
-        hosts: Sequence[str] = (),
-        framedBy: Sequence[str] = (SAME_HOST,),
-        exempt: Sequence[str] = EXEMPT,
-        broker: IBroker | None = None,
-        proxies: ProxySettings | None = None,
+        access: Access | None = None,
+        authentication: Authentication | None = None,
         admin: AdminSettings | None = None,
+        broker: IBroker | None = None,
         metrics: bool | None = None,
-        portal: Portal | None = None,
-        authCookie: str = "",
-        authFirstMessage: str = "browsers",
         maxBodySize: int = MAX_BODY_SIZE,
     ) -> None:
         """
@@ -113,41 +104,26 @@ class WebSocketService(Service):
         @param endpoints: where to listen; with a name each where error messages should
             have one.
         @param reactor: the one that the service runs in.
-        @param settings: the default ones where not given.
-        @param exempt: networks that the limits for each address and the rates don't
-            hold for.
-        @param origins: which pages may connect; see
-            L{OriginRules<wsplug.guard.origins.OriginRules>}.
-        @param hosts: names by which pages on this machine may reach the server, besides
-            C{localhost}, addresses and the hosts of C{origins}; see
-            L{HostRules<wsplug.guard.hosts.HostRules>}.
-        @param framedBy: which sites may show the applications' pages in a frame; see
-            L{frameHeaders<wsplug.guard.framing.frameHeaders>}.
-        @param broker: what the applications were given as C{services.broker}, to be
-            started before them and stopped after them.
-        @param proxies: whose word about the client is believed; without it, nobody's.
+        @param settings: the limits and timeouts; the default ones where not given.
+        @param access: who may connect; the defaults where not given.
+        @param authentication: how clients log in; without it, nobody has to.
         @param admin: where operators are let in; without it, nowhere.
-        @param metrics: whether there are metrics at C{/-/metrics}; C{None} for: if
-            C{prometheus-client} is installed.
-        @param portal: has clients log in, with C{IUsernamePassword} or
-            L{wsplug.interfaces.IBearerToken}: what its realm gives for an
-            L{wsplug.interfaces.IAvatar} is C{request.avatar}. Without it, nobody has
-            to.
-        @param authCookie: the name of a cookie that may have a bearer token.
-        @param authFirstMessage: who may send one as first message: C{"browsers"},
-            C{"yes"} for anybody, or C{"no"}.
+        @param broker: what the applications were given as C{services.broker}. It is
+            started before them and stopped after them.
+        @param metrics: whether there are metrics at C{/-/metrics}. With C{None}, there
+            are where C{prometheus-client} is installed.
         @param maxBodySize: bytes that a request's body may have, where the
             application's C{pages} don't say.
         @raise wsplug.errors.InvalidOption: two mounts have the same path, or there
             have to be metrics and C{prometheus-client} is missing.
-        @raise ValueError: an origin is none, or a host, or a network; the size is
-            negative.
+        @raise ValueError: the size is negative.
         """
+        access = access if access is not None else Access()
         self._admin = AdminEndpoints(
             admin if admin is not None else AdminSettings(),
             reactor=reactor,
-            origins=origins,
-            hosts=hosts,
+            origins=access.origins,
+            hosts=access.hosts,
         )
         mounts = [*mounts, *self._admin.mounts]
         self._endpoints = [
@@ -155,28 +131,13 @@ class WebSocketService(Service):
             for pair in endpoints
         ]
         own: dict[bytes, IResource] = {}
-        authenticator = None
-        if portal is not None:
-            limits = settings if settings is not None else Settings()
-            authenticator = Authenticator(
-                portal,
-                reactor,
-                maxFailures=limits.max_auth_failures,
-                maxFailuresTotal=limits.max_auth_failures_total,
-                cookie=authCookie,
-                firstMessage=authFirstMessage,
-            )
-        self.factory = WebSocketFactory(
+        self.factory = makeFactory(
             mounts,
-            clock=reactor,
-            settings=settings,
-            origins=origins,
-            hosts=hosts,
-            exempt=exempt,
-            proxies=proxies,
-            site=makeSite(Mounts(mounts), reactor, own, authenticator, framedBy),
-            authenticator=authenticator,
-            startsApplications=False,
+            reactor,
+            settings=settings if settings is not None else Settings(),
+            access=access,
+            authentication=authentication or Authentication(),
+            own=own,
             maxBodySize=maxBodySize,
         )
         own.update(self._admin.watch(self, builtinResources(self, metrics)))

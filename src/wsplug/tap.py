@@ -1,5 +1,5 @@
 """
-The command: C{twistd wsplug}.
+The command: C{twistd wsplug}. It reads the arguments; L{wsplug.assembly} does the rest.
 
 Whatever can be wrong about its arguments is found while they are read, before anything
 listens, and is one line on standard error and exit status 1.
@@ -8,60 +8,30 @@ listens, and is one line on standard error and exit status 1.
 from __future__ import annotations
 
 import os
-import platform
+import re
 import sys
 from collections.abc import Callable
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 from twisted.application.service import IService
-from twisted.cred.portal import Portal
-from twisted.internet.endpoints import serverFromString
-from twisted.internet.interfaces import IStreamServerEndpoint
 from twisted.logger import ILogObserver
 from twisted.python import usage
 
-import twisted
-import wsplug
-from wsplug.admin.endpoints import AdminSettings
-from wsplug.admin.options import makePrivate, readToken
-from wsplug.auth.checkers import makePortal
-from wsplug.broker import makeBroker
-from wsplug.build import DESCRIPTION
-from wsplug.config import (
-    REUSE_PORT,
-    SINGLE,
-    Configuration,
-    combine,
-    readFile,
-)
-from wsplug.daemon.descriptors import fitConnections, raiseLimit
-from wsplug.daemon.inherited import explainSystemd, takeOver
+from wsplug.assembly import Configuration, Parts, assemble, combine, readFile
+from wsplug.assembly.configuration import APP, COMMANDS, OPTIONS
+from wsplug.assembly.showing import listApplications, oneLine, showVersions
 from wsplug.daemon.logs import findOtherFormat, makeObserver
 from wsplug.daemon.parent import DaemonsParent
 from wsplug.daemon.preflight import checkTwistd
 from wsplug.errors import ConfigurationError, InvalidOption
-from wsplug.interfaces import IBroker
 from wsplug.memory import keepFreedMemory
-from wsplug.options import Option, splitDescription
-from wsplug.plugins import (
-    MOUNT_OPTIONS,
-    Services,
-    findApplications,
-    findFailures,
-    makeMounts,
-    parseDescription,
-)
-from wsplug.server.mounts import Mount, Mounts
-from wsplug.tls.options import TLSFiles
-from wsplug.transport.sharing import SharingReactor
-from wsplug.twistdservice import Reloaded, TwistdService
-from wsplug.web.metrics import checkMetrics
+from wsplug.options import Option, findRenamed, splitDescription
+from wsplug.plugins import parseDescription
+from wsplug.twistdservice import TwistdService
 
-if TYPE_CHECKING:
-    from wsplug.tls.endpoint import TLSEndpoint
+__all__ = ["Options", "makeService"]
 
-__all__ = ["Options", "listApplications", "makeService", "oneLine", "showVersions"]
+_UNKNOWN = re.compile(r"option --([a-z-]+) not recognized")
 
 
 class Options(usage.Options):
@@ -69,13 +39,8 @@ class Options(usage.Options):
     The command line.
 
     @ivar reactor: the one that the server is going to run in.
-    @ivar mounts: once it is read: the applications.
-    @ivar endpoints: where to listen, with names.
-    @ivar broker: what the applications share.
-    @ivar reloaded: what SIGHUP has read again: each has a C{reload()}.
-    @ivar portal: who may connect; C{None} for everybody.
-    @ivar admin: where operators are let in.
-    @ivar configuration: all the rest.
+    @ivar configuration: once the arguments are read: what they and the file say.
+    @ivar parts: once the arguments are read: what the server is made of.
     """
 
     synopsis = "[options] --app NAME[:key=value...] [--app ...]"
@@ -84,28 +49,18 @@ class Options(usage.Options):
         "seconds; --list-apps shows what can be served."
     )
 
-    optParameters: ClassVar = [
-        [option.name, None, None, f"{option.help} [{option.shownDefault}]"]
-        for option in SINGLE
-    ]
-
-    mounts: list[Mount]
-    endpoints: list[tuple[str, IStreamServerEndpoint]]
     configuration: Configuration
-    broker: IBroker
-    portal: Portal | None
-    admin: AdminSettings
+    parts: Parts
+    hasSystemd: ClassVar = True
 
     def __init__(self, reactor: Any = None) -> None:
         """
         @param reactor: for C{twistd}, which gives none, the installed one.
         """
-        super().__init__()  # type: ignore[no-untyped-call]
-        self._reactor = reactor
-        self._repeated: dict[str, list[str]] = {}
-        self._flags: dict[str, object] = {}
+        self._given: dict[str, Any] = {}
         self._file: dict[str, object] = {}
-        self.reloaded: list[Reloaded] = []
+        self._reactor = reactor
+        super().__init__()  # type: ignore[no-untyped-call]
 
     @property
     def reactor(self) -> Any:
@@ -116,67 +71,28 @@ class Options(usage.Options):
             self._reactor = reactor
         return self._reactor
 
-    # The options that aren't a single value
-
-    def opt_app(self, value: str) -> None:
-        """application to serve: NAME[:key=value...], file.py or package.module:name"""
-        self._repeated.setdefault("app", []).append(value)
-
-    def opt_listen(self, value: str) -> None:
-        """Twisted endpoint string to listen on, as unix:/run/wsplug.sock"""
-        self._repeated.setdefault("listen", []).append(value)
-
-    def opt_origin(self, value: str) -> None:
-        """origin whose pages may connect: https://example.org, https://*.example.org,
-        same-host, null or * [same-host]"""
-        self._repeated.setdefault("origin", []).append(value)
-
-    def opt_host(self, value: str) -> None:
-        """name by which pages on this machine may reach the server: chat.test,
-        *.chat.test or * [localhost, addresses and the hosts of origin]"""
-        self._repeated.setdefault("host", []).append(value)
-
-    def opt_framed_by(self, value: str) -> None:
-        """origin whose pages may show the applications' pages in a frame:
-        https://example.org, https://*.example.org, same-host, none or * [same-host]"""
-        self._repeated.setdefault("framed-by", []).append(value)
-
-    def opt_admin(self, value: str) -> None:
-        """Twisted endpoint string on which operators are let in, and nobody else"""
-        self._repeated.setdefault("admin", []).append(value)
-
-    def opt_exempt(self, value: str) -> None:
-        """network that limits of addresses do not hold for [the machine itself]"""
-        self._repeated.setdefault("exempt", []).append(value)
-
-    def opt_trusted_proxy(self, value: str) -> None:
-        """address or network of a proxy that is believed who the client is, or unix for
-        UNIX sockets [none]"""
-        self._repeated.setdefault("trusted-proxy", []).append(value)
-
-    def opt_auth(self, value: str) -> None:
-        """who may connect: file:PATH, token:PATH, jwt:key=... or a strcred plugin"""
-        self._repeated.setdefault("auth", []).append(value)
-
-    def opt_reuse_port(self) -> None:
-        """share TCP ports with other processes, as the next one in a restart [no]"""
-        self._flags[REUSE_PORT.name] = True
+    # Those of OPTIONS have their methods from there: see below.
 
     def opt_config(self, path: str) -> None:
-        """TOML file with the same names; the command line wins over it"""
-        self._file = self.attempt(readFile, path)
+        self._file = self.attempt(self.readFile, path) or {}
 
     def opt_list_apps(self) -> NoReturn:
-        """show the applications with their options, and what does not load"""
         print(listApplications())
         sys.exit(0)
 
     def opt_version(self) -> NoReturn:
-        """show the versions of wsplug and what it runs on"""
         print(showVersions())
         sys.exit(0)
 
     # Reading
+
+    def readFile(self, path: str) -> dict[str, object]:
+        """
+        Read a configuration file.
+
+        @raise InvalidOption: something in it is wrong.
+        """
+        return readFile(path)
 
     def parseOptions(self, options: Any = None) -> None:
         """
@@ -187,7 +103,13 @@ class Options(usage.Options):
         try:
             super().parseOptions(options)  # type: ignore[no-untyped-call]
         except (usage.UsageError, ConfigurationError) as error:
-            sys.exit(f"wsplug: {oneLine(error)}")
+            self.fail(_explain(error))
+
+    def fail(self, error: ConfigurationError) -> None:
+        """
+        End: the arguments are wrong.
+        """
+        sys.exit(f"wsplug: {oneLine(error)}")
 
     def parseArgs(self, *arguments: str) -> None:
         if arguments:
@@ -201,94 +123,26 @@ class Options(usage.Options):
         """
         Make everything that the arguments speak of, so that all errors in them show.
         """
-        given: dict[str, str | None] = dict(self)
-        commandLine: dict[str, object] = {
+        commandLine = {
             option.name: value
-            for option in SINGLE
-            if given.get(option.name) is not None
-            and (value := self.attempt(option.parse, given[option.name])) is not None
+            for option in OPTIONS
+            if option.name in self._given
+            and (value := self._read(option, self._given[option.name])) is not None
         }
-        commandLine.update(self._flags)
-        commandLine.update(self._repeated)
-        if "app" in self._repeated:
-            commandLine["app"] = [
-                self.attempt(parseDescription, text) for text in self._repeated["app"]
-            ]
-        configuration = combine(commandLine, self._file)
-        self.configuration = self.attempt(_fit, configuration) or configuration
-        if configuration.metrics == "yes":
-            self.attempt(checkMetrics)
-        self.attempt(self._checkLogFormat)
-        auth = configuration.auth
-        self.portal = self.attempt(makePortal, auth) if auth else None
-        reactor = self.reactor
-        self.broker = self.attempt(makeBroker, configuration.broker, reactor)
-        logins = self.portal is not None
-        services = Services(reactor, reactor, self.broker, logins)
-        self.mounts = self.makeMounts(services)
-        self.attempt(Mounts, self.mounts)
-        self._makeEndpoints()
-        if self.parent is not None:
-            checkTwistd(self.parent)
-
-    def _makeEndpoints(self) -> None:
-        """
-        Make all that is listened on, for clients and for operators.
-        """
-        configuration = self.configuration
-        reactor: Any = self.reactor
-        if configuration.reusePort:
-            reactor = SharingReactor(reactor)
-        self.endpoints = [
-            (name, self.attempt(self.makeEndpoint, reactor, name, description))
-            for name, description in configuration.endpoints
-        ]
-        if configuration.tls is not None:
-            name, plain = self.endpoints[0]
-            endpoint = self.attempt(_addTLS, reactor, plain, configuration.tls)
-            if endpoint is not None:
-                self.endpoints[0] = name, endpoint
-                self.reloaded.append(endpoint.certificate)
-        path = configuration.adminTokenFile
-        self.admin = AdminSettings(
-            [
-                (
-                    each,
-                    self.attempt(
-                        self.makeEndpoint, self.reactor, each, makePrivate(each)
-                    ),
-                )
-                for each in configuration.admin
-            ],
-            self.attempt(readToken, path) if path else None,
+        self.configuration = combine(commandLine, self._file)
+        self.parts = assemble(
+            self.configuration,
+            self.reactor,
+            attempt=self.attempt,
+            hasSystemd=self.hasSystemd,
         )
+        self.checkSurroundings()
 
-    def _checkLogFormat(self) -> None:
-        """
-        @raise InvalidOption: JSON is asked for where something else makes the lines.
-        """
-        name, other = self.configuration.logFormat, self.findOtherFormat()
-        if name != "text" and other is not None:
-            raise InvalidOption(
-                f"log-format {name} doesn't go together with {other}, which has a "
-                "format of its own"
-            )
-
-    def findOtherFormat(self) -> str | None:
-        """
-        Say what the log's format is up to, if not to wsplug.
-        """
-        return findOtherFormat(getattr(self, "parent", None))
-
-    def makeObserver(self) -> ILogObserver | None:
-        """
-        Make what writes the log.
-
-        @return: C{None} where that isn't for wsplug to say.
-        """
-        if self.findOtherFormat() is not None:
-            return None
-        return makeObserver(self.parent, self.configuration.logFormat, self.reactor)
+    def _read(self, option: Option, given: Any) -> Any:
+        if option is not APP:
+            return self.attempt(option.parse, given)
+        read = [self.attempt(parseDescription, each) for each in given]
+        return [each for each in read if each is not None]
 
     def attempt(self, make: Callable[..., Any], *arguments: Any) -> Any:
         """
@@ -298,105 +152,74 @@ class Options(usage.Options):
         """
         return make(*arguments)
 
-    def makeMounts(self, services: Services) -> list[Mount]:
+    def checkSurroundings(self) -> None:
         """
-        Make the applications.
+        Check what C{twistd} itself is told.
 
-        @raise ConfigurationError: one can't be made.
+        @raise ConfigurationError: the server can't start so.
         """
-        return makeMounts(self.configuration.applications, services)
+        name, other = self.configuration.operation.logFormat, self._findOtherFormat()
+        if name != "text" and other is not None:
+            raise InvalidOption(
+                f"log-format {name} doesn't go together with {other}, which has a "
+                "format of its own"
+            )
+        if self.parent is not None:
+            checkTwistd(self.parent)
 
-    def makeEndpoint(
-        self, reactor: Any, name: str, description: str
-    ) -> IStreamServerEndpoint:
-        try:
-            return takeOver(serverFromString(reactor, description), reactor)
-        except (Exception, SystemExit) as error:
-            # Endpoint plugins raise whatever they like: a wrong word, a missing file.
-            reason = " ".join(str(error).split()) or type(error).__name__
-            if isinstance(error, TypeError):
-                # It tells of the plugin's function, not of the string.
-                reason = "these are not the arguments of this kind of endpoint"
-            elif "systemd:" in description:
-                reason = explainSystemd(error)
-            elif isinstance(error, ImportError) and description.startswith("ssl:"):
-                reason = f"{_INSTALL_TLS} ({error})"
-            raise InvalidOption(f"can't listen on {name!r}: {reason}") from None
+    def _findOtherFormat(self) -> str | None:
+        return findOtherFormat(getattr(self, "parent", None))
+
+    def makeObserver(self) -> ILogObserver | None:
+        """
+        Make what writes the log.
+
+        @return: C{None} where that isn't for wsplug to say.
+        """
+        if self._findOtherFormat() is not None:
+            return None
+        format = self.configuration.operation.logFormat
+        return makeObserver(self.parent, format, self.reactor)
 
 
-def _fit(configuration: Configuration) -> Configuration:
+def _explain(error: Exception) -> ConfigurationError:
     """
-    Have no more connections than the process may have open files.
-
-    @raise InvalidOption: somebody wants more.
+    Say what is called otherwise now.
     """
-    settings = configuration.settings
-    possible = fitConnections(
-        settings.max_connections,
-        raiseLimit(),
-        "max-connections" in configuration.given,
+    unknown = _UNKNOWN.search(str(error))
+    renamed = findRenamed(OPTIONS, unknown[1]) if unknown is not None else None
+    return ConfigurationError(renamed or str(error))
+
+
+def _makeMethod(option: Option) -> Callable[..., None]:
+    """
+    Make the method by which C{usage.Options} takes an option.
+    """
+
+    def take(self: Options, value: str) -> None:
+        self._given[option.name] = value
+
+    def takeFlag(self: Options) -> None:
+        self._given[option.name] = True
+
+    def takeItem(self: Options, value: str) -> None:
+        self._given.setdefault(option.name, []).append(value)
+
+    method: Callable[..., None] = takeFlag if option.flag else take
+    return takeItem if option.repeats else method
+
+
+def _methodOf(option: Option) -> str:
+    return "opt_" + option.name.replace("-", "_")
+
+
+for _option in OPTIONS:
+    setattr(Options, _methodOf(_option), _makeMethod(_option))
+for _option in (*OPTIONS, *COMMANDS):
+    _isCommand = _option in COMMANDS and _option.flag
+    getattr(Options, _methodOf(_option)).__doc__ = (
+        _option.help if _isCommand else _option.line
     )
-    return replace(configuration, settings=replace(settings, max_connections=possible))
-
-
-def _addTLS(
-    reactor: Any, endpoint: IStreamServerEndpoint, files: TLSFiles
-) -> TLSEndpoint:
-    try:
-        from wsplug.tls.endpoint import TLSEndpoint
-    except ImportError as error:
-        raise InvalidOption(f"tls-cert: {_INSTALL_TLS} ({error})") from None
-    return TLSEndpoint(endpoint, files, reactor)
-
-
-_INSTALL_TLS = "TLS needs pyOpenSSL: pip install 'wsplug[tls]'"
-
-
-# Showing
-
-
-def showVersions() -> str:
-    """
-    Give a line with the versions of wsplug and what it runs on.
-    """
-    return (
-        f"wsplug {wsplug.__version__} (codec: {DESCRIPTION}), "
-        f"Twisted {twisted.__version__}, "
-        f"{platform.python_implementation()} {platform.python_version()}"
-    )
-
-
-def listApplications() -> str:
-    """
-    Give lines with the applications, their options, and what doesn't load.
-    """
-    lines = []
-    for plugin in findApplications():
-        lines.append(f"{plugin.name}: {plugin.help}")
-        lines.extend(_describe(option) for option in plugin.options)
-    lines.append("")
-    lines.append("Each application takes these too:")
-    lines.extend(_describe(option) for option in MOUNT_OPTIONS)
-    failures = findFailures()
-    if failures:
-        lines.append("")
-        lines.append("These do not load:")
-        lines.extend(f"    {name}: {reason}" for name, reason in failures)
-    return "\n".join(lines)
-
-
-def oneLine(error: Exception) -> str:
-    """
-    Give what an error says in one line.
-    """
-    return " ".join(str(error).split())
-
-
-def _describe(option: Option) -> str:
-    return f"    {option.name}: {option.help} [{option.shownDefault}]"
-
-
-# Running
 
 
 def makeService(options: Options) -> IService:
@@ -404,30 +227,15 @@ def makeService(options: Options) -> IService:
     Make the service that C{twistd} runs.
     """
     keepFreedMemory()
-    configuration = options.configuration
     twistd = options.parent
     isDaemon = (
         hasattr(os, "fork")
         and twistd is not None
         and not (twistd["nodaemon"] or twistd["debug"])
     )
-    return TwistdService(
-        options.mounts,
-        options.endpoints,
-        reactor=options.reactor,
+    return options.parts.makeService(
+        TwistdService,
         parent=DaemonsParent() if isDaemon else None,
-        settings=configuration.settings,
-        origins=configuration.origins,
-        hosts=configuration.hosts,
-        framedBy=configuration.framedBy,
-        exempt=configuration.exempt,
-        broker=options.broker,
-        proxies=configuration.proxies,
-        reloaded=options.reloaded,
-        admin=options.admin,
+        reloaded=options.parts.reloaded,
         makeObserver=options.makeObserver,
-        metrics={"yes": True, "no": False}.get(configuration.metrics),
-        portal=options.portal,
-        authCookie=configuration.authCookie,
-        authFirstMessage=configuration.authFirstMessage,
     )

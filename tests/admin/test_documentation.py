@@ -15,8 +15,8 @@ from tests.processes import TCP, serve
 from wsplug.admin.clients import SORTS
 from wsplug.admin.history import KEPT
 from wsplug.admin.messages import ApplicationSample, Client, Sample, Welcome
-from wsplug.admin.options import ADMIN, ADMIN_TOKEN_FILE
-from wsplug.config import combine, readFile
+from wsplug.admin.options import ADMINISTRATION
+from wsplug.assembly import combine, readFile
 from wsplug.guard.bans import LONGEST_BAN, MOST_BANS, parsePlace
 from wsplug.testing import MemoryServer
 
@@ -34,10 +34,8 @@ def rows(title: str) -> list[list[str]]:
 def test_options() -> None:
     """The table of options is the options."""
     table = {tuple(row) for row in rows("Where it is") if len(row) == 3}
-    for option, more in (
-        (ADMIN, "; can be given several times"),
-        (ADMIN_TOKEN_FILE, ""),
-    ):
+    for option in ADMINISTRATION:
+        more = " It can be given several times." if option.repeats else ""
         row = (f"`{option.name}`", option.help + more, option.shownDefault)
         assert row in table
 
@@ -48,8 +46,8 @@ def test_configuration(tmp_path: Path) -> None:
     path = tmp_path / "wsplug.toml"
     path.write_text(block, "utf-8")
     configuration = combine({}, readFile(str(path)))
-    assert len(configuration.admin) == 2
-    assert configuration.adminTokenFile == "/etc/wsplug/admin-token"
+    assert len(configuration.administration.endpoints) == 2
+    assert configuration.administration.tokenFile == "/etc/wsplug/admin-token"
 
 
 @pytest.mark.slow

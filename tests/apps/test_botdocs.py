@@ -21,7 +21,7 @@ from tests.server.conftest import logs
 from tests.server.kit import Logs
 from wsplug.apps.bot import bot, command
 from wsplug.apps.bot.names import MAX_NAME_LENGTH
-from wsplug.config import combine, readFile
+from wsplug.assembly import combine, readFile
 from wsplug.interfaces import IConversation
 from wsplug.options import parseOptions
 from wsplug.plugins import loadPlugin, parseDescription

@@ -19,6 +19,7 @@ from tests.auth.kit import Login, writeTokens
 from tests.server.kit import Logs
 from wsplug.auth import Realm, UsernamePassword, checkers, makePortal
 from wsplug.auth.checkers import makeChecker
+from wsplug.auth.options import Authentication
 from wsplug.errors import InvalidOption
 from wsplug.interfaces import IBearerToken
 from wsplug.service import WebSocketService
@@ -197,8 +198,8 @@ def test_command(tmp_path: Path) -> None:
         *("--auth-cookie", "session", "--auth-first-message", "no"),
         *("--max-auth-failures", "3"),
     )
-    assert options.portal is not None
-    kinds = options.portal.listCredentialsInterfaces()
+    assert options.parts.authentication.portal is not None
+    kinds = options.parts.authentication.portal.listCredentialsInterfaces()
     assert set(kinds) == {IUsernamePassword, IBearerToken}
     service = makeService(options)
     assert isinstance(service, WebSocketService)
@@ -213,7 +214,7 @@ def test_command_without() -> None:
     Where nothing is said, nobody is asked.
     """
     options = parse()
-    assert options.portal is None
+    assert options.parts.authentication.portal is None
     service: Any = makeService(options)
     assert service.factory.authenticator is None
 
@@ -231,13 +232,10 @@ def test_file(tmp_path: Path) -> None:
     )
     options = Options(MemoryReactorClock())
     options.parseOptions(["--config", str(file)])
-    configuration = options.configuration
-    assert configuration.auth == ("memory:ann:secret", "memory:bob:other")
-    assert (configuration.authCookie, configuration.authFirstMessage) == (
-        "session",
-        "yes",
+    assert options.configuration.authentication == Authentication(
+        ("memory:ann:secret", "memory:bob:other"), "session", "yes"
     )
-    assert [mount.auth for mount in options.mounts] == [False, True]
+    assert [mount.auth for mount in options.parts.mounts] == [False, True]
 
 
 @pytest.mark.parametrize(

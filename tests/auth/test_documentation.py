@@ -19,10 +19,10 @@ from twisted.internet.testing import MemoryReactorClock
 from tests.auth.kit import Greeter, basic, bearer, passwords
 from tests.conftest import missing
 from wsplug import HandshakeRefused
+from wsplug.assembly import combine, readFile
 from wsplug.auth import Avatar, makePortal
 from wsplug.auth.jwt import ALGORITHMS, JWT_OPTIONS
 from wsplug.auth.options import AUTHENTICATION
-from wsplug.config import REPEATABLE, combine, readFile
 from wsplug.server import SETTINGS
 from wsplug.tap import Options
 from wsplug.testing import MemoryServer
@@ -62,7 +62,6 @@ def test_options() -> None:
     rows = _rows(_section("Authentication"))
     documented = {name.strip("`"): default for name, default, _ in rows}
     options = [
-        *(each for each in REPEATABLE if each.name == "auth"),
         *AUTHENTICATION,
         *(each for each in SETTINGS if "auth" in each.name),
     ]
@@ -142,7 +141,7 @@ def test_commands(folder: Path) -> None:
         words = shlex.split(line.replace("/etc/wsplug/", ""))
         options = Options(MemoryReactorClock())
         options.parseOptions(words[words.index("wsplug") + 1 :])
-        assert options.portal is not None
+        assert options.parts.authentication.portal is not None
         tested += 1
     assert tested == 4
 
@@ -157,7 +156,7 @@ def test_configuration(folder: Path) -> None:
     assert combine({}, readFile(str(path))).settings.max_auth_failures == 20
     options = Options(MemoryReactorClock())
     options.parseOptions(["--config", str(path)])
-    assert [mount.auth for mount in options.mounts] == [True, False]
+    assert [mount.auth for mount in options.parts.mounts] == [True, False]
 
 
 def test_making_tokens(tmp_path: Path) -> None:

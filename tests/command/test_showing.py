@@ -13,8 +13,7 @@ import pytest
 import twisted
 import wsplug
 from tests.processes import TCP, Finished, Process, runTwistd, serve
-from wsplug.config import LISTENING, REPEATABLE
-from wsplug.server.settings import SETTINGS
+from wsplug.assembly.configuration import OPTIONS
 
 SHOUT = """
 from typing import Annotated
@@ -66,10 +65,9 @@ def test_help(tmp_path: Path) -> None:
     finished = runTwistd(tmp_path, "wsplug", "--help")
     checkQuiet(finished)
     words = " ".join(finished.out.split())
-    for option in (*LISTENING, *SETTINGS):
-        assert f"--{option.name}= {option.help} [{option.shownDefault}]" in words
-    for option in REPEATABLE:
-        assert f"--{option.name}=" in words
+    for option in OPTIONS:
+        end = "" if option.flag else "="
+        assert f"--{option.name}{end} {option.line}" in words
     for name in ("config=", "list-apps", "version"):
         assert f"--{name}" in words
     assert max(map(len, finished.out.splitlines())) <= 80

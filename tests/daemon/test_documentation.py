@@ -12,7 +12,8 @@ from twisted.internet.endpoints import serverFromString
 from twisted.internet.protocol import Factory
 from twisted.internet.testing import MemoryReactorClock
 
-from wsplug.config import REUSE_PORT, combine, readFile
+from wsplug.assembly import combine, readFile
+from wsplug.assembly.configuration import LISTENING
 from wsplug.plugins import Description
 from wsplug.server.settings import SETTINGS
 from wsplug.tap import Options
@@ -37,7 +38,7 @@ def test_options() -> None:
     rows = re.findall(r"^\| `(.*?)` \| (.*?) \| (.*?) \|$", section("Draining"), re.M)
     real = {
         each.name: (each.name, each.shownDefault, each.help)
-        for each in (*SETTINGS, REUSE_PORT)
+        for each in (*SETTINGS, *LISTENING)
     }
     assert len(rows) == 4
     for row in rows:
@@ -74,7 +75,9 @@ def test_where_it_listens(tmp_path: Path) -> None:
     """
     path = tmp_path / "wsplug.toml"
     path.write_text(configuration("Before it starts"), "utf-8")
-    listen = combine({"app": [Description("echo")]}, readFile(str(path))).endpoints
+    listen = combine(
+        {"app": [Description("echo")]}, readFile(str(path))
+    ).listening.describe()
     reactor = MemoryReactorClock()
     for description in (*(text for _, text in listen), "tcp:9001"):
         serverFromString(reactor, description).listen(Factory())
@@ -82,7 +85,7 @@ def test_where_it_listens(tmp_path: Path) -> None:
     assert [(server[0], server[3]) for server in reactor.unixServers] == [
         ("/run/wsplug.sock", 0o660)
     ]
-    ((_, short),) = combine({"app": [Description("echo")]}, {}).endpoints
+    ((_, short),) = combine({"app": [Description("echo")]}, {}).listening.describe()
     assert short == "tcp:9000:backlog=1024"
 
 
@@ -96,7 +99,7 @@ def test_configuration(tmp_path: Path) -> None:
     path.write_text(block, "utf-8")
     example = readFile(str(ROOT / "examples" / "systemd" / "wsplug.toml"))
     assert readFile(str(path))["listen"] == example["listen"]
-    assert combine({}, example).reusePort is False
+    assert combine({}, example).listening.reusePort is False
 
 
 def test_reuse_port_in_the_file(tmp_path: Path) -> None:
@@ -105,12 +108,13 @@ def test_reuse_port_in_the_file(tmp_path: Path) -> None:
     """
     path = tmp_path / "wsplug.toml"
     path.write_text('reuse-port = true\napp = "echo"\n', "utf-8")
-    assert combine({}, readFile(str(path))).reusePort
+    assert combine({}, readFile(str(path))).listening.reusePort
     options = Options()
-    help = f"{REUSE_PORT.help} [{REUSE_PORT.shownDefault}]"
+    (option,) = (each for each in LISTENING if each.name == "reuse-port")
+    help = option.line
     assert help in " ".join(str(options).split())
     options.parseOptions(["--app=echo", "--reuse-port"])
-    assert options.configuration.reusePort
+    assert options.configuration.listening.reusePort
 
 
 def test_signals() -> None:

@@ -22,7 +22,7 @@ from tests.server.test_connection import raises
 from tests.web.kit import Telling
 from tests.web.test_documentation import rows
 from wsplug import Settings
-from wsplug.config import combine, readFile
+from wsplug.assembly import combine, readFile
 from wsplug.daemon.logs import formatJSON
 from wsplug.server.stalls import StallDetector
 from wsplug.server.statistics import Statistics
@@ -137,4 +137,4 @@ def test_configurations(tmp_path: Path) -> None:
     (block,) = re.findall(r"^```toml\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
     path = tmp_path / "wsplug.toml"
     path.write_text(block, "utf-8")
-    assert combine({}, readFile(str(path))).logFormat == "json"
+    assert combine({}, readFile(str(path))).operation.logFormat == "json"

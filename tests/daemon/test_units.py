@@ -16,8 +16,8 @@ import pytest
 
 from tests.conftest import missing
 from tests.daemon.kit import activate
+from wsplug.assembly import combine, readFile
 from wsplug.command import CheckOptions
-from wsplug.config import combine, readFile
 from wsplug.options import seconds
 from wsplug.server.settings import Settings
 from wsplug.tap import Options
@@ -147,7 +147,7 @@ def test_socket(tmp_path: Path) -> None:
     assert unit["ListenStream"].isdecimal()
     config = (FOLDER / "wsplug.toml").read_text("utf-8")
     listen = readFile(str(FOLDER / "wsplug.toml"))["listen"]
-    assert listen == [f"systemd:domain=INET6:name={unit['FileDescriptorName']}"]
+    assert listen == (f"systemd:domain=INET6:name={unit['FileDescriptorName']}",)
     path = tmp_path / "wsplug.toml"
     path.write_text(config.replace("/var/lib/wsplug", str(tmp_path)), "utf-8")
     with socket.create_server(

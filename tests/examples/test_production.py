@@ -18,7 +18,7 @@ from tests.daemon.test_units import KNOWN
 from tests.daemon.test_units import read as readUnit
 from tests.live.certificates import Authority
 from tests.processes import HOST, serve, upgrade
-from wsplug.config import combine, readFile
+from wsplug.assembly import combine, readFile
 from wsplug.options import UNLIMITED
 from wsplug.server.settings import Settings
 

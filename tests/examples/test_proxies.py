@@ -10,10 +10,11 @@ from pathlib import Path
 
 from twisted.internet.testing import MemoryReactorClock
 
+from wsplug.assembly import combine, readFile
 from wsplug.codec.proxyheader import MAX_SIZE
-from wsplug.config import combine, readFile
 from wsplug.guard import proxies
-from wsplug.guard.proxies import PROXY_OPTIONS, TRUSTED_PROXY, ProxySettings
+from wsplug.guard.proxies import ProxySettings
+from wsplug.options import optionsOf
 from wsplug.server.settings import Settings
 from wsplug.tap import Options
 
@@ -39,8 +40,7 @@ def test_options() -> None:
     lines = re.findall(r"^\| (.*) \|$", PAGE.partition("\n## ")[0], re.M)
     rows = [[cell.strip("`") for cell in line.split(" | ")] for line in lines[2:]]
     actual = [
-        [each.name, each.shownDefault, each.help]
-        for each in (TRUSTED_PROXY, *PROXY_OPTIONS)
+        [each.name, each.shownDefault, each.help] for each in optionsOf(ProxySettings)
     ]
     assert rows == actual
 
@@ -53,7 +53,7 @@ def test_configuration(tmp_path: Path) -> None:
     path = tmp_path / "wsplug.toml"
     path.write_text(block, "utf-8")
     configuration = combine({}, readFile(str(path)))
-    assert configuration.proxies == ProxySettings(("127.0.0.1", "10.1.0.0/16"))
+    assert configuration.access.proxies == ProxySettings(("127.0.0.1", "10.1.0.0/16"))
 
 
 def test_commands() -> None:
@@ -76,7 +76,7 @@ def test_commands() -> None:
         ]
         options = Options(MemoryReactorClock())
         options.parseOptions(words)
-        assert options.configuration.proxies.trusted == ("127.0.0.1",)
+        assert options.configuration.access.proxies.trusted == ("127.0.0.1",)
 
 
 def test_words() -> None:

@@ -18,7 +18,7 @@ from tests.examples.test_documentation import ROOT, _blocks, _only_plugin, _rows
 from tests.live.certificates import Authority
 from tests.processes import HOST
 from wsplug import WebSocketService
-from wsplug.config import combine, readFile
+from wsplug.assembly import combine, readFile
 from wsplug.tap import Options
 from wsplug.testing import MemoryServer
 from wsplug.tls.endpoint import TLSEndpoint
@@ -40,14 +40,13 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("page", ["tls", "options"])
-def test_options(page: str) -> None:
+def test_options() -> None:
     """
-    The tables, that of all options and the page's own, are the options.
+    The table is the options.
     """
     documented = [
         [re.sub(r"[`\[\]]|\(.*?\)", "", cell) for cell in row]
-        for row in _rows(readPage(page))
+        for row in _rows(readPage("tls"))
         if row[0].startswith("--tls-")
     ]
     assert [row[0] for row in documented] == [f"--{option.name}" for option in TLS]
@@ -64,7 +63,7 @@ def test_configuration(folder: Path) -> None:
     path = folder / "wsplug.toml"
     path.write_text(block, "utf-8")
     said = combine({}, readFile(str(path)))
-    assert said.tls == TLSFiles("fullchain.pem", "privkey.pem")
+    assert said.tls.findFiles() == TLSFiles("fullchain.pem", "privkey.pem")
     options = Options(MemoryReactorClock())
     options.parseOptions(
         shlex.split(re.findall(r"^\$ twistd -n wsplug (.*)$", PAGE, re.MULTILINE)[0])

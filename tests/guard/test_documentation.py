@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from wsplug.config import combine, readFile
+from wsplug.assembly import combine, readFile
 from wsplug.daemon.descriptors import RESERVED, fitConnections
 from wsplug.errors import InvalidOption
 from wsplug.guard.admission import MAX_LINGERING
@@ -29,7 +29,7 @@ def test_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     configuration = combine({}, readFile(str(tmp_path / "wsplug.toml")))
     assert configuration.settings.max_connections == 20000
     assert configuration.settings.max_waiting == 1024**3
-    assert configuration.exempt == ("127.0.0.1", "::1", "10.0.0.0/8")
+    assert configuration.access.exempt == ("127.0.0.1", "::1", "10.0.0.0/8")
 
 
 def test_names() -> None:

@@ -1,4 +1,4 @@
-"""The options of TLS in memory (wsplug.tls.options, wsplug.config, wsplug.tap)."""
+"""The options of TLS in memory (wsplug.tls.options, wsplug.tap)."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 from twisted.internet.testing import MemoryReactorClock
 
-from wsplug.config import combine, readFile
+from wsplug.assembly import combine, readFile
 from wsplug.errors import InvalidOption
+from wsplug.plugins import Description
 from wsplug.tap import Options
 from wsplug.tls.endpoint import TLSEndpoint
-from wsplug.tls.options import TLSFiles, filesOf
+from wsplug.tls.options import TLSFiles
 
 
 def parse(*arguments: str) -> Options:
@@ -21,12 +22,17 @@ def parse(*arguments: str) -> Options:
     return options
 
 
+def filesOf(values: dict[str, str]) -> TLSFiles | None:
+    """What some options give, with an application to go with them."""
+    return combine({"app": [Description("echo")], **values}, {}).tls.findFiles()
+
+
 def test_none() -> None:
     """Without a certificate there is no TLS."""
     assert filesOf({}) is None
     options = parse()
-    assert options.configuration.tls is None
-    assert options.reloaded == []
+    assert options.configuration.tls.findFiles() is None
+    assert options.parts.reloaded == []
 
 
 def test_paths() -> None:
@@ -51,7 +57,7 @@ def test_optional() -> None:
     [
         ({"tls-key": "a"}, "tls-key goes with tls-cert"),
         ({"tls-client-ca": "a"}, "tls-client-ca goes with tls-cert"),
-        ({"tls-client": "optional"}, "tls-client goes with tls-cert"),
+        ({"tls-client": "optional"}, "tls-client goes with tls-client-ca"),
         (
             {"tls-cert": "a", "tls-client": "optional"},
             "tls-client goes with tls-client-ca",
@@ -74,11 +80,11 @@ def test_command_line(files: tuple[Path, Path]) -> None:
         *(f"--tls-cert={certificate}", f"--tls-key={key}"),
         *("--port=8443", "--listen=tcp:8000"),
     )
-    (name, endpoint), (other, plain) = options.endpoints
+    (name, endpoint), (other, plain) = options.parts.endpoints
     assert (name, other) == ("port 8443", "tcp:8000")
     assert isinstance(endpoint, TLSEndpoint)
     assert not isinstance(plain, TLSEndpoint)
-    assert options.reloaded == [endpoint.certificate]
+    assert options.parts.reloaded == [endpoint.certificate]
 
 
 def test_file(files: tuple[Path, Path], tmp_path: Path) -> None:
@@ -86,9 +92,11 @@ def test_file(files: tuple[Path, Path], tmp_path: Path) -> None:
     certificate, key = files
     path = tmp_path / "wsplug.toml"
     path.write_text(f'app = "echo"\ntls-cert = "none"\ntls-key = "{key}"\n')
-    assert combine({}, readFile(str(path))).tls == TLSFiles("none", str(key))
+    assert combine({}, readFile(str(path))).tls.findFiles() == TLSFiles(
+        "none", str(key)
+    )
     options = parse(f"--config={path}", f"--tls-cert={certificate}")
-    assert options.configuration.tls == TLSFiles(str(certificate), str(key))
+    assert options.configuration.tls.findFiles() == TLSFiles(str(certificate), str(key))
 
 
 def test_not_for_endpoint_strings(files: tuple[Path, Path]) -> None:

@@ -1,4 +1,4 @@
-"""The configuration file and the command line together (wsplug.config)."""
+"""The configuration file and the command line together (wsplug.assembly)."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from twisted.internet.task import Clock
 
+from wsplug.assembly import combine, readFile
+from wsplug.assembly.configuration import LISTENING
 from wsplug.broker import MemoryBroker
-from wsplug.config import LISTENING, combine, readFile
 from wsplug.errors import InvalidOption
 from wsplug.options import UNLIMITED
 from wsplug.plugins import Description, Services, makeMounts
@@ -75,10 +76,9 @@ def read(file: Path, text: str) -> dict[str, object]:
 def test_every_key(file: Path) -> None:
     """Each setting and each other option can be in the file."""
     values = read(file, EVERYTHING)
-    names = {option.name for option in (*SETTINGS, *LISTENING)}
+    names = {option.name for option in (*SETTINGS, *LISTENING)} - {"reuse-port"}
     assert set(values) == names | {
         "app",
-        "listen",
         "origin",
         "host",
         "framed-by",
@@ -87,11 +87,11 @@ def test_every_key(file: Path) -> None:
         "admin-token-file",
     }
     configuration = combine({}, values)
-    assert configuration.exempt == ("10.0.0.0/8",)
-    assert configuration.hosts == ("a.test",)
-    assert configuration.framedBy == ("none",)
-    assert configuration.admin == ("unix:/run/b.sock",)
-    assert configuration.adminTokenFile == "/etc/token"
+    assert configuration.access.exempt == ("10.0.0.0/8",)
+    assert configuration.access.hosts == ("a.test",)
+    assert configuration.access.frameAncestors == ("none",)
+    assert configuration.administration.endpoints == ("unix:/run/b.sock",)
+    assert configuration.administration.tokenFile == "/etc/token"
     assert configuration.settings == Settings(
         max_message_size=65536,
         max_fragments=16,
@@ -127,15 +127,15 @@ def test_every_key(file: Path) -> None:
         server_max_window_bits=10,
         client_max_window_bits=9,
     )
-    assert configuration.origins == ("https://a.example", "same-host")
+    assert configuration.access.origins == ("https://a.example", "same-host")
     assert configuration.applications == (
         Description("echo"),
         Description("chat.py", "room", {"history": "5"}),
     )
-    assert configuration.endpoints == (
+    assert configuration.listening.describe() == [
         ("port 8000 of 127.0.0.1", "tcp:8000:backlog=1024:interface=127.0.0.1"),
         ("unix:/run/a.sock", "unix:/run/a.sock"),
-    )
+    ]
 
 
 def test_application_tables(file: Path) -> None:
@@ -145,18 +145,18 @@ def test_application_tables(file: Path) -> None:
         '[[app]]\nuse = "echo"\npath = "/a:b"\ncompression = false\n'
         '[[app]]\nuse = "chat.py:room:x=1"\nhistory = 5\n',
     )
-    assert values["app"] == [
+    assert values["app"] == (
         Description("echo", None, {"path": "/a:b", "compression": False}),
         Description("chat.py", "room", {"x": "1", "history": 5}),
-    ]
+    )
 
 
 def test_single_values_for_lists(file: Path) -> None:
     """What can be given several times may be given once, without brackets."""
     values = read(file, 'app = "echo"\norigin = "*"\nlisten = "unix:/a"\n')
-    assert values["app"] == [Description("echo")]
-    assert values["origin"] == ["*"]
-    assert values["listen"] == ["unix:/a"]
+    assert values["app"] == (Description("echo"),)
+    assert values["origin"] == ("*",)
+    assert values["listen"] == ("unix:/a",)
 
 
 @pytest.mark.parametrize(
@@ -225,7 +225,7 @@ def test_where_to_listen(
 ) -> None:
     """The command line wins; each way of saying where replaces the other."""
     configuration = combine({"app": ECHO, **commandLine}, file)
-    assert [endpoint for _, endpoint in configuration.endpoints] == endpoints
+    assert [endpoint for _, endpoint in configuration.listening.describe()] == endpoints
 
 
 def test_precedence() -> None:
@@ -236,7 +236,7 @@ def test_precedence() -> None:
     )
     assert configuration.applications == tuple(ECHO)
     assert configuration.settings == Settings(max_headers=5, max_connections=7)
-    assert configuration.origins == ("*",)
+    assert configuration.access.origins == ("*",)
 
 
 @pytest.mark.parametrize(
@@ -283,8 +283,8 @@ def test_wrong_option_names_its_table(tmp_path: Path) -> None:
 def test_exempt() -> None:
     """Networks are exempt by name, or none is; what is none is told."""
     app = {"app": [Description("echo")]}
-    assert combine(app, {}).exempt == ("127.0.0.1", "::1")
-    assert combine({**app, "exempt": ["none"]}, {}).exempt == ()
+    assert combine(app, {}).access.exempt == ("127.0.0.1", "::1")
+    assert combine({**app, "exempt": ["none"]}, {}).access.exempt == ()
     with pytest.raises(InvalidOption, match=r"exempt: '10\.0\.0\.1/8' is no network"):
         combine({**app, "exempt": ["10.0.0.1/8"]}, {})
 
@@ -292,7 +292,7 @@ def test_exempt() -> None:
 def test_hosts() -> None:
     """Names are taken as they are; what is none is told."""
     app = {"app": [Description("echo")]}
-    assert combine({**app, "host": ["*.a.test"]}, {}).hosts == ("*.a.test",)
+    assert combine({**app, "host": ["*.a.test"]}, {}).access.hosts == ("*.a.test",)
     with pytest.raises(
         InvalidOption, match=r"host: 'http://a\.test' is no host's name"
     ):
@@ -302,7 +302,7 @@ def test_hosts() -> None:
 def test_framed_by() -> None:
     """Whoever may frame the pages is an origin, or a word for some."""
     app = {"app": [Description("echo")]}
-    assert combine(app, {}).framedBy == ("same-host",)
+    assert combine(app, {}).access.frameAncestors == ("same-host",)
     for wrong in (["null"], ["none", "same-host"], ["example.org"], ["https://a; b"]):
         with pytest.raises(InvalidOption, match="framed-by: "):
             combine({**app, "framed-by": wrong}, {})

@@ -11,10 +11,10 @@ import pytest
 from twisted.internet.task import Clock
 
 from wsplug.apps.echo import echo
+from wsplug.assembly.configuration import OPTIONS as SERVER_OPTIONS
 from wsplug.auth.jwt import JWT_OPTIONS
 from wsplug.broker import makeBroker
 from wsplug.broker.selection import RETENTION_OPTIONS
-from wsplug.config import REPEATABLE, REUSE_PORT, SINGLE
 from wsplug.errors import InvalidOption
 from wsplug.options import (
     UNLIMITED,
@@ -38,7 +38,7 @@ LIMITS = Path(__file__).parents[2] / "docs" / "reference" / "limits.md"
 
 def everyOption() -> Iterator[tuple[str, Option]]:
     """All options, those of the applications and of others with whose they are."""
-    for option in (*SINGLE, REUSE_PORT, *REPEATABLE):
+    for option in SERVER_OPTIONS:
         yield option.name, option
     for option in RETENTION_OPTIONS:
         yield f"broker:{option.name}", option
@@ -159,7 +159,7 @@ def test_age(value: str) -> None:
 
 def test_compression_of_everything() -> None:
     """With 0, an empty message is compressed, too, and arrives."""
-    settings = Settings().changed({"compression-min-size": threshold("0")})
+    settings = Settings(compression_min_size=threshold("0"))
     server = MemoryServer(echo, settings=settings)
     client = server.connect(compression=True)
     for message in ("", "a", b""):

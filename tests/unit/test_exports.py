@@ -41,8 +41,8 @@ The public modules that applications use, besides the names of C{wsplug} itself.
 """
 MODULES = [
     "wsplug.apps.bot",
+    "wsplug.assembly",
     "wsplug.bases",
-    "wsplug.config",
     "wsplug.coroutine",
     "wsplug.decorators",
     "wsplug.plugins",

@@ -45,7 +45,7 @@ def test_codec_imports_the_standard_library(path: Path) -> None:
         assert standard or name.startswith(allowed), name
 
 
-PUT_TOGETHER = ("tap", "service", "plugins", "config", "testing")
+PUT_TOGETHER = ("tap", "service", "serving", "plugins", "assembly", "testing")
 """
 What makes a server of all the rooms: none of them knows it.
 """
@@ -89,12 +89,12 @@ FORBIDDEN = {
         "tap",
         "command",
         "service",
-        "config",
+        "assembly",
     ),
     **dict.fromkeys(
         (
             "interfaces.py",
-            "options.py",
+            "options",
             "coroutine.py",
             "decorators.py",
             "bases.py",
@@ -106,9 +106,11 @@ FORBIDDEN = {
         ("failures.py", "files.py", "jsontext.py", "networks.py", "rates.py"),
         ("guard", "server", "web", "apps", *PUT_TOGETHER),
     ),
-    "service.py": ("tap", "config", "plugins", "apps", "testing"),
-    "plugins.py": ("tap", "config", "service", "apps", "testing"),
-    "config.py": ("tap", "service", "apps", "testing"),
+    "serving.py": ("tap", "assembly", "plugins", "service", "apps", "testing"),
+    "service.py": ("tap", "assembly", "plugins", "apps", "testing"),
+    "twistdservice.py": ("tap", "assembly", "plugins", "apps", "testing"),
+    "plugins.py": ("tap", "assembly", "service", "apps", "testing"),
+    "assembly": ("tap", "command", "apps", "testing"),
     "tap.py": ("command", "testing"),
     "command.py": ("testing",),
 }

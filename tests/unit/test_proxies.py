@@ -12,8 +12,8 @@ from twisted.internet.interfaces import IAddress
 from twisted.internet.task import Clock
 from twisted.logger import capturedLogs, formatEvent
 
+from wsplug.assembly import combine, readFile
 from wsplug.codec import HeadParser, RequestHead
-from wsplug.config import combine, readFile
 from wsplug.errors import InvalidOption
 from wsplug.guard.proxies import ClientInfo, ProxySettings, TrustedProxies
 from wsplug.plugins import parseDescription
@@ -268,10 +268,13 @@ def test_file(tmp_path: Any) -> None:
     )
     configuration = combine({}, readFile(str(path)))
     expected = ProxySettings(("10.0.0.0/8", "unix"), "forwarded", True)
-    assert configuration.proxies == expected
+    assert configuration.access.proxies == expected
     path.write_text('app = "echo"\ntrusted-proxy = "::1"\n')
-    assert combine({}, readFile(str(path))).proxies == ProxySettings(("::1",))
-    assert combine({"app": [parseDescription("echo")]}, {}).proxies == ProxySettings()
+    assert combine({}, readFile(str(path))).access.proxies == ProxySettings(("::1",))
+    assert (
+        combine({"app": [parseDescription("echo")]}, {}).access.proxies
+        == ProxySettings()
+    )
 
 
 def test_unnamed() -> None:

@@ -26,9 +26,9 @@ def parse(*arguments: str) -> Options:
 def test_defaults() -> None:
     """Only --app has to be said."""
     options = parse("--app", "echo")
-    assert [mount.path for mount in options.mounts] == ["/"]
+    assert [mount.path for mount in options.parts.mounts] == ["/"]
     assert options.configuration.settings == Settings()
-    assert [name for name, _ in options.endpoints] == ["port 9000"]
+    assert [name for name, _ in options.parts.endpoints] == ["port 9000"]
 
 
 def test_everything(tmp_path: Path) -> None:
@@ -41,13 +41,16 @@ def test_everything(tmp_path: Path) -> None:
         *("--origin", "*", "--host", "a.test", "--listen", "tcp:1234"),
         *("--framed-by", "same-host", "--framed-by", "https://*.a.test"),
     )
-    assert [mount.path for mount in options.mounts] == ["/a", "/b"]
+    assert [mount.path for mount in options.parts.mounts] == ["/a", "/b"]
     settings = options.configuration.settings
     assert (settings.max_headers, settings.ping_interval) == (8, 0.0)
-    assert [name for name, _ in options.endpoints] == ["port 0", "tcp:1234"]
-    assert options.configuration.origins == ("*",)
-    assert options.configuration.hosts == ("a.test",)
-    assert options.configuration.framedBy == ("same-host", "https://*.a.test")
+    assert [name for name, _ in options.parts.endpoints] == ["port 0", "tcp:1234"]
+    assert options.configuration.access.origins == ("*",)
+    assert options.configuration.access.hosts == ("a.test",)
+    assert options.configuration.access.frameAncestors == (
+        "same-host",
+        "https://*.a.test",
+    )
 
 
 def test_every_setting_is_an_option() -> None:
@@ -98,7 +101,7 @@ def test_endpoint_that_exits(monkeypatch: pytest.MonkeyPatch) -> None:
     def serverFromString(*_: object) -> None:
         raise SystemExit(0)
 
-    monkeypatch.setattr("wsplug.tap.serverFromString", serverFromString)
+    monkeypatch.setattr("wsplug.assembly.endpoints.serverFromString", serverFromString)
     with pytest.raises(SystemExit) as caught:
         parse("--app", "echo", "--listen", "carrier:pigeon")
     assert caught.value.code == "wsplug: can't listen on 'carrier:pigeon': 0"
@@ -121,7 +124,7 @@ def test_list_apps(capsys: pytest.CaptureFixture[str]) -> None:
     assert caught.value.code == 0
     output = capsys.readouterr().out
     assert "echo: Send every message back as it came." in output
-    assert "path: where it is mounted [/, or /NAME with several]" in output
+    assert "path: Path to serve it at. [/, or /NAME with several]" in output
     assert "do not load" not in output
 
 
@@ -241,11 +244,11 @@ def test_operators_socket(description: str, mode: int) -> None:
     reactor = MemoryReactorClock()
     options = Options(reactor)
     options.parseOptions(["--app=echo", f"--admin={description}"])
-    ((_, endpoint),) = options.admin.endpoints
+    ((_, endpoint),) = options.parts.admin.endpoints
     endpoint.listen(Factory())
     assert reactor.unixServers[-1][3] == mode
     options = Options(reactor)
     options.parseOptions(["--app=echo", "--listen=unix:/run/b.sock"])
-    ((_, endpoint),) = options.endpoints
+    ((_, endpoint),) = options.parts.endpoints
     endpoint.listen(Factory())
     assert reactor.unixServers[-1][3] == 0o666

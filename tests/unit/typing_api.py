@@ -14,6 +14,8 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from wsplug import (
+    Access,
+    Authentication,
     CloseCode,
     ConnectionClosed,
     HandshakeRefused,
@@ -159,7 +161,7 @@ def serve(reactor: Any, parent: MultiService) -> None:
         [endpoints.serverFromString(reactor, "tcp:9000")],
         reactor=reactor,
         settings=settings,
-        origins=["https://example.org"],
+        access=Access(("https://example.org",), exempt=()),
     )
     service.setServiceParent(parent)  # type: ignore[no-untyped-call]
     factory = WebSocketFactory([Mount("/", Chat(), compression=False)], clock=Clock())
@@ -173,9 +175,9 @@ def serveWithPortal(reactor: Any, portal: Portal) -> None:
         [Mount("/chat", Chat(), auth=False)],
         [endpoints.serverFromString(reactor, "tcp:9000")],
         reactor=reactor,
-        portal=portal,
-        authCookie="session",
-        authFirstMessage="no",
+        authentication=Authentication(
+            portal=portal, cookie="session", firstMessage="no"
+        ),
     )
     authenticator = Authenticator(makePortal(["memory:a:b"]), Clock(), maxFailures=3)
     factory = WebSocketFactory(service.factory.mounts, clock=Clock())

@@ -81,7 +81,7 @@ _WORDS = frozenset({"auth", "origin", "operator"})
 Those that look like any other word.
 """
 
-_DECLARING = ("Option", "_setting", "_time")
+_DECLARING = ("Option", "option")
 
 
 def namedSettings() -> dict[str, str]:

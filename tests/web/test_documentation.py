@@ -14,7 +14,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.web.kit import Telling
-from wsplug.config import combine, readFile
+from wsplug.assembly import combine, readFile
 from wsplug.tap import Options
 from wsplug.web.collector import FAMILIES, Scraper
 
@@ -107,11 +107,11 @@ def test_configurations(tmp_path: Path) -> None:
     for line in lines:
         options = Options()
         options.parseOptions(shlex.split(line))
-        assert options.configuration.metrics == "yes"
+        assert options.configuration.operation.metrics == "yes"
     (block,) = re.findall(r"^```toml\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
     path = tmp_path / "wsplug.toml"
     path.write_text(block, "utf-8")
-    assert combine({}, readFile(str(path))).metrics == "yes"
+    assert combine({}, readFile(str(path))).operation.metrics == "yes"
 
 
 def test_missing(monkeypatch: pytest.MonkeyPatch) -> None:

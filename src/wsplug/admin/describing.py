@@ -8,12 +8,11 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from wsplug.admin.clients import clip
 from wsplug.admin.messages import Cause, DepartureInfo, RefusalInfo, SettingInfo
 from wsplug.networks import nameOfAddress, placeOf
-from wsplug.options import UNLIMITED, boolean, delay, seconds, size, threshold
 from wsplug.server.settings import SETTINGS, Settings
 from wsplug.server.statistics import Departure, Refusal, Statistics
 
@@ -106,26 +105,10 @@ def listSettings(settings: Settings, origins: Sequence[str]) -> list[SettingInfo
     shown = [
         SettingInfo(
             option.name,
-            _write(option.kind, values[option.name.replace("-", "_")]),
+            option.show(values[option.name.replace("-", "_")]),
             option.help,
         )
         for option in SETTINGS
     ]
-    origin = SettingInfo("origin", ", ".join(origins), "whose pages may connect")
+    origin = SettingInfo("origin", ", ".join(origins), "Pages that may connect.")
     return [*shown, origin]
-
-
-def _write(kind: Any, value: Any) -> str:
-    if value == UNLIMITED:
-        return "unlimited"
-    if kind is boolean:
-        return "yes" if value else "no"
-    if kind is seconds:
-        return f"{value:g}" if value else "off"
-    if kind is delay:
-        return f"{value:g}"
-    if kind in (size, threshold) and value:
-        for unit, name in ((1024**3, "GiB"), (1024**2, "MiB"), (1024, "KiB")):
-            if value % unit == 0:
-                return f"{value // unit}{name}"
-    return str(value)

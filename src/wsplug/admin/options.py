@@ -1,33 +1,48 @@
 """
-The options that say where an operator is let in, and who is one.
+Where operators are let in, and who is one.
 """
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import Final
 
 from wsplug.errors import InvalidOption
 from wsplug.files import readBytes, warnOfEverybody
-from wsplug.options import Option, splitDescription, text
+from wsplug.options import option, optionsOf, path, splitDescription, text
 
-__all__ = ["ADMIN", "ADMIN_TOKEN_FILE", "makePrivate", "readToken"]
+__all__ = ["ADMINISTRATION", "Administration", "makePrivate", "readToken"]
 
-ADMIN: Final = Option(
-    "admin",
-    text,
-    (),
-    "Twisted endpoint string on which operators are let in, and nobody else",
-    "none",
-)
+_TOKEN_FILE: Final = "admin-token-file"
 
-ADMIN_TOKEN_FILE: Final = Option(
-    "admin-token-file",
-    text,
-    "",
-    "file with the token that operators have to know",
-    "none",
-)
+
+@dataclass(frozen=True)
+class Administration:
+    """
+    Where operators are let in. By default, that is nowhere.
+
+    @ivar endpoints: Twisted endpoint strings of their own.
+    @ivar tokenFile: the path of the file with their token; empty for none.
+    """
+
+    endpoints: tuple[str, ...] = option(
+        text,
+        (),
+        "Twisted endpoint string that lets operators in, and nobody else.",
+        name="admin",
+        repeats=True,
+    )
+    tokenFile: str = option(
+        path,
+        "",
+        "File with the token that operators need.",
+        name=_TOKEN_FILE,
+        shown="none",
+    )
+
+
+ADMINISTRATION: Final = optionsOf(Administration, "Administration")
 
 _SHORTEST: Final = 32
 """
@@ -60,7 +75,7 @@ def readToken(path: str) -> str:
     @return: the token.
     @raise InvalidOption: the file can't be read, or what is in it is no token.
     """
-    name = ADMIN_TOKEN_FILE.name
+    name = _TOKEN_FILE
     try:
         token = readBytes(path, f"{name}: can't read").decode("ascii").strip()
     except UnicodeDecodeError:

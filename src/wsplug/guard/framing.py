@@ -9,23 +9,10 @@ from collections.abc import Sequence
 from typing import Final
 
 from wsplug.guard.origins import ANY, SAME_HOST, parseRule
-from wsplug.options import Option, text
 
-__all__ = ["FRAMED_BY", "frameHeaders"]
+__all__ = ["frameHeaders"]
 
 _NONE: Final = "none"
-
-FRAMED_BY: Final = Option(
-    "framed-by",
-    text,
-    (SAME_HOST,),
-    "origin whose pages may show the applications' pages in a frame: "
-    "https://example.org, https://*.example.org, same-host, none or *",
-    SAME_HOST,
-)
-"""
-The option that says so.
-"""
 
 
 def frameHeaders(rules: Sequence[str]) -> tuple[tuple[bytes, bytes], ...]:

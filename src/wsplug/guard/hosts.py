@@ -27,21 +27,8 @@ from wsplug.guard.origins import (
     parseRule,
 )
 from wsplug.networks import hostOf, parseHost
-from wsplug.options import Option, text
 
-__all__ = ["HOST", "HostRules"]
-
-HOST: Final = Option(
-    "host",
-    text,
-    (),
-    "name by which pages on this machine may reach the server, as chat.test or "
-    "*.chat.test; * for any",
-    "localhost, addresses and the hosts of origin",
-)
-"""
-The option that says which names are the server's.
-"""
+__all__ = ["HostRules"]
 
 _LOOPBACK: Final = "localhost"
 """
@@ -191,7 +178,7 @@ class HostRules:
             421,
             "this Host is not known here: if it is the server's, name it with --host, "
             "or its proxy with --trusted-proxy",
-            setting=HOST.name,
+            setting="host",
         )
 
 

@@ -29,11 +29,9 @@ from wsplug.codec.forwarded import (
 )
 from wsplug.codec.hosts import Host
 from wsplug.networks import Networks, hostOf
-from wsplug.options import Option, boolean, choice, text
+from wsplug.options import boolean, choice, option, text
 
 __all__ = [
-    "PROXY_OPTIONS",
-    "TRUSTED_PROXY",
     "UNNAMED",
     "ClientInfo",
     "ProxySettings",
@@ -49,35 +47,6 @@ The word for whoever comes through a UNIX socket.
 X_FORWARDED_FOR: Final = "x-forwarded-for"
 
 FORWARDED: Final = "forwarded"
-
-PROXY_OPTIONS: Final = (
-    Option(
-        "forwarded-header",
-        choice(X_FORWARDED_FOR, FORWARDED),
-        X_FORWARDED_FOR,
-        "the header in which trusted proxies name the client: x-forwarded-for or "
-        "forwarded",
-    ),
-    Option(
-        "proxy-protocol",
-        boolean,
-        False,
-        "whether trusted proxies begin each connection with a PROXY header; without "
-        "one: closed",
-    ),
-)
-"""
-The options that, with L{TRUSTED_PROXY}, say what is in front of the server.
-"""
-
-TRUSTED_PROXY: Final = Option(
-    "trusted-proxy",
-    text,
-    (),
-    "address or network of a proxy that is believed who the client is, or unix for "
-    "UNIX sockets",
-    "none",
-)
 
 _MAX_HOPS: Final = 32
 """
@@ -97,14 +66,34 @@ class ProxySettings:
     """
     What is in front of the server.
 
-    @ivar trusted: addresses and networks of those who are believed, and L{UNIX}.
-    @ivar header: where they name the client: L{X_FORWARDED_FOR} or L{FORWARDED}.
+    @ivar trusted: addresses and networks of the trusted proxies, and L{UNIX}.
+    @ivar header: the header in which they name the client: L{X_FORWARDED_FOR} or
+        L{FORWARDED}.
     @ivar protocol: whether they begin each connection with a PROXY header.
     """
 
-    trusted: tuple[str, ...] = ()
-    header: str = X_FORWARDED_FOR
-    protocol: bool = False
+    trusted: tuple[str, ...] = option(
+        text,
+        (),
+        "Address or network of a proxy whose word about the client is believed. "
+        "`unix` stands for UNIX sockets.",
+        name="trusted-proxy",
+        repeats=True,
+    )
+    header: str = option(
+        choice(X_FORWARDED_FOR, FORWARDED),
+        X_FORWARDED_FOR,
+        "Header in which trusted proxies name the client: x-forwarded-for or "
+        "forwarded.",
+        name="forwarded-header",
+    )
+    protocol: bool = option(
+        boolean,
+        False,
+        "Whether trusted proxies begin each connection with a PROXY header. Without "
+        "the header, the connection is closed.",
+        name="proxy-protocol",
+    )
 
     def __post_init__(self) -> None:
         """

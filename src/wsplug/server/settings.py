@@ -1,24 +1,21 @@
 """
-The server's settings: every limit and timeout, with its default.
-
-The command line, the configuration file, the code that mounts wsplug and the table in
-the page of options all take them from here.
+The server's settings: every limit and timeout, declared once.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Final
 
 from wsplug.codec.httphead import DEFAULT_MAX_HEAD_SIZE, DEFAULT_MAX_HEADERS
 from wsplug.codec.receiver import DEFAULT_MAX_FRAGMENTS, DEFAULT_MAX_MESSAGE_SIZE
 from wsplug.options import (
-    Kind,
-    Option,
     boolean,
     count,
     delay,
     integer,
+    option,
+    optionsOf,
     seconds,
     size,
     threshold,
@@ -26,211 +23,221 @@ from wsplug.options import (
 
 __all__ = ["SETTINGS", "Settings"]
 
+_TIMES: Final = "Timeouts"
+_LOGINS: Final = "Authentication"
+_COMPRESSION: Final = "Compression"
+
 
 @dataclass(frozen=True)
 class Settings:
     """
-    How the server treats its connections. L{SETTINGS} says what each one means; times
-    are in seconds and 0 switches one off, sizes are in bytes and
-    C{wsplug.options.UNLIMITED} switches one off.
+    How the server treats its connections. Times are in seconds, and 0 switches one off.
+    Sizes are in bytes, and L{wsplug.options.UNLIMITED} switches one off.
     """
 
-    max_message_size: int = DEFAULT_MAX_MESSAGE_SIZE
-    max_fragments: int = DEFAULT_MAX_FRAGMENTS
-    max_head_size: int = DEFAULT_MAX_HEAD_SIZE
-    max_headers: int = DEFAULT_MAX_HEADERS
-    max_connections: int = 10_000
-    max_messages: int = 200
-    max_bytes: int = 1024 * 1024
-    max_address_connections: int = 256
-    max_address_handshakes: int = 20
-    max_address_messages: int = 2000
-    max_address_bytes: int = 10 * 1024 * 1024
-    max_address_log_lines: int = 10
-    cool_down: float = 10.0
-    max_auth_failures: int = 10
-    max_auth_failures_total: int = 1000
-    open_timeout: float = 10.0
-    close_timeout: float = 5.0
-    ping_interval: float = 20.0
-    ping_timeout: float = 20.0
-    handler_timeout: float = 300.0
-    send_limit: int = 1024 * 1024
-    send_timeout: float = 30.0
-    max_waiting: int = 256 * 1024 * 1024
-    max_unfinished: int = 256 * 1024 * 1024
-    stop_timeout: float = 10.0
-    stall_threshold: float = 0.5
-    drain_time: float = 3.0
-    compression: bool = True
-    compression_level: int = 6
-    compression_min_size: int = 128
-    context_takeover: bool = False
-    server_max_window_bits: int = 15
-    client_max_window_bits: int = 15
-
-    def changed(self, values: dict[str, Any]) -> Settings:
-        """
-        Give the settings with some changed.
-
-        @param values: by the names of L{SETTINGS}, with dashes; others are passed
-            over.
-        """
-        names = {field.name for field in fields(self)}
-        changes = {name.replace("-", "_"): value for name, value in values.items()}
-        return replace(
-            self, **{name: changes[name] for name in names if name in changes}
-        )
-
-
-_DEFAULTS: Final = Settings()
-
-
-def _setting(name: str, kind: Any, help: str, shown: str | None = None) -> Option:
-    return Option(name, kind, getattr(_DEFAULTS, name.replace("-", "_")), help, shown)
-
-
-def _time(name: str, help: str, kind: Kind = seconds) -> Option:
-    default = getattr(_DEFAULTS, name.replace("-", "_"))
-    return _setting(name, kind, help, f"{default:g}")
-
-
-SETTINGS: Final[tuple[Option, ...]] = (
-    _setting(
-        "max-message-size",
+    max_message_size: int = option(
         size,
-        "bytes that a message may have, inflated; over it: close 1009",
-        "1MiB",
-    ),
-    _setting(
-        "max-fragments",
+        DEFAULT_MAX_MESSAGE_SIZE,
+        "Bytes in a message, after decompression. A larger message closes the "
+        "connection with code 1009.",
+    )
+    max_fragments: int = option(
         count,
-        "frames that a message may come in; over it: close 1008",
-    ),
-    _setting(
-        "max-head-size",
+        DEFAULT_MAX_FRAGMENTS,
+        "Frames in a message. More close the connection with code 1008.",
+    )
+    max_head_size: int = option(
         size,
-        "bytes that a request's head may have; over it: 431",
-        "16KiB",
-    ),
-    _setting("max-headers", count, "headers that a request may have; over it: 431"),
-    _setting("max-connections", count, "connections at one time; over it: 503"),
-    _setting(
-        "max-messages",
+        DEFAULT_MAX_HEAD_SIZE,
+        "Bytes in the head of a request. A larger head is refused with 431.",
+    )
+    max_headers: int = option(
         count,
-        "messages a second on a connection; over ten seconds' worth: close 1008",
-    ),
-    _setting(
-        "max-bytes",
+        DEFAULT_MAX_HEADERS,
+        "Headers in a request. More are refused with 431.",
+    )
+    max_connections: int = option(
+        count, 10_000, "Connections at the same time. More are refused with 503."
+    )
+    max_messages: int = option(
+        count,
+        200,
+        "Messages a second on a connection. Ten seconds' worth may come at once; more "
+        "closes the connection with code 1008.",
+    )
+    max_bytes: int = option(
         size,
-        "bytes a second on a connection; over ten seconds' worth: close 1008",
-        "1MiB",
-    ),
-    _setting(
-        "max-address-connections",
+        1024 * 1024,
+        "Bytes a second on a connection. Ten seconds' worth may come at once; more "
+        "closes the connection with code 1008.",
+    )
+    max_address_connections: int = option(
         count,
-        "connections at one time from an address, or of a user; over it: 429",
-    ),
-    _setting(
-        "max-address-handshakes",
+        256,
+        "Connections at the same time from one address, or of one user. More are "
+        "refused with 429.",
+    )
+    max_address_handshakes: int = option(
         count,
-        "handshakes a second from an address; over ten seconds' worth: 429",
-    ),
-    _setting(
-        "max-address-messages",
+        20,
+        "Handshakes a second from one address. Ten seconds' worth may come at once; "
+        "more are refused with 429.",
+    )
+    max_address_messages: int = option(
         count,
-        "messages a second on all connections from an address, or of a user; over "
-        "ten seconds' worth: close 1008",
-    ),
-    _setting(
-        "max-address-bytes",
+        2000,
+        "Messages a second on all connections from one address, or of one user. Ten "
+        "seconds' worth may come at once; more closes the connection with code 1008.",
+    )
+    max_address_bytes: int = option(
         size,
-        "the same of bytes",
-        "10MiB",
-    ),
-    _setting(
-        "max-address-log-lines",
+        10 * 1024 * 1024,
+        "Bytes a second on all connections from one address, or of one user. Ten "
+        "seconds' worth may come at once; more closes the connection with code 1008.",
+    )
+    max_address_log_lines: int = option(
         count,
-        "lines a second that are logged about an address; over ten seconds' worth: "
-        "counted, and told in one line",
-    ),
-    _time(
-        "cool-down",
-        "seconds for which an address that sent too much gets no new connection: 429",
+        10,
+        "Log lines a second about one address. Ten seconds' worth may come at once; "
+        "the server counts the others and reports them in one line.",
+    )
+    cool_down: float = option(
         delay,
-    ),
-    _setting(
-        "max-auth-failures",
+        10.0,
+        "Seconds for which an address that exceeded a rate is refused new connections "
+        "with 429.",
+    )
+    max_auth_failures: int = option(
         count,
-        "failed logins a minute from one address; over it: 429",
-    ),
-    _setting(
-        "max-auth-failures-total",
+        10,
+        "Failed logins a minute from one address. More are refused with 429.",
+        group=_LOGINS,
+    )
+    max_auth_failures_total: int = option(
         count,
-        "failed logins with passwords a minute from all addresses; over it: 429 to "
-        "passwords",
-    ),
-    _time("open-timeout", "seconds that a handshake may take; over it: 408"),
-    _time("close-timeout", "seconds that a closing handshake may take"),
-    _time("ping-interval", "seconds of silence after which a client is pinged"),
-    _time("ping-timeout", "seconds that its answer may take; over it: dropped"),
-    _time(
-        "handler-timeout",
-        "seconds for which an application may hold a connection's input before it is "
-        "done with a message; over it: close 1011",
-    ),
-    _setting(
-        "send-limit",
+        1000,
+        "Failed logins with passwords a minute from all addresses. Above it, logins "
+        "with passwords are refused with 429.",
+        group=_LOGINS,
+    )
+    open_timeout: float = option(
+        seconds,
+        10.0,
+        "Seconds that the opening handshake may take. A slower client is refused with "
+        "408.",
+        group=_TIMES,
+    )
+    close_timeout: float = option(
+        seconds,
+        5.0,
+        "Seconds that the closing handshake may take.",
+        group=_TIMES,
+    )
+    ping_interval: float = option(
+        seconds,
+        20.0,
+        "Seconds of silence after which the server pings a client.",
+        group=_TIMES,
+    )
+    ping_timeout: float = option(
+        seconds,
+        20.0,
+        "Seconds that the answer to a ping may take. Without it, the connection is "
+        "dropped.",
+        group=_TIMES,
+    )
+    handler_timeout: float = option(
+        seconds,
+        300.0,
+        "Seconds that an application may take for a message while the next ones wait. "
+        "After them, the connection is closed with code 1011.",
+        group=_TIMES,
+    )
+    send_limit: int = option(
         size,
-        "bytes that may wait for a client that does not read; over it: close 1013",
-        "1MiB",
-    ),
-    _time(
-        "send-timeout",
-        "seconds that a client may take to read 128KiB; over it: close 1013",
-    ),
-    _setting(
-        "max-waiting",
+        1024 * 1024,
+        "Bytes that may wait for a client that doesn't read. More close the connection "
+        "with code 1013.",
+    )
+    send_timeout: float = option(
+        seconds,
+        30.0,
+        "Seconds that a client may take to read 128 KiB. A slower one is closed with "
+        "code 1013.",
+        group=_TIMES,
+    )
+    max_waiting: int = option(
         size,
-        "bytes that may wait for all clients together; over it, those for whom most "
-        "waits: close 1013",
-        "256MiB",
-    ),
-    _setting(
-        "max-unfinished",
+        256 * 1024 * 1024,
+        "Bytes that may wait for all clients together. Above it, the connections with "
+        "the most bytes waiting are closed with code 1013.",
+    )
+    max_unfinished: int = option(
         size,
-        "bytes of messages that are not whole yet, of all clients together; over it, "
-        "those with the largest: close 1013",
-        "256MiB",
-    ),
-    _time("stop-timeout", "seconds that connections get to close when the server ends"),
-    _time(
-        "stall-threshold",
-        "seconds that an application may hold the reactor; over it: a line in the log",
-    ),
-    _time(
-        "drain-time",
-        "seconds in which 5000 connections or more are told that it ends; fewer: less",
+        256 * 1024 * 1024,
+        "Bytes of incomplete messages from all clients together. Above it, the "
+        "connections with the largest ones are closed with code 1013.",
+    )
+    stop_timeout: float = option(
+        seconds,
+        10.0,
+        "Seconds that connections have to close when the server stops.",
+        group=_TIMES,
+    )
+    stall_threshold: float = option(
+        seconds,
+        0.5,
+        "Seconds that an application may block the reactor. Longer ones are logged.",
+        group=_TIMES,
+    )
+    drain_time: float = option(
         delay,
-    ),
-    _setting("compression", boolean, "whether permessage-deflate is agreed on"),
-    _setting("compression-level", integer(1, 9), "1 is fastest, 9 is smallest"),
-    _setting(
-        "compression-min-size", threshold, "messages of fewer bytes are not compressed"
-    ),
-    _setting(
-        "context-takeover",
+        3.0,
+        "Seconds over which a server that stops closes 5000 connections or more. Fewer "
+        "take less.",
+        group=_TIMES,
+    )
+    compression: bool = option(
         boolean,
-        "compress across messages: smaller, but up to 300 KiB for each connection",
-    ),
-    _setting(
-        "server-max-window-bits",
+        True,
+        "Whether the server accepts permessage-deflate.",
+        group=_COMPRESSION,
+    )
+    compression_level: int = option(
+        integer(1, 9),
+        6,
+        "Compression level: 1 is fastest, 9 is smallest.",
+        group=_COMPRESSION,
+    )
+    compression_min_size: int = option(
+        threshold,
+        128,
+        "Bytes in the smallest message that is compressed.",
+        group=_COMPRESSION,
+    )
+    context_takeover: bool = option(
+        boolean,
+        False,
+        "Whether compression goes on across messages. It makes them smaller, and takes "
+        "up to 300 KiB for each connection.",
+        group=_COMPRESSION,
+    )
+    server_max_window_bits: int = option(
         integer(8, 15),
-        "size of the server's compression window, as a power of two",
-    ),
-    _setting(
-        "client-max-window-bits",
+        15,
+        "The server's compression window, as a power of two.",
+        group=_COMPRESSION,
+    )
+    client_max_window_bits: int = option(
         integer(8, 15),
-        "the same of the clients', of those that can be told",
-    ),
-)
+        15,
+        "The clients' compression window, as a power of two, for clients that support "
+        "one.",
+        group=_COMPRESSION,
+    )
+
+
+SETTINGS: Final = optionsOf(Settings, "Limits")
+"""
+The options of L{Settings}.
+"""

@@ -15,19 +15,21 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
 from wsplug.auth.authenticator import Authenticator, Login
+from wsplug.auth.options import Authentication
 from wsplug.auth.realm import Realm
 from wsplug.broker import MemoryBroker
+from wsplug.guard.access import Access
 from wsplug.guard.origins import SAME_HOST
 from wsplug.guard.proxies import ProxySettings
 from wsplug.interfaces import IBroker, IWebSocketApplicationPlugin
 from wsplug.options import parseOptions
 from wsplug.plugins import Services
-from wsplug.server import Mount, Settings, WebSocketFactory
+from wsplug.server import Mount, Settings
 from wsplug.server.proxyprotocol import ProxiedFactory
+from wsplug.serving import makeFactory
 from wsplug.testing.client import MemoryClient
 from wsplug.testing.response import MemoryResponse, parseResponse
 from wsplug.testing.transport import MemoryTLSTransport, MemoryTransport
-from wsplug.web.site import makeSite
 
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate
@@ -141,33 +143,20 @@ class MemoryServer:
             name = plugin.name
         mount = Mount(path, application, name, compression, auth)
         self.application = mount.application
-        limits = settings if settings is not None else Settings()
-        authenticator = None
-        if portal is not None:
-            authenticator = Authenticator(
-                portal,
-                self.clock,
-                maxFailures=limits.max_auth_failures,
-                maxFailuresTotal=limits.max_auth_failures_total,
-                cookie=authCookie,
-                firstMessage=authFirstMessage,
-            )
-        self.factory = WebSocketFactory(
+        self.factory = makeFactory(
             [mount],
-            clock=self.clock,
-            settings=limits,
-            origins=origins,
-            hosts=hosts,
-            exempt=exempt,
-            proxies=proxies,
-            authenticator=authenticator,
-            startsApplications=False,
-        )
-        self.factory.site = makeSite(
-            self.factory.mounts,
             self.clock,
-            authenticator=authenticator,
-            framedBy=framedBy,
+            settings=settings if settings is not None else Settings(),
+            access=Access(
+                tuple(origins),
+                tuple(hosts),
+                tuple(framedBy),
+                tuple(exempt),
+                proxies if proxies is not None else ProxySettings(),
+            ),
+            authentication=Authentication(
+                cookie=authCookie, firstMessage=authFirstMessage, portal=portal
+            ),
         )
         self._port: Any = self.factory
         if self.factory.proxies.settings.protocol:

@@ -1,51 +1,17 @@
 """
-The options that say which certificate the server shows, and which it wants to see.
+Which certificate the server shows, and which ones it asks for.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from wsplug.errors import InvalidOption
-from wsplug.options import Option, choice, text
+from wsplug.options import choice, option, optionsOf, path
 
-__all__ = ["TLS", "TLSFiles", "filesOf"]
-
-TLS: Final = (
-    Option(
-        "tls-cert",
-        text,
-        None,
-        "PEM file of the certificate, with its chain: port speaks TLS then",
-        "none",
-    ),
-    Option(
-        "tls-key",
-        text,
-        None,
-        "PEM file of its private key, where that is not in the same file",
-        "the file of tls-cert",
-    ),
-    Option(
-        "tls-client-ca",
-        text,
-        None,
-        "PEM file of the authorities whose certificates clients have to show",
-        "none",
-    ),
-    Option(
-        "tls-client",
-        choice("required", "optional"),
-        "required",
-        "whether clients without a certificate are refused, or let in as nobody",
-    ),
-)
-"""
-They go with C{port}; endpoint strings have their own ways.
-"""
+__all__ = ["TLS", "TLSFiles", "TLSOptions"]
 
 
 @dataclass(frozen=True)
@@ -81,28 +47,68 @@ class TLSFiles:
         return tuple(path for path in paths if path is not None)
 
 
-def filesOf(values: Mapping[str, Any]) -> TLSFiles | None:
+@dataclass(frozen=True)
+class TLSOptions:
     """
-    Put the options together.
+    TLS for C{port}; endpoint strings have their own ways.
 
-    @param values: parsed values by the names of L{TLS}; what wasn't given isn't there.
-    @return: C{None} where there is to be no TLS.
-    @raise InvalidOption: one is there without the one that it goes with.
+    @ivar certificate: a path; C{None} for no TLS.
+    @ivar key: a path.
+    @ivar clientCA: a path.
+    @ivar client: whether clients have to show a certificate.
     """
-    certificate = values.get("tls-cert")
-    if certificate is None:
-        for option in TLS:
-            if option.name in values:
-                raise InvalidOption(f"{option.name} goes with tls-cert")
-        return None
-    if "tls-client" in values and "tls-client-ca" not in values:
-        raise InvalidOption("tls-client goes with tls-client-ca")
-    for option in TLS:
-        if values.get(option.name) == "":
-            raise InvalidOption(f"{option.name} takes a path, not ''")
-    return TLSFiles(
-        certificate,
-        values.get("tls-key"),
-        values.get("tls-client-ca"),
-        values.get("tls-client", "required") == "required",
+
+    certificate: str | None = option(
+        path,
+        None,
+        "PEM file of the certificate with its chain. The port speaks TLS then.",
+        name="tls-cert",
+        shown="none",
     )
+    key: str | None = option(
+        path,
+        None,
+        "PEM file of the certificate's private key.",
+        name="tls-key",
+        shown="the file of tls-cert",
+        needs="tls-cert",
+    )
+    clientCA: str | None = option(
+        path,
+        None,
+        "PEM file of the authorities that sign the clients' certificates.",
+        name="tls-client-ca",
+        shown="none",
+        needs="tls-cert",
+    )
+    client: str = option(
+        choice("required", "optional"),
+        "required",
+        "Whether clients need a certificate. With optional, those without one are let "
+        "in without a name.",
+        name="tls-client",
+        needs="tls-client-ca",
+    )
+
+    def findFiles(self) -> TLSFiles | None:
+        """
+        Put the options together.
+
+        @return: C{None} where there is to be no TLS.
+        @raise InvalidOption: a path is empty.
+        """
+        if self.certificate is None:
+            return None
+        for name, given in (
+            ("tls-cert", self.certificate),
+            ("tls-key", self.key),
+            ("tls-client-ca", self.clientCA),
+        ):
+            if given == "":
+                raise InvalidOption(f"{name} takes a path, not ''")
+        return TLSFiles(
+            self.certificate, self.key, self.clientCA, self.client == "required"
+        )
+
+
+TLS: Final = optionsOf(TLSOptions, "TLS")

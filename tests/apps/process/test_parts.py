@@ -27,8 +27,8 @@ from wsplug.apps.process.framing import Lines
 from wsplug.apps.process.guard import read
 from wsplug.apps.process.options import OPTIONS
 from wsplug.apps.process.stderr import LINES, SECONDS, ErrorLog
+from wsplug.assembly import combine, readFile
 from wsplug.auth import Avatar
-from wsplug.config import combine, readFile
 from wsplug.errors import InvalidOption
 from wsplug.interfaces import IWebSocketApplicationPlugin
 from wsplug.options import UNLIMITED, count, size

@@ -60,7 +60,7 @@ def test_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         Options().parseOptions(shlex.split(line))
     options = Options()
     options.parseOptions(["--app", "push", "--app", "ticker"])
-    assert [mount.path for mount in options.mounts] == ["/push", "/ticker"]
+    assert [mount.path for mount in options.parts.mounts] == ["/push", "/ticker"]
 
 
 def test_conversation() -> None:

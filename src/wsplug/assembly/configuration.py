@@ -1,0 +1,225 @@
+"""
+The server's configuration: groups of options, each declared once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from wsplug.admin.options import ADMINISTRATION, Administration
+from wsplug.auth.options import AUTHENTICATION, Authentication
+from wsplug.errors import InvalidOption
+from wsplug.guard.access import Access
+from wsplug.options import (
+    Option,
+    boolean,
+    choice,
+    integer,
+    option,
+    optionsOf,
+    path,
+    text,
+)
+from wsplug.plugins import Description
+from wsplug.server.settings import SETTINGS, Settings
+from wsplug.tls.options import TLS, TLSOptions
+
+__all__ = [
+    "ACCESS",
+    "APP",
+    "COMMANDS",
+    "CONFIG",
+    "LISTENING",
+    "OPERATION",
+    "OPTIONS",
+    "Configuration",
+    "Listening",
+    "Operation",
+]
+
+_BACKLOG: Final = 1024
+"""
+Connections that the kernel accepts while the reactor is busy. With Twisted's default,
+50, some clients would have to try again after seconds when all come back at once.
+"""
+
+
+@dataclass(frozen=True)
+class Listening:
+    """
+    Where the server listens.
+
+    @ivar port: C{None} where nobody said one: it is L{DEFAULT_PORT} then, unless there
+        are C{endpoints}.
+    @ivar interface: an address; empty for all of IPv4.
+    @ivar endpoints: Twisted endpoint strings.
+    @ivar reusePort: whether other processes may listen on the same TCP ports.
+    """
+
+    DEFAULT_PORT = 9000
+
+    port: int | None = option(
+        integer(0, 65535),
+        None,
+        "TCP port to listen on.",
+        shown=str(DEFAULT_PORT),
+    )
+    interface: str = option(
+        text, "", "Address to listen on, with port.", shown="all of IPv4"
+    )
+    endpoints: tuple[str, ...] = option(
+        text,
+        (),
+        "Twisted endpoint string to listen on: unix:/run/wsplug.sock.",
+        name="listen",
+        repeats=True,
+    )
+    reusePort: bool = option(
+        boolean,
+        False,
+        "Share TCP ports with other processes, for a restart without a gap.",
+        flag=True,
+    )
+
+    @property
+    def usesPort(self) -> bool:
+        """
+        Whether the server listens on C{port}.
+        """
+        return self.port is not None or not self.endpoints
+
+    def describe(self) -> list[tuple[str, str]]:
+        """
+        Give all endpoint strings, each with its name for messages. That of C{port} is
+        the first.
+
+        @raise InvalidOption: C{interface} is there, and no C{port}.
+        """
+        endpoints = [(description, description) for description in self.endpoints]
+        if not self.usesPort:
+            if self.interface:
+                raise InvalidOption(
+                    "interface goes with port; in listen, say "
+                    "tcp:PORT:interface=ADDRESS"
+                )
+            return endpoints
+        port = self.DEFAULT_PORT if self.port is None else self.port
+        family = "tcp6" if ":" in self.interface else "tcp"
+        description = f"{family}:{port}:backlog={_BACKLOG}"
+        name = f"port {port}"
+        if self.interface:
+            description += ":interface=" + self.interface.replace(":", "\\:")
+            name += f" of {self.interface}"
+        return [(name, description), *endpoints]
+
+
+@dataclass(frozen=True)
+class Operation:
+    """
+    What the server runs with.
+
+    @ivar broker: describes the broker that the applications share.
+    @ivar metrics: C{"auto"}, C{"yes"} or C{"no"}.
+    @ivar logFormat: C{"text"} or C{"json"}.
+    """
+
+    broker: str = option(
+        text,
+        "memory",
+        "Where channels are kept: memory or sqlite:PATH. :count=, :size= and :age= "
+        "limit what a channel keeps, :total= what all keep together.",
+    )
+    metrics: str = option(
+        choice("auto", "yes", "no"),
+        "auto",
+        "Whether there are metrics at /-/metrics. With auto, there are where "
+        "prometheus-client is installed.",
+    )
+    logFormat: str = option(
+        choice("text", "json"),
+        "text",
+        "Format of the log: lines of text, or json with the fields of each event.",
+    )
+
+    @property
+    def hasMetrics(self) -> bool | None:
+        """
+        C{metrics} as a service takes it: C{None} for C{"auto"}.
+        """
+        return {"yes": True, "no": False}.get(self.metrics)
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """
+    What a server is to be.
+
+    @ivar applications: the applications to serve.
+    @ivar given: the names of the options that were given, and not left at their
+        defaults.
+    """
+
+    applications: tuple[Description, ...]
+    listening: Listening = field(default_factory=Listening)
+    tls: TLSOptions = field(default_factory=TLSOptions)
+    access: Access = field(default_factory=Access)
+    authentication: Authentication = field(default_factory=Authentication)
+    administration: Administration = field(default_factory=Administration)
+    operation: Operation = field(default_factory=Operation)
+    settings: Settings = field(default_factory=Settings)
+    given: frozenset[str] = frozenset()
+
+
+APP: Final = Option(
+    "app",
+    text,
+    (),
+    "Application to serve: NAME[:key=value...], file.py or package.module:name.",
+    shown="required",
+    group="Applications",
+    repeats=True,
+)
+
+LISTENING: Final = optionsOf(Listening, "Listening")
+
+ACCESS: Final = optionsOf(Access, "Access")
+
+OPERATION: Final = optionsOf(Operation, "Operation")
+
+OPTIONS: Final = (
+    APP,
+    *LISTENING,
+    *TLS,
+    *ACCESS,
+    *AUTHENTICATION,
+    *ADMINISTRATION,
+    *OPERATION,
+    *SETTINGS,
+)
+"""
+All options of the command line and the configuration file.
+"""
+
+CONFIG: Final = Option(
+    "config",
+    path,
+    None,
+    "TOML file with the same options. The command line wins over it.",
+    shown="none",
+)
+
+COMMANDS: Final = (
+    CONFIG,
+    Option(
+        "list-apps",
+        boolean,
+        False,
+        "Show the applications with their options, and what does not load.",
+        flag=True,
+    ),
+    Option("version", boolean, False, "Show the versions.", flag=True),
+)
+"""
+What only the command line takes.
+"""

@@ -1,0 +1,58 @@
+"""
+Endpoints, made of the strings that describe them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.interfaces import IStreamServerEndpoint
+
+from wsplug.daemon.inherited import explainSystemd, takeOver
+from wsplug.errors import InvalidOption
+from wsplug.tls.options import TLSFiles
+
+if TYPE_CHECKING:
+    from wsplug.tls.endpoint import TLSEndpoint
+
+__all__ = ["addTLS", "makeEndpoint"]
+
+_INSTALL_TLS: Final = "TLS needs pyOpenSSL: pip install 'wsplug[tls]'"
+
+
+def makeEndpoint(reactor: Any, name: str, description: str) -> IStreamServerEndpoint:
+    """
+    Make an endpoint of a Twisted endpoint string.
+
+    @param name: what error messages call it.
+    @raise InvalidOption: it can't be made.
+    """
+    try:
+        return takeOver(serverFromString(reactor, description), reactor)
+    except (Exception, SystemExit) as error:
+        # Endpoint plugins raise whatever they like: a wrong word, a missing file.
+        reason = " ".join(str(error).split()) or type(error).__name__
+        if isinstance(error, TypeError):
+            # It tells of the plugin's function, not of the string.
+            reason = "these are not the arguments of this kind of endpoint"
+        elif "systemd:" in description:
+            reason = explainSystemd(error)
+        elif isinstance(error, ImportError) and description.startswith("ssl:"):
+            reason = f"{_INSTALL_TLS} ({error})"
+        raise InvalidOption(f"can't listen on {name!r}: {reason}") from None
+
+
+def addTLS(
+    reactor: Any, endpoint: IStreamServerEndpoint, files: TLSFiles
+) -> TLSEndpoint:
+    """
+    Put TLS in front of an endpoint.
+
+    @raise InvalidOption: a certificate can't be used, or pyOpenSSL isn't installed.
+    """
+    try:
+        from wsplug.tls.endpoint import TLSEndpoint
+    except ImportError as error:
+        raise InvalidOption(f"tls-cert: {_INSTALL_TLS} ({error})") from None
+    return TLSEndpoint(endpoint, files, reactor)

@@ -1,0 +1,105 @@
+"""
+The configuration file: C{wsplug.toml}, with the command line's names::
+
+    port = 9000
+    max-message-size = "64KiB"
+    origin = ["https://example.org"]
+    app = ["echo", "chat.py:path=/chat"]
+
+C{app} can be tables too, with C{use} for the name and a key for each option::
+
+    [[app]]
+    use = "echo"
+    path = "/echo"
+"""
+
+from __future__ import annotations
+
+import difflib
+import sys
+from typing import Final
+
+from wsplug.assembly.configuration import APP, OPTIONS
+from wsplug.errors import ConfigurationError, InvalidOption
+from wsplug.files import readBytes
+from wsplug.options import findRenamed
+from wsplug.plugins import Description, parseDescription
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+__all__ = ["readFile"]
+
+_BY_NAME: Final = {option.name: option for option in OPTIONS}
+
+
+def readFile(
+    path: str, errors: list[ConfigurationError] | None = None
+) -> dict[str, object]:
+    """
+    Read a configuration file.
+
+    @param errors: takes what is wrong about single keys, which are left out then; where
+        not given, the first of those is raised.
+    @return: its values by the options' names: one each, or a tuple for an option that
+        repeats; for C{app}, L{Description}s.
+    @raise InvalidOption: it can't be read, isn't TOML, or has an unknown key or a wrong
+        value. The message names the file and the line, key or table.
+    """
+    try:
+        document = tomllib.loads(readBytes(path, "can't read").decode("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InvalidOption(f"{path} is not TOML: {error}") from None
+    values: dict[str, object] = {}
+    for key, value in document.items():
+        try:
+            values[key] = _readKey(key, value)
+        except ConfigurationError as error:
+            named = InvalidOption(f"{path}: {error}")
+            if errors is None:
+                raise named from None
+            errors.append(named)
+    return values
+
+
+def _readKey(key: str, value: object) -> object:
+    if key == APP.name:
+        return _readApplications(value)
+    if key in _BY_NAME:
+        return _BY_NAME[key].parse(value)
+    renamed = findRenamed(OPTIONS, key)
+    if renamed is not None:
+        raise InvalidOption(renamed)
+    close = difflib.get_close_matches(key, _BY_NAME, 1)
+    hint = f"; did you mean {close[0]!r}?" if close else ""
+    first = value[0] if isinstance(value, list) and value else value
+    kind = "table" if isinstance(first, dict) else "key"
+    raise InvalidOption(f"unknown {kind} {key!r}{hint}")
+
+
+def _readApplications(value: object) -> tuple[Description, ...]:
+    items = value if isinstance(value, list) else [value]
+    return tuple(_readApplication(item, index) for index, item in enumerate(items, 1))
+
+
+def _readApplication(item: object, index: int) -> Description:
+    if isinstance(item, str):
+        return parseDescription(item)
+    if not isinstance(item, dict):
+        what = "an array" if isinstance(item, list) else repr(item)
+        raise InvalidOption(f"app takes texts or tables, not {what}")
+    values = dict(item)
+    use = values.pop("use", None)
+    if not isinstance(use, str):
+        raise InvalidOption(
+            f"[[app]] table {index}: the key 'use' has to name an application"
+        )
+    named = parseDescription(use)
+    return Description(
+        named.name,
+        named.attribute,
+        {**named.values, **values},
+        f"[[app]] table {index} ({named})",
+    )

@@ -1,0 +1,195 @@
+"""
+The reference of all options, made of their declarations::
+
+    python -m wsplug.assembly.reference docs/reference/options.md
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Final
+
+from wsplug.assembly.configuration import COMMANDS, OPTIONS
+from wsplug.auth.jwt import JWT_OPTIONS
+from wsplug.broker.selection import RETENTION_OPTIONS
+from wsplug.options import REQUIRED, Option, describeKind
+from wsplug.plugins import MOUNT_OPTIONS, findApplications
+
+__all__ = ["main", "makeReference"]
+
+_HEAD: Final = """\
+# Options
+
+<!-- Made by: python -m wsplug.assembly.reference docs/reference/options.md -->
+
+Each option can be given on the command line of `twistd wsplug` and `wsplug check`, as
+`--port`, and in the [configuration file](#the-configuration-file), as `port`. The
+command line wins over the file.
+
+- A **size** is a number of bytes, or one with a unit: `65536`, `64KiB`, `1MiB`,
+  `2GiB`.
+- **Seconds** can have a fraction or a unit: `0.5`, `10`, `5m`, `1h`.
+- `unlimited` switches off a limit for a size or a number, `off` a timeout. No limit
+  is off by default. See [what 0, off and unlimited
+  mean](limits.md#what-0-off-and-unlimited-mean).
+- An option that can be **repeated** is given several times on the command line. In
+  the file, its value is an array.
+"""
+
+_ABOUT: Final = {
+    "Applications": """\
+`wsplug --list-apps` shows what can be served. A single application is at `/`, several
+are at `/NAME`, unless `path=` says otherwise. The rest of a request's path belongs to
+the application.
+""",
+    "Listening": """\
+See [where it listens](../guides/operating.md#where-it-listens) and
+[restarts](../guides/operating.md#restart-without-refusing-anybody).
+""",
+    "TLS": """\
+These options are for `port`. Endpoint strings have their own:
+`ssl:443:privateKey=PATH`. See [TLS](../guides/tls.md).
+""",
+    "Access": """\
+See [origins](../guides/origins.md), [the server's
+names](../guides/origins.md#which-names-are-the-servers),
+[frames](../guides/origins.md#in-frames) and [proxies](../guides/proxies.md).
+""",
+    "Authentication": """\
+See [authentication](../guides/authentication.md).
+""",
+    "Administration": """\
+See [the status page](status.md).
+""",
+    "Operation": """\
+See [the broker](broker.md), [metrics](metrics.md) and [logs](logs.md).
+""",
+    "Limits": """\
+An address is an IPv4 address or an IPv6 network of 64 bits. While a client doesn't
+read what it is sent, nothing is read from it either. [Limits](limits.md) explains how
+these options work together and what to set. [How connections end](closing.md) lists
+every way in which a connection ends, with its code, its reason and its option.
+""",
+}
+"""
+What the page says of groups of options besides.
+"""
+
+_FILE: Final = """\
+## The configuration file
+
+`--config wsplug.toml` names a TOML file with the same options:
+
+```toml
+# wsplug.toml
+port = 9000
+origin = ["same-host", "https://example.org"]
+max-message-size = "64KiB"
+
+[[app]]
+use = "echo"
+path = "/echo"
+
+[[app]]
+use = "shout.py"
+times = 3
+```
+
+`app` is a list of descriptions, as on the command line, or tables: `use` names the
+application, and each other key is one of its options. `wsplug check --config
+wsplug.toml` reports everything that is wrong with a file.
+
+Only the command line takes these:
+"""
+
+_APPLICATIONS: Final = """\
+## Options of applications
+
+They stand behind the application's name, `--app chat:path=/team:history=200`, or in
+its table in the file. A colon in a value is written `\\:`. Every application takes
+these:
+"""
+
+_BROKER: Final = """\
+## Options of the broker
+
+They stand behind its name: `--broker memory:count=100:age=5m`, `--broker
+sqlite:channels.db:total=1GiB`.
+"""
+
+_JWT: Final = """\
+## Options of signed tokens
+
+They stand behind `jwt:`, as in `--auth
+jwt:key=key.pem:algorithm=ES256:audience=chat`. See
+[authentication](../guides/authentication.md#signed-tokens).
+"""
+
+
+def makeReference() -> str:
+    """
+    Make the page, as Markdown.
+    """
+    groups: dict[str, list[Option]] = {}
+    for option in OPTIONS:
+        groups.setdefault(option.group, []).append(option)
+    parts = [_HEAD]
+    for title, options in groups.items():
+        parts += [f"## {title}\n", *([_ABOUT[title]] if title in _ABOUT else [])]
+        parts.append(_table(options))
+    parts += [_FILE, _table(COMMANDS)]
+    parts += [_APPLICATIONS, _table(MOUNT_OPTIONS)]
+    for plugin in findApplications():
+        if plugin.__module__.startswith("wsplug.apps."):
+            parts += [f"### {plugin.name}\n", f"{plugin.help}\n"]
+            parts += [_table(plugin.options)] if plugin.options else []
+    parts += [_BROKER, _table(RETENTION_OPTIONS)]
+    parts += [_JWT, _table(JWT_OPTIONS)]
+    return "\n".join(parts)
+
+
+def _table(options: Iterable[Option]) -> str:
+    rows = [
+        "| option | value | default | what it does |",
+        "| --- | --- | --- | --- |",
+        *(f"| {' | '.join(_cells(option))} |" for option in options),
+    ]
+    return "\n".join(rows) + "\n"
+
+
+def _cells(option: Option) -> Iterator[str]:
+    yield f"`{option.name}`"
+    yield _describeValue(option)
+    yield _describeDefault(option)
+    more = f" Goes with `{option.needs}`." if option.needs else ""
+    yield (option.help + more).replace("|", "\\|")
+
+
+def _describeValue(option: Option) -> str:
+    if option.flag and option in COMMANDS:
+        return ""
+    return describeKind(option.kind) + (", repeated" if option.repeats else "")
+
+
+def _describeDefault(option: Option) -> str:
+    if option.flag and option in COMMANDS:
+        return ""
+    if option.shown is not None or option.default is REQUIRED:
+        return option.shownDefault
+    return f"`{option.shownDefault}`" if option.default not in ((), "") else "none"
+
+
+def main(arguments: list[str]) -> None:
+    """
+    Write the page to a file.
+
+    @param arguments: its path.
+    """
+    (path,) = arguments
+    Path(path).write_text(makeReference(), "utf-8")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,342 @@
+"""
+Kinds of values: each makes an option's value from text, and shows one as its user would
+write it.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable
+from typing import Any, Final, Generic, TypeVar
+
+__all__ = [
+    "UNLIMITED",
+    "Kind",
+    "ValueKind",
+    "boolean",
+    "choice",
+    "count",
+    "delay",
+    "delayUpTo",
+    "describeKind",
+    "integer",
+    "number",
+    "path",
+    "period",
+    "seconds",
+    "secret",
+    "showValue",
+    "size",
+    "text",
+    "threshold",
+    "wholeSeconds",
+]
+
+_T = TypeVar("_T")
+
+Kind = Callable[[str], Any]
+"""
+What makes a value from text, or raises C{ValueError} with what it takes. Any function
+will do; a L{ValueKind} can show its values, too.
+"""
+
+UNLIMITED: Final = sys.maxsize // 4
+"""
+The value of a limit that is switched off: larger than any value can be, and still small
+enough to calculate with.
+"""
+
+
+class ValueKind(Generic[_T]):
+    """
+    A kind of value.
+
+    @ivar words: what it takes, in a few words, for the reference.
+    @ivar show: writes a value as text that the kind makes the same value from.
+    """
+
+    def __init__(
+        self, parse: Callable[[str], _T], words: str, show: Callable[[Any], str]
+    ) -> None:
+        """
+        @param parse: makes a value from text, or raises C{ValueError}.
+        """
+        self._parse = parse
+        self.words = words
+        self.show = show
+        self.__doc__ = parse.__doc__
+
+    def __call__(self, value: str) -> _T:
+        return self._parse(value)
+
+
+def _showPlainly(value: Any) -> str:
+    if isinstance(value, bool):
+        return _showBoolean(value)
+    if isinstance(value, (tuple, list)):
+        return ",".join(map(str, value))
+    return str(value)
+
+
+def _showBoolean(value: bool) -> str:
+    return "yes" if value else "no"
+
+
+def _kind(
+    words: str, show: Callable[[Any], str] = _showPlainly
+) -> Callable[[Callable[[str], _T]], ValueKind[_T]]:
+    def make(parse: Callable[[str], _T]) -> ValueKind[_T]:
+        return ValueKind(parse, words, show)
+
+    return make
+
+
+def describeKind(kind: Kind) -> str:
+    """
+    Say in a few words what a kind takes.
+    """
+    return kind.words if isinstance(kind, ValueKind) else "text"
+
+
+def showValue(kind: Kind, value: Any) -> str:
+    """
+    Write a value as somebody would who gives it.
+    """
+    if isinstance(kind, ValueKind):
+        return str(kind.show(value))
+    return _showPlainly(value)
+
+
+def _showCount(value: int) -> str:
+    return "unlimited" if value == UNLIMITED else str(value)
+
+
+def _showSize(value: int) -> str:
+    if value == UNLIMITED:
+        return "unlimited"
+    for unit, name in ((1024**3, "GiB"), (1024**2, "MiB"), (1024, "KiB")):
+        if value and value % unit == 0:
+            return f"{value // unit}{name}"
+    return str(value)
+
+
+def _showLimit(value: float) -> str:
+    return f"{value:g}" if value else "off"
+
+
+def _showNumber(value: float) -> str:
+    return f"{value:g}"
+
+
+def _showPeriod(value: float) -> str:
+    for unit, name in ((3600, "h"), (60, "m")):
+        if value and value % unit == 0:
+            return f"{value / unit:g}{name}"
+    return f"{value:g}"
+
+
+@_kind("text")
+def text(value: str) -> str:
+    """
+    Any text.
+    """
+    return value
+
+
+@_kind("path")
+def path(value: str) -> str:
+    """
+    The path of a file or folder.
+    """
+    return value
+
+
+@_kind("text")
+def secret(value: str) -> str:
+    """
+    Any text that is for nobody to read: no error quotes it.
+    """
+    return value
+
+
+@_kind("`yes` or `no`", _showBoolean)
+def boolean(value: str) -> bool:
+    """
+    C{yes} or C{no}; C{on}, C{true}, C{1} and their opposites too.
+    """
+    word = value.lower()
+    if word in ("yes", "on", "true", "1"):
+        return True
+    if word in ("no", "off", "false", "0"):
+        return False
+    raise ValueError("yes or no")
+
+
+def integer(low: int, high: int) -> ValueKind[int]:
+    """
+    A whole number in a range, both ends in it.
+    """
+
+    def parse(value: str) -> int:
+        if re.fullmatch(r"-?[0-9]{1,18}", value) and low <= int(value) <= high:
+            return int(value)
+        raise ValueError(f"a whole number from {low} to {high}")
+
+    return _kind(f"number from {low} to {high}")(parse)
+
+
+def number(low: float, high: float) -> ValueKind[float]:
+    """
+    A number in a range, both ends in it.
+    """
+
+    def parse(value: str) -> float:
+        plain = re.fullmatch(r"-?[0-9]{1,18}(\.[0-9]{1,18})?", value)
+        if plain and low <= float(value) <= high:
+            return float(value)
+        raise ValueError(f"a number from {_plain(low)} to {_plain(high)}")
+
+    return _kind(f"number from {_plain(low)} to {_plain(high)}", _showNumber)(parse)
+
+
+def _plain(value: float) -> str:
+    """
+    Write a number as it may be given: without an exponent.
+    """
+    return str(int(value)) if value == int(value) else repr(value)
+
+
+@_kind("number, or `unlimited`", _showCount)
+def count(value: str) -> int:
+    """
+    A whole number from 1 on, or C{unlimited}.
+    """
+    if value == "unlimited":
+        return UNLIMITED
+    if re.fullmatch(r"[0-9]{1,18}", value) and int(value) > 0:
+        return int(value)
+    raise ValueError("a whole number from 1 on, or 'unlimited'")
+
+
+_UNITS: Final = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
+
+
+def _sizeOf(value: str) -> int | None:
+    """
+    Read a number of bytes, or C{unlimited}.
+    """
+    if value == "unlimited":
+        return UNLIMITED
+    match = re.fullmatch(r"([0-9]{1,12}) ?(?:([kmg])(?:i?b)?|b)?", value.lower())
+    return None if match is None else int(match[1]) * _UNITS[match[2] or ""]
+
+
+@_kind("size, or `unlimited`", _showSize)
+def size(value: str) -> int:
+    """
+    A number of bytes, C{KiB}, C{MiB} or C{GiB} from 1 on, or C{unlimited}.
+    """
+    read = _sizeOf(value)
+    if not read:
+        raise ValueError("a size like 65536, 64KiB or 1MiB, or 'unlimited'")
+    return read
+
+
+@_kind("size, or `unlimited`", _showSize)
+def threshold(value: str) -> int:
+    """
+    A size from which on something is done: a number of bytes as L{size} has it; C{0}
+    for always, C{unlimited} for never.
+    """
+    read = _sizeOf(value)
+    if read is None:
+        raise ValueError("a size like 128 or 64KiB, 0 for any, or 'unlimited' for none")
+    return read
+
+
+_SECONDS: Final = {"": 1, "s": 1, "m": 60, "h": 3600}
+
+
+def _secondsOf(value: str) -> float | None:
+    """
+    Read a time in seconds, minutes (C{5m}) or hours (C{1h}).
+    """
+    match = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,6})?) ?([smh]?)", value.lower())
+    return None if match is None else float(match[1]) * _SECONDS[match[2]]
+
+
+@_kind("seconds, or `off`", _showLimit)
+def seconds(value: str) -> float:
+    """
+    A limit in time: seconds, minutes (C{5m}) or hours (C{1h}), or C{off} for none,
+    which is 0. The number 0 isn't taken: it could be meant as either.
+    """
+    read = 0.0 if value == "off" else _secondsOf(value)
+    if read is None or (not read and value != "off"):
+        raise ValueError("a time in seconds like 10, 0.5 or 5m, or 'off'")
+    return read
+
+
+@_kind("seconds", _showNumber)
+def delay(value: str) -> float:
+    """
+    A time for which something waits or goes on: as L{seconds}, or C{0} or C{off}, which
+    are the same: none, it happens at once.
+    """
+    read = 0.0 if value == "off" else _secondsOf(value)
+    if read is None:
+        raise ValueError("a time in seconds like 10, 0.5 or 5m, or 0 for none")
+    return read
+
+
+def delayUpTo(high: float) -> ValueKind[float]:
+    """
+    A L{delay} of at most some seconds.
+    """
+
+    def parse(value: str) -> float:
+        read = 0.0 if value == "off" else _secondsOf(value)
+        if read is None or read > high:
+            raise ValueError(f"a time in seconds from 0 to {_plain(high)}")
+        return read
+
+    return _kind(f"seconds, at most {_plain(high)}", _showNumber)(parse)
+
+
+@_kind("seconds", _showPeriod)
+def period(value: str) -> float:
+    """
+    A time that has to be: as L{seconds}, but neither C{0} nor C{off}.
+    """
+    read = _secondsOf(value)
+    if not read:
+        raise ValueError("a time in seconds like 10, or like 5m or 24h")
+    return read
+
+
+def wholeSeconds(low: int, high: int) -> ValueKind[int]:
+    """
+    A time of whole seconds in a range, both ends in it.
+    """
+
+    def parse(value: str) -> int:
+        read = _secondsOf(value)
+        if read is None or read != int(read) or not low <= read <= high:
+            raise ValueError(f"a time in whole seconds from {low} to {high}")
+        return int(read)
+
+    return _kind(f"whole seconds from {low} to {high}")(parse)
+
+
+def choice(*words: str) -> ValueKind[str]:
+    """
+    One of some words.
+    """
+
+    def parse(value: str) -> str:
+        if value in words:
+            return value
+        raise ValueError("one of " + ", ".join(words))
+
+    return _kind(", ".join(f"`{word}`" for word in words))(parse)
