@@ -108,11 +108,16 @@ def _wsplug(installed: Installation, workload: Workload, port: int) -> list[str]
         where = f"ssl:{port}:interface={HOST}:{pair}"
     return [
         *(str(installed.twistd), "-n", "--pidfile=", "wsplug", "--listen", where),
-        *("--max-connections", "12000", "--send-limit", "16MiB"),
+        *("--max-connections", "12000", "--max-send-buffer", "16MiB"),
         *("--exempt", "none", "--max-address-connections", "12000"),
-        *("--max-address-handshakes", "1000000"),
-        *("--max-messages", "1000000000", "--max-bytes", "1000GiB"),
-        *("--max-address-messages", "1000000000", "--max-address-bytes", "1000GiB"),
+        *("--max-address-handshake-rate", "1000000"),
+        *("--max-message-rate", "1000000000", "--max-byte-rate", "1000GiB"),
+        *(
+            "--max-address-message-rate",
+            "1000000000",
+            "--max-address-byte-rate",
+            "1000GiB",
+        ),
         *("--compression", "yes" if workload.deflate else "no"),
         *("--app", _APPLICATIONS.get(workload.kind, "echo")),
     ]

@@ -37,8 +37,8 @@ How long an attack lasts once all of it has begun.
 
 CEILING: Final = 48 * MIB
 """
-C{max-waiting} and C{max-unfinished}: each may be held, and as much again of what the
-allocator makes of it.
+C{max-send-buffer-total} and C{max-incomplete-total}: each may be held, and as much
+again of what the allocator makes of it.
 """
 
 BASE: Final = 24 * MIB
@@ -83,14 +83,14 @@ ATTACKS: Final = {
     "halfTLS": Attack(1000, answer="400"),
     "garbage": Attack(500, answer="400"),
     "neverReads": Attack(500, counted=True),
-    "neverReadsMuch": Attack(100, counted=True, setting="max-waiting"),
+    "neverReadsMuch": Attack(100, counted=True, setting="max-send-buffer-total"),
     "neverReadsPages": Attack(200),
     "byteASecond": Attack(1000),
-    "neverFinishes": Attack(300, counted=True, setting="max-unfinished"),
+    "neverFinishes": Attack(300, counted=True, setting="max-incomplete-total"),
     "emptyFragments": Attack(200, setting="max-fragments"),
     "smallFragments": Attack(200),
-    "pingFlood": Attack(200, setting="max-messages"),
-    "messageFlood": Attack(200, setting="max-messages"),
+    "pingFlood": Attack(200, setting="max-message-rate"),
+    "messageFlood": Attack(200, setting="max-message-rate"),
     "bomb": Attack(200, setting="max-message-size"),
     "smallBombs": Attack(100),
     "churn": Attack(200),
@@ -107,10 +107,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         # Which says a lot: that isn't to be compressed for hundreds at once.
         f"--app={Path(__file__).with_name('application.py')}:compression=no",
         *("--exempt=none", "--open-timeout=2", f"--close-timeout={CLOSE_TIMEOUT}"),
-        *("--send-timeout=2", "--send-limit=4MiB"),
+        *("--send-timeout=2", "--max-send-buffer=4MiB"),
         *("--ping-interval=2", "--ping-timeout=2"),
-        *(f"--max-waiting={CEILING}", f"--max-unfinished={CEILING}"),
-        *("--cool-down=1", "--max-address-handshakes=1000"),
+        *(f"--max-send-buffer-total={CEILING}", f"--max-incomplete-total={CEILING}"),
+        *("--cool-down=1", "--max-address-handshake-rate=1000"),
     ]
     folder = tmp_path_factory.mktemp("abuse")
     # As users listen: with a backlog for many that come at once.
@@ -185,7 +185,7 @@ def _checkLog(server: Server, start: int, expected: Attack, places: int) -> None
     if settings and places == 1:
         # Of one place, the limits of an address may come first.
         settings.add(expected.setting.replace("max-", "max-address-"))
-        settings.add("max-address-bytes")
+        settings.add("max-address-byte-rate")
     if places == 1 and expected.clients > Settings.max_address_connections:
         settings.add("max-address-connections")
         settings.add("cool-down")

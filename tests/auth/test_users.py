@@ -83,7 +83,7 @@ def test_rates_of_a_user(portal: Portal) -> None:
     """
     All connections of a user are on one meter, and nobody else's.
     """
-    world = World(portal, max_address_messages=1, cool_down=5.0)
+    world = World(portal, max_address_message_rate=1, cool_down=5.0)
     ann = [world.connect(1, "alpha"), world.browse(2, "alpha")]
     bob = world.connect(1, "beta")
     for count in range(11):

@@ -37,7 +37,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     An echo that has a name besides its address.
     """
     folder = tmp_path_factory.mktemp("echo")
-    with serve(folder, "--app=echo", f"--host={NAMED}") as server:
+    with serve(folder, "--app=echo", f"--allowed-host={NAMED}") as server:
         yield server
 
 
@@ -106,7 +106,7 @@ def test_framed_by(visit: Visitor, elsewhere: Server, tmp_path: Path) -> None:
     One that is named can.
     """
     named = f"http://localhost:{elsewhere.port}"
-    with serve(tmp_path, "--app=echo", f"--framed-by={named}") as server:
+    with serve(tmp_path, "--app=echo", f"--frame-ancestor={named}") as server:
         url = f"http://{HOST}:{server.port}/"
         assert isFramed(visit, f"{named}/", url)
         assert not isFramed(visit, f"http://{HOST}:{elsewhere.port}/", url)

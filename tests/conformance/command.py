@@ -126,7 +126,7 @@ def server_command(template: str | None, port: int) -> list[str]:
             *(str(twistd), "-n", "--pidfile=", "wsplug"),
             *("--listen", f"tcp:{port}:interface={HOST}"),
             *("--max-message-size", str(64 * 2**20)),
-            *("--send-limit", str(128 * 2**20)),
+            *("--max-send-buffer", str(128 * 2**20)),
             *("--max-fragments", "100000"),
             *("--app", "echo"),
         ]

@@ -54,7 +54,7 @@ def test_messages(tmp_path: Path) -> None:
     with (
         Server(
             tmp_path,
-            ("--app=echo:path=/", "--max-message-size=8MiB", "--send-limit=16MiB"),
+            ("--app=echo:path=/", "--max-message-size=8MiB", "--max-send-buffer=16MiB"),
             twistd=("--reactor=select",),
             program=_TWISTD,
         ) as server,

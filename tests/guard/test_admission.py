@@ -98,9 +98,9 @@ def test_handshakes() -> None:
     world = World()
     for _ in range(20):
         world.admission.leave(world.enter(_v4(1)))
-    assert world.refuse(_v4(1)) == ("max-address-handshakes", 1)
+    assert world.refuse(_v4(1)) == ("max-address-handshake-rate", 1)
     world.clock.advance(0.25)
-    assert world.refuse(_v4(1)) == ("max-address-handshakes", 1)
+    assert world.refuse(_v4(1)) == ("max-address-handshake-rate", 1)
     world.clock.advance(0.25)
     world.admission.leave(world.enter(_v4(1)))
     world.refuse(_v4(1))

@@ -28,7 +28,7 @@ def test_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "wsplug.toml").write_text(block, "utf-8")
     configuration = combine({}, readFile(str(tmp_path / "wsplug.toml")))
     assert configuration.settings.max_connections == 20000
-    assert configuration.settings.max_waiting == 1024**3
+    assert configuration.settings.max_send_buffer_total == 1024**3
     assert configuration.access.exempt == ("127.0.0.1", "::1", "10.0.0.0/8")
 
 

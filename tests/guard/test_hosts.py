@@ -73,7 +73,7 @@ def test_bad_hosts(host: str) -> None:
 
 
 def test_names() -> None:
-    """--host names further ones, with all below them, or any."""
+    """--allowed-host names further ones, with all below them, or any."""
     rules = HostRules((), ["Chat.test.", "*.example.org"])
     for good in (b"chat.test:9000", b"CHAT.test", b"a.b.example.org"):
         assert rules.knows(good)
@@ -126,10 +126,10 @@ def test_rebound(address: str, logs: Logs) -> None:
     assert response.status == 421
     assert not app.recorders
     (line,) = logs.lines()
-    for words in ("--host NAME", "--trusted-proxy"):
+    for words in ("--allowed-host NAME", "--trusted-proxy"):
         assert words.partition(" ")[0].encode() in response.body
         assert words.partition(" ")[0] in line
-    assert line.endswith("(host)")
+    assert line.endswith("(allowed-host)")
     assert REBOUND not in line
 
 
@@ -185,8 +185,8 @@ def test_no_page() -> None:
 
 
 def test_named() -> None:
-    """Hosts that --host or --origin names may be reached by, and pages of origins that
-    are named may come by whatever name."""
+    """Hosts that --allowed-host or --origin names may be reached by, and pages of
+    origins that are named may come by whatever name."""
     for options in (
         {"hosts": [REBOUND]},
         {"hosts": ["*"]},

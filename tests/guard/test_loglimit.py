@@ -36,7 +36,7 @@ def test_summary() -> None:
     limit = LogLimit(clock, 2, Networks())
     with capturedLogs() as events:
         assert [limit.allows(HERE, "refused") for _ in range(25)].count(True) == 20
-        assert not limit.allows(HERE, "closed", "max-messages")
+        assert not limit.allows(HERE, "closed", "max-message-rate")
         clock.advance(1)
         assert [limit.allows(HERE, "refused") for _ in range(25)].count(True) == 2
         assert not Logs(events).lines()
@@ -44,9 +44,9 @@ def test_summary() -> None:
         (event,) = Logs(events).events()
         assert Logs(events).lines() == [
             "203.0.113.9: 29 more lines are left out: refused 28, "
-            "closed by max-messages 1 (max-address-log-lines)"
+            "closed by max-message-rate 1 (max-address-log-rate)"
         ]
-        assert event["setting"] == "max-address-log-lines"
+        assert event["setting"] == "max-address-log-rate"
         clock.advance(60)
         assert len(Logs(events).lines()) == 1
     assert not clock.getDelayedCalls()
@@ -91,7 +91,7 @@ def test_many_places() -> None:
 def serve(**settings: object) -> MemoryServer:
     return MemoryServer(
         App(pages=Page()),
-        settings=Settings(max_address_log_lines=1, **settings),  # type: ignore[arg-type]
+        settings=Settings(max_address_log_rate=1, **settings),  # type: ignore[arg-type]
         exempt=(),
     )
 
@@ -117,7 +117,7 @@ def test_flood(data: bytes, what: str, logs: Logs) -> None:
     Whatever an address does again and again, the log has ten lines of it, and one that
     counts the rest; nothing else stops counting.
     """
-    server = serve(max_address_handshakes=1000)
+    server = serve(max_address_handshake_rate=1000)
     for _ in range(200):
         send(server, data)
     assert len(logs.lines()) == 10
@@ -128,14 +128,14 @@ def test_flood(data: bytes, what: str, logs: Logs) -> None:
         assert sum(statistics.closings.values()) == 200
     server.advance(10)
     (line,) = logs.lines("left out")
-    assert line.endswith(f"190 more lines are left out: {what} 190 " + line[-23:])
+    assert line.endswith(f" more lines are left out: {what} 190 (max-address-log-rate)")
 
 
 def test_refused_connections(logs: Logs) -> None:
     """
     So it is of those who are refused because they come too often.
     """
-    server = serve(max_address_handshakes=1)
+    server = serve(max_address_handshake_rate=1)
     for _ in range(500):
         send(server, handshake())
     server.advance(10)
@@ -146,7 +146,7 @@ def test_stop(logs: Logs) -> None:
     """
     What wasn't told yet is told at the end.
     """
-    server = serve(max_address_handshakes=1000)
+    server = serve(max_address_handshake_rate=1000)
     for _ in range(20):
         send(server, b"nonsense\r\n\r\n")
     assert server.stop().called
@@ -171,7 +171,7 @@ def test_documented() -> None:
     (line,) = re.findall(r"^    (.* are left out.*)$", LIMITS, re.MULTILINE)
     assert re.fullmatch(
         r"[0-9.]+: \d+ more lines are left out: refused by cool-down \d+, "
-        r"closed by max-messages \d+ "
-        r"\(max-address-log-lines\)",
+        r"closed by max-message-rate \d+ "
+        r"\(max-address-log-rate\)",
         line,
     )

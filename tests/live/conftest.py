@@ -132,7 +132,7 @@ def roomyServer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Everywhere
     with everywhere(
         tmp_path_factory.mktemp("roomy"),
         "--max-message-size=16MiB",
-        "--send-limit=64MiB",
+        "--max-send-buffer=64MiB",
         "--context-takeover=yes",
     ) as server:
         yield server

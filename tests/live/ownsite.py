@@ -74,7 +74,10 @@ def main(folder: str) -> None:
 
     app: Any = Echo()
     settings = Settings(
-        open_timeout=1, send_timeout=1, close_timeout=1, max_address_handshakes=10**6
+        open_timeout=1,
+        send_timeout=1,
+        close_timeout=1,
+        max_address_handshake_rate=10**6,
     )
     site = Quiet(makePages(File(folder)), reactor=reactor)  # type: ignore[no-untyped-call]
     factory = WebSocketFactory(

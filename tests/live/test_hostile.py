@@ -136,7 +136,7 @@ def server(folder: Path) -> Iterator[Server]:
         folder,
         *("--app=pages.py:path=/", "--app=echo", f"--app={OWN_SITE}"),
         f"--app=push:token={TOKEN}",
-        *("--exempt=none", "--max-address-handshakes=unlimited", *TIMES),
+        *("--exempt=none", "--max-address-handshake-rate=unlimited", *TIMES),
     ) as server:
         yield server
 

@@ -473,7 +473,7 @@ ENDINGS = [
         SERVER,
         1013,
         "does not read; 300030 bytes wait for it",
-        "send-limit",
+        "max-send-buffer",
         False,
     ),
     (
@@ -481,7 +481,7 @@ ENDINGS = [
         SERVER,
         1013,
         "does not read; 300030 bytes wait for it",
-        "send-limit",
+        "max-send-buffer",
         True,
     ),
     (_readsTooSlowly, SERVER, 1013, "does not read", "send-timeout", False),
@@ -505,7 +505,7 @@ def test_ending(
     """Each way to end: who, which code and reason, which setting, whether in order
     (RFC 6455 section 7.1); connectionLost and one line of the log say the same (DESIGN
     section 5)."""
-    opened = openOne(max_message_size=1000, send_limit=250_000)
+    opened = openOne(max_message_size=1000, max_send_buffer=250_000)
     check_ending(opened, end, (side, code, reason, setting, clean), logs)
 
 
@@ -1306,7 +1306,7 @@ def test_broadcast_passes_over_the_closed() -> None:
 def test_broadcast_to_a_set_that_changes() -> None:
     """A send may end connections, which leave the set that is being sent to."""
     app = App()
-    server = MemoryServer(app, settings=Settings(send_limit=1))
+    server = MemoryServer(app, settings=Settings(max_send_buffer=1))
     clients = [server.connect() for _ in range(4)]
     transports = {recorder.transport for recorder in app.recorders}
     for recorder in app.recorders:

@@ -88,7 +88,7 @@ def test_too_many_messages(kind: str) -> None:
     More messages, or control frames, than ten seconds' worth: close 1008, and nothing
     of what follows is delivered.
     """
-    world = World(max_messages=3)
+    world = World(max_message_rate=3)
     client = world.connect()
     first = {"text": 0x81, "binary": 0x82, "ping": 0x89, "pong": 0x8A}[kind]
     client.transport.put(frame(b"x", first) * 40)
@@ -97,14 +97,14 @@ def test_too_many_messages(kind: str) -> None:
     delivered = {"text": "text", "binary": "bytes", "pong": "pong"}.get(kind)
     if delivered:
         assert len(recorder.got(delivered)) == 30
-    world.checkClosed(client, 1008, "max-messages")
+    world.checkClosed(client, 1008, "max-message-rate")
 
 
 def test_enough_messages() -> None:
     """
     Whoever keeps to the rate goes on for ever.
     """
-    world = World(max_messages=4, ping_interval=0.0)
+    world = World(max_message_rate=4, ping_interval=0.0)
     client = world.connect()
     for _ in range(200):
         client.send("x")
@@ -118,27 +118,27 @@ def test_too_many_bytes(cut: int) -> None:
     """
     More bytes than ten seconds' worth: close 1008, however they are cut.
     """
-    world = World(max_bytes=100, max_message_size=500, max_fragments=1)
+    world = World(max_byte_rate=100, max_message_size=500, max_fragments=1)
     client = world.connect()
     data = frame(bytes(100), FIN | OP_BINARY) * 12
     for start in range(0, len(data), cut):
         client.transport.put(data[start : start + cut])
         world.server.run()
     assert len(world.last.got("bytes")) <= 9
-    world.checkClosed(client, 1008, "max-bytes")
+    world.checkClosed(client, 1008, "max-byte-rate")
 
 
 def test_a_message_within_the_limit() -> None:
     """
     A whole message within the limit always passes, however few bytes a second may.
     """
-    world = World(max_bytes=1, max_address_bytes=1, max_message_size=400_000)
+    world = World(max_byte_rate=1, max_address_byte_rate=1, max_message_size=400_000)
     client = world.connect()
     client.send(bytes(400_000))
     assert [len(data) for data in world.last.got("bytes")] == [400_000]
     client.send(bytes(400_000))
     client.send(bytes(400_000))
-    world.checkClosed(client, 1008, "max-bytes")
+    world.checkClosed(client, 1008, "max-byte-rate")
 
 
 @pytest.mark.parametrize("kind", ["text", "binary"])
@@ -146,14 +146,14 @@ def test_inflated_bytes(kind: str) -> None:
     """
     What compressed messages inflate to counts: a little network can be a lot of work.
     """
-    world = World(max_bytes=100_000, ping_interval=0.0)
+    world = World(max_byte_rate=100_000, ping_interval=0.0)
     client = world.server.connect(address=OTHER, compression=True)
     message: str | bytes = "x" * 500_000 if kind == "text" else bytes(500_000)
     client.send(message)
     assert client.closed is None
     for _ in range(4):
         client.send(message)
-    world.checkClosed(client, 1008, "max-bytes")
+    world.checkClosed(client, 1008, "max-byte-rate")
 
 
 def test_too_many_messages_of_an_address() -> None:
@@ -161,7 +161,7 @@ def test_too_many_messages_of_an_address() -> None:
     All connections of an address have one account: the one that overdraws it is
     closed, the others stay; and for a while nobody comes in from there.
     """
-    world = World(max_address_messages=3, cool_down=20.0)
+    world = World(max_address_message_rate=3, cool_down=20.0)
     first, second = world.connect(), world.connect()
     other = world.connect(OTHER)
     for _ in range(15):
@@ -183,21 +183,21 @@ def test_kept_across_a_reconnect() -> None:
     """
     Who has sent much doesn't begin anew by connecting again.
     """
-    world = World(max_address_messages=3)
+    world = World(max_address_message_rate=3)
     client = world.connect()
     for _ in range(30):
         client.send("x")
     client.close()
     client = world.connect()
     client.send("x")
-    world.checkClosed(client, 1008, "max-address-messages")
+    world.checkClosed(client, 1008, "max-address-message-rate")
 
 
 def test_closed_is_closed(logs: Logs) -> None:
     """
     Whoever goes on sending after that is neither listened to nor closed twice.
     """
-    world = World(max_messages=1)
+    world = World(max_message_rate=1)
     client = world.connect()
     for _ in range(30):
         client.transport.put(frame(b"x") * 100)
@@ -206,7 +206,7 @@ def test_closed_is_closed(logs: Logs) -> None:
     world.server.advance(20)
     assert world.last.names.count("lost") == 1
     (line,) = logs.lines("closed by")
-    assert "1008: too many messages (max-messages)" in line
+    assert "1008: too many messages (max-message-rate)" in line
 
 
 def test_unlimited() -> None:
@@ -215,10 +215,10 @@ def test_unlimited() -> None:
     """
     limit = 2**61
     world = World(
-        max_messages=limit,
-        max_bytes=limit,
-        max_address_messages=limit,
-        max_address_bytes=limit,
+        max_message_rate=limit,
+        max_byte_rate=limit,
+        max_address_message_rate=limit,
+        max_address_byte_rate=limit,
     )
     client = world.connect()
     client.transport.put(frame(b"x") * 50_000)
@@ -232,7 +232,7 @@ def test_exempt() -> None:
     """
     app = App()
     settings = Settings(
-        max_messages=1, max_address_connections=1, max_address_handshakes=1
+        max_message_rate=1, max_address_connections=1, max_address_handshake_rate=1
     )
     server = MemoryServer(app, settings=settings, exempt=("203.0.113.0/24",))
     clients = [server.connect(address=OTHER) for _ in range(50)]
@@ -267,10 +267,10 @@ def test_handshakes_of_an_address() -> None:
     """
     More connections than ten seconds' worth at once get 429 and a time to come again.
     """
-    world = World(max_address_handshakes=1)
+    world = World(max_address_handshake_rate=1)
     for _ in range(10):
         world.connect().close()
-    assert world.refuse() == (429, "max-address-handshakes", 1)
+    assert world.refuse() == (429, "max-address-handshake-rate", 1)
     world.connect(OTHER)
     world.server.advance(1)
     world.connect()
@@ -337,7 +337,7 @@ def test_output_of_all() -> None:
     Where too much waits for all clients together, those go for whom most waits, and
     only as many of them as need be; the others and what waits for them stay.
     """
-    world = World(max_waiting=3_600_000, send_limit=2_000_000)
+    world = World(max_send_buffer_total=3_600_000, max_send_buffer=2_000_000)
     small = [_stall(world, 100_000) for _ in range(3)]
     large = [_stall(world, 900_000) for _ in range(2)]
     waiting = world.server.factory.waiting
@@ -353,7 +353,7 @@ def test_output_of_all() -> None:
     world.server.advance(10)
     for recorder in gone:
         closed = recorder.closed
-        assert (closed.code, closed.setting) == (1013, "max-waiting")
+        assert (closed.code, closed.setting) == (1013, "max-send-buffer-total")
         assert "bytes wait for it" in closed.reason
 
 
@@ -367,7 +367,7 @@ def test_output_is_given_back() -> None:
     """
     What is read, dropped or lost is not counted any more.
     """
-    world = World(send_limit=500_000)
+    world = World(max_send_buffer=500_000)
     stalled = [_stall(world, 200_000) for _ in range(4)]
     waiting = world.server.factory.waiting
     assert waiting.held > 800_000
@@ -378,7 +378,7 @@ def test_output_is_given_back() -> None:
     stalled[1][1].transport.abortConnection()
     stalled[2][1].transport.sendBytesMessage(bytes(500_000))
     world.server.run()
-    stalled[2][1].transport.sendBytesMessage(bytes(500_000))  # send-limit
+    stalled[2][1].transport.sendBytesMessage(bytes(500_000))  # max-send-buffer
     assert stalled[2][1].transport.bytesWaiting < 210_000
     stalled[3][0].shut()
     world.server.advance(60)
@@ -391,12 +391,12 @@ def test_partly_sent_is_aborted() -> None:
     What is partly out can't be taken back by itself: where that is most of it, the
     connection is aborted.
     """
-    world = World(max_waiting=250_000, send_limit=2_000_000)
+    world = World(max_send_buffer_total=250_000, max_send_buffer=2_000_000)
     _, recorder = _stall(world, 0)
     recorder.transport.sendBytesMessage(bytes(300_000))
     world.server.run()
     world.server.advance(6)
-    assert recorder.closed.setting == "max-waiting"
+    assert recorder.closed.setting == "max-send-buffer-total"
     assert world.server.factory.waiting.held == 0
 
 
@@ -415,7 +415,7 @@ def test_unfinished_of_all(size: int) -> None:
     """
     Where too much of all messages that aren't whole is held, the largest go.
     """
-    world = World(max_unfinished=10 * size, max_address_bytes=1 << 40)
+    world = World(max_incomplete_total=10 * size, max_address_byte_rate=1 << 40)
     small = [_begin(world, size // 2) for _ in range(4)]
     large = [_begin(world, 2 * size) for _ in range(3)]
     unfinished = world.server.factory.unfinished
@@ -426,7 +426,7 @@ def test_unfinished_of_all(size: int) -> None:
     world.server.advance(6)
     gone = [each for each in large if each.failure is not None]
     for each in gone:
-        assert (each.closed.code, each.closed.setting) == (1013, "max-unfinished")
+        assert (each.closed.code, each.closed.setting) == (1013, "max-incomplete-total")
     assert 1 <= len(gone) <= 2
 
 
@@ -490,7 +490,7 @@ def test_those_who_make_work_take_turns() -> None:
     connection; the rest waits for others, and is handled in order.
     """
     app = App()
-    server = MemoryServer(app, settings=Settings(send_limit=2**40))
+    server = MemoryServer(app, settings=Settings(max_send_buffer=2**40))
     clients = [server.connect(compression=True) for _ in range(3)]
     size = 300_000
     done: list[int] = []
@@ -539,7 +539,7 @@ def test_lost_while_it_rests() -> None:
     A connection that is lost, or closed, while it rests is not served any more.
     """
     app = App()
-    server = MemoryServer(app, settings=Settings(send_limit=2**40))
+    server = MemoryServer(app, settings=Settings(max_send_buffer=2**40))
     client = server.connect(compression=True)
     (recorder,) = app.recorders
     recorder.answers["bytes"] = lambda _: recorder.transport.abortConnection()
@@ -594,7 +594,7 @@ def test_rates_behind_a_proxy() -> None:
     app = App()
     server = MemoryServer(
         app,
-        settings=Settings(max_address_messages=1),
+        settings=Settings(max_address_message_rate=1),
         exempt=("10.0.0.1",),
         proxies=ProxySettings(("10.0.0.1",)),
     )

@@ -213,7 +213,7 @@ def test_connectionLost(
 @pytest.mark.parametrize("name", ["pauseProducing", "resumeProducing", "stopProducing"])
 def test_producers(name: str, error: type[BaseException], logs: Logs) -> None:
     """An application's producer is a part of it."""
-    server, app = make(settings=Settings(send_limit=1 << 24))
+    server, app = make(settings=Settings(max_send_buffer=1 << 24))
     producer = Producer()
     setattr(producer, name, raises(error))
     app.build = lambda _: Recorder(started=lambda it: it.attachProducer(producer))

@@ -267,7 +267,7 @@ def test_cork_over_waiting() -> None:
 def test_order() -> None:
     """Whatever is sent, large, small, from inside and outside of input, while there is
     room and while there is none: it arrives in that order."""
-    line = Line(send_limit=100 * MIB)
+    line = Line(max_send_buffer=100 * MIB)
     line.recorder.answers["text"] = lambda text: line.transport.sendTextMessage(text)
     expected: list[str | bytes] = []
     for number in range(60):
@@ -452,9 +452,9 @@ def check_gives_up(line: Line, setting: str, messages: list[str | bytes]) -> Non
 
 @pytest.mark.parametrize("size", [1, 100, 1000, 30_000, 65_000])
 def test_send_limit(size: int) -> None:
-    """DESIGN section 5: over send-limit it is closed with 1013; what the transport has
-    already arrives, the rest is dropped, and no frame is torn."""
-    line = Line(send_limit=MIB // 8)
+    """DESIGN section 5: over max-send-buffer it is closed with 1013; what the transport
+    has already arrives, the rest is dropped, and no frame is torn."""
+    line = Line(max_send_buffer=MIB // 8)
     blocked = b"b" * 70_000
     line.transport.sendBytesMessage(blocked)
     most = 0
@@ -465,13 +465,13 @@ def test_send_limit(size: int) -> None:
         line.turn()
     assert MIB // 8 < most < MIB // 8 + 2 * (65_000 + 3000)
     assert line.transport.bytesWaiting < 71_000
-    check_gives_up(line, "send-limit", [blocked])
+    check_gives_up(line, "max-send-buffer", [blocked])
 
 
 def test_send_limit_is_exact() -> None:
     """As much as the limit may have waited before a turn; over it, as much as the
     limit may come on top of what its turn has sent, and not a byte more."""
-    line = Line(send_limit=200_000)
+    line = Line(max_send_buffer=200_000)
     first = b"x" * 99_990  # and 10 for its header
     line.transport.sendBytesMessage(first)
     line.turn()
@@ -482,7 +482,7 @@ def test_send_limit_is_exact() -> None:
     line.turn()
     assert line.transport.bytesWaiting == 400_000
     line.transport.ping()
-    check_gives_up(line, "send-limit", [first])
+    check_gives_up(line, "max-send-buffer", [first])
 
 
 @pytest.mark.parametrize(("size", "count"), [(1, 100_000), (100_000, 300)])
@@ -490,7 +490,7 @@ def test_much_in_one_turn(size: int, count: int) -> None:
     """Nobody who is sent much in one turn of the reactor had a chance to read it: small
     messages and large ones arrive, as one of their size does, and so does what is sent
     a turn later, when hardly anything of it is read."""
-    line = Line(send_limit=100_000)
+    line = Line(max_send_buffer=100_000)
     message = b"x" * size
     for _ in range(count):
         line.transport.sendBytesMessage(message)
@@ -506,7 +506,7 @@ def test_much_in_one_turn(size: int, count: int) -> None:
 
 def test_much_in_one_turn_behind_a_little() -> None:
     """So it is where a little waited before; and again, once that is read."""
-    line = Line(send_limit=200_000)
+    line = Line(max_send_buffer=200_000)
     for _ in range(2):
         line.transport.sendBytesMessage(b"x" * 100_000)
         line.turn()
@@ -518,9 +518,9 @@ def test_much_in_one_turn_behind_a_little() -> None:
 
 
 def test_much_in_one_turn_to_one_who_does_not_read() -> None:
-    """Who reads nothing of it gets send-limit more, and is closed then; in one turn
-    after the other, nobody gets more than that of them."""
-    line = Line(send_limit=200_000)
+    """Who reads nothing of it gets max-send-buffer more, and is closed then; in one
+    turn after the other, nobody gets more than that of them."""
+    line = Line(max_send_buffer=200_000)
     for _ in range(15):
         line.transport.sendBytesMessage(b"y" * 100_000)
     burst = most = line.transport.bytesWaiting
@@ -531,19 +531,19 @@ def test_much_in_one_turn_to_one_who_does_not_read() -> None:
         for _ in range(5):
             line.transport.sendBytesMessage(b"z" * 15_000)
     assert burst < most <= burst + 200_000
-    check_gives_up(line, "send-limit", [b"y" * 100_000])
+    check_gives_up(line, "max-send-buffer", [b"y" * 100_000])
 
 
 def test_much_in_one_turn_is_bounded() -> None:
-    """The memory of all is bounded within the turn, too: over max-waiting, what doesn't
-    arrive is not kept."""
-    line = Line(max_waiting=2 * MIB)
+    """The memory of all is bounded within the turn, too: over max-send-buffer-total,
+    what doesn't arrive is not kept."""
+    line = Line(max_send_buffer_total=2 * MIB)
     most = 0
     for _ in range(100):
         line.transport.sendBytesMessage(b"x" * 100_000)
         most = max(most, line.transport.bytesWaiting)
     assert MIB < most <= 2 * MIB
-    check_gives_up(line, "max-waiting", [b"x" * 100_000])
+    check_gives_up(line, "max-send-buffer-total", [b"x" * 100_000])
 
 
 def test_when_drained() -> None:
@@ -606,7 +606,7 @@ def test_handler_waits_until_drained(logs: Logs) -> None:
             sent.append(number)
             await line.transport.whenDrained()
 
-    line = Line(Recorder(text=send), send_limit=200_000)
+    line = Line(Recorder(text=send), max_send_buffer=200_000)
     line.receive(frame(b"go"))
     line.readAll()
     assert len(line.reader.messages) == 100
@@ -620,7 +620,7 @@ def test_handler_waits_until_drained(logs: Logs) -> None:
 def test_send_limit_within_a_message() -> None:
     """A message of which a part is gone is sent to its end: a torn frame would make
     nonsense of the close frame behind it."""
-    line = Line(send_limit=2 * MIB)
+    line = Line(max_send_buffer=2 * MIB)
     half = b"h" * (10 * BATCH)
     line.transport.sendBytesMessage(half)
     line.read()
@@ -629,17 +629,17 @@ def test_send_limit_within_a_message() -> None:
         line.transport.sendBytesMessage(b"x" * 100_000)
         line.turn()
     assert 7 * BATCH < line.transport.bytesWaiting < 9 * BATCH
-    check_gives_up(line, "send-limit", [half])
+    check_gives_up(line, "max-send-buffer", [half])
 
 
 def test_send_limit_behind_a_whole_message() -> None:
     """Messages that haven't begun are dropped, though they were there before."""
-    line = Line(send_limit=MIB)
+    line = Line(max_send_buffer=MIB)
     line.transport.sendBytesMessage(b"x" * (BATCH - 10))  # fills a batch exactly
     line.transport.sendBytesMessage(b"dropped" * 200_000)
     line.turn()
     line.transport.sendBytesMessage(b"one too many" * 100_000)
-    check_gives_up(line, "send-limit", [b"x" * (BATCH - 10)])
+    check_gives_up(line, "max-send-buffer", [b"x" * (BATCH - 10)])
 
 
 def test_max_waiting_while_corked() -> None:
@@ -650,7 +650,7 @@ def test_max_waiting_while_corked() -> None:
         for _ in range(100):
             line.transport.sendBytesMessage(b"x" * 20_000)
 
-    line = Line(Recorder(text=flood), max_waiting=MIB // 2)
+    line = Line(Recorder(text=flood), max_send_buffer_total=MIB // 2)
     line.receive(frame(b"flood") + frame(b"again"))
     assert line.recorder.got("text") == ["flood"]
     line.readAll()
@@ -662,7 +662,7 @@ def test_max_waiting_while_corked() -> None:
 def test_broadcast_to_one_who_does_not_read() -> None:
     """A slow one is given up; the others get everything."""
     app = App()
-    server = MemoryServer(app, settings=Settings(send_limit=200_000))
+    server = MemoryServer(app, settings=Settings(max_send_buffer=200_000))
     clients = [server.connect() for _ in range(3)]
     clients[1].stopReading()
     for _ in range(10):
@@ -672,12 +672,12 @@ def test_broadcast_to_one_who_does_not_read() -> None:
         server.run()
     assert len(clients[0].messages) == len(clients[2].messages) == 10
     server.advance(5.25)
-    assert app.recorders[1].closed.setting == "send-limit"
+    assert app.recorders[1].closed.setting == "max-send-buffer"
 
 
 def test_large_message_to_an_empty_queue() -> None:
-    """A single message over send-limit is no sign of a peer that doesn't read."""
-    line = Line(send_limit=1000)
+    """A single message over max-send-buffer is no sign of a peer that doesn't read."""
+    line = Line(max_send_buffer=1000)
     message = b"x" * (5 * MIB)
     line.transport.sendBytesMessage(message)
     line.readAll()
@@ -690,7 +690,7 @@ def test_large_message_to_an_empty_queue() -> None:
 
 def test_send_limit_off() -> None:
     """Unlimited is unlimited."""
-    line = Line(send_limit=1 << 62)
+    line = Line(max_send_buffer=1 << 62)
     for _ in range(100):
         line.transport.sendBytesMessage(b"x" * 500_000)
     line.readAll()
@@ -741,7 +741,7 @@ def test_send_timeout_off() -> None:
 def test_slow_reader_while_closing() -> None:
     """Once it is closing, a peer that reads slowly but steadily finds all that was sent
     before, with the close frame at its end: close-timeout begins only then."""
-    line = Line(send_timeout=4, close_timeout=4, send_limit=4 * MIB)
+    line = Line(send_timeout=4, close_timeout=4, max_send_buffer=4 * MIB)
     line.transport.sendBytesMessage(b"x" * (10 * BATCH))
     line.transport.sendTextMessage("last words")
     line.transport.loseConnection(4000, "bye")
@@ -985,7 +985,7 @@ def test_sending_much_from_negotiationStarted() -> None:
             transport.sendBytesMessage(bytes([number]) * BATCH)
 
     recorder.answers["started"] = started
-    opened = openOne(recorder, send_limit=2 * MIB)
+    opened = openOne(recorder, max_send_buffer=2 * MIB)
     assert opened.client.messages == [bytes([number]) * BATCH for number in range(10)]
     opened.client.send("hello")
     assert recorder.names == ["started", "finished", "text"]

@@ -68,7 +68,7 @@ def parseArguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         "server",
         nargs="*",
         metavar="OPTION",
-        help="behind --: options for twistd wsplug, as --max-waiting 64MiB",
+        help="behind --: options for twistd wsplug, as --max-send-buffer-total 64MiB",
     )
     return parser.parse_args(arguments)
 

@@ -3,7 +3,7 @@ Hold a server under a mixed load, and check all that it does::
 
     python tests/soak/run.py --minutes 5 --connections 5000
     python tests/soak/run.py --quick
-    python tests/soak/run.py --minutes 60 -- --max-waiting 64MiB --context-takeover yes
+    python tests/soak/run.py --minutes 60 -- --max-send-buffer-total 64MiB
 
 What stands behind C{--} is given to C{twistd wsplug}.
 

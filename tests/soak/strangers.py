@@ -82,7 +82,7 @@ class Flood(Client):
             for _ in range(30):
                 connection.write(encode(TEXT, b"x") * 100)
             await _closed(connection, 1008)
-            self.count(connection, 1008, "server", "max-messages")
+            self.count(connection, 1008, "server", "max-message-rate")
         await self.rest()
 
 

@@ -51,7 +51,12 @@ def test_quick(tmp_path: Path) -> None:
         *("echo", "chat", "bot", "push", "ticker", "process", "shout", "abused"),
     ):
         assert f"{application} " in met
-    for setting in ("ping-timeout", "send-timeout", "max-messages", "max-message-size"):
+    for setting in (
+        "ping-timeout",
+        "send-timeout",
+        "max-message-rate",
+        "max-message-size",
+    ):
         assert setting in met
 
 

@@ -21,21 +21,21 @@ port = 8000
 interface = "127.0.0.1"
 listen = ["unix:/run/a.sock"]
 origin = ["https://a.example", "same-host"]
-host = ["a.test"]
-framed-by = "none"
+allowed-host = ["a.test"]
+frame-ancestor = "none"
 app = ["echo", "chat.py:room:history=5"]
 max-message-size = "64KiB"
 max-fragments = 16
 max-head-size = 8192
 max-headers = 50
 max-connections = "unlimited"
-max-messages = 7
-max-bytes = "3k"
+max-message-rate = 7
+max-byte-rate = "3k"
 max-address-connections = 8
-max-address-handshakes = 9
-max-address-messages = 10
-max-address-bytes = "11k"
-max-address-log-lines = 12
+max-address-handshake-rate = 9
+max-address-message-rate = 10
+max-address-byte-rate = "11k"
+max-address-log-rate = 12
 cool-down = "off"
 exempt = ["10.0.0.0/8"]
 max-auth-failures = 3
@@ -47,10 +47,10 @@ close-timeout = "1m"
 ping-interval = "off"
 ping-timeout = 2.5
 handler-timeout = "2m"
-send-limit = "2MiB"
+max-send-buffer = "2MiB"
 send-timeout = 60
-max-waiting = "12MiB"
-max-unfinished = "13MiB"
+max-send-buffer-total = "12MiB"
+max-incomplete-total = "13MiB"
 drain-time = 1
 stop-timeout = 3
 stall-threshold = "2s"
@@ -80,8 +80,8 @@ def test_every_key(file: Path) -> None:
     assert set(values) == names | {
         "app",
         "origin",
-        "host",
-        "framed-by",
+        "allowed-host",
+        "frame-ancestor",
         "exempt",
         "admin",
         "admin-token-file",
@@ -98,13 +98,13 @@ def test_every_key(file: Path) -> None:
         max_head_size=8192,
         max_headers=50,
         max_connections=UNLIMITED,
-        max_messages=7,
-        max_bytes=3 * 1024,
+        max_message_rate=7,
+        max_byte_rate=3 * 1024,
         max_address_connections=8,
-        max_address_handshakes=9,
-        max_address_messages=10,
-        max_address_bytes=11 * 1024,
-        max_address_log_lines=12,
+        max_address_handshake_rate=9,
+        max_address_message_rate=10,
+        max_address_byte_rate=11 * 1024,
+        max_address_log_rate=12,
         cool_down=0.0,
         max_auth_failures=3,
         max_auth_failures_total=UNLIMITED,
@@ -113,10 +113,10 @@ def test_every_key(file: Path) -> None:
         ping_interval=0.0,
         ping_timeout=2.5,
         handler_timeout=120,
-        send_limit=2 * 1024**2,
+        max_send_buffer=2 * 1024**2,
         send_timeout=60.0,
-        max_waiting=12 * 1024**2,
-        max_unfinished=13 * 1024**2,
+        max_send_buffer_total=12 * 1024**2,
+        max_incomplete_total=13 * 1024**2,
         stop_timeout=3.0,
         stall_threshold=2.0,
         drain_time=1.0,
@@ -292,11 +292,13 @@ def test_exempt() -> None:
 def test_hosts() -> None:
     """Names are taken as they are; what is none is told."""
     app = {"app": [Description("echo")]}
-    assert combine({**app, "host": ["*.a.test"]}, {}).access.hosts == ("*.a.test",)
+    assert combine({**app, "allowed-host": ["*.a.test"]}, {}).access.hosts == (
+        "*.a.test",
+    )
     with pytest.raises(
-        InvalidOption, match=r"host: 'http://a\.test' is no host's name"
+        InvalidOption, match=r"allowed-host: 'http://a\.test' is no host's name"
     ):
-        combine({**app, "host": ["http://a.test"]}, {})
+        combine({**app, "allowed-host": ["http://a.test"]}, {})
 
 
 def test_framed_by() -> None:
@@ -304,5 +306,5 @@ def test_framed_by() -> None:
     app = {"app": [Description("echo")]}
     assert combine(app, {}).access.frameAncestors == ("same-host",)
     for wrong in (["null"], ["none", "same-host"], ["example.org"], ["https://a; b"]):
-        with pytest.raises(InvalidOption, match="framed-by: "):
-            combine({**app, "framed-by": wrong}, {})
+        with pytest.raises(InvalidOption, match="frame-ancestor: "):
+            combine({**app, "frame-ancestor": wrong}, {})

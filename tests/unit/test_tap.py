@@ -38,8 +38,8 @@ def test_everything(tmp_path: Path) -> None:
     options = parse(
         *("--config", str(file), "--port", "0", "--max-headers", "8"),
         *("--app", "echo:path=/a", "--app", "echo:path=/b"),
-        *("--origin", "*", "--host", "a.test", "--listen", "tcp:1234"),
-        *("--framed-by", "same-host", "--framed-by", "https://*.a.test"),
+        *("--origin", "*", "--allowed-host", "a.test", "--listen", "tcp:1234"),
+        *("--frame-ancestor", "same-host", "--frame-ancestor", "https://*.a.test"),
     )
     assert [mount.path for mount in options.parts.mounts] == ["/a", "/b"]
     settings = options.configuration.settings

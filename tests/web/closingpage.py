@@ -96,7 +96,7 @@ def namedSettings() -> dict[str, str]:
     names = {each for each in known if "-" in each} | _WORDS
     package = Path(wsplug.__file__).parent
     # What is left out of the log ends nothing.
-    names.discard("max-address-log-lines")
+    names.discard("max-address-log-rate")
     found: dict[str, str] = {}
     for room in _ROOMS:
         for path in sorted((package / room).rglob("*.py")):

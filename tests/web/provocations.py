@@ -59,7 +59,7 @@ Provocation = Callable[[], Provoked]
 
 def opened(end: Callable[[Opened], object], **settings: Any) -> Provocation:
     def provoke() -> Provoked:
-        one = openOne(max_message_size=1000, send_limit=250_000, **settings)
+        one = openOne(max_message_size=1000, max_send_buffer=250_000, **settings)
         end(one)
         return Provoked(one.server.factory, one.recorder.closed)
 
@@ -101,14 +101,14 @@ def overdrawn(size: int, count: int, **settings: Any) -> Provocation:
 
 
 def _unfinished() -> Provoked:
-    world = World(max_unfinished=10_000)
+    world = World(max_incomplete_total=10_000)
     recorder = _begin(world, 20_000)
     world.server.advance(6)
     return Provoked(world.server.factory, recorder.closed)
 
 
 def _waiting() -> Provoked:
-    world = World(max_waiting=500_000, send_limit=2_000_000)
+    world = World(max_send_buffer_total=500_000, max_send_buffer=2_000_000)
     _, recorder = _stall(world, 0)
     for _ in range(4):
         recorder.transport.sendBytesMessage(bytes(100_000))
@@ -118,7 +118,7 @@ def _waiting() -> Provoked:
 
 
 def _waitingWithin() -> Provoked:
-    world = World(max_waiting=250_000, send_limit=2_000_000)
+    world = World(max_send_buffer_total=250_000, max_send_buffer=2_000_000)
     _, recorder = _stall(world, 0)
     recorder.transport.sendBytesMessage(bytes(300_000))
     world.server.advance(6)
@@ -129,7 +129,7 @@ def _userCoolsDown() -> Provoked:
     server = MemoryServer(
         Greeter(),
         portal=checkedBy(Login(IBearerToken)),
-        settings=Settings(max_messages=2),
+        settings=Settings(max_message_rate=2),
         exempt=(),
     )
     for number in range(2):
@@ -271,14 +271,14 @@ CLOSINGS: dict[str, tuple[Provocation, ...]] = {
     ),
     "a message in more frames than the limit": (opened(_fragments, max_fragments=2),),
     "too many messages, or control frames, on the connection": (
-        overdrawn(1, 11, max_messages=1),
+        overdrawn(1, 11, max_message_rate=1),
     ),
-    "too many bytes on the connection": (overdrawn(10, 9, max_bytes=1),),
+    "too many bytes on the connection": (overdrawn(10, 9, max_byte_rate=1),),
     "too many messages from the address, or of the user": (
-        overdrawn(1, 11, max_address_messages=1),
+        overdrawn(1, 11, max_address_message_rate=1),
     ),
     "too many bytes from the address, or of the user": (
-        overdrawn(10, 9, max_address_bytes=1),
+        overdrawn(10, 9, max_address_byte_rate=1),
     ),
     "too much of all messages that are not whole; this is one of the largest": (
         _unfinished,
@@ -310,7 +310,7 @@ CLOSINGS: dict[str, tuple[Provocation, ...]] = {
     "… or its user has too many connections, comes too often, or has sent too much "
     "just now": (
         loggingIn(auth(), before=1, exempt=(), max_address_connections=1),
-        loggingIn(auth(), before=10, exempt=(), max_address_handshakes=1),
+        loggingIn(auth(), before=10, exempt=(), max_address_handshake_rate=1),
         _userCoolsDown,
     ),
     "… or it can't be checked, because what checks it failed": (
@@ -478,7 +478,7 @@ def crowded(count: int, **settings: Any) -> Provocation:
 
 
 def _coolsDown() -> Provoked:
-    world = World(max_messages=1)
+    world = World(max_message_rate=1)
     world.connect().sendBytes(frame(b"x") * 11)
     raw(world.server, handshake())
     return answered(world.server)
@@ -559,7 +559,9 @@ REFUSALS: dict[str, tuple[Provocation, ...]] = {
         body("Transfer-Encoding: chunked", content="0\r\n" + "a: b\r\n" * 3000),
     ),
     "has a body that is not whole, where the server holds too much; this is one of the "
-    "largest": (body("Content-Length: 9000", content="x" * 5000, max_unfinished=4000),),
+    "largest": (
+        body("Content-Length: 9000", content="x" * 5000, max_incomplete_total=4000),
+    ),
     "has a body that is no right form, or one of over 10 000 fields, where a resource "
     "wants forms": (form(b"nonsense"), form(b"a=b&" * 10_001)),
     "has a body that comes too slowly: less than 16 KiB in each `open-timeout`, before "
@@ -606,7 +608,7 @@ REFUSALS: dict[str, tuple[Provocation, ...]] = {
         crowded(2, max_address_connections=1),
     ),
     "comes too soon after too many others from its address": (
-        crowded(11, max_address_handshakes=1),
+        crowded(11, max_address_handshake_rate=1),
     ),
     "comes from an address from which too many messages or bytes came just now": (
         _coolsDown,

@@ -57,7 +57,7 @@ def test_endings(
     """
     Each way in which a connection ends.
     """
-    opened = openOne(max_message_size=1000, send_limit=250_000, **settings)
+    opened = openOne(max_message_size=1000, max_send_buffer=250_000, **settings)
     end(opened)
     logs.failures()
     closed = opened.recorder.closed

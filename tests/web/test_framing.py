@@ -74,14 +74,14 @@ def test_named(rules: list[str], policy: str, old: str | None) -> None:
     Others may that are named; what old browsers can't be told, they aren't.
     """
     expected = (f"frame-ancestors {policy}", old)
-    assert headersOf(echo, framedBy=rules) == expected
+    assert headersOf(echo, frameAncestors=rules) == expected
 
 
 def test_everybody() -> None:
     """
     Everybody may, where that is said.
     """
-    assert headersOf(echo, framedBy=["same-host", "*"]) == (None, None)
+    assert headersOf(echo, frameAncestors=["same-host", "*"]) == (None, None)
 
 
 class _Own(Resource):

@@ -13,7 +13,7 @@ def test_clients_make_up_none() -> None:
     Whatever codes clients close with, and whatever they ask for, the labels are the
     same few.
     """
-    telling = Telling(path="/a", max_address_handshakes=100_000)
+    telling = Telling(path="/a", max_address_handshake_rate=100_000)
     server = telling.server
     for code in (1000, 1001, 1003, *range(3000, 3040), *range(4000, 4040)):
         server.connect("/a").close(code, f"reason {code}")

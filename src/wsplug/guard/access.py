@@ -50,7 +50,8 @@ class Access:
         (),
         "Name by which pages on this machine may reach the server: chat.test, "
         "*.chat.test, or * for any.",
-        name="host",
+        name="allowed-host",
+        formerly=("host",),
         shown="localhost, addresses and the hosts of origin",
         repeats=True,
     )
@@ -59,7 +60,8 @@ class Access:
         (SAME_HOST,),
         "Origin whose pages may show the applications' pages in a frame: "
         "https://example.org, https://*.example.org, same-host, none or *.",
-        name="framed-by",
+        name="frame-ancestor",
+        formerly=("framed-by",),
         repeats=True,
     )
     exempt: tuple[str, ...] = option(

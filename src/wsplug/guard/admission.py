@@ -104,7 +104,7 @@ class Account:
         if self._handshakes < 1.0:
             wait = (1.0 - self._handshakes) / limits.handshakes
             return _refuse(
-                "too many handshakes from here", wait, "max-address-handshakes"
+                "too many handshakes from here", wait, "max-address-handshake-rate"
             )
         self._handshakes -= 1.0
         if self.connections >= limits.connections:

@@ -176,9 +176,9 @@ class HostRules:
             return None
         return HandshakeRefused(
             421,
-            "this Host is not known here: if it is the server's, name it with --host, "
-            "or its proxy with --trusted-proxy",
-            setting="host",
+            "this Host is not known here: if it is the server's, name it with "
+            "--allowed-host, or its proxy with --trusted-proxy",
+            setting="allowed-host",
         )
 
 

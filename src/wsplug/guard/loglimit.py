@@ -20,7 +20,7 @@ from wsplug.rates import Rate
 
 __all__ = ["INTERVAL", "MOST_PLACES", "SETTING", "LogLimit"]
 
-SETTING: Final = "max-address-log-lines"
+SETTING: Final = "max-address-log-rate"
 
 INTERVAL: Final = 10.0
 """

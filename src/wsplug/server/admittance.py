@@ -78,9 +78,9 @@ class Admittance:
         settings = context.settings
         limits = AdmissionLimits(
             settings.max_address_connections,
-            settings.max_address_handshakes,
+            settings.max_address_handshake_rate,
             ratesOf(
-                settings.max_address_messages, settings.max_address_bytes, settings
+                settings.max_address_message_rate, settings.max_address_byte_rate, settings
             ),
             settings.cool_down,
         )

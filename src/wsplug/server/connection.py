@@ -973,9 +973,9 @@ class Connection:
         turn = self._flusher.turns.number()
         if self._burst is None:
             self._burst = Burst()
-        if self._burst.allows(turn, waiting, size, self._context.settings.send_limit):
+        if self._burst.allows(turn, waiting, size, self._context.settings.max_send_buffer):
             return True
-        self._tooSlow(f"does not read; {waiting} bytes wait for it", "send-limit")
+        self._tooSlow(f"does not read; {waiting} bytes wait for it", "max-send-buffer")
         return False
 
     def outputBlocked(self) -> None:
@@ -1023,11 +1023,13 @@ class Connection:
     def outputShed(self, waiting: int) -> None:
         if self._isOpen:
             reason = f"the server is full; {waiting} bytes wait for it"
-            self._tooSlow(reason, "max-waiting")
+            self._tooSlow(reason, "max-send-buffer-total")
         if self._queue.waiting > waiting // 2:
             # What is partly out can't be taken back by itself.
             reason = "the server is full, and it does not read"
-            self._abort(CloseCode.ABNORMAL, reason, Side.SERVER, "max-waiting")
+            self._abort(
+                CloseCode.ABNORMAL, reason, Side.SERVER, "max-send-buffer-total"
+            )
 
     def _detach(self) -> None:
         """

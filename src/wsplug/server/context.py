@@ -70,10 +70,10 @@ class ConnectionContext:
         self.flusher = Flusher(clock)
         self.turns = Turns(clock)
         self.statistics = Statistics()
-        self.waiting = Ceiling(settings.max_waiting)
-        self.unfinished = Ceiling(settings.max_unfinished)
-        self.logLimit = LogLimit(clock, settings.max_address_log_lines, exempt)
-        self.rates = ratesOf(settings.max_messages, settings.max_bytes, settings)
+        self.waiting = Ceiling(settings.max_send_buffer_total)
+        self.unfinished = Ceiling(settings.max_incomplete_total)
+        self.logLimit = LogLimit(clock, settings.max_address_log_rate, exempt)
+        self.rates = ratesOf(settings.max_message_rate, settings.max_byte_rate, settings)
         self.deflatePolicy = _deflatePolicyOf(settings)
         self.askProgress: AskProgress = progressOf
 

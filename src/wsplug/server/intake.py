@@ -191,7 +191,7 @@ class Intake:
             self._owner.intakeExceeded(
                 CloseCode.TRY_AGAIN_LATER,
                 f"the server is full; {held} bytes of a message wait for the rest",
-                "max-unfinished",
+                "max-incomplete-total",
             )
         self.hold(0)
 
@@ -217,5 +217,5 @@ class Intake:
             self._owner.intakeExceeded(
                 CloseCode.POLICY_VIOLATION,
                 f"too many {what}{where}",
-                f"{prefix}{what}",
+                f"{prefix}{what.removesuffix('s')}-rate",
             )

@@ -59,17 +59,19 @@ class Settings:
     max_connections: int = option(
         count, 10_000, "Connections at the same time. More are refused with 503."
     )
-    max_messages: int = option(
+    max_message_rate: int = option(
         count,
         200,
         "Messages a second on a connection. Ten seconds' worth may come at once; more "
         "closes the connection with code 1008.",
+        formerly=("max-messages",),
     )
-    max_bytes: int = option(
+    max_byte_rate: int = option(
         size,
         1024 * 1024,
         "Bytes a second on a connection. Ten seconds' worth may come at once; more "
         "closes the connection with code 1008.",
+        formerly=("max-bytes",),
     )
     max_address_connections: int = option(
         count,
@@ -77,29 +79,33 @@ class Settings:
         "Connections at the same time from one address, or of one user. More are "
         "refused with 429.",
     )
-    max_address_handshakes: int = option(
+    max_address_handshake_rate: int = option(
         count,
         20,
         "Handshakes a second from one address. Ten seconds' worth may come at once; "
         "more are refused with 429.",
+        formerly=("max-address-handshakes",),
     )
-    max_address_messages: int = option(
+    max_address_message_rate: int = option(
         count,
         2000,
         "Messages a second on all connections from one address, or of one user. Ten "
         "seconds' worth may come at once; more closes the connection with code 1008.",
+        formerly=("max-address-messages",),
     )
-    max_address_bytes: int = option(
+    max_address_byte_rate: int = option(
         size,
         10 * 1024 * 1024,
         "Bytes a second on all connections from one address, or of one user. Ten "
         "seconds' worth may come at once; more closes the connection with code 1008.",
+        formerly=("max-address-bytes",),
     )
-    max_address_log_lines: int = option(
+    max_address_log_rate: int = option(
         count,
         10,
         "Log lines a second about one address. Ten seconds' worth may come at once; "
         "the server counts the others and reports them in one line.",
+        formerly=("max-address-log-lines",),
     )
     cool_down: float = option(
         delay,
@@ -153,11 +159,12 @@ class Settings:
         "After them, the connection is closed with code 1011.",
         group=_TIMES,
     )
-    send_limit: int = option(
+    max_send_buffer: int = option(
         size,
         1024 * 1024,
         "Bytes that may wait for a client that doesn't read. More close the connection "
         "with code 1013.",
+        formerly=("send-limit",),
     )
     send_timeout: float = option(
         seconds,
@@ -166,17 +173,19 @@ class Settings:
         "code 1013.",
         group=_TIMES,
     )
-    max_waiting: int = option(
+    max_send_buffer_total: int = option(
         size,
         256 * 1024 * 1024,
         "Bytes that may wait for all clients together. Above it, the connections with "
         "the most bytes waiting are closed with code 1013.",
+        formerly=("max-waiting",),
     )
-    max_unfinished: int = option(
+    max_incomplete_total: int = option(
         size,
         256 * 1024 * 1024,
         "Bytes of incomplete messages from all clients together. Above it, the "
         "connections with the largest ones are closed with code 1013.",
+        formerly=("max-unfinished",),
     )
     stop_timeout: float = option(
         seconds,

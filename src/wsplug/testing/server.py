@@ -95,7 +95,7 @@ class MemoryServer:
         settings: Settings | None = None,
         origins: Sequence[str] = (SAME_HOST,),
         hosts: Sequence[str] = (),
-        framedBy: Sequence[str] = (SAME_HOST,),
+        frameAncestors: Sequence[str] = (SAME_HOST,),
         exempt: Sequence[str] = (CLIENT,),
         compression: bool = True,
         clock: Clock | None = None,
@@ -115,7 +115,7 @@ class MemoryServer:
         @param settings: the server's.
         @param origins: which pages may connect.
         @param hosts: names by which pages on the server's own machine may reach it.
-        @param framedBy: which sites may show the application's pages in a frame.
+        @param frameAncestors: which sites may show the application's pages in a frame.
         @param exempt: networks that the limits for each address, and the rates, don't
             hold for: clients that are given no address, unless it is said.
         @param compression: whether the mount allows it.
@@ -150,7 +150,7 @@ class MemoryServer:
             access=Access(
                 tuple(origins),
                 tuple(hosts),
-                tuple(framedBy),
+                tuple(frameAncestors),
                 tuple(exempt),
                 proxies if proxies is not None else ProxySettings(),
             ),

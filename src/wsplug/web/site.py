@@ -178,7 +178,7 @@ def makeSite(
     clock: IReactorTime,
     own: Mapping[bytes, IResource] = _NOTHING,
     authenticator: Authenticator | None = None,
-    framedBy: Sequence[str] = (SAME_HOST,),
+    frameAncestors: Sequence[str] = (SAME_HOST,),
 ) -> Site:
     """
     Make the site for a server's applications.
@@ -188,11 +188,11 @@ def makeSite(
     @param own: what tells of the server, by its name below C{/-/}. It is looked up for
         each request, so that it can be filled later.
     @param authenticator: has visitors log in, if it asks for passwords.
-    @param framedBy: which sites may show the pages in a frame; see
+    @param frameAncestors: which sites may show the pages in a frame; see
         L{wsplug.guard.framing.frameHeaders}.
     @raise ValueError: one of those is none.
     """
-    root: Resource = _MountedPages(mounts, own, frameHeaders(framedBy))
+    root: Resource = _MountedPages(mounts, own, frameHeaders(frameAncestors))
     if authenticator is not None and authenticator.asksPages:
         root = GuardedPages(root, mounts, authenticator, lambda path: _isOwn(path, own))
     return _Site(root, clock, own)

@@ -128,7 +128,7 @@ def test_slow_client_is_closed() -> None:
     """
     A client that doesn't read holds up nobody; over the send limit it is closed.
     """
-    stage = Stage(mode="shared", settings=Settings(send_limit=200_000))
+    stage = Stage(mode="shared", settings=Settings(max_send_buffer=200_000))
     slow, fast = stage.connect(), stage.connect()
     slow.stopReading()
     for _ in range(60):

@@ -149,9 +149,9 @@ def begin(server: MemoryServer, size: int, chunked: bool) -> MemoryTransport:
 
 @pytest.mark.parametrize("chunked", [False, True])
 def test_all_together(chunked: bool, logs: Logs) -> None:
-    """What has come of bodies counts for max-unfinished, as of messages: where it is
-    too much, the one of which most is there goes, with a 503."""
-    server = make(Size(), max_unfinished=250_000)  # type: ignore[no-untyped-call]
+    """What has come of bodies counts for max-incomplete-total, as of messages: where it
+    is too much, the one of which most is there goes, with a 503."""
+    server = make(Size(), max_incomplete_total=250_000)  # type: ignore[no-untyped-call]
     small = begin(server, 50_000, chunked)
     large = begin(server, 150_000, chunked)
     assert server.factory.unfinished.held == 200_000
@@ -161,7 +161,7 @@ def test_all_together(chunked: bool, logs: Logs) -> None:
     assert response.status == 503
     assert response.all("retry-after") == ["10"]
     (event,) = logs.events("refused")
-    assert event["setting"] == "max-unfinished"
+    assert event["setting"] == "max-incomplete-total"
     assert server.factory.unfinished.held == 140_000
     for each in (small, last, large):
         each.abortConnection()

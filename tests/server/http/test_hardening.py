@@ -541,7 +541,7 @@ def test_wanted_forms_that_are_none(name: str, logs: Logs) -> None:
 
 def test_log_of_broken_forms(logs: Logs) -> None:
     """Their lines are within the limit of the log."""
-    settings = Settings(max_address_handshakes=1000)
+    settings = Settings(max_address_handshake_rate=1000)
     server = MemoryServer(App(pages=Form()), settings=settings, exempt=())
     for _ in range(300):
         transport = raw(server, post(*REFUSED["no boundary"]))

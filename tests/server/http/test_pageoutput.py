@@ -134,9 +134,9 @@ def test_never_reads_the_end(server: MemoryServer) -> None:
 
 
 def test_all_together() -> None:
-    """What waits for clients of pages counts for max-waiting like all else; the one
-    for whom most waits goes."""
-    settings = Settings(max_waiting=5_000_000)
+    """What waits for clients of pages counts for max-send-buffer-total like all else;
+    the one for whom most waits goes."""
+    settings = Settings(max_send_buffer_total=5_000_000)
     page = Whole()  # type: ignore[no-untyped-call]
     server = MemoryServer(App(pages=page), settings=settings)
     clients = [raw(server, get("/")) for _ in range(2)]

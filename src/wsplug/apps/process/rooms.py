@@ -2,8 +2,8 @@
 Clients that share a program: what it prints goes to all of them.
 
 A client that reads too slowly doesn't hold up the program or the others: what waits for
-it is bounded by the server's C{send-limit} and C{send-timeout}, over which it is closed
-with 1013.
+it is bounded by the server's C{max-send-buffer} and C{send-timeout}, over which it is
+closed with 1013.
 """
 
 from __future__ import annotations

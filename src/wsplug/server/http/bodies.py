@@ -124,7 +124,7 @@ class BodyReader:
                 503,
                 "the server is full of what is not whole yet",
                 headers=[(b"Retry-After", b"10")],
-                setting="max-unfinished",
+                setting="max-incomplete-total",
             )
         )
 

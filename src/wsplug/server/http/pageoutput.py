@@ -146,7 +146,9 @@ class PageOutput:
         The server can't hold all that waits, and most of it is here.
         """
         if self._cutOff is not None:
-            self._cutOff("the server is full; it does not read its page", "max-waiting")
+            self._cutOff(
+                "the server is full; it does not read its page", "max-send-buffer-total"
+            )
 
     def _clear(self) -> None:
         self._deadlines.clear(self._deadline)
