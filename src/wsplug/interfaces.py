@@ -427,7 +427,8 @@ class IWebSocketApplication(Interface):
         """
         The server has closed all connections, and is about to end.
 
-        @return: C{None}, or a C{Deferred} or coroutine that the end waits for.
+        @return: C{None}, or a C{Deferred} or coroutine that the end waits for. It is
+            cancelled after the C{stop-timeout}, and when somebody is in a hurry.
         """
 
 

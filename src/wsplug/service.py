@@ -40,6 +40,7 @@ from wsplug.interfaces import IBroker
 from wsplug.listening import ListeningFailed, explainListening
 from wsplug.networks import hostOf, isLocal, nameOfAddress
 from wsplug.server.applications import Applications
+from wsplug.server.cancelling import cancel
 from wsplug.server.factory import WebSocketFactory
 from wsplug.server.http.bodies import MAX_BODY_SIZE
 from wsplug.server.mounts import Mount
@@ -148,10 +149,11 @@ class WebSocketService(Service):
         )
         self._broker = broker
         self._brokerStarted = False
-        self._starts = Starts(
-            self.factory.deadlines, self.factory.settings.stop_timeout
+        self._patience = self.factory.patience
+        self._starts = Starts(self._patience)
+        self._applications = Applications(
+            self.factory.mounts, self._patience, self._starts.add
         )
-        self._applications = Applications(self.factory.mounts, self._starts.add)
         self.ports: list[IListeningPort] = []
         self._listening = False
         self._starting = False
@@ -163,6 +165,7 @@ class WebSocketService(Service):
         self._serves = self._wasReady = False
         self._socketsBefore: frozenset[tuple[int, int]] = frozenset()
         self._drained: Deferred[None] | None = None
+        self._closing: list[Deferred[None]] = []
 
     @property
     def isReady(self) -> bool:
@@ -414,6 +417,7 @@ class WebSocketService(Service):
         if count:
             self._log.info("closing {count} connections", count=count)
         ports, self.ports = self.ports, []
+        names = [nameOfAddress(port.getHost()) for port in ports]
         inherited = [isInherited(port, self._socketsBefore) for port in ports]
         patience = 0.0
         if any(inherited) or any(isinstance(port, SharedPort) for port in ports):
@@ -424,12 +428,29 @@ class WebSocketService(Service):
         drained = self.factory.closeConnections(
             *(_STOPPING if forGood else _RESTARTING), patience=patience, after=closed
         )
-        closing = [
+        self._closing = [
             closePort(port, self._reactor, known, patience)
             for port, known in zip(ports, inherited, strict=True)
         ]
-        gatherResults(closing).addCallback(lambda _: closed.callback(None))
+        waiting = [
+            self._patience.wait(f"the port {name}", closing, "closing")
+            for name, closing in zip(names, self._closing, strict=True)
+        ]
+        gatherResults(waiting).addCallback(lambda _: closed.callback(None))
         return drained
+
+    def hurry(self) -> None:
+        """
+        End at once all connections, and what a stop waits for: ports, applications and
+        the broker, those that are starting and those that are stopping.
+        """
+        self._patience.hurry(self._endNow)
+
+    def _endNow(self) -> None:
+        for closing in self._closing:
+            cancel(closing)
+        self.factory.abortConnections()
+        self._admin.abortConnections()
 
     def stopService(self) -> Deferred[None]:
         """
@@ -454,5 +475,7 @@ class WebSocketService(Service):
         await self._starts.wait()
         if self._broker is not None and self._brokerStarted:
             self._brokerStarted = False
-            await self._broker.stop()
-        await self._admin.stop()
+            stopping = maybeDeferred(self._broker.stop)
+            await self._patience.wait("the broker", stopping, "stopping")
+        ending = Deferred.fromCoroutine(self._admin.stop())
+        await self._patience.wait("the admin endpoint", ending, "stopping")

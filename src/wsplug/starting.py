@@ -6,11 +6,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from twisted.internet.defer import Deferred
-from twisted.logger import Logger
+from twisted.internet.defer import Deferred, gatherResults
 
 from wsplug.server.cancelling import cancel
-from wsplug.server.deadlines import Deadline, Deadlines
+from wsplug.server.patience import Patience
 
 __all__ = ["Starts"]
 
@@ -20,17 +19,12 @@ class Starts:
     The starts that aren't over.
     """
 
-    _log = Logger()
-
-    def __init__(self, deadlines: Deadlines, seconds: float) -> None:
+    def __init__(self, patience: Patience) -> None:
         """
-        @param seconds: that they get to be over, once the server stops; 0 for any time.
+        @param patience: waits for them, once the server stops.
         """
-        self._deadlines = deadlines
-        self._seconds = seconds
+        self._patience = patience
         self._names: dict[Deferred[Any], str] = {}
-        self._over: Deferred[None] | None = None
-        self._deadline: Deadline | None = None
 
     def add(self, name: str, start: Deferred[Any]) -> None:
         """
@@ -45,39 +39,33 @@ class Starts:
 
     def _isOver(self, result: Any, start: Deferred[Any]) -> Any:
         del self._names[start]
-        if not self._names:
-            self._finish()
         return result
 
-    def wait(self) -> Deferred[None]:
+    def wait(self) -> Deferred[Any]:
         """
         Wait for them: the server stops.
 
         @return: fires once all are over, or have had their time. It doesn't fail.
         """
-        over = self._over = Deferred()
-        if not self._names:
-            self._finish()
-        elif self._seconds:
-            self._deadline = self._deadlines.set(self._seconds, self._giveUp)
-        return over
+        return gatherResults(
+            [
+                self._patience.wait(name, _endOf(start), "starting")
+                for start, name in list(self._names.items())
+            ]
+        )
 
-    def _giveUp(self) -> None:
-        self._deadline = None
-        for start, name in list(self._names.items()):
-            self._log.error(
-                "{name} is still starting after {seconds:g} seconds; the server ends "
-                "without it",
-                name=name,
-                seconds=self._seconds,
-                setting="stop-timeout",
-            )
-            cancel(start)
-        self._finish()
 
-    def _finish(self) -> None:
-        self._deadlines.clear(self._deadline)
-        self._deadline = None
-        over, self._over = self._over, None
-        if over is not None:
-            over.callback(None)
+def _endOf(start: Deferred[Any]) -> Deferred[None]:
+    """
+    Give what fires with C{None} at the end of a start, however that ends, and cancels
+    the start if it is cancelled.
+    """
+    end: Deferred[None] = Deferred(lambda _: cancel(start))
+
+    def isOver(result: Any) -> Any:
+        if not end.called:
+            end.callback(None)
+        return result
+
+    start.addBoth(isOver)
+    return end

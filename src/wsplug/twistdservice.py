@@ -161,8 +161,8 @@ class TwistdService(WebSocketService):
         self._reactor.stop()
 
     def _endAtOnce(self, name: str) -> None:
-        self._log.info("{name} again: closing the last connections at once", name=name)
-        self.factory.abortConnections()
+        self._log.info("{name} again: ending at once", name=name)
+        self.hurry()
 
     def _handleSIGHUP(self) -> None:
         """
@@ -205,6 +205,7 @@ class TwistdService(WebSocketService):
     def startFailed(self, error: StartupError) -> None:
         self._say(error)
         _exitWithFailure()
+        self._ending = True  # a signal from now on is the second one
         self._reactor.stop()
 
     def _say(self, error: StartupError) -> None:

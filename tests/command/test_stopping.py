@@ -307,3 +307,21 @@ def test_whileTheBrokerOpens(tmp_path: Path, number: signal.Signals) -> None:
         assert status == (0 if number == signal.SIGTERM else -signal.SIGINT)
         assert "Traceback" not in server.log + server.err
         assert (tmp_path / "new.db").exists()
+
+
+def test_brokerThatNeverOpens(tmp_path: Path) -> None:
+    """
+    With the stop timeout off, a server waits for a broker that never opens its file,
+    until the second signal: then the process ends, whatever becomes of its thread.
+    """
+    program = (sys.executable, "-c", _SLOWLY)
+    arguments = ("--app=chat", "--broker=sqlite:new.db", "--stop-timeout=off")
+    with Server(tmp_path, arguments, program=program) as server:
+        waitUntil((tmp_path / "opening").exists, "the broker opens its file")
+        server.signal(signal.SIGTERM)
+        server.waitForLog("SIGTERM: stopping")
+        assert not server.ended
+        server.signal(signal.SIGTERM)
+        assert server.wait(20) == 0
+        assert "the broker is still starting; the server ends without it" in server.log
+        assert "Traceback" not in server.log + server.err

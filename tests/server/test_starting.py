@@ -109,7 +109,7 @@ def test_stop_waits_for_connections() -> None:
     assert app.recorders[1].got("text") == ["still there?"]
     assert app.calls == ["start"]
     factory.closeConnections()
-    server.advance(30)
+    server.advance(1)
     assert other.closed is not None
     assert app.calls == ["start", "stop"]
     assert stopped == []

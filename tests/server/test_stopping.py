@@ -208,6 +208,58 @@ def test_page_in_progress() -> None:
     assert app.requests == []
 
 
+CHUNKED = "Transfer-Encoding: chunked\r\n\r\n5\r\nhello"
+SIZED = "Content-Length: 100\r\n\r\nhello"
+
+
+@pytest.mark.parametrize("body", [CHUNKED, SIZED], ids=["chunked", "sized"])
+def test_unfinished_body(body: str) -> None:
+    """A request whose body hasn't come whole is waited for a second, not as long as a
+    page that is being made. Then its client is told that the server stops, and may see
+    that while it goes on sending."""
+    server = serve(close_timeout=2, stop_timeout=10)
+    server.factory.site = Site(Resource(), reactor=server.clock)
+    transport = raw(server, f"POST / HTTP/1.1\r\nHost: {HOST}\r\n{body}".encode())
+    done = server.stop()
+    server.advance(0.875)
+    assert transport.take() == b""
+    server.advance(0.375)
+    response = parseResponse(transport.take())
+    assert (response.status, response.body) == (503, b"the server is stopping\n")
+    transport.put(b"x" * 200_000)
+    transport.step()
+    assert not transport.lost
+    server.advance(2.25)
+    assert transport.lost
+    assert fired(done)
+
+
+@pytest.mark.parametrize(
+    "rest", [b"", b"5\r\nagain\r\n0\r\n\r\n"], ids=["late", "whole"]
+)
+def test_body_on_its_way(rest: bytes) -> None:
+    """Where another process has the place already, the rest of a body has the moment
+    that a request has to come in."""
+    server = serve()
+    server.factory.site = Site(Resource(), reactor=server.clock)
+    post = f"POST / HTTP/1.1\r\nHost: {HOST}\r\n{CHUNKED}\r\n".encode()
+    transport = raw(server, post)
+    done = server.factory.closeConnections(patience=1.5)
+    server.advance(1)
+    assert transport.take() == b""
+    if rest:
+        transport.put(rest)
+        transport.step()
+    else:
+        server.advance(1)
+    # Such a site has no page for it.
+    assert parseResponse(transport.take()).status == (404 if rest else 503)
+    transport.shut()
+    transport.step()
+    server.run()
+    assert fired(done)
+
+
 def test_close_twice() -> None:
     """It is for once."""
     server = serve()
@@ -537,6 +589,110 @@ def test_stop_waits_for_ports() -> None:
     wait.callback(None)
     assert fired(stopping)
     assert calls == ["start a", "port", "stop a"]
+
+
+def test_stop_of_an_application_for_ever(logs: Logs) -> None:
+    """An application's stop has the stop timeout, and is cancelled then; the log names
+    the application. The next one is stopped all the same."""
+    calls: list[str] = []
+    apps = [Starting(name, calls) for name in "ab"]
+    cancelled: list[object] = []
+    apps[1].stop = Deferred(cancelled.append)
+    service = makeService(apps, [Endpoint()], stop_timeout=3.0)
+    service.startService()
+    stopping = service.stopService()
+    advance(service, 2.5)
+    assert (calls[2:], cancelled, fired(stopping)) == (["stop b"], [], False)
+    advance(service, 0.75)
+    assert (calls[3:], len(cancelled), fired(stopping)) == (["stop a"], 1, True)
+    assert logs.lines("app1") == [
+        "app1 is still stopping after 3 seconds; the server ends without it"
+    ]
+    assert logs.failures() == []
+    assert nothingLeft(service)
+
+
+def test_late_failure(logs: Logs) -> None:
+    """What a stop fails with after its time, or makes of being cancelled, is in the
+    log."""
+    app = Starting("a", [])
+    app.stop = Deferred(lambda stop: stop.errback(ZeroDivisionError()))
+    service = makeService([app], [Endpoint()], stop_timeout=3.0)
+    service.startService()
+    stopping = service.stopService()
+    advance(service, 3.25)
+    assert fired(stopping)
+    (failure,) = logs.failures()
+    assert failure.check(ZeroDivisionError)
+
+
+class Stuck:
+    """A broker that stops when it is told."""
+
+    def __init__(self) -> None:
+        self.stopped: Deferred[None] = Deferred()
+
+    def start(self) -> None:
+        """It has."""
+
+    def stop(self) -> Deferred[None]:
+        return self.stopped
+
+
+@pytest.mark.parametrize("timeout", [0.0, 3.0], ids=["off", "on"])
+@pytest.mark.parametrize("what", ["port", "client", "start", "stop", "broker"])
+def test_hurry(what: str, timeout: float, logs: Logs) -> None:
+    """Whatever a stop waits for, somebody in a hurry ends that at once, and what comes
+    then has a second at most, with and without a stop timeout."""
+    app = Starting("a", [])
+    port: Any = Port([], Deferred() if what == "port" else None)
+    endpoint = Endpoint(port)
+    service = makeService([app], [endpoint], stop_timeout=timeout, close_timeout=0)
+    broker = Stuck()
+    service._broker = broker  # type: ignore[assignment]
+    if what == "start":
+        app.start = Deferred()
+    else:
+        app.stop = Deferred()
+    service.startService()
+    transport = None
+    if what == "client":
+        transport = endpoint.connect(handshake())  # it never answers
+    stopping = service.stopService()
+    if what == "broker":
+        app.stop.callback(None)
+    advance(service, 2)
+    assert not fired(stopping)
+    service.hurry()
+    assert transport is None or transport.lost
+    advance(service, 2.5)
+    assert fired(stopping)
+    assert nothingLeft(service)
+    named = {
+        "port": [],  # it has begun to close, which is enough
+        "start": ["app0 is still starting"],
+        "stop": ["app0 is still stopping"],
+        "broker": ["the broker is still stopping"],
+        "client": [],
+    }
+    ends = "; the server ends without it"
+    assert [line for line in logs.lines(" is still ") if " after " not in line] == [
+        line + ends for line in named[what]
+    ]
+    service.hurry()  # it is of no other effect
+
+
+def test_port_for_ever(logs: Logs) -> None:
+    """A port that never closes is waited for no longer than the stop timeout."""
+    service = makeService([], [Endpoint(Port([], Deferred()))], stop_timeout=3.0)
+    service.startService()
+    stopping = service.stopService()
+    advance(service, 3.25)
+    assert fired(stopping)
+    assert logs.lines("the port") == [
+        "the port 192.0.2.2:9000 is still closing after 3 seconds; the server ends "
+        "without it"
+    ]
 
 
 def test_stop_twice() -> None:

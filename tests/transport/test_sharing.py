@@ -19,6 +19,7 @@ from twisted.internet.testing import MemoryReactorClock
 from tests.processes import HOST, waitUntil
 from wsplug.errors import InvalidOption
 from wsplug.transport import sharing
+from wsplug.transport.ports import closePort
 from wsplug.transport.sharing import SharedPort, SharingReactor
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux steers")
@@ -177,6 +178,31 @@ def test_give_way(ports: list[SharedPort], clock: Reactor) -> None:
     counts = share([second, third], 100)
     assert sum(counts) == 100
     assert min(counts) > 20
+    end(clients)
+
+
+def test_closed_at_once(ports: list[SharedPort], clock: Reactor) -> None:
+    """
+    A port that gives way is closed at once if that is cancelled, with nobody left in
+    its queue.
+    """
+    first, second, _ = ports
+    first.startListening()
+    clients = knock(first, 1)
+    waitUntil(lambda: bool(select.select([first.fileno()], [], [], 0)[0]), "it came")
+    taken: list[int] = []
+    first.port.doRead = lambda: taken.append(first.port.count())
+    closed: list[None] = []
+    closing = closePort(first, clock, False, 1.5)
+    closing.addCallback(closed.append)
+    clock.advance(0.1)
+    assert not closed
+    closing.cancel()
+    assert closed == [None]
+    assert taken == [1]
+    second.startListening()
+    clients += knock(second, 1)
+    assert share([second], 1) == [1]
     end(clients)
 
 

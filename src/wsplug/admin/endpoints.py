@@ -162,6 +162,13 @@ class AdminEndpoints:
         ports, self._ports = self._ports, []
         return gatherResults([maybeDeferred(port.stopListening) for port in ports])
 
+    def abortConnections(self) -> None:
+        """
+        End all connections of the admin endpoints at once.
+        """
+        if self.factory is not None:
+            self.factory.abortConnections()
+
     async def stop(self) -> None:
         """
         Stop, after the server has: operators see how it ends.

@@ -5,6 +5,7 @@ A thread of one's own for what would hold the reactor up.
 from __future__ import annotations
 
 from collections.abc import Callable
+from threading import Thread
 from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred
@@ -14,6 +15,15 @@ from twisted.python.threadpool import ThreadPool
 __all__ = ["Worker"]
 
 _T = TypeVar("_T")
+
+
+class _Thread(Thread):
+    """
+    One that the process doesn't wait for at its end: a disk may not answer.
+    """
+
+    def __init__(self, *arguments: Any, **keywords: Any) -> None:
+        super().__init__(*arguments, daemon=True, **keywords)
 
 
 class Worker:
@@ -28,6 +38,9 @@ class Worker:
         """
         self._reactor = reactor
         self._pool = ThreadPool(minthreads=0, maxthreads=1, name=name)
+        self._pool.threadFactory = _Thread
+        # Each is counted by one thread alone.
+        self._given = self._done = 0
 
     def start(self) -> None:
         """
@@ -41,11 +54,23 @@ class Worker:
 
         @return: fires with what it returns, or fails with what it raises.
         """
-        return deferToThreadPool(self._reactor, self._pool, work)
+        self._given += 1
+
+        def count() -> _T:
+            try:
+                return work()
+            finally:
+                self._done += 1
+
+        return deferToThreadPool(self._reactor, self._pool, count)
 
     def stop(self) -> None:
         """
-        End the thread, once it has done all that it was given. It has to be little: the
-        reactor waits.
+        End the thread, once it has done all that it was given. If it has not yet,
+        because somebody waits for it no longer, it is left to that: the reactor
+        doesn't wait.
         """
-        self._pool.stop()
+        if self._done == self._given:
+            self._pool.stop()
+        else:
+            _Thread(target=self._pool.stop).start()

@@ -19,6 +19,7 @@ from twisted.python.failure import Failure
 
 from wsplug.errors import ConfigurationError, StartupError
 from wsplug.server.mounts import Mount, Mounts
+from wsplug.server.patience import Patience
 
 __all__ = ["Applications", "ListeningApplications"]
 
@@ -33,12 +34,15 @@ class Applications:
     def __init__(
         self,
         mounts: Mounts,
+        patience: Patience,
         started: Callable[[str, Deferred[Any]], object] | None = None,
     ) -> None:
         """
+        @param patience: waits for each one that stops.
         @param started: is called with the name and the start of each one that starts.
         """
         self._mounts = mounts
+        self._patience = patience
         self._tell = started
         self._started: list[Mount] = []
         self._wanted = False
@@ -88,7 +92,7 @@ class Applications:
     async def stop(self) -> None:
         """
         Stop those that have started, the last one first, and those that still start
-        once they have.
+        once they have. Each has the time of a stop for it, and is cancelled then.
         """
         self._wanted = False
         started, self._started = self._started, []
@@ -97,6 +101,7 @@ class Applications:
 
     def _stop(self, mount: Mount) -> Deferred[None]:
         stopping: Deferred[Any] = maybeDeferred(mount.application.stopApplication)
+        stopping = self._patience.wait(mount.name, stopping, "stopping")
         return stopping.addErrback(
             lambda failure: self._log.failure(
                 "{application} did not stop well", failure, application=mount.name

@@ -208,8 +208,9 @@ class Draining:
 
     def abort(self) -> None:
         """
-        End at once who is still there.
+        End at once who is still there, and wait for nobody who comes.
         """
+        self.patience = 0.0
         for connection in list(self._connections):
             self._tell(connection)  # so that it has the code and reason of this
             connection.abortForStop()

@@ -37,6 +37,7 @@ from wsplug.server.deadlines import Deadlines
 from wsplug.server.draining import Draining
 from wsplug.server.http.bodies import MAX_BODY_SIZE
 from wsplug.server.mounts import Mount, Mounts
+from wsplug.server.patience import Patience
 from wsplug.server.protocol import WebSocketServerProtocol
 from wsplug.server.roster import Roster
 from wsplug.server.settings import Settings
@@ -149,6 +150,7 @@ class WebSocketFactory(ServerFactory):
         self.context = context = ConnectionContext(
             clock, settings if settings is not None else Settings(), exempted
         )
+        self.patience = Patience(context.deadlines, context.settings.stop_timeout)
         self.roster = roster = Roster(context)
         self.admittance = Admittance(
             context,
@@ -164,7 +166,7 @@ class WebSocketFactory(ServerFactory):
         if startsApplications:
             roster.whenLeft = self._left
             self._applications = ListeningApplications(
-                Applications(content.mounts),
+                Applications(content.mounts, self.patience),
                 isUsed=lambda: roster.count() > 0,
                 starting=self._starting,
                 ready=self._started,

@@ -81,6 +81,12 @@ where C{open-timeout} is off.
 """
 
 
+_REST: Final = 1.0
+"""
+Seconds that the rest of a body has to come in, once the server stops.
+"""
+
+
 @implementer(IHandshakeListener)
 class WebSocketServerProtocol(Protocol):
     """
@@ -657,7 +663,8 @@ class WebSocketServerProtocol(Protocol):
         The server stops. A page that is being made is finished first; a request that is
         still to come, or to be answered by an application, is so or gets the refusal.
 
-        @param patience: seconds that a request has to come in; with 0 it is refused.
+        @param patience: seconds that a request has to come in; with 0 it is refused,
+            unless it is its body that comes: that has L{_REST}.
         """
         channel = self._channel
         parser = self._parser
@@ -665,6 +672,11 @@ class WebSocketServerProtocol(Protocol):
             return  # refused already
         if channel is not None and channel.busy:
             channel.end()
+            if channel.awaitsBody:
+                self._clearDeadline()
+                self._setDeadline(
+                    lambda: self._bodyMissing(refusal), max(patience, _REST)
+                )
         elif channel is not None and not parser.begun:
             self._endIdle()
         elif not patience and not parser.begun and speaksTLS(self.transport):
@@ -693,6 +705,13 @@ class WebSocketServerProtocol(Protocol):
     def _requestMissing(self, refusal: HandshakeRefused) -> None:
         self._deadline = None
         self.finish(refusal, 0)
+
+    def _bodyMissing(self, refusal: HandshakeRefused) -> None:
+        self._deadline = None
+        if self._channel is not None and self._channel.awaitsBody:
+            # Much of the body may be on its way, and the answer is to get through.
+            self._lateLimit = LATE_LARGE_SIZE
+            self.refuse(refusal)
 
     def abort(self) -> None:
         """

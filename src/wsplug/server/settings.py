@@ -190,7 +190,8 @@ class Settings:
     stop_timeout: float = option(
         seconds,
         10.0,
-        "Seconds that connections have to close when the server stops.",
+        "Seconds that connections have to close when the server stops, and that each "
+        "application has to stop after that.",
         group=_TIMES,
     )
     stall_threshold: float = option(

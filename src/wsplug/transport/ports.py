@@ -20,7 +20,7 @@ import stat
 from collections.abc import Collection
 from typing import Any, Final
 
-from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
 from twisted.internet.interfaces import IListeningPort, IReadDescriptor
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
@@ -80,12 +80,15 @@ def closePort(
 
     @param inherited: whether its socket was there before.
     @param patience: seconds that one that is shared has until it is closed.
-    @return: fires with C{None} once it is closed. It doesn't fail.
+    @return: fires with C{None} once it is closed. It doesn't fail. Cancel it to have
+        the port closed at once.
     """
     closing: Deferred[Any]
     if isinstance(port, SharedPort):
         port.giveWay(patience)
-        closing = deferLater(reactor, patience, _empty, port)
+        closing = deferLater(reactor, patience)
+        closing.addErrback(lambda failure: failure.trap(CancelledError) and None)
+        closing.addCallback(lambda _: _empty(port))
         closing.addCallback(lambda _: port.stopListening())
     elif inherited or not IReadDescriptor.providedBy(port):
         closing = maybeDeferred(port.stopListening)
@@ -97,6 +100,8 @@ def closePort(
 
 
 def _failed(failure: Any) -> None:
+    if failure.check(CancelledError):
+        return  # it has begun to close
     _log.failure("a port was not closed well", failure)
 
 

@@ -5,6 +5,7 @@ A program for each client.
 from __future__ import annotations
 
 import pytest
+from twisted.internet.defer import CancelledError
 
 from tests.apps.process.kit import CAT, KILL, TERM, Stage
 from wsplug import HandshakeRefused, Settings
@@ -483,6 +484,25 @@ def test_stop_ends_all() -> None:
     assert stopped == []
     stage.guard.exits()
     assert stopped == [None]
+
+
+def test_stop_in_a_hurry() -> None:
+    """
+    Where the server's end waits for them no longer, programs are killed at once.
+    """
+    stage = Stage(grace="60")
+    stage.connect()
+    stage.connect()
+    one, two = stage.programs
+    stopping = stage.server.application.stopApplication()
+    stopping.addErrback(lambda failure: failure.trap(CancelledError))
+    one.exits()
+    stopping.cancel()
+    assert two.signals == [KILL]
+    two.obeys()
+    stage.server.run()
+    assert stage.guard.readsEnd
+    stage.guard.exits()
 
 
 def test_stop_with_one_that_does_not_end() -> None:

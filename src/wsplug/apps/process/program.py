@@ -123,6 +123,12 @@ class Program(ProcessProtocol):
             self.stdin.close()
             self._wait(self._options.grace, self._terminate)
 
+    def kill(self) -> None:
+        """
+        End it, and what is left of its process group, at once.
+        """
+        self._signal(signal.SIGKILL)
+
     def abandon(self) -> None:
         """
         Have it end. Nobody listens any more.

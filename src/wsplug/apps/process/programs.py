@@ -76,13 +76,21 @@ class Programs:
         """
         End all programs.
 
-        @return: fires once nothing is left of them.
+        @return: fires once nothing is left of them. Cancel it to have them killed at
+            once.
         """
+        stopped: Deferred[None] = Deferred(lambda _: self._kill())
         gone: list[Deferred[None]] = []
         for program in list(self._running):
             gone.append(program.whenGone)
             program.abandon()
-        return gatherResults(gone).addCallback(lambda _: self._guard.stop())
+        ending = gatherResults(gone).addCallback(lambda _: self._guard.stop())
+        ending.addCallback(lambda _: None if stopped.called else stopped.callback(None))
+        return stopped
+
+    def _kill(self) -> None:
+        for program in list(self._running):
+            program.kill()
 
     def check(self, owner: str | None) -> None:
         """
