@@ -254,7 +254,9 @@ class IWebSocketTransport(Interface):
 
         @return: fires with C{None}; fails with the L{wsplug.errors.ConnectionClosed}
             that C{connectionLost} gets if the connection is lost first, or was before.
-            It may be cancelled.
+            It may be cancelled. What fails behind it, and isn't handled within a turn
+            of the reactor, is the application's failure: it is logged, and the
+            connection is closed with 1011.
         """
 
     def attachProducer(producer: IPushProducer) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 from typing import Any
 
@@ -593,6 +594,45 @@ def test_when_drained_and_lost(logs: Logs) -> None:
     assert told[2] is line.recorder.failure
     assert {str(each.value) for each in told} == {str(line.recorder.closed)}
     assert logs.failures() == []
+
+
+@pytest.mark.parametrize("waits", [False, True])
+def test_failing_when_drained(waits: bool, logs: Logs) -> None:
+    """What fails behind whenDrained is the application's failure as anything else of
+    its: in the log once, and the connection is closed with 1011."""
+    line = Line()
+    if waits:
+        line.transport.sendBytesMessage(b"x" * 1_000_000)
+
+    def fails(_: object) -> None:
+        raise ZeroDivisionError
+
+    line.transport.whenDrained().addCallback(fails)
+    assert logs.failures() == []
+    line.readAll()
+    assert line.reader.closed == (1011, "internal error")
+    (failure,) = logs.failures()
+    assert failure.check(ZeroDivisionError)
+    gc.collect()
+    assert len(logs.failures()) == 1
+
+
+@pytest.mark.parametrize("before", [False, True])
+def test_nobody_handles_that_it_is_lost(before: bool, logs: Logs) -> None:
+    """Who waits for whenDrained, and has nothing to do where the connection is lost,
+    needs no errback for that."""
+    line = Line()
+    line.transport.sendBytesMessage(b"x" * 1_000_000)
+    done: list[object] = []
+    if before:
+        line.transport.whenDrained().addCallback(done.append)
+    line.transport.abortConnection()
+    if not before:
+        line.transport.whenDrained().addCallback(done.append)
+    line.turn()
+    gc.collect()
+    assert logs.failures() == []
+    assert done == []
 
 
 def test_handler_waits_until_drained(logs: Logs) -> None:

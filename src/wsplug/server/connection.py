@@ -591,9 +591,9 @@ class Connection:
     def whenDrained(self) -> Deferred[None]:
         if self._state is State.LOST:
             assert self._closed is not None
-            return fail(_copyOf(self._closed))
+            return self._toBeJudged(fail(_copyOf(self._closed)))
         if not self._queue.tellDrained() and self._left is None:
-            return succeed(None)
+            return self._toBeJudged(succeed(None))
         drained: Deferred[None] = Deferred(self._forgetDrained)
         if self._drained is None:
             self._drained = []
@@ -611,6 +611,15 @@ class Connection:
         waiting, self._drained = self._drained, None
         for drained in waiting or ():
             drained.errback(_copyOf(closed))
+            self._toBeJudged(drained)
+
+    def _toBeJudged(self, drained: Deferred[None]) -> Deferred[None]:
+        """
+        Have what fails behind a Deferred of L{whenDrained}, which has fired, be the
+        application's failure, once whoever asked has had the time to handle it.
+        """
+        self._flusher.later(lambda: drained.addErrback(self._applicationFailed))
+        return drained
 
     def sendTextMessage(self, text: str) -> None:
         self._sendText(text if type(text) is str else toText(text))
@@ -1016,6 +1025,7 @@ class Connection:
         waiting, self._drained = self._drained, None
         for drained in waiting or ():
             drained.callback(None)
+            self._toBeJudged(drained)
 
     def outputEnded(self) -> None:
         self._detach()
