@@ -283,6 +283,26 @@ def test_rotation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("_signals")
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o640), (0o077, 0o600)])
+def test_new_file(umask: int, mode: int, tmp_path: Path) -> None:
+    """
+    A new file isn't for everybody, also after a rotation, and has no right that the
+    umask takes away.
+    """
+    path = tmp_path / "log"
+    before = os.umask(umask)
+    try:
+        observer = _observer(f"logfile={path}")
+        assert stat.S_IMODE(path.stat().st_mode) == mode
+    finally:
+        os.umask(before)
+    observer._outFile.rotate()
+    for each in tmp_path.iterdir():
+        assert stat.S_IMODE(each.stat().st_mode) == mode
+    observer._outFile.close()
+
+
+@pytest.mark.usefixtures("_signals")
 def test_unwritable(tmp_path: Path) -> None:
     """
     A log file that can't be written is one line.

@@ -11,6 +11,7 @@ import json
 import math
 import os
 import signal
+import stat
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -48,6 +49,11 @@ _LEGACY: Final = frozenset(
 """
 What events of C{twisted.python.log} have for the observer's sake, and events that went
 past one of its observers.
+"""
+
+_MODE: Final = 0o640
+"""
+Of a new log file: clients' addresses and applications' tracebacks aren't for everybody.
 """
 
 _OURS: Final = ("time", "level", "namespace", "message", "traceback")
@@ -181,6 +187,19 @@ def findOtherFormat(options: Any) -> str | None:
     return None
 
 
+def _modeOf(path: str) -> int:
+    """
+    Give the mode that a log file gets: the one that it has, or, where there is none
+    yet, L{_MODE} without what the umask takes away.
+    """
+    try:
+        return stat.S_IMODE(os.stat(path).st_mode)
+    except FileNotFoundError:
+        umask = os.umask(0o077)
+        os.umask(umask)
+        return _MODE & ~umask
+
+
 def makeObserver(
     options: Any, name: str, reactor: IReactorFromThreads
 ) -> FileLogObserver:
@@ -203,7 +222,7 @@ def makeObserver(
         return FileLogObserver(sys.stdout, format)
     path = path or "twistd.log"
     try:
-        file: Any = LogFile.fromFullPath(path)
+        file: Any = LogFile.fromFullPath(path, defaultMode=_modeOf(path))
     except OSError as error:
         sys.exit(f"wsplug: can't write the log file {path}: {error.strerror}")
     if hasattr(signal, "SIGUSR1") and not signal.getsignal(signal.SIGUSR1):
