@@ -18,11 +18,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.application.app import ServerOptions
+from twisted.internet.address import IPv4Address
+from twisted.internet.task import Clock
 from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import LogEvent, Logger, LogLevel
 from twisted.python.failure import Failure
 
 from wsplug.daemon.logs import findOtherFormat, formatJSON, formatText, makeObserver
+from wsplug.guard.loglimit import LogLimit
+from wsplug.networks import Networks
 
 HOSTILE = (
     "a\n2026-01-01T00:00:00+0000 [-] forged"
@@ -245,6 +249,24 @@ def test_standard_output(capsys: pytest.CaptureFixture[str]) -> None:
         assert json.loads(capsys.readouterr().out)["message"] == "hello"
     with pytest.raises(SystemExit, match="a daemon has no standard output"):
         _observer("logfile=-")
+
+
+def test_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+    """
+    What others log while a client is served goes by the client's limit.
+    """
+    observer = _observer("nodaemon")
+    limit = LogLimit(Clock(), 1, Networks())
+    client = IPv4Address("TCP", "192.0.2.1", 1)
+    with limit.blaming(client, "failures"):
+        for number in range(100):
+            observer({**_event(f"error {number}"), "log_level": LogLevel.critical})
+            observer(_event(f"info {number}"))
+    observer({**_event("after"), "log_level": LogLevel.critical})
+    out = capsys.readouterr().out
+    assert out.count("error ") == 10
+    assert out.count("info ") == 100
+    assert "after" in out
 
 
 @pytest.fixture

@@ -31,6 +31,8 @@ from twisted.python.failure import Failure
 from twisted.python.logfile import LogFile
 from twisted.python.reflect import safe_str
 
+from wsplug.guard.loglimit import isLeftOut
+
 __all__ = ["findOtherFormat", "formatJSON", "formatText", "makeObserver"]
 
 _LEGACY: Final = frozenset(
@@ -187,6 +189,15 @@ def findOtherFormat(options: Any) -> str | None:
     return None
 
 
+def _leaveOut(
+    format: Callable[[LogEvent], str | None],
+) -> Callable[[LogEvent], str | None]:
+    """
+    Have nothing made of events that are too many of a client's.
+    """
+    return lambda event: None if isLeftOut(event) else format(event)
+
+
 def _modeOf(path: str) -> int:
     """
     Give the mode that a log file gets: the one that it has, or, where there is none
@@ -213,7 +224,7 @@ def makeObserver(
     @raise SystemExit: a daemon is to log to its standard output, or the file can't be
         written; its code is the line that says so.
     """
-    format = _FORMATS[name]
+    format = _leaveOut(_FORMATS[name])
     path = options.get("logfile")
     isDaemon = hasattr(os, "fork") and not options.get("nodaemon")
     if isDaemon and path == "-":

@@ -3,22 +3,29 @@ How much one address may have written into the log: who is refused ten thousand 
 second is not to fill the disk with it.
 
 What is over the limit is counted, and told in one line every ten seconds.
+
+What others log while they serve a client, as C{twisted.web} does for a resource that
+fails, knows nothing of that. So it is noted on whose behalf they run, and what writes
+the log asks L{isLeftOut}.
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Final
 
 from twisted.internet.interfaces import IAddress, IDelayedCall, IReactorTime
-from twisted.logger import Logger
+from twisted.logger import LogEvent, Logger, LogLevel
 
 from wsplug.guard.metering import BURST
 from wsplug.networks import Networks, hostOf, isLocal, placeOf
 from wsplug.options import UNLIMITED
 from wsplug.rates import Rate
 
-__all__ = ["INTERVAL", "MOST_PLACES", "SETTING", "LogLimit"]
+__all__ = ["INTERVAL", "MOST_PLACES", "SETTING", "LogLimit", "isLeftOut"]
 
 SETTING: Final = "max-address-log-rate"
 
@@ -33,6 +40,22 @@ Places that are told of one by one; all others are told of together.
 """
 
 _OTHERS: Final = "other addresses"
+
+
+_allows: ContextVar[Callable[[], bool] | None] = ContextVar("allows", default=None)
+
+
+def isLeftOut(event: LogEvent) -> bool:
+    """
+    Say whether an event is one too many about the client that is being served.
+    """
+    allows = _allows.get()
+    if allows is None or event.get("log_level") not in (
+        LogLevel.error,
+        LogLevel.critical,
+    ):
+        return False
+    return not allows()
 
 
 class LogLimit:
@@ -83,6 +106,20 @@ class LogLimit:
         if self._telling is None:
             self._telling = self._clock.callLater(INTERVAL, self._tellLater)
         return False
+
+    @contextmanager
+    def blaming(self, client: IAddress, what: str) -> Iterator[None]:
+        """
+        Count the errors that others log meanwhile, and in coroutines that begin
+        meanwhile, as lines about a client.
+
+        @param what: as in L{allows}.
+        """
+        token = _allows.set(lambda: self.allows(client, what))
+        try:
+            yield
+        finally:
+            _allows.reset(token)
 
     def _tellLater(self) -> None:
         self._telling = None

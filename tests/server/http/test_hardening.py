@@ -13,20 +13,26 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from threading import Event, Thread
 from time import process_time
+from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
 import pytest
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
+from twisted.logger import ILogObserver, LogLevel, globalLogPublisher
+from twisted.python.failure import Failure
 from twisted.web.error import UnsupportedMethod
 from twisted.web.resource import Resource
-from twisted.web.server import Site
+from twisted.web.server import NOT_DONE_YET, Site
+from twisted.web.static import File
+from zope.interface import implementer
 
 from tests.server.http.test_pages import get
 from tests.server.kit import App, Logs, Response, parseResponse, raw
 from wsplug import Settings
 from wsplug.folder import Folder
+from wsplug.guard.loglimit import LogLimit, isLeftOut
 from wsplug.testing import MemoryServer
 
 SIZE = 300_000
@@ -146,6 +152,67 @@ def test_path_that_is_no_text(server: MemoryServer, path: str, logs: Logs) -> No
     """What is in no file's name isn't there; no traceback."""
     assert ask(server, get(path)).status == 404
     assert logs.failures() == []
+
+
+class Failing(Resource):
+    """A resource with a bug, seen at once or later."""
+
+    isLeaf = True
+
+    def __init__(self, later: bool) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.later = later
+        self.waiting: list[Any] = []
+
+    def render_GET(self, request: Any) -> int:
+        if not self.later:
+            raise ZeroDivisionError
+        self.waiting.append(request)
+        return NOT_DONE_YET
+
+
+@pytest.mark.parametrize("kind", ["file", "at once", "later"])
+def test_failures_of_others_resources(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, logs: Logs
+) -> None:
+    """What others' resources have in the log for a request that anybody can send, as
+    Twisted's own for a path that is no text, counts as lines about the client."""
+    failing = Failing(kind == "later")
+    app = App()
+    app.pages = File(str(tmp_path)) if kind == "file" else failing
+    server = MemoryServer(app, settings=Settings(max_address_log_lines=1), exempt=())
+    written: list[Any] = []
+
+    @implementer(ILogObserver)
+    def observe(event: Any) -> None:
+        if event["log_level"] is LogLevel.critical and not isLeftOut(event):
+            written.append(event)
+
+    told: list[str] = []
+    globalLogPublisher.addObserver(observe)
+    try:
+        for _ in range(30):
+            transport = raw(server, get("/%ff"))
+            if kind == "later":
+                failing.waiting.pop().processingFailed(Failure(ZeroDivisionError()))
+            server.run()
+            assert transport.take().startswith(
+                b"HTTP/1.1 404" if kind == "file" else b"HTTP/1.1 500"
+            )
+        assert 1 <= len(written) <= 10
+        monkeypatch.setattr(
+            LogLimit,
+            "_log",
+            SimpleNamespace(info=lambda _, **fields: told.append(fields["what"])),
+        )
+        server.advance(10)
+    finally:
+        globalLogPublisher.removeObserver(observe)
+    logs.failures()
+    (what,) = told
+    assert "failed pages" in what
+    # Others' errors, outside of a request, are nobody's.
+    assert not isLeftOut({"log_level": LogLevel.critical})
 
 
 @pytest.mark.parametrize(

@@ -11,15 +11,30 @@ from io import BytesIO
 from typing import Any, Final
 from weakref import ref
 
+from twisted.python.failure import Failure
 from twisted.web import http, server
 from twisted.web.error import UnsupportedMethod
 from twisted.web.http import stringToDatetime
 from twisted.web.resource import IResource
 
 from wsplug.errors import HandshakeRefused
+from wsplug.guard.loglimit import LogLimit
 from wsplug.server.http.forms import readForm
 
-__all__ = ["cleanHeaders", "guardContent", "guardForms", "guardHead", "isPersistent"]
+__all__ = [
+    "FAILED",
+    "cleanHeaders",
+    "guardContent",
+    "guardFailures",
+    "guardForms",
+    "guardHead",
+    "isPersistent",
+]
+
+FAILED: Final = "failed pages"
+"""
+What the log limit counts such lines as.
+"""
 
 _RANGE: Final = re.compile(rb"bytes=([0-9]{1,18})-([0-9]{1,18})?")
 """
@@ -158,6 +173,27 @@ def guardContent(request: Any) -> None:
         request.content = BytesIO()
 
     request.gotLength = gotLength
+
+
+def guardFailures(request: Any, limit: LogLimit) -> None:
+    """
+    Have the failures of a resource that isn't done at once counted as lines about the
+    client.
+
+    @param request: is about to be received.
+    """
+    fail = getattr(type(request), "processingFailed", None)
+    if fail is None:
+        return  # it has no resources
+    # No reference back: what is served isn't to wait for the collector.
+    served = ref(request)
+
+    def processingFailed(reason: Failure) -> Any:
+        request: Any = served()
+        with limit.blaming(request.channel.getPeer(), FAILED):
+            return fail(request, reason)
+
+    request.processingFailed = processingFailed
 
 
 def guardForms(

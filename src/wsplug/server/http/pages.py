@@ -38,8 +38,10 @@ from wsplug.guard.proxies import UNNAMED, ClientInfo
 from wsplug.server.closing import endIdle
 from wsplug.server.deadlines import Deadlines
 from wsplug.server.http.hardening import (
+    FAILED,
     cleanHeaders,
     guardContent,
+    guardFailures,
     guardForms,
     guardHead,
     isPersistent,
@@ -132,9 +134,10 @@ class PageChannel(HTTPChannel):
         # The head is within wsplug's own limits already.
         self.totalHeadersSize = self.MAX_LENGTH = len(raw)
         self.maxHeaders = len(head.headers)
-        self.dataReceived(raw)  # type: ignore[no-untyped-call]
-        if content and self.busy:
-            self.dataReceived(content)  # type: ignore[no-untyped-call]
+        with self.logLimit.blaming(self.getPeer(), FAILED):
+            self.dataReceived(raw)  # type: ignore[no-untyped-call]
+            if content and self.busy:
+                self.dataReceived(content)  # type: ignore[no-untyped-call]
 
     def getPeer(self) -> Any:
         """
@@ -159,6 +162,7 @@ class PageChannel(HTTPChannel):
         guardContent(request)
         guardForms(request, self._parsesForms, self._refuse)
         guardHead(request)
+        guardFailures(request, self.logLimit)
         login, self._login = self._login, None
         if login is not None:
             request.avatar = login.avatar
