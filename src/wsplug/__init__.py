@@ -54,7 +54,7 @@ __all__ = [
     "shielded",
 ]
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _MODULES = {
     "CloseCode": "wsplug.codec.closecodes",
