@@ -105,7 +105,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     if shutil.which("openssl") is None:
         missing("openssl (Debian's package of that name)")
     monkeypatch.chdir(tmp_path)
-    lines = [line for line in _commands() if not line.startswith(("twistd", "pip"))]
+    others = ("twistd", "pip", "TOKEN=")
+    lines = [line for line in _commands() if not line.startswith(others)]
     made = [line for line in lines if "curl" not in line and "websocat" not in line]
     assert len(made) == 4
     script = "\n".join([*made, 'printf %s "$token" > token'])

@@ -18,6 +18,7 @@ __all__ = [
 ]
 
 TESTED_ELSEWHERE: dict[tuple[str, str], str] = {
+    ("authentication", "# connect.py"): "documentation/test_sessions.py::test_session",
     ("embedding", "# echo.tac"): "documentation/test_sessions.py::test_session",
     ("embedding", "# listen.py"): "documentation/test_sessions.py::test_listen",
     ("push", "# read.py"): "live/test_push.py::test_documentation",
@@ -30,7 +31,7 @@ TESTED_ELSEWHERE: dict[tuple[str, str], str] = {
         "apps/push/test_documentation.py::test_conversation"
     ),
     ("push", "← I am waiting"): "apps/push/test_documentation.py::test_ticker",
-    ("status", "import json"): "admin/test_documentation.py::test_script",
+    ("status", "# announce.py"): "admin/test_documentation.py::test_script",
     ("process", "# greet.py"): "documentation/test_sessions.py::test_greet",
     ("proxies", "# nginx in front of wsplug"): "live/test_proxies.py::test_client",
     ("proxies", "# haproxy in front of wsplug"): "live/test_proxies.py::test_client",
@@ -92,7 +93,6 @@ COMMANDS_NOT_RUN: dict[tuple[str, str], str] = {
     ("CONTRIBUTING", "WSPLUG_PURE_BUILD=1 pip install"): ".ci/run runs it: lint",
     ("authentication", "pip install 'wsplug[jwt]'"): "wsplug is installed",
     ("tls", "pip install 'wsplug[tls]'"): "wsplug is installed",
-    ("authentication", "websocat"): "a program that few have",
     ("benchmarks", "python benchmarks/run.py"): "takes minutes; .ci/run: benchmark",
     ("operating", "python tests/soak/run.py"): "takes minutes; tests/soak runs it",
     ("operating", "kill -TERM $(cat old.pid)"): "no old server runs",
