@@ -13,7 +13,7 @@ import pytest
 from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
 from websockets.asyncio.server import ServerConnection
 
-from wsplug import ConnectionClosed, Side, Socket
+from wsplug import ConnectionClosed, Side, WebSocket
 from wsplug.interfaces import (
     IHandshakeRequest,
     IWebSocketProtocol,
@@ -45,7 +45,7 @@ def test_names(page: str) -> None:
         for name in re.findall(names, page):
             assert name in (interface or IHandshakeRequest).names(), name
     for name in re.findall(r"\bsocket\.(\w+)", page.partition("becomes")[2]):
-        assert hasattr(Socket, name) or name in ("transport", "closed"), name
+        assert hasattr(WebSocket, name) or name in ("transport", "closed"), name
     closing = ConnectionClosed(1000, "", Side.PEER)
     for name in ("clean", "code", "reason", "side", "setting"):
         assert hasattr(closing, name)

@@ -80,7 +80,9 @@ class Admittance:
             settings.max_address_connections,
             settings.max_address_handshake_rate,
             ratesOf(
-                settings.max_address_message_rate, settings.max_address_byte_rate, settings
+                settings.max_address_message_rate,
+                settings.max_address_byte_rate,
+                settings,
             ),
             settings.cool_down,
         )

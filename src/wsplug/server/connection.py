@@ -982,7 +982,9 @@ class Connection:
         turn = self._flusher.turns.number()
         if self._burst is None:
             self._burst = Burst()
-        if self._burst.allows(turn, waiting, size, self._context.settings.max_send_buffer):
+        if self._burst.allows(
+            turn, waiting, size, self._context.settings.max_send_buffer
+        ):
             return True
         self._tooSlow(f"does not read; {waiting} bytes wait for it", "max-send-buffer")
         return False

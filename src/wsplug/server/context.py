@@ -73,7 +73,9 @@ class ConnectionContext:
         self.waiting = Ceiling(settings.max_send_buffer_total)
         self.unfinished = Ceiling(settings.max_incomplete_total)
         self.logLimit = LogLimit(clock, settings.max_address_log_rate, exempt)
-        self.rates = ratesOf(settings.max_message_rate, settings.max_byte_rate, settings)
+        self.rates = ratesOf(
+            settings.max_message_rate, settings.max_byte_rate, settings
+        )
         self.deflatePolicy = _deflatePolicyOf(settings)
         self.askProgress: AskProgress = progressOf
 

@@ -180,7 +180,7 @@ def test_failures_of_others_resources(
     failing = Failing(kind == "later")
     app = App()
     app.pages = File(str(tmp_path)) if kind == "file" else failing
-    server = MemoryServer(app, settings=Settings(max_address_log_lines=1), exempt=())
+    server = MemoryServer(app, settings=Settings(max_address_log_rate=1), exempt=())
     written: list[Any] = []
 
     @implementer(ILogObserver)
