@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from socket import AF_UNIX, socketpair
 from typing import Any
 
 import pytest
@@ -125,6 +126,82 @@ def test_close_frame_behind_a_message(isStuck: bool) -> None:
     assert handler.ended == (["cancelled"] if isStuck else ["done", "done"])
     closed = opened.recorder.closed
     assert (closed.code, closed.reason, closed.side) == (1001, "leaving", Side.PEER)
+
+
+CLOSE = frame(pack_close(1001, "leaving"), FIN | OP_CLOSE)
+
+
+def _whole(opened: Opened, data: bytes) -> None:
+    opened.client.sendBytes(data)
+
+
+def _byByte(opened: Opened, data: bytes) -> None:
+    for index in range(len(data)):
+        opened.client.sendBytes(data[index : index + 1])
+
+
+@pytest.mark.parametrize("send", [_whole, _byByte])
+@pytest.mark.parametrize("size", [0, 3, 125, 126, 2000, 70_000])
+def test_close_frame_that_is_held(
+    size: int, send: Callable[[Opened, bytes], None], logs: Logs
+) -> None:
+    """A close frame is seen behind messages that a handler holds up, as far as is read:
+    they are delivered as long as no handler takes longer than close-timeout. Then the
+    close is answered, without the rest, and the handler cancelled."""
+    if size > 4096 and send is _byByte:
+        return  # so much is not read
+    handler = Handler()
+    opened = openOne(Recorder(text=handler.begin))
+    body = b"x" * size
+    send(opened, frame(b"a") + frame(b"b") + frame(body) + CLOSE)
+    opened.server.advance(4)
+    handler.work[0].callback(None)
+    opened.server.advance(4)
+    assert opened.recorder.got("text") == ["a", "b"]
+    assert opened.client.closed is None
+    opened.server.advance(1.5)
+    assert opened.client.closed == (1001, "")
+    assert opened.recorder.got("text") == ["a", "b"]
+    assert handler.ended == ["done", "cancelled"]
+    closed = opened.recorder.closed
+    assert (closed.code, closed.reason, closed.side) == (1001, "leaving", Side.PEER)
+    assert closed.clean
+    assert not opened.server.factory.connections
+    assert len(opened.server.factory.deadlines) == 0
+    assert logs.failures() == []
+
+
+def test_close_frame_that_is_not_read() -> None:
+    """Where more is left than is read, it isn't seen; nor is one where there is none,
+    whatever the bytes of messages look like."""
+    handler = Handler()
+    opened = openOne(Recorder(text=handler.begin))
+    opened.client.sendBytes(frame(b"a") + frame(CLOSE * 100, FIN | OP_BINARY))
+    for _ in range(40):
+        opened.client.sendBytes(frame(b"x" * 100))
+    opened.client.sendBytes(CLOSE)
+    opened.server.advance(30)
+    assert handler.ended == []
+    assert opened.client.closed is None
+
+
+def test_end_on_a_socket_that_is_not_read() -> None:
+    """On any socket the system knows that the peer is gone, though nothing is read and
+    nobody watches it: it is asked when the client would have been pinged."""
+    handler = Handler()
+    opened = openOne(Recorder(text=handler.begin))
+    ours, theirs = socketpair(AF_UNIX)
+    with ours, theirs:
+        opened.client.transport.getHandle = lambda: ours  # type: ignore[attr-defined]
+        opened.client.send("a")
+        opened.client.sendBytes(frame(b"x" * 10_000))
+        theirs.sendall(b"unread")
+        opened.server.advance(45)
+        assert handler.ended == []
+        theirs.close()
+        opened.server.advance(20 + 5.5)
+    assert handler.ended == ["cancelled"]
+    assert opened.recorder.closed.reason == "went away without closing"
 
 
 def _closes(opened: Opened) -> None:

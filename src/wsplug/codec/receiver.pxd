@@ -56,6 +56,9 @@ cdef class MessageReceiver:
     cpdef filled(self, Py_ssize_t size)
     cpdef pause(self)
     cpdef resume(self)
+    @cython.locals(data=bytes, position=Py_ssize_t, size=Py_ssize_t, extra=int, behind=Py_ssize_t)
+    cpdef Py_ssize_t look_ahead(self, Py_ssize_t seen) except? -1
+    cpdef skip(self, Py_ssize_t size)
     cpdef stop(self)
     cdef _run(self)
     cdef _read(self)

@@ -305,6 +305,45 @@ class MessageReceiver:
         self._paused = False
         self._run()
 
+    def look_ahead(self, seen: int) -> int:
+        """
+        Look for a close frame in what is held while the sink is paused.
+
+        @param seen: what this gave before in the same pause, or 0.
+        @return: the number of bytes in front of which there is none; where one begins
+            behind them, the complement of it (C{~}), which is negative.
+        """
+        if self._head is not None:
+            return seen  # it begins in the midst of a header: that is rare
+        data = self._input
+        if not seen and self._collecting:
+            seen = self._left
+        while True:
+            position = self._position + seen
+            if len(data) - position < 2:
+                return seen
+            if data[position] & 0x0F == OP_CLOSE:
+                return ~seen
+            size = data[position + 1] & 0x7F
+            extra = 0 if size < 126 else 2 if size == 126 else 8
+            behind = position + 2 + extra
+            if behind > len(data):
+                return seen
+            if extra == 8 and data[position + 2] >= 0x20:
+                return seen  # more than anybody may send
+            if extra:
+                size = int.from_bytes(data[position + 2 : behind], "big")
+            seen += 2 + extra + (4 if self._masked else 0) + size
+
+    def skip(self, size: int) -> None:
+        """
+        Leave out some bytes of what is held, up to the beginning of a frame.
+        """
+        self._position += size
+        self._collecting = False
+        self._left = 0
+        self._control = None
+
     def stop(self) -> None:
         """
         Throw away what is here and all that is fed from now on, and let go of the

@@ -70,7 +70,7 @@ from wsplug.server.losing import explainLoss
 from wsplug.server.prepared import PreparedMessage
 from wsplug.server.producing import AttachedProducer
 from wsplug.transport.bursts import Burst
-from wsplug.transport.direct import watchForEnd
+from wsplug.transport.direct import hasEnded, watchForEnd
 from wsplug.transport.progress import Progress
 from wsplug.transport.sendqueue import BATCH, SendQueue
 
@@ -260,6 +260,7 @@ class Connection:
             self.intake.takeBytes(len(early), flusher.began)
             self._receiver.feed(early)
             self.intake.hold(self._receiver.unfinished())
+            self._lookAhead()
         finally:
             flusher.uncork()
 
@@ -306,8 +307,10 @@ class Connection:
             self._receiver.feed(data)
             unfinished = self._receiver.unfinished()
             self.intake.hold(unfinished)
-            if self._held and unfinished > _READ_ON:
-                self._pause()
+            if self._held:
+                if unfinished > _READ_ON:
+                    self._pause()
+                self._lookAhead()
         finally:
             flusher.uncork()
 
@@ -378,6 +381,36 @@ class Connection:
         """
         if self._handlers is not None:
             self._handlers.hurry(self._context.settings.close_timeout)
+
+    def _lookAhead(self) -> None:
+        """
+        Find out whether the peer has closed behind what a handler holds. It waits for
+        an answer then, and not for ever.
+        """
+        handlers = self._handlers
+        if handlers is None or handlers.seen < 0 or self._left is not None:
+            return
+        if self._held & _HELD_BY_APPLICATION:
+            handlers.seen = self._receiver.look_ahead(handlers.seen)
+            if handlers.seen < 0:
+                self.peerEnded()
+
+    def _skipToClose(self, size: int) -> None:
+        """
+        Go on with the peer's close frame, without what is in front of it. The handlers
+        are cancelled when that has led to the connection's end.
+
+        @param size: how much that is.
+        """
+        flusher = self._flusher
+        flusher.cork()
+        try:
+            self._held = 0
+            self._resume()
+            self._receiver.skip(size)
+            self._receiver.resume()
+        finally:
+            flusher.uncork()
 
     def _lose(self, reason: Failure) -> None:
         """
@@ -867,7 +900,11 @@ class Connection:
     def handlersOverdue(self) -> None:
         assert self._handlers is not None
         if self._handlers.hurried:
-            if not self._loseIfLeft():
+            if self._loseIfLeft():
+                return
+            if self._handlers.seen < 0 and self._isOpen:
+                self._skipToClose(~self._handlers.seen)
+            else:
                 reason = "went away without closing"
                 self._abort(CloseCode.ABNORMAL, reason, Side.PEER)
             return
@@ -933,6 +970,7 @@ class Connection:
         if not self._held and self._loseIfLeft():
             return
         if self._state is not State.LOST:
+            self._lookAhead()
             self._readAgain()
 
     def _readAgain(self) -> None:
@@ -1089,6 +1127,8 @@ class Connection:
 
     def lastHeard(self) -> float:
         if self._paused:  # one that isn't read from can't be silent
+            if self._held & _HELD_BY_APPLICATION and hasEnded(self._transport):
+                self.peerEnded()
             self._heard = self._context.deadlines.now()
         return self._heard
 

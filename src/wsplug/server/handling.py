@@ -100,6 +100,8 @@ class Handlers:
     Those of one connection that aren't done.
 
     @ivar hurried: whether they have been told to L{hurry}.
+    @ivar seen: how far what they hold has been looked through for a close frame: what
+        L{MessageReceiver.look_ahead<wsplug.codec.MessageReceiver.look_ahead>} says.
     """
 
     __slots__ = (
@@ -112,6 +114,7 @@ class Handlers:
         "_since",
         "_timeout",
         "hurried",
+        "seen",
     )
 
     def __init__(
@@ -131,6 +134,7 @@ class Handlers:
         self._flusher = flusher
         self._timeout = timeout
         self.hurried = False
+        self.seen = 0
         # One at a time, but for what an operator's notice or the beginning has led to.
         self._running: dict[int, Deferred[Any]] = {}
         self._last = 0
@@ -144,6 +148,8 @@ class Handlers:
 
         @return: its number, for L{remove}.
         """
+        if not self._running:
+            self.seen = 0
         if self._timeout and not self._running:
             self._since = self._deadlines.now()
             # Most are done soon: it isn't set and cleared for each of them.

@@ -14,8 +14,9 @@ transport class of one's own.
 
 from __future__ import annotations
 
+import select
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from twisted.internet import tcp
 from twisted.internet.interfaces import IListeningPort, ISSLTransport
@@ -28,7 +29,19 @@ from wsplug.transport.sockets import receive, receive_into, send
 if TYPE_CHECKING:
     from wsplug.codec.masking import PayloadBuffer
 
-__all__ = ["DirectTransport", "Reader", "useDirectTransport", "watchForEnd"]
+__all__ = [
+    "DirectTransport",
+    "Reader",
+    "hasEnded",
+    "useDirectTransport",
+    "watchForEnd",
+]
+
+# Some systems have no POLLRDHUP: there only a connection that is closed both ways is
+# seen.
+_ENDED: Final[int] = sum(
+    getattr(select, name, 0) for name in ("POLLRDHUP", "POLLHUP", "POLLERR")
+)
 
 
 class Reader(Protocol):
@@ -220,6 +233,27 @@ def watchForEnd(transport: Any, whenEnded: Callable[[], object]) -> None:
         transport = getattr(transport, "transport", None)
     if isinstance(transport, DirectTransport):
         transport.watchForEnd(whenEnded)
+
+
+def hasEnded(transport: Any) -> bool:
+    """
+    Say whether the peer of a connection that nothing is read from sends nothing more,
+    where the system tells: on any socket, also below TLS.
+    """
+    if ISSLTransport.providedBy(transport):
+        transport = getattr(transport, "transport", None)
+    handle = getattr(transport, "getHandle", None)
+    if handle is None or not hasattr(select, "poll"):
+        return False
+    try:
+        fd: int = handle().fileno()
+    except (OSError, AttributeError):
+        return False
+    if fd < 0:
+        return False
+    poll = select.poll()
+    poll.register(fd, _ENDED)
+    return any(events & _ENDED for _, events in poll.poll(0))
 
 
 def useDirectTransport(port: IListeningPort, epollSet: EpollSet | None) -> None:
