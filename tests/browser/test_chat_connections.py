@@ -452,6 +452,103 @@ def test_a_room_that_is_no_more(start: Callable[..., Chat], visit: Visitor) -> N
     assert ann.page.evaluate(KEPT) == 0
 
 
+def test_what_is_being_written_for_a_room_that_is_no_more(
+    start: Callable[..., Chat], visit: Visitor
+) -> None:
+    """
+    What somebody was writing for a room that can't be entered any more stays in sight
+    as well, to be sent elsewhere or discarded, after a reload too.
+    """
+    chat = start()
+    ann = meet(visit, chat, "Ann", "/garden")
+    ann.page.locator("#say").fill("half a sentence")
+    chat.kill()
+    expect(ann.page.locator("#lost")).to_be_visible()
+    chat.start("--app=chat:other-rooms=no")
+    for _ in range(2):
+        expect(ann.page.locator("#title")).to_have_text("garden")
+        expect(ann.unsent).to_have_count(1)
+        expect(ann.unsent).to_contain_text("half a sentence")
+        expect(ann.unsent).to_contain_text("Not sent: there is no room 'garden'")
+        expect(ann.page.locator("#say")).to_have_value("")
+        ann.page.reload()
+        expect(ann.page.locator("#state")).to_have_attribute("data-state", "open")
+    ann.unsent.get_by_role("button", name="Edit").click()
+    expect(ann.page.locator("#title")).to_have_text("lobby")
+    expect(ann.page.locator("#say")).to_have_value("half a sentence")
+
+
+def test_a_room_that_is_typed_without_a_connection(
+    start: Callable[..., Chat], visit: Visitor
+) -> None:
+    """
+    A room that is typed with a slash, or as what leads out of the chat, has an address
+    within the chat, though the server can't say yet what it is called.
+    """
+    chat = start()
+    visited = visit(chat.url())
+    ann = Guest(visited).enter("Ann")
+    chat.kill()
+    expect(ann.page.locator("#lost")).to_be_visible()
+    for typed, path in (("..", "/"), ("//a/./b", "/a/b"), ("/kitchen", "/kitchen")):
+        ann.page.get_by_label("Name of another room").fill(typed)
+        ann.page.keyboard.press("Enter")
+        expect(ann.page.locator("#title")).to_have_text(typed)
+        assert ann.page.url == chat.url(path)
+    chat.start()
+    expect(ann.page.locator("#title")).to_have_text("kitchen")
+    assert ann.page.url == chat.url("/kitchen")
+    # At each new address, the browser asks for the page's icon.
+    visited.errors[:] = [each for each in visited.errors if "favicon" not in each]
+
+
+REFUSAL = {
+    "type": "error",
+    "code": "rate-limited",
+    "message": "slowly",
+    "retry_after": 0.1,
+}
+
+
+def test_direct_messages_that_are_asked_for_too_fast(
+    start: Callable[..., Chat], visit: Visitor
+) -> None:
+    """
+    Where the server wants to be asked later for what is said to the visitor alone, it
+    is; nobody has to know.
+    """
+    chat = start()
+    ann = Guest(visit(chat.url()))
+    refused: list[str] = []
+
+    def connect(route: Any) -> None:
+        server = route.connect_to_server()
+
+        def pass_on(message: str) -> None:
+            asked = json.loads(message)
+            if (
+                asked.get("type") == "join"
+                and asked.get("room") == "@"
+                and len(refused) < 2
+            ):
+                refused.append(message)
+                route.send(json.dumps({**REFUSAL, "request": asked["request"]}))
+            else:
+                server.send(message)
+
+        route.on_message(pass_on)
+
+    ann.page.route_web_socket(re.compile("^ws:"), connect)
+    ann.page.reload()
+    ann.enter("Ann")
+    bea = meet(visit, chat, "Bea")
+    bea.page.get_by_role("button", name="Ann: write to them alone").click()
+    bea.say("Psst")
+    expect(ann.unread("Bea")).to_have_text("1 unread")
+    assert len(refused) == 2
+    expect(ann.page.locator("#trouble")).to_be_hidden()
+
+
 def test_more_rooms_than_may_be(start: Callable[..., Chat], visit: Visitor) -> None:
     """
     What waits for a room that there is no place for goes out once there is one; what

@@ -91,7 +91,8 @@ class Chat {
     this._show();
   }
 
-  _begin() {
+  /** Hear what is said to the visitor alone. */
+  _joinDirect() {
     const isThere = ({ key }) => key.startsWith(DIRECT);
     this._session.subscribe(DIRECT, {
       entered: (answer) => {
@@ -101,8 +102,17 @@ class Chat {
       },
       message: (message) => this._said(this._direct.of(message, this._id), message),
       gap: ({ count }) => this._missed(this._all.filter(isThere), count, isThere),
-      error: ({ message }) => this._view.complain(`Direct messages don’t work: ${message}.`),
+      error: async ({ code, message, answer }) => {
+        if (code === "rate-limited") {
+          await wait(answer.retry_after);
+          this._joinDirect();
+        } else this._view.complain(`Direct messages don’t work: ${message}.`);
+      },
     });
+  }
+
+  _begin() {
+    this._joinDirect();
     const rooms = forGood.get("rooms", []).filter(isWellFormed);
     const waiting = [...this._outbox.keys];
     for (const room of rooms) if (!room.startsWith(DIRECT)) this._join(room);
@@ -249,8 +259,13 @@ class Chat {
     }
   }
 
-  /** A room can't be entered: it stays only for what can't be sent to it. */
+  /** A room can't be entered: it stays only for what can't be sent to it, a draft too. */
   _keepOut(conversation, reason) {
+    const { key, draft } = conversation;
+    if (draft.trim()) {
+      this._saveDraft("", conversation);
+      this._outbox.add(key, draft);
+    }
     if (!this._outbox.refuse(conversation.key, reason)) {
       this._drop(conversation);
       return;
@@ -442,9 +457,9 @@ class Chat {
     if (!isDirect && text.trim()) this._typing.typed(key);
   }
 
-  _saveDraft(text) {
-    const { key } = this._current;
-    this._current.draft = text;
+  _saveDraft(text, conversation = this._current) {
+    const { key } = conversation;
+    conversation.draft = text;
     const { [key]: _, ...drafts } = forNow.get("drafts", {});
     forNow.set("drafts", text ? { ...drafts, [key]: text } : drafts);
   }

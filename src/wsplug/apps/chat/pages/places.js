@@ -5,12 +5,17 @@
 
 import { MOUNT } from "./-/page.js";
 
+/** What leads nowhere in an address, or out of the chat. */
+const NO_NAMES = ["", ".", ".."];
+
 /**
  * `first` is the room at the chat's own path. With a slash at its end, no address is that
- * of one of the page's own files.
+ * of one of the page's own files. Where the server hasn't been asked yet, the room may be
+ * called as somebody has typed it: `/kitchen`.
  */
 export function addressOf(room, first, person = "") {
-  const path = room === first ? "" : room.split("/").map(encodeURIComponent).join("/");
+  const names = room === first ? [] : room.split("/").filter((name) => !NO_NAMES.includes(name));
+  const path = names.map(encodeURIComponent).join("/");
   const end = path.includes(".") ? "/" : "";
   return MOUNT.pathname + path + end + (person && `#@${encodeURIComponent(person)}`);
 }
