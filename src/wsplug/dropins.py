@@ -8,8 +8,10 @@ which ones don't load, and why.
 
 from __future__ import annotations
 
+import os
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import Any
 
 from twisted.python.modules import getModule
@@ -41,17 +43,47 @@ def findBrokenDropIns() -> list[tuple[str, str]]:
     return [problem for _, problem in _loadAll() if problem is not None]
 
 
-def _loadAll() -> Iterator[tuple[Any, tuple[str, str] | None]]:
+_Loaded = tuple[Any, "tuple[str, str] | None"]
+
+
+def _loadAll() -> Sequence[_Loaded]:
     """
-    Load every drop-in, the first of those with the same name.
+    Load every drop-in, the first of those with the same name: once, as long as there
+    are the same ones.
 
     @return: for each the module and C{None}, or C{None}, and the file and the reason
         where it doesn't load.
     """
     import twisted.plugins as package
 
+    return _loadFrom(
+        package.__name__, tuple((path, _changed(path)) for path in package.__path__)
+    )
+
+
+def _changed(path: str) -> int:
+    """
+    Give the time, in nanoseconds, when files of a folder came and went last.
+    """
+    try:
+        return os.stat(path).st_mtime_ns
+    except OSError:
+        return 0
+
+
+@lru_cache(maxsize=1)
+def _loadFrom(name: str, folders: tuple[tuple[str, int], ...]) -> Sequence[_Loaded]:
+    """
+    Load the drop-ins of a package.
+
+    @param folders: where they are, and when those have changed.
+    """
+    return tuple(_load(name))
+
+
+def _load(name: str) -> Iterator[_Loaded]:
     modules: dict[str, Any] = {}
-    for module in getModule(package.__name__).iterModules():
+    for module in getModule(name).iterModules():
         modules.setdefault(module.name, module)
     for module in modules.values():
         try:

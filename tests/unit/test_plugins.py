@@ -296,6 +296,23 @@ def test_broken_drop_ins_are_quiet(dropIns: Path) -> None:
     ]
 
 
+def test_drop_ins_are_loaded_once(dropIns: Path) -> None:
+    """However often something is looked up, a drop-in is tried once, though it doesn't
+    load; one that comes later is found."""
+    (dropIns / "own_broken.py").write_text(
+        "import sys\nsys.tried = getattr(sys, 'tried', 0) + 1\n1 / 0\n"
+    )
+    try:
+        for _ in range(3):
+            findApplications()
+            assert len(findFailures()) == 1
+        assert sys.tried == 1  # type: ignore[attr-defined]
+    finally:
+        del sys.tried  # type: ignore[attr-defined]
+    (dropIns / "own_later.py").write_text(SHOUT)
+    assert load("shout").name == "shout"
+
+
 CONTRACTS = [
     ("no name", "help = 'x'; options = ()\n    def makeApplication(self, o, s): pass"),
     ("no method", "name = 'mine'; help = 'x'; options = ()"),
