@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+import wsplug
+
 DOCS = Path(__file__).parents[2] / "docs"
 NAMED = sorted(
     {
@@ -38,6 +40,16 @@ def _resolve(name: str) -> object:
     except ModuleNotFoundError:
         parent, _, attribute = name.rpartition(".")
         return getattr(_resolve(parent), attribute)
+
+
+def test_packages() -> None:
+    """
+    The page on the architecture names each package.
+    """
+    page = (DOCS / "explanation" / "architecture.md").read_text("utf-8")
+    source = Path(wsplug.__file__).parent
+    packages = {path.parent.name for path in source.glob("*/__init__.py")}
+    assert packages - set(re.findall(r"^\| `wsplug\.(\w+)`", page, re.M)) == set()
 
 
 def test_kinds() -> None:
