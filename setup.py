@@ -116,7 +116,7 @@ def _hot_modules() -> tuple[str, ...]:
     return tuple(runpy.run_path("src/wsplug/build.py")["HOT_MODULES"])
 
 
-# One compiler for each processor: the extensions take over a minute one by one.
+# One compiler for each processor.
 setup(
     ext_modules=_extensions(),
     options={"build_ext": {"parallel": str(os.cpu_count() or 1)}},

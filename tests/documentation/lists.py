@@ -97,6 +97,7 @@ COMMANDS_NOT_RUN: dict[tuple[str, str], str] = {
     ("operating", "python tests/soak/run.py"): "takes minutes; tests/soak runs it",
     ("operating", "kill -TERM $(cat old.pid)"): "no old server runs",
     ("operating", "twistd --pidfile /run/wsplug.pid"): "needs a user wsplug",
+    ("production", ""): "tests/packaging runs those that change no system",
     ("dice", "pip install ."): "tests/examples/test_examples.py runs it",
     ("dice", "twistd"): "tests/examples/test_examples.py runs it, once it is installed",
     ("tricks", "pip install ."): "tests/examples/test_examples.py runs it",

@@ -213,12 +213,14 @@ def _isCommand(words: list[str]) -> bool:
     Say whether this is a command, and no text that nobody has put on a list.
     """
     rest = [word for word in words if not re.match(r"\w+=", word)]
-    return not rest or shutil.which(rest[0]) is not None or rest[0] in _COMMANDS
+    program = rest[0].rpartition("/")[2] if rest else ""
+    return not rest or shutil.which(rest[0]) is not None or program in _COMMANDS
 
 
 _COMMANDS = {
     *("cd", "export", "kill", "printf", "umask", "wait", ".", "source"),
-    *("twistd", "wsplug", "pip", "pytest", "python", "curl", "openssl", "websocat"),
+    *("twistd", "wsplug", "pip", "pytest", "python", "curl", "openssl"),
+    *("chown", "install", "ssh", "systemctl", "useradd"),
 }
 
 
@@ -226,6 +228,7 @@ def _optionsOf(words: list[str]) -> list[str] | None:
     """
     Give the options with which a command starts wsplug or has them checked.
     """
+    words = [word.removeprefix("/opt/wsplug/bin/") for word in words]
     for before, program in (("twistd", "wsplug"), ("wsplug", "check")):
         named = [
             index

@@ -43,6 +43,37 @@ def test_readme(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         opened.run("twistd wsplug --version | grep 'codec: pure Python'")
 
 
+def test_production(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    The steps to a server for the open internet lead to one that C{wsplug check} finds
+    nothing wrong with.
+    """
+    monkeypatch.setenv("WSPLUG_PURE_BUILD", "1")
+    left: list[str] = []
+    with terminal("production", patience=PATIENCE) as opened:
+        opened.run(f"cd {source}")
+
+        def isLeftOut(command: str) -> bool:
+            program = command.split()[0]
+            if program in ("useradd", "chown", "systemctl", "ssh"):
+                left.append(program)
+                return True
+            if command.endswith("wsplug check --config /etc/wsplug.toml"):
+                # It names folders of the machine, too, and more connections than
+                # whoever runs the tests may have.
+                path = Path(opened.here("/etc/wsplug.toml"))
+                text = opened.here(path.read_text("utf-8"))
+                assert "max-connections = 20000" in text
+                path.write_text(text.replace("= 20000", "= 500"), "utf-8")
+            return False
+
+        follow("production", opened, isLeftOut)
+        unit = Path(opened.here("/etc/systemd/system/wsplug.service"))
+        assert "ExecStart=/opt/wsplug/bin/twistd" in unit.read_text("utf-8")
+        assert unit.with_name("wsplug.service.d").joinpath("production.conf").exists()
+    assert left == ["useradd", "chown", "systemctl", "ssh"]
+
+
 def test_tutorial(wheel: Path, tmp_path: Path) -> None:
     """
     Whoever follows the tutorial has what it says after each step: a page and a room, a
