@@ -56,20 +56,27 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--quick",
         action="store_true",
-        help="each thing once and shortly: does it all work, are all answers right?",
+        help="measure each workload once and briefly, to check the answers",
     )
-    parser.add_argument("--only", metavar="WORKLOAD,...", help="some workloads")
-    parser.add_argument("--servers", metavar="NAME,...", help="some servers")
+    parser.add_argument(
+        "--only", metavar="WORKLOAD,...", help="workloads to measure (default: all)"
+    )
+    parser.add_argument(
+        "--servers", metavar="NAME,...", help="servers to measure (default: all)"
+    )
     parser.add_argument(
         "--measures",
         action="store_true",
-        help="not beside others, but beside wsplug without one measure each",
+        help="compare wsplug with itself, without one optimization at a time",
     )
     parser.add_argument(
-        "--rounds", type=_positive, metavar="N", help=f"default: {_ROUNDS}; quick: 1"
+        "--rounds",
+        type=_positive,
+        metavar="N",
+        help=f"rounds (default: {_ROUNDS}; quick: 1)",
     )
     parser.add_argument(
-        "--output", type=Path, metavar="DIR", help="where to write page and chart"
+        "--output", type=Path, metavar="DIR", help="folder for the page and the chart"
     )
     return parser.parse_args(arguments)
 

@@ -99,7 +99,9 @@ def fuzz(target: str, seconds: int) -> bool:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Fuzz wsplug's parsers.")
-    parser.add_argument("--seconds", type=int, default=30, help="for each target")
+    parser.add_argument(
+        "--seconds", type=int, default=30, help="time for each target (default: 30)"
+    )
     parser.add_argument("targets", nargs="*", metavar="TARGET", help=", ".join(NAMES))
     options = parser.parse_args()
     unknown = sorted(set(options.targets) - set(NAMES))

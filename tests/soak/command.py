@@ -41,13 +41,13 @@ def parseArguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--minutes",
         type=_between(float, 1, 1440),
         default=5.0,
-        help="how long (default: 5)",
+        help="duration (default: 5)",
     )
     parser.add_argument(
         "--connections",
         type=_between(int, 100, 100_000),
         default=5000,
-        help="how many at one time, 100 or more (default: 5000)",
+        help="connections at a time, 100 or more (default: 5000)",
     )
     parser.add_argument(
         "--quick", action="store_true", help="30 seconds, 300 connections"
@@ -56,19 +56,17 @@ def parseArguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--processes",
         type=_between(int, 1, 64),
         default=2,
-        help="that have them (default: 2)",
+        help="processes of clients (default: 2)",
     )
+    parser.add_argument("--folder", type=Path, help="keep all files in this folder")
     parser.add_argument(
-        "--folder", type=Path, help="where all files stay (default: removed)"
-    )
-    parser.add_argument(
-        "--report", type=Path, metavar="FILE", help="where the figures go, as JSON"
+        "--report", type=Path, metavar="FILE", help="write the figures there, as JSON"
     )
     parser.add_argument(
         "server",
         nargs="*",
         metavar="OPTION",
-        help="behind --: options for twistd wsplug, as --max-send-buffer-total 64MiB",
+        help="after --: options for twistd wsplug, as --max-connections 100",
     )
     return parser.parse_args(arguments)
 
