@@ -1,9 +1,9 @@
 """
-A connection as a coroutine uses it.
+Connections for coroutines.
 
-It is built on the plugin contract alone: a L{CoroutineProtocol} is an
-L{IWebSocketProtocol} like any other, and attaches itself as a producer to learn when
-the peer is slow.
+This is built on the public interfaces alone: a L{CoroutineProtocol} is an
+L{IWebSocketProtocol} like any other. It attaches itself as a producer, and so knows
+when the peer is slow.
 """
 
 from __future__ import annotations
@@ -34,32 +34,32 @@ _INTERNAL_ERROR: Final = 1011
 
 _PLAIN: Final = (str, bytes)
 """
-What messages are made of; all else is looked at.
+The types of messages that need no conversion.
 """
 
 
 class WebSocket:
     """
-    One connection, from the inside of the coroutine that serves it.
+    A connection, as the coroutine that serves it sees it.
 
-    C{async for} gives message after message, C{str} for text and C{bytes} for binary,
-    and ends when the connection does. No further message is read from the peer before
-    the last one was taken.
+    C{async for} iterates over the messages, C{str} for text and C{bytes} for binary,
+    until the connection ends. The next message is only read from the peer when you
+    have taken the last one.
 
     @ivar transport: the L{IWebSocketTransport} behind it.
-    @ivar closed: why the connection ended; C{None} as long as it hasn't. What is raised
-        is a copy each time: an error that was raised leads to the frames that it went
-        through, and those lead here.
+    @ivar closed: why the connection ended; C{None} while it is open. Methods raise
+        copies of it, because an error's traceback refers to the frames that it passed
+        through, and those refer to this object.
     """
 
     def __init__(self, transport: IWebSocketTransport, services: IServices) -> None:
         self.transport = transport
         self.closed: ConnectionClosed | None = None
         self._services = services
-        # A message that waits for the coroutine, and what its taking releases.
+        # A message that waits for the coroutine, and what fires when it is taken.
         self._message: str | bytes | None = None
         self._taken: Deferred[None] | None = None
-        # What the coroutine waits for.
+        # What fires for the coroutine that waits for a message.
         self._asked: Deferred[str | bytes | None] | None = None
         self._drained: Deferred[None] | None = None
         self._slow = False
@@ -68,7 +68,7 @@ class WebSocket:
     @property
     def request(self) -> IHandshakeRequest:
         """
-        The handshake's request.
+        The opening handshake's request.
         """
         return self.transport.request
 
@@ -85,8 +85,8 @@ class WebSocket:
         """
         Wait for the next message.
 
-        @raise ConnectionClosed: none will come any more.
-        @raise RuntimeError: it is being waited for already.
+        @raise ConnectionClosed: the connection is closed, and no message is left.
+        @raise RuntimeError: another coroutine is waiting for the next message.
         """
         message = self._message
         if message is not None:
@@ -97,7 +97,7 @@ class WebSocket:
             return message
         self._check()
         if self._asked is not None:
-            raise RuntimeError("another coroutine waits for the next message already")
+            raise RuntimeError("another coroutine is already waiting for a message")
         self._asked = Deferred(self._forget)
         message = await self._asked
         if message is None:
@@ -107,11 +107,11 @@ class WebSocket:
 
     async def send(self, message: str | bytes) -> None:
         """
-        Send a message, and wait while the peer is too slow for more.
+        Send a message, and wait while the peer is slow.
 
-        @param message: text for a text message, bytes for a binary one.
-        @raise ConnectionClosed: the connection is gone.
-        @raise TypeError: it is neither text nor bytes-like.
+        @param message: a C{str} for a text message, C{bytes} for a binary one.
+        @raise ConnectionClosed: the connection is closed.
+        @raise TypeError: the message is neither a C{str} nor bytes-like.
         """
         plain = message if type(message) in _PLAIN else toMessage(message)
         self._check()
@@ -123,10 +123,10 @@ class WebSocket:
 
     async def drained(self) -> None:
         """
-        Wait until the network has room, if the peer is slow: see
+        If the peer is slow, wait until the network has room; see
         L{IWebSocketTransport.whenDrained}.
 
-        @raise ConnectionClosed: the connection is gone.
+        @raise ConnectionClosed: the connection is closed.
         """
         while self._slow and self.closed is None:
             if self._drained is None:
@@ -138,9 +138,9 @@ class WebSocket:
 
     async def sleep(self, seconds: float) -> None:
         """
-        Wait for a while.
+        Wait for some seconds.
 
-        @raise ConnectionClosed: the connection is gone before it is over.
+        @raise ConnectionClosed: the connection is closed meanwhile.
         """
         self._check()
         sleep: Deferred[None] = Deferred(self._forgetSleep)
@@ -157,7 +157,7 @@ class WebSocket:
 
     def _check(self) -> None:
         """
-        Raise why the connection ended, if it has.
+        Raise L{ConnectionClosed} if the connection is closed.
         """
         if self.closed is not None:
             raise copy(self.closed)
@@ -166,9 +166,9 @@ class WebSocket:
 
     def deliver(self, message: str | bytes) -> Deferred[None] | None:
         """
-        Hand a message to the coroutine.
+        Deliver a message to the coroutine.
 
-        @return: fires when the coroutine has taken it; C{None} if it did at once.
+        @return: fires when the coroutine has taken it; C{None} if it was waiting.
         """
         asked, self._asked = self._asked, None
         if asked is not None:
@@ -180,7 +180,7 @@ class WebSocket:
 
     def setSlow(self, slow: bool) -> None:
         """
-        Have senders wait, or go on.
+        Make senders wait, or resume them.
         """
         self._slow = slow
         drained, self._drained = self._drained, None
@@ -191,12 +191,12 @@ class WebSocket:
 
     def end(self, closed: ConnectionClosed) -> None:
         """
-        Wake whatever waits: the connection is gone.
+        The connection is closed: wake everything that waits.
         """
         self.closed = closed
         self.setSlow(False)
-        # What waits is woken, and finds out by itself. A failure that went through
-        # Twisted's frames would be kept by them, and its traceback would keep them.
+        # They are woken without an error, and then see that the connection is closed.
+        # Twisted's frames and the traceback of a failure would keep each other alive.
         asked, self._asked = self._asked, None
         if asked is not None:
             asked.callback(None)
@@ -262,13 +262,13 @@ class CoroutineProtocol:
         self._socket.setSlow(False)
 
     def stopProducing(self) -> None:
-        # Nothing is sent any more: who sends all the same waits for the end, which is
-        # near, rather than go on and on.
+        # Nothing is sent any more. Senders wait until the connection is lost, which is
+        # soon, instead of going on.
         self._socket.setSlow(True)
 
     def _failed(self, failure: Failure) -> None:
-        # What says that this connection is closed was told. That another one is, as of
-        # a server behind this one, is a failure like any other.
+        # ConnectionClosed is expected once this connection is closed. Otherwise it is
+        # another connection's, such as one to a backend: a failure like any other.
         if self._socket.closed is None or not failure.check(ConnectionClosed):
             self._log.failure(
                 "{application} failed while it served {peer}",
@@ -277,5 +277,5 @@ class CoroutineProtocol:
                 peer=nameOfAddress(self._socket.request.getClientAddress()),
             )
             self._socket.close(_INTERNAL_ERROR, "internal error")
-        # The frames that its traceback leads to refer to it, Twisted's among them.
+        # The failure and the frames in its traceback refer to each other.
         failure.cleanFailure()

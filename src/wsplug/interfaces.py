@@ -1,14 +1,15 @@
 """
-The contracts of wsplug: every zope interface, and nothing else.
+The zope interfaces of wsplug.
 
-An application is written against three of them: L{IWebSocketApplication} lives as long
-as the server does and makes one L{IWebSocketProtocol} for each connection, which is
-given an L{IWebSocketTransport} to answer through. L{IWebSocketApplicationPlugin} gives
-an application its word for C{--app}. An L{ICommand} is a word that the command bot
-answers to. An L{IPlainResource} answers plain HTTP requests.
+You write an application against three of them. An L{IWebSocketApplication} lives as
+long as the server and makes an L{IWebSocketProtocol} for each connection. The protocol
+sends through an L{IWebSocketTransport}. An L{IWebSocketApplicationPlugin} makes the
+application available to C{--app}. An L{ICommand} is a command of the command bot. An
+L{IPlainResource} answers plain HTTP requests.
 
-The dialect is that of C{twisted.web.websocket}: what is written for that runs here,
-with handlers that overlap as they do there; L{IHandlerRules} tells when they do.
+The methods have the names that they have in C{twisted.web.websocket}. Applications
+written for that run here, and their handlers overlap as they do there: see
+L{IHandlerRules}.
 """
 
 from __future__ import annotations
@@ -59,108 +60,111 @@ __all__ = [
 
 class IHandshakeRequest(Interface):
     """
-    The request that opened, or asks to open, a connection. Where C{twisted.web} has a
-    name for something, it is the name here.
+    The opening handshake's request. Names are those of C{twisted.web} where it has one.
     """
 
     method: bytes = Attribute("C{b'GET'}.")
-    uri: bytes = Attribute("The request's target as it was sent, query and all.")
-    path: bytes = Attribute("The path as it was sent: percent-encoded, no query.")
+    uri: bytes = Attribute("The request target as it was sent, with the query.")
+    path: bytes = Attribute(
+        "The path as it was sent: percent-encoded, without the query."
+    )
     prepath: list[bytes] = Attribute(
-        "The segments of the path that the application is mounted at, decoded."
+        "The decoded segments of the path that the application is mounted at."
     )
     postpath: list[bytes] = Attribute(
-        "The segments behind those, decoded: they are the application's own. "
-        "C{/chat/lobby} gives C{[b'lobby']} to what is mounted at C{/chat}."
+        "The decoded segments after C{prepath}, which belong to the application. If it "
+        "is mounted at C{/chat}, C{/chat/lobby} gives C{[b'lobby']}."
     )
     segments: tuple[str, ...] = Attribute(
-        "C{postpath} as text, without empty segments; what is no UTF-8 has "
-        "replacement characters."
+        "C{postpath} as text, without empty segments. Replacement characters stand for "
+        "what isn't UTF-8."
     )
-    args: dict[bytes, list[bytes]] = Attribute("The query's names and values, decoded.")
+    args: dict[bytes, list[bytes]] = Attribute(
+        "The decoded names and values of the query."
+    )
     requestHeaders: Headers = Attribute("The request's headers.")
     responseHeaders: Headers = Attribute(
-        "What C{buildProtocol} puts in here is sent with the 101. The handshake's own "
+        "Headers that C{buildProtocol} adds to the 101 response. The handshake's own "
         "headers can't be changed."
     )
     subprotocols: tuple[str, ...] = Attribute(
-        "The subprotocols that the client offers, its preferred first."
+        "The subprotocols that the client offers, in order of preference."
     )
     subprotocol: str | None = Attribute(
-        "The one that was chosen. C{buildProtocol} may set it, to one of those "
-        "offered: anything else is a C{ValueError}. Where it doesn't, it is the first "
-        "offered one that the application names."
+        "The chosen subprotocol. C{buildProtocol} may set it to one of those offered; "
+        "anything else is a C{ValueError}. By default, it is the first offered one "
+        "that the application names."
     )
     clientCertificate: Certificate | None = Attribute(
-        "The certificate that the client has shown, and that an authority of "
-        "C{tls-client-ca} has signed, as a C{cryptography.x509.Certificate}; C{None} "
-        "where it has shown none, or wasn't asked. C{subject.rfc4514_string()} is its "
-        "name."
+        "The client's certificate, a C{cryptography.x509.Certificate} signed by an "
+        "authority of C{tls-client-ca}. C{None} if the client sent none, or wasn't "
+        "asked for one. C{subject.rfc4514_string()} is its name."
     )
     avatar: object = Attribute(
-        "Who the client proved to be: what the realm has given, an "
-        "L{wsplug.auth.Avatar} unless it is one's own. C{None} for nobody."
+        "The authenticated user: the avatar that the realm returned, which is an "
+        "L{wsplug.auth.Avatar} unless you use a realm of your own. C{None} if the "
+        "client isn't authenticated."
     )
 
     def getHeader(name: bytes) -> bytes | None:
         """
-        Give a request header's last value.
+        Return a request header's last value.
 
-        @param name: in any case.
+        @param name: the header's name; case doesn't matter.
         """
 
     def getCookie(name: bytes) -> bytes | None:
         """
-        Give a cookie's value as it was sent.
+        Return a cookie's value as it was sent.
         """
 
     def getClientAddress() -> IAddress:
         """
-        Give the client's address: of whom the connection is from or, where that is a
-        trusted proxy, of whom the proxy names.
+        Return the client's address. Behind a trusted proxy, it is the address that the
+        proxy reports.
 
-        @return: an C{IPv4Address} or C{IPv6Address}, with port 0 where a proxy didn't
-            say which; a C{UNIXAddress} for one that came through a UNIX socket.
+        @return: an C{IPv4Address} or C{IPv6Address}, with port 0 if a proxy didn't
+            report the port; a C{UNIXAddress} for a UNIX socket.
         """
 
     def getHost() -> IAddress:
         """
-        Give the address of the server's own socket: behind a proxy, the one that the
-        proxy connected to.
+        Return the address of the server's socket. Behind a proxy, it is the address
+        that the proxy connected to.
         """
 
     def isSecure() -> bool:
         """
-        Tell whether the client uses TLS: to the server itself or, where it came by a
-        trusted proxy that says so, to the proxy.
+        Tell whether the client uses TLS, with the server or, as a trusted proxy
+        reports, with the proxy.
         """
 
 
 class IBearerToken(ICredentials, Interface):
     """
-    A token that says who its bearer is (RFC 6750).
+    A bearer token (RFC 6750).
     """
 
     token: bytes = Attribute("The token, in ASCII.")
     lasts: float | None = Attribute(
-        "A checker sets this to the seconds that the token is good for from now on: "
-        "then the connection is closed. C{None} for no end."
+        "Seconds for which the token remains valid, set by the checker. The connection "
+        "is closed when they are over. C{None} if the token doesn't expire."
     )
 
 
 class IAvatar(Interface):
     """
-    Who a client proved to be. It is what a realm is asked for; whatever the realm gives
-    then is what the application finds as C{request.avatar}.
+    An authenticated user. wsplug asks the realm for this interface. Applications find
+    what the realm returns as C{request.avatar}.
     """
 
-    name: str = Attribute("The name, for the log.")
+    name: str = Attribute("The user's name, for the log.")
 
 
 class IPreparedMessage(Interface):
     """
-    A message that goes to many connections: framed once, and compressed once for all
-    that agreed on the same. L{wsplug.server.prepared.PreparedMessage} makes one.
+    A message for many connections. It is framed once, and compressed once for all
+    connections with the same compression. Make one with L{wsplug.PreparedMessage}.
     """
 
     isText: bool = Attribute("Whether it is a text message.")
@@ -168,10 +172,10 @@ class IPreparedMessage(Interface):
 
     def frame(deflater: Any) -> bytes:
         """
-        Give the whole frame for a connection. Transports call this.
+        Return the frame for a connection. Transports call this.
 
-        @param deflater: the connection's L{wsplug.codec.Deflater}, one that takes
-            nothing over; C{None} for no compression.
+        @param deflater: the connection's L{wsplug.codec.Deflater} without context
+            takeover; C{None} for no compression.
         """
 
 
@@ -179,17 +183,16 @@ class IWebSocketTransport(Interface):
     """
     A connection, as its application sees it.
 
-    Sending never blocks and never waits: what the network doesn't take at once is kept
-    in order, up to the send limit, and what is sent in one turn of the reactor on top
-    of it. Who has much to send waits for C{whenDrained} now and then. Once the
-    connection is closing, whatever is sent is dropped in silence, as by any Twisted
-    transport.
+    Sending never blocks. What the network doesn't take at once is queued in order, up
+    to the send limit; what you send in one turn of the reactor may exceed that. If you
+    have much to send, wait for C{whenDrained} now and then. Once the connection is
+    closing, whatever you send is dropped silently, as by any Twisted transport.
     """
 
     request: IHandshakeRequest = Attribute("The request that opened the connection.")
     bytesWaiting: int = Attribute(
-        "How many bytes wait to be sent because the peer doesn't read them, at most: "
-        "0 where nothing holds it up."
+        "An upper bound of the bytes that wait to be sent because the peer doesn't "
+        "read them. 0 if nothing waits."
     )
 
     def sendTextMessage(text: str) -> None:
@@ -197,30 +200,31 @@ class IWebSocketTransport(Interface):
         Send a text message.
 
         @param text: a C{str}, or an instance of a subclass.
-        @raise UnicodeEncodeError: it holds lone surrogates, which no UTF-8 has.
-        @raise TypeError: it is no text.
+        @raise UnicodeEncodeError: the text has lone surrogates, which UTF-8 can't
+            encode.
+        @raise TypeError: it isn't a C{str}.
         """
 
     def sendBytesMessage(data: bytes) -> None:
         """
         Send a binary message.
 
-        @param data: C{bytes} or another bytes-like object; may be changed by its owner
-            as soon as this returns.
-        @raise TypeError: it is something else, as a number or a list.
+        @param data: C{bytes} or another bytes-like object. You may change it once this
+            has returned.
+        @raise TypeError: it isn't bytes-like.
         """
 
     def sendPreparedMessage(message: IPreparedMessage) -> None:
         """
         Send a message that goes to other connections too.
 
-        @param message: a L{wsplug.server.prepared.PreparedMessage}.
+        @param message: a L{wsplug.PreparedMessage}.
         @raise TypeError: it is something else.
         """
 
     def ping(payload: bytes = b"") -> None:
         """
-        Send a ping. The answer comes to C{pongReceived}.
+        Send a ping. The answer is delivered to C{pongReceived}.
 
         @raise ValueError: the payload has over 125 bytes (RFC 6455 section 5.5).
         @raise TypeError: it isn't bytes-like.
@@ -228,48 +232,48 @@ class IWebSocketTransport(Interface):
 
     def loseConnection(code: int | None = 1000, reason: str | None = "") -> None:
         """
-        Close, once all that was sent before is on its way: a close frame goes out, and
-        the connection ends when the peer has answered it, or hasn't in time. No
-        message is delivered any more.
+        Start the closing handshake (RFC 6455 section 7.1.2). A close frame is sent
+        after all earlier messages. The connection ends when the peer has answered, or
+        after the close timeout. No further messages are delivered.
 
-        @param code: 1000 to 1014 without 1004 to 1006, or 3000 to 4999; C{None} for a
-            close frame without one.
-        @param reason: cut to 123 bytes of UTF-8; C{None} is none.
+        @param code: a L{wsplug.CloseCode} that may be sent, or 3000 to 4999; C{None}
+            for a close frame without a code.
+        @param reason: cut to 123 bytes of UTF-8; C{None} for none.
         @raise ValueError: the code may not be sent (RFC 6455 section 7.4), or there is
-            a reason without one. Nothing has changed then.
-        @raise TypeError: the code is no whole number, or the reason no text; the same.
+            a reason without a code. The connection stays open.
+        @raise TypeError: the code isn't an integer, or the reason isn't a C{str}. The
+            connection stays open.
         """
 
     def abortConnection() -> None:
         """
-        End the connection at once; what waits to be sent is lost.
+        Drop the connection. What waits to be sent is lost.
         """
 
     def whenDrained() -> Deferred[None]:
         """
-        Wait until the network has room: until all that was sent before this call has
-        been handed to the kernel, or to Twisted's transport where one is in between
-        (TLS, UNIX sockets) and has less than 64 KiB left of it. It is the moment in
-        which C{bytesWaiting} is 0. Where it is so now, what is returned has fired.
+        Wait until C{bytesWaiting} is 0: the kernel has taken everything that was sent
+        before this call. With TLS and UNIX sockets, Twisted's transport has taken it,
+        and has less than 64 KiB left to send.
 
-        @return: fires with C{None}; fails with the L{wsplug.errors.ConnectionClosed}
-            that C{connectionLost} gets if the connection is lost first, or was before.
-            It may be cancelled. What fails behind it, and isn't handled within a turn
-            of the reactor, is the application's failure: it is logged, and the
-            connection is closed with 1011.
+        @return: fires with C{None}, at once if nothing waits. It fails with the
+            L{wsplug.errors.ConnectionClosed} that C{connectionLost} gets if the
+            connection is lost. You may cancel it. If a callback fails, and you don't
+            handle that within a turn of the reactor, it is the application's failure:
+            it is logged, and the connection is closed with 1011.
         """
 
     def attachProducer(producer: IPushProducer) -> None:
         """
-        Have a producer told when to pause, because the peer doesn't read what it is
-        sent, and when to go on.
+        Pause a producer while the peer doesn't read what it is sent, and resume it
+        afterwards.
 
-        @raise RuntimeError: another one is attached.
+        @raise RuntimeError: another producer is attached.
         """
 
     def detachProducer() -> None:
         """
-        Tell the attached producer nothing more.
+        Stop pausing and resuming the attached producer.
         """
 
 
@@ -308,351 +312,349 @@ class IServerConnection(IWebSocketTransport):
 
 class IWebSocketProtocol(Interface):
     """
-    One connection of an application. The application's author writes it;
-    L{wsplug.WebSocketProtocol} has an empty one to start from.
+    What handles one connection of an application. You write it; the base class is
+    L{wsplug.WebSocketProtocol}.
 
-    Each method but C{negotiationStarted} may return a C{Deferred} or a coroutine: then
-    nothing more is delivered to it, and hardly anything more is read from the
-    connection, until that has fired.
+    Each method except C{negotiationStarted} may return a C{Deferred} or a coroutine.
+    Then nothing more is delivered until it has fired, and reading pauses.
 
-    If the connection is lost before, what it returned is cancelled, in the turn of the
-    reactor behind C{connectionLost}, unless the method had closed the connection itself
-    before it returned. A peer that has ended the
-    connection in order while more waits to be delivered counts as lost only when a
-    method then takes longer than the close timeout. If a method takes longer than the
-    handler timeout, the connection is closed with 1011, and what it returned is
-    cancelled, too. What has to be done in any case goes into L{wsplug.shielded}.
-    L{IHandlerRules} says otherwise for an application.
+    If the connection is lost first, the C{Deferred} or coroutine is cancelled, one turn
+    of the reactor after C{connectionLost}. It isn't cancelled if the method closed the
+    connection before it returned. If the peer has closed the connection cleanly while
+    messages wait to be delivered, they are delivered first: the connection counts as
+    lost once a method takes longer than the close timeout. If a method takes longer
+    than the handler timeout, the connection is closed with 1011 and what the method
+    returned is cancelled. Use L{wsplug.shielded} for work that must not be cancelled.
+    An application can change these rules: see L{IHandlerRules}.
 
-    If a method raises, or what it returned fails, the traceback is logged, the
-    connection is closed with 1011, and nothing else happens to anybody.
+    If a method raises, or what it returned fails, the traceback is logged and the
+    connection is closed with 1011. Other connections aren't affected.
     """
 
     def negotiationStarted(transport: IWebSocketTransport) -> None:
         """
-        The handshake was right, and the answer to it is on its way. What is sent from
-        here on arrives behind it.
+        The handshake has been accepted. What you send from now on follows the response.
         """
 
     def negotiationFinished() -> Any:
         """
-        Messages can go both ways.
+        The connection is open: messages can be sent and received.
         """
 
     def textMessageReceived(message: str) -> Any:
         """
-        A whole text message, within the size limit, has come.
+        A complete text message, within the size limit, has been received.
         """
 
     def bytesMessageReceived(data: bytes) -> Any:
         """
-        A whole binary message, within the size limit, has come. It belongs to the
-        application.
+        A complete binary message, within the size limit, has been received. The
+        application owns the data.
         """
 
     def pongReceived(payload: bytes) -> Any:
         """
-        The peer has answered a ping, or sent a pong on its own. The answers to
-        wsplug's own pings don't come here.
+        The peer has answered a ping of the application, or sent an unsolicited pong.
+        Answers to wsplug's keepalive pings aren't delivered.
         """
 
     def connectionLost(reason: Failure) -> Any:
         """
-        The connection is gone: called once, last, and always, if C{negotiationStarted}
-        was.
+        The connection is closed. This is always called after C{negotiationStarted},
+        once, as the last method.
 
-        @param reason: its value is a L{wsplug.errors.ConnectionClosed}: who closed,
-            with which code and reason, and which setting did it. It is a Twisted
-            C{ConnectionDone} too where both sides closed in order, else a
+        @param reason: its value is a L{wsplug.errors.ConnectionClosed}, which has the
+            side that closed, the code, the reason and the setting behind it. It is also
+            a Twisted C{ConnectionDone} if both sides closed cleanly, else a
             C{ConnectionLost}.
         """
 
 
 class INoticeReceiver(Interface):
     """
-    What an L{IWebSocketProtocol} may have besides: its client can be told something by
-    the server's operator, in whatever way the application tells things. Nobody has to
-    declare it: it is the method that counts.
+    An optional extension of L{IWebSocketProtocol}: the protocol passes on an operator's
+    notices to its client, in the application's own format. You needn't declare the
+    interface; having the method is enough.
     """
 
     def noticeReceived(text: str) -> Any:
         """
-        The operator has something to say to the client, as that the server is about to
-        be restarted.
+        The operator sends a notice, for example that the server will restart soon.
 
-        @param text: up to 2000 characters, for a person.
-        @return: C{None}, or what the next message waits for, as from other methods.
+        @param text: up to 2000 characters, for a person to read.
+        @return: C{None}, or a C{Deferred} or coroutine, as from other methods.
         """
 
 
 class IWebSocketApplication(Interface):
     """
-    What is mounted at a path. It lives as long as the server.
+    An application, mounted at a path. It lives as long as the server. The base class is
+    L{wsplug.WebSocketApplication}.
 
-    Nobody has to declare it: it is what an object has that counts. Only
-    C{buildProtocol} is needed; what else is missing is as where there is nothing to do.
+    You needn't declare the interface. Only C{buildProtocol} is required; if anything
+    else is missing, the default of the base class applies.
     """
 
     subprotocols: Sequence[str] = Attribute(
-        "The names of the subprotocols that it speaks; empty for none."
+        "The subprotocols that the application speaks; empty for none."
     )
     pages: str | PathLike[str] | IPlainResource | IResource | None = Attribute(
-        "What plain HTTP requests for its path get: the path of a folder of pages, an "
-        "L{IPlainResource}, or a C{twisted.web} resource that answers; C{None} for "
-        "none: those get a 426 then. It is judged when the application is mounted and "
-        "when it has started. The C{maxBodySize} of a resource of C{twisted.web} says "
-        "how many bytes a request's body may have, 1 MiB where there is none: over it, "
-        "requests get a 413 at once. Forms are parsed into C{request.args} only where "
-        "its C{parsesForms} is true."
+        "What answers plain HTTP requests for the application's path: the path of a "
+        "folder of pages, an L{IPlainResource}, or a C{twisted.web} resource. With "
+        "C{None}, they are answered with 426. It is checked when the application is "
+        "mounted and again when it has started. The C{maxBodySize} of a C{twisted.web} "
+        "resource is the limit in bytes for a request's body, 1 MiB by default; larger "
+        "requests are answered with 413. Forms are parsed into C{request.args} only if "
+        "the resource's C{parsesForms} is true."
     )
 
     def buildProtocol(request: IHandshakeRequest) -> Any:
         """
-        Make what serves one connection.
+        Make the protocol for a connection.
 
-        @return: an L{IWebSocketProtocol}, or a C{Deferred} or coroutine that gives
-            one; the client waits for it, no longer than the open timeout.
-        @raise wsplug.errors.HandshakeRefused: the client gets this HTTP status,
-            headers and body instead.
+        @return: an L{IWebSocketProtocol}, or a C{Deferred} or coroutine that results in
+            one. The client waits for it, up to the open timeout.
+        @raise wsplug.errors.HandshakeRefused: the handshake is answered with this HTTP
+            status, headers and body.
         """
 
     def startApplication() -> Any:
         """
-        The server starts. It may be listening already, but serves nobody yet.
+        The server starts. It may be listening already, but doesn't answer clients yet.
 
-        @return: C{None}, or a C{Deferred} or coroutine: the server serves once it has
-            fired, and ends with an error if it fails. It is cancelled where the server
-            stops meanwhile and it isn't over within the stop timeout.
+        @return: C{None}, or a C{Deferred} or coroutine. The server answers clients once
+            it has fired, and ends with an error if it fails. It is cancelled if the
+            server stops meanwhile and the stop timeout expires.
         """
 
     def stopApplication() -> Any:
         """
-        The server has closed all connections, and is about to end.
+        The server has closed all connections and is about to stop.
 
-        @return: C{None}, or a C{Deferred} or coroutine that the end waits for. It is
-            cancelled after the C{stop-timeout}, and when somebody is in a hurry.
+        @return: C{None}, or a C{Deferred} or coroutine that the server waits for. It is
+            cancelled after the C{stop-timeout}, or at a second signal.
         """
 
 
 class IPlainRequest(IHandshakeRequest):
     """
-    A plain HTTP request that an L{IPlainResource} answers. It offers no subprotocol,
-    and nothing is sent of its C{responseHeaders}.
+    A plain HTTP request for an L{IPlainResource}. It offers no subprotocols, and its
+    C{responseHeaders} aren't sent.
     """
 
     content: bytes = Attribute(
-        "Its body; empty where it has none, and until it has been taken."
+        "The request's body; empty without one, and until it has been read."
     )
 
     def getHeaders(name: bytes) -> Sequence[bytes]:
         """
-        Give each value of a request header.
+        Return all values of a request header.
 
-        @param name: in lower case.
+        @param name: the header's name in lower case.
         """
 
 
 class IPlainResource(Interface):
     """
-    What answers plain HTTP requests without C{twisted.web}: it is given a request once
-    the whole body is there, and gives the whole answer back.
-    L{wsplug.plain.PlainResource} has all of it but C{respond}.
+    A resource that answers plain HTTP requests without C{twisted.web}. It gets a
+    request with its complete body, and returns a complete response. The base class is
+    L{wsplug.plain.PlainResource}, which lacks only C{respond}.
     """
 
     maxBodySize: int = Attribute(
-        "Bytes that a request's body may have: over it, requests get a 413, before "
-        "anything of the body is read. Where it is 0, that is each that has one."
+        "Bytes that a request's body may have. Larger requests, or with 0 all requests "
+        "with a body, are answered with 413 before the body is read."
     )
 
     def find(request: IPlainRequest) -> IPlainResource | None:
         """
-        Find what answers a request, by C{request.postpath}: this one, or something
-        below it.
+        Find the resource for a request by its C{postpath}: this one, or one below it.
 
-        @return: C{None} where there is nothing: that is a 404.
+        @return: C{None} if there is none, which is answered with 404.
         """
 
     def judge(request: IPlainRequest) -> Response | None:
         """
-        Look at a request's head, while nothing of its body has been taken.
+        Check a request's head before its body is read.
 
-        @return: the answer to one whose body isn't wanted; C{None} to take it.
-        @raise wsplug.errors.HandshakeRefused: another way to answer.
+        @return: a response, if the body isn't needed; C{None} to read it.
+        @raise wsplug.errors.HandshakeRefused: becomes the response.
         """
 
     def respond(request: IPlainRequest) -> Any:
         """
         Answer a request.
 
-        @return: a L{wsplug.plain.Response}, or a C{Deferred} or coroutine that gives
-            one.
-        @raise wsplug.errors.HandshakeRefused: another way to answer.
+        @return: a L{wsplug.plain.Response}, or a C{Deferred} or coroutine that results
+            in one.
+        @raise wsplug.errors.HandshakeRefused: becomes the response.
         """
 
 
 class IHandlerRules(Interface):
     """
-    What an L{IWebSocketApplication} may have besides: how the methods of its protocols
-    are treated that return a C{Deferred} or a coroutine. Nobody has to declare it: it
-    is the attributes that count.
+    An optional extension of L{IWebSocketApplication}: rules for protocol methods that
+    return a C{Deferred} or a coroutine. You needn't declare the interface; having the
+    attributes is enough.
     """
 
     handlersOverlap: bool = Attribute(
         "Whether they overlap, as in C{twisted.web.websocket}: the next message is "
-        "delivered at once, though the last one's method isn't done; what that has "
-        "returned is waited for by nobody, and not cancelled, but if it fails the "
-        "connection is closed with 1011. Without it, they do for what is written for "
-        "C{twisted.web.websocket}: where neither the application declares "
-        "L{IWebSocketApplication} nor the protocol L{IWebSocketProtocol}. What a mount "
-        "says goes first: the C{overlap} of L{wsplug.server.mounts.Mount}."
+        "delivered although the method for the last one hasn't finished. What the "
+        "method returned is neither waited for nor cancelled; if it fails, the "
+        "connection is closed with 1011. The default is true for applications written "
+        "for C{twisted.web.websocket}, which declare neither L{IWebSocketApplication} "
+        "nor, on their protocols, L{IWebSocketProtocol}. The C{overlap} of a "
+        "L{wsplug.Mount} takes precedence."
     )
     handlerTimeout: float | None = Attribute(
-        "Seconds that they may take, 0 for any time, C{None} for the server's "
+        "Seconds that they may take; 0 for no limit, C{None} for the server's "
         "C{handler-timeout}."
     )
 
 
 class ISubscriber(Interface):
     """
-    Who is called for what is published in a channel. It must be hashable.
+    A subscriber of a channel. It must be hashable.
     """
 
     def published(channel: str, publication: Publication) -> None:
         """
-        Something was published. The calls for a channel come in the order of
-        publishing, and soon: they may not take long.
+        A publication has arrived. Calls for one channel come in the order of
+        publishing. Return quickly.
         """
 
 
 class IBroker(Interface):
     """
-    Channels: what is published to one goes to all who subscribe to it, and is kept for
-    a while for those who come back. A channel is there as soon as somebody speaks of
-    it, and forgotten when nobody does and nothing is kept of it.
+    Channels with publish and subscribe, history and presence. A channel exists as soon
+    as it is used, and is forgotten when it has no subscribers, no history and nobody
+    present.
 
-    Several servers may share the channels of a broker that can do so. A server gets
-    each publication once, however many clients of its own want it; sending it to them
-    is its own affair.
+    Servers may share a broker that supports it. A server gets each publication once,
+    and sends it to its own clients.
 
-    All Deferreds fail with L{wsplug.errors.BrokerError} where what the channels are
-    kept in fails.
+    All Deferreds fail with L{wsplug.errors.BrokerError} if the broker's storage fails.
     """
 
     def start() -> Deferred[None]:
         """
-        Be ready. The server calls it once, before its applications start.
+        Start. The server calls this once, before its applications start.
 
-        @return: fires once it is, or fails with L{wsplug.errors.StartupError}.
+        @return: fires when the broker is ready, or fails with
+            L{wsplug.errors.StartupError}.
         """
 
     def stop() -> Deferred[None]:
         """
-        Let go of everything. The server calls it once, after its applications have
-        stopped.
+        Stop, and release all resources. The server calls this once, after its
+        applications have stopped.
 
-        @return: fires once what was published is where it stays.
+        @return: fires once everything published is stored.
         """
 
     def publish(channel: str, data: bytes, store: bool = True) -> Deferred[Publication]:
         """
-        Publish something.
+        Publish to a channel.
 
-        @param data: C{bytes}, or another bytes-like object; passes through untouched.
-        @param store: whether it is kept; what is of the moment, as that somebody is
-            typing, needn't be.
-        @return: fires with the publication once it is stored as well as this broker
-            stores, and has gone to this server's subscribers; fails with
-            L{wsplug.errors.PublicationTooLarge} where it is to be stored and is by
-            itself more than a channel keeps.
-        @raise TypeError: the channel's name is no text, or the data isn't bytes-like:
-            nothing has happened then. The same goes for C{enter} and C{update}.
+        @param data: C{bytes}, or another bytes-like object; it isn't interpreted.
+        @param store: whether it is added to the channel's history. What matters only
+            at the moment, such as typing notices, needn't be.
+        @return: fires with the publication once it is stored, as durably as this broker
+            stores, and has been delivered to this server's subscribers. It fails with
+            L{wsplug.errors.PublicationTooLarge} if it is to be stored and exceeds
+            what a channel keeps.
+        @raise TypeError: the channel's name isn't a C{str}, or the data isn't
+            bytes-like; nothing has been published. The same applies to C{enter} and
+            C{update}.
         """
 
     def subscribe(channel: str, subscriber: ISubscriber) -> Deferred[Position]:
         """
-        Have a subscriber called for all that is published from now on. It is called
-        once for each, however often it subscribes.
+        Subscribe to a channel. The subscriber is called once for each publication from
+        now on, however often it subscribes.
 
-        @return: fires with the position from which on it is called. Calls may come
-            before that.
+        @return: fires with the position after which the subscriber gets everything.
+            Calls may come before this fires.
         """
 
     def unsubscribe(channel: str, subscriber: ISubscriber) -> Deferred[None]:
         """
-        Have it called no more. It isn't, from this call on; fine if it never was.
+        Unsubscribe from a channel. The subscriber isn't called any more once this
+        returns. It needn't be subscribed.
 
-        @return: fires once nobody else's work is done for it either.
+        @return: fires once the broker has released the subscription.
         """
 
     def history(
         channel: str, since: Position | None = None, limit: int | None = None
     ) -> Deferred[History]:
         """
-        Read what is kept.
+        Read a channel's history.
 
-        @param since: give what comes behind this position, so that a client that was
-            there has all again; without it, the end of what is kept.
-        @param limit: give no more publications than this: the latest.
-        @return: fires with what there is, the oldest first. Where C{isComplete} is
-            false, it has the end of what is kept.
+        @param since: return the publications after this position, so that a client can
+            recover what it has missed; without it, return the latest.
+        @param limit: return at most this many, the latest ones.
+        @return: fires with the history, oldest first. If its C{isComplete} is false,
+            publications since the position are missing; it has the latest ones.
         """
 
     def enter(channel: str, key: str, info: bytes = b"") -> Deferred[bool]:
         """
-        Be present in a channel.
+        Enter a channel's presence.
 
-        @param key: what nobody else there may have.
-        @param info: what the others can know.
-        @return: fires with whether the key was free, and is this server's now.
+        @param key: a key that is unique in the channel.
+        @param info: data for others to read.
+        @return: fires with whether the key was free; it belongs to this server then.
         """
 
     def update(channel: str, key: str, info: bytes) -> Deferred[bool]:
         """
-        Change what the others can know.
+        Change the data of a key that is present.
 
-        @return: fires with whether the key is present at all.
+        @return: fires with whether the key is present.
         """
 
     def leave(channel: str, key: str) -> Deferred[None]:
         """
-        Be present no more; fine if it wasn't.
+        Leave a channel's presence. The key needn't be present.
 
         @return: fires once the key is free.
         """
 
     def presence(channel: str) -> Deferred[Mapping[str, bytes]]:
         """
-        Show who is present.
+        Read a channel's presence.
 
-        @return: fires with what can be known, by key, in the order of entering.
+        @return: fires with the data by key, in the order of entering.
         """
 
 
 class IServices(Interface):
     """
-    What the server has to offer to its applications.
+    The services that the server provides to its applications.
     """
 
     reactor: Any = Attribute("The reactor that the server runs in.")
     clock: Any = Attribute(
-        "An C{IReactorTime}: the reactor, or in tests a clock that they turn. Its "
-        "C{seconds} are for how long something takes; for what time it is, see "
-        "L{wsplug.clocks.timeOfDay}."
+        "An C{IReactorTime}: the reactor, or in tests a clock that the test advances. "
+        "Use its C{seconds} to measure durations, and L{wsplug.clocks.timeOfDay} for "
+        "the time of day."
     )
-    broker: IBroker = Attribute("The channels that all applications share.")
+    broker: IBroker = Attribute("The broker that all applications share.")
     logins: bool = Attribute(
-        "Whether clients can log in here: then C{request.avatar} tells who has."
+        "Whether the server authenticates clients; C{request.avatar} is the user then."
     )
 
 
 class IWebSocketApplicationPlugin(IPlugin, Interface):
     """
-    A kind of application, to be chosen with C{--app}.
+    A plugin that makes applications for C{--app}.
     """
 
-    name: str = Attribute("Its word for C{--app}: letters, digits, C{-} and C{_}.")
-    help: str = Attribute("What it is for, in one line.")
-    options: Sequence[Option] = Attribute("What can be set about it.")
+    name: str = Attribute("The name for C{--app}: letters, digits, C{-} and C{_}.")
+    help: str = Attribute("One line of help.")
+    options: Sequence[Option] = Attribute("The application's options.")
 
     def makeApplication(
         options: Mapping[str, Any], services: IServices
@@ -660,42 +662,42 @@ class IWebSocketApplicationPlugin(IPlugin, Interface):
         """
         Make an application.
 
-        @param options: a value for each of C{options}, by name, of its type.
-        @param services: what it may use.
-        @raise wsplug.errors.InvalidOption: the values don't go together; the message
-            says why.
+        @param options: the parsed value of each option, by name.
+        @param services: the server's services.
+        @raise wsplug.errors.InvalidOption: the values contradict each other; the
+            message says how.
         """
 
 
 class IConversation(Interface):
     """
-    One visitor's talk with the command bot, as its commands see it. It lasts as long
-    as the connection does.
+    A visitor's conversation with the command bot, as its commands see it. It lasts as
+    long as the connection.
     """
 
     visitor: str | None = Attribute(
-        "The visitor's name; C{None} as long as nobody has said it. Commands may set "
-        "it, to what L{wsplug.apps.bot.sayable} has made of it."
+        "The visitor's name; C{None} until it is known. Commands may set it, to a "
+        "name cleaned by L{wsplug.apps.bot.sayable}."
     )
     request: IHandshakeRequest = Attribute("The request that opened the connection.")
     memory: dict[str, Any] = Attribute(
-        "What commands keep of this conversation, by keys of their choice: empty at "
-        "first, and gone at the end."
+        "Data that commands keep for this conversation, under keys of their choice. "
+        "It is empty at first."
     )
     options: Mapping[str, Any] = Attribute("The bot's options, by name.")
-    services: IServices = Attribute("What the server has to offer.")
+    services: IServices = Attribute("The server's services.")
     commands: Mapping[str, ICommand] = Attribute("All commands, by their words.")
 
     def close() -> None:
         """
-        End the conversation, with the close code 1000: once the command that is at
-        work has answered, or at once where none is.
+        End the conversation with the close code 1000, once the running command, if any,
+        has answered.
         """
 
 
 def _checkWords(command: Any) -> None:
     """
-    Raise C{Invalid} for a command whose words or help can't be used.
+    Raise C{Invalid} if a command's words or help can't be used.
     """
     words = command.words
     if isinstance(words, str) or not isinstance(words, Sequence) or not words:
@@ -709,27 +711,26 @@ def _checkWords(command: Any) -> None:
 
 class ICommand(IPlugin, Interface):
     """
-    A command of the command bot. L{wsplug.apps.bot.command} makes one of a function.
+    A command of the command bot. L{wsplug.apps.bot.command} makes one from a function.
     """
 
     taggedValue("invariants", [_checkWords])
 
     words: Sequence[str] = Attribute(
-        "The words that it answers to, in lower case and without spaces; the first one "
-        "is its name."
+        "The words that the command answers to, in lower case and without spaces. The "
+        "first one is its name."
     )
-    help: str = Attribute("What it does, in one line.")
+    help: str = Attribute("What the command does, in one line.")
 
     def respond(arguments: str, conversation: IConversation) -> Any:
         """
-        Answer a line that begins with one of the words.
+        Answer a line that starts with one of the words.
 
-        @param arguments: what is behind the word, without space around it; often
-            empty.
-        @return: a text; a list or tuple of texts, which are sent as that many
-            messages; C{None} for no answer; or a C{Deferred} or coroutine of any of
-            these. Until it fires, nothing more is read from the visitor. It is
-            cancelled when it takes longer than the bot's C{timeout}, or when the
-            connection is lost. Where this raises or that fails, the visitor gets an
-            apology, and the log the traceback.
+        @param arguments: the rest of the line, stripped; it may be empty.
+        @return: a text; a list or tuple of texts, which are sent as separate messages;
+            C{None} for no answer; or a C{Deferred} or coroutine that results in any of
+            these. Nothing more is read from the visitor until it fires. It is cancelled
+            if it takes longer than the bot's C{timeout}, or if the connection is lost.
+            If the command fails, the visitor gets an apology, and the traceback is
+            logged.
         """
