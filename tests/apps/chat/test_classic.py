@@ -426,8 +426,8 @@ def test_left_while_it_comes(how: str) -> None:
     assert present == {}
     told = [each["message"] for each in watcher.new("system")]
     assert told.count("192.0.2.1 connected") == told.count("192.0.2.1 disconnected")
-    assert chat.application.talk.classic.count("chat:/:room:lobby") == 1
-    assert chat.application.talk.classic.count("chat:/:to:5") == 0
+    assert chat.application.delivery.classic.count("chat:/:room:lobby") == 1
+    assert chat.application.delivery.classic.count("chat:/:to:5") == 0
 
 
 def test_broker_fails() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.apps.chat.kit import Chat, Client, key
-from wsplug.apps.chat.messages import Change, Presence, Presences
+from wsplug.apps.chat.events import Change, Presence, Presences
 from wsplug.apps.chat.presences import summary
 
 AT_ONCE = 10

@@ -13,7 +13,7 @@ import pytest
 
 from tests.apps.chat.kit import Chat, key
 from wsplug.apps.chat import chat
-from wsplug.apps.chat.messages import Request
+from wsplug.apps.chat.requests import Request
 from wsplug.tap import Options
 
 DOCS = Path(__file__).parents[3] / "docs"

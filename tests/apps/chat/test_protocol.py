@@ -276,7 +276,7 @@ def test_said_once(room: Chat) -> None:
     assert [each["name"] for each in bea.new("usermsg")] == ["Ann", "Bea"]
     room.advance(301)
     assert again.ask(**message)["id"] != first["id"]
-    assert len(room.application.talk._refs) == 1
+    assert len(room.application.sender._publisher) == 1
 
 
 def test_ref_of_what_failed() -> None:
@@ -1097,7 +1097,7 @@ def test_left_in_the_middle(how: str, grace: str) -> None:
             assert (events[0], events[-1]) == ("joined", "left")
             assert events.count("joined") == events.count("left") == 1
         assert len(chat.application.people) == 1
-        assert chat.application.talk.modern.count("chat:/:room:lobby") == 1
+        assert chat.application.delivery.modern.count("chat:/:room:lobby") == 1
     present = chat.broker._broker._present
     assert {channel: len(people) for channel, people in present.items()} == {
         "chat:/:people": 1,

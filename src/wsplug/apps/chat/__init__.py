@@ -1,16 +1,18 @@
 """
-C{--app chat}: rooms, names, direct messages, history; for the page that comes with it,
-for programs, and for the browser clients of the old tutorials.
+C{--app chat}: rooms, names, direct messages and history, with a page, a subprotocol for
+programs, and support for the browser clients of the WebSocket tutorials.
 
-    - L{application}: the application, its options, and where its parts meet.
-    - L{protocol}: a connection that speaks C{wsplug.chat.v1}.
-    - L{classic}: a connection of a tutorial's client.
-    - L{people}: who they are; L{callnames}: what they are called; L{rooms}: where they
-      are; L{moves}: how often that may change; L{presences}: how it is told.
-    - L{talk}: what is said, from one to the others.
-    - L{messages}: what goes over the wire and through the broker.
+    - L{plugin} has the options, L{application} puts the parts together.
+    - L{protocol} serves connections that speak C{wsplug.chat.v1}, L{classic} those of
+      the tutorials' clients.
+    - L{people}, L{nicknames} and L{rooms} know who is there, and where.
+      L{presencelimits} limits how often that changes. L{presences} and L{notices} tell
+      others of it.
+    - L{sending} checks messages, L{publishing} publishes them, and L{delivery} delivers
+      them.
+    - L{requests}, L{events} and L{classicmessages} define the messages.
 """
 
-from wsplug.apps.chat.application import chat
+from wsplug.apps.chat.plugin import chat
 
 __all__ = ["chat"]

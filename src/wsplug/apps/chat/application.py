@@ -1,10 +1,11 @@
 """
-The chat as an application: its options, and where its parts meet.
+The chat application, which puts the parts together.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from enum import Enum
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,129 +13,63 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from zope.interface import implementer
 
-from wsplug import HandshakeRefused, Option, WebSocketApplication
-from wsplug.apps.chat.addressing import Addressing
-from wsplug.apps.chat.callnames import CallNames
+from wsplug import HandshakeRefused, WebSocketApplication
+from wsplug.apps.chat.channelnames import ChannelNames
 from wsplug.apps.chat.classic import ClassicProtocol
-from wsplug.apps.chat.moves import Moves
-from wsplug.apps.chat.names import nameOfLogin, roomOf
+from wsplug.apps.chat.delivery import Delivery
+from wsplug.apps.chat.nicknames import Nicknames
 from wsplug.apps.chat.notices import Notices, isServersEnd
 from wsplug.apps.chat.people import People, Person
+from wsplug.apps.chat.presencelimits import PresenceLimits
 from wsplug.apps.chat.protocol import SUBPROTOCOL, ChatProtocol
+from wsplug.apps.chat.publishing import Publisher
 from wsplug.apps.chat.rooms import Rooms
-from wsplug.apps.chat.talk import Talk
+from wsplug.apps.chat.sanitizing import cleanLogin, cleanRoom
+from wsplug.apps.chat.sending import Sender
 from wsplug.broker import Backlog, Overflow
 from wsplug.errors import BrokerError
 from wsplug.interfaces import (
     IHandshakeRequest,
     IServices,
-    IWebSocketApplication,
-    IWebSocketApplicationPlugin,
     IWebSocketProtocol,
     IWebSocketTransport,
 )
 from wsplug.jsonmessages import RequestRefused
 from wsplug.networks import placeOf
-from wsplug.options import boolean, choice, delay, integer, number, seconds, size
 from wsplug.roompages import RoomPages
 
-__all__ = ["ChatApplication", "chat"]
+__all__ = ["ChatApplication", "NoticePolicy"]
 
 _PAGES: Final = str(Path(__file__).with_name("pages"))
 
-_AT_ONCE, _GRACE, _OFF = "at-once", "grace", "off"
 
+class NoticePolicy(str, Enum):
+    """
+    When a room is told that a classic client connects or disconnects.
+    """
 
-def _rooms(value: str) -> tuple[str, ...]:
-    rooms = [roomOf(name) for name in value.split(",")]
-    if None in rooms or len(set(rooms)) < len(rooms):
-        raise ValueError("different names of rooms with commas between, as lobby,news")
-    return tuple(room for room in rooms if room is not None)
-
-
-OPTIONS: Final = (
-    Option(
-        "rooms",
-        _rooms,
-        ("lobby",),
-        "rooms that the page offers, with commas between; the first is that of /",
-        "lobby",
-    ),
-    Option("other-rooms", boolean, True, "whether any other name is a room too"),
-    Option("history", integer(0, 500), 50, "messages that a newcomer is shown"),
-    Option(
-        "names",
-        choice("suffix", "refuse"),
-        "suffix",
-        "what a second person of a name gets: suffix or refuse",
-    ),
-    Option(
-        "login-names",
-        boolean,
-        True,
-        "whether those who have logged in are called by that name, and no other",
-    ),
-    Option(
-        "notices",
-        choice(_AT_ONCE, _GRACE, _OFF),
-        _AT_ONCE,
-        "what is said of classic clients' coming and going: at-once, grace or off",
-    ),
-    Option(
-        "grace",
-        delay,
-        5.0,
-        "seconds that somebody may be gone without having left",
-        "5",
-    ),
-    Option(
-        "max-length", integer(1, 100_000), 2000, "characters that a message may have"
-    ),
-    Option("max-rooms", integer(1, 1000), 20, "rooms that a connection may be in"),
-    Option(
-        "rate",
-        number(0.001, 1e6),
-        5.0,
-        "messages a second that a person may send in the long run",
-        "5",
-    ),
-    Option(
-        "burst", integer(1, 1_000_000), 50, "messages that a person may send at once"
-    ),
-    Option(
-        "backlog",
-        size,
-        256 * 1024,
-        "bytes of a room that may wait for a client that does not read",
-        "256KiB",
-    ),
-    Option("backlog-age", seconds, 30.0, "seconds that they may wait", "30"),
-    Option(
-        "overflow",
-        choice(*(each.value for each in Overflow)),
-        Overflow.CLOSE.value,
-        "what happens then: close (1013), drop the oldest, or keep only the latest",
-    ),
-)
+    AT_ONCE = "at-once"
+    GRACE = "grace"
+    OFF = "off"
 
 
 class ChatApplication(WebSocketApplication):
     """
-    One chat.
+    A chat.
 
-    @ivar people: who is who.
-    @ivar rooms: who is where.
-    @ivar moves: how often who may come and go.
-    @ivar talk: what is said.
-    @ivar notices: what is said of classic clients.
-    @ivar addressing: what all that is called in the broker.
+    @ivar people: the people who are connected.
+    @ivar rooms: the rooms that they are in.
+    @ivar presenceLimits: limits how often they join, leave and change names.
+    @ivar sender: sends messages.
+    @ivar delivery: delivers them to connections.
+    @ivar notices: tells rooms about classic clients.
+    @ivar channelNames: the names of the chat's channels.
     @ivar offered: the rooms that the page offers.
     @ivar otherRooms: whether there are others.
-    @ivar history: messages that a newcomer is shown.
-    @ivar maxLength: characters of a message.
-    @ivar maxRooms: that a connection may be in.
+    @ivar history: messages of the past that somebody gets who joins a room.
+    @ivar maxLength: characters that a message may have.
+    @ivar maxRooms: rooms that a connection may join.
     """
 
     _log = Logger()
@@ -143,9 +78,10 @@ class ChatApplication(WebSocketApplication):
 
     people: People
     rooms: Rooms
-    talk: Talk
+    sender: Sender
+    delivery: Delivery
     notices: Notices
-    addressing: Addressing
+    channelNames: ChannelNames
 
     def __init__(self, options: Mapping[str, Any], services: IServices) -> None:
         self.pages = RoomPages(_PAGES, deep=True)
@@ -157,7 +93,9 @@ class ChatApplication(WebSocketApplication):
         self._options = options
         self._loginNames: bool = options["login-names"]
         self._services = services
-        self.moves = Moves(services.clock, options["rate"], 2 * options["burst"])
+        self.presenceLimits = PresenceLimits(
+            services.clock, options["rate"], 2 * options["burst"]
+        )
         self._isOpen = False
 
     def stopApplication(self) -> None:
@@ -186,70 +124,80 @@ class ChatApplication(WebSocketApplication):
 
     def _loginOf(self, request: IHandshakeRequest) -> str:
         """
-        Give the name of who has logged in; empty where they may choose another.
+        Return the name that the person has logged in with; empty if they may choose a
+        name.
 
-        @raise HandshakeRefused: nothing of it can be shown.
+        @raise HandshakeRefused: the name has no visible characters.
         """
         login = getattr(request.avatar, "name", None)
         if not self._loginNames or not isinstance(login, str):
             return ""
-        if not nameOfLogin(login):
-            raise HandshakeRefused(403, "this name can't be shown to others")
+        if not cleanLogin(login):
+            raise HandshakeRefused(403, "your name has no visible characters")
         return login
 
     def _open(self, request: IHandshakeRequest) -> None:
         """
-        Begin, now that it is known where the chat is mounted.
+        Make the parts. The first request tells which path the chat is mounted at.
         """
         self._isOpen = True
-        options = self._options
-        broker, clock = self._services.broker, self._services.clock
         path = "/" + b"/".join(request.prepath).decode("utf-8", "replace")
-        self.addressing = Addressing(path)
+        self.channelNames = ChannelNames(path)
+        self._makeRooms()
+        self._makeMessaging()
+
+    def _makeRooms(self) -> None:
+        options, channelNames = self._options, self.channelNames
+        broker = self._services.broker
         suffixes = options["names"] == "suffix"
-        names = CallNames(broker, self.addressing.names, suffixes=suffixes)
-        names.makeRoom = self._makeRoom
+        names = Nicknames(broker, channelNames.names, suffixes=suffixes)
+        names.renameHolder = self._renameHolder
         hasGuests = self._loginNames and self._services.logins
-        self.people = People(broker, self.addressing, names, hasGuests=hasGuests)
+        self.people = People(broker, channelNames, names, hasGuests=hasGuests)
         self.rooms = Rooms(
             broker,
-            clock,
-            self.addressing,
+            self._services.clock,
+            channelNames,
             self.people,
             names,
             grace=options["grace"],
-            quiet=options["notices"] == _OFF,
+            quiet=options["notices"] == NoticePolicy.OFF,
         )
-        self.talk = Talk(
+
+    def _makeMessaging(self) -> None:
+        options, channelNames = self._options, self.channelNames
+        broker, clock = self._services.broker, self._services.clock
+        backlog = Backlog(
+            options["backlog"], options["backlog-age"], Overflow(options["overflow"])
+        )
+        self.delivery = Delivery(broker, clock, channelNames, backlog)
+        self.sender = Sender(
             broker,
             clock,
-            self.addressing,
+            channelNames,
+            Publisher(broker, clock, self.delivery),
             maxLength=self.maxLength,
             rate=options["rate"],
             burst=options["burst"],
-            backlog=Backlog(
-                options["backlog"],
-                options["backlog-age"],
-                Overflow(options["overflow"]),
-            ),
         )
-        grace = options["grace"] if options["notices"] == _GRACE else 0.0
+        notices = NoticePolicy(options["notices"])
         self.notices = Notices(
             clock,
-            self.talk.notice,
-            self.moves.isTooOften,
-            grace,
-            options["notices"] != _OFF,
+            self.sender.sendNotice,
+            self.presenceLimits.isExceeded,
+            options["grace"] if notices is NoticePolicy.GRACE else 0.0,
+            notices is not NoticePolicy.OFF,
         )
 
-    # For the connections
+    # What the protocols call
 
     def findRoom(self, name: str) -> str:
         """
-        @return: the room of a name.
+        Return the room of a name.
+
         @raise RequestRefused: there is none.
         """
-        room = roomOf(name)
+        room = cleanRoom(name)
         if room is None or (not self.otherRooms and room not in self.offered):
             raise RequestRefused("no-such-room", f"there is no room {name[:100]!r}")
         return room
@@ -258,19 +206,19 @@ class ChatApplication(WebSocketApplication):
         self, person: Person, name: str, color: str, *, isForced: bool = False
     ) -> None:
         """
-        Have somebody called otherwise, in all rooms, and tell those who are there.
+        Change a person's name and colour in all rooms, and tell the rooms.
 
-        @param isForced: see L{Rooms.rename}.
-        @raise RequestRefused: the name is somebody else's.
-        @raise BrokerError: it can't be told to others.
+        @param isForced: see L{Nicknames.take}.
+        @raise RequestRefused: somebody else has the name.
+        @raise BrokerError: the broker failed.
         """
         was = await self.rooms.rename(person, name, color, isForced=isForced)
-        for room in tuple(person.places):
+        for room in tuple(person.memberships):
             await self.rooms.changed(person, room, was)
 
-    async def _makeRoom(self, person: Person) -> None:
+    async def _renameHolder(self, person: Person) -> None:
         """
-        Have somebody called otherwise, since the name is that of a login.
+        Give another name to somebody whose name belongs to a login.
         """
         await self.rename(person, person.wanted, person.color, isForced=True)
 
@@ -282,50 +230,33 @@ class ChatApplication(WebSocketApplication):
         reason: Failure,
     ) -> None:
         """
-        A connection of somebody's is gone.
+        A connection of a person is closed.
         """
         if isServersEnd(reason):
             self.rooms.stop()
         for room in rooms:
             self.rooms.exit(person, room, transport, mayReturn=not person.isClassic)
         released = Deferred.fromCoroutine(self.people.release(person, transport))
-        released.addErrback(self._notForgotten)
+        released.addErrback(self._notReleased)
 
     def unregistered(self, person: Person, id: str) -> None:
         """
-        A classic client of somebody's is gone, which was reached by an id of its own.
+        A classic client that has registered an id is disconnected.
         """
         if id:
-            gone = Deferred.fromCoroutine(self.people.unregister(person, id))
-            gone.addErrback(self._notForgotten)
+            released = Deferred.fromCoroutine(self.people.unregister(person, id))
+            released.addErrback(self._notReleased)
 
-    def _notForgotten(self, failure: Failure) -> None:
+    def _notReleased(self, failure: Failure) -> None:
         failure.trap(BrokerError)
-        self._log.error("chat: a leaving isn't known: {error}", error=failure.value)
-
-
-@implementer(IWebSocketApplicationPlugin)
-class _ChatPlugin:
-    """
-    The word for C{--app}.
-    """
-
-    name = "chat"
-    help = "Rooms for people: names, history, direct messages, and a page."
-    options: Sequence[Option] = OPTIONS
-
-    def makeApplication(
-        self, options: Mapping[str, Any], services: IServices
-    ) -> IWebSocketApplication:
-        return ChatApplication(options, services)
-
-
-chat: Final = _ChatPlugin()
+        self._log.error(
+            "chat: others may not see that somebody left: {error}", error=failure.value
+        )
 
 
 def _host(address: IAddress) -> str:
     """
-    What the others are told of a client.
+    Return the address that notices name.
     """
     host: str | None = getattr(address, "host", None)
     return host or "a local client"

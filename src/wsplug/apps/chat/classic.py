@@ -1,6 +1,6 @@
 """
-A connection of a tutorial's client: C{docs/reference/chat.md} has what it sends and
-gets.
+Connections of classic clients: the browser clients of the WebSocket tutorials.
+C{docs/reference/chat.md} describes what they send and get.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from wsplug import WebSocketProtocol, shielded
-from wsplug.apps.chat.messages import CLASSIC, ClassicMessage, ClassicNotice, encode
-from wsplug.apps.chat.names import MAX_NAME, cleanColor, nameKey, nameOfLogin
+from wsplug.apps.chat.classicmessages import CLASSIC, ClassicMessage, ClassicNotice
+from wsplug.apps.chat.messages import encode
 from wsplug.apps.chat.people import Person
+from wsplug.apps.chat.sanitizing import MAX_NAME, cleanColor, cleanLogin, nameKey
 from wsplug.displaynames import cleanName
 from wsplug.errors import BrokerError
 from wsplug.jsonmessages import RequestRefused, brokerRefused, read, refusal
@@ -26,7 +27,7 @@ __all__ = ["ClassicProtocol"]
 
 class ClassicProtocol(WebSocketProtocol):
     """
-    One connection, in one room.
+    A connection of a classic client, which is in one room.
     """
 
     def __init__(
@@ -38,15 +39,15 @@ class ClassicProtocol(WebSocketProtocol):
         login: str,
     ) -> None:
         """
-        @param address: what the others are told of it.
-        @param network: where it comes from.
-        @param login: what its user has logged in as, and is called, whatever it says;
-            empty where it may choose.
+        @param address: the address that notices name.
+        @param network: the network that the client connects from.
+        @param login: the name that the person has logged in with; empty if the client
+            may choose a name.
         """
         self._chat = chat
         self._room = room
         self._address = address
-        name = nameOfLogin(login)
+        name = cleanLogin(login)
         self._login = name
         self._person = (
             chat.people.recognize(None, name, "", network, login)
@@ -65,12 +66,12 @@ class ClassicProtocol(WebSocketProtocol):
         except RequestRefused as error:
             self.transport.sendTextMessage(refusal(error))
             return None
-        # What was said is said, though who said it is gone meanwhile.
+        # Shielded: a message is sent although its sender disconnects meanwhile.
         return shielded(self._answer(said))
 
     def bytesMessageReceived(self, data: bytes) -> None:
         self.transport.sendTextMessage(
-            refusal(RequestRefused("not-json", "this is no text message"))
+            refusal(RequestRefused("not-json", "binary messages aren't supported"))
         )
 
     def noticeReceived(self, text: str) -> None:
@@ -78,7 +79,7 @@ class ClassicProtocol(WebSocketProtocol):
 
     def connectionLost(self, reason: Failure) -> None:
         self._lost = True
-        self._chat.talk.classic.leaveAll(self.transport)
+        self._chat.delivery.classic.leaveAll(self.transport)
         self._chat.disconnected(self._person, self.transport, [self._room], reason)
         self._chat.unregistered(self._person, self._id)
         network = self._person.network
@@ -87,11 +88,11 @@ class ClassicProtocol(WebSocketProtocol):
     async def _arrive(self) -> None:
         chat = self._chat
         self._person.transports.add(self.transport)
-        channel = chat.addressing.ofRoom(self._room)
+        channel = chat.channelNames.forRoom(self._room)
         try:
             if self._login:
                 await self._greet()
-            await chat.talk.classic.join(self.transport, channel, limit=0)
+            await chat.delivery.classic.join(self.transport, channel, limit=0)
             if not self._lost:
                 network = self._person.network
                 await chat.notices.came(self._room, self._address, network)
@@ -102,15 +103,16 @@ class ClassicProtocol(WebSocketProtocol):
 
     async def _greet(self) -> None:
         """
-        Be one more connection of whom it has logged in as, and get what is for them.
+        Add the connection to the person who has logged in, and subscribe to their
+        direct messages.
         """
         chat, person = self._chat, self._person
         await chat.people.greet(person, self.transport)
         if self._lost:
             await chat.people.release(person, self.transport)
             raise RequestRefused("unavailable", "the connection is lost")
-        channel = chat.addressing.ofPerson(person.id)
-        await chat.talk.classic.join(self.transport, channel, limit=0)
+        channel = chat.channelNames.forPerson(person.id)
+        await chat.delivery.classic.join(self.transport, channel, limit=0)
 
     async def _answer(self, said: ClassicMessage) -> None:
         try:
@@ -121,8 +123,8 @@ class ClassicProtocol(WebSocketProtocol):
             else:
                 raise RequestRefused(
                     "unknown-type",
-                    f"type: {said.type!r} is none of a client's that offers no "
-                    "subprotocol",
+                    f"type: {said.type!r} is unknown; clients without a subprotocol "
+                    "send usermsg or system",
                 )
         except RequestRefused as error:
             self._refuse(error, said.request)
@@ -134,16 +136,16 @@ class ClassicProtocol(WebSocketProtocol):
 
     async def _register(self, said: ClassicMessage) -> None:
         """
-        Let others reach the client by its own id.
+        Register the client's id, so that others can send it direct messages.
         """
-        self._chat.moves.check(self._person)
+        self._chat.presenceLimits.check(self._person)
         name = self._nameFrom(said)
         if said.id is not None:
             id = str(said.id)
             if id not in (self._person.id, self._id):
-                await self._known(id)
+                await self._makeKnown(id)
         if name:
-            await self._call(name)
+            await self._rename(name)
         answer = ClassicNotice("Initial message received")
         self.transport.sendTextMessage(encode(answer).decode())
 
@@ -154,32 +156,32 @@ class ClassicProtocol(WebSocketProtocol):
         name = self._nameFrom(said)
         if not self._login:
             person.rateKey = f"{person.network} {nameKey(name)}"
-        text = chat.talk.check(person, str(said.message))
+        text = chat.sender.check(person, str(said.message))
         color = person.color if said.color is None else cleanColor(str(said.color))
         isChanged = color != person.color
         person.color = color
         if name:
-            await self._call(name, isChanged=isChanged)
+            await self._rename(name, isChanged=isChanged)
         if said.to_id in (None, ""):
-            await chat.talk.say(person, self._room, text)
+            await chat.sender.sendToRoom(person, self._room, text)
             return
-        to = await chat.people.look(str(said.to_id))
-        await chat.talk.tell(person, to, text)
+        to = await chat.people.lookUp(str(said.to_id))
+        await chat.sender.sendToPerson(person, to, text)
 
     def _nameFrom(self, said: ClassicMessage) -> str:
         """
-        @return: what the client is called; empty where it doesn't say.
+        Return the name of the client; empty if the message has none.
         """
         if self._login or said.name is None:
             return self._login
         return _checkName(said.name)
 
-    async def _call(self, name: str, *, isChanged: bool = False) -> None:
+    async def _rename(self, name: str, *, isChanged: bool = False) -> None:
         """
-        Have the client called by a name that nobody else has; others see it among those
-        who are here from then on, and can reach it.
+        Give the client a unique name. Others see it in the room from now on, and can
+        send it direct messages.
 
-        @param isChanged: whether something else about it is new, too.
+        @param isChanged: whether the colour has changed.
         """
         chat, person, room = self._chat, self._person, self._room
         try:
@@ -187,8 +189,8 @@ class ClassicProtocol(WebSocketProtocol):
                 await chat.rename(person, name, person.color)
             elif isChanged:
                 await chat.rename(person, person.wanted, person.color)
-            place = person.places.get(room)
-            if place is None or self.transport not in place.transports:
+            membership = person.memberships.get(room)
+            if membership is None or self.transport not in membership.transports:
                 await self._enter(person, room)
         finally:
             if self._lost:
@@ -196,18 +198,18 @@ class ClassicProtocol(WebSocketProtocol):
 
     async def _enter(self, person: Person, room: str) -> None:
         chat = self._chat
-        place, isNew = await chat.rooms.enter(person, room, self.transport)
+        membership, isNew = await chat.rooms.enter(person, room, self.transport)
         if not self._lost and not chat.people.has(person):
-            await self._known(person.id)
+            await self._makeKnown(person.id)
         if self._lost:
             await chat.rooms.exit(person, room, self.transport, mayReturn=False)
             raise RequestRefused("unavailable", "the connection is lost")
         if isNew:
-            await chat.rooms.came(person, room, place)
+            await chat.rooms.joined(person, room, membership)
 
-    async def _known(self, id: str) -> None:
+    async def _makeKnown(self, id: str) -> None:
         """
-        Have it reached by an id.
+        Make the client known by an id.
         """
         chat, person, transport = self._chat, self._person, self.transport
         before = person.id
@@ -217,15 +219,15 @@ class ClassicProtocol(WebSocketProtocol):
             await chat.people.unregister(person, id)
             raise RequestRefused("unavailable", "the connection is lost")
         if self._login:
-            # It is reached as whom it is a client of.
+            # Direct messages come by the channel of the person who has logged in.
             former, self._id = self._id, id
             await chat.people.unregister(person, former)
             return
         if isKnown:
-            chat.talk.classic.leave(transport, chat.addressing.ofPerson(before))
-        channel = chat.addressing.ofPerson(id)
-        await chat.talk.classic.join(transport, channel, limit=0)
-        if self._room in person.places and before != id:
+            chat.delivery.classic.leave(transport, chat.channelNames.forPerson(before))
+        channel = chat.channelNames.forPerson(id)
+        await chat.delivery.classic.join(transport, channel, limit=0)
+        if self._room in person.memberships and before != id:
             await chat.rooms.identify(person)
 
 
@@ -233,6 +235,6 @@ def _checkName(name: str | int | float) -> str:
     clean = cleanName(str(name))
     if len(clean) > MAX_NAME:
         raise RequestRefused(
-            "too-long", f"name: {len(clean)} characters; {MAX_NAME} are the most"
+            "too-long", f"name: {len(clean)} characters; at most {MAX_NAME} are allowed"
         )
     return clean

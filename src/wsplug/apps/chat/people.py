@@ -1,5 +1,5 @@
 """
-Who is who: people, their ids, and the connections that they have.
+People, their ids, and their connections.
 """
 
 from __future__ import annotations
@@ -12,38 +12,38 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from twisted.internet.defer import Deferred, DeferredLock
 from twisted.internet.interfaces import IDelayedCall
 
-from wsplug.apps.chat.addressing import Addressing
+from wsplug.apps.chat.channelnames import ChannelNames
 from wsplug.apps.chat.messages import PersonInfo, encode, readPerson
-from wsplug.apps.chat.names import nameKey
+from wsplug.apps.chat.sanitizing import nameKey
 from wsplug.interfaces import IBroker, IWebSocketTransport
 from wsplug.jsonmessages import RequestRefused
 
 if TYPE_CHECKING:
-    from wsplug.apps.chat.callnames import CallNames
+    from wsplug.apps.chat.nicknames import Nicknames
 
-__all__ = ["People", "Person", "Place", "locked"]
+__all__ = ["Membership", "People", "Person", "locked"]
 
 _T = TypeVar("_T")
 
 _KNOWN: Final = "p-"
 """
-What the ids of those begin with who said C{hello}.
+The prefix of the ids of people who sent C{hello}.
 """
 
 _CLASSIC: Final = "c-"
 """
-What those of classic clients begin with that have registered none.
+The prefix of the ids of classic clients that haven't registered one.
 """
 
 
-class Place:
+class Membership:
     """
-    Somebody in a room.
+    A person's membership in a room.
 
-    @ivar transports: the connections by which they are there; none while they may
-        still come back.
-    @ivar leaving: ends it, if they don't.
-    @ivar isTold: whether the others know that they are there.
+    @ivar transports: the person's connections in the room; none while the person is
+        away and may come back.
+    @ivar leaving: the call that ends the membership then.
+    @ivar isTold: whether the room was told that the person has joined.
     """
 
     def __init__(self) -> None:
@@ -54,25 +54,25 @@ class Place:
 
 class Person:
     """
-    Somebody, with however many connections.
+    A person, with any number of connections.
 
-    @ivar id: what others know them by.
-    @ivar uid: the same, but for a classic client that has registered another one.
-    @ivar wanted: what they want to be called.
-    @ivar name: what they are called.
-    @ivar nameKey: what nobody else's name comes to; empty while they have none.
-    @ivar color: of their name.
-    @ivar network: where they come from.
-    @ivar rank: whose name it is where two want the same: 2 for who has logged in with
-        just that name, 1 for who has with one that looks like it, 0 for all others.
-    @ivar isGuest: whether others are told that they haven't logged in.
-    @ivar rateKey: what their rate counts for: those who have no key are as many as
-        have other names, at one place.
-    @ivar isClassic: whether it is a tutorial's client, and nobody else.
-    @ivar isKnown: whether the other servers know of them.
-    @ivar places: the rooms that they are in.
-    @ivar transports: their connections.
-    @ivar lock: is held while their name or their places change.
+    @ivar id: the id that others know.
+    @ivar uid: the first id, which doesn't change when a classic client registers one.
+    @ivar wanted: the name that the person asked for.
+    @ivar name: the name that the person has.
+    @ivar nameKey: the key of the name, which is unique; empty without a name.
+    @ivar color: the colour of the name.
+    @ivar network: the network that the person connects from.
+    @ivar rank: who gets a name that two people want: 2 for a login with exactly this
+        name, 1 for a login whose name looks like it, 0 for everybody else.
+    @ivar isGuest: whether others are told that the person hasn't logged in.
+    @ivar rateKey: the key for rate limits. People without a key of their own are told
+        apart by network and name.
+    @ivar isClassic: whether this is a classic client without a login.
+    @ivar isKnown: whether the person is in the broker's presence.
+    @ivar memberships: by room.
+    @ivar transports: the person's connections.
+    @ivar lock: held while the name or the memberships change.
     """
 
     def __init__(
@@ -88,38 +88,38 @@ class Person:
         self.rateKey = f"{network} {nameKey(name)}"
         self.isClassic = False
         self.isKnown = False
-        self.places: dict[str, Place] = {}
+        self.memberships: dict[str, Membership] = {}
         self.transports: set[IWebSocketTransport] = set()
         self.lock = DeferredLock()
 
     def info(self) -> PersonInfo:
         """
-        @return: what the others know of them.
+        Return what others know of the person.
         """
         return PersonInfo(self.id, self.name, self.color, self.isGuest)
 
 
 class People:
     """
-    All who have a connection to this server, or had one a moment ago.
+    The people who are connected to this server, or were a moment ago.
     """
 
     def __init__(
         self,
         broker: IBroker,
-        addressing: Addressing,
-        names: CallNames,
+        channelNames: ChannelNames,
+        names: Nicknames,
         *,
         hasGuests: bool,
     ) -> None:
         """
-        @param hasGuests: whether others are told of who hasn't logged in.
+        @param hasGuests: whether others are told who hasn't logged in.
         """
         self._broker = broker
-        self._channel = addressing.people
+        self._channel = channelNames.people
         self._names = names
         self._hasGuests = hasGuests
-        # By id, and by what classic clients of theirs have registered.
+        # By id, and by the ids that classic clients have registered.
         self._people: dict[str, Person] = {}
 
     def __len__(self) -> int:
@@ -127,21 +127,22 @@ class People:
 
     def has(self, person: Person) -> bool:
         """
-        @return: whether somebody is known by their id.
+        Tell whether a person is known by their id.
         """
         return self._people.get(person.id) is person
 
     def find(self, id: str) -> Person | None:
         """
-        @return: who has an id and is connected to this server.
+        Return the person with an id who is connected to this server.
         """
         return self._people.get(id)
 
-    async def look(self, id: str) -> PersonInfo:
+    async def lookUp(self, id: str) -> PersonInfo:
         """
-        @return: who has an id, here or at another server.
-        @raise RequestRefused: nobody has.
-        @raise BrokerError: it can't be found out.
+        Look up who has an id, on this server or another one.
+
+        @raise RequestRefused: nobody has it.
+        @raise BrokerError: the broker failed.
         """
         person = self._people.get(id)
         if person is not None:
@@ -155,11 +156,13 @@ class People:
         self, key: str | None, name: str, color: str, network: str, login: str
     ) -> Person:
         """
-        Find or make who says C{hello}. Nobody knows of who is new before L{greet}.
+        Find the person who sends C{hello}, or make a new one. A new person is unknown
+        to others before L{greet}.
 
-        @param key: their secret, if they have one.
-        @param network: where they come from.
-        @param login: what they have logged in as: then that is who they are; or empty.
+        @param key: the person's secret, if there is one.
+        @param network: the network that they connect from.
+        @param login: the name that they have logged in with, which identifies them;
+            empty without a login.
         """
         if login:
             id = _idOf(login, b"wsplug login")
@@ -178,11 +181,10 @@ class People:
 
     async def greet(self, person: Person, transport: IWebSocketTransport) -> None:
         """
-        Let others know of somebody who has one more connection.
+        Add a connection to a person, and make a new person known to others.
 
-        @raise RequestRefused: their name is somebody else's.
-        @raise BrokerError: it can't be told to others. In either case, nothing has
-            changed.
+        @raise RequestRefused: somebody else has the name. Nothing has changed.
+        @raise BrokerError: the broker failed. Nothing has changed.
         """
         self._people[person.id] = person
         person.transports.add(transport)
@@ -191,7 +193,7 @@ class People:
             if not person.isKnown:
                 taken = await self._names.take(person, person.wanted)
                 person.name, person.nameKey = taken
-                # Others may know them already: the same key, at another server.
+                # The id may be taken: by the same key, on another server.
                 info = encode(person.info())
                 await self._broker.enter(self._channel, person.id, info)
                 person.isKnown = True
@@ -204,18 +206,18 @@ class People:
 
     async def release(self, person: Person, transport: IWebSocketTransport) -> None:
         """
-        Have somebody with one connection less; who has none and is nowhere is
-        forgotten.
+        Remove a connection from a person. Without connections and memberships, the
+        person is forgotten.
 
-        @raise BrokerError: others may not know of that.
+        @raise BrokerError: the broker failed; others may still see the person.
         """
         person.transports.discard(transport)
-        if not person.places and not person.transports:
+        if not person.memberships and not person.transports:
             await self.forget(person)
 
     def addClassic(self, network: str) -> Person:
         """
-        Make who is behind a tutorial's client. Nobody can tell them anything before
+        Make the person for a classic client. Others can't send them messages before
         L{register}.
         """
         id = _CLASSIC + secrets.token_hex(8)
@@ -225,11 +227,11 @@ class People:
 
     async def register(self, person: Person, id: str) -> None:
         """
-        Let others know a classic client by an id, in place of the one that it had; or
-        whom it is a client of by that id, too.
+        Register an id for a classic client. It replaces the client's former id. If the
+        client has logged in, the person gets it as a further id.
 
-        @raise RequestRefused: somebody has it.
-        @raise BrokerError: it can't be told to others.
+        @raise RequestRefused: the id is in use.
+        @raise BrokerError: the broker failed.
         """
         if self._people.get(id) is person:
             return
@@ -249,9 +251,9 @@ class People:
 
     async def unregister(self, person: Person, id: str) -> None:
         """
-        Let an id go; fine if it isn't theirs.
+        Release an id. It needn't be the person's.
 
-        @raise BrokerError: it can't be told to others.
+        @raise BrokerError: the broker failed.
         """
         if self._people.get(id) is person:
             del self._people[id]
@@ -259,22 +261,22 @@ class People:
 
     async def changed(self, person: Person) -> None:
         """
-        Let others know of a new name.
+        Update what others know of a person.
 
-        @raise BrokerError: it can't be told to them.
+        @raise BrokerError: the broker failed.
         """
         if person.isKnown:
             await self._broker.update(self._channel, person.id, encode(person.info()))
 
     async def forget(self, person: Person) -> None:
         """
-        Let the id and the name go; fine if they were never known.
+        Release the id and the name of a person. They needn't be known.
 
-        @raise BrokerError: it can't be told to others.
+        @raise BrokerError: the broker failed.
         """
         person.isKnown = False
         key, person.nameKey = person.nameKey, ""
-        # Both at once: who comes back at this moment has neither before them.
+        # Both at once, so that a person who comes back meanwhile finds both free.
         named = Deferred.fromCoroutine(self._names.drop(key))
         try:
             await self.unregister(person, person.id)
@@ -284,7 +286,7 @@ class People:
 
 async def locked(person: Person, work: Callable[[], Awaitable[_T]]) -> _T:
     """
-    Do something while nobody else changes who or where a person is.
+    Do something while holding a person's lock.
     """
     await person.lock.acquire()
     try:
@@ -295,9 +297,10 @@ async def locked(person: Person, work: Callable[[], Awaitable[_T]]) -> _T:
 
 def _idOf(known: str, kind: bytes) -> str:
     """
-    Make the id of who is known by something.
+    Derive a person's id.
 
-    @param kind: of it: what is known otherwise makes other ids of the same text.
+    @param known: the key or the login.
+    @param kind: which of them it is. Different kinds give different ids.
     """
     data = known.encode("utf-8", "surrogatepass")
     return _KNOWN + blake2b(data, digest_size=8, person=kind).hexdigest()

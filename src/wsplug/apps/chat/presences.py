@@ -14,15 +14,9 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
-from wsplug.apps.chat.addressing import Addressing
-from wsplug.apps.chat.messages import (
-    Change,
-    Event,
-    Presence,
-    Presences,
-    encode,
-    readPerson,
-)
+from wsplug.apps.chat.channelnames import ChannelNames
+from wsplug.apps.chat.events import Change, Event, Presence, Presences
+from wsplug.apps.chat.messages import encode, readPerson
 from wsplug.errors import BrokerError
 from wsplug.interfaces import IBroker
 from wsplug.rates import Rate
@@ -73,11 +67,11 @@ class Teller:
     _log = Logger()
 
     def __init__(
-        self, broker: IBroker, clock: IReactorTime, addressing: Addressing
+        self, broker: IBroker, clock: IReactorTime, channelNames: ChannelNames
     ) -> None:
         self._broker = broker
         self._clock = clock
-        self._addressing = addressing
+        self._addressing = channelNames
         self._rate = Rate(clock, RATE, BURST)
         # By room, what is told together, by the id of whom it is about; and when.
         self._waiting: dict[str, dict[str, Change]] = {}
@@ -133,7 +127,7 @@ class Teller:
         Deferred.fromCoroutine(publish())
 
     async def _publish(self, room: str, changes: list[Change]) -> None:
-        channel = self._addressing.ofRoom(room)
+        channel = self._addressing.forRoom(room)
         present = await self._broker.presence(channel)
         event: Event
         if len(changes) == 1:

@@ -1,5 +1,6 @@
 """
-A connection that speaks C{wsplug.chat.v1}; C{docs/reference/chat.md} describes it.
+Connections that speak the subprotocol C{wsplug.chat.v1}, which
+C{docs/reference/chat.md} describes.
 """
 
 from __future__ import annotations
@@ -12,8 +13,11 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from wsplug import WebSocketProtocol, shielded
-from wsplug.apps.chat.addressing import DIRECT
-from wsplug.apps.chat.messages import (
+from wsplug.apps.chat.channelnames import DIRECT
+from wsplug.apps.chat.delivery import MAX_RECOVERED, fitHistory
+from wsplug.apps.chat.messages import encode
+from wsplug.apps.chat.people import Membership, Person
+from wsplug.apps.chat.requests import (
     REQUEST,
     Find,
     Found,
@@ -31,11 +35,8 @@ from wsplug.apps.chat.messages import (
     Sent,
     Typing,
     Welcome,
-    encode,
 )
-from wsplug.apps.chat.names import MAX_NAME, cleanColor, nameOfLogin, roomOf
-from wsplug.apps.chat.people import Person, Place
-from wsplug.apps.chat.talk import RECALLED, recall
+from wsplug.apps.chat.sanitizing import MAX_NAME, cleanColor, cleanLogin, cleanRoom
 from wsplug.broker import History
 from wsplug.displaynames import cleanName
 from wsplug.errors import BrokerError
@@ -57,24 +58,24 @@ SUBPROTOCOL: Final = "wsplug.chat.v1"
 
 class ChatProtocol(WebSocketProtocol):
     """
-    One connection of somebody.
+    A connection of a person.
     """
 
     def __init__(
         self, chat: ChatApplication, room: str, network: str, login: str
     ) -> None:
         """
-        @param room: that of the path.
-        @param network: where they come from.
-        @param login: what they have logged in as, and are called; empty where they may
-            choose.
+        @param room: the room of the path.
+        @param network: the network that the client connects from.
+        @param login: the name that the person has logged in with; empty if they may
+            choose a name.
         """
         self._chat = chat
         self._room = room
         self._network = network
         self._login = login
         self._person: Person | None = None
-        self._places: dict[str, Place | None] = {}
+        self._memberships: dict[str, Membership | None] = {}
         self._lost = False
 
     def textMessageReceived(self, message: str) -> Deferred[None] | None:
@@ -83,12 +84,12 @@ class ChatProtocol(WebSocketProtocol):
         except RequestRefused as error:
             self.transport.sendTextMessage(refusal(error))
             return None
-        # What was said is said, though who said it is gone meanwhile.
+        # Shielded: a message is sent although its sender disconnects meanwhile.
         return shielded(self._answer(asked))
 
     def bytesMessageReceived(self, data: bytes) -> None:
         self.transport.sendTextMessage(
-            refusal(RequestRefused("not-json", "this is no text message"))
+            refusal(RequestRefused("not-json", "binary messages aren't supported"))
         )
 
     def noticeReceived(self, text: str) -> None:
@@ -96,15 +97,17 @@ class ChatProtocol(WebSocketProtocol):
 
     def connectionLost(self, reason: Failure) -> None:
         self._lost = True
-        self._chat.talk.modern.leaveAll(self.transport)
+        self._chat.delivery.modern.leaveAll(self.transport)
         person = self._person
         if person is not None:
-            self._chat.disconnected(person, self.transport, list(self._places), reason)
+            self._chat.disconnected(
+                person, self.transport, list(self._memberships), reason
+            )
 
     async def _answer(self, asked: Any) -> None:
         request = getattr(asked, "request", None)
         try:
-            answer = await self._DO[type(asked)](self, asked)
+            answer = await self._HANDLERS[type(asked)](self, asked)
         except RequestRefused as error:
             self.transport.sendTextMessage(refusal(error, request))
             return
@@ -118,20 +121,22 @@ class ChatProtocol(WebSocketProtocol):
     def _send(self, message: msgspec.Struct) -> None:
         self.transport.sendTextMessage(encode(message).decode())
 
-    # Who
+    # People
 
     async def _hello(self, asked: Hello) -> Welcome:
         login = self._login
-        name = nameOfLogin(login) if login else _checkName(asked.name)
+        name = cleanLogin(login) if login else _checkName(asked.name)
         color = cleanColor(asked.color or "")
         if self._person is not None:
-            raise RequestRefused("invalid", "hello was said already; see name")
+            raise RequestRefused(
+                "invalid", "hello was already sent; use name to change the name"
+            )
         chat, people = self._chat, self._chat.people
         person = people.recognize(asked.key, name, color, self._network, login)
         if people.find(person.id) is not person:
-            chat.moves.checkNew(person)
+            chat.presenceLimits.checkNew(person)
         elif (person.wanted, person.color) != (name, color):
-            chat.moves.check(person)
+            chat.presenceLimits.check(person)
         await people.greet(person, self.transport)
         try:
             if (person.wanted, person.color) != (name, color):
@@ -155,97 +160,98 @@ class ChatProtocol(WebSocketProtocol):
 
     async def _name(self, asked: Rename) -> Named:
         person = self._known()
-        self._chat.moves.check(person)
+        self._chat.presenceLimits.check(person)
         color = person.color if asked.color is None else cleanColor(asked.color)
         name = _checkName(asked.name)
         if self._login and name == person.name:
             name = person.wanted
         if self._login and name != person.wanted:
             raise RequestRefused(
-                "name-fixed", "who has logged in is called by that name"
+                "name-fixed", "your name is the one that you have logged in with"
             )
         await self._chat.rename(person, name, color)
-        names = dict.fromkeys(person.places, person.name)
+        names = dict.fromkeys(person.memberships, person.name)
         return Named(person.name, person.color, names)
 
     def _known(self) -> Person:
         if self._person is None:
-            raise RequestRefused("hello-first", "say who you are with hello first")
+            raise RequestRefused("hello-first", "send hello first")
         return self._person
 
-    # Where
+    # Rooms
 
     async def _join(self, asked: Join) -> Joined | None:
         person = self._known()
         chat, transport = self._chat, self.transport
         room = DIRECT if asked.room == DIRECT else chat.findRoom(asked.room)
-        chat.moves.check(person)
-        if room in self._places:
-            raise RequestRefused("invalid", f"this connection is in {room} already")
-        if len(self._places) >= chat.maxRooms + (DIRECT in self._places):
+        chat.presenceLimits.check(person)
+        if room in self._memberships:
+            raise RequestRefused("invalid", f"this connection is already in {room}")
+        if len(self._memberships) >= chat.maxRooms + (DIRECT in self._memberships):
             raise RequestRefused(
-                "too-many-rooms", f"a connection can be in {chat.maxRooms} rooms"
+                "too-many-rooms",
+                f"a connection can be in at most {chat.maxRooms} rooms",
             )
-        self._places[room] = None
+        self._memberships[room] = None
         try:
             if room == DIRECT:
-                await self._enter(asked, room, chat.addressing.ofPerson(person.id))
+                await self._enter(asked, room, chat.channelNames.forPerson(person.id))
                 return None
-            place, isNew = await chat.rooms.enter(person, room, transport)
-            self._places[room] = place
+            membership, isNew = await chat.rooms.enter(person, room, transport)
+            self._memberships[room] = membership
             try:
-                await self._enter(asked, room, chat.addressing.ofRoom(room))
+                await self._enter(asked, room, chat.channelNames.forRoom(room))
             except BaseException:
                 await chat.rooms.exit(person, room, transport, mayReturn=False)
                 raise
         except BaseException:
-            self._places.pop(room, None)
+            self._memberships.pop(room, None)
             raise
         if isNew:
             quiet = asked.since is not None
-            await chat.rooms.came(person, room, place, quiet=quiet)
+            await chat.rooms.joined(person, room, membership, quiet=quiet)
         return None
 
     async def _enter(self, asked: Join, room: str, channel: str) -> None:
         """
-        Have what is said in a room from now on, and answer with what was said before.
+        Subscribe to a room's channel, and answer with its history.
         """
-        chat, place = self._chat, self._places[room]
-        here = await chat.rooms.here(room) if place is not None else None
+        chat, membership = self._chat, self._memberships[room]
+        here = await chat.rooms.here(room) if membership is not None else None
         if self._lost:
             raise RequestRefused("unavailable", "the connection is lost")
         since = None if asked.since is None else asked.since.position()
-        most = chat.history if since is None else RECALLED
-        limit = most if asked.limit is None else min(asked.limit, most)
+        maxLimit = chat.history if since is None else MAX_RECOVERED
+        limit = maxLimit if asked.limit is None else min(asked.limit, maxLimit)
 
         def answer(history: History) -> None:
-            past = recall(history)
+            past = fitHistory(history)
             self._send(
                 Joined(
                     room,
                     self._known().name,
                     WirePosition.of(history.position),
                     past.isComplete,
-                    chat.talk.show(room, past.publications),
+                    chat.delivery.encodeHistory(room, past.publications),
                     [] if here is None else here.people,
                     0 if here is None else here.count,
                     asked.request,
                 )
             )
 
-        joined = chat.talk.modern.join(self.transport, channel, since, limit)
+        joined = chat.delivery.modern.join(self.transport, channel, since, limit)
         await joined.addCallback(answer)
 
     async def _leave(self, asked: Leave) -> Left:
         person = self._known()
         room = self._here(asked.room)
-        del self._places[room]
+        del self._memberships[room]
         chat = self._chat
         if room == DIRECT:
-            channel = chat.addressing.ofPerson(person.id)
+            channel = chat.channelNames.forPerson(person.id)
         else:
-            channel = chat.addressing.ofRoom(room)
-        chat.talk.modern.leave(self.transport, channel)
+            channel = chat.channelNames.forRoom(room)
+        chat.delivery.modern.leave(self.transport, channel)
         await chat.rooms.exit(person, room, self.transport, mayReturn=False)
         return Left(room)
 
@@ -255,38 +261,39 @@ class ChatProtocol(WebSocketProtocol):
 
     def _here(self, name: str | None) -> str:
         """
-        @return: the room of a name.
-        @raise RequestRefused: this connection isn't there.
+        Return the room of a name.
+
+        @raise RequestRefused: this connection isn't in the room.
         """
-        room = DIRECT if name == DIRECT else roomOf(name or "")
-        if room is None or room not in self._places:
+        room = DIRECT if name == DIRECT else cleanRoom(name or "")
+        if room is None or room not in self._memberships:
             raise _notIn(room or name)
         return room
 
-    # What
+    # Messages
 
     async def _say(self, asked: Say) -> Sent:
         person = self._known()
-        talk = self._chat.talk
+        sender = self._chat.sender
         if asked.to_id is not None:
-            text = talk.check(person, asked.message)
-            to = await self._chat.people.look(str(asked.to_id))
-            return await talk.tell(person, to, text, asked.ref)
+            text = sender.check(person, asked.message)
+            to = await self._chat.people.lookUp(str(asked.to_id))
+            return await sender.sendToPerson(person, to, text, asked.ref)
         room = self._here(asked.room)
-        if self._places[room] is None:
+        if self._memberships[room] is None:
             raise _notIn(room)
-        text = talk.check(person, asked.message)
-        return await talk.say(person, room, text, asked.ref)
+        text = sender.check(person, asked.message)
+        return await sender.sendToRoom(person, room, text, asked.ref)
 
     async def _typing(self, asked: Typing) -> None:
-        room = roomOf(asked.room or "")
-        if room is not None and self._places.get(room) is not None:
-            await self._chat.talk.typing(self._known(), room)
+        room = cleanRoom(asked.room or "")
+        if room is not None and self._memberships.get(room) is not None:
+            await self._chat.sender.sendTyping(self._known(), room)
 
     async def _ping(self, asked: Ping) -> Pong:
         return Pong()
 
-    _DO: Final[dict[type, Callable[[Any, Any], Awaitable[Any]]]] = {
+    _HANDLERS: Final[dict[type, Callable[[Any, Any], Awaitable[Any]]]] = {
         Hello: _hello,
         Join: _join,
         Leave: _leave,
@@ -301,14 +308,16 @@ class ChatProtocol(WebSocketProtocol):
 def _checkName(name: str) -> str:
     clean = cleanName(name)
     if not clean:
-        raise RequestRefused("empty", "name: there is nothing to be seen in it")
+        raise RequestRefused("empty", "name: it has no visible characters")
     if len(clean) > MAX_NAME:
         raise RequestRefused(
-            "too-long", f"name: {len(clean)} characters; {MAX_NAME} are the most"
+            "too-long", f"name: {len(clean)} characters; at most {MAX_NAME} are allowed"
         )
     return clean
 
 
 def _notIn(room: str | None) -> RequestRefused:
     where = "any room" if room is None else room
-    return RequestRefused("not-in-room", f"this connection is not in {where}; join it")
+    return RequestRefused(
+        "not-in-room", f"this connection isn't in {where}; join it first"
+    )

@@ -1,5 +1,5 @@
 """
-Where people are: coming, going, and being called otherwise.
+Rooms: people join, leave, and change their names.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-from wsplug.apps.chat.addressing import Addressing
-from wsplug.apps.chat.callnames import CallNames
-from wsplug.apps.chat.messages import Change, PersonInfo, encode, readPerson
-from wsplug.apps.chat.people import People, Person, Place, locked
+from wsplug.apps.chat.channelnames import ChannelNames
+from wsplug.apps.chat.events import Change
+from wsplug.apps.chat.messages import PersonInfo, encode, readPerson
+from wsplug.apps.chat.nicknames import Nicknames
+from wsplug.apps.chat.people import Membership, People, Person, locked
 from wsplug.apps.chat.presences import SHOWN, Teller
 from wsplug.errors import BrokerError
 from wsplug.interfaces import IBroker, IWebSocketTransport
@@ -26,10 +27,10 @@ __all__ = ["Here", "Rooms"]
 @dataclass(frozen=True)
 class Here:
     """
-    Those who are in a room.
+    The people in a room.
 
-    @ivar people: some of them, the first to come first.
-    @ivar count: how many there are.
+    @ivar people: those who joined first, at most L{SHOWN}.
+    @ivar count: the number of all.
     """
 
     people: list[PersonInfo]
@@ -38,7 +39,7 @@ class Here:
 
 class Rooms:
     """
-    All rooms of a chat.
+    The rooms of a chat.
     """
 
     _log = Logger()
@@ -47,63 +48,62 @@ class Rooms:
         self,
         broker: IBroker,
         clock: IReactorTime,
-        addressing: Addressing,
+        channelNames: ChannelNames,
         people: People,
-        names: CallNames,
+        names: Nicknames,
         *,
         grace: float,
         quiet: bool,
     ) -> None:
         """
-        @param grace: seconds that somebody may be gone without having left.
-        @param quiet: whether coming and going is not to be mentioned.
+        @param grace: seconds that somebody may be disconnected before they have left.
+        @param quiet: whether clients needn't mention who joins and leaves.
         """
         self._broker = broker
         self._clock = clock
-        self._addressing = addressing
+        self._addressing = channelNames
         self._people = people
         self._names = names
-        self._teller = Teller(broker, clock, addressing)
+        self._teller = Teller(broker, clock, channelNames)
         self._grace = grace
         self._quiet = quiet
         self._stopped = False
-        self._leaving: set[Place] = set()
+        self._leaving: set[Membership] = set()
 
     async def here(self, room: str) -> Here:
         """
-        See who is in a room.
+        Look up who is in a room.
 
-        @raise BrokerError: that can't be found out.
+        @raise BrokerError: the broker failed.
         """
-        present = await self._broker.presence(self._addressing.ofRoom(room))
+        present = await self._broker.presence(self._addressing.forRoom(room))
         shown = islice(present.values(), SHOWN)
         return Here([readPerson(info) for info in shown], len(present))
 
     async def enter(
         self, person: Person, room: str, transport: IWebSocketTransport
-    ) -> tuple[Place, bool]:
+    ) -> tuple[Membership, bool]:
         """
-        Have somebody in a room by one more connection.
+        Add a connection of a person to a room. The room isn't told: see L{joined}.
 
-        @return: their place there, and whether they weren't there before. It is told
-            to nobody: see L{came}.
-        @raise BrokerError: it can't be told to others.
+        @return: the membership, and whether it is new.
+        @raise BrokerError: the broker failed.
         """
         return await locked(person, lambda: self._enter(person, room, transport))
 
     async def _enter(
         self, person: Person, room: str, transport: IWebSocketTransport
-    ) -> tuple[Place, bool]:
-        place = person.places.get(room)
-        isNew = place is None
-        if place is None:
+    ) -> tuple[Membership, bool]:
+        membership = person.memberships.get(room)
+        isNew = membership is None
+        if membership is None:
             await self._broker.enter(
-                self._addressing.ofRoom(room), person.uid, encode(person.info())
+                self._addressing.forRoom(room), person.uid, encode(person.info())
             )
-            place = person.places[room] = Place()
-        self._stay(place)
-        place.transports.add(transport)
-        return place, isNew
+            membership = person.memberships[room] = Membership()
+        self._stay(membership)
+        membership.transports.add(transport)
+        return membership, isNew
 
     def exit(
         self,
@@ -114,28 +114,27 @@ class Rooms:
         mayReturn: bool,
     ) -> Deferred[None]:
         """
-        Have them there by one connection less; fine if they weren't. Without any, they
-        have left.
+        Remove a connection of a person from a room. It needn't be there. Without
+        connections, the person has left.
 
-        @param mayReturn: whether they have, only once the time for coming back is
-            over.
-        @return: fires when all who have to know have been told; doesn't fail.
+        @param mayReturn: whether the person only has left after the grace period.
+        @return: fires when the room has been told; it doesn't fail.
         """
 
         async def exit() -> None:
-            place = person.places.get(room)
-            if place is None or transport not in place.transports:
+            membership = person.memberships.get(room)
+            if membership is None or transport not in membership.transports:
                 return
-            place.transports.discard(transport)
-            if place.transports:
+            membership.transports.discard(transport)
+            if membership.transports:
                 return
             if mayReturn and self._grace and not self._stopped:
-                place.leaving = self._clock.callLater(
-                    self._grace, self._over, person, room, place
+                membership.leaving = self._clock.callLater(
+                    self._grace, self._over, person, room, membership
                 )
-                self._leaving.add(place)
+                self._leaving.add(membership)
             else:
-                await self._left(person, room, place)
+                await self._left(person, room, membership)
 
         return Deferred.fromCoroutine(self._quietly(person, exit))
 
@@ -143,14 +142,12 @@ class Rooms:
         self, person: Person, name: str, color: str, *, isForced: bool = False
     ) -> str:
         """
-        Have somebody called otherwise in all rooms that they are in.
+        Change a person's name and colour in all rooms.
 
-        @param isForced: whether they get a number where the name is somebody else's,
-            also where others don't.
-        @return: their name before.
-        @raise RequestRefused: the name is somebody else's.
-        @raise BrokerError: it can't be told to others. In either case, nothing has
-            changed.
+        @param isForced: see L{Nicknames.take}.
+        @return: the former name.
+        @raise RequestRefused: somebody else has the name. Nothing has changed.
+        @raise BrokerError: the broker failed. Nothing has changed.
         """
 
         async def rename() -> str:
@@ -174,89 +171,91 @@ class Rooms:
 
     async def identify(self, person: Person) -> None:
         """
-        Let those who see somebody among themselves know of another id.
+        Tell the rooms of a person that they have another id.
 
-        @raise BrokerError: it can't be told to them.
+        @raise BrokerError: the broker failed.
         """
         await locked(person, lambda: self._update(person))
-        for room in tuple(person.places):
+        for room in tuple(person.memberships):
             await self.changed(person, room, person.name)
 
     async def _update(self, person: Person) -> None:
         info = encode(person.info())
-        for room in person.places:
-            channel = self._addressing.ofRoom(room)
+        for room in person.memberships:
+            channel = self._addressing.forRoom(room)
             await self._broker.update(channel, person.uid, info)
         await self._people.changed(person)
 
     async def _try(self, work: Awaitable[None]) -> None:
         """
-        Do what others can do without.
+        Do something that may fail. A failure is logged.
         """
         try:
             await work
         except BrokerError as error:
-            self._log.error("chat: others don't know all: {error}", error=error)
+            self._log.error(
+                "chat: others may see an outdated name: {error}", error=error
+            )
 
-    async def came(
-        self, person: Person, room: str, place: Place, *, quiet: bool = False
+    async def joined(
+        self, person: Person, room: str, membership: Membership, *, quiet: bool = False
     ) -> None:
         """
-        Tell those in a room that somebody has come, unless they have left again.
+        Tell a room that somebody has joined, unless they have left again.
 
-        @param quiet: nobody needs to mention it.
-        @raise BrokerError: it can't be told.
+        @param quiet: whether clients needn't mention it.
+        @raise BrokerError: the broker failed.
         """
-        if person.places.get(room) is place:
-            place.isTold = True
+        if person.memberships.get(room) is membership:
+            membership.isTold = True
             await self._tell(person, room, "joined", quiet=quiet)
 
     async def changed(self, person: Person, room: str, was: str) -> None:
         """
-        Tell those in a room that somebody has another name or colour.
+        Tell a room that somebody has another name, colour or id.
 
-        @param was: the name before.
-        @raise BrokerError: it can't be told.
+        @param was: the former name.
+        @raise BrokerError: the broker failed.
         """
-        if room in person.places:
+        if room in person.memberships:
             before = was if was != person.name else None
             await self._tell(person, room, "changed", was=before)
 
     def stop(self) -> None:
         """
-        Wait for nobody any more.
+        Stop: cancel the grace periods, and tell nobody that people leave.
         """
         self._stopped = True
         self._teller.stop()
-        for place in tuple(self._leaving):
-            self._stay(place)
+        for membership in tuple(self._leaving):
+            self._stay(membership)
 
     # Leaving
 
-    def _stay(self, place: Place) -> None:
-        leaving, place.leaving = place.leaving, None
-        self._leaving.discard(place)
+    def _stay(self, membership: Membership) -> None:
+        leaving, membership.leaving = membership.leaving, None
+        self._leaving.discard(membership)
         if leaving is not None and leaving.active():
             leaving.cancel()
 
-    def _over(self, person: Person, room: str, place: Place) -> None:
+    def _over(self, person: Person, room: str, membership: Membership) -> None:
         """
-        The time for coming back is over.
+        The grace period is over.
         """
 
         async def leave() -> None:
-            self._leaving.discard(place)
-            if not place.transports and person.places.get(room) is place:
-                await self._left(person, room, place)
+            self._leaving.discard(membership)
+            if not membership.transports and person.memberships.get(room) is membership:
+                await self._left(person, room, membership)
 
         Deferred.fromCoroutine(self._quietly(person, leave))
 
-    async def _left(self, person: Person, room: str, place: Place) -> None:
-        del person.places[room]
-        await self._broker.leave(self._addressing.ofRoom(room), person.uid)
-        if place.isTold and not self._stopped:
+    async def _left(self, person: Person, room: str, membership: Membership) -> None:
+        del person.memberships[room]
+        await self._broker.leave(self._addressing.forRoom(room), person.uid)
+        if membership.isTold and not self._stopped:
             await self._tell(person, room, "left")
-        if not person.places and not person.transports:
+        if not person.memberships and not person.transports:
             await self._people.forget(person)
 
     async def _tell(
@@ -283,9 +282,11 @@ class Rooms:
         self, person: Person, work: Callable[[], Awaitable[None]]
     ) -> None:
         """
-        Do what nobody waits for.
+        Do something that nobody waits for. A failure is logged.
         """
         try:
             await locked(person, work)
         except BrokerError as error:
-            self._log.error("chat: a leaving isn't known to all: {error}", error=error)
+            self._log.error(
+                "chat: others may not see that somebody left: {error}", error=error
+            )

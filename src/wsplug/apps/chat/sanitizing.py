@@ -1,5 +1,5 @@
 """
-What people say, and what they call their rooms and colours: made fit to be shown.
+Cleans what people type before others see it: messages, names, rooms and colours.
 """
 
 from __future__ import annotations
@@ -14,28 +14,29 @@ __all__ = [
     "MAX_NAME",
     "MAX_ROOM",
     "cleanColor",
+    "cleanLogin",
     "cleanMessage",
+    "cleanRoom",
     "nameKey",
-    "nameOfLogin",
     "numbered",
-    "roomOf",
 ]
 
 MAX_NAME: Final = 40
 """
-Characters of a name.
+Characters that a person's name may have.
 """
 
 MAX_ROOM: Final = 64
 """
-Characters of a room's name.
+Characters that a room's name may have.
 """
 
 _COLOR: Final = re.compile(r"[#0-9A-Za-z(),.% -]{1,40}")
 
-_NO_SEGMENTS: Final = frozenset(("-", ".", ".."))
+_RESERVED_SEGMENTS: Final = frozenset(("-", ".", ".."))
 """
-What no segment of a room's name can be.
+What a segment of a room's name mustn't be. C{-} is the path of the server's built-in
+files; browsers remove C{.} and C{..} from URLs.
 """
 
 _STACKERS: Final = re.compile(
@@ -43,8 +44,8 @@ _STACKERS: Final = re.compile(
     "\U00011a47\U00011a99\U00011d45\U00011d97\U00011f42]"
 )
 """
-What stacks the letters of some scripts (Invisible_Stacker, Unicode's
-IndicSyllabicCategory.txt), and can't be seen where there are none to stack.
+Characters that stack the letters of some scripts (Invisible_Stacker in Unicode's
+IndicSyllabicCategory.txt). They are invisible between other letters.
 """
 
 _CONTROLS: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
@@ -52,26 +53,25 @@ _CONTROLS: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 def nameKey(name: str) -> str:
     """
-    Make what is the same for names that look the same: case, width and space don't
-    count.
+    Return a key that is equal for names that look alike. Case, width and white space
+    don't matter.
     """
     plain = normalize("NFKC", normalize("NFKC", name).casefold())
     return "".join(_STACKERS.sub("", plain).split())
 
 
-def nameOfLogin(login: str) -> str:
+def cleanLogin(login: str) -> str:
     """
-    Make what somebody is called who has logged in.
+    Make a display name from the name that somebody has logged in with.
 
-    @param login: their name there.
-    @return: empty where nothing of it can be shown.
+    @return: the name; empty if nothing visible is left.
     """
     return cleanName(login)[:MAX_NAME].rstrip()
 
 
 def numbered(name: str, number: int) -> str:
     """
-    Make another name of one that is taken.
+    Add a number to a name that is taken.
     """
     suffix = f" {number}"
     return name[: MAX_NAME - len(suffix)].rstrip() + suffix
@@ -79,34 +79,32 @@ def numbered(name: str, number: int) -> str:
 
 def cleanColor(color: str) -> str:
     """
-    Let a colour through if no page can take it for anything else.
+    Check that a colour can't be mistaken for anything else in a page.
 
-    @return: empty where it isn't one.
+    @return: the colour; empty if it may not be used.
     """
     return color if _COLOR.fullmatch(color) else ""
 
 
 def cleanMessage(message: str) -> str:
     """
-    Leave out control characters, but for line ends and tabs.
+    Remove control characters, except for line ends and tabs.
 
-    @return: empty where there is nothing but space.
+    @return: the message; empty if nothing visible is left.
     """
     plain = _CONTROLS.sub("", message.replace("\r\n", "\n").replace("\r", "\n"))
     return plain if isVisible(plain) else ""
 
 
-def roomOf(name: str) -> str | None:
+def cleanRoom(name: str) -> str | None:
     """
-    Make a room's name fit: the one rule for what clients send, for paths, and for
-    options. It is a path, whose segments show something.
+    Clean a room's name. The same rule holds for messages, paths and options: it is a
+    path of segments with visible characters, which doesn't start with C{@}.
 
-    @return: C{None} where no room can be called like that: C{@} begins what is
-        somebody's own, C{-} is the path of the server's own files, and no browser has
-        an address with C{.} or C{..}.
+    @return: the name; C{None} if no room can have it.
     """
     segments = [segment.strip() for segment in cleanName(name).split("/")]
     clean = "/".join(filter(None, segments))
     if not clean or len(clean) > MAX_ROOM or clean.startswith("@"):
         return None
-    return None if _NO_SEGMENTS.intersection(segments) else clean
+    return None if _RESERVED_SEGMENTS.intersection(segments) else clean

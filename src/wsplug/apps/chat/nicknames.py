@@ -1,6 +1,5 @@
 """
-What people are called in a chat: no two of them the same, wherever they are, in rooms
-and in direct messages.
+The names of people, which are unique in a chat.
 """
 
 from __future__ import annotations
@@ -9,77 +8,78 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from wsplug.apps.chat.names import nameKey, numbered
 from wsplug.apps.chat.people import Person
+from wsplug.apps.chat.sanitizing import nameKey, numbered
 from wsplug.interfaces import IBroker
 from wsplug.jsonmessages import RequestRefused
 
-__all__ = ["CallNames"]
+__all__ = ["Nicknames"]
 
-_NUMBERS: Final = 1000
+_MAX_NUMBER: Final = 1000
 """
 The highest number that is tried for a name that is taken.
 """
 
-_RESERVED: Final = 10_000
+_MAX_RESERVED: Final = 10_000
 """
-Names of logins that are remembered: those that came last.
+Names of logins that are reserved, the most recent ones.
 """
 
 _TRIES: Final = 3
 """
-How often somebody has to make room, should another take the name at that moment.
+How often a holder is renamed, should somebody else take the name at that moment.
 """
 
 
-class CallNames:
+class Nicknames:
     """
-    The names of all who are in a chat, and those that logins have, which nobody else
-    gets, also while those who have them are away.
+    The names that are in use, and the names of logins, which stay reserved while their
+    owners are away.
 
-    @ivar makeRoom: has somebody called otherwise, since the name is another's.
+    @ivar renameHolder: gives another name to somebody whose name belongs to a login.
     """
 
     def __init__(self, broker: IBroker, channel: str, *, suffixes: bool) -> None:
         """
-        @param channel: where the names are present.
-        @param suffixes: whether a name that is taken gets a number, or is refused.
+        @param channel: the channel whose presence has the names.
+        @param suffixes: whether a number is added to a name that is taken. If not, it
+            is refused.
         """
         self._broker = broker
         self._channel = channel
         self._suffixes = suffixes
         self._holders: dict[str, Person] = {}
         self._reserved: OrderedDict[str, tuple[int, str]] = OrderedDict()
-        self.makeRoom: Callable[[Person], Awaitable[object]]
+        self.renameHolder: Callable[[Person], Awaitable[object]]
 
     async def take(
         self, person: Person, name: str, *, isForced: bool = False
     ) -> tuple[str, str]:
         """
-        Find a name that nobody else has, and take it. Whoever had another one before
-        has both, until that one is dropped.
+        Take a name that nobody else has. A former name is kept until it is dropped.
 
-        @param isForced: whether it has to be found. It has to for who has logged in.
-        @return: the name, and what nobody else's name comes to.
-        @raise RequestRefused: the name is somebody else's.
-        @raise BrokerError: it can't be found out whether it is.
+        @param isForced: whether to add a number although names that are taken are
+            refused. For people who have logged in, it is always added.
+        @return: the name and its key.
+        @raise RequestRefused: somebody else has the name.
+        @raise BrokerError: the broker failed.
         """
-        for number in range(1, _NUMBERS):
+        for number in range(1, _MAX_NUMBER):
             candidate = name if number == 1 else numbered(name, number)
             key = nameKey(candidate) or person.uid
-            # Nobody has to make room for a number.
+            # Nobody is renamed for the sake of a name with a number.
             rank = person.rank if number == 1 else 0
             if await self._takeKey(person, key, rank):
                 return candidate, key
             if not (self._suffixes or isForced or person.rank):
                 break
-        raise RequestRefused("name-in-use", f"somebody else is called {name} already")
+        raise RequestRefused("name-in-use", f"somebody else is called {name}")
 
     async def drop(self, key: str) -> None:
         """
-        Let others have a name; fine if nobody has it.
+        Release a name. It needn't be taken.
 
-        @raise BrokerError: it can't be told to others.
+        @raise BrokerError: the broker failed.
         """
         if self._holders.pop(key, None) is not None:
             await self._broker.leave(self._channel, key)
@@ -90,7 +90,7 @@ class CallNames:
         if owner != person.uid and reserved and reserved >= rank:
             return False
         if rank:
-            # At once, so that nobody else takes it while another makes room.
+            # At once, so that nobody else takes it while the holder is renamed.
             self._reserve(key, rank, person.uid)
         if self._holders.get(key) is person:
             return True
@@ -104,7 +104,7 @@ class CallNames:
 
     async def _enter(self, person: Person, key: str, rank: int) -> bool:
         for _ in range(_TRIES):
-            # Also while it isn't sure yet: whoever has more right to it has to wait.
+            # Set before the broker answers, so that people of a higher rank find it.
             self._holders.setdefault(key, person)
             isFree = False
             try:
@@ -121,15 +121,15 @@ class CallNames:
             holder = self._holders.get(key)
             if holder is None or holder.rank >= rank:
                 break
-            await self.makeRoom(holder)
+            await self.renameHolder(holder)
         return False
 
     def _reserve(self, key: str, rank: int, owner: str) -> None:
         """
-        Keep a name for who has it by a login; rank 0 for nobody.
+        Reserve a name for a login, or release it with rank 0.
         """
         self._reserved.pop(key, None)
         if rank:
             self._reserved[key] = rank, owner
-            if len(self._reserved) > _RESERVED:
+            if len(self._reserved) > _MAX_RESERVED:
                 self._reserved.popitem(last=False)

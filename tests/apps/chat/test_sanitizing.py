@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wsplug.apps.chat.names import (
+from wsplug.apps.chat.sanitizing import (
     MAX_NAME,
     cleanColor,
     cleanMessage,
+    cleanRoom,
     nameKey,
     numbered,
-    roomOf,
 )
 from wsplug.displaynames import cleanName
 
@@ -222,7 +222,7 @@ def test_rooms(name: str, room: str | None) -> None:
     """
     A room's name can be seen, and is no path of the server's own.
     """
-    assert roomOf(name) == room
+    assert cleanRoom(name) == room
 
 
 @given(st.text(st.characters() | st.sampled_from(" ./-@\u0301\u0338\u200b")))
@@ -231,9 +231,9 @@ def test_rooms_stay(name: str) -> None:
     What a room is called is not changed again, and each of its segments is one that
     a browser leaves as it is.
     """
-    room = roomOf(name)
+    room = cleanRoom(name)
     if room is not None:
-        assert roomOf(room) == room
+        assert cleanRoom(room) == room
         address = "http://server.example/" + quote(room, safe="/") + "/"
         assert urljoin("http://server.example/x/", address) == address
         assert not {"", "-", ".", ".."}.intersection(room.split("/"))

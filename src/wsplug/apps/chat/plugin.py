@@ -1,0 +1,123 @@
+"""
+C{--app chat}: the plugin and its options.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from zope.interface import implementer
+
+from wsplug import Option
+from wsplug.apps.chat.application import ChatApplication, NoticePolicy
+from wsplug.apps.chat.sanitizing import cleanRoom
+from wsplug.broker import Overflow
+from wsplug.interfaces import (
+    IServices,
+    IWebSocketApplication,
+    IWebSocketApplicationPlugin,
+)
+from wsplug.options import boolean, choice, delay, integer, number, seconds, size
+
+__all__ = ["chat"]
+
+
+def _rooms(value: str) -> tuple[str, ...]:
+    rooms = [cleanRoom(name) for name in value.split(",")]
+    if None in rooms or len(set(rooms)) < len(rooms):
+        raise ValueError("different room names separated by commas, like lobby,news")
+    return tuple(room for room in rooms if room is not None)
+
+
+OPTIONS: Final = (
+    Option(
+        "rooms",
+        _rooms,
+        ("lobby",),
+        "the rooms that the page offers, separated by commas; / is the first one",
+        "lobby",
+    ),
+    Option(
+        "other-rooms", boolean, True, "whether people may join rooms of any other name"
+    ),
+    Option(
+        "history",
+        integer(0, 500),
+        50,
+        "messages of the past that somebody gets who joins a room",
+    ),
+    Option(
+        "names",
+        choice("suffix", "refuse"),
+        "suffix",
+        "what happens if a name is taken: suffix adds a number, or refuse",
+    ),
+    Option(
+        "login-names",
+        boolean,
+        True,
+        "whether people who have logged in always have that name",
+    ),
+    Option(
+        "notices",
+        choice(*(each.value for each in NoticePolicy)),
+        NoticePolicy.AT_ONCE.value,
+        "when rooms are told that a classic client connects or disconnects: at-once, "
+        "grace or off",
+    ),
+    Option(
+        "grace",
+        delay,
+        5.0,
+        "seconds after which a person who is disconnected has left",
+        "5",
+    ),
+    Option(
+        "max-length", integer(1, 100_000), 2000, "characters that a message may have"
+    ),
+    Option("max-rooms", integer(1, 1000), 20, "rooms that a connection may join"),
+    Option(
+        "rate",
+        number(0.001, 1e6),
+        5.0,
+        "messages a second that a person may send in the long run",
+        "5",
+    ),
+    Option(
+        "burst", integer(1, 1_000_000), 50, "messages that a person may send at once"
+    ),
+    Option(
+        "backlog",
+        size,
+        256 * 1024,
+        "bytes of a room that may wait for a client that reads too slowly",
+        "256KiB",
+    ),
+    Option("backlog-age", seconds, 30.0, "seconds that they may wait", "30"),
+    Option(
+        "overflow",
+        choice(*(each.value for each in Overflow)),
+        Overflow.CLOSE.value,
+        "what happens then: close (1013), drop the oldest, or keep only the latest",
+    ),
+)
+
+
+@implementer(IWebSocketApplicationPlugin)
+class _ChatPlugin:
+    """
+    Makes chats.
+    """
+
+    name = "chat"
+    help = "Chat rooms with names, history, direct messages, and a page."
+    options: Sequence[Option] = OPTIONS
+
+    def makeApplication(
+        self, options: Mapping[str, Any], services: IServices
+    ) -> IWebSocketApplication:
+        return ChatApplication(options, services)
+
+
+chat: Final = _ChatPlugin()
