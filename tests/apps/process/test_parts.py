@@ -291,8 +291,8 @@ def test_other_rights(logged: list[str], monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(os, "killpg", killpg)
     client.drop()
     stage.advance(5)
-    assert f"process {pid} runs with other rights and can't be signalled" in logged
-    assert any(line.endswith("does not end") for line in logged)
+    assert f"process {pid} runs with other privileges and can't be signalled" in logged
+    assert any(line.endswith("exit after SIGKILL") for line in logged)
     stage.connect()
 
 
@@ -352,12 +352,12 @@ def test_stop_without_guard() -> None:
     ("options", "message"),
     [
         ({"command": "no-such-program -x"}, "no program 'no-such-program' on PATH"),
-        ({"command": "'open"}, "can't be read: No closing quotation"),
+        ({"command": "'open"}, "can't be parsed: No closing quotation"),
         ({"command": " "}, "names no program"),
         ({"command": "''"}, "names no program"),
         ({"command": "/nothing/here"}, "there is no program '/nothing/here'"),
-        ({"command": "./data"}, "is not executable; chmod"),
-        ({"command": "cat a\0b"}, "can hold a NUL"),
+        ({"command": "./data"}, "isn't executable; chmod"),
+        ({"command": "cat a\0b"}, "contains a NUL"),
         ({"directory": "nowhere"}, "there is no directory 'nowhere'"),
         ({"env": "A B"}, "env takes names of variables"),
         ({"env": "A,"}, "env takes names of variables"),

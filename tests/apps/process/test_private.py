@@ -401,7 +401,9 @@ def test_limit() -> None:
         stage.connect()
     assert refused.value.status == 503
     assert dict(refused.value.headers)[b"Retry-After"] == b"5"
-    assert refused.value.reason == "all 2 programs are taken; try again later"
+    assert (
+        refused.value.reason == "2 programs are running, the maximum; try again later"
+    )
     client.drop()
     with pytest.raises(HandshakeRefused):
         stage.connect()
@@ -421,7 +423,7 @@ def test_limit_of_an_address() -> None:
     with pytest.raises(HandshakeRefused) as refused:
         stage.connect(address="2001:db8::3")
     assert refused.value.status == 429
-    assert "2 programs from here run" in refused.value.reason
+    assert "2 programs of yours are running" in refused.value.reason
     stage.connect(address="2001:db8:0:1::1")
     client.drop()
     with pytest.raises(HandshakeRefused):

@@ -11,7 +11,7 @@ import pytest
 from tests.apps.process.kit import TERM, Stage
 from wsplug import HandshakeRefused, Settings
 from wsplug.apps.process.ending import Ending
-from wsplug.apps.process.restarting import LONGEST, STABLE, Restarts
+from wsplug.apps.process.restarting import MAX_DELAY, STABLE, Restarts
 from wsplug.auth import Avatar
 from wsplug.testing.server import CLIENT
 
@@ -229,7 +229,7 @@ def test_delays() -> None:
     assert least.delay(failed, STABLE) == 1
     most = Restarts("on-failure", lambda: 1.0)
     delays = [most.delay(failed, 0) for _ in range(8)]
-    assert delays == [1.25, 2.5, 5, 10, 20, 40, LONGEST, LONGEST]
+    assert delays == [1.25, 2.5, 5, 10, 20, 40, MAX_DELAY, MAX_DELAY]
 
 
 def test_stop_during_the_delay() -> None:
@@ -307,7 +307,7 @@ def test_linger() -> None:
     again.close()
     stage.advance(10)
     assert stage.program.readsEnd
-    with pytest.raises(HandshakeRefused, match="still ending") as refused:
+    with pytest.raises(HandshakeRefused, match="still exiting") as refused:
         stage.connect("/a")
     assert refused.value.status == 503
     stage.exits(1)
@@ -348,7 +348,7 @@ def test_room_that_fails() -> None:
         assert len(stage.programs) == len(delays)
     assert [math.floor(math.log2(delay - 0.5)) for delay in delays[1:]] == [1, 2]
     stage.connect("/b").send("x")
-    stage.advance(LONGEST + 10)
+    stage.advance(MAX_DELAY + 10)
     stage.connect("/a")
     stage.exits(1)
     with pytest.raises(HandshakeRefused) as refused:

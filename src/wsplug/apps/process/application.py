@@ -1,58 +1,56 @@
 """
-C{process} as an application: where its parts meet.
+The application of each mode.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from twisted.web.resource import IResource
-from zope.interface import implementer
 
 from wsplug import HandshakeRefused, WebSocketApplication
 from wsplug.apps.process import environment
-from wsplug.apps.process.options import OPTIONS, ProcessOptions
+from wsplug.apps.process.options import ProcessOptions
 from wsplug.apps.process.private import PrivateClient
 from wsplug.apps.process.programs import Programs, ownerOf
 from wsplug.apps.process.rooms import Room, RoomClient
 from wsplug.displaynames import cleanName
-from wsplug.errors import InvalidOption
 from wsplug.interfaces import (
     IHandshakeRequest,
     IServices,
-    IWebSocketApplication,
-    IWebSocketApplicationPlugin,
     IWebSocketProtocol,
 )
 from wsplug.roompages import RoomPages
 
-__all__ = ["process"]
+__all__ = ["PrivatePrograms", "RoomPrograms", "SharedProgram"]
 
 _PAGES: Final = str(Path(__file__).with_name("pages"))
 
-_LONGEST_NAME: Final = 64
-
-_NO_SEGMENTS: Final = (b".", b"..")
+_MAX_NAME: Final = 64
 """
-What no browser has an address with.
+Characters that a room's name may have.
 """
 
-_NO_ROOMS: Final = frozenset((".", "..", "-", *os.listdir(_PAGES)))
+_DOT_SEGMENTS: Final = (b".", b"..")
 """
-What no room's name can be: at such an address is something else.
+Path segments that browsers remove from URLs (RFC 3986 section 3.3).
+"""
+
+_RESERVED_NAMES: Final = frozenset((".", "..", "-", *os.listdir(_PAGES)))
+"""
+Names that a room can't have, because something else is at its URL.
 """
 
 
 class _ProcessApplication(WebSocketApplication):
     """
-    What the modes have in common.
+    The base of all modes.
     """
 
     pages: str | IResource = _PAGES
-    # A message waits for the program to read, which has a time of its own.
+    # How long a message may wait for the program is limited by input-timeout.
     handlerTimeout = 0.0
 
     def __init__(self, options: ProcessOptions, services: IServices) -> None:
@@ -72,11 +70,11 @@ class PrivatePrograms(_ProcessApplication):
 
     def buildProtocol(self, request: IHandshakeRequest) -> IWebSocketProtocol:
         if any(b"\0" in segment for segment in request.postpath):
-            raise HandshakeRefused(400, "no program can have a path with a NUL")
-        # As PATH_INFO has them, in which a coded slash is one like others.
+            raise HandshakeRefused(400, "the path contains a NUL character")
+        # As in PATH_INFO, where encoded slashes are decoded.
         segments = b"/".join(request.postpath).split(b"/")
-        if any(each in _NO_SEGMENTS for each in segments):
-            raise HandshakeRefused(404, "no program can have a path with . or ..")
+        if any(each in _DOT_SEGMENTS for each in segments):
+            raise HandshakeRefused(404, "the path has a segment . or ..")
         owner = ownerOf(request)
         self._programs.check(owner)
         return PrivateClient(self._programs, environment.ofRequest(request), owner)
@@ -84,7 +82,7 @@ class PrivatePrograms(_ProcessApplication):
 
 class SharedProgram(_ProcessApplication):
     """
-    C{mode=shared}: one program for all clients, from the server's start on.
+    C{mode=shared}: one program for all clients. It starts with the server.
     """
 
     def __init__(self, options: ProcessOptions, services: IServices) -> None:
@@ -138,59 +136,23 @@ class RoomPrograms(_ProcessApplication):
 
 def _roomOf(request: IHandshakeRequest) -> str:
     """
-    Read a room's name. It is the same however its spaces and accents are written, as in
-    the chat.
+    Return the room of a request. As in the chat, different spellings of spaces and
+    accents give the same name.
 
-    @raise HandshakeRefused: it is none, or one whose page would be at another address.
+    @raise HandshakeRefused: no room can have this name, or its URL is taken.
     """
     segments = request.segments
     if len(segments) > 1:
-        raise HandshakeRefused(404, "a room's name is one segment of a path")
+        raise HandshakeRefused(404, "a room's name is a single path segment")
     name = segments[0] if segments else ""
-    if len(name) > _LONGEST_NAME or not name.isprintable():
+    if len(name) > _MAX_NAME or not name.isprintable():
         raise HandshakeRefused(
-            404, f"a room's name has at most {_LONGEST_NAME} characters to be seen"
+            404, f"a room's name has at most {_MAX_NAME} characters, all printable"
         )
     clean = cleanName(name)
-    if bool(clean) != bool(name) or "/" in clean or clean in _NO_ROOMS:
+    if bool(clean) != bool(name) or "/" in clean or clean in _RESERVED_NAMES:
         raise HandshakeRefused(
-            404, "a room's name is no . or .., has no /, and is that of no file here"
+            404,
+            "a room's name has no /, isn't . or .., and isn't the name of a file here",
         )
     return clean
-
-
-_MODES: Final[
-    dict[str, Callable[[ProcessOptions, IServices], IWebSocketApplication]]
-] = {
-    "client": PrivatePrograms,
-    "shared": SharedProgram,
-    "room": RoomPrograms,
-}
-
-
-@implementer(IWebSocketApplicationPlugin)
-class _ProcessPlugin:
-    """
-    What C{--app process} names.
-    """
-
-    name = "process"
-    help = "Put any program behind a WebSocket: one for each client, room, or for all."
-    options = OPTIONS
-
-    def makeApplication(
-        self, options: Mapping[str, Any], services: IServices
-    ) -> IWebSocketApplication:
-        if not hasattr(os, "killpg"):
-            raise InvalidOption(
-                "process runs on POSIX systems (Linux, macOS, the BSDs) only: it ends "
-                "programs with all that they have started"
-            )
-        parsed = ProcessOptions.of(options)
-        return _MODES[parsed.mode](parsed, services)
-
-
-process = _ProcessPlugin()
-"""
-The application's plugin.
-"""

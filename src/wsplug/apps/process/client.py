@@ -1,5 +1,5 @@
 """
-A client of a program.
+The base of connections to a program.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ __all__ = ["Client"]
 
 class Client(WebSocketProtocol):
     """
-    Gives what comes over a connection to a program. While the program doesn't read,
-    nothing is read from the client either.
+    Sends a client's messages to a program. While the program doesn't read, nothing is
+    read from the client either.
     """
 
     def __init__(self, options: ProcessOptions, clock: IReactorTime) -> None:
@@ -27,13 +27,13 @@ class Client(WebSocketProtocol):
 
     def stdin(self) -> Input | None:
         """
-        Give what its messages go to; C{None} where there is nothing now.
+        Return the program's standard input; C{None} if no program is running.
         """
         raise NotImplementedError
 
     def quitReceived(self) -> None:
         """
-        It has sent the word for it.
+        The client has sent the text that ends its program.
         """
         raise NotImplementedError
 
@@ -41,19 +41,19 @@ class Client(WebSocketProtocol):
         if message and message == self._options.quit:
             self.quitReceived()
             return None
-        return self._give(self._options.encode(message))
+        return self._send(self._options.encode(message))
 
     def bytesMessageReceived(self, data: bytes) -> Deferred[None] | None:
-        return self._give(data)
+        return self._send(data)
 
-    def _give(self, data: bytes) -> Deferred[None] | None:
+    def _send(self, data: bytes) -> Deferred[None] | None:
         stdin = self.stdin()
         waiting = None if stdin is None else stdin.write(data)
         if waiting is None:
             return None
         self._waiting = waiting
         seconds = self._options.input_timeout
-        timeout = self._clock.callLater(seconds, self._tooLong) if seconds else None
+        timeout = self._clock.callLater(seconds, self._timedOut) if seconds else None
 
         def taken(_: object) -> None:
             self._waiting = None
@@ -62,14 +62,14 @@ class Client(WebSocketProtocol):
 
         return waiting.addCallback(taken)
 
-    def _tooLong(self) -> None:
+    def _timedOut(self) -> None:
         self.transport.loseConnection(
             CloseCode.TRY_AGAIN_LATER, "the program does not read its input"
         )
 
-    def stopGiving(self) -> None:
+    def stopSending(self) -> None:
         """
-        It has left: what the program hasn't got yet is dropped.
+        The client has disconnected: drop what the program hasn't taken yet.
         """
         if self._waiting is not None:
             self._waiting.cancel()

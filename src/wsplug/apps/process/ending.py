@@ -1,5 +1,5 @@
 """
-How a program ended, and what its clients are told.
+How a program ended, and how its clients are closed.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ __all__ = ["Ending"]
 @dataclass(frozen=True)
 class Ending:
     """
-    A program's end.
+    How a program ended. As text, it is the close reason.
 
-    @ivar status: its exit status; C{None} where it has none.
-    @ivar signal: the signal that ended it, if one did.
-    @ivar wasAsked: whether that was one of the server's, at a client's wish.
-    @ivar problem: why it did not even start.
+    @ivar status: the exit status; C{None} if there is none.
+    @ivar signal: the signal that ended it; C{None} if none did.
+    @ivar wasAsked: whether the server sent the signal, to end the program.
+    @ivar problem: why the program couldn't be started; empty if it could.
     """
 
     status: int | None = None
@@ -35,9 +35,9 @@ class Ending:
     @classmethod
     def of(cls, reason: Failure, wasSignalled: bool) -> Ending:
         """
-        Read it from what C{processExited} gets.
+        Make it from the failure that C{processExited} gets.
 
-        @param wasSignalled: whether the server has sent it SIGTERM or SIGKILL.
+        @param wasSignalled: whether the server has sent SIGTERM or SIGKILL.
         """
         if reason.check(ProcessDone):
             return cls(status=0)
@@ -50,15 +50,15 @@ class Ending:
     @property
     def isGood(self) -> bool:
         """
-        Whether nothing went wrong.
+        Whether the program ended without an error.
         """
         return self.status == 0 or self.wasAsked
 
     @property
     def closeCode(self) -> int:
         """
-        What a connection is closed with: 1000, or 1011 where something went wrong (RFC
-        6455 section 7.4.1).
+        The close code for the clients: 1000, or 1011 after an error (RFC 6455 section
+        7.4.1).
         """
         return CloseCode.NORMAL if self.isGood else CloseCode.INTERNAL_ERROR
 

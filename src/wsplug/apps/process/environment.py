@@ -1,5 +1,5 @@
 """
-What a program is told of the request, as CGI tells it (RFC 3875 section 4.1).
+A program's environment variables, as in CGI (RFC 3875 section 4.1).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from wsplug.interfaces import IHandshakeRequest
 
 __all__ = ["inherited", "ofRequest", "ofRoom", "ofServer"]
 
-_LEFT_OUT: Final = frozenset(
+_EXCLUDED: Final = frozenset(
     {
         b"authorization",
         b"proxy-authorization",
@@ -24,9 +24,9 @@ _LEFT_OUT: Final = frozenset(
     }
 )
 """
-Headers that no program gets: passwords, which anybody may read who sees the environment
-(RFC 3875 section 4.1.18), what CGI has other names for, and what would become the
-variable that programs take for their own proxy.
+Headers that programs don't get: credentials, because others may be able to read the
+environment (RFC 3875 section 4.1.18); those with another name in CGI; and C{Proxy},
+because programs would use HTTP_PROXY as their proxy.
 """
 
 _NAME: Final = re.compile(rb"[A-Za-z0-9-]+")
@@ -34,9 +34,9 @@ _NAME: Final = re.compile(rb"[A-Za-z0-9-]+")
 
 def inherited(names: Iterable[str]) -> dict[bytes, bytes]:
     """
-    Give variables of the server's own environment.
+    Return variables of the server's own environment.
 
-    @param names: of those that a program gets, where they are set.
+    @param names: the variables; those that aren't set are left out.
     """
     return {
         os.fsencode(name): os.fsencode(os.environ[name])
@@ -47,7 +47,7 @@ def inherited(names: Iterable[str]) -> dict[bytes, bytes]:
 
 def ofServer() -> dict[bytes, bytes]:
     """
-    Give what holds for each program.
+    Return the variables that all programs get.
     """
     return {
         b"GATEWAY_INTERFACE": b"CGI/1.1",
@@ -57,14 +57,14 @@ def ofServer() -> dict[bytes, bytes]:
 
 def ofRoom(name: str) -> dict[bytes, bytes]:
     """
-    Give what holds for a room's program.
+    Return the variables of a room's program.
     """
     return {**ofServer(), b"PATH_INFO": b"/" + name.encode("utf-8")}
 
 
 def ofRequest(request: IHandshakeRequest) -> dict[bytes, bytes]:
     """
-    Give what holds for the program of a single client.
+    Return the variables of a single client's program.
     """
     client: Any = request.getClientAddress()
     variables = {
@@ -90,11 +90,11 @@ def ofRequest(request: IHandshakeRequest) -> dict[bytes, bytes]:
 
 def _ofHost(request: IHandshakeRequest) -> dict[bytes, bytes]:
     """
-    Give the name that the client knows the server by, and the port that it came to;
-    the one that it meant where it came through a UNIX socket.
+    Return the server's name, as the client knows it, and the port that it connected to;
+    for UNIX sockets, the port of the Host header.
     """
     name, _, port = (request.getHeader(b"host") or b"").rpartition(b":")
-    if not port.isdigit():  # the name alone, which may be an IPv6 address
+    if not port.isdigit():  # no port; the name may be an IPv6 address
         name, port = name + b":" + port if name else port, b""
     default = b"443" if request.isSecure() else b"80"
     return {
@@ -105,13 +105,14 @@ def _ofHost(request: IHandshakeRequest) -> dict[bytes, bytes]:
 
 def _ofHeaders(request: IHandshakeRequest) -> dict[bytes, bytes]:
     """
-    Give the request's headers. One with an underscore in its name is left out: it would
-    pass for the one that has a dash there, which a proxy may have checked.
+    Return the request's headers. Those with an underscore in the name are left out: in
+    the environment, they look like the header with a dash, which a proxy may have
+    checked.
     """
     variables = {}
     for name, values in request.requestHeaders.getAllRawHeaders():
         lowered = name.lower()
-        if lowered in _LEFT_OUT or not _NAME.fullmatch(name):
+        if lowered in _EXCLUDED or not _NAME.fullmatch(name):
             continue
         separator = b"; " if lowered == b"cookie" else b", "
         key = b"HTTP_" + lowered.upper().replace(b"-", b"_")

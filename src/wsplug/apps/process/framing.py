@@ -1,5 +1,5 @@
 """
-What a program prints, as messages.
+How a program's output becomes messages.
 """
 
 from __future__ import annotations
@@ -11,31 +11,31 @@ __all__ = ["Chunks", "Framing", "Lines"]
 
 class Framing(Protocol):
     """
-    Makes messages of a program's output.
+    Splits a program's output into messages.
     """
 
     def feed(self, data: bytes) -> list[str | bytes]:
         """
-        Take what has come.
+        Add output.
 
-        @return: the messages that it completes.
+        @return: the messages that are complete.
         """
 
     def finish(self) -> list[str | bytes]:
         """
-        Take the end.
+        End the output.
 
-        @return: what was left.
+        @return: the remaining messages.
         """
 
 
 class Lines:
     """
-    A text message for each line, without its C{LF} or C{CR LF}. Bytes that are no UTF-8
+    A text message for each line, without its C{LF} or C{CR LF}. Bytes that aren't UTF-8
     become replacement characters.
 
-    A line that is too long is cut into messages of at most the limit, between
-    characters. The last line is one even where it has no end.
+    A line that is too long is split into several messages, between characters. The last
+    line needn't end with C{LF}.
     """
 
     def __init__(self, limit: int) -> None:
@@ -74,13 +74,13 @@ class Lines:
 
     def _cut(self, start: int) -> int:
         """
-        Find where a message ends that begins somewhere in the line.
+        Find where to split the line, for a message from an index on.
         """
         line = self._line
         end = start + self._limit
-        for place in range(end, max(end - 4, start), -1):
-            if line[place] & 0xC0 != 0x80:  # no character goes on here
-                return place
+        for index in range(end, max(end - 4, start), -1):
+            if line[index] & 0xC0 != 0x80:  # not a continuation byte
+                return index
         return end
 
     def _endLine(self, messages: list[str | bytes]) -> None:
@@ -95,7 +95,7 @@ class Lines:
 
 class Chunks:
     """
-    A binary message for each piece, as it comes.
+    A binary message for each chunk of output, as it comes.
     """
 
     def feed(self, data: bytes) -> list[str | bytes]:

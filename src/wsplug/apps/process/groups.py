@@ -1,10 +1,10 @@
 """
-Process groups: a program and its children are ended together, whatever becomes of the
-server.
+Process groups: a program is ended together with its children, even if the server is
+killed.
 
-A program leads a session of its own, by way of the C{setsid} command or, where there is
-none, of C{launch.py}. (The server can't put a process into a group after it was
-spawned: by then it may have become the program, and POSIX forbids it.)
+A program is the leader of a session of its own. The C{setsid} command makes it one or,
+on systems without it, C{launch.py}. The server can't set the group itself: once the
+process has executed the program, POSIX forbids it.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ _GUARD: Final = Path(__file__).with_name("guard.py")
 
 _LAUNCH: Final = Path(__file__).with_name("launch.py")
 
-_AGAIN: Final = 1.0
+_RESTART_DELAY: Final = 1.0
 """
-Seconds after which a guard that has died is replaced.
+Seconds after which a guard that has died is restarted.
 """
 
 
 def findLauncher() -> list[str]:
     """
-    Give what is to be in front of a command so that it leads a process group.
+    Return the words to put before a command so that it leads a process group.
     """
     found = shutil.which("setsid")
     return [found] if found else _python(_LAUNCH)
@@ -50,20 +50,21 @@ def _python(script: Path) -> list[str]:
 
 def groupExists(group: int) -> bool:
     """
-    Tell whether anybody is in a process group.
+    Tell whether a process group has members.
     """
     try:
         os.killpg(group, 0)
     except ProcessLookupError:
         return False
     except PermissionError:
-        pass  # somebody is, with other rights
+        pass  # its members run with other privileges
     return True
 
 
 def signalGroup(process: Any, group: int, number: int) -> None:
     """
-    Send a signal to a process group, or to its leader where that doesn't lead it yet.
+    Send a signal to a process group. If the group doesn't exist yet, send it to the
+    process that will lead it.
 
     @param process: the leader's C{IProcessTransport}.
     """
@@ -76,19 +77,19 @@ def signalGroup(process: Any, group: int, number: int) -> None:
         pass
     except PermissionError:
         _log.warn(
-            "process {pid} runs with other rights and can't be signalled", pid=group
+            "process {pid} runs with other privileges and can't be signalled", pid=group
         )
 
 
 class Guard(ProcessProtocol):
     """
-    A process that ends what the server leaves behind when it is killed: see
-    C{guard.py}. One serves all programs of an application.
+    A process that ends the programs if the server is killed: see C{guard.py}. Each
+    application has one.
     """
 
     def __init__(self, reactor: Any, clock: Any, grace: float) -> None:
         """
-        @param grace: seconds that groups get to end by themselves, and after SIGTERM.
+        @param grace: seconds that groups get to exit before SIGTERM, and after it.
         """
         self._reactor = reactor
         self._clock = clock
@@ -101,7 +102,7 @@ class Guard(ProcessProtocol):
         """
         Start the process.
 
-        @raise OSError: the system has no room for it.
+        @raise OSError: the process can't be started.
         """
         self._again = None
         command = [*_python(_GUARD), f"{self._grace:g}"]
@@ -118,23 +119,23 @@ class Guard(ProcessProtocol):
 
     def watch(self, group: int) -> None:
         """
-        Have a group ended if the server dies.
+        Watch a group, to end it if the server dies.
         """
         self._groups.add(group)
         self._tell("+", group)
 
     def release(self, group: int) -> None:
         """
-        The group is gone.
+        Stop watching a group, which has ended.
         """
         self._groups.discard(group)
         self._tell("-", group)
 
     def stop(self) -> Deferred[None]:
         """
-        End the process.
+        Stop the process.
 
-        @return: fires once it is gone.
+        @return: fires once it has exited.
         """
         if self._again is not None:
             self._again.cancel()
@@ -159,14 +160,14 @@ class Guard(ProcessProtocol):
             stopped.callback(None)
             return
         _log.error(
-            "the process that guards the programs has ended: {reason}; it starts again",
+            "the guard process has ended and will be restarted: {reason}",
             reason=reason.getErrorMessage(),
         )
-        self._again = self._clock.callLater(_AGAIN, self._startAgain)
+        self._again = self._clock.callLater(_RESTART_DELAY, self._startAgain)
 
     def _startAgain(self) -> None:
         try:
             self.start()
         except OSError as error:
-            _log.error("no process to guard the programs: {error}", error=error)
-            self._again = self._clock.callLater(_AGAIN, self._startAgain)
+            _log.error("can't start the guard process: {error}", error=error)
+            self._again = self._clock.callLater(_RESTART_DELAY, self._startAgain)

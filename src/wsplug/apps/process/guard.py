@@ -1,10 +1,10 @@
 """
-A script: end the process groups that a server leaves behind when it dies without
-having ended them, as by SIGKILL.
+A script that ends process groups when the server has died without ending them, for
+example by SIGKILL.
 
-It reads a line with C{+NUMBER} for each group that begins, and with C{-NUMBER} for each
-that is gone. The end of its input is the server's end: then it does with what is left
-as the server would have done, SIGTERM after a while, and SIGKILL after another.
+It reads a line C{+NUMBER} for each group that starts, and C{-NUMBER} for each that has
+ended. Its input ends with the server. Then it ends the remaining groups as the server
+would have done: with SIGTERM after a grace period, and SIGKILL after another one.
 """
 
 import os
@@ -17,14 +17,14 @@ from contextlib import suppress
 
 def exists(group: int) -> bool:
     """
-    Tell whether anybody is in a process group.
+    Tell whether a process group has members.
     """
     try:
         os.killpg(group, 0)
     except ProcessLookupError:
         return False
     except PermissionError:
-        pass  # somebody is, with other rights
+        pass  # its members run with other privileges
     return True
 
 
@@ -33,13 +33,13 @@ def send(groups: Iterable[int], number: int) -> None:
     Send a signal to process groups.
     """
     for group in groups:
-        with suppress(OSError):  # gone meanwhile, or out of reach
+        with suppress(OSError):  # it has ended, or has other privileges
             os.killpg(group, number)
 
 
 def read(lines: Iterable[bytes]) -> set[int]:
     """
-    Keep the books until the server's end.
+    Read which groups start and end, until the server ends.
 
     @return: the groups that are left.
     """
@@ -55,12 +55,12 @@ def read(lines: Iterable[bytes]) -> set[int]:
 
 def main(grace: float) -> None:
     """
-    Guard.
+    Run the script.
 
-    @param grace: seconds that groups get to end by themselves, and after SIGTERM.
+    @param grace: seconds that groups get to exit before SIGTERM, and after it.
     """
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
-        # They are meant for the server. Its end is what ends this.
+        # These are meant for the server. This script ends after the server.
         signal.signal(number, signal.SIG_IGN)
     groups = read(sys.stdin.buffer)
     for last in (signal.SIGTERM, signal.SIGKILL):

@@ -1,6 +1,6 @@
 """
-A script: become the leader of a new session and process group, then the program that
-the arguments name. It stands in where there is no C{setsid} command.
+A script that starts a new session and process group, and then executes its arguments.
+It replaces the C{setsid} command on systems without it.
 """
 
 import os
@@ -9,7 +9,7 @@ import sys
 
 def main(command: list[str]) -> None:
     """
-    Become a program.
+    Execute a program.
 
     @param command: its absolute path, and its arguments.
     """

@@ -1,5 +1,5 @@
 """
-The application's options, and what they say together.
+The options, and how they are checked.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def _names(value: str) -> tuple[str, ...]:
     names = tuple(value.split(",")) if value else ()
     if all(re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) for name in names):
         return names
-    raise ValueError("names of variables with commas between, as PATH,LANG")
+    raise ValueError("names of variables separated by commas, like PATH,LANG")
 
 
 OPTIONS: Final = (
@@ -47,7 +47,7 @@ OPTIONS: Final = (
         REQUIRED,
         "the program and its arguments, quoted as in a shell",
     ),
-    Option("shell", boolean, False, "whether /bin/sh reads the command"),
+    Option("shell", boolean, False, "whether /bin/sh interprets the command"),
     Option(
         "mode",
         choice("client", "shared", "room"),
@@ -58,26 +58,26 @@ OPTIONS: Final = (
         "framing",
         choice("lines", "binary"),
         "lines",
-        "what it prints, as lines in text messages, or binary as it comes",
+        "how its output becomes messages: as lines of text, or as binary chunks",
     ),
     Option(
         "max-line",
         size,
         64 * 1024,
-        "bytes of a line; a longer one is cut into several messages",
+        "bytes that a line may have; a longer one is split into several messages",
         "64KiB",
     ),
     Option(
         "stderr",
         choice("log", "client"),
         "log",
-        "where its standard error goes: the server's log, or the clients",
+        "where its standard error goes: the server's log, or the client",
     ),
     Option(
         "env",
         _names,
         ("PATH",),
-        "variables of the server's environment that it gets, with commas between",
+        "environment variables of the server that it gets, separated by commas",
         "PATH",
     ),
     Option("directory", text, "", "its working directory", "the server's"),
@@ -85,48 +85,48 @@ OPTIONS: Final = (
         "quit",
         text,
         "quit",
-        "text with which a client ends its program; empty for none",
+        "the text with which a client ends its program; empty for none",
     ),
     Option(
         "grace",
         delay,
         5.0,
-        "seconds that it gets to end after the end of its input, and after SIGTERM",
+        "seconds that it gets to exit after the end of its input, and after SIGTERM",
         "5",
     ),
     Option(
         "input-timeout",
         seconds,
         60.0,
-        "seconds that a message may wait for it to be read; over it: close 1013",
+        "seconds that a message may wait for it to read; then close 1013",
         "60",
     ),
-    Option("max-programs", count, 50, "programs at one time; over it: 503"),
+    Option("max-programs", count, 50, "programs at the same time; beyond that, 503"),
     Option(
         "max-address-programs",
         count,
         20,
-        "those of one address, or of a user; over it: 429",
+        "programs of one address or user; beyond that, 429",
     ),
     Option(
         "backlog",
         integer(0, 100_000),
         100,
-        "messages of a program with many clients that a newcomer gets",
+        "latest messages of a shared program that a new client gets",
     ),
-    Option("backlog-size", size, 256 * 1024, "bytes that they may have", "256KiB"),
+    Option("backlog-size", size, 256 * 1024, "bytes that these may have", "256KiB"),
     Option(
         "linger",
         delay,
         10.0,
-        "seconds that a room's program goes on without clients",
+        "seconds that a room's program keeps running without clients",
         "10",
     ),
     Option(
         "restart",
         choice("always", "on-failure", "never"),
         "on-failure",
-        "when a program with many clients starts again: always, on-failure or never",
+        "when a shared program is restarted: always, on-failure or never",
     ),
 )
 
@@ -134,10 +134,11 @@ OPTIONS: Final = (
 @dataclass(frozen=True)
 class ProcessOptions:
     """
-    The options' values.
+    The parsed options.
 
     @ivar command: the program's absolute path, and its arguments.
-    @ivar directory: absolute; C{None} for the server's.
+    @ivar directory: the absolute path of the working directory; C{None} for the
+        server's.
     """
 
     command: tuple[str, ...]
@@ -162,7 +163,7 @@ class ProcessOptions:
         """
         Look up the directory and the program.
 
-        @raise InvalidOption: one isn't there, or the program can't be run.
+        @raise InvalidOption: one doesn't exist, or the program isn't executable.
         """
         values = {name.replace("-", "_"): value for name, value in options.items()}
         directory = _findDirectory(values.pop("directory"))
@@ -172,19 +173,19 @@ class ProcessOptions:
     @property
     def name(self) -> str:
         """
-        What the program is called in the log.
+        The program's name in the log.
         """
         return os.path.basename(self.command[0])
 
     def makeFraming(self) -> Framing:
         """
-        Make what makes messages of one of its outputs.
+        Make the framing for an output of a program.
         """
         return Lines(self.max_line) if self.framing == "lines" else Chunks()
 
     def encode(self, message: str) -> bytes:
         """
-        Give what the program reads for a text message.
+        Encode a text message for the program.
         """
         return (message + "\n" if self.framing == "lines" else message).encode("utf-8")
 
@@ -203,13 +204,13 @@ def _findCommand(
     command: str, usesShell: bool, directory: str | None
 ) -> tuple[str, ...]:
     if "\0" in command:
-        raise InvalidOption("command: no argument of a program can hold a NUL")
+        raise InvalidOption("command: it contains a NUL character")
     if usesShell:
         return (_SHELL, "-c", command)
     try:
         words = shlex.split(command)
     except ValueError as error:
-        raise InvalidOption(f"command: it can't be read: {error}") from None
+        raise InvalidOption(f"command: it can't be parsed: {error}") from None
     if not words or not words[0]:
         raise InvalidOption("command: it names no program")
     return (_findProgram(words[0], directory), *words[1:])
@@ -217,23 +218,23 @@ def _findCommand(
 
 def _findProgram(name: str, directory: str | None) -> str:
     """
-    Find a program on C{PATH}, or from the working directory that it will have where
-    the name is a path.
+    Find a program on C{PATH}. If the name is a path, it is relative to the program's
+    working directory.
     """
     if "/" not in name:
         found = shutil.which(name)
         if found is not None:
             return os.path.abspath(found)
-        # Not what a variable is set to, as a shell would take it.
+        # Leave out what looks like the value of a variable: it may be a secret.
         plain = name.partition("=")[0]
         raise InvalidOption(
-            f"command: there is no program {plain!r} on PATH; give its whole path"
+            f"command: there is no program {plain!r} on PATH; give its full path"
         )
     path = os.path.abspath(os.path.join(directory or os.getcwd(), name))
     if not os.path.isfile(path):
         raise InvalidOption(f"command: there is no program {path!r}")
     if not os.access(path, os.X_OK):
         raise InvalidOption(
-            f"command: {path!r} is not executable; chmod +x it, or name what runs it"
+            f"command: {path!r} isn't executable; chmod +x it, or name its interpreter"
         )
     return path

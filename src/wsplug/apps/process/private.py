@@ -1,5 +1,5 @@
 """
-A client that has a program of its own.
+Clients with a program of their own.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ __all__ = ["PrivateClient"]
 @implementer(IPushProducer)
 class PrivateClient(Client):
     """
-    The connection ends with the program, and the program with the connection. While the
-    client doesn't read, nothing is read from the program either.
+    A connection with a program of its own. Each ends with the other. While the client
+    doesn't read, nothing is read from the program either.
     """
 
     _log = Logger()
@@ -37,8 +37,8 @@ class PrivateClient(Client):
         owner: str | None = None,
     ) -> None:
         """
-        @param variables: of the program's environment.
-        @param owner: whose the program is to be.
+        @param variables: environment variables of the program.
+        @param owner: the program's owner.
         """
         super().__init__(programs.options, programs.clock)
         self._programs = programs
@@ -92,6 +92,6 @@ class PrivateClient(Client):
 
     def stopProducing(self) -> None:
         program, self._program = self._program, None
-        self.stopGiving()
+        self.stopSending()
         if program is not None:
             program.abandon()

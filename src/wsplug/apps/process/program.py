@@ -1,9 +1,9 @@
 """
-A program, from its start to its end.
+A running program.
 
-Its end, where the server wants it: its standard input is closed; after a while its
-process group gets SIGTERM, and after another SIGKILL. What it printed until then is
-delivered, if there is still somebody to deliver it to.
+To end a program, the server closes its standard input. After a grace period, it sends
+SIGTERM to the process group, and after another one SIGKILL. Output until then is
+delivered, unless the program is abandoned.
 """
 
 from __future__ import annotations
@@ -25,47 +25,47 @@ from wsplug.apps.process.options import ProcessOptions
 from wsplug.apps.process.stderr import ErrorLog
 from wsplug.apps.process.stdin import Input
 
-__all__ = ["Audience", "Program"]
+__all__ = ["OutputReceiver", "Program"]
 
-_DISCARDED: Final = 1024 * 1024
+_MAX_DISCARDED: Final = 1024 * 1024
 """
-Bytes that are read and dropped of a program that nobody listens to any more, so that it
-can come to its end. One that prints more has to wait for SIGTERM.
+Bytes of output that are read and dropped of an abandoned program, so that it can exit.
+If it prints more, it blocks until SIGTERM.
 """
 
 _AFTER_KILL: Final = 1.0
 """
-Seconds that the system gets to end what was sent SIGKILL.
+Seconds to wait for a process to end after SIGKILL.
 """
 
 _POLL: Final = 0.1
 """
-Seconds between two looks at whether the last of a process group has gone.
+Seconds between two checks whether a process group has ended.
 """
 
 
-class Audience(Protocol):
+class OutputReceiver(Protocol):
     """
-    Who gets what a program prints.
+    Gets a program's output.
     """
 
     def printed(self, messages: list[str | bytes]) -> None:
         """
-        It has printed something.
+        The program has printed messages.
         """
 
     def programEnded(self, ending: Ending) -> None:
         """
-        It has ended, and all that it printed was delivered.
+        The program has ended, and all its output has been delivered.
         """
 
 
 class Program(ProcessProtocol):
     """
-    One running program.
+    A running program.
 
-    @ivar stdin: where to write to it.
-    @ivar whenGone: fires once nothing is left of it.
+    @ivar stdin: its standard input.
+    @ivar whenGone: fires once the program and its children have ended.
     """
 
     _log = Logger()
@@ -73,10 +73,14 @@ class Program(ProcessProtocol):
     stdin: Input
 
     def __init__(
-        self, options: ProcessOptions, audience: Audience, clock: Any, guard: Guard
+        self,
+        options: ProcessOptions,
+        receiver: OutputReceiver,
+        clock: Any,
+        guard: Guard,
     ) -> None:
         self._options = options
-        self._audience: Audience | None = audience
+        self._receiver: OutputReceiver | None = receiver
         self._clock = clock
         self._guard = guard
         self.whenGone: Deferred[None] = Deferred()
@@ -86,7 +90,7 @@ class Program(ProcessProtocol):
         self._group = 0
         self._deadline: IDelayedCall | None = None
         self._isPaused = False
-        # Whether it was, at any time since the last deadline.
+        # Whether it was paused at any time since the last deadline.
         self._wasPaused = False
         self._isEnding = False
         self._discarded = 0
@@ -96,27 +100,27 @@ class Program(ProcessProtocol):
     @property
     def isEnding(self) -> bool:
         """
-        Whether it has been told to end.
+        Whether the server is ending it.
         """
         return self._isEnding
 
     def pause(self) -> None:
         """
-        Don't read what it prints: it has to wait once the pipe is full.
+        Stop reading its output. The program blocks once the pipe is full.
         """
         self._isPaused = self._wasPaused = True
         self._process.pauseProducing()
 
     def resume(self) -> None:
         """
-        Read what it prints.
+        Continue reading its output.
         """
         self._isPaused = False
         self._process.resumeProducing()
 
     def end(self) -> None:
         """
-        Have it end. Who listens gets what it prints until then.
+        End the program. Its output until then is delivered.
         """
         if not self._isEnding:
             self._isEnding = True
@@ -125,17 +129,17 @@ class Program(ProcessProtocol):
 
     def kill(self) -> None:
         """
-        End it, and what is left of its process group, at once.
+        Kill the program and its process group at once.
         """
         self._signal(signal.SIGKILL)
 
     def abandon(self) -> None:
         """
-        Have it end. Nobody listens any more.
+        End the program, and drop its output.
         """
-        if self._audience is None:
+        if self._receiver is None:
             return
-        self._audience = None
+        self._receiver = None
         if self._ending is not None:
             self._cut()
             return
@@ -165,16 +169,16 @@ class Program(ProcessProtocol):
             self._receive(self._errors, data)
 
     def _receive(self, framing: Framing, data: bytes) -> None:
-        if self._audience is not None:
+        if self._receiver is not None:
             self._deliver(framing.feed(data))
             return
         self._discarded += len(data)
-        if self._discarded > _DISCARDED:
+        if self._discarded > _MAX_DISCARDED:
             self._process.pauseProducing()
 
     def _deliver(self, messages: list[str | bytes]) -> None:
-        if self._audience is not None and messages:
-            self._audience.printed(messages)
+        if self._receiver is not None and messages:
+            self._receiver.printed(messages)
 
     def outConnectionLost(self) -> None:
         self._deliver(self._output.finish())
@@ -189,7 +193,7 @@ class Program(ProcessProtocol):
 
     def processExited(self, reason: Failure) -> None:
         self._ending = Ending.of(reason, self._wasSignalled)
-        if self._audience is None:
+        if self._receiver is None:
             self._cut()
         elif not self._isEnding:
             self._wasPaused = self._isPaused
@@ -200,18 +204,18 @@ class Program(ProcessProtocol):
         self._wait(0, None)
         self.stdin.stopProducing()
         self._log.info("{program}: {ending}", program=self._name, ending=self._ending)
-        audience, self._audience = self._audience, None
-        if audience is not None:
-            audience.programEnded(self._ending)
+        receiver, self._receiver = self._receiver, None
+        if receiver is not None:
+            receiver.programEnded(self._ending)
         if groupExists(self._group):
             signalGroup(self._process, self._group, signal.SIGTERM)
         self._sweep(self._clock.seconds() + self._options.grace)
 
-    # Ends
+    # Ending
 
     def _wait(self, seconds: float, call: Any) -> None:
         """
-        Set the deadline, in place of any other.
+        Set the deadline. It replaces any other.
         """
         if self._deadline is not None and self._deadline.active():
             self._deadline.cancel()
@@ -231,18 +235,19 @@ class Program(ProcessProtocol):
 
     def _giveUp(self) -> None:
         """
-        It is gone, and its output is held by what has left its process group; or it
-        isn't, and nothing can be done about that.
+        Stop waiting after SIGKILL. Either the program has exited and a process outside
+        of its group keeps its output open, or it doesn't exit at all.
         """
         if self._ending is None:
-            self._log.error("{program} does not end", program=self._name)
+            self._log.error("{program} doesn't exit after SIGKILL", program=self._name)
             self._forget()
         self._cut()
 
     def _endOutput(self) -> None:
         """
-        It has exited, but somebody else keeps its output open. As long as a slow client
-        holds up the reading, there may be something of its own left.
+        The program has exited, but another process keeps its output open. Stop reading,
+        unless a slow client has paused it: then some of the program's own output may be
+        left.
         """
         if self._wasPaused:
             self._wasPaused = self._isPaused
@@ -252,18 +257,18 @@ class Program(ProcessProtocol):
 
     def _cut(self) -> None:
         """
-        Read and write no more.
+        Stop reading and writing.
         """
         self._process.loseConnection()
-        # That waits until all is written; but nobody is going to read it. There is no
-        # other way to close this end: IProcessTransport has no abortConnection.
+        # loseConnection waits until everything is written, but nobody will read it.
+        # There is no public way to close it: IProcessTransport has no abortConnection.
         stdin = self._process.pipes.get(0)
         if stdin is not None:
             stdin.connectionLost(Failure(ConnectionDone()))
 
     def _sweep(self, until: float) -> None:
         """
-        Have the rest of its process group end.
+        Wait for the rest of the process group, and kill it after the deadline.
         """
         if not groupExists(self._group):
             self._forget()

@@ -1,5 +1,5 @@
 """
-The programs that run, up to a limit.
+Starts and stops programs, up to a limit.
 """
 
 from __future__ import annotations
@@ -14,23 +14,24 @@ from wsplug import HandshakeRefused
 from wsplug.apps.process import environment
 from wsplug.apps.process.groups import Guard, findLauncher
 from wsplug.apps.process.options import ProcessOptions
-from wsplug.apps.process.program import Audience, Program
+from wsplug.apps.process.program import OutputReceiver, Program
 from wsplug.interfaces import IHandshakeRequest, IServices
 from wsplug.networks import hostOf, placeOf
 
 __all__ = ["Programs", "ownerOf", "unavailable"]
 
-_FULL_FOR: Final = 5.0
+_RETRY_AFTER: Final = 5.0
 """
-Seconds after which it is worth while to ask again when too many programs run.
+Seconds after which clients may try again if too many programs are running.
 """
 
 
 def ownerOf(request: IHandshakeRequest) -> str | None:
     """
-    Say whose a program is: the user's who has logged in, or the address' place.
+    Return the owner of a request's program: the user who has logged in, or the client's
+    address prefix.
 
-    @return: C{None} where it is nobody's, as of who comes over a UNIX socket.
+    @return: C{None} without an owner, as for clients of a UNIX socket.
     """
     name = getattr(request.avatar, "name", None)
     if isinstance(name, str):
@@ -41,9 +42,9 @@ def ownerOf(request: IHandshakeRequest) -> str | None:
 
 def unavailable(reason: str, seconds: float) -> HandshakeRefused:
     """
-    Make the refusal of a client for whom there is no program now.
+    Make the refusal for a client that can't have a program now.
 
-    @param seconds: after which there may be one.
+    @param seconds: after which it may try again.
     """
     after = max(1, -int(-seconds // 1))
     return HandshakeRefused(503, reason, headers=[(b"Retry-After", b"%d" % after)])
@@ -68,7 +69,7 @@ class Programs:
 
     def start(self) -> None:
         """
-        Be ready.
+        Start the guard.
         """
         self._guard.start()
 
@@ -76,8 +77,8 @@ class Programs:
         """
         End all programs.
 
-        @return: fires once nothing is left of them. Cancel it to have them killed at
-            once.
+        @return: fires once they and their children have ended. If you cancel it, they
+            are killed at once.
         """
         stopped: Deferred[None] = Deferred(lambda _: self._kill())
         gone: list[Deferred[None]] = []
@@ -94,44 +95,47 @@ class Programs:
 
     def check(self, owner: str | None) -> None:
         """
-        @param owner: whose the next one would be, from L{ownerOf}.
-        @raise HandshakeRefused: so many programs run, of everybody or of the owner,
-            that no other may.
+        Check that another program may start.
+
+        @param owner: its owner, from L{ownerOf}.
+        @raise HandshakeRefused: too many programs are running, in all or of this owner.
         """
         limit = self.options.max_programs
         if len(self._running) >= limit:
             raise unavailable(
-                f"all {limit} programs are taken; try again later", _FULL_FOR
+                f"{limit} programs are running, the maximum; try again later",
+                _RETRY_AFTER,
             )
         limit = self.options.max_address_programs
         own = sum(each == owner for each in self._running.values())
         if owner is not None and own >= limit:
             raise HandshakeRefused(
                 429,
-                f"{limit} programs from here run, and no more may; end one first",
-                headers=[(b"Retry-After", b"%d" % _FULL_FOR)],
+                f"{limit} programs of yours are running, the maximum; end one first",
+                headers=[(b"Retry-After", b"%d" % _RETRY_AFTER)],
                 setting="max-address-programs",
             )
 
     def run(
         self,
-        audience: Audience,
+        receiver: OutputReceiver,
         variables: Mapping[bytes, bytes],
         owner: str | None = None,
     ) -> Program:
         """
         Start a program.
 
-        @param variables: of its environment, besides those that it inherits.
-        @param owner: whose it is, from L{ownerOf}.
-        @raise OSError: the system can't.
+        @param receiver: gets the output.
+        @param variables: environment variables, in addition to those that it inherits.
+        @param owner: its owner, from L{ownerOf}.
+        @raise OSError: the system can't start it.
         """
         options = self.options
         directory = options.directory
         if directory is not None:
-            # As the process that is to be the program would find out too late.
+            # Fail here: the new process couldn't report it.
             os.stat(directory)
-        program = Program(options, audience, self.clock, self._guard)
+        program = Program(options, receiver, self.clock, self._guard)
         launcher = self._launcher
         self._reactor.spawnProcess(
             program,

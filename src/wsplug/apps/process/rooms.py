@@ -1,9 +1,8 @@
 """
-Clients that share a program: what it prints goes to all of them.
+Programs that several clients share. Their output goes to all of them.
 
-A client that reads too slowly doesn't hold up the program or the others: what waits for
-it is bounded by the server's C{max-send-buffer} and C{send-timeout}, over which it is
-closed with 1013.
+A client that reads too slowly doesn't delay the program or the other clients. It is
+closed with 1013 when it exceeds the server's C{max-send-buffer} or C{send-timeout}.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from wsplug.apps.process.client import Client
 from wsplug.apps.process.ending import Ending
 from wsplug.apps.process.program import Program
 from wsplug.apps.process.programs import Programs, unavailable
-from wsplug.apps.process.restarting import LONGEST, Restarts
+from wsplug.apps.process.restarting import MAX_DELAY, Restarts
 from wsplug.apps.process.stdin import Input
 from wsplug.interfaces import IWebSocketTransport
 
@@ -32,8 +31,8 @@ class Room:
     """
     A program and its clients.
 
-    A room of a name begins with its first client, and ends a while after its last one.
-    The one that all share is there as long as the server is.
+    A named room starts with its first client, and ends some time after its last one has
+    left. The room that all share lives as long as the server.
     """
 
     _log = Logger()
@@ -45,9 +44,8 @@ class Room:
         whenOver: Callable[[], object] | None = None,
     ) -> None:
         """
-        @param variables: of the program's environment.
-        @param whenOver: is called once the room has ended; C{None} for one that does
-            not end.
+        @param variables: environment variables of the program.
+        @param whenOver: called once the room has ended; C{None} if it doesn't end.
         """
         options = programs.options
         self._programs = programs
@@ -60,8 +58,8 @@ class Room:
         self._restarts = Restarts(options.restart, random.random)
         self._program: Program | None = None
         self._startedAt = 0.0
-        self._again = 0.0
-        # The last ending, until the program is started again.
+        self._restartAt = 0.0
+        # How the program ended, until it is started again.
         self._ending: Ending | None = None
         self._isOver = False
         self._timer: IDelayedCall | None = None
@@ -70,7 +68,7 @@ class Room:
         """
         Start the program.
 
-        @param owner: whose it is; C{None} for the server's.
+        @param owner: its owner; C{None} for the server.
         """
         self._setTimer(0, None)
         self._ending = None
@@ -83,7 +81,7 @@ class Room:
 
     def stop(self) -> None:
         """
-        Start nothing any more. The program itself is ended with all others.
+        Don't start the program any more. L{Programs} ends it.
         """
         self._setTimer(0, None)
         self._program = None
@@ -93,31 +91,33 @@ class Room:
     @property
     def stdin(self) -> Input | None:
         """
-        The program's standard input, if there is one.
+        The program's standard input; C{None} if it isn't running.
         """
         return None if self._program is None else self._program.stdin
 
     def check(self, owner: str | None) -> None:
         """
-        @param owner: whose the program would be, if it had to be started.
-        @raise HandshakeRefused: nobody can come in just now.
+        Check that a client may enter.
+
+        @param owner: the program's owner, if it has to be started.
+        @raise HandshakeRefused: no client may enter now.
         """
         if self._program is not None:
             if self._program.isEnding:
-                raise unavailable("the room's last program is still ending", 1)
+                raise unavailable("the room's program is still exiting", 1)
         elif self._isOver:
-            pass  # there is still what it printed, and how it ended
-        elif self._ending is not None and self._clock.seconds() < self._again:
-            rest = self._again - self._clock.seconds()
+            pass  # its output and how it ended can still be seen
+        elif self._ending is not None and self._clock.seconds() < self._restartAt:
+            rest = self._restartAt - self._clock.seconds()
             raise unavailable(f"{self._ending}; it is going to start again", rest)
         else:
             self._programs.check(owner)
 
     def enter(self, transport: IWebSocketTransport, owner: str | None) -> None:
         """
-        Let a connection have what the program prints.
+        Add a connection: it gets the program's latest output, and all that follows.
 
-        @param owner: whose the program is, if it has to be started.
+        @param owner: the program's owner, if it has to be started.
         """
         self._clients[transport] = None
         if self._program is not None:
@@ -132,7 +132,7 @@ class Room:
 
     def leave(self, transport: IWebSocketTransport) -> None:
         """
-        Let it have nothing more; fine if it isn't there.
+        Remove a connection. It needn't be in the room.
         """
         if transport not in self._clients:
             return
@@ -163,7 +163,7 @@ class Room:
             self._close(ending.closeCode, str(ending))
             self._end()
             return
-        self._again = self._clock.seconds() + delay
+        self._restartAt = self._clock.seconds() + delay
         self._log.warn(
             "{ending}; it starts again in {delay:.1f} s", ending=ending, delay=delay
         )
@@ -171,9 +171,9 @@ class Room:
         if self._whenOver is None:
             self._setTimer(delay, self.start)
         else:
-            # Its next client starts it. One that fails all the time is remembered for
-            # so long that the delays grow, and no longer.
-            self._setTimer(delay + LONGEST, self._end)
+            # The next client starts it. The room is kept until then, or for long enough
+            # that the delays of a program that keeps failing grow.
+            self._setTimer(delay + MAX_DELAY, self._end)
 
     def _close(self, code: int, reason: str) -> None:
         clients, self._clients = self._clients, {}
@@ -190,7 +190,7 @@ class Room:
 
     def _setTimer(self, seconds: float, call: Callable[[], object] | None) -> None:
         """
-        Set what happens next, in place of anything else.
+        Set the timer. It replaces any other.
         """
         if self._timer is not None and self._timer.active():
             self._timer.cancel()
@@ -199,14 +199,14 @@ class Room:
 
 class RoomClient(Client):
     """
-    One connection among those that share a program.
+    A connection that shares a program.
     """
 
     def __init__(
         self, programs: Programs, room: Room, owner: str | None = None
     ) -> None:
         """
-        @param owner: whose the program is, if it has to be started for this client.
+        @param owner: the program's owner, if it has to be started for this client.
         """
         super().__init__(programs.options, programs.clock)
         self._room = room
@@ -217,7 +217,7 @@ class RoomClient(Client):
         self._room.enter(transport, self._owner)
 
     def connectionLost(self, reason: Failure) -> None:
-        self.stopGiving()
+        self.stopSending()
         self._room.leave(self.transport)
 
     def stdin(self) -> Input | None:

@@ -1,5 +1,5 @@
 """
-A program's standard error, in the server's log.
+Logs a program's standard error.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ __all__ = ["ErrorLog"]
 
 LINES: Final = 50
 """
-How many lines of a program are logged...
+Lines of a program that are logged within L{SECONDS}. Further lines are counted.
 """
 
 SECONDS: Final = 10.0
 """
-...in this time. The others are counted.
+Seconds for which lines are counted.
 """
 
 _LENGTH: Final = 1000
 """
-Bytes of a line that go into one of the log.
+Bytes of a line in the log. A longer one is split.
 """
 
 
@@ -38,7 +38,7 @@ class ErrorLog:
 
     def __init__(self, name: str, clock: IReactorTime) -> None:
         """
-        @param name: the program's.
+        @param name: the program's name.
         """
         self._name = name
         self._clock = clock
@@ -49,14 +49,14 @@ class ErrorLog:
 
     def feed(self, data: bytes) -> None:
         """
-        Take what has come.
+        Add output.
         """
         for line in self._lines.feed(data):
             self._write(line)
 
     def finish(self) -> None:
         """
-        Take the end.
+        End the output.
         """
         for line in self._lines.finish():
             self._write(line)
@@ -88,7 +88,7 @@ class ErrorLog:
 
 def _printable(line: str) -> str:
     """
-    Escape what could play tricks on whoever reads the log.
+    Escape characters that could forge or garble the log.
     """
     return "".join(
         character

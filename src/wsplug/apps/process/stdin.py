@@ -1,5 +1,5 @@
 """
-What clients send to a program.
+A program's standard input.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ __all__ = ["Input"]
 @implementer(IPushProducer)
 class Input:
     """
-    A program's standard input. As long as the program doesn't read, and 64 KiB wait for
-    it, each client has to wait with its next message; then they get their turns in the
-    order in which they came.
+    A program's standard input. While 64 KiB wait for a program that doesn't read,
+    clients wait with their next message. Afterwards, they continue in the order in
+    which they came.
     """
 
     def __init__(self, process: Any) -> None:
@@ -29,18 +29,18 @@ class Input:
         self._process = process
         self._isOpen = True
         self._isFull = False
-        # None for what is written already.
+        # The data is None if it is already written.
         self._waiting: deque[tuple[bytes | None, Deferred[None]]] = deque()
         process.registerProducer(self, True)
 
     def write(self, data: bytes) -> Deferred[None] | None:
         """
-        Send something to the program. After its end, or once it has closed its standard
-        input, it is dropped.
+        Write to the program. The data is dropped if the program has exited or closed
+        its standard input.
 
-        @return: fires when the program has room for more, or will take no more;
-            C{None} if that is so at once. Cancelled, it fires too, and what was not
-            written yet isn't any more.
+        @return: fires when you may write more, or when the input is closed; C{None} if
+            you may at once. If you cancel it, it fires as well, and the data is dropped
+            unless it is already written.
         """
         if not self._isOpen:
             return None
@@ -51,10 +51,10 @@ class Input:
 
     def close(self) -> None:
         """
-        Have the program read the end of its input, behind what was written.
+        Close the input after what was written.
         """
         if self._isOpen:
-            # Twisted's writer doesn't close as long as a producer of it is paused.
+            # Twisted's writer doesn't close while its producer is paused.
             self._process.unregisterProducer()
             self.stopProducing()
             self._process.closeStdin()
