@@ -677,7 +677,7 @@ class IConversation(Interface):
 
     visitor: str | None = Attribute(
         "The visitor's name; C{None} until it is known. Commands may set it, to a "
-        "name cleaned by L{wsplug.apps.bot.sayable}."
+        "name cleaned by L{wsplug.apps.bot.visitorName}."
     )
     request: IHandshakeRequest = Attribute("The request that opened the connection.")
     memory: dict[str, Any] = Attribute(

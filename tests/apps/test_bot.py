@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from tests.apps.botkit import ask, clockAt, serveBot
 from tests.server.conftest import logs
 from wsplug.apps.bot import bot
-from wsplug.apps.bot.names import MAX_NAME_LENGTH, sayable
+from wsplug.apps.bot.names import MAX_NAME_LENGTH, visitorName
 from wsplug.errors import InvalidOption
 from wsplug.options import UNLIMITED
 
@@ -217,24 +217,24 @@ def test_noName(line: str) -> None:
         ("x" * 39 + " y", "x" * 39),
     ],
 )
-def test_sayable(text: str, name: str) -> None:
+def test_visitorName(text: str, name: str) -> None:
     """
     A name loses what can't be seen and what turns the text around it, and no letter of
     any alphabet.
     """
-    assert sayable(text) == name
+    assert visitorName(text) == name
 
 
 @given(st.text())
-def test_sayableNames(text: str) -> None:
+def test_visitorNames(text: str) -> None:
     """
     A clean name is short, is printable, and stays what it is.
     """
-    name = sayable(text)
+    name = visitorName(text)
     assert len(name) <= MAX_NAME_LENGTH
     assert name.isprintable()
     assert name == name.strip()
-    assert sayable(name) == name
+    assert visitorName(name) == name
 
 
 # Options
@@ -406,8 +406,8 @@ def test_noZones(withoutZones: None) -> None:
     with pytest.raises(InvalidOption) as caught:
         serveBot(zone="Europe/Vienna")
     assert str(caught.value) == (
-        "zone can't be 'Europe/Vienna': this machine has no data about time zones; "
-        "install the package tzdata ('pip install tzdata'), or take UTC or local"
+        "zone can't be 'Europe/Vienna': this system has no time zone data; install the "
+        "package tzdata ('pip install tzdata'), or use UTC or local"
     )
     for zone in ("UTC", "local"):
         _, client = serveBot(zone=zone)

@@ -361,8 +361,8 @@ def test_timeout(logs: Logs, timeout: str, said: str) -> None:
     assert client.messages == []
     server.advance(0.125)
     assert client.messages == [TOO_SLOW.format(said), "Hello, human!"]
-    (line,) = logs.lines("has taken longer")
-    assert line == f"the command 'wait' has taken longer than {said} seconds"
+    (line,) = logs.lines("took longer")
+    assert line == f"the command 'wait' took longer than {said} seconds"
     waiting.deferred.callback("late")
     server.run()
     assert len(client.messages) == 2
@@ -570,8 +570,8 @@ def _fine(arguments: str, conversation: IConversation) -> None:
         (("roll it",), _fine, ValueError, "no spaces, not 'roll it'"),
         (("",), _fine, ValueError, "no spaces, not ''"),
         ((7,), _fine, ValueError, "no spaces, not 7"),
-        (("roll",), "no function", TypeError, "'no function' is no function"),
-        (("roll",), Waiting, TypeError, "is no function"),
+        (("roll",), "no function", TypeError, "'no function' isn't a function"),
+        (("roll",), Waiting, TypeError, "isn't a function"),
         (("roll",), lambda: None, TypeError, "two arguments: arguments, conversation"),
         (("roll",), lambda a, b, c: None, TypeError, "has to take two arguments"),
     ],

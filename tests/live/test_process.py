@@ -426,7 +426,7 @@ def test_guard_is_replaced(tmp_path: Path) -> None:
         waitUntil(lambda: len(children(server.pid)) == 2, "guard and program are there")
         guard, program = sorted(children(server.pid))
         os.kill(guard, signal.SIGKILL)
-        server.waitForLog("the process that guards the programs has ended")
+        server.waitForLog("the guard process has ended")
         waitUntil(lambda: len(children(server.pid)) == 2, "there is a new one")
         family = children(server.pid)
         assert guard not in family
@@ -716,7 +716,7 @@ def test_rooms(tmp_path: Path) -> None:
     [
         ("process", "the option 'command' is missing"),
         ("process:command=no-such-program", "no program 'no-such-program' on PATH"),
-        ("process:command=./file", "is not executable"),
+        ("process:command=./file", "isn't executable"),
         ("process:command=cat:grace=never", "grace takes a time in seconds"),
     ],
 )

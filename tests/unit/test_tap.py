@@ -123,7 +123,7 @@ def test_list_apps(capsys: pytest.CaptureFixture[str]) -> None:
         parse("--list-apps")
     assert caught.value.code == 0
     output = capsys.readouterr().out
-    assert "echo: Send every message back as it came." in output
+    assert "echo: Send every message back." in output
     assert "path: Path to serve it at. [/, or /NAME with several]" in output
     assert "do not load" not in output
 

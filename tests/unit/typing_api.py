@@ -32,7 +32,7 @@ from wsplug import (
     application,
     broadcast,
 )
-from wsplug.apps.bot import CommandBot, command, sayable
+from wsplug.apps.bot import CommandBot, command, visitorName
 from wsplug.auth import Authenticator, Avatar, makePortal
 from wsplug.interfaces import (
     ICommand,
@@ -130,7 +130,7 @@ class ChatPlugin:
 
 @command("roll", "dice", help="Throws a die.")
 def roll(arguments: str, conversation: IConversation) -> str | None:
-    conversation.visitor = sayable(arguments) or None
+    conversation.visitor = visitorName(arguments) or None
     conversation.memory["throws"] = 1
     conversation.close()
     return conversation.visitor

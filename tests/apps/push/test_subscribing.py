@@ -388,14 +388,14 @@ def test_raw_takes_nothing(server: MemoryServer, message: str | bytes) -> None:
     """
     client = server.connect("/a?format=raw")
     client.send(message)
-    assert client.closed == (1003, "format=raw takes no messages")
+    assert client.closed == (1003, "format=raw doesn't accept messages")
 
 
 @pytest.mark.parametrize(
     ("target", "words"),
     [
         ("/a?format=xml", "format: json or raw"),
-        ("/a?format=raw&format=raw", "format: only once"),
+        ("/a?format=raw&format=raw", "format: allowed only once"),
         ("/?format=raw", "name a channel"),
         ("/a?format=raw&since=1-a", "only with format=json"),
         ("/a?limit=x", "limit: a number"),
@@ -408,8 +408,8 @@ def test_raw_takes_nothing(server: MemoryServer, message: str | bytes) -> None:
         ("/%ff", "a name has"),
         ("/?channel=%3Cscript%3E", "a name has"),
         ("/?channel=", "a name has"),
-        ("/" + "x" * 101, "100 characters at most"),
-        ("/?" + "&".join(f"channel={number}" for number in range(101)), "100 of them"),
+        ("/" + "x" * 101, "at most 100 characters"),
+        ("/?" + "&".join(f"channel={number}" for number in range(101)), "at most 100"),
     ],
 )
 def test_refused_url(server: MemoryServer, target: str, words: str) -> None:

@@ -1,8 +1,6 @@
 """
-C{--app bot}: the command bot. A visitor types a word, and it answers; the words are
-commands, which anybody can add to.
-
-What the author of a command needs is here by name::
+C{--app bot}: the command bot. Visitors type a command, and it answers. You can add
+commands::
 
     from random import randint
     from wsplug.apps.bot import command
@@ -11,11 +9,11 @@ What the author of a command needs is here by name::
     def roll(arguments, conversation):
         return f"You threw a {randint(1, 6)}."
 
-A module under C{twisted/plugins} that has C{roll} in it makes it known to each bot.
+Import C{roll} in a module under C{twisted/plugins}, and every bot has it.
 """
 
 from wsplug.apps.bot.application import CommandBot, bot
 from wsplug.apps.bot.decorators import DeclaredCommand, command
-from wsplug.apps.bot.names import sayable
+from wsplug.apps.bot.names import visitorName
 
-__all__ = ["CommandBot", "DeclaredCommand", "bot", "command", "sayable"]
+__all__ = ["CommandBot", "DeclaredCommand", "bot", "command", "visitorName"]

@@ -1,5 +1,5 @@
 """
-The bot as an application: its options, its pages, and how its conversations begin.
+The command bot: its plugin and options, and its pages.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from zope.interface import implementer
 
 from wsplug import WebSocketApplication
 from wsplug.apps.bot.conversation import Conversation
-from wsplug.apps.bot.vocabulary import findPlugins, makeVocabulary, wordsOf
+from wsplug.apps.bot.vocabulary import findPlugins, indexCommands, wordsOf
 from wsplug.apps.bot.zones import zone
 from wsplug.folder import Folder
 from wsplug.interfaces import (
@@ -41,7 +41,7 @@ def _someText(value: str) -> str:
 
 class _CommandEntry(msgspec.Struct):
     """
-    What the page knows of a command.
+    A command, as the page gets it.
     """
 
     words: list[str]
@@ -71,10 +71,10 @@ class _CommandsResource(Resource):
 
 class _Bot(WebSocketApplication):
     """
-    A mounted bot.
+    The application.
     """
 
-    # Commands have a time of their own.
+    # The option timeout limits commands.
     handlerTimeout = 0.0
 
     def __init__(
@@ -101,17 +101,20 @@ class CommandBot:
     """
 
     name = "bot"
-    help = "A bot that answers to commands, and a page to talk to it."
+    help = "A bot that answers commands, with a page."
     options: Sequence[Option] = (
-        Option("name", _someText, "Pluggy", "what the bot says its name is"),
+        Option("name", _someText, "Pluggy", "the bot's name"),
         Option(
-            "age", _someText, "younger than I act", "what follows when it says: I am"
+            "age",
+            _someText,
+            "younger than I act",
+            "what the bot answers about its age, after: I am",
         ),
         Option(
             "zone",
             zone,
             timezone.utc,
-            "time zone of date and time, as Europe/Vienna; local for the machine's",
+            "the time zone, like Europe/Vienna; local for the system's",
             "UTC",
         ),
         Option("max-length", count, 1000, "characters that a line may have"),
@@ -119,24 +122,24 @@ class CommandBot:
             "timeout",
             seconds,
             30.0,
-            "seconds that a command may take to answer; over it: an apology",
+            "seconds that a command may take to answer; then the bot apologizes",
             "30",
         ),
     )
 
     def __init__(self, commands: Iterable[ICommand] | None = None) -> None:
         """
-        @param commands: those that it knows, the first of those with the same word;
-            without any, all that drop-ins have registered.
+        @param commands: the bot's commands; the first one with a word gets it. By
+            default, they are the commands that drop-ins register.
         """
         self._given = None if commands is None else tuple(commands)
 
     def makeApplication(
         self, options: Mapping[str, Any], services: IServices
     ) -> IWebSocketApplication:
-        # Now, and not when it starts: before the process gives up what rights it has.
+        # Now rather than at the start, before the process gives up privileges.
         found = findPlugins() if self._given is None else self._given
-        return _Bot(options, services, makeVocabulary(found))
+        return _Bot(options, services, indexCommands(found))
 
     def __repr__(self) -> str:
         return "<application 'bot'>"
@@ -144,5 +147,5 @@ class CommandBot:
 
 bot: Final = CommandBot()
 """
-The bot that knows all commands there are.
+The bot with all commands that drop-ins register.
 """

@@ -1,5 +1,5 @@
 """
-The commands that come with the bot. They are registered as anybody's are: by a drop-in.
+The bundled commands. A drop-in registers them, as it does others.
 """
 
 from __future__ import annotations
@@ -7,7 +7,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from wsplug.apps.bot.decorators import command
-from wsplug.apps.bot.names import sayable
+from wsplug.apps.bot.names import visitorName
 from wsplug.apps.bot.vocabulary import findCommand, wordsOf
 from wsplug.apps.bot.zones import momentIn
 from wsplug.clocks import timeOfDay
@@ -39,7 +39,7 @@ def hi(arguments: str, conversation: IConversation) -> str:
 def name(arguments: str, conversation: IConversation) -> str:
     if not arguments:
         return f"My name is {conversation.options['name']}. Yours? Type: name Ann"
-    name = sayable(arguments)
+    name = visitorName(arguments)
     if not name:
         return "I can't pronounce that. Type it with letters: name Ann"
     conversation.visitor = name

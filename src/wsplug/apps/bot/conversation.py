@@ -1,5 +1,5 @@
 """
-One visitor's conversation with the bot: line by line, a command at a time.
+A visitor's conversation with the bot: one command at a time.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _BINARY = "I can't read binary messages. Send me text, please."
 @implementer(IConversation)
 class Conversation(WebSocketProtocol):
     """
-    The protocol of one connection, and what the commands get of it.
+    The protocol of a connection, and the conversation that commands get.
     """
 
     _log = Logger()
@@ -50,8 +50,8 @@ class Conversation(WebSocketProtocol):
         self.options = options
         self.services = services
         self.commands = commands
-        # While a command is at work: what the next line waits for, the command's
-        # Deferred, and when it has taken too long.
+        # While a command is running: what the next line waits for, the command's
+        # Deferred, and its timeout.
         self._over: Deferred[None] | None = None
         self._running: Deferred[Any] | None = None
         self._deadline: IDelayedCall | None = None
@@ -99,13 +99,13 @@ class Conversation(WebSocketProtocol):
         if self._over is None:
             self.transport.loseConnection()
 
-    # A command at work
+    # Running a command
 
     def _ask(self, command: ICommand, arguments: str) -> Deferred[None]:
         """
-        Have a command answer.
+        Run a command.
 
-        @return: fires when it has, has failed, has taken too long, or when the visitor
+        @return: fires when it has answered, failed or timed out, or when the visitor
             has left.
         """
         word = command.words[0]
@@ -116,7 +116,7 @@ class Conversation(WebSocketProtocol):
         running.addErrback(self._failed, word, over)
         if self._over is not over:
             # It is over already. If that is because the visitor has left, the command
-            # may be at work still.
+            # may still be running.
             self._cancel(running)
             return over
         self._running = running
@@ -131,28 +131,28 @@ class Conversation(WebSocketProtocol):
         if self._over is over:
             for text in texts:
                 self._say(text)
-            self._goOn(self._end())
+            self._resume(self._end())
 
     def _failed(self, failure: Failure, word: str, over: Deferred[None]) -> None:
         if self._over is over:
             self._log.failure("the command {word!r} failed", failure, word=word)
             self._say(f"Sorry, something went wrong with {word}. It is not your fault.")
-            self._goOn(self._end())
+            self._resume(self._end())
         elif not failure.check(CancelledError):
-            # It was cancelled, and most likely tells of that in words of its own.
+            # It was cancelled, and probably converted the CancelledError.
             self._log.debug(
                 "the cancelled command {word!r} ended with {error}",
                 word=word,
                 error=failure.getErrorMessage(),
             )
-        # The frames that its traceback leads to refer to the connection.
+        # The frames in its traceback refer to the connection.
         failure.cleanFailure()
 
     def _giveUp(self, word: str) -> None:
         self._deadline = None
         timeout = self.options["timeout"]
         self._log.warn(
-            "the command {word!r} has taken longer than {timeout:g} seconds",
+            "the command {word!r} took longer than {timeout:g} seconds",
             word=word,
             timeout=timeout,
         )
@@ -164,13 +164,13 @@ class Conversation(WebSocketProtocol):
         over = self._end()
         assert running is not None
         self._cancel(running)
-        self._goOn(over)
+        self._resume(over)
 
     def _end(self) -> Deferred[None] | None:
         """
-        Have no command at work any more.
+        Forget the running command.
 
-        @return: what waits for that.
+        @return: what the next line waits for.
         """
         over, self._over = self._over, None
         deadline, self._deadline = self._deadline, None
@@ -179,7 +179,7 @@ class Conversation(WebSocketProtocol):
             deadline.cancel()
         return over
 
-    def _goOn(self, over: Deferred[None] | None) -> None:
+    def _resume(self, over: Deferred[None] | None) -> None:
         if self._closing:
             self.transport.loseConnection()
         if over is not None:
@@ -189,7 +189,7 @@ class Conversation(WebSocketProtocol):
         try:
             running.cancel()
         except BaseException:
-            # A canceller is a command's own code.
+            # The canceller is the command's own code.
             self._log.failure("a command can't be cancelled")
 
     def _say(self, text: str) -> None:
@@ -198,9 +198,9 @@ class Conversation(WebSocketProtocol):
 
 def _textsOf(result: Any) -> list[str]:
     """
-    Give the texts of a command's answer.
+    Return the texts of a command's answer.
 
-    @raise TypeError: it is none.
+    @raise TypeError: it isn't a text.
     """
     if result is None:
         return []

@@ -1,5 +1,5 @@
 """
-The short way to a command: C{@command} over a function.
+The C{@command} decorator, which makes a command from a function.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ Respond = Callable[[str, IConversation], Any]
 @implementer(ICommand)
 class DeclaredCommand:
     """
-    What C{@command} makes: a plugin, for drop-ins.
+    The plugin that C{@command} makes, for drop-ins.
 
-    @ivar function: the decorated one.
+    @ivar function: the decorated function.
     """
 
     def __init__(self, function: Respond, words: Sequence[str], help: str) -> None:
@@ -41,22 +41,21 @@ class DeclaredCommand:
 
 def command(*words: str, help: str = "") -> Callable[[Respond], DeclaredCommand]:
     """
-    Make a command of a function or a coroutine function, which is called as
-    C{function(arguments, conversation)}; what that may return is said at
-    L{ICommand.respond}::
+    Make a command from a function or a coroutine function, which is called as
+    C{function(arguments, conversation)}. L{ICommand.respond} says what it may return::
 
         @command("roll", "dice", help="Throws a die.")
         def roll(arguments, conversation): ...
 
-    @param words: those that it answers to: lower case, no spaces.
-    @param help: what it does, in one line; the docstring's first line where not given.
-    @raise TypeError: it is no function, or doesn't take these two arguments.
-    @raise ValueError: it has no word, or one that can't be.
+    @param words: the words that it answers to, in lower case and without spaces.
+    @param help: one line of help; the first line of the docstring by default.
+    @raise TypeError: it isn't a function, or doesn't take these two arguments.
+    @raise ValueError: there is no word, or an invalid one.
     """
 
     def declare(function: Respond) -> DeclaredCommand:
         if isinstance(function, type) or not callable(function):
-            raise TypeError(f"{function!r} is no function")
+            raise TypeError(f"{function!r} isn't a function")
         try:
             inspect.signature(function).bind("", None)
         except TypeError:

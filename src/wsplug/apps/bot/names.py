@@ -1,5 +1,5 @@
 """
-Visitors' names, fit to be said.
+Visitors' names.
 """
 
 from __future__ import annotations
@@ -9,19 +9,19 @@ from unicodedata import category
 
 from wsplug.displaynames import cleanName
 
-__all__ = ["MAX_NAME_LENGTH", "sayable"]
+__all__ = ["MAX_NAME_LENGTH", "visitorName"]
 
 MAX_NAME_LENGTH: Final = 40
 """
-Characters that a name may have; what is behind them is cut off.
+Characters that a name may have. Longer names are cut.
 """
 
 
-def sayable(text: str) -> str:
+def visitorName(text: str) -> str:
     """
-    Make a name of what a visitor gives for one.
+    Make a visitor's name from text.
 
-    @return: the name; empty where nothing is left to call somebody by.
+    @return: the name; empty if no letter, number or symbol is left.
     """
     name = cleanName(text)[:MAX_NAME_LENGTH].rstrip()
     return name if any(category(each)[0] in "LNS" for each in name) else ""

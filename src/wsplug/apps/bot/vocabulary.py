@@ -1,5 +1,5 @@
 """
-The commands that a bot has, by their words.
+A bot's commands, by their words.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from zope.interface.verify import verifyObject
 from wsplug import dropins
 from wsplug.interfaces import ICommand
 
-__all__ = ["findCommand", "findPlugins", "makeVocabulary", "wordsOf"]
+__all__ = ["findCommand", "findPlugins", "indexCommands", "wordsOf"]
 
 _PUNCTUATION: Final = "!?.,:;"
 """
-What may be behind a word, as in C{hello!}.
+Punctuation that may follow a word, as in C{hello!}.
 """
 
 _log = Logger()
@@ -26,8 +26,8 @@ _log = Logger()
 
 def findPlugins() -> list[ICommand]:
     """
-    Give the commands that drop-ins have registered: other people's first, so that they
-    can replace those that come with the bot; among them by their modules' names.
+    Return the commands that drop-ins register, sorted by module. Those of wsplug come
+    last, so that others can replace them.
     """
     for file, reason in dropins.findBrokenDropIns():
         _log.warn("the drop-in {file} is left out: {reason}", file=file, reason=reason)
@@ -43,10 +43,10 @@ def _moduleOf(command: object) -> str:
     return str(getattr(command, "__module__", ""))
 
 
-def makeVocabulary(commands: Iterable[ICommand]) -> Mapping[str, ICommand]:
+def indexCommands(commands: Iterable[ICommand]) -> Mapping[str, ICommand]:
     """
-    Give commands by their words. A word that several have belongs to the first one.
-    This, and what can be no command, is said in the log.
+    Index commands by their words. If several commands have a word, the first one gets
+    it. Such conflicts and invalid commands are logged.
     """
     found: dict[str, ICommand] = {}
     for command in commands:
@@ -76,15 +76,15 @@ def _brokenContract(command: Any) -> str | None:
         verifyObject(ICommand, command)
         ICommand.validateInvariants(command)
     except Exception as error:
-        # Invalid, or whatever an attribute raises that is computed.
+        # Invalid, or whatever a property raises.
         return " ".join(str(error).split()) or type(error).__name__
     return None
 
 
 def findCommand(commands: Mapping[str, ICommand], word: str) -> ICommand | None:
     """
-    Look a word up as a visitor has typed it: in any case, and with punctuation behind
-    it.
+    Find the command for a word that a visitor has typed. Case and punctuation after the
+    word don't matter.
     """
     word = _fold(word)
     return commands.get(word, commands.get(word.rstrip(_PUNCTUATION)))
@@ -98,8 +98,7 @@ def wordsOf(
     commands: Mapping[str, ICommand],
 ) -> list[tuple[list[str], ICommand]]:
     """
-    Give each command with the words that it has, in the alphabetical order of their
-    first ones.
+    Return each command with its words, sorted by the first word.
     """
     found: dict[int, tuple[list[str], ICommand]] = {}
     for command in commands.values():

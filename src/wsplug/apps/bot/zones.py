@@ -1,5 +1,5 @@
 """
-Time zones, as an option has them.
+The time zone option.
 """
 
 from __future__ import annotations
@@ -15,11 +15,10 @@ __all__ = ["momentIn", "zone"]
 
 def zone(value: str) -> tzinfo | None:
     """
-    A time zone by its IANA name, C{UTC}, or C{local} for the machine's own, which is
-    C{None}.
+    A time zone by its IANA name, C{UTC}, or C{local} for the system's: that is C{None}.
 
-    @raise ValueError: there is none of that name.
-    @raise InvalidOption: this machine knows no time zones at all.
+    @raise ValueError: there is no such time zone.
+    @raise InvalidOption: the system has no time zone data.
     """
     if value == "local":
         return None
@@ -28,12 +27,12 @@ def zone(value: str) -> tzinfo | None:
     try:
         return zoneinfo.ZoneInfo(value)
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
-        # OSError: it is a folder of zones, or too long for a file's name.
+        # OSError: the name is a folder of zones, or too long for a file name.
         known = sorted(zoneinfo.available_timezones())
     if not known:
         raise InvalidOption(
-            f"zone can't be {value!r}: this machine has no data about time zones; "
-            "install the package tzdata ('pip install tzdata'), or take UTC or local"
+            f"zone can't be {value!r}: this system has no time zone data; install the "
+            "package tzdata ('pip install tzdata'), or use UTC or local"
         )
     spelled = {name.lower(): name for name in known}
     close = difflib.get_close_matches(value.lower(), spelled, 1)
@@ -43,9 +42,9 @@ def zone(value: str) -> tzinfo | None:
 
 def momentIn(zone: tzinfo | None, seconds: float) -> datetime:
     """
-    Give a moment as clocks in a zone show it.
+    Convert a timestamp to the time in a zone.
 
-    @param zone: C{None} for the machine's own.
-    @param seconds: since the beginning of 1970 in UTC.
+    @param zone: C{None} for the system's.
+    @param seconds: since 1970 in UTC.
     """
     return datetime.fromtimestamp(seconds, timezone.utc).astimezone(zone)

@@ -1,5 +1,5 @@
 """
-C{--app echo}: every message comes back; as it was, unless the options say otherwise.
+C{--app echo}: sends every message back. Options add a prefix or a delay.
 """
 
 from __future__ import annotations
@@ -31,13 +31,14 @@ _PAGES: Final = Path(__file__).with_name("pages")
 
 _OVERHEAD: Final = 256
 """
-Bytes that a waiting message counts for besides its own: empty ones need memory too.
+Bytes that a waiting message counts in addition to its length, since empty messages need
+memory, too.
 """
 
 
 class _Echo(WebSocketProtocol):
     """
-    One connection, where nothing is set.
+    A connection without options.
     """
 
     def textMessageReceived(self, message: str) -> None:
@@ -52,7 +53,7 @@ class _Echo(WebSocketProtocol):
 
 class _PrefixedEcho(_Echo):
     """
-    One connection, with something in front of each text.
+    A connection with a prefix for each text.
     """
 
     def __init__(self, prefix: str) -> None:
@@ -64,7 +65,7 @@ class _PrefixedEcho(_Echo):
 
 class _DelayedEcho(WebSocketProtocol):
     """
-    One connection whose answers wait. While too much waits, nothing is read.
+    A connection with a delay. While too much waits, nothing is read.
     """
 
     def __init__(
@@ -74,18 +75,18 @@ class _DelayedEcho(WebSocketProtocol):
         self._delay = delay
         self._backlog = backlog
         self._clock = clock
-        # Each answer with its time and what it counts for.
+        # For each answer, the time to send it and the bytes that it counts.
         self._waiting: deque[tuple[float, int, str | bytes]] = deque()
         self._size = 0
         self._call: IDelayedCall | None = None
         self._room: Deferred[None] | None = None
 
     def textMessageReceived(self, message: str) -> Deferred[None] | None:
-        # As much as it may have in memory, whatever is in it.
-        return self._hold(self._prefix + message, 4 * len(message))
+        # A character has at most four bytes in memory.
+        return self._delayAnswer(self._prefix + message, 4 * len(message))
 
     def bytesMessageReceived(self, data: bytes) -> Deferred[None] | None:
-        return self._hold(data, len(data))
+        return self._delayAnswer(data, len(data))
 
     def noticeReceived(self, text: str) -> None:
         self.transport.sendTextMessage(text)
@@ -96,11 +97,11 @@ class _DelayedEcho(WebSocketProtocol):
             self._call.cancel()
             self._call = None
 
-    def _hold(self, answer: str | bytes, length: int) -> Deferred[None] | None:
+    def _delayAnswer(self, answer: str | bytes, length: int) -> Deferred[None] | None:
         """
-        Keep an answer until its time.
+        Keep an answer until it is due.
 
-        @return: fires when there is room for another one; C{None} where there is now.
+        @return: fires when there is room for another one; C{None} if there is.
         """
         counts = length + _OVERHEAD
         self._waiting.append((self._clock.seconds() + self._delay, counts, answer))
@@ -114,7 +115,7 @@ class _DelayedEcho(WebSocketProtocol):
 
     def _answer(self) -> None:
         """
-        Send what is due.
+        Send the answers that are due.
         """
         self._call = None
         now = self._clock.seconds()
@@ -135,7 +136,7 @@ class _DelayedEcho(WebSocketProtocol):
 
 class _EchoApplication(WebSocketApplication):
     """
-    All connections: they have nothing to do with each other.
+    The application.
     """
 
     pages = str(_PAGES)
@@ -150,20 +151,19 @@ class _EchoApplication(WebSocketApplication):
 @implementer(IWebSocketApplicationPlugin)
 class _EchoPlugin:
     """
-    Chooses the plainest protocol that does what is wanted: the plain one is as fast as
-    this server can be.
+    Chooses the simplest protocol for the options.
     """
 
     name = "echo"
-    help = "Send every message back as it came."
+    help = "Send every message back."
     options: Sequence[Option] = (
-        Option("prefix", text, "", "what each text gets in front of it", "none"),
+        Option("prefix", text, "", "text to put before each text message", "none"),
         Option("delay", delayUpTo(3600), 0, "seconds that each answer waits"),
         Option(
             "backlog",
             size,
             256 * 1024,
-            "bytes of a client that may wait for their time; over it, nothing is read",
+            "bytes of a client that may wait; beyond that, nothing is read from it",
             "256KiB",
         ),
     )
@@ -183,4 +183,4 @@ class _EchoPlugin:
         return _EchoApplication(_Echo)
 
 
-echo = _EchoPlugin()
+echo: Final = _EchoPlugin()

@@ -1,6 +1,6 @@
 """
-C{--app push}: data from the server to browsers. Clients subscribe to channels;
-publications come by C{POST}, or from Python through the broker.
+C{--app push}: pushes data from the server to browsers. Clients subscribe to channels.
+You publish with C{POST}, or in Python through the broker.
 """
 
 from wsplug.apps.push.plugin import push

@@ -1,5 +1,5 @@
 """
-The application: the channels that clients subscribe to.
+The push application: publishes to channels, and makes the subscribers' protocols.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ __all__ = ["Limits", "Published", "Push"]
 @dataclass(frozen=True)
 class Limits:
     """
-    What subscribers may ask for.
+    The limits for subscribers.
 
-    @ivar history: messages of the past that one gets who doesn't say.
-    @ivar maxHistory: those that it gets at most.
-    @ivar maxChannels: that it may be subscribed to at one time.
-    @ivar maxChannelLength: characters of a channel's name.
+    @ivar history: messages of the past that a subscriber gets by default.
+    @ivar maxHistory: messages of the past that it gets at most.
+    @ivar maxChannels: channels that a connection may be subscribed to.
+    @ivar maxChannelLength: characters that a channel's name may have.
     """
 
     history: int
@@ -42,9 +42,9 @@ class Limits:
 
 class Published(NamedTuple):
     """
-    What has become of a publication.
+    The result of publishing.
 
-    @ivar subscribers: how many of this server's connections it went to.
+    @ivar subscribers: the number of this server's connections that it was sent to.
     """
 
     publication: Publication
@@ -53,12 +53,11 @@ class Published(NamedTuple):
 
 class Push(WebSocketApplication):
     """
-    Makes the protocols, and publishes.
+    The application.
 
-    @ivar pages: the resource with the page and what takes publications; whoever makes
-        the application sets it.
-    @ivar messages: the L{Channels} of those who get JSON.
-    @ivar bare: the L{Channels} of those who get nothing but what was published.
+    @ivar pages: the page and the resource that takes publications, set by the plugin.
+    @ivar messages: the L{Channels} of subscribers that get JSON.
+    @ivar bare: the L{Channels} of subscribers that get the bare data.
     """
 
     def __init__(
@@ -70,7 +69,7 @@ class Push(WebSocketApplication):
         backlog: Backlog,
     ) -> None:
         """
-        @param prefix: what the broker's channels begin with, before a slash.
+        @param prefix: the prefix of the broker's channels, without the slash after it.
         """
         self.limits = limits
         self.backlog = backlog
@@ -95,7 +94,7 @@ class Push(WebSocketApplication):
 
     def channelOf(self, name: str) -> str:
         """
-        Give the broker's channel for one of the clients'.
+        Return the broker's channel for a client's channel.
         """
         return self._prefix + name
 
@@ -104,9 +103,9 @@ class Push(WebSocketApplication):
 
     def publish(self, name: str, data: bytes, store: bool) -> Deferred[Published]:
         """
-        Publish in a channel.
+        Publish to a channel.
 
-        @return: fires once it is stored; fails with L{wsplug.errors.BrokerError}.
+        @return: fires when it is published; fails with L{wsplug.errors.BrokerError}.
         """
         channel = self.channelOf(name)
 
@@ -116,13 +115,11 @@ class Push(WebSocketApplication):
 
         return self._broker.publish(channel, data, store).addCallback(published)
 
-    # IWebSocketApplication
-
     def buildProtocol(self, request: IHandshakeRequest) -> Subscriber | BareSubscriber:
         """
-        Make the protocol that the URL asks for.
+        Make the protocol for the format and the channels in the URL.
 
-        @raise HandshakeRefused: what it asks for isn't to be had.
+        @raise HandshakeRefused: the URL is malformed, or asks for too much.
         """
         try:
             arguments = {
@@ -141,28 +138,28 @@ class Push(WebSocketApplication):
 
     def _buildBare(self, wanted: list[Subscribe]) -> BareSubscriber:
         if not wanted:
-            raise RequestRefused("invalid", "format=raw: name a channel in the path")
+            raise RequestRefused("invalid", "format=raw: name a channel in the URL")
         if wanted[0].since is not None:
-            raise RequestRefused("invalid", "since: only with format=json")
+            raise RequestRefused("invalid", "since: allowed only with format=json")
         return BareSubscriber(self, wanted)
 
     def _readWanted(
         self, path: str, arguments: Mapping[str, list[str]]
     ) -> list[Subscribe]:
         """
-        Read what a URL subscribes to.
+        Read the subscriptions of a URL.
 
-        @raise RequestRefused: it is malformed, or too much.
+        @raise RequestRefused: the URL is malformed, or has too many channels.
         """
         names = dict.fromkeys([path] if path else [])
         names.update(dict.fromkeys(arguments.get("channel", ())))
         if len(names) > self.limits.maxChannels:
             raise RequestRefused(
-                "too-many", f"channel: {self.limits.maxChannels} of them at most"
+                "too-many", f"channel: at most {self.limits.maxChannels} are allowed"
             )
         since, limit = _only(arguments, "since"), _only(arguments, "limit")
         if since is not None and len(names) != 1:
-            raise RequestRefused("invalid", "since: only for a single channel")
+            raise RequestRefused("invalid", "since: allowed only for a single channel")
         if limit is not None and not (limit.isdecimal() and len(limit) < 10):
             raise RequestRefused("invalid", "limit: a number of messages")
         return [
@@ -182,7 +179,7 @@ def _text(value: bytes) -> str:
 def _only(arguments: Mapping[str, list[str]], name: str) -> str | None:
     values = arguments.get(name, [])
     if len(values) > 1:
-        raise RequestRefused("invalid", f"{name}: only once")
+        raise RequestRefused("invalid", f"{name}: allowed only once")
     return values[0] if values else None
 
 
@@ -190,4 +187,4 @@ def _readPosition(text: str) -> WirePosition:
     offset, dash, epoch = text.partition("-")
     if offset.isdecimal() and len(offset) < 16 and dash and 0 < len(epoch) <= 64:
         return WirePosition(int(offset), epoch)
-    raise RequestRefused("invalid", "since: an offset and an epoch, as 5-1f0c24ab")
+    raise RequestRefused("invalid", "since: an offset and an epoch, like 5-1f0c24ab")

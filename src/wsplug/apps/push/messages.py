@@ -1,5 +1,5 @@
 """
-What goes over the wire: the messages of subscribers, and those to them.
+The messages of subscribers, and those that they get.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ __all__ = [
 
 class Subscribe(msgspec.Struct, tag_field="type", tag="subscribe"):
     """
-    A client wants what is published in a channel.
+    Subscribe to a channel.
 
-    @ivar since: the position that it has already.
-    @ivar limit: how many messages of the past it wants at most.
+    @ivar since: the position after which the client wants what it has missed.
+    @ivar limit: the most messages of the past that the client wants.
     """
 
     channel: str
@@ -45,7 +45,7 @@ class Subscribe(msgspec.Struct, tag_field="type", tag="subscribe"):
 
 class Unsubscribe(msgspec.Struct, tag_field="type", tag="unsubscribe"):
     """
-    It wants no more of that.
+    Unsubscribe from a channel.
     """
 
     channel: str
@@ -54,7 +54,7 @@ class Unsubscribe(msgspec.Struct, tag_field="type", tag="unsubscribe"):
 
 class Ping(msgspec.Struct, tag_field="type", tag="ping"):
     """
-    It wants to know whether the server is there.
+    Ask the server for a pong.
     """
 
     request: RequestId = None
@@ -62,7 +62,7 @@ class Ping(msgspec.Struct, tag_field="type", tag="ping"):
 
 FROM_CLIENTS: Final = msgspec.json.Decoder(Subscribe | Unsubscribe | Ping)
 """
-Reads whatever clients may send.
+Decodes what clients may send.
 """
 
 
@@ -70,12 +70,12 @@ class Subscribed(
     msgspec.Struct, tag_field="type", tag="subscribed", omit_defaults=True
 ):
     """
-    It has the channel from now on.
+    The answer to L{Subscribe}.
 
-    @ivar position: where the channel is.
-    @ivar recovered: whether C{messages} has all since the position that it named; there
-        only if it named one.
-    @ivar messages: the past, as L{encodeMessage} makes it.
+    @ivar position: the channel's latest position.
+    @ivar recovered: whether C{messages} has everything after the position in the
+        request; unset without one.
+    @ivar messages: messages of the past, as L{encodeMessage} makes them.
     """
 
     channel: str
@@ -89,7 +89,7 @@ class Unsubscribed(
     msgspec.Struct, tag_field="type", tag="unsubscribed", omit_defaults=True
 ):
     """
-    It has it no more.
+    The answer to L{Unsubscribe}.
     """
 
     channel: str
@@ -98,7 +98,7 @@ class Unsubscribed(
 
 class Pong(msgspec.Struct, tag_field="type", tag="pong", omit_defaults=True):
     """
-    The server is there.
+    The answer to L{Ping}.
     """
 
     request: RequestId = None
@@ -106,7 +106,7 @@ class Pong(msgspec.Struct, tag_field="type", tag="pong", omit_defaults=True):
 
 class Gap(msgspec.Struct, tag_field="type", tag="gap"):
     """
-    It has missed some messages, because it reads too slowly.
+    Messages were dropped because the client reads too slowly.
     """
 
     channel: str
@@ -115,7 +115,7 @@ class Gap(msgspec.Struct, tag_field="type", tag="gap"):
 
 class Notice(msgspec.Struct, tag_field="type", tag="notice"):
     """
-    The server's operator has something to say.
+    A notice of the server's operator.
     """
 
     message: str
@@ -128,7 +128,7 @@ class _Message(
     kw_only=True,
 ):
     """
-    A publication. What isn't stored has no offset.
+    A publication. It has an offset only if it is stored.
     """
 
     channel: str
@@ -143,10 +143,10 @@ _encoder: Final = msgspec.json.Encoder()
 
 def encodeMessage(channel: str, publication: Publication) -> bytes:
     """
-    Make the message for a publication, as JSON: its bytes as they are if they are JSON,
-    as a string if they are other UTF-8, else in base64.
+    Encode a publication as JSON. Data that is JSON is embedded unchanged, other UTF-8
+    as a string, and everything else in base64.
 
-    @param channel: as clients call it.
+    @param channel: the channel's name for clients.
     """
     message = _Message(
         channel=channel,
@@ -164,15 +164,15 @@ def encodeMessage(channel: str, publication: Publication) -> bytes:
 
 def _asJSON(text: str) -> Raw:
     try:
-        return checkJSON(text)  # neither built nor encoded again
+        return checkJSON(text)  # not decoded and encoded again
     except NotJSON:
         return Raw(_encoder.encode(text))
 
 
 def encodeBare(publication: Publication) -> str | bytes:
     """
-    Make the message for a publication that is nothing but its bytes: a text message if
-    they are UTF-8.
+    Make a message of a publication's bare data: a text message if it is UTF-8, else a
+    binary one.
     """
     try:
         return publication.data.decode("utf-8")

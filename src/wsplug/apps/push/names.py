@@ -1,8 +1,8 @@
 """
-What channels are called.
+Channel names.
 
-A name is parts with slashes between, so that each is a path below the application's,
-and needs no escaping there or on a command line.
+A name consists of parts separated by slashes. Each name can be a path below the
+application's, and needs no escaping there or on a command line.
 """
 
 from __future__ import annotations
@@ -22,25 +22,27 @@ A regular expression for a part of a name.
 _NAME: Final = re.compile(f"{PART}(?:/{PART})*")
 
 
-def checkName(name: str, longest: int, request: RequestId = None) -> str:
+def checkName(name: str, maxLength: int, request: RequestId = None) -> str:
     """
-    Give a channel's name if it is one.
+    Check a channel's name.
 
-    @param longest: how many characters it may have.
-    @param request: the client's name for the request that it came in.
-    @raise RequestRefused: it is none.
+    @param maxLength: characters that it may have.
+    @param request: the client's identifier for its request.
+    @return: the name.
+    @raise RequestRefused: the name is too long or invalid.
     """
-    if len(name) > longest:
+    if len(name) > maxLength:
         raise RequestRefused(
             "too-long",
-            f"channel: a name has {longest} characters at most, not {len(name)}",
+            f"channel: a name has at most {maxLength} characters, not {len(name)}",
             request,
         )
     if not _NAME.fullmatch(name):
         raise RequestRefused(
             "invalid",
-            "channel: a name has ASCII letters, digits, _ . : @ ~ - and slashes, and "
-            f"begins with one of the first three, as each of its parts; not {name!r}",
+            "channel: a name has ASCII letters, digits, _ . : @ ~ - and "
+            "slashes, and each part starts with a letter, a digit or _; not "
+            f"{name!r}",
             request,
         )
     return name

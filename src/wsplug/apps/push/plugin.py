@@ -1,5 +1,5 @@
 """
-C{--app push}: its options, and how it is made of them.
+C{--app push}: the plugin and its options.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _PAGES: Final = str(Path(__file__).with_name("pages"))
 
 def _prefix(value: str) -> str:
     """
-    What the broker's channels begin with.
+    The prefix of the broker's channels.
     """
     if re.fullmatch(PART, value):
         return value
@@ -43,28 +43,28 @@ class PushPlugin:
     """
 
     name = "push"
-    help = "Send what is published in channels to browsers and other clients."
+    help = "Push what you publish in channels to browsers and other clients."
     options = (
         Option(
             "token",
             secret,
             "",
-            "who has it may publish over HTTP; others see it in the list of processes",
+            "a token for publishing over HTTP; local users see it in the process list",
             "none",
         ),
         Option(
             "token-file",
             text,
             "",
-            "a file with a token in each line; without any, nobody may",
+            "a file with one token per line; without tokens, nobody may publish",
             "none",
         ),
-        Option("prefix", _prefix, "push", "what its channels in the broker begin with"),
+        Option("prefix", _prefix, "push", "the prefix of its channels in the broker"),
         Option(
             "history",
             integer(0, 10**6),
             0,
-            "messages of the past that a new subscriber gets, unless it says how many",
+            "messages of the past that a subscriber gets by default",
         ),
         Option(
             "max-history",
@@ -76,7 +76,7 @@ class PushPlugin:
             "max-channels",
             count,
             100,
-            "channels that a connection may be subscribed to at one time",
+            "channels that a connection may be subscribed to",
         ),
         Option(
             "max-channel-length",
@@ -95,14 +95,14 @@ class PushPlugin:
             "backlog-age",
             seconds,
             30.0,
-            "seconds that the first of them may have waited",
+            "seconds that they may wait",
             "30",
         ),
         Option(
             "overflow",
             choice(*(each.value for each in Overflow)),
             Overflow.CLOSE.value,
-            "what happens beyond: close it, drop the oldest, or all but the latest",
+            "what happens then: close (1013), drop the oldest, or keep only the latest",
         ),
         Option(
             "max-size",
@@ -115,13 +115,13 @@ class PushPlugin:
             "max-publications",
             count,
             1000,
-            "publications of a POST, counted in each channel that they are for",
+            "publications of a POST; one for several channels counts for each",
         ),
         Option(
             "max-failures",
             count,
             10,
-            "wrong tokens a minute from one address; over it: 429",
+            "wrong tokens a minute from one address; beyond that, 429",
         ),
     )
 

@@ -1,5 +1,5 @@
 """
-One connection: a client that subscribes, by its URL or by messages.
+Connections of subscribers, which subscribe by their URL or by messages.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ __all__ = ["BareSubscriber", "Subscriber"]
 
 class Subscriber(WebSocketProtocol):
     """
-    One that speaks JSON.
+    A subscriber that speaks JSON.
     """
 
     def __init__(self, push: Push, wanted: Sequence[Subscribe]) -> None:
         """
-        @param wanted: what its URL subscribes to.
+        @param wanted: the subscriptions of the URL.
         """
         self._push = push
         self._wanted = wanted
@@ -59,7 +59,7 @@ class Subscriber(WebSocketProtocol):
             self.transport.sendTextMessage(refusal(error))
             return None
         if isinstance(request, Subscribe):
-            # Until it is answered, nothing more is read: answers come in order.
+            # Nothing more is read until this is answered: answers come in order.
             return Deferred.fromCoroutine(self._subscribe(request))
         if isinstance(request, Unsubscribe):
             self._unsubscribe(request)
@@ -68,7 +68,9 @@ class Subscriber(WebSocketProtocol):
         return None
 
     def bytesMessageReceived(self, data: bytes) -> None:
-        error = RequestRefused("not-json", "a binary message: send JSON as text")
+        error = RequestRefused(
+            "not-json", "binary messages aren't supported; send JSON as text"
+        )
         self.transport.sendTextMessage(refusal(error))
 
     def noticeReceived(self, text: str) -> None:
@@ -105,7 +107,7 @@ class Subscriber(WebSocketProtocol):
         if len(self._names) >= limits.maxChannels:
             raise RequestRefused(
                 "too-many",
-                f"subscribed to {limits.maxChannels} channels, which is the most",
+                f"already subscribed to {limits.maxChannels} channels, the maximum",
                 request.request,
             )
 
@@ -118,7 +120,7 @@ class Subscriber(WebSocketProtocol):
                 self.transport,
                 push.channelOf(request.channel),
                 since,
-                self._mostOf(request),
+                self._limitOf(request),
             )
         except BrokerError:
             self._names.discard(request.channel)
@@ -128,18 +130,18 @@ class Subscriber(WebSocketProtocol):
                 request.request,
             ) from None
 
-    def _mostOf(self, request: Subscribe) -> int:
+    def _limitOf(self, request: Subscribe) -> int:
         """
-        Give the number of messages that a request gets at most.
+        Return how many messages of the past a request gets at most.
         """
         limits = self._push.limits
-        missing = limits.history if request.since is None else limits.maxHistory
-        wanted = missing if request.limit is None else request.limit
+        default = limits.history if request.since is None else limits.maxHistory
+        wanted = default if request.limit is None else request.limit
         return min(wanted, limits.maxHistory)
 
     def _answer(self, request: Subscribe, history: History) -> Subscribed:
         """
-        Make the answer, with no more of the past than there is room for.
+        Make the answer, with as many messages of the past as fit into the backlog.
         """
         room = self._push.backlog.size - self.transport.bytesWaiting
         messages: list[Raw] = []
@@ -178,7 +180,7 @@ class Subscriber(WebSocketProtocol):
 
 class BareSubscriber(WebSocketProtocol):
     """
-    One that gets what is published and nothing else.
+    A subscriber that gets the bare data of publications.
     """
 
     def __init__(self, push: Push, wanted: Sequence[Subscribe]) -> None:
@@ -228,7 +230,7 @@ class BareSubscriber(WebSocketProtocol):
 
     def _refuseMessage(self) -> None:
         self.transport.loseConnection(
-            CloseCode.UNSUPPORTED_DATA, "format=raw takes no messages"
+            CloseCode.UNSUPPORTED_DATA, "format=raw doesn't accept messages"
         )
 
     def connectionLost(self, reason: Failure) -> None:

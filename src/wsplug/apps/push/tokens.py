@@ -1,5 +1,5 @@
 """
-Who may publish over HTTP: those who know a token (RFC 6750).
+Bearer tokens for publishing over HTTP (RFC 6750).
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ __all__ = ["Tokens", "readTokens"]
 
 _TOKEN: Final = re.compile(r"[\x21-\x7e]+")
 
-_SHORTEST: Final = 32
+_MIN_LENGTH: Final = 32
 """
-Characters that a token has at least: nobody guesses those.
+The least number of characters of a token, so that it can't be guessed.
 """
 
 
 def readTokens(token: str, path: str) -> list[str]:
     """
-    Read the tokens that the options name.
+    Read the tokens from the options.
 
-    @param token: a token, or nothing.
-    @param path: of a file with a token in each line, or nothing.
-    @return: the tokens; none where publishing over HTTP is off.
-    @raise InvalidOption: the file can't be read, or what is there is no token.
+    @param token: a token, or empty.
+    @param path: the path of a file with one token per line, or empty.
+    @return: the tokens; without any, publishing over HTTP is off.
+    @raise InvalidOption: the file can't be read, or a token is malformed or too short.
     """
     if token and path:
         raise InvalidOption("give either token or token-file, not both")
@@ -52,22 +52,22 @@ def readTokens(token: str, path: str) -> list[str]:
     return tokens
 
 
-def _checked(token: str, place: str) -> str:
+def _checked(token: str, source: str) -> str:
     if not _TOKEN.fullmatch(token):
         raise InvalidOption(
-            f"{place}: a token has printable ASCII characters, and no spaces"
+            f"{source}: a token has only printable ASCII characters and no spaces"
         )
-    if len(token) < _SHORTEST:
+    if len(token) < _MIN_LENGTH:
         raise InvalidOption(
-            f"{place}: the token has {len(token)} characters, which can be guessed; it "
-            f"takes {_SHORTEST} at least, as from 'openssl rand -hex 32'"
+            f"{source}: the token has {len(token)} characters and can be guessed; use "
+            f"at least {_MIN_LENGTH}, for example from 'openssl rand -hex 32'"
         )
     return token
 
 
 class Tokens:
     """
-    The tokens that are right.
+    The valid tokens.
     """
 
     def __init__(self, tokens: Iterable[str]) -> None:
@@ -78,8 +78,8 @@ class Tokens:
 
     def accept(self, authorization: bytes | None) -> bool:
         """
-        Tell whether an C{Authorization} header has one of them. How long that takes
-        says nothing about them.
+        Tell whether an C{Authorization} header has a valid token. The comparison takes
+        constant time.
         """
         scheme, _, token = (authorization or b"").strip(b" \t").partition(b" ")
         digest = _digest(token.strip(b" "))

@@ -1,6 +1,6 @@
 """
-C{--app ticker}: something to look at. Each client gets a message after each few
-seconds, until it says C{quit}.
+C{--app ticker}: sends each client a message every few seconds, until the client sends
+C{quit}.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _PAGES: Final = str(Path(__file__).with_name("pages"))
 
 class Ticker(WebSocketApplication):
     """
-    Makes the connections.
+    The application.
     """
 
     pages = _PAGES
@@ -39,9 +39,9 @@ class Ticker(WebSocketApplication):
         self, clock: IReactorTime, shortest: int, longest: int, random: Random
     ) -> None:
         """
-        @param shortest: seconds between two messages, at least.
-        @param longest: at most.
-        @param random: chooses.
+        @param shortest: the least number of seconds between two messages.
+        @param longest: the greatest number.
+        @param random: chooses the intervals.
         """
         self._clock = clock
         self._shortest = shortest
@@ -51,9 +51,9 @@ class Ticker(WebSocketApplication):
     def buildProtocol(self, request: IHandshakeRequest) -> WebSocketProtocol:
         return _Ticking(self)
 
-    def begin(self, connection: _Ticking) -> IDelayedCall:
+    def schedule(self, connection: _Ticking) -> IDelayedCall:
         """
-        Have a connection called after some seconds, with how many those were.
+        Call a connection's C{tick} after a random interval.
         """
         seconds = self._random.randint(self._shortest, self._longest)
         return self._clock.callLater(seconds, connection.tick, seconds)
@@ -61,7 +61,7 @@ class Ticker(WebSocketApplication):
 
 class _Ticking(WebSocketProtocol):
     """
-    One connection.
+    A connection.
     """
 
     _next: IDelayedCall | None = None
@@ -70,11 +70,11 @@ class _Ticking(WebSocketProtocol):
         self._ticker = ticker
 
     def negotiationFinished(self) -> None:
-        self._next = self._ticker.begin(self)
+        self._next = self._ticker.schedule(self)
 
     def tick(self, seconds: int) -> None:
         self.transport.sendTextMessage(f"I am waiting {seconds} seconds")
-        self._next = self._ticker.begin(self)
+        self._next = self._ticker.schedule(self)
 
     def textMessageReceived(self, message: str) -> None:
         if message.strip().lower() == "quit":
@@ -100,7 +100,7 @@ class TickerPlugin:
     """
 
     name = "ticker"
-    help = "Send a message after each few seconds, until the client says quit."
+    help = "Send a message every few seconds, until the client sends quit."
     options = (
         Option(
             "shortest",
