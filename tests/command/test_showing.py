@@ -92,7 +92,7 @@ def test_applications(tmp_path: Path) -> None:
     """
     finished = runTwistd(tmp_path, "wsplug", "--list-apps")
     checkQuiet(finished)
-    assert "echo: Send every message back as it came.\n" in finished.out
+    assert "echo: Send every message back.\n" in finished.out
     assert re.search(r"^ +path: ", finished.out, re.M)
     assert re.search(r"^ +compression: ", finished.out, re.M)
     assert "do not load" not in finished.out

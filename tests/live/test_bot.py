@@ -221,7 +221,7 @@ def test_listed(dropIns: dict[str, str], tmp_path: Path) -> None:
     finished = runTwistd(tmp_path, "wsplug", "--list-apps", environment=dropIns)
     assert finished.status == 0
     works, _, broken = finished.out.partition("These do not load:\n")
-    assert "bot: A bot that answers to commands, and a page to talk to it.\n" in works
+    assert "bot: A bot that answers commands, with a page.\n" in works
     assert "    max-length: characters that a line may have [1000]\n" in works
     assert len(broken.splitlines()) == 3
     for name, reason in [
