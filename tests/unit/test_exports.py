@@ -9,6 +9,7 @@ from importlib import import_module
 import pytest
 
 import wsplug
+from tests.documentation.pages import readPage
 
 FACADES = [
     "wsplug",
@@ -60,6 +61,13 @@ def test_all_resolves(name: str) -> None:
     assert len(set(names)) == len(names)
     for each in names:
         assert getattr(module, each) is not None
+
+
+def test_policy() -> None:
+    """The compatibility policy names the modules that applications use."""
+    promised = readPage("compatibility").partition("- **Options.**")[0]
+    for name in FOR_APPLICATIONS:
+        assert f"`{name}`" in promised, name
 
 
 def test_root_is_lazy() -> None:
