@@ -329,6 +329,39 @@ def test_copy_of_the_last_run(
     assert _renewed(store, position)
 
 
+def _copyAnew(backup: Path, folder: Path) -> None:
+    """
+    As C{rsync} does.
+    """
+    shutil.copy2(backup / "a.db", folder / "a.db.new")
+    (folder / "a.db.new").rename(folder / "a.db")
+
+
+@pytest.mark.parametrize("restore", [_moveDatabase, _copyAnew])
+def test_copy_of_a_run_that_was_killed(
+    tmp_path: Path, opened: list[Store], restore: Restore
+) -> None:
+    """
+    So is one that was made while the server ran that has been killed since, where it
+    is another file.
+    """
+    folder, backup = tmp_path / "folder", tmp_path / "backup"
+    folder.mkdir()
+    store = _open(folder / "a.db", opened, Retention(), "one")
+    store.add(_drafts(5))
+    shutil.copytree(folder, backup)
+    store.add(_drafts(3))
+    position = store.position("a")
+    _kill(store)
+    for each in folder.glob("a.db-[ws]*"):
+        each.unlink()
+    for each in backup.glob("a.db-[ws]*"):
+        each.rename(folder / each.name)
+    restore(backup, folder)
+    store = _open(folder / "a.db", opened, Retention(), "one")
+    assert _renewed(store, position)
+
+
 def test_witness_that_cannot_be_written(tmp_path: Path, opened: list[Store]) -> None:
     """
     A start that fails costs nobody anything.

@@ -11,7 +11,9 @@ again. Three things tell:
     - The database has the witness's time of change, too. It is the system's own and
       can't be set, as the time of writing can: where both are restored, it is another.
     - The database has the name of the system's boot until it is closed. What was
-      committed then is there as long as the system runs, also after a C{kill -9}.
+      committed then is there as long as the system runs, also after a C{kill -9}. With
+      it goes the number that the file has in the file system, for a copy of an open
+      database, which has the name of the boot as well, mostly is another file.
 """
 
 from __future__ import annotations
@@ -58,7 +60,7 @@ def isContinued(database: sqlite3.Connection, path: str, boot: str | None) -> bo
     opening, mark, last = database.execute(
         "SELECT opening, mark, boot FROM state"
     ).fetchone()
-    if last not in (_CLOSED, boot):
+    if last != _CLOSED and (boot is None or last != _runOf(path, boot)):
         return False
     # One that was opened by older versions only has no witness yet.
     return not opening or _readWitness(path) == (opening, mark)
@@ -74,7 +76,7 @@ def beginOpening(database: sqlite3.Connection, path: str, boot: str | None) -> N
     mark = _writeWitness(path, opening)
     database.execute(
         "UPDATE state SET opening = ?, mark = ?, boot = ?",
-        (opening, mark, boot or _UNKNOWN),
+        (opening, mark, _UNKNOWN if boot is None else _runOf(path, boot)),
     )
 
 
@@ -89,6 +91,13 @@ def endOpening(database: sqlite3.Connection, path: str) -> None:
         mark = _writeWitness(path, opening)
         database.execute("UPDATE state SET opening = ?, mark = ?", (opening, mark))
     database.execute("UPDATE state SET boot = ?", (_CLOSED,))
+
+
+def _runOf(path: str, boot: str) -> str:
+    """
+    Name what a database is in, as long as it is open: a run of the system, and a file.
+    """
+    return f"{boot} {os.stat(path).st_ino}"
 
 
 def _readWitness(path: str) -> tuple[str, str] | None:
