@@ -14,9 +14,9 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from wsplug import CloseCode
-from wsplug.apps.chat.presences import BURST, RATE, TOGETHER, words
+from wsplug.apps.chat.collecting import Collected
+from wsplug.apps.chat.presences import words
 from wsplug.errors import BrokerError, ConnectionClosed, Side
-from wsplug.rates import Rate
 
 __all__ = ["Notices", "isServersEnd"]
 
@@ -34,6 +34,10 @@ def isServersEnd(reason: Failure) -> bool:
         and closed.side is Side.SERVER
         and closed.code in _SERVERS_END
     )
+
+
+def _nobody() -> dict[str, list[str]]:
+    return {"connected": [], "disconnected": []}
 
 
 class Notices:
@@ -66,10 +70,8 @@ class Notices:
         # How many connections an address has in a room, and when it has left for good.
         self._there: dict[tuple[str, str], int] = {}
         self._leaving: dict[tuple[str, str], IDelayedCall] = {}
-        # By room, the addresses that are told of together; and when.
-        self._rate = Rate(clock, RATE, BURST)
-        self._waiting: dict[str, dict[str, list[str]]] = {}
-        self._calls: dict[str, IDelayedCall] = {}
+        # The addresses, by what they have done.
+        self._collected = Collected(clock, _nobody, self._flush)
 
     async def came(self, room: str, address: str, network: str) -> None:
         """
@@ -115,11 +117,10 @@ class Notices:
         Say nothing more.
         """
         self._isOn = False
-        for calls in (self._leaving, self._calls):
-            for call in calls.values():
-                call.cancel()
-            calls.clear()
-        self._waiting.clear()
+        for call in self._leaving.values():
+            call.cancel()
+        self._leaving.clear()
+        self._collected.stop()
 
     def _over(self, key: tuple[str, str], network: str) -> None:
         self._leaving.pop(key, None)
@@ -131,17 +132,13 @@ class Notices:
         """
         Tell a room, at once where little is told to it, or together with others soon.
         """
-        if room not in self._calls:
-            if not self._rate.take(room):
-                await self._say(room, f"{address} {event}")
-                return
-            self._calls[room] = self._clock.callLater(TOGETHER, self._flush, room)
-        waiting = self._waiting.setdefault(room, {"connected": [], "disconnected": []})
-        waiting[event].append(address)
+        waiting = self._collected.add(room)
+        if waiting is None:
+            await self._say(room, f"{address} {event}")
+        else:
+            waiting[event].append(address)
 
-    def _flush(self, room: str) -> None:
-        del self._calls[room]
-        waiting = self._waiting.pop(room)
+    def _flush(self, room: str, waiting: dict[str, list[str]]) -> None:
         parts = [words(addresses, 0, event) for event, addresses in waiting.items()]
         self._later(self._say(room, "; ".join(filter(None, parts))))
 

@@ -11,36 +11,21 @@ from typing import Final
 
 from msgspec.structs import replace
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from wsplug.apps.chat.channelnames import ChannelNames
+from wsplug.apps.chat.collecting import Collected
 from wsplug.apps.chat.events import Change, Event, Presence, Presences
 from wsplug.apps.chat.messages import encode, readPerson
 from wsplug.errors import BrokerError
 from wsplug.interfaces import IBroker
-from wsplug.rates import Rate
 
-__all__ = ["BURST", "RATE", "SHOWN", "TOGETHER", "Teller", "summary", "words"]
+__all__ = ["SHOWN", "Teller", "summary", "words"]
 
 SHOWN: Final = 200
 """
 How many of those who are in a room are shown.
-"""
-
-RATE: Final = 2.0
-"""
-How many changes a second each room is told one by one, in the long run.
-"""
-
-BURST: Final = 10
-"""
-How many of them at once.
-"""
-
-TOGETHER: Final = 1.0
-"""
-Seconds for which others are collected.
 """
 
 _LISTED: Final = 20
@@ -70,13 +55,11 @@ class Teller:
         self, broker: IBroker, clock: IReactorTime, channelNames: ChannelNames
     ) -> None:
         self._broker = broker
-        self._clock = clock
         self._addressing = channelNames
-        self._rate = Rate(clock, RATE, BURST)
-        # By room, what is told together, by the id of whom it is about; and when.
-        self._waiting: dict[str, dict[str, Change]] = {}
-        self._calls: dict[str, IDelayedCall] = {}
-        self._isOn = True
+        # By the id of whom it is about.
+        self._collected: Collected[dict[str, Change]] = Collected(
+            clock, dict, self._flush
+        )
 
     async def tell(self, room: str, change: Change) -> None:
         """
@@ -84,39 +67,28 @@ class Teller:
 
         @raise BrokerError: it can't be told.
         """
-        isFew = room not in self._calls and not self._rate.take(room)
-        if isFew or not self._isOn:
+        waiting = self._collected.add(room)
+        if waiting is None:
             await self._publish(room, [change])
             return
-        waiting = self._waiting.setdefault(room, {})
         merged = _merge(waiting.get(change.id), change)
         if merged is None:
             del waiting[change.id]
         else:
             waiting[change.id] = merged
-        if room not in self._calls:
-            self._later(room, TOGETHER)
 
     def stop(self) -> None:
         """
         Collect nothing more.
         """
-        self._isOn = False
-        calls, self._calls = self._calls, {}
-        for call in calls.values():
-            call.cancel()
-        self._waiting.clear()
+        self._collected.stop()
 
-    def _later(self, room: str, seconds: float) -> None:
-        self._calls[room] = self._clock.callLater(seconds, self._flush, room)
-
-    def _flush(self, room: str) -> None:
-        del self._calls[room]
-        changes = list(self._waiting.pop(room, {}).values())
+    def _flush(self, room: str, waiting: dict[str, Change]) -> None:
+        changes = list(waiting.values())
         if not changes:
             return
         if len(changes) > _LISTED:
-            self._later(room, _SELDOM)
+            self._collected.wait(room, _SELDOM)
 
         async def publish() -> None:
             try:
