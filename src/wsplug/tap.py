@@ -213,13 +213,19 @@ def _methodOf(option: Option) -> str:
     return "opt_" + option.name.replace("-", "_")
 
 
+def _document(option: Option) -> None:
+    """
+    Give an option's method its help.
+    """
+    isCommand = option in COMMANDS and option.flag
+    method = getattr(Options, _methodOf(option))
+    method.__doc__ = option.help if isCommand else option.line
+
+
 for _option in OPTIONS:
     setattr(Options, _methodOf(_option), _makeMethod(_option))
 for _option in (*OPTIONS, *COMMANDS):
-    _isCommand = _option in COMMANDS and _option.flag
-    getattr(Options, _methodOf(_option)).__doc__ = (
-        _option.help if _isCommand else _option.line
-    )
+    _document(_option)
 
 
 def makeService(options: Options) -> IService:
