@@ -67,7 +67,6 @@ TEXTS: dict[tuple[str, str], str] = {
     ("from-websockets", "async def shout(websocket)"): (
         "that of websockets, to compare with"
     ),
-    ("write-path", "one epoll set"): "a picture",
     ("CONTRIBUTING", "src/wsplug/interfaces.py"): "a list of folders",
     ("logs", "2026-11-21T11:18:07+0000"): "a line of a log, with its time",
     ("logs", "[wsplug.server.stalls#warn]"): "a line of a log, with a path",
