@@ -80,6 +80,9 @@ class WebSocketService(Service):
     C{twistd} gives up its rights, and starts the applications in C{startService},
     without them. Nobody is served before all applications have started.
 
+    A subclass may override its hooks: L{becameReady}, L{startRefused}, L{startFailed}
+    and L{drainingStarted}.
+
     @ivar factory: the L{WebSocketFactory}; its C{connections} are the open ones.
     @ivar ports: what listens, once it does.
     """
@@ -246,7 +249,9 @@ class WebSocketService(Service):
                 maybeDeferred(port.stopListening)
             self.ports.clear()
             self._admin.stopListening()
-            raise self._errors.pop(0)
+            error = self._errors.pop(0)
+            self.startRefused(error)
+            raise error
 
     def _listen(self) -> None:
         if self._listening:
@@ -338,11 +343,6 @@ class WebSocketService(Service):
             self._wasReady = True
             self.becameReady()
 
-    def becameReady(self) -> None:
-        """
-        New connections are served from now on: for subclasses.
-        """
-
     def _startBroker(self) -> Deferred[None]:
         broker = self._broker
         if broker is None:
@@ -379,12 +379,31 @@ class WebSocketService(Service):
             self._log.critical("{error}", error=str(error))
             self.startFailed(error)
 
+    # Hooks: what a subclass may override
+
+    def becameReady(self) -> None:
+        """
+        New connections are served from now on. Does nothing by default.
+        """
+
+    def startRefused(self, error: StartupError) -> None:
+        """
+        C{startService} or C{privilegedStartService} is about to raise an error. Does
+        nothing by default.
+        """
+
     def startFailed(self, error: StartupError) -> None:
         """
-        Starting has failed, and whoever started the service has no more to do with it:
-        stop. C{twistd wsplug} ends the process too.
+        Starting fails after C{startService} has returned, so that nobody can catch the
+        error. Stops the service by default.
         """
         self.stopService()
+
+    def drainingStarted(self) -> None:
+        """
+        The server has stopped listening and closes its connections. Does nothing by
+        default.
+        """
 
     # Stopping
 
@@ -403,14 +422,16 @@ class WebSocketService(Service):
         """
         if self._drained is None:
             self._drained = Deferred()
-            self._startDraining(forGood).chainDeferred(self._drained)
-        drained: Deferred[None] = Deferred()
+            drained = self._startDraining(forGood)
+            self.drainingStarted()
+            drained.chainDeferred(self._drained)
+        told: Deferred[None] = Deferred()
 
         def tell(_: object) -> None:
-            drained.callback(None)
+            told.callback(None)
 
         self._drained.addCallback(tell)
-        return drained
+        return told
 
     def _startDraining(self, forGood: bool) -> Deferred[None]:
         count = len(self.factory.connections)

@@ -13,7 +13,6 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Protocol
 
-from twisted.internet.defer import Deferred
 from twisted.logger import ILogObserver
 from twisted.python.components import Componentized
 
@@ -107,11 +106,9 @@ class TwistdService(WebSocketService):
         if self._parent is not None:
             self._parent.up()
 
-    def _startDraining(self, forGood: bool) -> Deferred[None]:
-        drained = super()._startDraining(forGood)
+    def drainingStarted(self) -> None:
         if self._notifier is not None:
             self._notifier.stopping()
-        return drained
 
     def _handleSignals(self) -> None:
         """
@@ -195,12 +192,8 @@ class TwistdService(WebSocketService):
         for each in self._reloaded:
             each.reload()
 
-    def _startNow(self, start: Any) -> None:
-        try:
-            super()._startNow(start)
-        except StartupError as error:
-            self._say(error)
-            raise
+    def startRefused(self, error: StartupError) -> None:
+        self._say(error)
 
     def startFailed(self, error: StartupError) -> None:
         self._say(error)

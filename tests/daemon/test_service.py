@@ -13,6 +13,7 @@ from twisted.internet import tcp
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import AdoptedStreamServerEndpoint, TCP4ServerEndpoint
 from twisted.internet.error import CannotListenError
+from twisted.internet.task import Clock
 from twisted.internet.testing import MemoryReactorClock
 
 from tests.server.kit import App, Logs, handshake, parseResponse
@@ -20,6 +21,7 @@ from tests.server.test_stopping import Endpoint, Port, Starting, fired, makeServ
 from wsplug import Mount, WebSocketService
 from wsplug.errors import StartupError
 from wsplug.transport.sharing import SharedPort, SharingReactor
+from wsplug.twistdservice import TwistdService
 
 
 def test_ready() -> None:
@@ -47,6 +49,66 @@ def test_ready() -> None:
     assert fired(drained)
     assert not service.isReady
     assert fired(service.stopService())
+
+
+class Hooked(WebSocketService):
+    """
+    Notes which hooks are called.
+    """
+
+    def __init__(self, *arguments: Any, **keywords: Any) -> None:
+        self.called: list[str] = []
+        super().__init__(*arguments, **keywords)
+
+    def becameReady(self) -> None:
+        self.called.append("becameReady")
+
+    def startRefused(self, error: StartupError) -> None:
+        self.called.append("startRefused")
+
+    def startFailed(self, error: StartupError) -> None:
+        self.called.append("startFailed")
+
+    def drainingStarted(self) -> None:
+        self.called.append("drainingStarted")
+
+
+def test_hooks(logs: Logs) -> None:
+    """
+    A subclass is told when it serves, when it drains, and when starting fails: at once,
+    or later.
+    """
+
+    def make(endpoint: Endpoint) -> Hooked:
+        return Hooked([Mount("/", App())], [endpoint], reactor=Clock())
+
+    service = make(Endpoint())
+    service.startService()
+    assert service.called == ["becameReady"]
+    assert fired(service.drain())
+    assert fired(service.stopService())
+    assert service.called == ["becameReady", "drainingStarted"]
+
+    service = make(Endpoint(StartupError("no")))
+    with pytest.raises(StartupError):
+        service.startService()
+    assert service.called == ["startRefused"]
+
+    listening: Deferred[Any] = Deferred()
+    service = make(Endpoint(listening))
+    service.startService()
+    listening.errback(StartupError("late"))
+    assert service.called == ["startFailed"]
+    assert fired(service.stopService())
+
+
+def test_hooks_are_enough() -> None:
+    """
+    C{twistd}'s service overrides no private method of the service.
+    """
+    private = {name for name in vars(WebSocketService) if name.startswith("_")}
+    own = {name for name in vars(TwistdService) if not name.endswith("__")}
+    assert not private & own
 
 
 @pytest.mark.parametrize(
