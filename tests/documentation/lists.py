@@ -20,6 +20,7 @@ __all__ = [
 TESTED_ELSEWHERE: dict[tuple[str, str], str] = {
     ("authentication", "# connect.py"): "documentation/test_sessions.py::test_session",
     ("embedding", "# echo.tac"): "documentation/test_sessions.py::test_session",
+    ("embedding", "# configured.tac"): "unit/test_assembly.py::test_documentation",
     ("embedding", "# listen.py"): "documentation/test_sessions.py::test_listen",
     ("push", "# read.py"): "live/test_push.py::test_documentation",
     ("push", '<script type="module">'): "browser/test_push.py::test_documentation",

@@ -181,7 +181,7 @@ def test_documented_embedding(monkeypatch: pytest.MonkeyPatch) -> None:
     """
     The service and the factory in docs/guides/embedding.md can be made.
     """
-    service, program = _blocks(EMBEDDING, "python")
+    service, _, program = _blocks(EMBEDDING, "python")
     monkeypatch.setattr(clocks, "useSteadyTime", lambda reactor: None)
     monkeypatch.setattr(task, "react", lambda main: None)
     names = _run(service)
