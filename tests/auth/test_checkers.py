@@ -40,7 +40,7 @@ def test_plugins() -> None:
     Other.authOutput = type("", (), {"write": shown.append})()
     with pytest.raises(SystemExit):
         Other().parseOptions(["--help-auth-type", "jwt"])  # type: ignore[no-untyped-call]
-    assert "algorithm: the only one that is taken [required]" in "".join(shown)
+    assert "algorithm: the only algorithm that is accepted [required]" in "".join(shown)
 
 
 @pytest.mark.parametrize(

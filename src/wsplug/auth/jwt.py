@@ -55,12 +55,17 @@ ALGORITHMS: Final = (*_SECRETS, *_RSA, *_CURVES, "EdDSA")
 
 JWT_OPTIONS: Final = (
     Option("key", text, REQUIRED, "file with the secret, or the public key as PEM"),
-    Option("algorithm", choice(*ALGORITHMS), REQUIRED, "the only one that is taken"),
-    Option("audience", text, "", "what aud has to have", "none: no aud is taken"),
+    Option(
+        "algorithm",
+        choice(*ALGORITHMS),
+        REQUIRED,
+        "the only algorithm that is accepted",
+    ),
+    Option("audience", text, "", "what aud has to have", "none: no aud is accepted"),
     Option("issuer", text, "", "what iss has to be", "any"),
     Option("kid", text, "", "what the header's kid has to be", "any"),
     Option("name", text, "sub", "the claim that has the name"),
-    Option("leeway", delayUpTo(3600), 10.0, "seconds that clocks may differ", "10"),
+    Option("leeway", delayUpTo(3600), 10.0, "seconds that clocks may differ"),
     Option(
         "expiry",
         choice("close", "login", "no"),

@@ -45,15 +45,13 @@ RETENTION_OPTIONS: Final = (
         size,
         DEFAULT_RETENTION.size,
         "bytes that a channel keeps at most",
-        "1MiB",
     ),
-    Option("age", period, DEFAULT_RETENTION.age, "how long a message is kept", "24h"),
+    Option("age", period, DEFAULT_RETENTION.age, "how long a message is kept"),
     Option(
         "total",
         size,
         DEFAULT_RETENTION.total,
         "bytes that all channels keep together at most",
-        "256MiB",
     ),
 )
 """

@@ -115,7 +115,6 @@ class CommandBot:
             zone,
             timezone.utc,
             "the time zone, like Europe/Vienna; local for the system's",
-            "UTC",
         ),
         Option("max-length", count, 1000, "characters that a line may have"),
         Option(
@@ -123,7 +122,6 @@ class CommandBot:
             seconds,
             30.0,
             "seconds that a command may take to answer; then the bot apologizes",
-            "30",
         ),
     )
 

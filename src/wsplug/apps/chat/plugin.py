@@ -36,7 +36,6 @@ OPTIONS: Final = (
         _rooms,
         ("lobby",),
         "the rooms that the page offers, separated by commas; / is the first one",
-        "lobby",
     ),
     Option(
         "other-rooms", boolean, True, "whether people may join rooms of any other name"
@@ -71,7 +70,6 @@ OPTIONS: Final = (
         delay,
         5.0,
         "seconds after which a person who is disconnected has left",
-        "5",
     ),
     Option(
         "max-length", integer(1, 100_000), 2000, "characters that a message may have"
@@ -82,7 +80,6 @@ OPTIONS: Final = (
         number(0.001, 1e6),
         5.0,
         "messages a second that a person may send in the long run",
-        "5",
     ),
     Option(
         "burst", integer(1, 1_000_000), 50, "messages that a person may send at once"
@@ -92,9 +89,8 @@ OPTIONS: Final = (
         size,
         256 * 1024,
         "bytes of a room that may wait for a client that reads too slowly",
-        "256KiB",
     ),
-    Option("backlog-age", seconds, 30.0, "seconds that they may wait", "30"),
+    Option("backlog-age", seconds, 30.0, "seconds that they may wait"),
     Option(
         "overflow",
         choice(*(each.value for each in Overflow)),

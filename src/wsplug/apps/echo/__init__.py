@@ -164,7 +164,6 @@ class _EchoPlugin:
             size,
             256 * 1024,
             "bytes of a client that may wait; beyond that, nothing is read from it",
-            "256KiB",
         ),
     )
 

@@ -65,7 +65,6 @@ OPTIONS: Final = (
         size,
         64 * 1024,
         "bytes that a line may have; a longer one is split into several messages",
-        "64KiB",
     ),
     Option(
         "stderr",
@@ -78,7 +77,6 @@ OPTIONS: Final = (
         _names,
         ("PATH",),
         "environment variables of the server that it gets, separated by commas",
-        "PATH",
     ),
     Option("directory", text, "", "its working directory", "the server's"),
     Option(
@@ -92,14 +90,12 @@ OPTIONS: Final = (
         delay,
         5.0,
         "seconds that it gets to exit after the end of its input, and after SIGTERM",
-        "5",
     ),
     Option(
         "input-timeout",
         seconds,
         60.0,
         "seconds that a message may wait for it to read; then close 1013",
-        "60",
     ),
     Option("max-programs", count, 50, "programs at the same time; beyond that, 503"),
     Option(
@@ -114,13 +110,12 @@ OPTIONS: Final = (
         100,
         "latest messages of a shared program that a new client gets",
     ),
-    Option("backlog-size", size, 256 * 1024, "bytes that these may have", "256KiB"),
+    Option("backlog-size", size, 256 * 1024, "bytes that these may have"),
     Option(
         "linger",
         delay,
         10.0,
         "seconds that a room's program keeps running without clients",
-        "10",
     ),
     Option(
         "restart",

@@ -89,14 +89,12 @@ class PushPlugin:
             size,
             256 * 1024,
             "bytes that may wait in a channel for a subscriber that reads too slowly",
-            "256KiB",
         ),
         Option(
             "backlog-age",
             seconds,
             30.0,
             "seconds that they may wait",
-            "30",
         ),
         Option(
             "overflow",
@@ -109,7 +107,6 @@ class PushPlugin:
             size,
             64 * 1024,
             "bytes that the body of a POST may have",
-            "64KiB",
         ),
         Option(
             "max-publications",
