@@ -274,7 +274,9 @@ def test_noCommands(visit: Visitor, url: str) -> None:
     visitor.page.route("**/commands.json", lambda route: route.fulfill(status=200))
     visitor.page.goto(url)
     _waitForState(visitor, "open")
-    visitor.page.wait_for_selector("#log .note >> text=The list of commands can't be")
+    visitor.page.wait_for_selector(
+        "#log .note >> text=The list of commands isn't available"
+    )
     assert visitor.page.is_hidden("#commands")
     _say(visitor, "hello")
     _waitFor(visitor, "Hello, human!")

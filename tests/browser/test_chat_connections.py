@@ -325,7 +325,7 @@ def test_what_nobody_knows(start: Callable[..., Chat], visit: Visitor) -> None:
     wire.close()
     ann.arrive()
     status = ann.unsent.locator(".status")
-    expect(status).to_have_text("Nobody knows whether the others got this.")
+    expect(status).to_have_text("It isn’t known whether others got this.")
     ann.say("Later")
     ann.sees("Later")
     ann.unsent.get_by_role("button", name="Send again").click()
@@ -342,7 +342,7 @@ def test_too_fast(start: Callable[..., Chat], visit: Visitor) -> None:
     texts = [f"message {number}" for number in range(5)]
     ann.say(*texts)
     status = ann.unsent.first.locator(".status")
-    expect(status).to_contain_text("That was fast. It goes out in")
+    expect(status).to_contain_text("You are sending too fast. This will be sent in")
     ann.sees(*texts)
     expect(ann.unsent).to_have_count(0)
 
@@ -416,7 +416,7 @@ def test_a_room_that_is_no_more(start: Callable[..., Chat], visit: Visitor) -> N
     ann.say("written while away", "more", "even more")
     chat.start("--app=chat:other-rooms=no")
     title, trouble = (ann.page.locator(each) for each in ("#title", "#trouble"))
-    expect(trouble).to_contain_text("You are not in garden")
+    expect(trouble).to_contain_text("You aren’t in garden")
     for _ in range(2):
         expect(title).to_have_text("garden")
         expect(ann.unsent).to_have_count(3)
@@ -431,13 +431,13 @@ def test_a_room_that_is_no_more(start: Callable[..., Chat], visit: Visitor) -> N
         expect(ann.unsent).to_have_count(3)
         expect(trouble).to_be_hidden()
     ann.unsent.last.get_by_role("button", name="Send again").click()
-    expect(trouble).to_contain_text("You are not in garden")
+    expect(trouble).to_contain_text("You aren’t in garden")
     expect(ann.unsent.last).to_contain_text("Not sent")
     ann.unsent.last.get_by_role("button", name="Discard").click()
     expect(ann.unsent).to_have_count(2)
     ann.unsent.first.get_by_role("button", name="Edit").click()
     expect(title).to_have_text("lobby")
-    expect(trouble).to_contain_text("this goes to lobby now")
+    expect(trouble).to_contain_text("this will be sent to lobby")
     expect(ann.page.locator("#say")).to_have_value("written while away")
     ann.page.reload()
     ann.arrive()
@@ -563,7 +563,7 @@ def test_more_rooms_than_may_be(start: Callable[..., Chat], visit: Visitor) -> N
     ann.arrive()
     title = ann.page.locator("#title")
     for room, problem in (
-        ("garden", "Not sent: a connection can be in 2 rooms."),
+        ("garden", "Not sent: a connection can be in at most 2 rooms."),
         ("x/-/y", "Not sent: there is no room 'x/-/y'."),
         ("somebody", "Not sent: "),
     ):

@@ -123,7 +123,7 @@ def test_file(
     with page.page.expect_file_chooser() as chooser:
         page.page.get_by_role("button", name="File …").click()
     chooser.value.set_files(file)
-    assert answers(page, 1) == [f"{shown}, as they were"]
+    assert answers(page, 1) == [f"{shown}, unchanged"]
     (sent,) = page.page.locator(".line.out").all_text_contents()
     assert sent == f"some <b>file.bin ({shown})"
 
@@ -138,7 +138,7 @@ def test_too_large(visit: Visitor, server: Server, tmp_path: Path) -> None:
     page.page.locator("#file").set_input_files(file)
     bad = page.page.locator(".line.bad")
     bad.wait_for()
-    assert re.match(r"Connection lost: 1009 .*; 1 had not come back", bad.inner_text())
+    assert re.match(r"Connection lost: 1009 .*; 1 without an answer", bad.inner_text())
     say(page, "unsent")
     assert bad.last.inner_text() == "Not sent: there is no connection."
     assert page.page.get_by_label("Text to send").input_value() == "unsent"

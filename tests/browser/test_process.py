@@ -114,7 +114,7 @@ def test_rooms(tmp_path: Path, visit: Visitor) -> None:
         blue = open_(visit, server, "/talk/bl%C3%BCe")
         root = open_(visit, server, "/talk")
         assert root.page.url.endswith("/talk/")
-        assert blue.page.text_content("#place") == "/talk/blüe"
+        assert blue.page.text_content("#title") == "/talk/blüe"
         say(red, "in red")
         say(blue, "in blue")
         waitForLine(also, "in red")

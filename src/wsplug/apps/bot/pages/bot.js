@@ -1,5 +1,5 @@
 /**
- * The bot's page: a console, and the commands to press.
+ * The bot's page: a console, and a button for each command.
  *
  * @module bot
  */
@@ -7,11 +7,11 @@
 import { Log, make, showState, socketURL } from "./-/page.js";
 import { connect } from "./-/wsplug.js";
 
-/** How many entered lines the arrow keys bring back. */
+/** How many entered lines the arrow keys recall. */
 const REMEMBERED = 100;
 
-/** Milliseconds that the bot may take to say bye. */
-const PATIENCE = 2000;
+/** Milliseconds to wait for the bot to close after "bye". */
+const BYE_TIMEOUT = 2000;
 
 const element = (id) => document.getElementById(id);
 const log = new Log(element("log"));
@@ -19,7 +19,7 @@ const line = element("line");
 
 let connection;
 
-/** Connect, and show what comes: text as it is, be it JSON or not. */
+/** Connect, and show messages as plain text, even if they are JSON. */
 function begin() {
   connection = connect(socketURL(), { json: false });
   connection.addEventListener("message", ({ detail }) => log.add(String(detail)));
@@ -44,9 +44,9 @@ function changed() {
 }
 
 /**
- * Say something to the bot.
+ * Send a line to the bot.
  * @param {string} text
- * @returns {boolean} whether it is on its way
+ * @returns {boolean} whether it was sent
  */
 function say(text) {
   if (connection.send(text)) {
@@ -57,25 +57,25 @@ function say(text) {
   return false;
 }
 
-/** Where there is a keyboard, it writes; a phone's would cover half of the page. */
+/** Focus the field, except on phones, where the keyboard would cover half of the page. */
 function focusLine() {
   if (matchMedia("(pointer: fine)").matches) line.focus();
 }
 
-// What was entered, and where the arrow keys are in it: at its end is the draft.
+// The entered lines, and the index of the one that is shown. After the last one comes the draft.
 const entered = [];
-let place = 0;
+let shown = 0;
 let draft = "";
 
 line.addEventListener("keydown", (event) => {
   const step = { ArrowUp: -1, ArrowDown: 1 }[event.key];
   if (!step || event.isComposing) return;
   event.preventDefault();
-  const next = place + step;
+  const next = shown + step;
   if (next < 0 || next > entered.length) return;
-  if (place === entered.length) draft = line.value;
-  place = next;
-  line.value = place === entered.length ? draft : entered[place];
+  if (shown === entered.length) draft = line.value;
+  shown = next;
+  line.value = shown === entered.length ? draft : entered[shown];
 });
 
 element("entry").addEventListener("submit", (event) => {
@@ -84,15 +84,15 @@ element("entry").addEventListener("submit", (event) => {
   if (!text.trim() || !say(text)) return;
   if (entered.at(-1) !== text) entered.push(text);
   if (entered.length > REMEMBERED) entered.shift();
-  place = entered.length;
+  shown = entered.length;
   line.value = draft = "";
 });
 
 element("quit").addEventListener("click", () => {
   const ending = connection;
   say("bye");
-  // While a command is at work, the bot doesn't hear it.
-  setTimeout(() => ending.state !== "closed" && ending.close(), PATIENCE);
+  // The bot doesn't read "bye" while a command is running.
+  setTimeout(() => ending.state !== "closed" && ending.close(), BYE_TIMEOUT);
 });
 
 element("again").addEventListener("click", () => {
@@ -100,7 +100,7 @@ element("again").addEventListener("click", () => {
   focusLine();
 });
 
-/** Have a button for each command that the server knows. */
+/** Make a button for each command that the server knows. */
 async function showCommands() {
   const response = await fetch("commands.json");
   if (!response.ok) throw new Error(`commands.json: ${response.status}`);
@@ -122,4 +122,4 @@ async function showCommands() {
 
 begin();
 focusLine();
-showCommands().catch(() => log.add("The list of commands can't be had. Type help.", "note"));
+showCommands().catch(() => log.add("The list of commands isn't available. Type help.", "note"));

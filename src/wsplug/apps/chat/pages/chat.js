@@ -1,6 +1,6 @@
 /**
- * The chat's page: what the server says goes to the rooms and lists, what the visitor does
- * goes to the server. docs/reference/chat.md has the wire format.
+ * The chat's page: passes messages of the server to the rooms and lists, and the visitor's
+ * actions to the server. docs/reference/chat.md has the wire format.
  */
 
 import { Composer } from "./composer.js";
@@ -8,21 +8,21 @@ import { Conversation } from "./conversation.js";
 import { DIRECT, Direct } from "./direct.js";
 import { closeDrawers } from "./drawer.js";
 import { Outbox } from "./outbox.js";
-import { addressOf, here } from "./places.js";
+import { here, urlOf } from "./urls.js";
 import { Session, wait } from "./session.js";
 import { forGood, forNow, isWellFormed } from "./store.js";
 import { Typing } from "./typing.js";
 import { View } from "./view.js";
 import { make } from "./-/page.js";
 
-/** How many are named where many have come or gone. */
+/** How many people are named in a notice about several. */
 const NAMED = 3;
 
 const named = (name) => make("bdi", {}, name);
 
 class Chat {
   constructor() {
-    /** @type {Map<string, Conversation>} by room, and by "@" with a person's id */
+    /** @type {Map<string, Conversation>} by room, or by "@" and a person's id */
     this._conversations = new Map();
     this._current = null;
     /** The room that was open last. */
@@ -79,7 +79,7 @@ class Chat {
     this._show();
   }
 
-  // Coming and going
+  // Joining and leaving
 
   _welcomed({ id, rooms, other_rooms: others, max_length: length }) {
     const isFirst = !this._id;
@@ -129,7 +129,7 @@ class Chat {
     for (const each of this._all) each.isReady = false;
   }
 
-  /** The server's operator has something to say. */
+  /** A notice of the server's operator. */
   _noticed(text) {
     if (this._current) this._current.log.addNotice("operator", "From the operator: ", named(text));
     else this._view.complain(`From the operator: ${text}`);
@@ -145,18 +145,18 @@ class Chat {
     this._show();
   }
 
-  /** The visitor has a name in a room. */
+  /** Set the visitor's name in a room. */
   _called(conversation, name) {
     if (!conversation || conversation.ownName === name) return;
     conversation.ownName = name;
     if (name !== this._session.identity.name) {
-      conversation.log.addNotice("", "You are called ", named(name), " here: the name is somebody else’s");
+      conversation.log.addNotice("", "You are called ", named(name), " here, because somebody else has your name");
     }
   }
 
   // Rooms
 
-  /** Open what the page's address says. */
+  /** Open the room or person in the page's URL. */
   async _goHere() {
     const [first] = this._offered;
     const { room: name, person } = here(first);
@@ -164,7 +164,7 @@ class Chat {
     this._room = room;
     if (!this._conversations.get(room)?.isAway) this._join(room);
     this._open(person ? this._direct.with(person).key : room, false);
-    if (room !== name) history.replaceState(null, "", addressOf(room, first, person));
+    if (room !== name) history.replaceState(null, "", urlOf(room, first, person));
     if (problem) this._view.complain(problem);
   }
 
@@ -174,16 +174,16 @@ class Chat {
     else this._view.complain(problem);
   }
 
-  /** Ask the server, if it answers, what a room is called, or why it can't be. */
+  /** Ask the server for a room's canonical name, or why there is no such room. */
   async _find(name) {
     const isNone = !name.trim() || name.startsWith(DIRECT);
     if (!isNone && (this._conversations.has(name) || this._offered.includes(name))) return { room: name };
-    if (!isWellFormed(name)) return { problem: "You can’t be in this room: its name has half of a character in it." };
+    if (!isWellFormed(name)) return { problem: "You can’t join this room: its name contains an invalid character." };
     try {
       return { room: (await this._session.connection.request({ type: "find", room: name })).room };
     } catch ({ passes, message }) {
       if (!isNone && passes) return { room: name };
-      return { problem: `You can’t be in this room: ${message}.` };
+      return { problem: `You can’t join this room: ${message}.` };
     }
   }
 
@@ -235,7 +235,7 @@ class Chat {
     this._show();
   }
 
-  /** The server calls a room otherwise than the visitor. */
+  /** The server has another name for a room than the visitor. */
   _moved(conversation, room) {
     const isCurrent = this._current === conversation;
     conversation.subscription.close();
@@ -255,11 +255,11 @@ class Chat {
       this._askName(message);
     } else {
       this._keepOut(conversation, message);
-      this._view.complain(`You are not in ${conversation.name}: ${message}.`);
+      this._view.complain(`You aren’t in ${conversation.name}: ${message}.`);
     }
   }
 
-  /** A room can't be entered: it stays only for what can't be sent to it, a draft too. */
+  /** A room can't be joined: keep it only if there are unsent messages or a draft for it. */
   _keepOut(conversation, reason) {
     const { key, draft } = conversation;
     if (draft.trim()) {
@@ -307,9 +307,9 @@ class Chat {
   }
 
   /**
-   * Show a room, or what is said with somebody; the address goes along.
-   * @param [isNew] whether the browser's "back" leads to where one was, and a room that
-   *   couldn't be entered is tried again
+   * Show a room or direct messages, and change the URL.
+   * @param [isNew] whether to add an entry to the browser's history, and to try again to
+   *   join a room that couldn't be joined
    */
   _open(key, isNew = true) {
     const known = this._conversations.get(key);
@@ -349,7 +349,7 @@ class Chat {
 
   _addressOf(key) {
     const [first] = this._offered;
-    return key.startsWith(DIRECT) ? addressOf(this._room, first, key.slice(1)) : addressOf(key, first);
+    return key.startsWith(DIRECT) ? urlOf(this._room, first, key.slice(1)) : urlOf(key, first);
   }
 
   _pressed(event) {
@@ -380,7 +380,7 @@ class Chat {
     this._show();
   }
 
-  /** Each of some events; or those who are here now, and how many have come and gone. */
+  /** Several changes; or the people in the room, and how many have joined and left. */
   _cameOrWent(conversation, { count, events = [], people, joined = 0, left = 0 }) {
     conversation.count = count;
     if (people) conversation.meet(people);
@@ -400,7 +400,7 @@ class Chat {
       return;
     }
     for (const each of conversation.people.values()) {
-      if (each.name === name) conversation.people.delete(each.id); // it has another id now
+      if (each.name === name) conversation.people.delete(each.id); // the person has another id now
     }
     conversation.people.set(id, { id, name, color, guest });
     if (event !== "changed") return;
@@ -408,7 +408,7 @@ class Chat {
     if (was) conversation.log.addNotice("", named(was), " is now called ", named(name));
   }
 
-  /** Name some people, and say how many the others are. */
+  /** Name some people, and count the others. */
   _tellNames({ log }, names, more, ...words) {
     const shown = names.slice(0, NAMED);
     const others = more + names.length - shown.length;
@@ -417,14 +417,14 @@ class Chat {
     if (nodes.length) log.addNotice("", ...nodes, ...words);
   }
 
-  /** Something has not come, and won't any more. */
+  /** Messages are missing, and won't come any more. */
   _missed(conversations, count, isThere) {
     const many = count === 1 ? "One message is" : `${count ?? "Some"} messages are`;
     for (const { log } of conversations) log.addNotice("gap", `${many} missing here`);
     this._outbox.missed(isThere);
   }
 
-  // What goes
+  // Sending
 
   _say(text) {
     const { key, log } = this._current;
@@ -435,13 +435,13 @@ class Chat {
     this._outbox.add(key, text);
   }
 
-  /** Write again what isn't sent: elsewhere, if its room can't be entered. */
+  /** Edit an unsent message; in another room, if its room can't be joined. */
   _edit({ name, isAway }, item) {
     if (isAway) this._open(this._nextJoined?.key ?? this._offered[0]);
     this._outbox.discard(item);
     this._composer.write([item.text, this._composer.text].filter(Boolean).join("\n"));
     this._saveDraft(this._composer.text);
-    if (isAway) this._view.complain(`You are not in ${name}: this goes to ${this._current.name} now.`);
+    if (isAway) this._view.complain(`You aren’t in ${name}: this will be sent to ${this._current.name}.`);
   }
 
   _unsentChanged(key) {
@@ -474,7 +474,7 @@ class Chat {
     return of?.isReady ? of.position : null;
   }
 
-  /** The server has a message: it is shown, even if it were not to come back. */
+  /** The server has a message: show it, even if it doesn't come back. */
   _sent({ key, text: message, ref }, { id, time }) {
     const conversation = this._conversations.get(key);
     if (!conversation) return;
@@ -483,7 +483,7 @@ class Chat {
     conversation.receive({ id, time, message, ref, ...own }, true, this._sees(conversation));
   }
 
-  // What is seen
+  // Reading
 
   _sees(conversation) {
     return conversation === this._current && !document.hidden && conversation.log.isAtEnd;
@@ -495,7 +495,7 @@ class Chat {
     this._show();
   }
 
-  /** Another tab has seen something. */
+  /** Another tab has read messages. */
   _caughtUp() {
     for (const each of this._all) each.catchUp();
     this._show();
@@ -508,7 +508,7 @@ class Chat {
     return [...rooms, ...all.filter((each) => each.isDirect).map((each) => each.entry)];
   }
 
-  /** Show what has changed, once all of it has. */
+  /** Show all changes at once, at the end of this task. */
   _show() {
     if (this._isShowing) return;
     this._isShowing = true;

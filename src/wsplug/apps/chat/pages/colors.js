@@ -1,9 +1,9 @@
 /**
- * People's colours, made readable: whatever colour comes, it gets the lightness that text
- * has to have in the light and in the dark.
+ * Makes people's colours readable: adjusts the lightness of any colour for text on light
+ * and dark backgrounds.
  */
 
-/** Those to choose from. */
+/** The colours to choose from. */
 export const PALETTE = [
   ["Blue", "#2456d6"],
   ["Teal", "#0b7a83"],
@@ -17,15 +17,15 @@ export const PALETTE = [
   ["Slate", "#4d5b75"],
 ];
 
-/** The ground that is worst for it of all that it is shown on: see wsplug.css. */
+/** The backgrounds with the least contrast: see wsplug.css. */
 const GROUNDS = { light: [0xee, 0xf0, 0xf4], dark: [0x22, 0x28, 0x35] };
 
-/** What WCAG 2 asks for, and a little for rounding. */
+/** The contrast that WCAG 2 requires, with a margin for rounding. */
 const CONTRAST = 4.55;
 
 /**
- * Have an element and what is in it know somebody's colour: `--of` in the style sheet.
- * @param id whose: it decides where there is no colour
+ * Set a person's colour for an element and its children: `--of` in the style sheet.
+ * @param id the person's id, from which a missing colour is derived
  */
 export function tint(element, color, id) {
   const { light, dark } = shades(color, id);
@@ -46,7 +46,7 @@ function ofId(id) {
   return PALETTE[hash % PALETTE.length][1];
 }
 
-/** Tutorials' clients send hexadecimal digits alone. */
+/** The tutorials' clients send hexadecimal digits without a #. */
 function parse(color) {
   const hex = /^#?([0-9a-f]{6}|[0-9a-f]{3})$/i.exec(color)?.[1];
   if (hex) {
@@ -66,7 +66,7 @@ function parse(color) {
 }
 
 /**
- * Go away from the ground until it can be read.
+ * Change the lightness until the contrast suffices.
  * @param way 1 for lighter, -1 for darker
  */
 function adapt(rgb, ground, way) {

@@ -1,6 +1,6 @@
-/** Where the visitor writes. */
+/** The field for messages. */
 
-/** From how many characters on it says how many are left. */
+/** When this many characters are left, their number is shown. */
 const NEAR = 200;
 
 export class Composer {
@@ -15,7 +15,7 @@ export class Composer {
       event.preventDefault();
       this._send();
     });
-    // The button takes no focus from the field, and so no keyboard from the screen.
+    // The button doesn't take the focus, so that an on-screen keyboard stays.
     this._button.addEventListener("pointerdown", (event) => event.preventDefault());
     this._field.addEventListener("keydown", (event) => this._pressed(event));
     this._field.addEventListener("input", () => {
@@ -44,7 +44,7 @@ export class Composer {
     this._changed();
   }
 
-  /** Have the focus, but where that brings up a keyboard that nobody has asked for. */
+  /** Focus the field, unless that would open an on-screen keyboard. */
   focus(isAskedFor = false) {
     if (isAskedFor || !matchMedia("(pointer: coarse)").matches) this._field.focus();
   }

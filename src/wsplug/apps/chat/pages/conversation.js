@@ -1,29 +1,29 @@
-/** A room, or what is said with one person alone: who is there, and what is new. */
+/** A room, or the direct messages with a person: who is there, and what is unread. */
 
 import { RoomLog } from "./log.js";
 import { forGood } from "./store.js";
 
-/** How many messages are known again, should they come a second time. */
+/** How many messages are remembered, to recognize duplicates. */
 const KNOWN = 2000;
 
 export class Conversation {
-  /** @param key a room's name, or "@" with a person's id behind it */
+  /** @param key a room's name, or "@" and a person's id */
   constructor(key, { id = "", name, color = "" }, actions) {
     this.key = key;
     this.id = id;
     this.name = name;
     this.color = color;
     this.log = new RoomLog(id ? `Messages between you and ${name}` : `Messages in ${name}`, actions);
-    /** Whether what is said comes at the moment. */
+    /** Whether messages arrive at the moment. */
     this.isReady = false;
     /** Whether it has been ready before. */
     this.wasReady = false;
     this.subscription = null;
-    /** Whether it can't be entered, and is only there for what isn't sent. */
+    /** Whether it can't be joined, and is only kept for unsent messages. */
     this.isAway = false;
     this.people = new Map();
     this.count = 0;
-    /** What the visitor is called here. */
+    /** The visitor's name here. */
     this.ownName = "";
     this.unread = 0;
     this.draft = "";
@@ -32,29 +32,29 @@ export class Conversation {
     this._last = 0;
   }
 
-  /** What the lists show of it. */
+  /** The entry in the lists. */
   get entry() {
     const { key, id, name, color, unread, isAway } = this;
     return { key, id, name, color, unread, hint: isAway ? "not sent" : "" };
   }
 
-  /** The person is called otherwise. */
+  /** The person has another name or colour. */
   call(name, color) {
     this.name = name;
     this.color = color || this.color;
   }
 
-  /** These are here. */
+  /** Set who is here. */
   meet(people) {
     this.people = new Map(people.map((person) => [person.id, person]));
   }
 
-  /** Whether it is with one person alone. */
+  /** Whether these are direct messages. */
   get isDirect() {
     return this.id !== "";
   }
 
-  /** How far all has come. */
+  /** The position of the latest message. */
   get position() {
     return { offset: this._last, epoch: this._epoch };
   }
@@ -85,7 +85,7 @@ export class Conversation {
     if (isSeen) this.markRead();
   }
 
-  /** All that is there has been read, here or in another tab. */
+  /** Everything has been read, here or in another tab. */
   markRead() {
     this.unread = 0;
     if (this._last && this._isUnread(this._last)) this._save({ epoch: this._epoch, offset: this._last });

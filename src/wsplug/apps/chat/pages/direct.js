@@ -1,9 +1,9 @@
-/** Direct messages: one room for the server, a conversation with each person for the visitor. */
+/** Direct messages: a single room for the server, one conversation per person for the visitor. */
 
-/** The room of what is meant for the visitor alone; with an id behind it, a conversation. */
+/** The room of direct messages; with an id appended, the key of a conversation. */
 export const DIRECT = "@";
 
-/** What somebody is called of whom nothing is known but the id. */
+/** The name of a person of whom only the id is known. */
 const NOBODY = "somebody";
 
 export class Direct {
@@ -21,7 +21,7 @@ export class Direct {
     for (const each of this._conversations.values()) if (each.isDirect) each.enter(position, true);
   }
 
-  /** Find whose conversation a message belongs to. */
+  /** Find the conversation of a message. */
   of({ from_id: from, name, color, to_id: to, to_name: toName, offset }, ownId) {
     this.position.offset = Math.max(this.position.offset, offset ?? 0);
     const isMine = from === ownId;

@@ -1,12 +1,11 @@
 /**
- * A pane that is beside the others where there is room, and slides over them where there
- * isn't.
+ * A pane beside the others. On narrow screens, it slides over them.
  */
 
 const drawers = new Set();
 
 export class Drawer {
-  /** @param narrow the media query for where there is no room */
+  /** @param narrow the media query for narrow screens */
   constructor(pane, button, narrow) {
     this._pane = pane;
     this._button = button;
@@ -28,7 +27,7 @@ export class Drawer {
     (this._pane.querySelector("[aria-current]") ?? this._pane.querySelector("button, a")).focus();
   }
 
-  /** @param [goesBack] whether the focus goes back to where it was */
+  /** @param [goesBack] whether to restore the focus */
   close(goesBack = true) {
     const wasOpen = this._isOpen;
     this._isOpen = false;
@@ -48,7 +47,7 @@ export class Drawer {
   }
 }
 
-/** Close them all. */
+/** Close all drawers. */
 export function closeDrawers() {
   for (const drawer of drawers) drawer.close(false);
 }

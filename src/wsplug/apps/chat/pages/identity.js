@@ -1,4 +1,4 @@
-/** Who the visitor is: a name, a colour, and the key by which the server knows them again. */
+/** The visitor’s identity: a name, a colour, and the key by which the server recognizes them. */
 
 import { PALETTE, tint } from "./colors.js";
 import { everywhere, randomHex, wellFormed } from "./store.js";
@@ -11,7 +11,7 @@ const anyOf = (choices) => choices[Math.floor(Math.random() * choices.length)];
 
 export class Identity {
   constructor() {
-    /** Whether the name is that of a login, and can't be chosen. */
+    /** Whether the name comes from a login and can't be changed. */
     this.isFixed = false;
     this.reload();
     if (this.key.length < 16) {
@@ -20,16 +20,16 @@ export class Identity {
     }
   }
 
-  /** Have what another tab has saved. */
+  /** Load what this or another tab has saved. */
   reload() {
-    /** Whoever has it is this person: it is told to the server only. */
+    /** A secret that identifies this person. Only the server gets it. */
     this.key = everywhere.get("key", "");
     const { name, color } = everywhere.get("who", {});
     if (!this.isFixed) this.name = wellFormed(String(name ?? ""));
     this.color = String(color ?? "");
   }
 
-  /** Hear of another name or colour that another tab has saved. */
+  /** Call a listener when another tab saves a name or colour. */
   listen(listener) {
     everywhere.listen((key) => {
       if (key !== "who") return;
@@ -38,7 +38,7 @@ export class Identity {
     });
   }
 
-  /** Be called what the server says. */
+  /** Use the name that the server has set. */
   fix(name) {
     this.name = name;
     this.isFixed = true;
@@ -76,7 +76,7 @@ export class WhoDialog {
     dialog.addEventListener("close", () => this._closed?.());
   }
 
-  /** Ask, and have what is answered taken: where that fails, it says why, and asks on. */
+  /** Ask, and pass the answer to `take`. If that fails, show why and ask again. */
   ask(take, error = "") {
     if (this._dialog.open) {
       this._error.textContent = error || this._error.textContent;
@@ -86,7 +86,7 @@ export class WhoDialog {
     const isFirst = !name;
     const text = (id, words) => (this._dialog.querySelector(id).textContent = words);
     text("#who-title", isFirst ? "Welcome!" : isFixed ? "Your colour" : "Your name and colour");
-    text("#who-about", isFirst ? "What shall the others call you?" : "The others see the change at once.");
+    text("#who-about", isFirst ? "Choose the name that others see." : "Others see the change at once.");
     this._name.readOnly = isFixed;
     this._done.textContent = isFirst ? "Start chatting" : "Save";
     this._cancel.hidden = isFirst;
@@ -104,14 +104,14 @@ export class WhoDialog {
 
   _escaped(event) {
     if (!this._isFirst) return;
-    event.preventDefault(); // who doesn't want to choose is called as suggested
+    event.preventDefault(); // without a choice, take the suggested name
     this._submit();
   }
 
   async _submit() {
     const name = wellFormed(this._name.value).trim();
     if (!name) {
-      this._fail("A name has to have something to be seen in it.");
+      this._fail("Enter a name with visible characters.");
       return;
     }
     const chosen = this._colors.find((input) => input.checked);

@@ -1,17 +1,17 @@
-/** The lists: of rooms, of direct messages, and of who is here. */
+/** The lists of rooms, direct messages, and people. */
 
 import { tint } from "./colors.js";
 import { guestMark, mark } from "./log.js";
 import { make } from "./-/page.js";
 
-/** A list whose entries stay the same elements, so that none loses the focus. */
+/** A list that keeps its elements, so that none loses the focus. */
 class List {
   constructor(element) {
     this._element = element;
     this._entries = new Map();
   }
 
-  /** @param wanted for each entry, its key, all that it shows, and how it is made */
+  /** @param wanted for each entry, its key, what it shows, and how to make it */
   update(wanted) {
     const gone = new Map(this._entries);
     let before = null;
@@ -41,7 +41,7 @@ class List {
   }
 }
 
-/** The rooms, and those whom the visitor talks with alone. */
+/** The rooms and the direct messages. */
 export class ConversationList {
   constructor(element, open) {
     this._list = new List(element);
@@ -79,7 +79,7 @@ export class ConversationList {
   }
 }
 
-/** Who is here: one entry for each person. */
+/** The people in the room. */
 export class PeopleList {
   constructor(element, more, choose) {
     this._list = new List(element);
@@ -102,7 +102,7 @@ export class PeopleList {
     const button = make("button", { type: "button", class: "person" }, mark(name, color, id), label);
     if (isOwn) label.append(make("small", {}, "you"));
     if (person.guest) label.append(guestMark());
-    button.title = isOwn ? "Change name or colour" : "Write to them alone";
+    button.title = isOwn ? "Change name or colour" : "Send a direct message";
     button.ariaLabel = `${name}: ${button.title.toLowerCase()}`;
     button.addEventListener("click", () => this._choose(person));
     return button;

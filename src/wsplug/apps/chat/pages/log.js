@@ -1,32 +1,32 @@
-/** What is said in a room, as it is shown: by sender, by day, and what is new. */
+/** The messages of a room, grouped by sender and day, with a mark for new ones. */
 
 import { tint } from "./colors.js";
 import { isEmoji, linked } from "./text.js";
 import { Log, make } from "./-/page.js";
 
-/** Messages of one sender go together if no more than these seconds are between them. */
+/** Messages of a sender within this many seconds are grouped. */
 const TOGETHER = 300;
 
-/** How many groups of messages, notices and the like a log keeps. */
+/** How many groups, notices and dividers a log keeps. */
 const KEPT = 600;
 
 const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
 const full = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "medium" });
 const day = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric", month: "long" });
 
-/** A circle with the beginning of somebody's name. */
+/** A circle with a person's initials. */
 export function mark(name, color, id) {
   const first = [...name.trim()][0] ?? "?";
   return tint(make("span", { class: "mark", ariaHidden: "true" }, first.toUpperCase()), color, id);
 }
 
-/** That somebody hasn't logged in, where others have: it may be anybody. */
+/** A mark for people who haven't logged in, if others have. */
 export function guestMark() {
   return make("small", { title: "Has not logged in" }, "guest");
 }
 
 export class RoomLog {
-  /** @param actions what can be done with what isn't sent */
+  /** @param actions what can be done with unsent messages */
   constructor(label, actions) {
     this._actions = actions;
     this._lines = make("div", { class: "lines" });
@@ -44,19 +44,19 @@ export class RoomLog {
     });
     this._isAtEnd = true;
     this._new = null;
-    /** The latest: {from, time, bubbles}, if more can go there. */
+    /** The latest group: {from, time, bubbles}, if messages can be added to it. */
     this._group = null;
     this._day = "";
     this._items = new Map();
   }
 
-  /** Whether its end is to be seen. */
+  /** Whether the end is visible. */
   get isAtEnd() {
     const { scrollHeight, scrollTop, clientHeight, hidden } = this.element;
     return hidden ? this._isAtEnd : scrollHeight - scrollTop - clientHeight < 40;
   }
 
-  /** Show it where it was left, or what is new since. */
+  /** Show the log at its last position, or at the first new message. */
   show() {
     this.element.hidden = false;
     if (this._new) this._new.scrollIntoView({ block: "center" });
@@ -94,12 +94,12 @@ export class RoomLog {
     this._log.follow();
   }
 
-  /** Something that nobody said. */
+  /** Add a line that isn't a message. */
   addNotice(kind, ...nodes) {
     this._add(make("p", { class: `notice ${kind}`, dir: "auto" }, ...nodes));
   }
 
-  /** What comes from now on is new. */
+  /** Mark messages from now on as new. */
   markNew() {
     this.clearNew();
     this._new = make("p", { class: "divider new" }, make("span", {}, "New messages"));
@@ -111,14 +111,14 @@ export class RoomLog {
     this._new = null;
   }
 
-  /** Show what isn't sent yet. */
+  /** Show unsent messages. */
   showUnsent(items) {
     const gone = new Set(this._items.keys());
     for (const item of items) {
       gone.delete(item.ref);
       const shown = this._items.get(item.ref);
       const state = JSON.stringify(item);
-      if (shown?.dataset.state === state) continue; // what has the focus keeps it
+      if (shown?.dataset.state === state) continue; // it may have the focus
       const made = this._makeItem(item);
       made.dataset.state = state;
       if (shown) shown.replaceWith(made);

@@ -1,28 +1,28 @@
 /**
- * What the visitor has said and the server hasn't answered yet. It goes out in order, one
- * at a time in each room, waits while there is no connection, and outlives a reload.
+ * Messages that the server hasn't answered yet. They are sent in order, one at a time in
+ * each room, wait while there is no connection, and survive a reload.
  *
- * Nothing is lost, and nothing said twice: each item has a `ref`. Where the connection was
- * lost before the answer, the item goes out again only if its `ref` isn't among what was
- * said meanwhile; where nobody knows what was, the visitor decides.
+ * No message is lost or sent twice: each has a `ref`. If the connection was lost before
+ * the answer, a message is sent again only if its `ref` isn't in the room's history since
+ * then. If that history is incomplete, the visitor decides.
  */
 
 import { forNow, isWellFormed, randomHex, wellFormed } from "./store.js";
 
-/** Milliseconds after which it is tried again, where the server doesn't say. */
+/** Milliseconds after which to try again, unless the server says. */
 const AGAIN = 2000;
 
-/** What is wrong where an answer was lost. */
-const UNKNOWN = "Nobody knows whether the others got this.";
+/** The problem of a message whose answer was lost. */
+const UNKNOWN = "It isn’t known whether others got this.";
 
-/** How often the server may not answer before the visitor is asked. */
+/** How many times the server may fail to answer before the visitor is asked. */
 const PATIENCE = 3;
 
 /**
- * An item has a `ref`, the conversation's `key`, the `text`, and a `problem` for people;
- * `since`, a position of the room's before it was sent for the first time; `isTried`, if
- * it may have arrived; `isSending`; `isStuck`, if it waits for the visitor; and how often
- * no answer came: `late`.
+ * An item has a `ref`, the conversation's `key`, the `text`, and a `problem` to show;
+ * `since`, the room's position before it was first sent; `isTried`, if it may have
+ * arrived; `isSending`; `isStuck`, if it waits for the visitor; and `late`, the number of
+ * missing answers.
  */
 export class Outbox {
   /**
@@ -38,12 +38,12 @@ export class Outbox {
     }
   }
 
-  /** The keys of all conversations that something waits for. */
+  /** The keys of all conversations with unsent messages. */
   get keys() {
     return new Set(this._items.map((item) => item.key));
   }
 
-  /** Whether all that a conversation has here waits for the visitor. */
+  /** Whether all messages of a conversation wait for the visitor. */
   isStuck(key) {
     return this.of(key).every((item) => item.isStuck);
   }
@@ -73,18 +73,18 @@ export class Outbox {
     this._drop((each) => each.key === key);
   }
 
-  /** What was to go to one room goes to another. */
+  /** Move messages from one room to another. */
   move(from, to) {
     for (const item of this.of(from)) item.key = to;
     this._changed(to);
   }
 
-  /** It was said: here it comes. */
+  /** A message has arrived in its room. */
   arrived(ref) {
     if (ref) this._drop((each) => each.ref === ref);
   }
 
-  /** Something is missing in a room: what is on its way may have been among it. */
+  /** Messages are missing in a room; those on their way may be among them. */
   missed(isThere) {
     for (const item of this._items) if (isThere(item) && item.isTried) item.since = null;
   }
@@ -163,12 +163,12 @@ export class Outbox {
     if (code === "rate-limited") {
       item.isTried = false;
       const seconds = Math.max(answer?.retry_after ?? 0, 0.1);
-      item.problem = `That was fast. It goes out in ${Math.ceil(seconds)} s.`;
+      item.problem = `You are sending too fast. This will be sent in ${Math.ceil(seconds)} s.`;
       this._later(seconds * 1000);
     } else if (code === "timeout" && (item.late = (item.late ?? 0) + 1) >= PATIENCE) {
       this._stick(item, `The server doesn’t answer. ${UNKNOWN}`);
     } else if (code === "timeout" || code === "unavailable") {
-      item.problem = "The server can’t take it at the moment; trying again …";
+      item.problem = "The server can’t accept it at the moment; trying again …";
       this._later(AGAIN);
     } else if (code !== "closed") {
       item.isTried = false;

@@ -1,4 +1,4 @@
-/** The connection, and who the visitor is on it. */
+/** The connection, and the visitor's identity on it. */
 
 import { Identity, WhoDialog } from "./identity.js";
 import { connect } from "./-/wsplug.js";
@@ -6,13 +6,13 @@ import { MOUNT } from "./-/page.js";
 
 const WORDS = { enter: "join", leave: "leave", key: "room" };
 
-/** How a server closes to which a message is too large. */
+/** The close code for a message that is too large. */
 const TOO_BIG = 1009;
 
 export const wait = (seconds) => new Promise((resolve) => setTimeout(resolve, seconds * 1000));
 
 export class Session {
-  /** @param chat.welcomed each time, before any room is entered */
+  /** @param chat.welcomed called on each connection, before any room is joined */
   constructor(chat) {
     this._chat = chat;
     this.identity = new Identity();
@@ -21,7 +21,7 @@ export class Session {
     this._greetings = 0;
   }
 
-  /** Connect, and ask who it is if nobody knows, not even the server. */
+  /** Connect, and ask for a name if neither the page nor the server knows it. */
   start() {
     this.connection = connect(MOUNT, {
       protocols: "wsplug.chat.v1",
@@ -37,7 +37,7 @@ export class Session {
     this.connection.addEventListener("error", ({ detail }) => this._failed(detail));
   }
 
-  /** Be in a room. */
+  /** Join a room. */
   subscribe(room, heard) {
     const subscription = this.connection.subscribe(room, { words: WORDS });
     for (const [type, listener] of Object.entries(heard)) {
@@ -48,7 +48,7 @@ export class Session {
 
   /**
    * Ask for another name.
-   * @param [error] what is wrong with the one there is
+   * @param [error] what is wrong with the current one
    */
   rename(error) {
     return this._dialog.ask(async (name, color) => {
@@ -57,7 +57,7 @@ export class Session {
         const answer = await this.connection.request({ type: "name", name, color });
         names = answer.names;
       }
-      this.identity.save(name, color); // as it was chosen: it is said with each hello
+      this.identity.save(name, color); // as chosen: each hello has it
       this._chat.renamed(names);
     }, error);
   }
@@ -79,7 +79,7 @@ export class Session {
     }
   }
 
-  /** Ask who it is, once, however often the connection is lost meanwhile. */
+  /** Ask for a name, once, even if the connection is lost meanwhile. */
   _askFirst() {
     this._asking ??= this._dialog.ask(async (name, color) => this.identity.save(name, color));
     return this._asking;

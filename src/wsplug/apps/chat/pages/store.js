@@ -1,12 +1,12 @@
 /**
- * What the page keeps in the browser. Where the browser keeps nothing, as some do in
- * private windows, it is kept for as long as the page is open.
+ * Data that the page stores in the browser. If the browser stores nothing, as some do in
+ * private windows, it is kept while the page is open.
  */
 
 import { MOUNT } from "./-/page.js";
 
 class Store {
-  /** @param scope what of the origin it is for */
+  /** @param scope the part of the origin that it is for */
   constructor(area, scope) {
     this._prefix = `wsplug.chat:${scope}:`;
     this._kept = new Map();
@@ -18,7 +18,7 @@ class Store {
     }
   }
 
-  /** @param otherwise what it is where there is nothing, or nothing of its kind */
+  /** @param otherwise the value if there is none, or one of another type */
   get(key, otherwise) {
     let text = this._kept.get(key);
     try {
@@ -45,7 +45,7 @@ class Store {
     }
   }
 
-  /** Hear of what another tab has changed. */
+  /** Call a listener when another tab changes a value. */
   listen(listener) {
     addEventListener("storage", ({ key, storageArea }) => {
       if (storageArea === this._area && key?.startsWith(this._prefix)) {
@@ -55,16 +55,16 @@ class Store {
   }
 }
 
-/** For all chats at this origin: who the visitor is. */
+/** For all chats of this origin: the visitor's identity. */
 export const everywhere = new Store("localStorage", "");
 
-/** For this chat, in all tabs and on the next visit. */
+/** For this chat, in all tabs and on later visits. */
 export const forGood = new Store("localStorage", MOUNT.pathname);
 
 /** For this chat in this tab. */
 export const forNow = new Store("sessionStorage", MOUNT.pathname);
 
-/** Replace halves of surrogate pairs, which JavaScript's texts may have and others can't. */
+/** Replace lone surrogates, which JavaScript strings may have and UTF-8 can't encode. */
 export function wellFormed(text) {
   return text.replace(/\p{Cs}/gu, "\ufffd");
 }

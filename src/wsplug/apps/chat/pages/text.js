@@ -1,13 +1,13 @@
-/** What people write, as nodes: text, and links where there are any. Never HTML. */
+/** Converts messages to nodes: text and links, never HTML. */
 
 import { make } from "./-/page.js";
 
-/** No link goes on behind what can't be seen or turns the direction of writing. */
+/** Invisible and bidirectional characters end a link. */
 const LINK = /\bhttps?:\/\/[^\s<>"'`\p{Cc}\p{Cf}]+/giu;
 
 const EMOJI = /^(?:\p{RI}|\p{Emoji_Presentation}|\p{Extended_Pictographic}|\p{Emoji_Modifier}|[\u200d\ufe0f\s])+$/u;
 
-/** @returns whether it is a few emoji, and nothing else */
+/** @returns whether the text is only a few emoji */
 export function isEmoji(text) {
   return text.length <= 24 && EMOJI.test(text) && text.trim() !== "";
 }
@@ -27,7 +27,7 @@ export function linked(text) {
         shown,
       ),
     );
-    // Letters of other scripts, numbers: where it leads, if it doesn't show that.
+    // Show the real host if the link text doesn't, as with other scripts or numbers.
     const { protocol, host } = url;
     if (!shown.toLowerCase().startsWith(`${protocol}//${host}`)) nodes.push(make("small", {}, ` (${host})`));
     end = match.index + shown.length;
@@ -36,7 +36,7 @@ export function linked(text) {
   return nodes;
 }
 
-/** Leave off what belongs to the sentence: a full stop, a bracket that was opened before. */
+/** Leave out punctuation of the sentence: a full stop, a bracket that was opened before. */
 function withoutTail(link) {
   let shown = link.replace(/[.,:;!?…]+$/u, "");
   for (const [open, close] of ["()", "[]", "{}"]) {
@@ -47,7 +47,7 @@ function withoutTail(link) {
   return shown;
 }
 
-/** None where it leads elsewhere than it seems to. */
+/** Return no URL if the link would lead elsewhere than it seems. */
 function parse(link) {
   try {
     const url = new URL(link);

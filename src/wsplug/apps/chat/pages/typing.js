@@ -1,11 +1,11 @@
-/** Who is typing, told to the others and heard of them. */
+/** Sends and shows who is typing. */
 
 import { make } from "./-/page.js";
 
-/** Milliseconds between two notices of one's own. */
+/** Milliseconds between two typing notices of the visitor. */
 const BETWEEN = 3000;
 
-/** Milliseconds after which somebody has stopped, unless they are heard of again. */
+/** Milliseconds without a notice after which a person has stopped typing. */
 const OVER = 6000;
 
 export class Typing {
@@ -26,7 +26,7 @@ export class Typing {
     this._tell(room);
   }
 
-  /** What is typed next is told at once. */
+  /** Send the next typing notice at once. */
   sent() {
     this._told.time = 0;
   }
@@ -45,7 +45,7 @@ export class Typing {
     if (people?.delete(id)) this._show();
   }
 
-  /** Show what happens in a room. */
+  /** Show who is typing in a room. */
   open(room) {
     this._room = room;
     this._show();

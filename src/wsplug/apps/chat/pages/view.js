@@ -1,4 +1,4 @@
-/** What is around the messages: the lists, the head, the banners, the page's title. */
+/** Everything around the messages: the lists, the header, the banners, the page's title. */
 
 import { Drawer } from "./drawer.js";
 import { ConversationList, PeopleList } from "./lists.js";
@@ -10,7 +10,7 @@ const find = (id) => document.getElementById(id);
 const on = (id, listener, type = "click") => find(id).addEventListener(type, listener);
 
 function write(element, text) {
-  if (element.textContent !== text) element.textContent = text; // a live region tells each change
+  if (element.textContent !== text) element.textContent = text; // a live region announces each change
 }
 
 export class View {
@@ -56,7 +56,7 @@ export class View {
     connection.addEventListener("state", () => {
       const { state } = connection;
       if (state === "open") find("lost").hidden = true;
-      if (state === "waiting") this._lose("Connection lost; trying again … What you write goes out then.", "Try now");
+      if (state === "waiting") this._lose("Connection lost; trying again … What you write is sent afterwards.", "Try now");
     });
     connection.addEventListener("close", ({ detail: { reason } }) => {
       if (connection.state === "closed") this._lose(`Disconnected${reason && `: ${reason}`}`, "Connect again");
@@ -129,7 +129,7 @@ export class View {
     find("newest").hidden = !this._current || this._current.log.isAtEnd;
   }
 
-  /** A keyboard on the screen covers the page of some browsers, and leaves the size to it. */
+  /** In some browsers, the on-screen keyboard covers the page instead of resizing it. */
   _fit() {
     const { height, scale } = visualViewport;
     const isCovered = scale === 1 && innerHeight - height > 80;

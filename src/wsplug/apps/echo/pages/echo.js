@@ -1,5 +1,5 @@
 /**
- * The echo's page: what is sent, what comes back, and how long that took.
+ * The echo's page: shows what you send, what comes back, and the round-trip time.
  *
  * @module echo
  */
@@ -14,7 +14,7 @@ const $ = (id) => document.getElementById(id);
 const log = new Log($("log"));
 const connection = connect(socketURL(location.search), { json: false });
 
-/** What was sent and hasn't come back: answers come in the order of what was sent. */
+/** Messages without an answer. Answers come in the order of sending. */
 let waiting = [];
 
 const number = new Intl.NumberFormat("en");
@@ -37,10 +37,10 @@ function took(milliseconds) {
 
 function same(one, other) {
   const [left, right] = [new Uint8Array(one), new Uint8Array(other)];
-  return left.length === right.length && left.every((byte, place) => byte === right[place]);
+  return left.length === right.length && left.every((byte, index) => byte === right[index]);
 }
 
-/** @returns {boolean} whether it is on its way */
+/** @returns {boolean} whether it was sent */
 function send(message, shown) {
   const at = performance.now();
   if (!connection.send(message)) {
@@ -60,7 +60,7 @@ function receive(answer) {
     shown = describe(answer);
   } else {
     const equal = sent && typeof sent.message !== "string" && same(sent.message, answer);
-    shown = `${size(answer.byteLength)}, ${equal ? "as they were" : "not what was sent"}`;
+    shown = `${size(answer.byteLength)}, ${equal ? "unchanged" : "not what was sent"}`;
   }
   const line = log.add(shown, "in");
   if (sent) line.append(took(now - sent.at));
@@ -74,7 +74,7 @@ connection.addEventListener("state", ({ detail }) => {
 });
 connection.addEventListener("close", ({ detail }) => {
   const { code, reason } = detail;
-  const lost = waiting.length ? `; ${number.format(waiting.length)} had not come back` : "";
+  const lost = waiting.length ? `; ${number.format(waiting.length)} without an answer` : "";
   log.add(`Connection lost: ${code}${reason && ` ${reason}`}${lost}`, "bad");
   waiting = [];
 });

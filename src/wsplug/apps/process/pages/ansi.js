@@ -1,22 +1,21 @@
 /**
- * Terminal colours, as far as a page has them: the 16 colours of text and bold. Whatever
- * else a program says to its terminal is left out.
+ * Terminal colours: the 16 text colours and bold. Other control sequences are removed.
  *
  * @module ansi
  */
 
 const COLOURS = ["black", "red", "green", "yellow", "blue", "magenta", "cyan", "white"];
 
-/** Control sequences (ECMA-48): CSI with its end, OSC with its end, others of two. */
+/** Control sequences (ECMA-48): CSI, OSC, and others. */
 const SEQUENCE = /\x1b\[([0-?]*)[ -/]*([@-~])|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b[ -/]*[0-~]?/g;
 
-/** Controls that have no look: all but the tab. */
+/** Control characters, except for the tab. */
 const CONTROLS = /[\x00-\x08\x0a-\x1f\x7f]/g;
 
 /**
- * Take a line apart.
+ * Split a line by its colours.
  * @param {string} line
- * @returns {{text: string, classes: string}[]} pieces of the same look
+ * @returns {{text: string, classes: string}[]} pieces with the same style
  */
 export function pieces(line) {
   const found = [];
@@ -40,7 +39,7 @@ export function pieces(line) {
       else if (code >= 30 && code <= 37) colour = COLOURS[code - 30];
       else if (code >= 90 && code <= 97) colour = COLOURS[code - 90];
       else if (code === 39) colour = "";
-      else if (code === 38 || code === 48) i += codes[i + 1] === 5 ? 2 : 4; // of more colours
+      else if (code === 38 || code === 48) i += codes[i + 1] === 5 ? 2 : 4; // 256 or true colours
     }
   }
   add(line.length);

@@ -1,31 +1,31 @@
 /**
- * A program's page: what it prints, and a line for what it reads.
+ * A program's page: shows its output, and has a line for its input.
  *
- * It uses a WebSocket as it is. wsplug.js would read JSON where a program prints some,
- * and connect again by itself: but that would start a program anew without being asked.
+ * It uses a bare WebSocket. wsplug.js would decode JSON that a program prints, and would
+ * reconnect, which starts another program.
  */
 
 import { Log, make, showState, socketURL } from "./-/page.js";
 import { pieces } from "./ansi.js";
 
-/** How many lines wait to be shown, at most: the log keeps no more. */
+/** How many lines may wait to be shown. The log keeps no more. */
 const WAITING = 2000;
 
 /** Characters of a line that are shown. */
-const LONGEST = 20000;
+const MAX_LENGTH = 20000;
 
 const element = (id) => document.getElementById(id);
 
 const log = new Log(element("log"));
 const line = element("line");
 
-/** The page's own path and query are the program's. */
+/** The program gets the page's path and query. */
 function address() {
   const name = location.pathname.split("/").pop();
   return socketURL((name === "index.html" ? "" : name) + location.search);
 }
 
-/** Lines that come faster than they can be shown: only the last of them are. */
+/** Shows lines. If they come faster than they can be shown, it shows the last ones. */
 class Screen {
   constructor() {
     this._lines = [];
@@ -44,9 +44,9 @@ class Screen {
   show() {
     cancelAnimationFrame(this._frame);
     this._frame = null;
-    // Together: the page is laid out once for all of them.
+    // Together, so that the page is laid out once for all of them.
     const lines = document.createDocumentFragment();
-    if (this._left) lines.append(note(`${this._left} lines came too fast to be shown`));
+    if (this._left) lines.append(note(`${this._left} lines came too fast and aren’t shown`));
     for (const text of this._lines) lines.append(...shown(text));
     log.append(lines);
     this._lines = [];
@@ -56,18 +56,18 @@ class Screen {
 
 const note = (text) => make("p", { class: "line note" }, text);
 
-/** Make a line of the program's, and what is to be said about it. */
+/** Make the elements for a line of output. */
 function shown(text) {
-  const cut = text.length > LONGEST;
-  const parts = pieces(cut ? text.slice(0, LONGEST) : text).map(({ text, classes }) =>
+  const cut = text.length > MAX_LENGTH;
+  const parts = pieces(cut ? text.slice(0, MAX_LENGTH) : text).map(({ text, classes }) =>
     make("span", { class: classes }, text),
   );
   const line = make("p", { class: "line in", dir: "auto" }, ...parts);
   if (!parts.length) line.append("\u00a0"); // an empty line has a height
-  return cut ? [line, note(`${text.length - LONGEST} more characters`)] : [line];
+  return cut ? [line, note(`${text.length - MAX_LENGTH} more characters`)] : [line];
 }
 
-/** A connection, from its beginning to its end. Events: "state". */
+/** A connection. Events: "state". */
 class Session extends EventTarget {
   constructor() {
     super();
@@ -84,7 +84,7 @@ class Session extends EventTarget {
 
   send(text) {
     this._socket.send(text);
-    this._screen.show(); // what came before it is above it
+    this._screen.show(); // earlier output stays above it
     log.add(text, "out");
   }
 
@@ -93,8 +93,8 @@ class Session extends EventTarget {
       this._screen.add(data);
       return;
     }
-    // Binary framing: lines are where the program ends them, a last one without an end
-    // is shown when there is more of it, or a moment later.
+    // Binary framing: show lines when they end. Show a last one without an end when more
+    // of it comes, or after a moment.
     const lines = (this._rest + this._decoder.decode(data, { stream: true })).split(/\r?\n/);
     this._rest = lines.pop();
     for (const each of lines) this._screen.add(each);
@@ -132,7 +132,7 @@ function open() {
   follow();
 }
 
-/** Have the form fit the session's state. */
+/** Update the form for the session's state. */
 function follow() {
   const { state } = session;
   element("send").disabled = line.disabled = state !== "open";
@@ -142,7 +142,7 @@ function follow() {
   if (state === "closed") element("again").focus();
 }
 
-/** What was sent before: the arrow keys bring it back. */
+/** Lines that were sent, which the arrow keys recall. */
 const history = [];
 let at = 0;
 
@@ -165,7 +165,7 @@ line.addEventListener("keydown", (event) => {
 
 element("again").addEventListener("click", open);
 
-/** A path as people write it, if it can be. */
+/** Decode a path, if it can be decoded. */
 function readable(path) {
   try {
     return decodeURIComponent(path);
@@ -176,9 +176,9 @@ function readable(path) {
 
 const url = address();
 const name = readable(url.pathname);
-const place = name + url.search;
-if (place !== "/") {
-  element("place").textContent = place;
-  document.title = `${place} – Program`;
+const title = name + url.search;
+if (title !== "/") {
+  element("title").textContent = title;
+  document.title = `${title} – Program`;
 }
 open();

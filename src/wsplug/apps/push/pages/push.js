@@ -1,5 +1,5 @@
 /**
- * Shows what is published in channels, and publishes. The channels are in the address:
+ * Shows what is published in channels, and publishes. The URL has the channels:
  * `?channel=news&channel=weather`.
  *
  * @module push
@@ -8,7 +8,7 @@
 import { connect } from "./-/wsplug.js";
 import { Log, make, showState, socketURL } from "./-/page.js";
 
-/** How many messages of the past a channel shows. */
+/** How many messages of the past are shown for a channel. */
 const PAST = 20;
 
 const find = (id) => document.getElementById(id);
@@ -76,7 +76,7 @@ find("subscribing").addEventListener("submit", (event) => {
 // Publications
 
 function gapText(count) {
-  if (count === null) return "some of what was published meanwhile is missing";
+  if (count === null) return "some messages are missing";
   return count === 1 ? "1 message missed" : `${count} messages missed`;
 }
 
@@ -108,7 +108,7 @@ function showData(data) {
 
 function publishURL(channel) {
   const url = new URL("publish", new URL(".", location.href));
-  // As it may be in a path or a query; a name has no other characters.
+  // These characters of names needn't be escaped in a query.
   url.search = `?channel=${encodeURIComponent(channel).replaceAll("%2F", "/").replaceAll("%3A", ":").replaceAll("%40", "@")}`;
   return url;
 }
@@ -127,7 +127,7 @@ function say(text, kind) {
 async function publish() {
   const url = publishURL(find("target").value.trim());
   if (!find("store").checked) url.searchParams.set("store", "no");
-  // A header has no other characters, and a token neither.
+  // Tokens and headers have no other characters.
   const token = find("token").value.replace(/[^\x21-\x7e]/g, "");
   const response = await fetch(url, {
     method: "POST",
@@ -141,7 +141,7 @@ async function publish() {
   try {
     answer = JSON.parse(text);
   } catch {
-    // What isn't the application's own answer is plain text.
+    // An answer that isn't the application's own is plain text.
   }
   if (!response.ok) throw new Error(answer.message ?? text.trim());
   return answer.published[0];
@@ -168,13 +168,13 @@ find("copy").addEventListener("click", async () => {
     await navigator.clipboard.writeText(find("command").textContent);
     button.textContent = "Copied";
   } catch {
-    getSelection().selectAllChildren(find("command")); // to be copied by hand
+    getSelection().selectAllChildren(find("command")); // to copy it by hand
     button.textContent = "Selected";
   }
   setTimeout(() => (button.textContent = "Copy"), 2000);
 });
 
-// Beginning
+// Start
 
 const wanted = new URLSearchParams(location.search).getAll("channel");
 for (const name of wanted.length ? wanted : ["news"]) subscribe(name);

@@ -1,5 +1,5 @@
 /**
- * Shows what the ticker sends, and ends it.
+ * Shows the ticker's messages, and ends it.
  *
  * @module ticker
  */
