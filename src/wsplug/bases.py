@@ -16,6 +16,7 @@ from zope.interface import implementer
 
 from wsplug.interfaces import (
     IHandshakeRequest,
+    IPlainResource,
     IWebSocketApplication,
     IWebSocketProtocol,
     IWebSocketTransport,
@@ -32,7 +33,7 @@ class WebSocketApplication(ABC):
     """
 
     subprotocols: Sequence[str] = ()
-    pages: str | PathLike[str] | IResource | None = None
+    pages: str | PathLike[str] | IPlainResource | IResource | None = None
 
     @abstractmethod
     def buildProtocol(self, request: IHandshakeRequest) -> Any:

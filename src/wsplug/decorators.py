@@ -18,6 +18,7 @@ from wsplug.bases import WebSocketApplication
 from wsplug.coroutine import CoroutineProtocol
 from wsplug.interfaces import (
     IHandshakeRequest,
+    IPlainResource,
     IServices,
     IWebSocketApplication,
     IWebSocketApplicationPlugin,
@@ -37,7 +38,7 @@ class _ProtocolApplication(WebSocketApplication):
         self,
         makeProtocol: Callable[[], IWebSocketProtocol],
         subprotocols: Sequence[str],
-        pages: str | PathLike[str] | IResource | None,
+        pages: str | PathLike[str] | IPlainResource | IResource | None,
         module: str,
         handlerTimeout: float | None,
     ) -> None:
@@ -69,7 +70,7 @@ class DeclaredApplication:
         name: str,
         help: str,
         subprotocols: Sequence[str],
-        pages: str | PathLike[str] | IResource | None,
+        pages: str | PathLike[str] | IPlainResource | IResource | None,
     ) -> None:
         self.target = target
         self.name = name
@@ -111,7 +112,7 @@ def application(
     *,
     help: str = "",
     subprotocols: Sequence[str] = (),
-    pages: str | PathLike[str] | IResource | None = None,
+    pages: str | PathLike[str] | IPlainResource | IResource | None = None,
 ) -> Callable[[type | Callable[..., Coroutine[Any, Any, object]]], DeclaredApplication]:
     """
     Make an application of a coroutine function or of a class. A coroutine function is

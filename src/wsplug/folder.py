@@ -1,39 +1,21 @@
 """
-A folder of pages, as applications have them for plain HTTP.
+A folder of pages for C{twisted.web}, as applications have it that put other resources
+of C{twisted.web} among them.
 """
 
 from __future__ import annotations
 
-import errno
 import os
-import stat
-from typing import Any, BinaryIO, Final
+from typing import Any, BinaryIO
 
 from twisted.web.pages import notFound
 from twisted.web.resource import IResource
 from twisted.web.server import Request
 from twisted.web.static import File
 
+from wsplug.staticfiles import ABSENT, openFile
+
 __all__ = ["Folder"]
-
-_FLAGS: Final = (
-    os.O_RDONLY
-    | getattr(os, "O_BINARY", 0)
-    | getattr(os, "O_CLOEXEC", 0)
-    | getattr(os, "O_NOCTTY", 0)
-    | getattr(os, "O_NONBLOCK", 0)
-)
-
-_ABSENT: Final = (
-    errno.ENOENT,
-    errno.ENOTDIR,
-    errno.ELOOP,
-    errno.ENXIO,
-    errno.ENODEV,
-)
-"""
-What opening fails with where there is no file any more.
-"""
 
 
 class Folder(File):
@@ -42,8 +24,8 @@ class Folder(File):
     folder, isn't there: no FIFO, which would hold the server until somebody writes to
     it, and no symbolic link that leads out of the folder.
 
-    It is what becomes of an application's C{pages} where that is a path. An application
-    that answers to more makes one itself, and adds to it with C{putChild}.
+    An application that answers to more than the files adds to it with C{putChild}.
+    Where it is the files alone, its C{pages} had better be their path.
 
     @ivar maxBodySize: bytes that the bodies of requests below it may have, if it is the
         application's C{pages}; 1 MiB where it isn't set.
@@ -87,14 +69,7 @@ class Folder(File):
 
         @raise OSError: it isn't there, or is none.
         """
-        descriptor = os.open(self.path, _FLAGS)
-        try:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise FileNotFoundError(errno.ENOENT, "no regular file", self.path)
-            return os.fdopen(descriptor, "rb")
-        except BaseException:
-            os.close(descriptor)
-            raise
+        return openFile(self.path)
 
     def getChild(self, path: bytes, request: Request) -> IResource:
         try:
@@ -120,7 +95,7 @@ class Folder(File):
         try:
             return super().render_GET(request)  # type: ignore[no-untyped-call]
         except OSError as error:
-            if error.errno not in _ABSENT:
+            if error.errno not in ABSENT:
                 raise
             # It has gone, or is a socket or the like, since the check.
             for name in (b"Accept-Ranges", b"Content-Type"):

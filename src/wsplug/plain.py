@@ -154,9 +154,7 @@ class PlainResource:
     methods: Sequence[bytes] = (b"GET", b"HEAD")
 
     def find(self, request: IPlainRequest) -> IPlainResource | None:
-        found: Any = None if request.postpath else self
-        answers: IPlainResource | None = found
-        return answers
+        return None if request.postpath else self
 
     def judge(self, request: IPlainRequest) -> Response | None:
         if request.method in self.methods:

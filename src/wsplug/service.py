@@ -28,7 +28,6 @@ from twisted.internet.interfaces import (
 )
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from twisted.web.resource import IResource
 
 from wsplug.admin.endpoints import AdminEndpoints, AdminSettings
 from wsplug.auth.options import Authentication
@@ -36,7 +35,7 @@ from wsplug.codec import CloseCode
 from wsplug.daemon.unixsockets import listenOn
 from wsplug.errors import StartupError
 from wsplug.guard.access import Access
-from wsplug.interfaces import IBroker
+from wsplug.interfaces import IBroker, IPlainResource
 from wsplug.listening import ListeningFailed, explainListening
 from wsplug.networks import hostOf, isLocal, nameOfAddress
 from wsplug.server.applications import Applications
@@ -120,7 +119,7 @@ class WebSocketService(Service):
             application's C{pages} don't say.
         @raise wsplug.errors.InvalidOption: two mounts have the same path, or there
             have to be metrics and C{prometheus-client} is missing.
-        @raise ValueError: the size is negative.
+        @raise ValueError: the size is no whole number, or negative.
         """
         access = access if access is not None else Access()
         self._admin = AdminEndpoints(
@@ -134,7 +133,7 @@ class WebSocketService(Service):
             pair if isinstance(pair, tuple) else (repr(pair), pair)
             for pair in endpoints
         ]
-        own: dict[bytes, IResource] = {}
+        own: dict[bytes, IPlainResource] = {}
         self.factory = makeFactory(
             mounts,
             reactor,

@@ -9,11 +9,10 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final
 
-from twisted.web.resource import IResource
-
 from wsplug.auth.authenticator import Authenticator
 from wsplug.auth.options import Authentication
 from wsplug.guard.access import Access
+from wsplug.interfaces import IPlainResource
 from wsplug.server.factory import WebSocketFactory
 from wsplug.server.http.bodies import MAX_BODY_SIZE
 from wsplug.server.mounts import Mount, Mounts
@@ -22,7 +21,7 @@ from wsplug.web.site import makeSite
 
 __all__ = ["makeFactory"]
 
-_NOTHING: Final[Mapping[bytes, IResource]] = MappingProxyType({})
+_NOTHING: Final[Mapping[bytes, IPlainResource]] = MappingProxyType({})
 
 
 def makeFactory(
@@ -32,7 +31,7 @@ def makeFactory(
     settings: Settings,
     access: Access,
     authentication: Authentication,
-    own: Mapping[bytes, IResource] = _NOTHING,
+    own: Mapping[bytes, IPlainResource] = _NOTHING,
     maxBodySize: int = MAX_BODY_SIZE,
 ) -> WebSocketFactory:
     """

@@ -8,15 +8,16 @@ from typing import Any
 import pytest
 from twisted.internet.address import IPv4Address
 from twisted.internet.task import Clock
-from twisted.web.resource import Resource
 
 from tests.admin.kit import TOKEN
 from tests.server.kit import App, Logs
 from wsplug.admin.access import Access, AccessDenied
 from wsplug.admin.options import readToken
-from wsplug.admin.resources import AdminRoot, Guarded
+from wsplug.admin.resources import Guarded, ToStatus
 from wsplug.errors import InvalidOption
 from wsplug.guard.hosts import HostRules
+from wsplug.interfaces import IPlainResource
+from wsplug.plain import PlainResource, Response
 from wsplug.testing import MemoryServer
 from wsplug.web.site import makeSite
 
@@ -108,20 +109,18 @@ def test_token_file(tmp_path: Path, logs: Logs) -> None:
     assert TOKEN not in text
 
 
-class Leaf(Resource):
+class Leaf(PlainResource):
     """What only operators see."""
 
-    isLeaf = True
-
-    def render_GET(self, request: Any) -> bytes:
-        return b"secret"
+    def respond(self, request: Any) -> Response:
+        return Response(200, [], b"secret")
 
 
 def test_guarded() -> None:
     """A resource behind a token: 401 with the challenge, 429 with the time to wait."""
     server = MemoryServer(App())
     access = Access(server.clock, TOKEN)
-    own = {b"metrics": Guarded(Leaf(), access)}  # type: ignore[no-untyped-call]
+    own: dict[bytes, IPlainResource] = {b"metrics": Guarded(Leaf(), access)}
     server.factory.site = makeSite(server.factory.mounts, server.clock, own)
 
     def get(*authorization: str) -> Any:
@@ -147,9 +146,9 @@ def test_host_checked_pages() -> None:
     """On an endpoint without a token, a page's request for another Host is refused; the
     root leads to the status page."""
     server = MemoryServer(App())
-    site = makeSite(server.factory.mounts, server.clock, {b"metrics": Leaf()})  # type: ignore[no-untyped-call]
-    site.resource = AdminRoot(site.resource)
-    server.factory.site = site
+    own: dict[bytes, IPlainResource] = {b"metrics": Leaf()}
+    mounts, landing = server.factory.mounts, ToStatus()
+    server.factory.site = makeSite(mounts, server.clock, own, landing=landing)
     server.factory.hosts = HostRules(["http://server.example"], forAll=True)
     assert server.request("GET", "/-/metrics").body == b"secret"
     response = server.request("GET", "/")

@@ -99,6 +99,8 @@ SEEDS: dict[str, list[bytes]] = {
         b"\x01\xc0" + _PARTS + b"Content-Length: %d\r\n\r\n" % len(_PART) + _PART,
         b"\x01\x20" + _PARTS + _CHUNKED + b"%x\r\n" % len(_PART) + _PART + _LAST,
         b"\x00\xf0" + _CHUNKED + b"3;a=b\r\nabc\r\n2\r\nde" + _LAST + b"POST /",
+        b"\x02\x80Content-Length: 3\r\n\r\nabcGET / HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"\x02\xf0" + _CHUNKED + b"3;a=b\r\nabc\r\n2\r\nde" + _LAST + b"POST /",
         b"\x00\x40Expect: 100-continue\r\nContent-Length: 1001\r\n\r\nabc",
     ],
 }

@@ -45,7 +45,13 @@ from wsplug.codec.forwarded import (
 from wsplug.codec.proxyheader import MAX_SIZE, ProxyHeaderParser
 from wsplug.errors import HandshakeRefused, ProtocolViolation
 from wsplug.guard.origins import OriginRules
-from wsplug.interfaces import IHandshakeRequest, IWebSocketApplication
+from wsplug.interfaces import (
+    IHandshakeRequest,
+    IPlainRequest,
+    IPlainResource,
+    IWebSocketApplication,
+)
+from wsplug.plain import PlainResource, Response
 from wsplug.testing import MemoryServer
 
 __all__ = ["TARGETS"]
@@ -423,11 +429,24 @@ class _Takes(Resource):
         return repr((request.content.read(), request.args)).encode("ascii")
 
 
+class _TakesItself(PlainResource):
+    """
+    Takes a body without C{twisted.web}.
+    """
+
+    maxBodySize = 1000
+    methods = (b"POST",)
+
+    def respond(self, request: IPlainRequest) -> Response:
+        assert len(request.content) <= self.maxBodySize
+        return Response(200, [], repr(request.content).encode("ascii"))
+
+
 @implementer(IWebSocketApplication)
 class _App:
     subprotocols: Sequence[str] = ()
 
-    def __init__(self, pages: IResource) -> None:
+    def __init__(self, pages: IPlainResource | IResource) -> None:
         self.pages = pages
 
     def buildProtocol(self, request: IHandshakeRequest) -> WebSocketProtocol:
@@ -445,12 +464,14 @@ _STATUS = re.compile(rb"HTTP/1\.1 (\d{3}) ")
 _DATE = re.compile(rb"\r\nDate: [^\r]*")
 
 
-def _served(chunks: list[bytes], parsesForms: bool) -> tuple[bytes, list[LogEvent]]:
+def _served(
+    chunks: list[bytes], pages: IPlainResource | IResource
+) -> tuple[bytes, list[LogEvent]]:
     """
     Have requests answered, and see that nothing is left when their client has gone.
     """
     settings = Settings(max_head_size=HEAD_LIMIT, max_headers=HEADERS)
-    app = _App(_Takes(parsesForms))
+    app = _App(pages)
     server = MemoryServer(app, settings=settings)
     transport = server.connectTransport()
     output = b""
@@ -467,7 +488,7 @@ def _served(chunks: list[bytes], parsesForms: bool) -> tuple[bytes, list[LogEven
         server.run()
     assert transport.lost
     assert server.factory.opening == len(server.factory.connections) == 0
-    assert server.factory.waiting.held == 0
+    assert server.factory.waiting.held == server.factory.unfinished.held == 0
     assert len(server.factory.deadlines) == 0
     return _DATE.sub(b"", output), list(events)
 
@@ -480,12 +501,12 @@ def request(data: bytes) -> None:
     """
     if len(data) < 2:
         return
-    forms = data[0] & 1 == 1
+    pages: Any = _Takes(data[0] & 1 == 1) if data[0] & 2 == 0 else _TakesItself()
     stream = b"POST / HTTP/1.1\r\nHost: a\r\n" + data[2:]
     place = data[1] * len(stream) // 255
-    expected, _ = _served([stream], forms)
+    expected, _ = _served([stream], pages)
     for chunks in (_octets(stream), [stream[:place], stream[place:]]):
-        output, events = _served(chunks, forms)
+        output, events = _served(chunks, pages)
         assert output == expected
         for event in events:
             assert event.get("log_failure") is None

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.server.http.test_pages import Page
 from tests.server.kit import App, frame, handshake
 from wsplug import Settings
 from wsplug.codec import FIN, OP_CLOSE, pack_close
@@ -42,7 +43,7 @@ def _sendsTooMuch(**settings: float) -> tuple[MemoryServer, MemoryTransport]:
 
 
 def _uploadsTooMuch(**settings: float) -> tuple[MemoryServer, MemoryTransport]:
-    server = MemoryServer(App(), settings=Settings(**settings))  # type: ignore[arg-type]
+    server = MemoryServer(App(pages=Page()), settings=Settings(**settings))  # type: ignore[arg-type]
     transport = server.connectTransport()
     transport.put(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999\r\n\r\n")
     server.run()

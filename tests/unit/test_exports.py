@@ -34,8 +34,10 @@ FOR_APPLICATIONS = [
     "wsplug.jsontext",
     "wsplug.networks",
     "wsplug.options",
+    "wsplug.plain",
     "wsplug.rates",
     "wsplug.roompages",
+    "wsplug.staticfiles",
 ]
 """
 The public modules that applications use, besides the names of C{wsplug} itself.

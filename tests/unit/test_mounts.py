@@ -194,7 +194,10 @@ def test_folder(kind: Any, tmp_path: Path) -> None:
     assert server.request("GET", "/page.txt").body == b"page"
 
 
-PAGES = "the path of a folder, an object that provides twisted.web's IResource, or None"
+PAGES = (
+    "the path of a folder, an object that provides IPlainResource or twisted.web's "
+    "IResource, or None"
+)
 
 
 @pytest.mark.parametrize(
@@ -210,6 +213,9 @@ PAGES = "the path of a folder, an object that provides twisted.web's IResource, 
         ({"pages": 5}, f"pages is {PAGES}, not 5"),
         ({"pages": Sized("1MiB")}, "maxBodySize of pages is a number of bytes, not '1"),
         ({"pages": Sized(-1)}, "maxBodySize of pages is a number of bytes, not -1"),
+        ({"pages": Sized(1.5)}, "maxBodySize of pages is a number of bytes, not 1.5"),
+        ({"pages": Sized(True)}, "maxBodySize of pages is a number of bytes, not True"),
+        ({"pages": Sized(1e999)}, "maxBodySize of pages is a number of bytes, not inf"),
         ({"subprotocols": "chat"}, "subprotocols are a list or tuple of texts, not 'c"),
         ({"subprotocols": [b"chat"]}, "subprotocols are a list or tuple of texts, not"),
         ({"subprotocols": None}, "subprotocols are a list or tuple of texts, not None"),

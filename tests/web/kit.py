@@ -7,10 +7,10 @@ from __future__ import annotations
 from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
-from twisted.web.resource import IResource
 
 from tests.server.kit import App
 from wsplug import Settings
+from wsplug.interfaces import IPlainResource
 from wsplug.server.factory import WebSocketFactory
 from wsplug.testing import MemoryServer
 from wsplug.web.builtin import builtinResources
@@ -37,7 +37,7 @@ class Telling:
         )
         self.factory: WebSocketFactory = self.server.factory
         self.isReady = True
-        self.own: dict[bytes, IResource] = builtinResources(self)
+        self.own: dict[bytes, IPlainResource] = builtinResources(self)
         self.factory.site = makeSite(self.factory.mounts, self.server.clock, self.own)
 
     def scrape(self) -> Samples:

@@ -14,12 +14,13 @@ import pytest
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.web.error import UnsupportedMethod
-from twisted.web.resource import IResource, Resource
-from twisted.web.server import Request
+from twisted.web.resource import Resource
 
 from tests.server.kit import App, Logs, frame, handshake, parseResponse, raw
 from tests.web.kit import Telling
 from wsplug import HandshakeRefused, Mount, WebSocketService
+from wsplug.interfaces import IPlainRequest, IPlainResource
+from wsplug.plain import PlainResource, Response
 from wsplug.testing import MemoryTransport
 from wsplug.web.health import whyNotReady
 from wsplug.web.site import makeSite
@@ -188,11 +189,9 @@ def test_no_log(logs: Logs) -> None:
     assert event["status"] == 404
 
 
-class _Leaf(Resource):
-    isLeaf = True
-
-    def render_GET(self, request: Request) -> bytes:
-        return b"own"
+class _Leaf(PlainResource):
+    def respond(self, request: IPlainRequest) -> Response:
+        return Response(200, [], b"own")
 
 
 @pytest.mark.parametrize("path", ["/", "/app"])
@@ -202,7 +201,7 @@ def test_root_only(path: str) -> None:
     the applications; the files are at both.
     """
     telling = Telling(path=path)
-    own: dict[bytes, IResource] = {b"own": _Leaf()}  # type: ignore[no-untyped-call]
+    own: dict[bytes, IPlainResource] = {b"own": _Leaf()}
     server = telling.server
     server.factory.site = makeSite(server.factory.mounts, server.clock, own)
     assert server.request("GET", "/-/own").body == b"own"
@@ -400,18 +399,22 @@ def test_time_for_a_check() -> None:
     assert len(telling.factory.spare) == 0
 
 
-def test_check_with_a_body() -> None:
+@pytest.mark.parametrize(
+    "header", ["Content-Length: 9", "Content-Length: 9\r\nExpect: 100-continue"]
+)
+def test_check_with_a_body(header: str) -> None:
     """
-    A check whose body doesn't come makes room as well.
+    A check with a body is refused at once: nobody waits for the body, and the place is
+    free again.
     """
     telling = _full()
-    check = b"GET /-/health/live HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n"
+    check = f"GET /-/health/live HTTP/1.1\r\nHost: a\r\n{header}\r\n\r\n"
     slow = telling.server.connectTransport("203.0.113.1")
-    slow.put(check)
+    slow.put(check.encode("ascii"))
     telling.server.run()
-    assert not slow.lost
-    _idle(telling, "203.0.113.1", 8)
-    assert slow.lost
+    assert parseResponse(slow.take()).status == 413
+    assert slow.closedForWriting
+    assert len(telling.factory.spare) == 0
 
 
 def test_one_check_a_connection() -> None:

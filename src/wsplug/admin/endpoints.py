@@ -11,13 +11,13 @@ from typing import Any, Final
 
 from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
 from twisted.internet.interfaces import IListeningPort, IStreamServerEndpoint
-from twisted.web.resource import IResource
 
 from wsplug.admin.access import Access
-from wsplug.admin.resources import AdminRoot, Guarded
+from wsplug.admin.resources import Guarded, ToStatus
 from wsplug.admin.status import PATH, StatusApplication, Watched
 from wsplug.guard.hosts import HostRules
 from wsplug.guard.origins import SAME_HOST
+from wsplug.interfaces import IPlainResource
 from wsplug.server.factory import WebSocketFactory
 from wsplug.server.mounts import Mount
 from wsplug.server.settings import Settings
@@ -78,7 +78,7 @@ class AdminEndpoints:
         self._access = Access(reactor, settings.token)
         self._isOff = not self.endpoints and settings.token is None
         self._ports: list[IListeningPort] = []
-        self._builtin: dict[bytes, IResource] = {}
+        self._builtin: dict[bytes, IPlainResource] = {}
         self.mounts: list[Mount] = []
         self.factory: WebSocketFactory | None = None
         self._status: StatusApplication | None = None
@@ -97,16 +97,16 @@ class AdminEndpoints:
             origins=(SAME_HOST,),
             startsApplications=False,
         )
-        site = makeSite(self.factory.mounts, reactor, self._builtin)
-        site.resource = AdminRoot(site.resource)
-        self.factory.site = site
+        self.factory.site = makeSite(
+            self.factory.mounts, reactor, self._builtin, landing=ToStatus()
+        )
         # Without a token, whoever connects is an operator: check the Host of every
         # request, so that DNS rebinding doesn't let a page in.
         self.factory.hosts = HostRules(origins, hosts, forAll=self._access.isOpen)
 
     def watch(
-        self, server: Watched, builtin: Mapping[bytes, IResource]
-    ) -> dict[bytes, IResource]:
+        self, server: Watched, builtin: Mapping[bytes, IPlainResource]
+    ) -> dict[bytes, IPlainResource]:
         """
         Set the server to administer.
 
@@ -117,7 +117,7 @@ class AdminEndpoints:
             self._status.watch(server)
         if self._isOff:
             return {_HEALTH: builtin[_HEALTH]}
-        guarded: dict[bytes, IResource] = {
+        guarded: dict[bytes, IPlainResource] = {
             name: each if name == _HEALTH else Guarded(each, self._access)
             for name, each in builtin.items()
         }

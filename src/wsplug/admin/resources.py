@@ -8,15 +8,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Final
 
-from twisted.web.resource import IResource, Resource
-from twisted.web.server import Request
-from twisted.web.util import redirectTo
 from zope.interface import implementer
 
 from wsplug.admin.access import Access, AccessDenied
-from wsplug.folder import Folder
+from wsplug.interfaces import IPlainRequest, IPlainResource
+from wsplug.plain import TEXT, PlainResource, Response, redirect
+from wsplug.staticfiles import StaticFiles
 
-__all__ = ["AdminRoot", "Guarded", "StatusPages"]
+__all__ = ["Guarded", "ToStatus", "statusPages"]
 
 _PAGES: Final = Path(__file__).with_name("pages")
 
@@ -30,96 +29,80 @@ and talk to its own server. Nobody may put it into a frame, to have clicks land 
 """
 
 
-class StatusPages(Folder):
+_HEADERS: Final = (
+    (b"Content-Security-Policy", _POLICY),
+    (b"X-Frame-Options", b"DENY"),
+    (b"Referrer-Policy", b"no-referrer"),
+)
+
+
+def statusPages() -> StaticFiles:
     """
-    The status page.
+    Make the status page.
     """
-
-    def __init__(self, path: str = str(_PAGES), *arguments: Any) -> None:
-        super().__init__(path, *arguments)
-
-    def render_GET(self, request: Request) -> Any:
-        request.setHeader(b"Content-Security-Policy", _POLICY)
-        request.setHeader(b"X-Frame-Options", b"DENY")
-        request.setHeader(b"Referrer-Policy", b"no-referrer")
-        return super().render_GET(request)
-
-    render_HEAD = render_GET
+    return StaticFiles(_PAGES, headers=_HEADERS)
 
 
-class Guarded(Resource):
+@implementer(IPlainResource)
+class Guarded:
     """
     A resource for those who know the token: C{Authorization: Bearer TOKEN} (RFC 6750).
     """
 
-    isLeaf = True
+    maxBodySize = 0
 
-    def __init__(self, resource: IResource, access: Access) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self._resource: Any = resource
+    def __init__(self, resource: IPlainResource, access: Access) -> None:
+        self._resource = resource
         self._access = access
 
-    def render(self, request: Request) -> Any:
-        if not self._access.isOpen:
-            header = request.getHeader(b"authorization") or b""
-            scheme, _, token = header.partition(b" ")
-            if scheme.lower() != b"bearer":
-                return _refuse(request, AccessDenied("a token is needed"))
-            try:
-                self._access.check(
-                    token.strip().decode("latin-1"), request.getClientAddress()
-                )
-            except AccessDenied as error:
-                return _refuse(request, error)
-        return self._resource.render(request)
+    def find(self, request: IPlainRequest) -> IPlainResource | None:
+        refusal = None if self._access.isOpen else self._judge(request)
+        return self._resource.find(request) if refusal is None else _Denied(refusal)
+
+    def _judge(self, request: IPlainRequest) -> AccessDenied | None:
+        header = request.getHeader(b"authorization") or b""
+        scheme, _, token = header.partition(b" ")
+        if scheme.lower() != b"bearer":
+            return AccessDenied("a token is needed")
+        try:
+            self._access.check(
+                token.strip().decode("latin-1"), request.getClientAddress()
+            )
+        except AccessDenied as error:
+            return error.with_traceback(None)
+        return None
+
+    def judge(self, request: IPlainRequest) -> Response | None:
+        return self._resource.judge(request)
+
+    def respond(self, request: IPlainRequest) -> Any:
+        return self._resource.respond(request)
 
 
-def _refuse(request: Request, error: AccessDenied) -> bytes:
-    if error.retryAfter:
-        request.setResponseCode(429, b"Too Many Requests")
-        request.setHeader(b"Retry-After", b"%d" % error.retryAfter)
-    else:
-        request.setResponseCode(401, b"Unauthorized")
-        request.setHeader(b"WWW-Authenticate", b'Bearer realm="wsplug"')
-    request.setHeader(b"Content-Type", b"text/plain; charset=utf-8")
-    request.setHeader(b"Cache-Control", b"no-store")
-    return f"{error}\n".encode("ascii")
-
-
-@implementer(IResource)
-class AdminRoot:
+class _Denied(PlainResource):
     """
-    The root of an admin endpoint.
+    Says why somebody is no operator, whatever was asked for.
     """
 
-    isLeaf = False
+    def __init__(self, error: AccessDenied) -> None:
+        self._error = error
 
-    def __init__(self, root: Any) -> None:
-        """
-        @param root: what is behind it.
-        """
-        self._root = root
-
-    def getChildWithDefault(self, name: bytes, request: Request) -> IResource:
-        postpath: Any = request.postpath
-        if name == b"" and not postpath:
-            return _ToStatus()  # type: ignore[no-untyped-call]
-        child: IResource = self._root.getChildWithDefault(name, request)
-        return child
-
-    def putChild(self, path: bytes, child: IResource) -> None:
-        self._root.putChild(path, child)
-
-    def render(self, request: Request) -> Any:
-        return self._root.render(request)
+    def judge(self, request: IPlainRequest) -> Response:
+        error = self._error
+        headers = [TEXT, (b"Cache-Control", b"no-store")]
+        status = 401
+        if error.retryAfter:
+            status = 429
+            headers.append((b"Retry-After", b"%d" % error.retryAfter))
+        else:
+            headers.append((b"WWW-Authenticate", b'Bearer realm="wsplug"'))
+        return Response(status, headers, f"{error}\n".encode("ascii"))
 
 
-class _ToStatus(Resource):
+class ToStatus(PlainResource):
     """
-    Shows the way to those who only know the port.
+    Shows the way to those who only know the port of an admin endpoint.
     """
 
-    isLeaf = True
-
-    def render(self, request: Request) -> bytes:
-        return redirectTo(b"-/status/", request)
+    def respond(self, request: IPlainRequest) -> Response:
+        return redirect(b"-/status/")

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from twisted.internet.interfaces import IDelayedCall
-from twisted.web.resource import IResource
 from zope.interface import implementer
 
 import twisted
@@ -28,13 +27,14 @@ from wsplug.admin.describing import (
 from wsplug.admin.history import INTERVAL, History
 from wsplug.admin.messages import SUBPROTOCOL, BanInfo, Cause, Tick, Welcome
 from wsplug.admin.operator import OperatorProtocol
-from wsplug.admin.resources import StatusPages
+from wsplug.admin.resources import statusPages
 from wsplug.build import DESCRIPTION
 from wsplug.clocks import timeOfDay
 from wsplug.errors import HandshakeRefused
 from wsplug.guard.origins import SAME_HOST
 from wsplug.interfaces import (
     IHandshakeRequest,
+    IPlainResource,
     IWebSocketApplication,
     IWebSocketTransport,
 )
@@ -88,7 +88,7 @@ class StatusApplication:
         @param origins: those of the server, to be shown.
         """
         self.access = access
-        self.pages: str | IResource | None = StatusPages()
+        self.pages: IPlainResource = statusPages()
         self._origins = origins
         self._operators: set[IWebSocketTransport] = set()
         self._sampling: IDelayedCall | None = None

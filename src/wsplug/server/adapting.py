@@ -16,11 +16,12 @@ from zope.interface.interface import Method
 from wsplug.errors import InvalidOption
 from wsplug.interfaces import (
     IHandshakeRequest,
+    IPlainResource,
     IWebSocketApplication,
     IWebSocketApplicationPlugin,
 )
 
-__all__ = ["adaptApplication", "checkApplication", "folderOf"]
+__all__ = ["adaptApplication", "checkApplication", "folderOf", "isBodySize"]
 
 
 _INTERFACE = "wsplug.interfaces.IWebSocketApplication"
@@ -51,8 +52,8 @@ class _Adapted:
         return spoken
 
     @property
-    def pages(self) -> str | os.PathLike[str] | IResource | None:
-        pages: str | os.PathLike[str] | IResource | None = getattr(
+    def pages(self) -> str | os.PathLike[str] | IPlainResource | IResource | None:
+        pages: str | os.PathLike[str] | IPlainResource | IResource | None = getattr(
             self._application, "pages", None
         )
         return pages
@@ -128,9 +129,9 @@ def _areTexts(values: Iterable[object]) -> bool:
 def _checkPages(pages: Any, name: str) -> None:
     if pages is None:
         return
-    if IResource.providedBy(pages):
+    if IResource.providedBy(pages) or IPlainResource.providedBy(pages):
         size: Any = getattr(pages, "maxBodySize", 0)
-        if not isinstance(size, int) or size < 0:
+        if not isBodySize(size):
             raise _wrong(
                 name, f"the maxBodySize of pages is a number of bytes, not {size!r}"
             )
@@ -139,8 +140,8 @@ def _checkPages(pages: Any, name: str) -> None:
     if folder is None:
         raise _wrong(
             name,
-            "pages is the path of a folder, an object that provides twisted.web's "
-            f"IResource, or None, not {pages!r}",
+            "pages is the path of a folder, an object that provides IPlainResource or "
+            f"twisted.web's IResource, or None, not {pages!r}",
         )
     if not os.path.isdir(folder):
         what = "is no folder" if os.path.exists(folder) else "isn't there"
@@ -149,6 +150,14 @@ def _checkPages(pages: Any, name: str) -> None:
             f"pages is {folder!r}, which {what}: say the path of a folder; "
             "pathlib.Path(__file__).with_name('pages') is beside the module",
         )
+
+
+def isBodySize(size: object) -> bool:
+    """
+    Say whether something is a number of bytes that a body may have: not a part of one,
+    no truth value, and not infinitely many.
+    """
+    return isinstance(size, int) and not isinstance(size, bool) and size >= 0
 
 
 def folderOf(pages: object) -> str | None:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 from twisted.web.server import Site
 
+from wsplug.server.adapting import isBodySize
 from wsplug.server.mounts import Mount, Mounts
 
 __all__ = ["Content"]
@@ -28,10 +29,12 @@ class Content:
     ) -> None:
         """
         @raise InvalidOption: two mounts have the same path.
-        @raise ValueError: the size is negative.
+        @raise ValueError: the size is no whole number, or negative.
         """
-        if maxBodySize < 0:
-            raise ValueError(f"a body has no {maxBodySize} bytes")
+        if not isBodySize(maxBodySize):
+            raise ValueError(
+                f"maxBodySize is a whole number of bytes, not {maxBodySize!r}"
+            )
         self.mounts = Mounts(mounts)
         self.site = site
         self.maxBodySize = maxBodySize

@@ -143,7 +143,7 @@ class WebSocketFactory(ServerFactory):
             application's C{pages} don't say: as for uploads to a site of one's own.
         @raise InvalidOption: two mounts have the same path.
         @raise ValueError: an origin is none, or a host, or a network; the size is
-            negative.
+            no whole number, or negative.
         """
         exempted = Networks(exempt)
         self.content = content = Content(mounts, site, maxBodySize)

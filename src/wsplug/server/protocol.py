@@ -728,7 +728,7 @@ class WebSocketServerProtocol(Protocol):
             self.refuse(self.excess)
             if not speaksTLS(self.transport) or self._secured:
                 return
-        # Its answer is out, or waits for a body; or TLS hasn't begun.
+        # Its answer is out, or TLS hasn't begun.
         self.abort()
 
     def _awaitHead(self) -> None:

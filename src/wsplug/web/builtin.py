@@ -5,9 +5,11 @@ they are served, and to whom.
 
 from __future__ import annotations
 
-from twisted.logger import Logger
-from twisted.web.resource import IResource
+from typing import Any
 
+from twisted.logger import Logger
+
+from wsplug.interfaces import IPlainResource
 from wsplug.web.health import Health, ServerState
 from wsplug.web.metrics import (
     MISSING,
@@ -24,7 +26,7 @@ _log = Logger(__name__)
 
 def builtinResources(
     server: ServerState, metrics: bool | None = None
-) -> dict[bytes, IResource]:
+) -> dict[bytes, IPlainResource]:
     """
     Make the built-in resources of a server.
 
@@ -33,12 +35,12 @@ def builtinResources(
     @raise wsplug.errors.InvalidOption: C{metrics} is true, and C{prometheus-client}
         isn't installed.
     """
-    resources: dict[bytes, IResource] = {b"health": Health(server)}
+    resources: dict[bytes, Any] = {b"health": Health(server)}
     if metrics:
         checkMetrics()
     if metrics or (metrics is None and hasPrometheus()):
         resources[b"metrics"] = Metrics(server.factory)
     elif metrics is None:
         _log.info(MISSING)
-        resources[b"metrics"] = NoMetrics()  # type: ignore[no-untyped-call]
+        resources[b"metrics"] = NoMetrics()
     return resources

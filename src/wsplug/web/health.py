@@ -9,12 +9,10 @@ starts, stops or is full is live, but not ready.
 from __future__ import annotations
 
 import json
-from typing import Protocol
+from typing import Final, Protocol
 
-from twisted.web.pages import notFound
-from twisted.web.resource import IResource, Resource
-from twisted.web.server import Request
-
+from wsplug.interfaces import IPlainRequest, IPlainResource
+from wsplug.plain import PlainResource, Response
 from wsplug.server.factory import WebSocketFactory
 
 __all__ = ["Health", "ServerState", "whyNotReady"]
@@ -50,64 +48,61 @@ def whyNotReady(server: ServerState) -> str | None:
     return None
 
 
-class Health(Resource):
+class Health(PlainResource):
     """
     C{/-/health}, with C{/-/health/live} and C{/-/health/ready}.
     """
 
     def __init__(self, server: ServerState) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
         self._server = server
 
-    def getChild(self, path: bytes, request: Request) -> IResource:
-        if path == b"live":
-            return _Live()  # type: ignore[no-untyped-call]
-        if path == b"ready":
+    def find(self, request: IPlainRequest) -> IPlainResource | None:
+        rest = request.postpath
+        if rest == [b"live"]:
+            return _LIVE
+        if rest == [b"ready"]:
             return _Ready(self._server)
-        if path == b"":
-            return self
-        return notFound()
+        return self if rest in ([], [b""]) else None
 
-    def render_GET(self, request: Request) -> bytes:
+    def respond(self, request: IPlainRequest) -> Response:
         reason = whyNotReady(self._server)
         answer: dict[str, object] = {"live": True, "ready": reason is None}
-        return _answer(request, answer, reason)
+        return _answer(answer, reason)
 
 
-class _Live(Resource):
+class _Live(PlainResource):
     """
     Says that the reactor turns, by saying anything.
     """
 
-    isLeaf = True
-
-    def render_GET(self, request: Request) -> bytes:
-        return _answer(request, {"live": True}, None)
+    def respond(self, request: IPlainRequest) -> Response:
+        return _answer({"live": True}, None)
 
 
-class _Ready(Resource):
+_LIVE: Final = _Live()
+
+
+class _Ready(PlainResource):
     """
     Says whether new clients are welcome.
     """
 
-    isLeaf = True
-
     def __init__(self, server: ServerState) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
         self._server = server
 
-    def render_GET(self, request: Request) -> bytes:
+    def respond(self, request: IPlainRequest) -> Response:
         reason = whyNotReady(self._server)
-        return _answer(request, {"ready": reason is None}, reason)
+        return _answer({"ready": reason is None}, reason)
 
 
-def _answer(request: Request, answer: dict[str, object], reason: str | None) -> bytes:
+def _answer(answer: dict[str, object], reason: str | None) -> Response:
     """
     Answer in JSON: 200, or 503 where there is a reason.
     """
     if reason is not None:
-        request.setResponseCode(503)
         answer["reason"] = reason
-    request.setHeader(b"Content-Type", b"application/json")
-    request.setHeader(b"Cache-Control", b"no-store")
-    return json.dumps(answer).encode("ascii") + b"\n"
+    return Response(
+        200 if reason is None else 503,
+        [(b"Content-Type", b"application/json"), (b"Cache-Control", b"no-store")],
+        json.dumps(answer).encode("ascii") + b"\n",
+    )

@@ -7,10 +7,9 @@ from __future__ import annotations
 from importlib.util import find_spec
 from typing import Final
 
-from twisted.web.resource import Resource
-from twisted.web.server import Request
-
 from wsplug.errors import InvalidOption
+from wsplug.interfaces import IPlainRequest, IPlainResource
+from wsplug.plain import TEXT, PlainResource, Response
 from wsplug.server.factory import WebSocketFactory
 
 __all__ = ["MISSING", "Metrics", "NoMetrics", "checkMetrics", "hasPrometheus"]
@@ -37,40 +36,43 @@ def checkMetrics() -> None:
         raise InvalidOption(MISSING)
 
 
-class Metrics(Resource):
+class _AtAnyPath(PlainResource):
+    """
+    What answers whatever is below its path, too.
+    """
+
+    def find(self, request: IPlainRequest) -> IPlainResource | None:
+        return self
+
+
+class Metrics(_AtAnyPath):
     """
     Answers a scrape.
     """
-
-    isLeaf = True
 
     def __init__(self, factory: WebSocketFactory) -> None:
         # Here, for it needs what may not be installed; but not with the first scrape,
         # for it takes a while.
         from wsplug.web.collector import Scraper
 
-        super().__init__()  # type: ignore[no-untyped-call]
         self._scraper = Scraper(factory)
 
-    def render_GET(self, request: Request) -> bytes:
-        # As text, Twisted would decode it, and raise at what is none.
+    def respond(self, request: IPlainRequest) -> Response:
         accept = (request.getHeader(b"accept") or b"").decode("latin-1")
         body, kind = self._scraper.scrape(accept)
-        request.setHeader(b"Content-Type", kind.encode("ascii"))
-        request.setHeader(b"Cache-Control", b"no-store")
-        request.setHeader(b"Vary", b"Accept")
-        return body
+        headers = [
+            (b"Content-Type", kind.encode("ascii")),
+            (b"Cache-Control", b"no-store"),
+            (b"Vary", b"Accept"),
+        ]
+        return Response(200, headers, body)
 
 
-class NoMetrics(Resource):
+class NoMetrics(_AtAnyPath):
     """
     Says why there are no metrics.
     """
 
-    isLeaf = True
-
-    def render(self, request: Request) -> bytes:
-        request.setResponseCode(404)
-        request.setHeader(b"Content-Type", b"text/plain; charset=utf-8")
-        request.setHeader(b"Cache-Control", b"no-store")
-        return MISSING.encode("ascii") + b"\n"
+    def respond(self, request: IPlainRequest) -> Response:
+        headers = [TEXT, (b"Cache-Control", b"no-store")]
+        return Response(404, headers, MISSING.encode("ascii") + b"\n")

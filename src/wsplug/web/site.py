@@ -15,19 +15,20 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from twisted.internet.interfaces import IReactorTime
-from twisted.logger import Logger
-from twisted.web.pages import notFound
+from twisted.web.pages import notFound as webNotFound
 from twisted.web.resource import IResource, Resource
 from twisted.web.server import Request, Site
 
 from wsplug.auth.authenticator import Authenticator
-from wsplug.folder import Folder
 from wsplug.guard.framing import frameHeaders
 from wsplug.guard.origins import SAME_HOST
-from wsplug.networks import nameOfAddress
+from wsplug.interfaces import IPlainRequest, IPlainResource
+from wsplug.plain import TEXT, PlainResource, Response, notFound
 from wsplug.server.adapting import folderOf
+from wsplug.server.http.exchange import logRequest
+from wsplug.server.http.routes import Route
 from wsplug.server.mounts import Mounts
-from wsplug.web.guarded import GuardedPages
+from wsplug.staticfiles import StaticFiles
 
 __all__ = ["makeSite"]
 
@@ -37,46 +38,54 @@ OWN: Final = b"-"
 The segment of a path below which is what the server itself has to offer.
 """
 
-_LONGEST: Final = 200
-"""
-Bytes of a path that are logged: whoever asks for what isn't here may ask at length.
-"""
-
 _STATIC: Final = Path(__file__).with_name("static")
 
 
-class _UpgradeRequired(Resource):
+class _UpgradeRequired(PlainResource):
     """
-    Says that only WebSockets are to be had here (RFC 9110 section 15.5.22).
-    """
-
-    isLeaf = True
-
-    def render(self, request: Request) -> bytes:
-        request.setResponseCode(426, b"Upgrade Required")
-        request.setHeader(b"Upgrade", b"websocket")
-        request.setHeader(b"Connection", b"Upgrade")
-        request.setHeader(b"Content-Type", b"text/plain; charset=utf-8")
-        return b"this is a WebSocket server\n"
-
-
-class _MountedPages(Resource):
-    """
-    The root: finds the mount that a path belongs to.
+    Says that only WebSockets are to be had here (RFC 9110 section 15.5.22), whatever is
+    asked for.
     """
 
-    def __init__(
-        self,
-        mounts: Mounts,
-        own: Mapping[bytes, IResource],
-        headers: Sequence[tuple[bytes, bytes]],
-    ) -> None:
+    def find(self, request: IPlainRequest) -> IPlainResource | None:
+        return self
+
+    def judge(self, request: IPlainRequest) -> Response:
+        headers = [(b"Upgrade", b"websocket"), TEXT]
+        return Response(426, headers, b"this is a WebSocket server\n")
+
+
+class _Nothing(PlainResource):
+    """
+    Says that nothing is at a path, and what can be asked of the server as a whole (RFC
+    9110 section 9.3.7).
+    """
+
+    def find(self, request: IPlainRequest) -> IPlainResource | None:
+        return self
+
+    def judge(self, request: IPlainRequest) -> Response:
+        if request.method == b"OPTIONS" and request.uri == b"*":
+            return Response(204, [(b"Allow", b"GET, HEAD, OPTIONS")])
+        return notFound()
+
+
+_UPGRADE: Final = _UpgradeRequired()
+
+_NOTHING_HERE: Final = _Nothing()
+
+
+class _ForeignPages(Resource):
+    """
+    The root for C{twisted.web}: finds the resource of others that a path belongs to.
+    """
+
+    def __init__(self, mounts: Mounts, headers: Sequence[tuple[bytes, bytes]]) -> None:
         """
         @param headers: of each response, unless what answers sets others.
         """
         super().__init__()  # type: ignore[no-untyped-call]
         self._mounts = mounts
-        self._own = own
         self._headers = headers
 
     def getChildWithDefault(self, path: bytes, request: Request) -> IResource:
@@ -85,41 +94,20 @@ class _MountedPages(Resource):
         prepath: Any = request.prepath
         postpath: Any = request.postpath
         segments = [*prepath, *postpath]
-        if _isOwn(segments, self._own):
-            return _descend(self._own[segments[1]], request, segments, 2)
         found = self._mounts.find(segments)
-        depth = 0 if found is None else found[1]
-        if segments[depth : depth + 1] == [OWN]:
-            return _descend(Folder(str(_STATIC)), request, segments, depth + 1)
-        if found is None:
-            return notFound()
-        pages = found[0].application.pages
-        if pages is None:
-            return _UpgradeRequired()  # type: ignore[no-untyped-call]
-        folder = folderOf(pages)
-        resource: Any = pages if folder is None else Folder(folder)
-        return _descend(resource, request, segments, depth)
+        pages = None if found is None else found[0].application.pages
+        if found is None or not IResource.providedBy(pages):
+            return webNotFound()
+        prepath[:] = segments[: found[1]]
+        postpath[:] = segments[found[1] :]
+        return pages
 
 
-def _isOwn(segments: list[bytes], own: Mapping[bytes, IResource]) -> bool:
+def _isOwn(segments: Sequence[bytes], own: Mapping[bytes, IPlainResource]) -> bool:
     """
     Say whether a path is that of something that tells of the server.
     """
-    return segments[:1] == [OWN] and len(segments) > 1 and segments[1] in own
-
-
-def _descend(
-    resource: Any, request: Request, segments: list[bytes], depth: int
-) -> IResource:
-    """
-    Have a resource found by what of the path is below its own.
-    """
-    prepath: Any = request.prepath
-    postpath: Any = request.postpath
-    prepath[:] = segments[:depth]
-    postpath[:] = segments[depth:]
-    found: IResource = resource
-    return found
+    return len(segments) > 1 and segments[0] == OWN and segments[1] in own
 
 
 class _Site(Site):
@@ -129,17 +117,69 @@ class _Site(Site):
     of health checks and the like.
     """
 
-    _log = Logger()
-
     # Resources below it that want forms parsed have this as True.
     parsesForms = False
 
     def __init__(
-        self, resource: IResource, clock: IReactorTime, own: Mapping[bytes, IResource]
+        self,
+        mounts: Mounts,
+        clock: IReactorTime,
+        own: Mapping[bytes, IPlainResource],
+        authenticator: Authenticator | None,
+        headers: Sequence[tuple[bytes, bytes]],
+        landing: IPlainResource | None,
     ) -> None:
-        super().__init__(resource, reactor=clock)  # type: ignore[no-untyped-call]
+        root: Any = _ForeignPages(mounts, headers)
+        super().__init__(root, reactor=clock)  # type: ignore[no-untyped-call]
         self.noisy = False
+        self._mounts = mounts
         self._own = own
+        self._authenticator = authenticator
+        self._headers = headers
+        self._landing = landing
+        self._static = StaticFiles(_STATIC)
+        # Those of the applications, by their paths.
+        self._folders: dict[str, StaticFiles] = {}
+
+    def route(self, path: bytes, segments: Sequence[bytes]) -> Route:
+        """
+        Find out who answers a request: see L{wsplug.server.http.routes.Routes}.
+        """
+        headers = self._headers
+        if not path.startswith(b"/"):
+            return Route(_NOTHING_HERE, 0, headers)
+        if _isOwn(segments, self._own):
+            return Route(self._own[segments[1]], 2, headers, isLogged=False)
+        if self._landing is not None and path == b"/":
+            return Route(self._landing, 1, headers)
+        found = self._mounts.find(segments)
+        authenticator = self._authenticator
+        if found is not None and not found[0].auth:
+            authenticator = None
+        depth = 0 if found is None else found[1]
+        if segments[depth : depth + 1] == [OWN]:
+            return Route(self._static, depth + 1, headers, authenticator)
+        if found is None:
+            return Route(_NOTHING_HERE, 0, headers, authenticator)
+        pages = found[0].application.pages
+        return Route(self._resourceOf(pages), depth, headers, authenticator)
+
+    def _resourceOf(self, pages: Any) -> IPlainResource | None:
+        """
+        Give what answers for an application's pages; C{None} where that is for
+        C{twisted.web}.
+        """
+        if pages is None:
+            return _UPGRADE
+        folder = folderOf(pages)
+        if folder is None:
+            plain: IPlainResource | None
+            plain = pages if IPlainResource.providedBy(pages) else None
+            return plain
+        files = self._folders.get(folder)
+        if files is None:
+            files = self._folders[folder] = StaticFiles(folder)
+        return files
 
     def isHealthCheck(self, path: bytes) -> bool:
         """
@@ -155,30 +195,25 @@ class _Site(Site):
         return rest.partition(b"/")[0] if first == OWN else b""
 
     def log(self, request: Any) -> None:
-        path: bytes = request.path
-        if self._ownName(path) in self._own:
+        """
+        Log what C{twisted.web} has answered.
+        """
+        if self._ownName(request.path) in self._own:
             return
-        client = request.getClientAddress()
-        if not request.channel.logLimit.allows(client, "requests"):
-            return
-        self._log.info(
-            "{peer} {method} {path}: {status}",
-            peer=nameOfAddress(client),
-            method=request.method.decode("ascii", "backslashreplace"),
-            path=path[:_LONGEST].decode("ascii", "backslashreplace"),
-            status=request.code,
-        )
+        limit, client = request.channel.logLimit, request.getClientAddress()
+        logRequest(limit, client, request.method, request.path, request.code)
 
 
-_NOTHING: Final[Mapping[bytes, IResource]] = MappingProxyType({})
+_NOTHING: Final[Mapping[bytes, IPlainResource]] = MappingProxyType({})
 
 
 def makeSite(
     mounts: Mounts,
     clock: IReactorTime,
-    own: Mapping[bytes, IResource] = _NOTHING,
+    own: Mapping[bytes, IPlainResource] = _NOTHING,
     authenticator: Authenticator | None = None,
     frameAncestors: Sequence[str] = (SAME_HOST,),
+    landing: IPlainResource | None = None,
 ) -> Site:
     """
     Make the site for a server's applications.
@@ -190,9 +225,10 @@ def makeSite(
     @param authenticator: has visitors log in, if it asks for passwords.
     @param frameAncestors: which sites may show the pages in a frame; see
         L{wsplug.guard.framing.frameHeaders}.
+    @param landing: what is at C{/}, in place of an application's page.
     @raise ValueError: one of those is none.
     """
-    root: Resource = _MountedPages(mounts, own, frameHeaders(frameAncestors))
-    if authenticator is not None and authenticator.asksPages:
-        root = GuardedPages(root, mounts, authenticator, lambda path: _isOwn(path, own))
-    return _Site(root, clock, own)
+    if authenticator is not None and not authenticator.asksPages:
+        authenticator = None
+    headers = frameHeaders(frameAncestors)
+    return _Site(mounts, clock, own, authenticator, headers, landing)

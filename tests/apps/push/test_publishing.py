@@ -643,6 +643,7 @@ def test_options_are_finite() -> None:
         "maxChannels": 100,
         "maxChannelLength": 100,
     }
-    assert application.pages.maxBodySize == 64 * 1024
+    over = post(server, b"x" * (64 * 1024 + 1), "?channel=a", kind="text/plain")
+    assert over.body == b"a body of over 65536 bytes is not taken here\n"
     assert application.backlog.size == 256 * 1024
     assert application.backlog.age == 30

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -660,10 +661,12 @@ def test_body_limit_by_default(folder: str) -> None:
         assert output.count(b"HTTP/1.1 ") == 1
         transport.shut()
         serving.server.run()
-    large = get("/", "POST", f"Content-Length: {1 << 40}")
-    assert (
-        raw(MemoryServer(App(pages=folder)), large).take().startswith(b"HTTP/1.1 413 ")
-    )
+    # A folder takes none.
+    for method, status in (("POST", 405), ("GET", 413)):
+        large = get("/", method, f"Content-Length: {1 << 40}", "Expect: 100-continue")
+        transport = raw(MemoryServer(App(pages=folder)), large)
+        assert parseResponse(transport.take()).status == status
+        assert transport.closedForWriting
 
 
 def _upload(factory: WebSocketFactory, size: int, chunked: bool) -> Response:
@@ -706,8 +709,13 @@ def test_body_limit_of_a_site_of_ones_own(chunked: bool) -> None:
         assert b"over %d bytes" % fits in refused.body
     service = WebSocketService(mounts, [], reactor=clock, maxBodySize=large)
     assert service.factory.maxBodySize == large
-    with pytest.raises(ValueError, match="-1"):
-        WebSocketFactory(mounts, clock=clock, maxBodySize=-1)
+    for wrong in (-1, 1.5, True, math.inf, "1", None):
+        size = wrong
+        with pytest.raises(ValueError, match="maxBodySize is a whole number") as caught:
+            WebSocketFactory(mounts, clock=clock, maxBodySize=size)
+        assert repr(wrong) in str(caught.value)
+        with pytest.raises(ValueError, match="maxBodySize"):
+            WebSocketService(mounts, [], reactor=clock, maxBodySize=size)
 
 
 def test_factory_starts_its_site() -> None:

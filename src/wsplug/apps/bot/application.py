@@ -10,23 +10,23 @@ from pathlib import Path
 from typing import Any, Final
 
 import msgspec
-from twisted.web.resource import Resource
-from twisted.web.server import Request
 from zope.interface import implementer
 
 from wsplug import WebSocketApplication
 from wsplug.apps.bot.conversation import Conversation
 from wsplug.apps.bot.vocabulary import findPlugins, indexCommands, wordsOf
 from wsplug.apps.bot.zones import zone
-from wsplug.folder import Folder
 from wsplug.interfaces import (
     ICommand,
     IHandshakeRequest,
+    IPlainRequest,
     IServices,
     IWebSocketApplication,
     IWebSocketApplicationPlugin,
 )
 from wsplug.options import Option, count, seconds
+from wsplug.plain import PlainResource, Response
+from wsplug.staticfiles import StaticFiles
 
 __all__ = ["CommandBot", "bot"]
 
@@ -52,21 +52,22 @@ class _CommandList(msgspec.Struct):
     commands: list[_CommandEntry]
 
 
-class _CommandsResource(Resource):
+class _CommandsResource(PlainResource):
     """
     The commands as JSON.
     """
 
     def __init__(self, commands: Mapping[str, ICommand]) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
         entries = [_CommandEntry(words, each.help) for words, each in wordsOf(commands)]
         self._body = msgspec.json.encode(_CommandList(entries))
 
-    def render_GET(self, request: Request) -> bytes:
-        request.setHeader(b"Content-Type", b"application/json")
-        request.setHeader(b"Cache-Control", b"no-cache")
-        request.setHeader(b"X-Content-Type-Options", b"nosniff")
-        return self._body
+    def respond(self, request: IPlainRequest) -> Response:
+        headers = [
+            (b"Content-Type", b"application/json"),
+            (b"Cache-Control", b"no-cache"),
+            (b"X-Content-Type-Options", b"nosniff"),
+        ]
+        return Response(200, headers, self._body)
 
 
 class _Bot(WebSocketApplication):
@@ -86,7 +87,7 @@ class _Bot(WebSocketApplication):
         self._options = options
         self._services = services
         self._commands = commands
-        pages = Folder(str(_PAGES))
+        pages = StaticFiles(_PAGES)
         pages.putChild(b"commands.json", _CommandsResource(commands))
         self.pages = pages
 

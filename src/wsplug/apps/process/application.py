@@ -8,8 +8,6 @@ import os
 from pathlib import Path
 from typing import Any, Final
 
-from twisted.web.resource import IResource
-
 from wsplug import HandshakeRefused, WebSocketApplication
 from wsplug.apps.process import environment
 from wsplug.apps.process.options import ProcessOptions
@@ -19,6 +17,7 @@ from wsplug.apps.process.rooms import Room, RoomClient
 from wsplug.displaynames import cleanName
 from wsplug.interfaces import (
     IHandshakeRequest,
+    IPlainResource,
     IServices,
     IWebSocketProtocol,
 )
@@ -49,7 +48,7 @@ class _ProcessApplication(WebSocketApplication):
     The base of all modes.
     """
 
-    pages: str | IResource = _PAGES
+    pages: str | IPlainResource = _PAGES
     # How long a message may wait for the program is limited by input-timeout.
     handlerTimeout = 0.0
 

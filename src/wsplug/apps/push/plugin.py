@@ -18,9 +18,9 @@ from wsplug.apps.push.publishing import PublishResource
 from wsplug.apps.push.tokens import Tokens, readTokens
 from wsplug.broker import Backlog, Overflow
 from wsplug.failures import Failures
-from wsplug.folder import Folder
 from wsplug.interfaces import IServices, IWebSocketApplicationPlugin
 from wsplug.options import Option, choice, count, integer, seconds, secret, size, text
+from wsplug.staticfiles import StaticFiles
 
 __all__ = ["PushPlugin", "push"]
 
@@ -136,15 +136,14 @@ class PushPlugin:
             Overflow(options["overflow"]),
         )
         push = Push(services.broker, services.clock, options["prefix"], limits, backlog)
-        pages = Folder(_PAGES)
-        pages.maxBodySize = options["max-size"]
         failures = Failures(
             services.clock, options["max-failures"], setting="max-failures"
         )
-        pages.putChild(
-            b"publish",
-            PublishResource(push, tokens, options["max-publications"], failures),
+        publish = PublishResource(
+            push, tokens, options["max-size"], options["max-publications"], failures
         )
+        pages = StaticFiles(_PAGES)
+        pages.putChild(b"publish", publish)
         push.pages = pages
         return push
 

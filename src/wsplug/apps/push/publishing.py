@@ -11,20 +11,19 @@ from urllib.parse import parse_qs
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, DeferredList
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from twisted.web.pages import notFound
-from twisted.web.resource import IResource, Resource
-from twisted.web.server import NOT_DONE_YET, Request
 
 from wsplug.apps.push.application import Published, Push
 from wsplug.apps.push.names import checkName
 from wsplug.apps.push.tokens import Tokens
 from wsplug.errors import BrokerError, PublicationTooLarge
 from wsplug.failures import Failures
+from wsplug.interfaces import IPlainRequest
 from wsplug.jsonmessages import ErrorMessage, RequestRefused, WirePosition, read
 from wsplug.options import boolean
+from wsplug.plain import PlainResource, Response
 
 __all__ = ["PublishResource"]
 
@@ -100,63 +99,70 @@ The HTTP status for what is wrong with a request: 400 unless it is here.
 """
 
 
-class PublishResource(Resource):
+class PublishResource(PlainResource):
     """
     Takes publications from whoever has a token.
+
+    @ivar maxBodySize: bytes that the body of a request may have.
     """
 
     _log = Logger()
 
     def __init__(
-        self, push: Push, tokens: Tokens, maxPublications: int, failures: Failures
+        self,
+        push: Push,
+        tokens: Tokens,
+        maxBodySize: int,
+        maxPublications: int,
+        failures: Failures,
     ) -> None:
         """
         @param tokens: those that are right; without any, nothing is published.
         @param maxPublications: how many may be in a request.
         @param failures: counts wrong tokens.
         """
-        super().__init__()  # type: ignore[no-untyped-call]
+        self.maxBodySize = maxBodySize
         self._push = push
         self._tokens = tokens
         self._maxPublications = maxPublications
         self._failures = failures
 
-    def getChild(self, path: bytes, request: Request) -> IResource:
-        return notFound()
-
-    def render(self, request: Request) -> Any:
+    def judge(self, request: IPlainRequest) -> Response | None:
+        headers: list[tuple[bytes, bytes]] = []
         try:
-            self._check(request)
+            self._check(request, headers)
+        except RequestRefused as error:
+            return _refuse(error, headers)
+        return None
+
+    def respond(self, request: IPlainRequest) -> Response | Deferred[Response]:
+        try:
             drafts = self._read(request)
         except RequestRefused as error:
-            status = _STATUS.get(error.code, 400)
-            answer = ErrorMessage(
-                error.code, error.message, retry_after=error.retryAfter
-            )
-            return _prepare(request, status, answer)
-        lost: list[Failure] = []
-        finished: Deferred[None] = request.notifyFinish()
-        finished.addErrback(lost.append)
-        publishing = Deferred.fromCoroutine(self._publish(drafts))
-        publishing.addErrback(self._failed)
-
-        def respond(answer: _Answer | _Failed) -> None:
-            if not lost:
-                status = 200 if isinstance(answer, _Answer) else _STATUS[answer.code]
-                request.write(_prepare(request, status, answer))
-                request.finish()
-
-        publishing.addCallback(respond)
-        return NOT_DONE_YET
+            return _refuse(error)
+        # All are begun before the first is waited for: a broker that writes them down
+        # can do so at once.
+        begun = [self._push.publish(*draft) for draft in drafts]
+        if all(each.called and not each.paused for each in begun):
+            # Nearly every broker has, and then there is nothing to wait for.
+            outcomes = [_outcomeOf(each) for each in begun]
+            return self._tell(drafts, outcomes)
+        waiting: Deferred[Any] = DeferredList(begun, consumeErrors=True)
+        waiting.addCallback(lambda ends: self._tell(drafts, [end for _, end in ends]))
+        return waiting
 
     # Reading
 
-    def _check(self, request: Request) -> None:
+    def _check(
+        self, request: IPlainRequest, headers: list[tuple[bytes, bytes]]
+    ) -> None:
         """
         Refuse who may not publish.
+
+        @param headers: gets those that go with the refusal.
         """
         if request.method != b"POST":
-            request.setHeader(b"Allow", b"POST")
+            headers.append((b"Allow", b"POST"))
             raise RequestRefused("method", "publications are sent by POST")
         if not self._tokens:
             raise RequestRefused(
@@ -164,25 +170,31 @@ class PublishResource(Resource):
                 "publishing over HTTP is off; start the server with token-file=PATH "
                 "(or token=TOKEN) to switch it on",
             )
-        values: Any = request.requestHeaders.getRawHeaders(b"Authorization", [])
-        if not values or not self._isRight(request, values):
-            request.setHeader(b"WWW-Authenticate", b'Bearer realm="publish"')
+        values = request.getHeaders(b"authorization")
+        if not values or not self._isRight(request, values, headers):
+            headers.append((b"WWW-Authenticate", b'Bearer realm="publish"'))
             problem = "this token is wrong" if values else "there is no token"
             raise RequestRefused(
                 "unauthorized", f"{problem}; send Authorization: Bearer TOKEN"
             )
 
-    def _isRight(self, request: Any, values: Sequence[bytes]) -> bool:
+    def _isRight(
+        self,
+        request: IPlainRequest,
+        values: Sequence[bytes],
+        headers: list[tuple[bytes, bytes]],
+    ) -> bool:
         """
         Judge a token, unless too many from there were wrong.
 
         @param values: of the C{Authorization} headers.
+        @param headers: gets those that go with a refusal.
         """
         places = self._failures.placesOf(request.getClientAddress())
         excess = self._failures.count(places)
         if excess is not None:
             wait = math.ceil(excess.wait)
-            request.setHeader(b"Retry-After", b"%d" % wait)
+            headers.append((b"Retry-After", b"%d" % wait))
             raise RequestRefused(
                 "rate-limited",
                 f"too many wrong tokens came from here ({excess.setting})",
@@ -193,9 +205,8 @@ class PublishResource(Resource):
             self._failures.discount(places)
         return isRight
 
-    def _read(self, request: Request) -> list[_Draft]:
-        content: Any = request.content
-        body: bytes = content.read()
+    def _read(self, request: IPlainRequest) -> list[_Draft]:
+        body = request.content
         header = request.getHeader(b"Content-Type") or b""
         kind = header.partition(b";")[0].strip().lower()
         if kind == b"application/json" or kind.endswith(b"+json"):
@@ -227,11 +238,12 @@ class PublishResource(Resource):
             for channel in _channelsOf(publication)
         ]
 
-    def _readBytes(self, request: Request, body: bytes, kind: bytes) -> list[_Draft]:
+    def _readBytes(
+        self, request: IPlainRequest, body: bytes, kind: bytes
+    ) -> list[_Draft]:
         """
         Read a body that is the publication.
         """
-        # Not from request.args: there may be a part of the body in it.
         query = request.uri.partition(b"?")[2].decode("ascii", "replace")
         arguments = parse_qs(query, keep_blank_values=True)
         channels = dict.fromkeys(arguments.get("channel", ()))
@@ -250,32 +262,42 @@ class PublishResource(Resource):
 
     # Publishing
 
-    async def _publish(self, drafts: Sequence[_Draft]) -> _Answer | _Failed:
-        # All are begun before the first is waited for: a broker that writes them down
-        # can do so at once.
-        begun = [self._push.publish(*draft) for draft in drafts]
+    def _tell(
+        self, drafts: Sequence[_Draft], outcomes: Sequence[Published | Failure]
+    ) -> Response:
+        """
+        Say what has become of publications.
+        """
         results = []
-        tooLarge = 0
-        for draft, publishing in zip(drafts, begun, strict=True):
-            try:
-                published = await publishing
-            except BrokerError as error:
-                tooLarge += isinstance(error, PublicationTooLarge)
-                results.append(_Result(draft.channel, error=str(error)))
-            else:
-                results.append(_describe(draft.channel, published))
-        failed = sum(result.error is not UNSET for result in results)
+        failed = tooLarge = 0
+        for draft, outcome in zip(drafts, outcomes, strict=True):
+            if not isinstance(outcome, Failure):
+                results.append(_describe(draft.channel, outcome))
+                continue
+            error = outcome.value
+            if not isinstance(error, BrokerError):
+                self._log.failure("publishing failed", outcome)
+                message = "publishing failed; the server's log has why"
+                return _encode(503, _Failed("unavailable", message, []))
+            failed += 1
+            tooLarge += isinstance(error, PublicationTooLarge)
+            results.append(_Result(draft.channel, error=str(error)))
         if not failed:
-            return _Answer(results)
-        return _Failed(
-            "too-large" if failed == tooLarge else "unavailable",
-            f"{failed} of {len(results)} publications failed; 'published' says which",
-            results,
+            return _encode(200, _Answer(results))
+        code = "too-large" if failed == tooLarge else "unavailable"
+        message = (
+            f"{failed} of {len(results)} publications failed; 'published' says which"
         )
+        return _encode(_STATUS[code], _Failed(code, message, results))
 
-    def _failed(self, failure: Failure) -> _Failed:
-        self._log.failure("publishing failed", failure)
-        return _Failed("unavailable", "publishing failed; the server's log has why", [])
+
+def _outcomeOf(publishing: Deferred[Published]) -> Published | Failure:
+    """
+    Take what a Deferred has fired with.
+    """
+    outcomes: list[Published | Failure] = []
+    publishing.addBoth(outcomes.append)
+    return outcomes[0]
 
 
 def _describe(channel: str, published: Published) -> _Result:
@@ -294,15 +316,29 @@ def _channelsOf(publication: _Publication) -> list[str]:
     raise RequestRefused("invalid", "a publication has either channel or channels")
 
 
-def _prepare(request: Request, status: int, answer: msgspec.Struct) -> bytes:
+_HEADERS: Final = (
+    (b"Content-Type", b"application/json"),
+    (b"Cache-Control", b"no-store"),
+)
+
+
+def _encode(
+    status: int,
+    answer: msgspec.Struct,
+    headers: Sequence[tuple[bytes, bytes]] = (),
+) -> Response:
     """
     Make a response.
-
-    @return: its body.
     """
     body = msgspec.json.encode(answer) + b"\n"
-    request.setResponseCode(status)
-    request.setHeader(b"Content-Type", b"application/json")
-    request.setHeader(b"Content-Length", b"%d" % len(body))
-    request.setHeader(b"Cache-Control", b"no-store")
-    return b"" if request.method == b"HEAD" else body
+    return Response(status, (*headers, *_HEADERS), body)
+
+
+def _refuse(
+    error: RequestRefused, headers: Sequence[tuple[bytes, bytes]] = ()
+) -> Response:
+    """
+    Make the response to a request that asks for nothing that is to be had.
+    """
+    answer = ErrorMessage(error.code, error.message, retry_after=error.retryAfter)
+    return _encode(_STATUS.get(error.code, 400), answer, headers)

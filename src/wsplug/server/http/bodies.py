@@ -13,7 +13,7 @@ from wsplug.errors import HandshakeRefused
 from wsplug.server.deadlines import Deadline, Deadlines
 from wsplug.transport.ceiling import Ceiling
 
-__all__ = ["MAX_BODY_SIZE", "BodyReader", "HeldBody", "checkBodySize"]
+__all__ = ["MAX_BODY_SIZE", "BodyReader", "HeldBody"]
 
 MAX_BODY_SIZE: Final = 1024 * 1024
 """
@@ -24,16 +24,6 @@ _PIECE: Final = 16 * 1024
 """
 Bytes of a body that have to come in the time that a head has, until all is there.
 """
-
-
-def checkBodySize(size: object) -> None:
-    """
-    Find out whether something is a number of bytes that a body may have.
-
-    @raise ValueError: it isn't.
-    """
-    if not isinstance(size, int) or isinstance(size, bool) or size < 0:
-        raise ValueError(f"maxBodySize is a whole number of bytes, not {size!r}")
 
 
 class BodyReader:

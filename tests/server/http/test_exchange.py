@@ -1,0 +1,458 @@
+"""
+Plain requests that the server answers itself: one response for each, in order, whatever
+becomes of the body, the file, the client or the code that answers (DESIGN section 4,
+plain HTTP; RFC 9110, RFC 9112).
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from twisted.internet.defer import Deferred
+from twisted.web.resource import Resource
+
+from tests.server.http.test_pages import CHUNKED, SIZED, get
+from tests.server.kit import App, Logs, handshake, parseResponse, parseResponses, raw
+from wsplug import HandshakeRefused, Settings
+from wsplug.interfaces import IPlainRequest, IPlainResource
+from wsplug.plain import FileBody, PlainResource, Response
+from wsplug.staticfiles import StaticFiles
+from wsplug.testing import MemoryServer
+
+Respond = Callable[[IPlainRequest], Any]
+
+
+class Own(PlainResource):
+    """Does what a test wants; says what came where it wants nothing."""
+
+    methods = (b"GET", b"HEAD", b"POST")
+
+    def __init__(self, respond: Respond | None = None, maxBodySize: int = 1000) -> None:
+        self.maxBodySize = maxBodySize
+        self.requests: list[IPlainRequest] = []
+        self._respond = respond
+
+    def find(self, request: IPlainRequest) -> IPlainResource | None:
+        return self
+
+    def respond(self, request: IPlainRequest) -> Any:
+        self.requests.append(request)
+        if self._respond is not None:
+            return self._respond(request)
+        return Response(200, [], request.path + b":" + request.content)
+
+
+def serve(own: Any, **settings: Any) -> MemoryServer:
+    return MemoryServer(App(pages=own), settings=Settings(**settings))
+
+
+def isClean(server: MemoryServer) -> bool:
+    """Say whether nothing is left of anybody."""
+    factory = server.factory
+    return (
+        factory.opening == 0
+        and factory.waiting.held == 0
+        and factory.unfinished.held == 0
+        and len(factory.deadlines) == 0
+        and not server.clock.getDelayedCalls()
+    )
+
+
+# One connection, many requests
+
+
+@pytest.mark.parametrize("step", [1, 7, 10_000])
+def test_kept_connection(step: int) -> None:
+    """Responses come in the order of the requests, with bodies of both kinds among
+    them, however all is cut; a handshake behind them is one."""
+    server = serve(own := Own())
+    data = (
+        get("/a") + SIZED + CHUNKED + get("/head?c", "HEAD") + get("/d") + handshake()
+    )
+    transport = server.connectTransport()
+    output = b""
+    for start in range(0, len(data), step):
+        transport.put(data[start : start + step])
+        server.run()
+        output += transport.take()
+    head = output.index(b"Content-Length: 6\r\n")
+    # The one to HEAD has the length and no body (RFC 9110 section 9.3.2).
+    whole = output[:head] + output[head:].replace(b"gth: 6", b"gth: 0", 1)
+    responses = parseResponses(whole)
+    bodies = [each.body for each in responses]
+    assert bodies == [b"/a:", b"/post:abcde", b"/post:abcde", b"", b"/d:", b""]
+    assert [each.status for each in responses] == [200] * 5 + [101]
+    assert [each.content for each in own.requests][:3] == [b"", b"abcde", b"abcde"]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        get("/a", "GET", "Connection: close"),
+        get("/a", "GET", "Connection: x", "Connection: Close, TE"),
+        b"GET /a HTTP/1.0\r\n\r\n",
+        b"GET /a HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
+    ],
+)
+def test_last_request(data: bytes) -> None:
+    """RFC 9112 section 9.6: behind a last request, nothing is answered."""
+    server = serve(own := Own())
+    transport = raw(server, data + get("/b"))
+    response = parseResponse(transport.take())
+    assert (response.status, response.body) == (200, b"/a:")
+    assert response.all("connection") == ["close"]
+    server.run()
+    assert transport.lost
+    assert len(own.requests) == 1
+    assert isClean(server)
+
+
+def test_idle(logs: Logs) -> None:
+    """A connection on which nothing comes for a minute is ended, without a word."""
+    server = serve(Own())
+    transport = raw(server, get("/a"))
+    server.advance(40)
+    transport.put(get("/b"))
+    server.advance(59)
+    transport.take()
+    assert not transport.lost
+    count = len(logs.lines())
+    server.advance(2)
+    assert transport.lost
+    assert len(logs.lines()) == count
+    assert isClean(server)
+
+
+class Foreign(Resource):
+    isLeaf = True
+
+    def render_GET(self, request: Any) -> bytes:
+        return b"foreign"
+
+
+def test_own_and_foreign() -> None:
+    """On one connection, both kinds of resources answer, and a WebSocket follows."""
+    app = App(pages=Foreign())  # type: ignore[no-untyped-call]
+    server = MemoryServer(app, path="/foreign")
+    own, foreign = get("/-/nothing"), get("/foreign/x")
+    data = own + foreign * 2 + own * 2 + foreign + handshake("GET /foreign HTTP/1.1")
+    responses = parseResponses(raw(server, data).take())
+    statuses = [each.status for each in responses]
+    assert statuses == [404, 200, 200, 404, 404, 200, 101]
+
+
+def test_head_and_date() -> None:
+    """Each response says when it was made (RFC 9110 section 6.6.1)."""
+    server = serve(Own())
+    server.clock.advance(784111777)
+    response = parseResponse(raw(server, get("/a")).take())
+    assert response.all("date") == ["Sun, 06 Nov 1994 08:49:37 GMT"]
+    assert response.all("content-length") == ["3"]
+    assert response.all("connection") == []
+
+
+# Bodies that nobody wants
+
+
+@pytest.mark.parametrize(
+    ("data", "status"),
+    [
+        (get("/a", "PUT", "Content-Length: 5"), 405),
+        (get("/a", "X", "Content-Length: 5"), 501),
+        (get("/a", "PUT", "Transfer-Encoding: chunked"), 405),
+        (get("/a", "POST", "Content-Length: 1001"), 413),
+    ],
+)
+@pytest.mark.parametrize("expects", [False, True])
+def test_unwanted(data: bytes, status: int, expects: bool, logs: Logs) -> None:
+    """What nobody wants isn't read: there is an answer at once, without a request to go
+    on, and the end; what comes of it is no request."""
+    server = serve(own := Own())
+    if expects:
+        data = data[:-2] + b"Expect: 100-continue\r\n\r\n"
+    transport = raw(server, data + get("/b"))
+    response = parseResponse(transport.take())
+    assert response.status == status
+    assert "close" in response.all("connection")[0]
+    assert transport.closedForWriting
+    transport.put(get("/c") * 1000)
+    server.advance(1)
+    assert transport.take() == b""
+    assert own.requests == []
+    assert len(logs.lines(str(status))) == 1
+    server.advance(5)
+    assert transport.lost
+    assert isClean(server)
+
+
+def test_unwanted_everywhere() -> None:
+    """A resource that takes no bodies says so."""
+    for data in (SIZED, CHUNKED):
+        response = parseResponse(raw(serve(Own(maxBodySize=0)), data).take())
+        assert response.status == 413
+        assert response.body == b"no body is taken here\n"
+
+
+def test_judged_first() -> None:
+    """Who may not do something is told so before the body has come."""
+
+    class Judging(Own):
+        def judge(self, request: IPlainRequest) -> Response | None:
+            raise HandshakeRefused(403, "not you", headers=[(b"X-A", b"b")])
+
+    server = serve(own := Judging())
+    response = parseResponse(raw(server, get("/", "POST", "Content-Length: 9")).take())
+    assert (response.status, response.body) == (403, b"not you\n")
+    assert response.all("x-a") == ["b"]
+    assert own.requests == []
+
+
+@pytest.mark.parametrize(
+    ("version", "value", "asked"),
+    [
+        ("1.1", "100-continue", True),
+        ("1.1", "a, 100-Continue", True),
+        ("1.1", "200-ok", False),
+        ("1.0", "100-continue", False),
+    ],
+)
+def test_expect(version: str, value: str, asked: bool) -> None:
+    """RFC 9110 section 10.1.1: a client that waits to be asked for its body is asked,
+    once, where it is wanted."""
+    server = serve(Own())
+    head = get("/a", "POST", "Content-Length: 2", f"Expect: {value}")
+    transport = raw(server, head.replace(b"HTTP/1.1", f"HTTP/{version}".encode()))
+    asking = b"HTTP/1.1 100 Continue\r\n\r\n"
+    assert transport.take() == (asking if asked else b"")
+    transport.put(b"x")
+    server.run()
+    assert transport.take() == b""
+    transport.put(b"y")
+    server.run()
+    assert parseResponse(transport.take()).body == b"/a:xy"
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_slow_body(chunked: bool, logs: Logs) -> None:
+    """A body that doesn't come is refused as one for a foreign resource is."""
+    server = serve(Own(), open_timeout=10)
+    how = "Transfer-Encoding: chunked" if chunked else "Content-Length: 100"
+    transport = raw(server, get("/", "POST", how))
+    for _ in range(9):
+        transport.put(b"1\r\nx\r\n" if chunked else b"x")
+        server.advance(1)
+    assert transport.take() == b""
+    server.advance(1.5)
+    assert parseResponse(transport.take()).status == 408
+    (event,) = logs.events("refused")
+    assert event["setting"] == "open-timeout"
+    server.advance(6)
+    assert transport.lost
+    assert isClean(server)
+
+
+# Answers that take time, or never come
+
+
+@pytest.mark.parametrize("kind", ["deferred", "coroutine"])
+def test_later(kind: str) -> None:
+    """What is answered later is waited for; so is what comes behind it."""
+    waiting: list[Deferred[Response]] = []
+
+    def respond(_: IPlainRequest) -> Any:
+        later: Deferred[Response] = Deferred()
+        waiting.append(later)
+
+        async def wait() -> Response:
+            return await later
+
+        return later if kind == "deferred" else wait()
+
+    server = serve(Own(respond))
+    transport = raw(server, get("/a") + get("/b"))
+    transport.put(get("/c", "GET", "X: " + "x" * 10_000) * 3)
+    server.run()
+    assert len(waiting) == 1
+    assert not transport.reading
+    for number in range(5):
+        waiting[number].callback(Response(200, [], b"%d" % number))
+        server.run()
+    responses = parseResponses(transport.take())
+    assert [each.body for each in responses] == [b"0", b"1", b"2", b"3", b"4"]
+    assert transport.reading
+
+
+def test_gone_meanwhile() -> None:
+    """Who has gone by then gets nothing; the file for it is closed."""
+    later: Deferred[Response] = Deferred()
+    server = serve(Own(lambda _: later))
+    transport = raw(server, SIZED)
+    assert server.factory.unfinished.held == 5
+    transport.abortConnection()
+    file = io.BytesIO(b"x")
+    later.callback(Response(200, [], FileBody(file, 1)))
+    assert file.closed
+    assert isClean(server)
+
+
+def _raises(_: IPlainRequest) -> Any:
+    raise SystemExit(2)
+
+
+async def _failsLater(_: IPlainRequest) -> Any:
+    raise KeyError("broken")
+
+
+FAILING: list[Respond] = [
+    _raises,
+    _failsLater,
+    lambda _: None,
+    lambda _: Response(200, [(b"A", b"b\r\nInjected: yes")]),
+]
+
+
+@pytest.mark.parametrize("respond", FAILING)
+def test_fails(respond: Respond, logs: Logs) -> None:
+    """A resource that fails is a 500 for its client and a traceback in the log; nobody
+    else notices, and nothing of a header becomes another one."""
+    server = serve(Own(respond))
+    transport = raw(server, get("/a"))
+    response = parseResponse(transport.take())
+    assert response.status == 500
+    assert response.all("injected") == []
+    assert len(logs.failures()) == 1
+    transport.shut()
+    server.advance(6)
+    assert isClean(server)
+    assert server.request("GET", "/-/wsplug.js").status == 200
+
+
+def test_half_closed() -> None:
+    """Who has sent all gets the answer that comes later, and the end."""
+    later: Deferred[Response] = Deferred()
+    server = serve(Own(lambda _: later))
+    transport = raw(server, SIZED)
+    transport.shut()
+    server.advance(5)
+    later.callback(Response(200, [], b"late"))
+    server.run()
+    assert parseResponse(transport.take()).body == b"late"
+    server.run()
+    assert transport.lost
+    assert isClean(server)
+
+
+# Files
+
+
+@pytest.fixture
+def large(tmp_path: Path) -> Path:
+    path = tmp_path / "file.bin"
+    path.write_bytes(bytes(range(250)) * 4000)
+    return path
+
+
+def test_file_in_turns(large: Path) -> None:
+    """A large file leaves in pieces, a turn of the reactor for each, and no more of it
+    is read than the client reads."""
+    server = serve(str(large.parent))
+    transport = raw(server, get("/file.bin"))
+    assert 65_536 <= len(transport._out) <= 4 * 65_536
+    data = b""
+    while part := transport.take():
+        data += part
+        server.run()
+    assert parseResponse(data).body == large.read_bytes()
+    transport.put(get("/file.bin", "HEAD"))
+    server.run()
+    assert b"Content-Length: 1000000\r\n" in transport.take()
+
+
+def test_file_that_grows(large: Path) -> None:
+    """A response has as many bytes as it says, though the file has more by then."""
+    server = serve(str(large.parent))
+    transport = raw(server, get("/file.bin"))
+    with large.open("ab") as file:
+        file.write(b"more" * 100_000)
+    data = b""
+    while part := transport.take():
+        data += part
+        server.run()
+    assert len(parseResponse(data).body) == 1_000_000
+    transport.put(get("/nothing"))
+    server.run()
+    assert parseResponse(transport.take()).status == 404
+
+
+def test_file_that_shrinks(large: Path, logs: Logs) -> None:
+    """Where it has fewer, the connection ends, so that nobody takes the part for the
+    whole or the next response for the rest (RFC 9112 section 8)."""
+    server = serve(str(large.parent))
+    transport = raw(server, get("/file.bin") + get("/nothing"))
+    os.truncate(large, 300_000)
+    data = b""
+    while part := transport.take():
+        data += part
+        server.run()
+    assert b"HTTP/1.1 404" not in data
+    assert len(data) < 400_000
+    assert transport.aborted
+    (line,) = logs.lines("cut off")
+    assert "its page has become shorter" in line
+    assert isClean(server)
+
+
+class Broken(io.BytesIO):
+    def read(self, *_: Any) -> bytes:
+        raise OSError("input/output error")
+
+
+@pytest.mark.parametrize("size", [5, 500_000])
+def test_file_that_cannot_be_read(size: int, logs: Logs) -> None:
+    """Nor is one waited for that can't be read: a small one is a 500, of a large one
+    the connection ends."""
+    file = Broken()
+    server = serve(Own(lambda _: Response(200, [], FileBody(file, size))))
+    transport = raw(server, get("/a"))
+    server.run()
+    if size == 5:
+        assert parseResponse(transport.take()).status == 500
+    else:
+        assert transport.aborted
+    assert file.closed
+    assert len(logs.failures()) == 1
+    transport.shut()
+    server.advance(6)
+    assert isClean(server)
+
+
+def test_leaves_in_the_midst_of_a_file() -> None:
+    """A client that leaves has the file closed."""
+    file = io.BytesIO(bytes(1_000_000))
+    server = serve(Own(lambda _: Response(200, [], FileBody(file, 1_000_000))))
+    transport = raw(server, get("/a"))
+    assert not file.closed
+    transport.abortConnection()
+    assert file.closed
+    assert isClean(server)
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_descriptors(large: Path, method: str) -> None:
+    """No descriptor is left open of what was answered, whatever the answer was."""
+    large.with_name("small").write_bytes(b"small")
+    server = serve(StaticFiles(large.parent))
+    before = len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self") else 0
+    for headers in ([], [("If-Modified-Since", "Fri, 01 Jan 2100 00:00:00 GMT")]):
+        for value in ("bytes=0-1", "bytes=9999999-", "bytes=5-"):
+            for name in ("small", "file.bin"):
+                ranges = [*headers, ("Range", value)]
+                response = server.request(method, f"/{name}", headers=ranges)
+                assert response.status in (200, 206, 304, 416)
+    after = len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self") else 0
+    assert after == before
