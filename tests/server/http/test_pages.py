@@ -926,3 +926,107 @@ def test_half_closed_websocket(early: bool) -> None:
     server.run()
     assert transport.lost
     assert len(app.recorders) == (not early)
+
+
+# Responses of others that aren't what they say
+
+
+class Says(Resource):
+    """Says that it has so many bytes, and has others."""
+
+    isLeaf = True
+
+    def __init__(self, size: bytes, *pieces: bytes) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.size = size
+        self.pieces = pieces
+
+    def render_GET(self, request: Any) -> int:
+        request.setHeader(b"content-length", self.size)
+        for piece in self.pieces:
+            request.write(piece)
+        request.finish()
+        return NOT_DONE_YET
+
+
+@pytest.mark.parametrize("pieces", [(b"abcdefg",), (b"abc", b"defg"), (b"abcde", b"f")])
+def test_more_than_it_says(pieces: tuple[bytes, ...], logs: Logs) -> None:
+    """A client gets as many bytes as a response says, and then the end: what is more of
+    it would be read as the next response (RFC 9112 section 6.3)."""
+    server = MemoryServer(App(pages=Says(b"5", *pieces)))
+    transport = raw(server, get("/") + get("/-/nothing"))
+    server.run()
+    assert parseResponse(transport.take()).body == b"abcde"
+    server.run()
+    assert transport.lost
+    (line,) = logs.lines("cut off")
+    assert "more bytes than it says" in line
+    assert not server.clock.getDelayedCalls()
+
+
+def test_fewer_than_it_says(logs: Logs) -> None:
+    """Where it has fewer, the connection is aborted: the next response isn't the
+    rest."""
+    server = MemoryServer(App(pages=Says(b"5", b"abc")))
+    transport = raw(server, get("/") + get("/-/nothing"))
+    server.run()
+    assert b"404" not in transport.take()
+    assert transport.aborted
+    (line,) = logs.lines("cut off")
+    assert "fewer bytes than it says" in line
+    assert not server.clock.getDelayedCalls()
+
+
+def test_says_no_number() -> None:
+    """Where nobody can tell how many it has, the connection ends with it."""
+    server = MemoryServer(App(pages=Says(b"five", b"abcde")))
+    transport = raw(server, get("/") + get("/-/nothing"))
+    server.run()
+    assert transport.take().endswith(b"abcde")
+    server.run()
+    assert transport.lost
+
+
+def test_endless() -> None:
+    """A producer that doesn't stop when it has given what it said is stopped."""
+    producer = Pulled()
+    serving = Serving()
+    transport = raw(serving.server, get("/later"))
+    (request,) = serving.page.later
+    producer.request = request
+    request.setHeader(b"content-length", b"1500")
+    request.registerProducer(producer, False)
+    serving.server.run()
+    assert len(parseResponse(transport.take()).body) == 1500
+    serving.server.run()
+    assert transport.lost
+    assert producer.stopped == 1
+
+
+class Writes(Resource):
+    """Writes what it has, and knows nothing of HEAD."""
+
+    isLeaf = True
+
+    def __init__(self, *headers: tuple[bytes, bytes]) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.headers = headers
+
+    def render_GET(self, request: Any) -> int:
+        for name, value in self.headers:
+            request.setHeader(name, value)
+        request.write(b"abc")
+        request.write(b"de")
+        request.finish()
+        return NOT_DONE_YET
+
+
+@pytest.mark.parametrize("headers", [(), ((b"content-length", b"5"),)])
+def test_head_of_what_writes(headers: tuple[tuple[bytes, bytes], ...]) -> None:
+    """A response to HEAD has no body, whatever is written (RFC 9110 section 9.3.2), and
+    the next one is where it belongs."""
+    server = MemoryServer(App(pages=Writes(*headers)))
+    data = get("/", "HEAD") + get("/-/nothing")
+    head, _, rest = raw(server, data).take().partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 200 ")
+    assert parseResponse(rest).status == 404

@@ -13,7 +13,7 @@ C{tests/server/http/test_pages.py} fails if Twisted changes it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -32,6 +32,7 @@ from zope.interface import implementer
 
 from wsplug.auth.authenticator import Login
 from wsplug.codec import RequestHead
+from wsplug.codec.httpresponse import has_body
 from wsplug.errors import HandshakeRefused
 from wsplug.guard.loglimit import LogLimit
 from wsplug.guard.proxies import UNNAMED, ClientInfo
@@ -103,9 +104,14 @@ class PageChannel(HTTPChannel):
         self._waiting = waiting
         self._output: PageOutput | None = None
         self._parsesForms = False
+        self._method = b""
         self._client = UNNAMED
         self._login: Login | None = None
         self._ends = False
+        # Bytes that are missing of what a response says that it has; None where it
+        # says nothing of it.
+        self._missing: int | None = None
+        self._hasBody = True
         # Bytes of responses so far, and when isStalled was asked last.
         self.written = 0
         self._writtenBefore = 0
@@ -130,6 +136,8 @@ class PageChannel(HTTPChannel):
         self._client = client
         self._parsesForms = parsesForms
         self._login = login
+        self._missing = None
+        self._method = head.method
         raw = head.raw if head.body_size is not None else _withSize(head, len(content))
         # The head is within wsplug's own limits already.
         self.totalHeadersSize = self.MAX_LENGTH = len(raw)
@@ -186,6 +194,11 @@ class PageChannel(HTTPChannel):
         super().makeConnection(transport)  # type: ignore[no-untyped-call]
 
     def write(self, data: bytes) -> None:
+        if self._missing is not None:
+            if len(data) > self._missing:
+                data = data[: self._missing]
+                self._endForTooMuch()
+            self._missing -= len(data)
         self.written += len(data)
         if self._output is not None:
             self._output.write(data)
@@ -212,10 +225,60 @@ class PageChannel(HTTPChannel):
             pairs, headers = headers, Headers()
             for name, value in pairs:
                 headers.addRawHeader(name, value)
+        status = int(code)
+        if status >= 200:
+            self._missing = None
+            self._hasBody = has_body(status, self._method)
         lines = [b"%b %b %b\r\n" % (version, code, reason)]
         for name, values in headers.getAllRawHeaders():
             lines.extend(b"%b: %b\r\n" % (name, value) for value in values)
         self.writeSequence([*lines, b"\r\n"])
+        if status >= 200:
+            sizes = headers.getRawHeaders(b"content-length", [])
+            self._missing = self._readSize(sizes) if self._hasBody else 0
+
+    def _readSize(self, sizes: Sequence[bytes]) -> int | None:
+        """
+        Read how many bytes a response says that it has. Where that is no number, nobody
+        can tell where it ends but by the connection's end.
+
+        @param sizes: the values of C{Content-Length}.
+        """
+        if not sizes:
+            return None
+        if len(sizes) == 1 and sizes[0].isdigit():
+            return int(sizes[0])
+        self.persistent = 0
+        return None
+
+    def _endForTooMuch(self) -> None:
+        """
+        Give nobody what a response has more than it says, which would be read as the
+        next one.
+        """
+        if not self._hasBody or not self.persistent:
+            return  # nothing else is expected; or it is the end anyway
+        self.persistent = 0
+        reason = "its page has more bytes than it says"
+        logCutOff(self.logLimit, self.getPeer(), reason, None)
+        # Not now: it is in the midst of the response.
+        self._clock.callLater(0, self._stopAndLose)
+
+    def _stopAndLose(self) -> None:
+        if self._done is not None:
+            self.stopProducing()  # type: ignore[no-untyped-call]
+            self.loseConnection()
+
+    def requestDone(self, request: Any) -> None:
+        """
+        A response is complete, as far as the resource is concerned. One that isn't what
+        it says ends the connection, so that the next one isn't taken for the rest.
+        """
+        missing, self._missing = self._missing, None
+        if missing:
+            self.persistent = 0
+            self.cutOff("its page has fewer bytes than it says", None)
+        super().requestDone(request)  # type: ignore[no-untyped-call]
 
     def pauseProducing(self) -> None:
         if self._output is not None:
