@@ -145,7 +145,8 @@ def methodNotAllowed(method: bytes, allowed: Sequence[bytes]) -> Response:
 @implementer(IPlainResource)
 class PlainResource:
     """
-    What is at one path, and takes no bodies: subclasses answer.
+    What is at one path, with or without a slash behind it, and takes no bodies:
+    subclasses answer.
 
     @ivar methods: those that it answers to.
     """
@@ -154,7 +155,7 @@ class PlainResource:
     methods: Sequence[bytes] = (b"GET", b"HEAD")
 
     def find(self, request: IPlainRequest) -> IPlainResource | None:
-        return None if request.postpath else self
+        return self if request.postpath in ([], [b""]) else None
 
     def judge(self, request: IPlainRequest) -> Response | None:
         if request.method in self.methods:

@@ -1,5 +1,5 @@
 """
-Pages behind a password (wsplug.web.guarded).
+Pages behind a password.
 """
 
 from __future__ import annotations
@@ -21,10 +21,11 @@ from tests.auth.kit import (
     passwords,
     writeTokens,
 )
-from tests.server.kit import Logs
+from tests.server.kit import Logs, parseResponse, parseResponses, raw
 from wsplug import Settings
 from wsplug.auth import makePortal
-from wsplug.interfaces import IBearerToken
+from wsplug.interfaces import IBearerToken, IPlainRequest
+from wsplug.plain import PlainResource, Response
 from wsplug.testing import MemoryServer
 
 
@@ -197,3 +198,109 @@ def test_broken(greeter: Greeter, logs: Logs) -> None:
     response = server.request("GET", "/", headers=[basic("ann", "secret")])
     assert (response.status, response.body) == (500, b"credentials can't be checked\n")
     assert len(logs.failures()) == 1
+
+
+# Requests with bodies
+
+
+def _head(name: str, *lines: str) -> bytes:
+    whole = [f"POST {name} HTTP/1.1", "Host: server.example:9000", *lines, "", ""]
+    return "\r\n".join(whole).encode("ascii")
+
+
+EXPECTS = ("Content-Length: 5", "Expect: 100-continue")
+
+
+@pytest.mark.parametrize("own", [False, True])
+@pytest.mark.parametrize(
+    "length", ["Content-Length: 1000", "Transfer-Encoding: chunked"]
+)
+def test_nobody_sends_a_body(greeter: Greeter, own: bool, length: str) -> None:
+    """
+    Nothing is read of a body of who hasn't logged in, whosever the resource is: there
+    is the challenge at once, no request to go on, and the end.
+    """
+    server = MemoryServer(Taker() if own else greeter, portal=passwords("ann", "x"))
+    transport = raw(server, _head("/", length, "Expect: 100-continue"))
+    response = parseResponse(transport.take())
+    assert response.status == 401
+    assert response.all("www-authenticate")
+    assert response.all("connection") == ["close"]
+    assert transport.closedForWriting
+    transport.put(b"x" * 1000)
+    server.run()
+    assert transport.take() == b""
+
+
+class Taken(PlainResource):
+    """
+    Tells who sent what.
+    """
+
+    methods = (b"POST",)
+    maxBodySize = 10
+
+    def respond(self, request: IPlainRequest) -> Response:
+        avatar: Any = request.avatar
+        return Response(200, [], avatar.name.encode() + b" " + request.content)
+
+
+class Taker(Greeter):
+    """
+    An application whose pages are the server's own kind.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pages: Any = Taken()
+
+
+def test_body_waits_for_the_login() -> None:
+    """
+    A client is asked for its body once it is known who it is; one that has sent it
+    already, or more than that, isn't read from meanwhile.
+    """
+    login = Login(IUsernamePassword)
+    login.answer = Deferred()
+    server = MemoryServer(Taker(), portal=checkedBy(login))
+    transport = raw(server, _head("/", *EXPECTS, ": ".join(basic("ann", "x"))))
+    assert transport.take() == b""
+    login.answer.callback(b"ann")
+    assert transport.take() == b"HTTP/1.1 100 Continue\r\n\r\n"
+    transport.put(b"hello")
+    server.run()
+    assert parseResponse(transport.take()).body == b"ann hello"
+    login.answer = Deferred()
+    head = _head("/", "Content-Length: 5", ": ".join(basic("bob", "x")))
+    for _ in range(3):
+        transport.put(head + b"again" + b"\r\n" * 10_000)
+        server.run()
+    assert not transport.reading
+    later, login.answer = login.answer, b"eve"
+    later.callback(b"bob")
+    server.run()
+    bodies = [each.body for each in parseResponses(transport.take())]
+    assert bodies == [b"bob again", b"eve again", b"eve again"]
+    assert transport.reading
+    assert login.logouts == [b"ann", b"bob", b"eve", b"eve"]
+
+
+def test_never_checked(greeter: Greeter, logs: Logs) -> None:
+    """
+    Whoever checks credentials has as long as for a handshake.
+    """
+    cancelled: list[Any] = []
+    login = Login(IUsernamePassword)
+    login.answer = Deferred(cancelled.append)
+    server = MemoryServer(greeter, portal=checkedBy(login))
+    transport = raw(server, _head("/", ": ".join(basic("ann", "x"))))
+    server.advance(9.5)
+    assert transport.take() == b""
+    server.advance(1)
+    assert parseResponse(transport.take()).status == 503
+    (event,) = logs.events("refused")
+    assert event["setting"] == "open-timeout"
+    assert len(cancelled) == 1
+    server.advance(6)
+    assert transport.lost
+    assert len(server.factory.deadlines) == 0

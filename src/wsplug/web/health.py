@@ -62,7 +62,7 @@ class Health(PlainResource):
             return _LIVE
         if rest == [b"ready"]:
             return _Ready(self._server)
-        return self if rest in ([], [b""]) else None
+        return super().find(request)
 
     def respond(self, request: IPlainRequest) -> Response:
         reason = whyNotReady(self._server)

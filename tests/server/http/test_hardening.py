@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import stat
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -33,6 +34,7 @@ from tests.server.kit import App, Logs, Response, parseResponse, raw
 from wsplug import Settings
 from wsplug.folder import Folder
 from wsplug.guard.loglimit import LogLimit, isLeftOut
+from wsplug.staticfiles import StaticFiles
 from wsplug.testing import MemoryServer
 
 SIZE = 300_000
@@ -63,10 +65,24 @@ Ranges that are ignored: the whole file is the answer (RFC 9110 section 14.2).
 """
 
 
+MAKERS: list[Any] = [
+    pytest.param(StaticFiles, id="own"),
+    pytest.param(Folder, id="twisted.web"),
+]
+"""
+What answers for a folder: the server itself, and C{twisted.web}.
+"""
+
+
+@pytest.fixture(params=MAKERS)
+def make(request: Any) -> Any:
+    return request.param
+
+
 @pytest.fixture
-def server(tmp_path: Path) -> MemoryServer:
+def server(tmp_path: Path, make: Any) -> MemoryServer:
     (tmp_path / "file.bin").write_bytes(bytes(range(100)) * (SIZE // 100))
-    return MemoryServer(App(pages=str(tmp_path)))
+    return MemoryServer(App(pages=make(str(tmp_path))))
 
 
 def ask(server: MemoryServer, data: bytes) -> Response:
@@ -228,7 +244,7 @@ def test_connection_close(server: MemoryServer, value: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["fifo", "out", "outer/secret", "index/", "loop"])
-def test_no_file_of_the_folder(tmp_path: Path, name: str) -> None:
+def test_no_file_of_the_folder(tmp_path: Path, name: str, make: Any) -> None:
     """What is no regular file isn't opened: a FIFO would hold the server for ever. Nor
     is what a symbolic link leads to that is somewhere else."""
     folder = tmp_path / "pages"
@@ -240,14 +256,14 @@ def test_no_file_of_the_folder(tmp_path: Path, name: str) -> None:
     (folder / "outer").symlink_to(tmp_path)
     (folder / "index" / "index.html").symlink_to(secret)
     (folder / "loop").symlink_to(folder / "loop")
-    server = MemoryServer(App(pages=str(folder)))
+    server = MemoryServer(App(pages=make(str(folder))))
     for method in ("GET", "HEAD"):
         response = server.request(method, f"/{name}")
         assert response.status == 404
         assert b"secret" not in response.body
 
 
-def test_links_within_the_folder(tmp_path: Path) -> None:
+def test_links_within_the_folder(tmp_path: Path, make: Any) -> None:
     """Links that stay in the folder are served, also where it is itself behind one; and
     others where that is asked for."""
     folder = tmp_path / "pages"
@@ -258,21 +274,21 @@ def test_links_within_the_folder(tmp_path: Path) -> None:
     (folder / "out").symlink_to("../secret")
     (tmp_path / "link").symlink_to(folder)
     for path in (folder, tmp_path / "link"):
-        server = MemoryServer(App(pages=str(path)))
+        server = MemoryServer(App(pages=make(str(path))))
         assert server.request("GET", "/b").body == b"here"
-    open_ = Folder(str(folder))
+    open_ = make(str(folder))
     open_.followsLinks = True
     assert MemoryServer(App(pages=open_)).request("GET", "/out").body == b"there"
 
 
 @pytest.mark.parametrize("kind", ["socket", "device", "folder"])
 @pytest.mark.parametrize("follows", [False, True])
-def test_other_files(tmp_path: Path, kind: str, follows: bool) -> None:
+def test_other_files(tmp_path: Path, kind: str, follows: bool, make: Any) -> None:
     """Nor are sockets and devices opened, whether or not links are followed."""
     folder = tmp_path / "pages"
     (folder / "folder").mkdir(parents=True)
     (folder / "device").symlink_to("/dev/zero")
-    pages = Folder(str(folder))
+    pages = make(str(folder))
     pages.followsLinks = follows
     server = MemoryServer(App(pages=pages))
     with socket.socket(socket.AF_UNIX) as listening:
@@ -301,9 +317,16 @@ def ending(path: Path) -> Iterator[None]:
     thread.join()
 
 
+def _regular(*_: Any, **__: Any) -> os.stat_result:
+    """
+    Say that anything is a regular file.
+    """
+    return os.stat_result((stat.S_IFREG, *([0] * 9)))
+
+
 @pytest.mark.parametrize("kind", ["fifo", "socket", "device", "gone"])
 def test_swapped(
-    tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch, logs: Logs
+    tmp_path: Path, kind: str, make: Any, monkeypatch: pytest.MonkeyPatch, logs: Logs
 ) -> None:
     """A file that has become something else between the check and the opening isn't
     there; nobody waits for a FIFO's other end."""
@@ -319,7 +342,9 @@ def test_swapped(
             path.symlink_to("/dev/zero")
         monkeypatch.setattr(Folder, "_isServed", lambda _: True)
         monkeypatch.setattr(Folder, "exists", lambda _: True)
-        server = MemoryServer(App(pages=str(tmp_path)))
+        monkeypatch.setattr(StaticFiles, "_isWithin", lambda *_: True)
+        monkeypatch.setattr("wsplug.staticfiles.os.stat", _regular)
+        server = MemoryServer(App(pages=make(str(tmp_path))))
         for method in ("GET", "HEAD"):
             response = server.request(method, "/file")
             assert response.status == 404
@@ -335,13 +360,13 @@ def test_no_descriptor_left(
     def fail(*_: object) -> int:
         raise OSError(errno.EMFILE, "too many open files")
 
-    monkeypatch.setattr("wsplug.folder.os.open", fail)
+    monkeypatch.setattr("wsplug.staticfiles.os.open", fail)
     assert server.request("GET", "/file.bin").status == 500
     (failure,) = logs.failures()
     assert failure.check(OSError)
 
 
-def test_folder_behind_a_link_that_changes(tmp_path: Path) -> None:
+def test_folder_behind_a_link_that_changes(tmp_path: Path, make: Any) -> None:
     """A folder may be replaced by way of a link to it. Where it really is is looked up
     once for a request, not for each part of its path."""
     for name in ("one", "two"):
@@ -349,7 +374,7 @@ def test_folder_behind_a_link_that_changes(tmp_path: Path) -> None:
         (tmp_path / name / "a" / "b" / "c" / "file").write_text(name, "ascii")
     link = tmp_path / "link"
     link.symlink_to("one")
-    server = MemoryServer(App(pages=Folder(str(link))))
+    server = MemoryServer(App(pages=make(str(link))))
     assert server.request("GET", "/a/b/c/file").body == b"one"
     link.unlink()
     link.symlink_to("two")

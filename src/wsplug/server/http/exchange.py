@@ -147,6 +147,7 @@ class Exchange:
         self._held: HeldBody | None = None
         self._login: Login | None = None
         self._loggingIn: Deferred[Any] | None = None
+        self._loginDeadline: Deadline | None = None
         self._sender: ResponseSender | None = None
         self._channel: PageChannel | None = None
         self._idle: Deadline | None = None
@@ -281,7 +282,7 @@ class Exchange:
         body, self._body = self._body, None
         if body is not None:
             body.stop()
-        loggingIn, self._loggingIn = self._loggingIn, None
+        loggingIn = self._endLoggingIn()
         self._request = self._resource = None
         held, self._held = self._held, None
         if held is not None:
@@ -352,6 +353,17 @@ class Exchange:
         self._loggingIn = loggingIn
         loggingIn.addCallbacks(self._loggedIn, self._notLoggedIn)
         loggingIn.addErrback(self._fail)
+        seconds = self._context.settings.open_timeout
+        if self._loggingIn is not None and seconds:
+            deadlines = self._context.deadlines
+            self._loginDeadline = deadlines.set(seconds, self._loginTimedOut)
+
+    def _loginTimedOut(self) -> None:
+        self._loginDeadline = None
+        seconds = self._context.settings.open_timeout
+        reason = f"credentials not checked in {seconds:g} seconds"
+        # Whoever checks them is told that by release().
+        self._refuse(HandshakeRefused(503, reason, setting="open-timeout"))
 
     def _enter(self) -> None:
         """
@@ -476,17 +488,23 @@ class Exchange:
             raise authenticator.refuseNobody()
         return await authenticator.logIn(credentials, request)
 
+    def _endLoggingIn(self) -> Deferred[Any] | None:
+        self._context.deadlines.clear(self._loginDeadline)
+        self._loginDeadline = None
+        loggingIn, self._loggingIn = self._loggingIn, None
+        return loggingIn
+
     def _loggedIn(self, login: Login) -> None:
         if self._request is None:
             login.end()  # the client has gone meanwhile
             return
-        self._loggingIn = None
+        self._endLoggingIn()
         self._login = login
         self._request.avatar = login.avatar
         self._goOn(self._enter)
 
     def _notLoggedIn(self, failure: Failure) -> None:
-        self._loggingIn = None
+        self._endLoggingIn()
         request = self._request
         if failure.check(CancelledError) is not None or request is None:
             return
