@@ -69,6 +69,7 @@ def _framed(rng: random.Random, data: bytes) -> tuple[list[str], bytes]:
             (chunked, b"".join(_chunks(data[:20_000], 1))),
             (chunked, b"".join(_chunks(data, 50_000))[:-4]),
             (chunked, data),
+            (["Transfer-Encoding: chunked,"], b"".join(_chunks(data, 50_000))),
             (chunked, b"f" * 5000),
             (chunked, b"5;" + b"a" * 5000 + b"\r\nabcde\r\n0\r\n\r\n"),
             (chunked, b"0\r\n" + b"a: b\r\n" * 5000 + b"\r\n"),

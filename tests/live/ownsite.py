@@ -16,6 +16,7 @@ from twisted.web.server import Site
 from twisted.web.static import File
 
 from wsplug import Mount, Settings, WebSocketFactory, WebSocketProtocol, application
+from wsplug.folder import Folder
 
 __all__ = ["ownsite"]
 
@@ -41,6 +42,7 @@ def makePages(pages: Any) -> Any:
     """
     pages.putChild(b"takes", Takes(False))
     pages.putChild(b"form", Takes(True))
+    pages.putChild(b"files", Folder("pages"))
     return pages
 
 

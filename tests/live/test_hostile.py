@@ -4,10 +4,12 @@ Hostile requests to every path of real servers, with a health check every 50 ms.
 
 from __future__ import annotations
 
+import os
 import socket
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -34,6 +36,7 @@ TIMES = ("--open-timeout=1", "--send-timeout=1", "--close-timeout=1")
 
 TOKEN = "abcdefghijklmnopqrstuvwxyz012345"
 
+# Those of the server's own, and those of others.
 PATHS = (
     "/",
     "/large.bin",
@@ -45,8 +48,11 @@ PATHS = (
     "/-/wsplug.js",
     "/push/",
     "/push/publish?channel=a",
+    "/bot/commands.json",
+    "/chat/room",
     "/ownsite/takes",
     "/ownsite/form?a=b",
+    "/ownsite/files/large.bin",
     "/echo/",
     "*",
 )
@@ -119,6 +125,14 @@ def _attack(
     return answers
 
 
+def _files(process: int) -> list[str]:
+    """
+    List the files that a process has open, also those that have no name any more.
+    """
+    links = [os.readlink(each) for each in Path(f"/proc/{process}/fd").iterdir()]
+    return sorted(each for each in links if each.startswith("/"))
+
+
 def _judgeLog(log: str, seconds: float) -> None:
     """
     See that there is no traceback, and no more than an address may have.
@@ -130,11 +144,34 @@ def _judgeLog(log: str, seconds: float) -> None:
     assert max(map(len, lines)) < 600
 
 
+def test_many_bodies(server: Server) -> None:
+    """
+    Bodies of a hundred clients at once are in no file.
+    """
+    bodies = (("/ownsite/takes", 200_000), ("/push/publish?channel=a", 60_000))
+    before = _files(server.pid)
+    with ExitStack() as stack:
+        for number in range(100):
+            path, size = bodies[number % 2]
+            head = (
+                f"POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: {size}\r\n"
+                f"Authorization: Bearer {TOKEN}\r\nExpect: 100-continue\r\n\r\n"
+            )
+            client = stack.enter_context(
+                socket.create_connection((HOST, server.port), 60)
+            )
+            client.sendall(head.encode("ascii"))
+            assert client.recv(4096).startswith(b"HTTP/1.1 100 ")
+            client.sendall(bytes(20_000))
+        assert _files(server.pid) == before
+
+
 @pytest.fixture
 def server(folder: Path) -> Iterator[Server]:
     with serve(
         folder,
-        *("--app=pages.py:path=/", "--app=echo", f"--app={OWN_SITE}"),
+        *("--app=pages.py:path=/", "--app=echo", "--app=bot", "--app=chat"),
+        f"--app={OWN_SITE}",
         f"--app=push:token={TOKEN}",
         *("--exempt=none", "--max-address-handshake-rate=unlimited", *TIMES),
     ) as server:
@@ -143,13 +180,16 @@ def server(folder: Path) -> Iterator[Server]:
 
 def test_every_path(server: Server) -> None:
     """
-    Whatever is sent to the paths of a server, health checks are answered within half a
-    second, nobody sees a 500, there is no traceback, the log stays small, and the
-    server ends when it is told to.
+    Whatever is sent to the paths of a server, those that it answers itself and those
+    of others, health checks are answered within half a second, nobody sees a 500, there
+    is no traceback, the log stays small, no file stays open, and the server ends when
+    it is told to.
     """
     began = time.monotonic()
+    before = _files(server.pid)
     answers = _attack(server, server.port, "/-/health/live", PATHS)
     assert {"200", "206", "400", "404", "405", "408", "413", "501"} <= set(answers)
+    waitUntil(lambda: _files(server.pid) == before, "all files are closed")
     seconds = time.monotonic() - began
     assert server.stop(15) == 0
     _judgeLog(server.log + server.err, seconds)
