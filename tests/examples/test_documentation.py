@@ -12,6 +12,7 @@ import pytest
 from twisted.internet import task, threads
 
 from tests.documentation.pages import readPage
+from tests.server.kit import App
 from wsplug import clocks
 from wsplug.assembly import combine, readFile
 from wsplug.interfaces import IWebSocketApplicationPlugin
@@ -212,3 +213,18 @@ def test_documented_channels() -> None:
     assert second.receive() == "2"
     assert second.messages[-1] == "more"
     assert first.messages == said
+
+
+def test_documented_resource() -> None:
+    """
+    The resource in docs/applications.md takes what is sent to it, and no more.
+    """
+    (block,) = (each for each in _blocks(APPLICATIONS, "python") if "Votes" in each)
+    counted: list[bytes] = []
+    names = _run(block)
+    names["count"] = counted.append
+    server = MemoryServer(App(pages=names["Votes"]()))
+    assert server.request("POST", "/", body=b"yes").body == b"thank you\n"
+    assert counted == [b"yes"]
+    assert server.request("GET", "/").status == 405
+    assert server.request("POST", "/", body=b"yes" * 500).status == 413

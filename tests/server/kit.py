@@ -16,6 +16,7 @@ from wsplug import ConnectionClosed, Settings, WebSocketProtocol
 from wsplug.codec import FIN, OP_TEXT, encode_frame
 from wsplug.interfaces import (
     IHandshakeRequest,
+    IPlainResource,
     IWebSocketApplication,
     IWebSocketTransport,
 )
@@ -143,14 +144,14 @@ class Recorder(WebSocketProtocol):
 class App:
     """An application that makes recorders, or whatever the test wants instead."""
 
-    pages: str | IResource | None = None
+    pages: str | IPlainResource | IResource | None = None
     subprotocols: Sequence[str] = ()
 
     def __init__(
         self,
         build: Callable[[IHandshakeRequest], Any] | None = None,
         subprotocols: Sequence[str] = (),
-        pages: str | IResource | None = None,
+        pages: str | IPlainResource | IResource | None = None,
     ) -> None:
         self.build = build
         self.subprotocols = subprotocols

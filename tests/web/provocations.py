@@ -393,6 +393,9 @@ def body(
     return provoke
 
 
+OWN_FILE = "GET /-/wsplug.js HTTP/1.1"
+
+
 class _Form(Page):
     parsesForms = True
 
@@ -550,8 +553,10 @@ REFUSALS: dict[str, tuple[Provocation, ...]] = {
     "has a body of ambiguous length; one in a coding other than chunked": opening(
         "two lengths", "gzip"
     ),
-    "has a body that is larger than the application's pages take": (
+    "has a body that is larger than what is at its path takes, or any where nothing is "
+    "taken": (
         body("Content-Length: 2000000"),
+        sent(handshake(OWN_FILE, {"Upgrade": None}, ["Content-Length: 1"])),
     ),
     "has a body in malformed chunks, or with long extensions or trailers": (
         body("Transfer-Encoding: chunked", content="5\r\nabc\r\n0\r\n"),

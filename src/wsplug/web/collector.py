@@ -121,7 +121,7 @@ _UNFINISHED: Final = Family(
     "wsplug_unfinished_bytes",
     "gauge",
     (),
-    "held of messages that are not whole yet",
+    "held of messages and bodies that are not whole yet",
 )
 _LATENCY: Final = Family(
     "wsplug_message_seconds",
