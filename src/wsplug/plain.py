@@ -93,15 +93,6 @@ class Response:
         self.headers = [*headers]
         self.body = body
 
-    def hasHeader(self, name: bytes) -> bool:
-        """
-        Say whether a header is there.
-
-        @param name: in any case.
-        """
-        name = name.lower()
-        return any(each.lower() == name for each, _ in self.headers)
-
 
 def refused(refusal: HandshakeRefused) -> Response:
     """

@@ -41,15 +41,16 @@ def encode_response_head(
     @param closes: whether the connection ends with it.
     @raise ValueError: a header has a line end in it.
     """
-    line = _LINES.get(status)
-    lines = [b"HTTP/1.1 %d" % status + b" Other" if line is None else line]
-    lines.append(b"Date: " + date)
-    lines.extend([b"%b: %b" % header for header in headers])
+    lines = [_LINES.get(status) or b"HTTP/1.1 %d Other" % status, b"Date: " + date]
+    options = []
+    for name, value in headers:
+        lines.append(b"%b: %b" % (name, value))
+        if name == b"Upgrade":
+            # It is named in Connection too (RFC 9110 section 7.8).
+            options.append(name)
     # RFC 9110 section 8.6: these have none.
     if status not in (204, 304):
         lines.append(b"Content-Length: %d" % size)
-    # Whoever sends Upgrade names it in Connection too (RFC 9110 section 7.8).
-    options = [b"Upgrade"] if any(name == b"Upgrade" for name, _ in headers) else []
     if closes:
         options.append(b"close")
     if options:

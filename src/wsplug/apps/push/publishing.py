@@ -143,11 +143,18 @@ class PublishResource(PlainResource):
         # All are begun before the first is waited for: a broker that writes them down
         # can do so at once.
         begun = [self._push.publish(*draft) for draft in drafts]
-        if all(each.called and not each.paused for each in begun):
-            # Nearly every broker has, and then there is nothing to wait for.
-            outcomes = [_outcomeOf(each) for each in begun]
+        outcomes: list[Published | Failure] = []
+        for publishing in begun:
+            if not publishing.called or publishing.paused:
+                break
+            publishing.addBoth(outcomes.append)
+        else:
+            # As with nearly every broker, there is nothing to wait for.
             return self._tell(drafts, outcomes)
+        del begun[: len(outcomes)]
+        done: list[Any] = [(True, each) for each in outcomes]
         waiting: Deferred[Any] = DeferredList(begun, consumeErrors=True)
+        waiting.addCallback(lambda ends: [*done, *ends])
         waiting.addCallback(lambda ends: self._tell(drafts, [end for _, end in ends]))
         return waiting
 
@@ -289,15 +296,6 @@ class PublishResource(PlainResource):
             f"{failed} of {len(results)} publications failed; 'published' says which"
         )
         return _encode(_STATUS[code], _Failed(code, message, results))
-
-
-def _outcomeOf(publishing: Deferred[Published]) -> Published | Failure:
-    """
-    Take what a Deferred has fired with.
-    """
-    outcomes: list[Published | Failure] = []
-    publishing.addBoth(outcomes.append)
-    return outcomes[0]
 
 
 def _describe(channel: str, published: Published) -> _Result:

@@ -159,6 +159,8 @@ class Exchange:
         # Whether the connection ends with the next response; whether it has ended.
         self._isLast = False
         self._isOver = False
+        self._dateSecond = -1
+        self._dateNow = b""
         self._writtenBefore = 0
 
     # What the server's end calls
@@ -175,7 +177,7 @@ class Exchange:
         self._client = client
         self._ahead = rest
         self._isUnread = head.body_size != 0
-        return self._run(lambda: self._begin(head))
+        return self._run(self._begin, head)
 
     def feed(self, data: bytes) -> bytes:
         """
@@ -279,22 +281,22 @@ class Exchange:
         self._endRequest()
 
     def _endRequest(self) -> None:
-        body, self._body = self._body, None
-        if body is not None:
-            body.stop()
-        loggingIn = self._endLoggingIn()
         self._request = self._resource = None
-        held, self._held = self._held, None
-        if held is not None:
+        if self._body is not None:
+            body, self._body = self._body, None
+            body.stop()
+        if self._held is not None:
+            held, self._held = self._held, None
             held.letGo()
-        cancel(loggingIn)
-        login, self._login = self._login, None
-        if login is not None:
+        if self._loggingIn is not None:
+            cancel(self._endLoggingIn())
+        if self._login is not None:
+            login, self._login = self._login, None
             login.end()
 
     # The way of a request
 
-    def _run(self, step: Callable[[], object]) -> bytes:
+    def _run(self, step: Callable[..., object], *arguments: Any) -> bytes:
         """
         Take a step, and perhaps all that follow.
 
@@ -302,7 +304,7 @@ class Exchange:
         """
         self._isInside = True
         try:
-            step()
+            step(*arguments)
         except BaseException:
             # As what an application raises in its own code, this ends nothing else.
             self._fail(Failure())
@@ -409,6 +411,12 @@ class Exchange:
             self._refuse(body_too_large(limit))
             return
         self._isUnread = False
+        ahead = self._ahead
+        if size is not None and len(ahead) >= size and not head.all(b"expect"):
+            # Nearly every body comes with its head.
+            self._ahead = ahead[size:]
+            self._take(ahead[:size] if self._ahead else ahead)
+            return
         # RFC 9110 section 10.1.1. Those of HTTP/1.0 don't know it.
         expected = head.items(b"expect") if head.version == (1, 1) else []
         if b"100-continue" in [each.lower() for each in expected]:
@@ -551,18 +559,21 @@ class Exchange:
         """
         request, route = self._request, self._route
         assert request is not None
-        method = request.method
-        for header in route.headers:
-            if not answer.hasHeader(header[0]):
-                answer.headers.append(header)
+        method = request.head.method
+        headers = answer.headers
+        if route.headers:
+            present = {name.lower() for name, _ in headers}
+            headers += [
+                each for each in route.headers if each[0].lower() not in present
+            ]
         hasBody = has_body(answer.status, method)
         body = _readSmall(answer.body) if hasBody else answer.body
         closes = self._isUnread or self._isLast or not isPersistent(request.head)
         data = encode_response_head(
             answer.status,
-            answer.headers,
+            headers,
             len(body) if isinstance(body, bytes) else body.size,
-            _dateOf(int(timeOfDay(self._context.clock))),
+            self._date(),
             closes,
         )
         if route.isLogged:
@@ -580,6 +591,16 @@ class Exchange:
             return
         self._open().send(data)
         self._sent(closes)
+
+    def _date(self) -> bytes:
+        """
+        Give the date of a response, which is looked up once a second.
+        """
+        second = int(self._context.deadlines.now())
+        if second != self._dateSecond:
+            self._dateSecond = second
+            self._dateNow = _dateOf(int(timeOfDay(self._context.clock)))
+        return self._dateNow
 
     def _answerWithFile(
         self, data: bytes, body: FileBody, hasBody: bool, closes: bool
