@@ -25,6 +25,7 @@ HOT_MODULES: Final = (
     "wsplug.guard.metering",
     "wsplug.server.broadcasting",
     "wsplug.server.connection",
+    "wsplug.server.inputgate",
     "wsplug.server.intake",
     "wsplug.server.prepared",
     "wsplug.server.statistics",

@@ -16,7 +16,7 @@ from wsplug.apps.echo import echo
 from wsplug.errors import InvalidOption
 from wsplug.interfaces import IWebSocketApplicationPlugin
 from wsplug.plugins import parseDescription
-from wsplug.server.handling import READ_ON
+from wsplug.server.inputgate import READ_ON
 from wsplug.testing import MemoryServer
 
 DOCUMENTATION = Path(__file__).parents[2] / "docs" / "reference" / "echo.md"

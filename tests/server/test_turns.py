@@ -10,6 +10,7 @@ import pytest
 from twisted.internet.task import Clock
 
 from tests.server.kit import Logs, openOne
+from wsplug.server.inputgate import HELD_BY_WORK
 from wsplug.server.turns import Turns
 
 
@@ -116,7 +117,7 @@ def test_connection_that_fails_at_its_turn(logs: Logs) -> None:
         raise MemoryError
 
     opened.client.transport.resumeProducing = resume  # type: ignore[method-assign]
-    connection.intakeRests()
+    connection.gate.hold(HELD_BY_WORK)
     opened.server.factory.context.turns.add(connection.intake)
     opened.server.run()
     assert opened.client.transport.lost

@@ -17,6 +17,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
+from wsplug.codec.closecodes import CloseCode
 from wsplug.errors import HandshakeRefused, Side
 from wsplug.server.deadlines import Deadline, Deadlines
 from wsplug.server.settings import Settings
@@ -24,7 +25,7 @@ from wsplug.server.settings import Settings
 if TYPE_CHECKING:
     from wsplug.server.connection import Connection
 
-__all__ = ["Draining", "Opening"]
+__all__ = ["Draining", "Opening", "abortForStop"]
 
 _HANDFUL: Final = 100
 """
@@ -72,6 +73,15 @@ class Opening(Protocol):
         """
         End at once.
         """
+
+
+def abortForStop(connection: Connection) -> None:
+    """
+    End a connection at once: the server can't wait any longer.
+    """
+    connection.closing.abort(
+        CloseCode.GOING_AWAY, "the server has stopped", Side.SERVER, "stop-timeout"
+    )
 
 
 class Draining:
@@ -213,7 +223,7 @@ class Draining:
         self.patience = 0.0
         for connection in list(self._connections):
             self._tell(connection)  # so that it has the code and reason of this
-            connection.abortForStop()
+            abortForStop(connection)
         for protocol in list(self._opening):
             protocol.abort()
         if self._deadline is not None:

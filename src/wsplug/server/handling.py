@@ -6,29 +6,27 @@ done, how long it may, and what becomes of it when the connection is lost.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
 
+from wsplug.codec.closecodes import CloseCode
+from wsplug.errors import Side
 from wsplug.interfaces import IWebSocketApplication, IWebSocketProtocol
 from wsplug.server.cancelling import cancel
-from wsplug.server.deadlines import Deadline, Deadlines
-from wsplug.transport.flusher import Flusher
+from wsplug.server.closehandshake import CloseHandshake
+from wsplug.server.context import ConnectionContext
+from wsplug.server.deadlines import Deadline
+from wsplug.server.inputgate import HELD_BY_APPLICATION, InputGate
+from wsplug.transport.traffic import Traffic
 
 __all__ = [
-    "READ_ON",
     "HandlerOwner",
     "HandlerRules",
     "Handlers",
     "ServedApplication",
     "rulesOf",
 ]
-
-READ_ON: Final = 4096
-"""
-Bytes that are read from a connection, and kept, while a handler holds its input: enough
-to see its end, and the answers to pings, in most cases. The transport may add one read.
-"""
 
 
 @dataclass(frozen=True)
@@ -91,8 +89,18 @@ class HandlerOwner(Protocol):
     Whose handlers they are.
     """
 
-    def handlersOverdue(self) -> None:
-        """One has taken too long."""
+    context: ConnectionContext
+    gate: InputGate
+    isOpen: bool
+
+    @property
+    def closing(self) -> CloseHandshake:
+        """How it is closed."""
+
+    def close(
+        self, code: int, reason: str, side: Side, setting: str | None = None
+    ) -> None:
+        """Begin to close."""
 
 
 class Handlers:
@@ -105,33 +113,29 @@ class Handlers:
     """
 
     __slots__ = (
+        "_context",
         "_deadline",
-        "_deadlines",
-        "_flusher",
+        "_gate",
         "_last",
         "_owner",
         "_running",
         "_since",
         "_timeout",
+        "_traffic",
         "hurried",
         "seen",
     )
 
-    def __init__(
-        self,
-        owner: HandlerOwner,
-        deadlines: Deadlines,
-        flusher: Flusher,
-        timeout: float,
-    ) -> None:
+    def __init__(self, owner: HandlerOwner, traffic: Traffic, timeout: float) -> None:
         """
         @param owner: is referred to until L{end}.
-        @param flusher: has something done in the reactor's next turn.
+        @param traffic: counts how long each took.
         @param timeout: seconds that they may take, 0 for any.
         """
         self._owner: HandlerOwner | None = owner
-        self._deadlines = deadlines
-        self._flusher = flusher
+        self._context = owner.context
+        self._gate = owner.gate
+        self._traffic = traffic
         self._timeout = timeout
         self.hurried = False
         self.seen = 0
@@ -142,31 +146,45 @@ class Handlers:
         self._since = 0.0
         self._deadline: Deadline | None = None
 
-    def add(self, handler: Deferred[Any]) -> int:
+    def wait(self, handler: Deferred[Any], began: float) -> None:
         """
-        Note one that isn't done.
+        Hold the input until a handler is done.
 
-        @return: its number, for L{remove}.
+        @param handler: doesn't fail.
+        @param began: when it was called, where that is to be known.
         """
+        deadlines = self._context.deadlines
         if not self._running:
             self.seen = 0
         if self._timeout and not self._running:
-            self._since = self._deadlines.now()
+            self._since = deadlines.now()
             # Most are done soon: it isn't set and cleared for each of them.
             if self._deadline is None:
-                self._deadline = self._deadlines.set(self._timeout, self._check)
+                self._deadline = deadlines.set(self._timeout, self._check)
         self._last += 1
-        self._running[self._last] = handler
-        return self._last
+        number = self._last
+        self._running[number] = handler
+        self._gate.hold(HELD_BY_APPLICATION)
+        handler.addCallback(lambda _: self._done(number, began))
 
-    def remove(self, number: int) -> bool:
-        """
-        Note that one is done.
-
-        @return: whether all are.
-        """
+    def _done(self, number: int, began: float) -> None:
+        if began:
+            self._traffic.observe(began)
         self._running.pop(number, None)
-        return not self._running
+        if not self._running:
+            self._gate.release(HELD_BY_APPLICATION)
+
+    def lookAhead(self) -> None:
+        """
+        Find out whether the peer has closed behind what a handler holds. It waits for
+        an answer then, and not for ever.
+        """
+        if self._owner is None or self.seen < 0:
+            return
+        if self._gate.reasons & HELD_BY_APPLICATION:
+            self.seen = self._gate.lookAhead(self.seen)
+            if self.seen < 0:
+                self.hurry(self._context.settings.close_timeout)
 
     def hurry(self, timeout: float) -> None:
         """
@@ -178,9 +196,9 @@ class Handlers:
             return
         self.hurried = True
         self._timeout = timeout
-        self._since = self._deadlines.now()
-        self._deadlines.clear(self._deadline)
-        self._deadline = self._deadlines.set(timeout, self._check)
+        self._since = self._context.deadlines.now()
+        self._context.deadlines.clear(self._deadline)
+        self._deadline = self._context.deadlines.set(timeout, self._check)
 
     def cancel(self) -> None:
         """
@@ -188,7 +206,7 @@ class Handlers:
         that has led to this, and nobody can cancel a coroutine while it runs.
         """
         if self._running:
-            self._flusher.later(self._cancel)
+            self._context.flusher.later(self._cancel)
 
     def _cancel(self) -> None:
         running = list(self._running.values())
@@ -200,7 +218,7 @@ class Handlers:
         """
         Cancel them: the connection is lost.
         """
-        self._deadlines.clear(self._deadline)
+        self._context.deadlines.clear(self._deadline)
         self._deadline = None
         self._owner = None
         self._timeout = 0.0
@@ -210,8 +228,26 @@ class Handlers:
         self._deadline = None
         if not self._running:
             return
-        left = self._since + self._timeout - self._deadlines.now()
+        left = self._since + self._timeout - self._context.deadlines.now()
         if left > 0:
-            self._deadline = self._deadlines.set(left, self._check)
+            self._deadline = self._context.deadlines.set(left, self._check)
         elif self._owner is not None:
-            self._owner.handlersOverdue()
+            self._overdue(self._owner)
+
+    def _overdue(self, owner: HandlerOwner) -> None:
+        """
+        Close a connection whose handlers take too long.
+        """
+        if self.hurried:
+            if owner.closing.loseIfLeft():
+                return
+            if self.seen < 0 and owner.isOpen:
+                # They are cancelled when that has led to the connection's end.
+                self._gate.skip(~self.seen)
+            else:
+                reason = "went away without closing"
+                owner.closing.abort(CloseCode.ABNORMAL, reason, Side.PEER)
+            return
+        reason = f"the application took longer than {self._timeout:g} seconds"
+        owner.close(CloseCode.INTERNAL_ERROR, reason, Side.SERVER, "handler-timeout")
+        self.cancel()

@@ -9,8 +9,11 @@ from __future__ import annotations
 from typing import Final, Protocol
 
 from wsplug.codec.closecodes import CloseCode
+from wsplug.errors import Side
 from wsplug.guard.admission import Account
 from wsplug.guard.metering import Meter
+from wsplug.server.closehandshake import CloseHandshake
+from wsplug.server.inputgate import HELD_BY_WORK, InputGate
 from wsplug.server.turns import Turns
 from wsplug.transport.ceiling import Ceiling
 
@@ -37,21 +40,12 @@ class IntakeOwner(Protocol):
     Who is told when it is enough.
     """
 
+    gate: InputGate
+    isOpen: bool
+
     @property
-    def isOpen(self) -> bool:
-        """Whether nobody has begun to close it."""
-
-    def intakeRests(self) -> None:
-        """It has had its share: nothing more is to be taken until it goes on."""
-
-    def intakeGoesOn(self) -> None:
-        """It is its turn again."""
-
-    def intakeFailed(self) -> None:
-        """It could not go on: it is to end at once."""
-
-    def intakeExceeded(self, code: int, reason: str, setting: str) -> None:
-        """It is over a limit: nothing more is to be taken at all."""
+    def closing(self) -> CloseHandshake:
+        """How it is closed."""
 
 
 class Intake:
@@ -152,7 +146,7 @@ class Intake:
             owner = self._owner
             if owner is not None and owner.isOpen:
                 self._rests = True
-                owner.intakeRests()
+                owner.gate.hold(HELD_BY_WORK)
                 self._turns.add(self)
 
     def goOn(self) -> None:
@@ -165,10 +159,10 @@ class Intake:
         if owner is None:
             return
         try:
-            owner.intakeGoesOn()
+            owner.gate.release(HELD_BY_WORK)
         except BaseException:
             # It would rest for ever: what isn't read from can't even be silent.
-            owner.intakeFailed()
+            owner.closing.abort(CloseCode.INTERNAL_ERROR, "internal error", Side.SERVER)
             raise
 
     def hold(self, size: int) -> None:
@@ -188,7 +182,7 @@ class Intake:
         The server can't hold all that isn't whole, and most of it is here.
         """
         if self._owner is not None:
-            self._owner.intakeExceeded(
+            self._owner.closing.exceed(
                 CloseCode.TRY_AGAIN_LATER,
                 f"the server is full; {held} bytes of a message wait for the rest",
                 "max-incomplete-total",
@@ -214,7 +208,7 @@ class Intake:
             self.account.cool(now)
         where = " from this address" if prefix == "max-address-" else ""
         if self._owner is not None:
-            self._owner.intakeExceeded(
+            self._owner.closing.exceed(
                 CloseCode.POLICY_VIOLATION,
                 f"too many {what}{where}",
                 f"{prefix}{what.removesuffix('s')}-rate",

@@ -8,13 +8,24 @@ the network says that it does, has its time from when the ping has come to it.
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Final, Protocol
 
-from wsplug.server.deadlines import Deadline, Deadlines
-from wsplug.server.settings import Settings
+from wsplug.codec.closecodes import CloseCode
+from wsplug.codec.frames import FIN, OP_PING
+from wsplug.errors import Side
+from wsplug.server.closehandshake import CloseHandshake
+from wsplug.server.context import ConnectionContext
+from wsplug.server.deadlines import Deadline
+from wsplug.server.inputgate import InputGate
 from wsplug.transport.progress import Progress
+from wsplug.transport.sendqueue import SendQueue
 
-__all__ = ["Keepalive", "KeepaliveOwner"]
+__all__ = ["KEEPALIVE", "Keepalive", "KeepaliveOwner"]
+
+KEEPALIVE: Final = b"wsplug keepalive"
+"""
+The payload of the server's own pings: it tells their answers from the application's.
+"""
 
 
 class KeepaliveOwner(Protocol):
@@ -22,21 +33,14 @@ class KeepaliveOwner(Protocol):
     Whose life it is about.
     """
 
-    def lastHeard(self) -> float:
-        """
-        When a byte last came, by the clock; now, while nothing is read on purpose.
-        """
+    context: ConnectionContext
+    gate: InputGate
+    queue: SendQueue
+    transport: Any
 
-    def askProgress(self) -> Progress | None:
-        """
-        Say how far the peer has come with what it was sent; C{None} where nobody knows.
-        """
-
-    def sendPing(self) -> None:
-        """Ask the peer for a sign of life."""
-
-    def pingTimedOut(self) -> None:
-        """It gave none."""
+    @property
+    def closing(self) -> CloseHandshake:
+        """How it is closed."""
 
 
 class Keepalive:
@@ -45,26 +49,20 @@ class Keepalive:
     """
 
     __slots__ = (
+        "_context",
         "_deadline",
-        "_deadlines",
         "_owner",
         "_pinged",
         "_progress",
-        "_settings",
         "_target",
     )
 
-    def __init__(
-        self, owner: KeepaliveOwner, settings: Settings, deadlines: Deadlines
-    ) -> None:
+    def __init__(self, owner: KeepaliveOwner) -> None:
         """
         @param owner: is referred to until L{stop}.
-        @param settings: C{ping_interval} seconds of silence lead to a ping, and
-            C{ping_timeout} seconds more to the end, 0 for never.
         """
         self._owner: KeepaliveOwner | None = owner
-        self._settings = settings
-        self._deadlines = deadlines
+        self._context = owner.context
         # When a ping went out that waits for an answer.
         self._pinged: float | None = None
         # How far the peer had come when it was looked at last; None where that says
@@ -72,33 +70,38 @@ class Keepalive:
         self._progress: Progress | None = None
         self._target = 0
         self._deadline: Deadline | None = None
-        self._set(settings.ping_interval)
+        self._set(self._context.settings.ping_interval)
 
     def stop(self) -> None:
         """
         Ask for nothing any more.
         """
-        self._deadlines.clear(self._deadline)
+        self._context.deadlines.clear(self._deadline)
         self._deadline = None
         self._owner = None
 
     def _set(self, seconds: float) -> None:
-        self._deadline = self._deadlines.set(seconds, self._check)
+        self._deadline = self._context.deadlines.set(seconds, self._check)
 
     def _check(self) -> None:
         self._deadline = None
         owner = self._owner
         assert owner is not None
-        settings = self._settings
-        heard = owner.lastHeard()
+        settings = self._context.settings
+        now = self._context.deadlines.now()
+        heard = owner.gate.lastHeard(now)
         if self._pinged is not None and heard < self._pinged:
             if self._hasMoved(owner):
                 self._set(settings.ping_timeout)
             else:
-                owner.pingTimedOut()
+                owner.closing.abort(
+                    CloseCode.ABNORMAL,
+                    f"answered no ping in {settings.ping_timeout:g} seconds",
+                    Side.SERVER,
+                    "ping-timeout",
+                )
             return
         self._pinged = self._progress = None
-        now = self._deadlines.now()
         silence = now - heard
         if silence < settings.ping_interval:
             self._set(settings.ping_interval - silence)
@@ -107,13 +110,13 @@ class Keepalive:
             self._pinged = now
             self._aim(owner)
         self._set(settings.ping_timeout or settings.ping_interval)
-        owner.sendPing()
+        owner.queue.frame(FIN | OP_PING, KEEPALIVE)
 
     def _aim(self, owner: KeepaliveOwner) -> None:
         """
         Note what lies in front of the ping.
         """
-        progress = owner.askProgress()
+        progress = self._context.askProgress(owner.transport)
         if progress is not None and progress.left:
             self._progress = progress
             self._target = progress.taken + progress.left
@@ -126,7 +129,7 @@ class Keepalive:
         before = self._progress
         if before is None:
             return False
-        progress = self._progress = owner.askProgress()
+        progress = self._progress = self._context.askProgress(owner.transport)
         if progress is None or progress.taken <= before.taken:
             return False
         if progress.taken >= self._target:

@@ -14,7 +14,7 @@ from wsplug.codec import CloseCode
 from wsplug.errors import HandshakeRefused
 from wsplug.server.connection import Connection
 from wsplug.server.context import ConnectionContext
-from wsplug.server.draining import Draining, Opening
+from wsplug.server.draining import Draining, Opening, abortForStop
 from wsplug.server.spare import SparePlaces
 
 __all__ = ["AttachedLogin", "Roster"]
@@ -229,6 +229,6 @@ class Roster:
             self.draining.abort()
             return
         for connection in list(self.connections):
-            connection.abortForStop()
+            abortForStop(connection)
         for protocol in list(self.opening):
             protocol.abort()

@@ -1,0 +1,28 @@
+# The C types of inputgate.py.
+
+cimport cython
+
+from wsplug.codec.receiver cimport MessageReceiver
+from wsplug.transport.flusher cimport Flusher
+
+cdef int _APPLICATION
+cdef Py_ssize_t _READ_ON
+
+
+cdef class InputGate:
+    cdef Flusher _flusher
+    cdef bint _isPaused
+    cdef object _owner
+    cdef MessageReceiver _receiver
+    cdef object _transport
+    cdef public double heard
+    cdef readonly int reasons
+
+    cpdef hold(self, int reason)
+    @cython.locals(flusher=Flusher)
+    cpdef release(self, int reason)
+    cpdef keep(self, Py_ssize_t size)
+    cpdef pause(self)
+    cpdef open(self)
+    cdef _resume(self)
+    cdef _readAgain(self)
