@@ -17,6 +17,9 @@ from pathlib import Path
 from setuptools import Extension, setup
 from setuptools.errors import CompileError
 
+# Not imported: neither is the package installed yet, nor what it needs.
+_BUILD = runpy.run_path("src/wsplug/build.py")
+
 
 def _can_compile() -> bool:
     """
@@ -82,7 +85,7 @@ def _extensions() -> list[Extension]:
             [
                 Extension(
                     f"wsplug.{package}.{source.stem}",
-                    [str(source)],
+                    [str(source), *_sealOf(package, source)],
                     extra_compile_args=arguments,
                 )
                 for source in _sources(package)
@@ -92,6 +95,25 @@ def _extensions() -> list[Extension]:
         )
     # The longest first, so that no processor waits for it at the end.
     return sorted(extensions, key=_sizeOf, reverse=True)
+
+
+def _sealOf(package: str, source: Path) -> list[str]:
+    """
+    Write the C file that puts the digest of a hot module's source into its extension
+    module: C{wsplug --version} compares it with the source that is installed.
+    """
+    if source.suffix != ".py":
+        return []
+    digest = _BUILD["digestOf"](f"wsplug.{package}.{source.stem}")
+    text = (
+        "#if defined(__GNUC__)\n__attribute__((used))\n#endif\n"
+        f'const char wsplug_source[] = "{_BUILD["MARK"]}{digest}";\n'
+    )
+    seal = Path("build", "seals", package, f"{source.stem}_seal.c")
+    seal.parent.mkdir(parents=True, exist_ok=True)
+    if not seal.exists() or seal.read_text(encoding="ascii") != text:
+        seal.write_text(text, encoding="ascii")
+    return [str(seal)]
 
 
 def _sizeOf(extension: Extension) -> int:
@@ -105,15 +127,10 @@ def _sources(package: str) -> list[Path]:
     folder = Path("src", "wsplug", package)
     hot = [
         folder / f"{name}.py"
-        for parent, _, name in (name.rpartition(".") for name in _hot_modules())
+        for parent, _, name in (name.rpartition(".") for name in _BUILD["HOT_MODULES"])
         if parent == f"wsplug.{package}"
     ]
     return [*sorted(folder.glob("*.pyx")), *hot]
-
-
-def _hot_modules() -> tuple[str, ...]:
-    # Not imported: neither is the package installed yet, nor what it needs.
-    return tuple(runpy.run_path("src/wsplug/build.py")["HOT_MODULES"])
 
 
 # One compiler for each processor.

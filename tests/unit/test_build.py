@@ -20,7 +20,14 @@ from hypothesis import strategies as st
 
 import wsplug.codec
 import wsplug.codec.masking
-from wsplug.build import COMPILED, DESCRIPTION, HOT_MODULES
+from wsplug.build import (
+    COMPILED,
+    DESCRIPTION,
+    HOT_MODULES,
+    MARK,
+    describeBuild,
+    digestOf,
+)
 from wsplug.codec import frames, utf8
 
 SHOW = """
@@ -178,3 +185,44 @@ def test_limits_beyond_all() -> None:
     assert isinstance(second, tuple)
     assert second[0] == "violation_received"
     assert second[1].code == 1009
+
+
+def test_each_module_is_described(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    The command says which modules really run compiled: all, or which ones don't.
+    """
+    assert describeBuild() == DESCRIPTION
+    connection: Any = import_module("wsplug.server.connection")
+    monkeypatch.setattr(connection, "__file__", f"{connection.__file__}.so")
+    if not COMPILED:
+        monkeypatch.setattr("wsplug.build._isStale", lambda name, file: False)
+        assert describeBuild().startswith(f"compiled; 1 of {len(HOT_MODULES)} modules")
+        assert "wsplug.server.intake" in describeBuild()
+
+
+def test_stale_module(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """
+    An extension module of another source than the one that is here is told of.
+    """
+    files = {}
+    for name in HOT_MODULES:
+        files[name] = file = tmp_path / f"{name}.so"
+        file.write_bytes(b"\0" + MARK.encode() + digestOf(name).encode() + b"\0")
+        monkeypatch.setattr(import_module(name), "__file__", str(file))
+    assert describeBuild() == "compiled"
+    stale = "wsplug.codec.receiver"
+    other = digestOf("wsplug.server.connection").encode()
+    files[stale].write_bytes(b"\0" + MARK.encode() + other + b"\0")
+    assert describeBuild() == f"compiled; STALE: built from other sources: {stale}"
+
+
+def test_digest_has_the_declarations(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    A change in a .pxd is another source, too.
+    """
+    before = digestOf("wsplug.server.connection")
+    assert before == digestOf("wsplug.server.connection")
+    monkeypatch.setattr(
+        "wsplug.build._fileOf", lambda name, suffix: Path(__file__) / suffix
+    )
+    assert digestOf("wsplug.server.connection") != before

@@ -8,7 +8,7 @@ import platform
 
 import twisted
 import wsplug
-from wsplug.build import DESCRIPTION
+from wsplug.build import describeBuild
 from wsplug.options import Option
 from wsplug.plugins import MOUNT_OPTIONS, findApplications, findFailures
 
@@ -20,7 +20,7 @@ def showVersions() -> str:
     Give a line with the versions of wsplug and what it runs on.
     """
     return (
-        f"wsplug {wsplug.__version__} (codec: {DESCRIPTION}), "
+        f"wsplug {wsplug.__version__} (codec: {describeBuild()}), "
         f"Twisted {twisted.__version__}, "
         f"{platform.python_implementation()} {platform.python_version()}"
     )

@@ -10,11 +10,12 @@ from cpython.memoryview cimport PyMemoryView_FromMemory
 from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memcpy
 
+from wsplug.codec import masking
 
-cdef enum:
-    FIRST_PLACE = 262144
-    PLACE_GROWTH = 4
-    MIN_REST = 65536
+# It has made its constants before it imports this.
+cdef Py_ssize_t FIRST_PLACE = masking.FIRST_PLACE
+cdef Py_ssize_t PLACE_GROWTH = masking.PLACE_GROWTH
+cdef Py_ssize_t MIN_REST = masking._MIN_REST
 
 
 cpdef bytes unmask(bytes data, Py_ssize_t start, Py_ssize_t end, bytes mask):

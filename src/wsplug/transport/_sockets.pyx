@@ -13,6 +13,7 @@ from cpython.bytes cimport (
     PyBytes_GET_SIZE,
 )
 from cpython.exc cimport PyErr_SetFromErrno
+from cpython.mem cimport PyMem_Malloc
 from libc.errno cimport EAGAIN, EINTR, errno
 from libc.string cimport memset
 
@@ -40,11 +41,15 @@ cdef extern from *:
     """
     int MSG_NOSIGNAL
 
-cdef enum:
-    READ_SIZE = 16384
-    MAX_PIECES = 1024  # what Linux takes in one call
+from wsplug.transport import sockets
 
-cdef char _buffer[READ_SIZE]
+# It has made its constants before it imports this.
+cdef Py_ssize_t READ_SIZE = sockets.READ_SIZE
+cdef Py_ssize_t MAX_PIECES = sockets._MAX_PIECES
+
+# All connections share it, as below.
+cdef bytearray _space = bytearray(READ_SIZE)
+cdef char* _buffer = _space
 
 
 cpdef bytes receive(object source):
@@ -66,8 +71,10 @@ cpdef Py_ssize_t send(object target, bytes data) except -1:
 
 
 # What is sent in one call. All connections share it: nothing else runs meanwhile.
-cdef Py_buffer _buffers[MAX_PIECES]
-cdef iovec _vectors[MAX_PIECES]
+cdef Py_buffer* _buffers = <Py_buffer*>PyMem_Malloc(MAX_PIECES * sizeof(Py_buffer))
+cdef iovec* _vectors = <iovec*>PyMem_Malloc(MAX_PIECES * sizeof(iovec))
+if _buffers == NULL or _vectors == NULL:
+    raise MemoryError
 
 
 cpdef Py_ssize_t send_pieces(object target, list pieces) except -1:
