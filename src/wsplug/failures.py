@@ -1,6 +1,6 @@
 """
-How often somebody may be wrong: whoever guesses passwords or tokens has to wait, and
-from as many addresses as they have.
+Limits on failed attempts: a client that guesses passwords or tokens has to wait, even
+if it uses many addresses.
 """
 
 from __future__ import annotations
@@ -10,26 +10,27 @@ from typing import Final, NamedTuple
 
 from twisted.internet.interfaces import IAddress, IReactorTime
 
-from wsplug.networks import hostOf, placeOf
+from wsplug.networks import clientKey, hostOf
 from wsplug.options import UNLIMITED
 from wsplug.rates import Rate
 
-__all__ = ["Excess", "Failures", "Places"]
+__all__ = ["Counters", "Excess", "Failures"]
 
-_WIDER: Final = ((56, 4), (48, 16))
+_NETWORKS: Final = ((56, 4), (48, 16))
 """
-Bits of an IPv6 address that say whose network it is in, where somebody has more than a
-place (RFC 6177), and how many times the failures of a place may be from there.
-"""
-
-_EVERYWHERE: Final = ""
-"""
-The key of all places together.
+The IPv6 prefixes that a site with more than one /64 has (RFC 6177): the length in bits,
+and how many times a single client's failures are allowed from the whole prefix.
 """
 
-Places = tuple[tuple[Rate, str, str], ...]
+_EVERYBODY: Final = ""
 """
-All that a failure is counted for: each with its key, and the setting that it is for.
+The key under which the failures of all clients together are counted.
+"""
+
+Counters = tuple[tuple[Rate, str, str], ...]
+"""
+What one failure counts against: a limiter each, with the key in it and the name of the
+setting.
 """
 
 
@@ -37,8 +38,8 @@ class Excess(NamedTuple):
     """
     One failure too many.
 
-    @ivar wait: seconds until the next one may be.
-    @ivar setting: the name of the one responsible.
+    @ivar wait: seconds until the next attempt is allowed.
+    @ivar setting: the name of the setting that was exceeded.
     """
 
     wait: float
@@ -47,10 +48,10 @@ class Excess(NamedTuple):
 
 class Failures:
     """
-    Counts failures: of each place, of the networks that IPv6 places are in, and of all.
+    Counts failures: of each client, of the IPv6 networks around it, and of all clients.
 
-    A failure is counted before it is known whether it is one, and given back if it
-    isn't: else as many guesses could be under way at one time as there are connections.
+    An attempt is counted before it is judged, and refunded if it succeeds. Otherwise a
+    client could have one guess in progress on each of its connections.
     """
 
     def __init__(
@@ -63,54 +64,54 @@ class Failures:
         seconds: float = 60.0,
     ) -> None:
         """
-        @param most: that a place may have at once, and in C{seconds}.
-        @param inAll: that all may have.
-        @param setting: the name of that which says C{most}; the name of the other one
-            has C{-total} behind it.
+        @param most: failures allowed to one client at once, and every C{seconds}.
+        @param inAll: failures allowed to all clients together.
+        @param setting: the name of the setting that gives C{most}. The setting that
+            gives C{inAll} has the same name with C{-total} appended.
         """
         self._setting = setting
-        self._places = Rate(clock, most / seconds, most)
-        self._wider = [
+        self._clients = Rate(clock, most / seconds, most)
+        self._networks = [
             (bits, Rate(clock, times * most / seconds, times * most))
-            for bits, times in _WIDER
+            for bits, times in _NETWORKS
         ]
         self._all = Rate(clock, inAll / seconds, inAll)
 
-    def placesOf(self, client: IAddress, inAll: bool = False) -> Places:
+    def countersOf(self, client: IAddress, inAll: bool = False) -> Counters:
         """
-        Say what a failure is to be counted for.
+        Return what a client's failure counts against.
 
-        @param client: whose it is.
-        @param inAll: whether it is one of those of which there may be so many in all.
+        @param client: the client's address.
+        @param inAll: whether it also counts against the limit for all clients.
         """
         setting = self._setting
-        places = [(self._places, placeOf(client), setting)]
+        counters = [(self._clients, clientKey(client), setting)]
         host = hostOf(client)
         if isinstance(host, IPv6Address):
-            for bits, rate in self._wider:
-                places.append((rate, f"{int(host) >> (128 - bits):x}", setting))
+            for bits, rate in self._networks:
+                counters.append((rate, f"{int(host) >> (128 - bits):x}", setting))
         if inAll:
-            places.append((self._all, _EVERYWHERE, f"{setting}-total"))
-        return tuple(places)
+            counters.append((self._all, _EVERYBODY, f"{setting}-total"))
+        return tuple(counters)
 
-    def count(self, places: Places) -> Excess | None:
+    def count(self, counters: Counters) -> Excess | None:
         """
         Count a failure.
 
-        @param places: from L{placesOf}.
-        @return: why it isn't counted, if it is one too many: what would have failed
-            isn't to be looked at then.
+        @param counters: from L{countersOf}.
+        @return: C{None} if it was counted. Otherwise the limit that it exceeds: refuse
+            the attempt without judging it.
         """
-        for index, (rate, key, setting) in enumerate(places):
+        for index, (rate, key, setting) in enumerate(counters):
             wait = rate.take(key)
             if wait:
-                self.discount(places[:index])
+                self.discount(counters[:index])
                 return Excess(wait, setting)
         return None
 
-    def discount(self, places: Places) -> None:
+    def discount(self, counters: Counters) -> None:
         """
-        Undo that: it was none.
+        Undo L{count}: the attempt succeeded.
         """
-        for rate, key, _ in places:
+        for rate, key, _ in counters:
             rate.giveBack(key)

@@ -1,6 +1,5 @@
 """
-Addresses and networks: what counts as one place on the net, and which places are meant
-by a list of networks.
+Addresses and networks: the key that per-client limits count by, and lists of networks.
 """
 
 from __future__ import annotations
@@ -22,60 +21,59 @@ from twisted.internet.interfaces import IAddress
 from wsplug.codec.hosts import Host, parse_host
 
 __all__ = [
+    "IPV6_PREFIX_LENGTH",
     "MAPPED",
-    "PLACE_BITS",
     "Host",
     "Network",
     "Networks",
+    "clientKey",
     "hostOf",
     "isLocal",
     "nameOfAddress",
     "parseHost",
     "parseNetwork",
-    "placeOf",
 ]
 
-PLACE_BITS: Final = 64
+IPV6_PREFIX_LENGTH: Final = 64
 """
-Bits of an IPv6 address that say whose it is; of the rest everybody has as many as they
-like.
+The length, in bits, of the IPv6 prefix that counts as one client. A client chooses the
+other bits of its address freely.
 """
 
 Network = IPv4Network | IPv6Network
 
 MAPPED: Final = IPv6Network("::ffff:0:0/96")
 """
-IPv4 addresses in IPv6's clothes (RFC 4291 section 2.5.5.2): L{parseHost} makes IPv4
-addresses of those, and so do networks.
+IPv4-mapped IPv6 addresses (RFC 4291 section 2.5.5.2). L{parseHost} and L{parseNetwork}
+turn them into IPv4.
 """
 
 parseHost = parse_host
 
 _KEPT: Final = 1024
 """
-Addresses of which is remembered what they are: each is asked for several times while a
-client connects.
+Parsed addresses in the cache: each is needed several times while a client connects.
 """
 
 _hostOf = lru_cache(_KEPT)(parse_host)
 
 
 @lru_cache(_KEPT)
-def _placeOf(text: str) -> str:
+def _keyOfHost(text: str) -> str:
     host = _hostOf(text)
     if host is None:
         return text
     if isinstance(host, IPv6Address):
-        free = 128 - PLACE_BITS
-        return f"{IPv6Address(int(host) >> free << free)}/{PLACE_BITS}"
+        free = 128 - IPV6_PREFIX_LENGTH
+        return f"{IPv6Address(int(host) >> free << free)}/{IPV6_PREFIX_LENGTH}"
     return str(host)
 
 
 def hostOf(address: IAddress) -> Host | None:
     """
-    Give the host of a connection's address.
+    Return the IP address of a connection's address.
 
-    @return: C{None} where there is none, as for UNIX sockets.
+    @return: C{None} if there is none, as for UNIX sockets.
     """
     host = getattr(address, "host", None)
     return _hostOf(host) if isinstance(host, str) else None
@@ -83,17 +81,17 @@ def hostOf(address: IAddress) -> Host | None:
 
 def isLocal(address: IAddress) -> bool:
     """
-    Tell whether a connection's address is a UNIX socket: it leads to nobody, and only
-    programs on this machine have one.
+    Tell whether an address is that of a UNIX socket. It names no client, and only
+    programs on this machine can connect through it.
     """
     return isinstance(address, UNIXAddress)
 
 
 def nameOfAddress(address: IAddress) -> str:
     """
-    Write an address, as the log and error messages do: C{127.0.0.1:9000},
-    C{[::1]:9000}, or a UNIX socket's path; without the port where it isn't known. Of
-    other kinds of addresses, as of onion services, it is what they have for a name.
+    Format an address for the log and error messages: C{127.0.0.1:9000},
+    C{[::1]:9000}, or a UNIX socket's path. An unknown port is left out. Other kinds of
+    addresses, such as those of onion services, are shown by their name.
     """
     host = getattr(address, "host", None)
     if host is None:
@@ -109,8 +107,8 @@ def nameOfAddress(address: IAddress) -> str:
 
 def _nameOfOther(address: object) -> str:
     """
-    Give the name of what has neither a host nor a path: an onion service's address, as
-    those of C{txtorcon}'s endpoints, a C{HostnameAddress} of Twisted's, or any other.
+    Return the name of an address that has neither a host nor a path: an onion service's
+    (C{txtorcon}), Twisted's C{HostnameAddress}, or another kind.
     """
     for attribute in ("onion_uri", "hostname"):
         name = getattr(address, attribute, None)
@@ -121,17 +119,17 @@ def _nameOfOther(address: object) -> str:
     return type(address).__name__
 
 
-def placeOf(address: IAddress) -> str:
+def clientKey(address: IAddress) -> str:
     """
-    Say what counts as one place on the net: an IPv4 address, or the first
-    L{PLACE_BITS} of an IPv6 one.
+    Return the key that per-client limits count by: an IPv4 address, or the first
+    L{IPV6_PREFIX_LENGTH} bits of an IPv6 address.
 
     @return: C{"192.0.2.1"}, C{"2001:db8::/64"}, C{"local"} for all UNIX sockets, or the
-        name of what has another kind of address.
+        name of another kind of address.
     """
     text = getattr(address, "host", None)
     if isinstance(text, str):
-        return _placeOf(text)
+        return _keyOfHost(text)
     return "local" if isLocal(address) else _nameOfOther(address)
 
 
@@ -143,7 +141,7 @@ class Networks:
     def __init__(self, networks: Iterable[str] = ()) -> None:
         """
         @param networks: C{"192.0.2.0/24"}, C{"2001:db8::/32"}, or single addresses.
-        @raise ValueError: one is none of those; the message says which.
+        @raise ValueError: an entry is neither; the message names it.
         """
         self._networks = [_parseExactly(network) for network in networks]
 
@@ -159,11 +157,11 @@ class Networks:
 
 def parseNetwork(text: str, strict: bool = True) -> Network:
     """
-    Read a network, or an address, which is one of its own. One of IPv4 addresses that
-    are written as IPv6 addresses is an IPv4 network.
+    Parse a network. A single address is a network of one. A network of IPv4-mapped
+    IPv6 addresses becomes an IPv4 network.
 
-    @param strict: whether no bits may be set behind its prefix.
-    @raise ValueError: it is none.
+    @param strict: whether bits after the prefix must be zero.
+    @raise ValueError: the text is neither.
     """
     network = ip_network(text, strict)
     if isinstance(network, IPv6Network) and network.subnet_of(MAPPED):
@@ -176,7 +174,7 @@ def _parseExactly(text: str) -> Network:
     try:
         return parseNetwork(text)
     except ValueError as error:
-        reason = "its address has bits behind its prefix"
+        reason = "its address has bits set after the prefix"
         if "host bits" not in str(error):
-            reason = "say an address, or a network like 192.0.2.0/24"
-        raise ValueError(f"{text!r} is no network: {reason}") from None
+            reason = "give an address, or a network like 192.0.2.0/24"
+        raise ValueError(f"{text!r} is not a network: {reason}") from None

@@ -83,13 +83,13 @@ class Description:
     @ivar name: a plugin's, a file's or a module's.
     @ivar attribute: the application's in that file or module.
     @ivar values: the options, not parsed yet.
-    @ivar place: where it is said, for error messages; on the command line if empty.
+    @ivar source: where it comes from, for error messages; empty for the command line.
     """
 
     name: str
     attribute: str | None = None
     values: Mapping[str, object] = field(default_factory=dict, repr=False)
-    place: str = field(default="", compare=False)
+    source: str = field(default="", compare=False)
 
     def __str__(self) -> str:
         return self.name if self.attribute is None else f"{self.name}:{self.attribute}"
@@ -361,8 +361,8 @@ def makeMount(description: Description, services: IServices, isSingle: bool) -> 
             mountOptions["auth"],
         )
     except InvalidOption as error:
-        place = description.place or f"--app {description}"
-        raise InvalidOption(f"{place}: {error}") from None
+        source = description.source or f"--app {description}"
+        raise InvalidOption(f"{source}: {error}") from None
     except (Exception, SystemExit) as error:
         raise PluginFailed(
             f"--app {description} can't be made: {explainImport(error)}"

@@ -143,7 +143,7 @@ def test_attack(server: Server, way: str, places: int) -> None:
     expected = ATTACKS[way]
     clients = expected.clients
     for count in range(_TRIES):
-        # Places of its own: what others were is not forgotten at once.
+        # Addresses of its own: what others were is not forgotten at once.
         region = 1 + _TRIES * (2 * list(ATTACKS).index(way) + (places == 1)) + count
         before, open = server.memory(), server.descriptors()
         start = len(server.log)

@@ -11,7 +11,7 @@ from twisted.internet.task import Clock
 from tests.server.kit import Logs, handshake, parseResponses
 from wsplug.apps.echo import echo
 from wsplug.errors import HandshakeRefused
-from wsplug.guard.bans import LONGEST_BAN, MOST_BANS, Bans, parsePlace
+from wsplug.guard.bans import LONGEST_BAN, MOST_BANS, Bans, parsePrefix
 from wsplug.testing import MemoryServer
 
 
@@ -38,10 +38,10 @@ def v6(host: str) -> Any:
         ("fe80::1%eth0", v6("fe80::2%eth1"), v6("fe81::1")),
     ],
 )
-def test_places(text: str, inside: Any, outside: Any) -> None:
-    """An address stands for its place, and a network for all in it."""
+def test_prefixes(text: str, inside: Any, outside: Any) -> None:
+    """An address stands for its client key, and a network for all in it."""
     bans = Bans(Clock())
-    bans.add(parsePlace(text), 60)
+    bans.add(parsePrefix(text), 60)
     refusal = bans.refusalOf(inside)
     assert refusal is not None
     assert (refusal.status, refusal.setting) == (403, "operator")
@@ -56,31 +56,31 @@ def test_places(text: str, inside: Any, outside: Any) -> None:
         *("0.0.0.0/0", "::/0", "::/1", "::ffff:0:0/95", "::ffff:0:0/96"),
     ],
 )
-def test_no_places(text: str) -> None:
-    """What is no address, or everybody's, is not banned by mistake."""
-    with pytest.raises(ValueError, match=r"is no address|is everybody"):
-        parsePlace(text)
+def test_no_prefixes(text: str) -> None:
+    """A text that isn't an address, and a network of all addresses, can't be banned."""
+    with pytest.raises(ValueError, match=r"is neither an address|contains every"):
+        parsePrefix(text)
 
 
 def test_time() -> None:
     """A ban ends by itself, can be made longer, and lifted."""
     clock = Clock()
     bans = Bans(clock)
-    place = parsePlace("192.0.2.1")
-    bans.add(place, 60, "too loud")
+    prefix = parsePrefix("192.0.2.1")
+    bans.add(prefix, 60, "too loud")
     clock.advance(59)
     assert bans.refusalOf(v4("192.0.2.1")) is not None
     assert [tuple(ban) for ban in bans] == [("192.0.2.1", 60.0, "too loud")]
     clock.advance(1)
     assert bans.refusalOf(v4("192.0.2.1")) is None
     assert len(bans) == 0
-    bans.add(place, 60)
-    bans.add(place, 120)
+    bans.add(prefix, 60)
+    bans.add(prefix, 120)
     clock.advance(100)
     assert bans.refusalOf(v4("192.0.2.1")) is not None
     assert len(bans) == 1
-    assert bans.lift(place)
-    assert not bans.lift(place)
+    assert bans.lift(prefix)
+    assert not bans.lift(prefix)
     assert bans.refusalOf(v4("192.0.2.1")) is None
 
 
@@ -89,22 +89,22 @@ def test_bounds() -> None:
     clock = Clock()
     bans = Bans(clock)
     for number in range(MOST_BANS):
-        bans.add(parsePlace(f"10.0.{number // 256}.{number % 256}"), 60)
+        bans.add(parsePrefix(f"10.0.{number // 256}.{number % 256}"), 60)
     with pytest.raises(ValueError, match="lift one first"):
-        bans.add(parsePlace("192.0.2.1"), 60)
-    bans.add(parsePlace("10.0.0.0"), 90)
+        bans.add(parsePrefix("192.0.2.1"), 60)
+    bans.add(parsePrefix("10.0.0.0"), 90)
     clock.advance(60)
-    bans.add(parsePlace("192.0.2.1"), 60)
+    bans.add(parsePrefix("192.0.2.1"), 60)
     assert len(bans) == 2
     for seconds in (0, -1, LONGEST_BAN + 1, float("nan"), float("inf")):
-        with pytest.raises(ValueError, match="a ban takes"):
-            bans.add(parsePlace("192.0.2.2"), seconds)
+        with pytest.raises(ValueError, match="a ban lasts"):
+            bans.add(parsePrefix("192.0.2.2"), seconds)
 
 
 def test_connections(logs: Logs) -> None:
     """A banned client gets its 403 before it has said anything; others are served."""
     server = MemoryServer(echo)
-    server.factory.bans.add(parsePlace("192.0.2.66"), 60)
+    server.factory.bans.add(parsePrefix("192.0.2.66"), 60)
     transport = server.connectTransport("192.0.2.66")
     (response,) = parseResponses(transport.take())
     assert response.status == 403
@@ -128,9 +128,9 @@ def test_requests() -> None:
         server.run()
         (response,) = parseResponses(transport.take())
         assert response.status == 200
-        server.factory.bans.add(parsePlace("192.0.2.66"), 60)
+        server.factory.bans.add(parsePrefix("192.0.2.66"), 60)
         transport.put(request)
         server.run()
         (response,) = parseResponses(transport.take())
         assert response.status == 403
-        server.factory.bans.lift(parsePlace("192.0.2.66"))
+        server.factory.bans.lift(parsePrefix("192.0.2.66"))

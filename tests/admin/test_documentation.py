@@ -17,7 +17,7 @@ from wsplug.admin.history import KEPT
 from wsplug.admin.messages import ApplicationSample, Client, Sample, Welcome
 from wsplug.admin.options import ADMINISTRATION
 from wsplug.assembly import combine, readFile
-from wsplug.guard.bans import LONGEST_BAN, MOST_BANS, parsePlace
+from wsplug.guard.bans import LONGEST_BAN, MOST_BANS, parsePrefix
 from wsplug.testing import MemoryServer
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -96,8 +96,8 @@ def test_requests() -> None:
         assert set(answer) - {"request"} == set(expected)
         if request["type"] == "ban":
             assert len(board.factory.bans) == 1
-            board.factory.bans.lift(parsePlace("192.0.2.1"))
-            board.factory.bans.add(parsePlace("192.0.2.2"), 60)
+            board.factory.bans.lift(parsePrefix("192.0.2.1"))
+            board.factory.bans.add(parsePrefix("192.0.2.2"), 60)
         client.drop()
 
 

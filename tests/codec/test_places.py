@@ -10,7 +10,7 @@ import pytest
 
 from tests.codec.threeways import EventTuple, Recorder, frame
 from wsplug.codec import FIN, OP_BINARY, MessageReceiver, encode_frame
-from wsplug.codec.masking import FIRST_PLACE, PLACE_GROWTH, PayloadBuffer
+from wsplug.codec.masking import BUFFER_GROWTH, FIRST_BUFFER_SIZE, PayloadBuffer
 
 LIMIT = 1 << 23
 
@@ -209,7 +209,7 @@ class TestPayloadBuffer:
         size = 3 * 1024 * 1024 + 5
         data = bytes(range(256)) * (size // 256 + 1)
         payload = PayloadBuffer(size)
-        assert payload.allocated == FIRST_PLACE
+        assert payload.allocated == FIRST_BUFFER_SIZE
         while payload.filled < size:
             start = payload.filled
             if placed:
@@ -221,7 +221,7 @@ class TestPayloadBuffer:
             else:
                 end = min(start + piece, size)
                 payload.add(data, start, end, b"")
-            held = max(FIRST_PLACE, PLACE_GROWTH * (payload.filled + 64 * 1024))
+            held = max(FIRST_BUFFER_SIZE, BUFFER_GROWTH * (payload.filled + 64 * 1024))
             assert payload.allocated <= min(size, held)
         assert payload.take() == data[:size]
         assert payload.allocated == 0

@@ -44,7 +44,7 @@ def test_files() -> None:
     [
         ("sockets.py", "READ_SIZE", "the same buffer of {} KiB"),
         ("sockets.py", "MAX_PLACED_SIZE", "at most {m} MiB at a time"),
-        ("masking.py", "FIRST_PLACE", "begins with at most {} KiB"),
+        ("masking.py", "FIRST_BUFFER_SIZE", "begins with at most {} KiB"),
         ("sendqueue.py", "_CORK_SIZE", "at most {} KiB are held back"),
         ("sendqueue.py", "BATCH", "{} KiB at a time"),
         ("memory.py", "KEPT_SIZE", "makes it keep {m} MiB"),

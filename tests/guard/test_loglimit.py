@@ -15,7 +15,7 @@ from twisted.logger import capturedLogs
 from tests.server.kit import App, Logs, frame, handshake
 from tests.server.test_clients import Page
 from wsplug import Settings
-from wsplug.guard.loglimit import MOST_PLACES, LogLimit
+from wsplug.guard.loglimit import MAX_CLIENTS, LogLimit
 from wsplug.networks import Networks
 from wsplug.options import UNLIMITED
 from wsplug.testing import MemoryServer
@@ -78,13 +78,13 @@ def test_many_places() -> None:
     clock = Clock()
     limit = LogLimit(clock, 1, Networks())
     with capturedLogs() as events:
-        for number in range(MOST_PLACES + 50):
+        for number in range(MAX_CLIENTS + 50):
             address = IPv4Address("TCP", f"203.0.{number}.1", 1)
             for _ in range(11):
                 limit.allows(address, "refused")
         limit.tell()
         lines = Logs(events).lines()
-    assert len(lines) == MOST_PLACES + 1
+    assert len(lines) == MAX_CLIENTS + 1
     assert lines[-1].startswith("other addresses: 50 more lines")
 
 

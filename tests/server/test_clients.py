@@ -16,7 +16,7 @@ from tests.server.kit import App, Logs, Recorder, handshake, parseResponses, raw
 from wsplug import HandshakeRefused, Settings
 from wsplug.guard.proxies import ProxySettings
 from wsplug.interfaces import IHandshakeRequest
-from wsplug.networks import placeOf
+from wsplug.networks import clientKey
 from wsplug.testing import MemoryServer
 from wsplug.testing.server import CLIENT as PROXY
 
@@ -221,4 +221,4 @@ def test_memory() -> None:
     MemoryServer(app).connect()
     request: Any = app.requests[0]
     assert request._client.address is None
-    assert placeOf(request.getClientAddress()) == PROXY
+    assert clientKey(request.getClientAddress()) == PROXY

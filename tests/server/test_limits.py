@@ -21,7 +21,7 @@ from wsplug.codec import (
     RSV1,
     encode_frame,
 )
-from wsplug.codec.masking import FIRST_PLACE
+from wsplug.codec.masking import FIRST_BUFFER_SIZE
 from wsplug.errors import HandshakeRefused
 from wsplug.guard.proxies import ProxySettings
 from wsplug.testing import MemoryClient, MemoryServer, MemoryTransport
@@ -450,7 +450,7 @@ def test_unfinished_is_given_back() -> None:
     world.server.run()
     assert unfinished.held == 0
     # Of a large one, the place is held before it is filled.
-    for whole, held in ((60_000, 60_000), (600_000, FIRST_PLACE)):
+    for whole, held in ((60_000, 60_000), (600_000, FIRST_BUFFER_SIZE)):
         transport = world.server.connectTransport()
         transport.put(handshake())
         transport.put(encode_frame(FIN | OP_BINARY, bytes(whole), b"abcd")[:50_000])

@@ -27,7 +27,7 @@ def fail(failures: Failures, client: Any, inAll: bool = False) -> str | None:
 
     @return: the setting that it is one too many for.
     """
-    excess = failures.count(failures.placesOf(client, inAll))
+    excess = failures.count(failures.countersOf(client, inAll))
     return None if excess is None else excess.setting
 
 
@@ -71,7 +71,7 @@ def test_none() -> None:
     failures = Failures(Clock(), 1, 1)
     for _ in range(20):
         for number in range(20):
-            places = failures.placesOf(v6(f"2001:db8:0:{number}::1"), True)
+            places = failures.countersOf(v6(f"2001:db8:0:{number}::1"), True)
             assert failures.count(places) is None
             failures.discount(places)
 

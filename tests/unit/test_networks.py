@@ -1,5 +1,5 @@
 """
-Places on the net, and lists of networks.
+Client keys, and lists of networks.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from twisted.internet.interfaces import IAddress
 
 from wsplug.networks import (
     Networks,
+    clientKey,
     hostOf,
     isLocal,
     nameOfAddress,
     parseHost,
-    placeOf,
 )
 
 
@@ -67,17 +67,17 @@ def test_no_hosts(text: str) -> None:
     assert parseHost(text) is None
 
 
-def test_places() -> None:
+def test_client_keys() -> None:
     """
-    All of an IPv6 network's 64 bits are one place, and each IPv4 address is one.
+    All of an IPv6 network's 64 bits are one client, and each IPv4 address is one.
     """
-    assert placeOf(IPv4Address("TCP", "192.0.2.1", 80)) == "192.0.2.1"
-    one = placeOf(IPv6Address("TCP", "2001:db8:1:2:3:4:5:6", 80))
-    assert one == placeOf(IPv6Address("TCP", "2001:db8:1:2::9", 99))
+    assert clientKey(IPv4Address("TCP", "192.0.2.1", 80)) == "192.0.2.1"
+    one = clientKey(IPv6Address("TCP", "2001:db8:1:2:3:4:5:6", 80))
+    assert one == clientKey(IPv6Address("TCP", "2001:db8:1:2::9", 99))
     assert one == "2001:db8:1:2::/64"
-    assert one != placeOf(IPv6Address("TCP", "2001:db8:1:3::9", 99))
-    assert placeOf(IPv6Address("TCP", "::ffff:192.0.2.1", 1)) == "192.0.2.1"
-    assert placeOf(UNIXAddress("/run/x")) == "local"
+    assert one != clientKey(IPv6Address("TCP", "2001:db8:1:3::9", 99))
+    assert clientKey(IPv6Address("TCP", "::ffff:192.0.2.1", 1)) == "192.0.2.1"
+    assert clientKey(UNIXAddress("/run/x")) == "local"
     assert hostOf(UNIXAddress("/run/x")) is None
 
 
@@ -120,10 +120,10 @@ def test_mapped_networks(text: str, inside: list[str], outside: str) -> None:
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("localhost", "say an address"),
-        ("::ffff:192.0.2.1/120", "bits behind its prefix"),
-        ("192.0.2.1/24", "bits behind its prefix"),
-        ("192.0.2.0/33", "say an address"),
+        ("localhost", "give an address"),
+        ("::ffff:192.0.2.1/120", "bits set after the prefix"),
+        ("192.0.2.1/24", "bits set after the prefix"),
+        ("192.0.2.0/33", "give an address"),
     ],
 )
 def test_no_networks(text: str, reason: str) -> None:
@@ -146,13 +146,13 @@ def test_no_networks(text: str, reason: str) -> None:
         (Nameless(), "Nameless", False),
     ],
 )
-def test_places_without_hosts(address: IAddress, place: str, local: bool) -> None:
+def test_client_keys_without_hosts(address: IAddress, place: str, local: bool) -> None:
     """
     Only UNIX sockets are of this machine alone. What has another kind of address is
     somewhere on the net, and a place of its own.
     """
     assert hostOf(address) is None
-    assert placeOf(address) == place
+    assert clientKey(address) == place
     assert isLocal(address) is local
 
 

@@ -294,7 +294,7 @@ def test_hostile(origin: bytes) -> None:
     rules = OriginRules([*RULES, "same-host"])
     for host in (b"elsewhere.example", b"", b"evil.com@example.org", None):
         assert not rules.allow(origin, host)
-        assert not rules.vouches(origin, host)
+        assert not rules.isTrusted(origin, host)
 
 
 def test_wildcard_is_one_or_more_names() -> None:
@@ -327,7 +327,7 @@ def test_null() -> None:
         assert not OriginRules(["null"]).allow(other, b"a")
 
 
-VOUCHING = {
+TRUSTED = {
     "exact": (["https://example.org"], b"https://example.org", True),
     "wildcard": (["https://*.example.org"], b"https://a.example.org", True),
     "same host": (["same-host"], b"https://server.example", True),
@@ -346,13 +346,13 @@ VOUCHING = {
 }
 
 
-@pytest.mark.parametrize("name", VOUCHING)
-def test_vouches(name: str) -> None:
-    """A page is vouched for by a rule that speaks of it alone: not by *, which lets
+@pytest.mark.parametrize("name", TRUSTED)
+def test_trusted(name: str) -> None:
+    """A page is trusted by a rule that names it: not by *, which lets
     everybody in, nor by null, which anybody can be, nor for those without an origin."""
-    rules, origin, vouched = VOUCHING[name]
+    rules, origin, trusted = TRUSTED[name]
     for _ in range(2):
-        assert OriginRules(rules).vouches(origin, b"server.example") is vouched
+        assert OriginRules(rules).isTrusted(origin, b"server.example") is trusted
 
 
 @given(

@@ -242,7 +242,7 @@ def test_notice(peer: IAddress, name: str, header: str) -> None:
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        ({"trusted-proxy": ["nginx"]}, "trusted-proxy: 'nginx' is no network"),
+        ({"trusted-proxy": ["nginx"]}, "trusted-proxy: 'nginx' is not a network"),
         ({"trusted-proxy": ["10.0.0.1/8"]}, "trusted-proxy: '10.0.0.1/8' is no"),
         ({"trusted-proxy": [""]}, "or unix"),
         ({"proxy-protocol": True}, "proxy-protocol needs a trusted-proxy"),

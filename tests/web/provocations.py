@@ -27,7 +27,7 @@ from tests.server.test_proxyprotocol import LINE, PROXIES
 from wsplug import ConnectionClosed, HandshakeRefused, Settings
 from wsplug.admin.status import PATH
 from wsplug.codec import FIN, OP_TEXT
-from wsplug.guard.bans import parsePlace
+from wsplug.guard.bans import parsePrefix
 from wsplug.guard.hosts import HostRules
 from wsplug.interfaces import IBearerToken
 from wsplug.server.factory import WebSocketFactory
@@ -519,7 +519,7 @@ def _rebound() -> Provoked:
 
 def _banned() -> Provoked:
     server = serve()
-    server.factory.bans.add(parsePlace(CLIENT), 60)
+    server.factory.bans.add(parsePrefix(CLIENT), 60)
     server.connectTransport()
     return answered(server)
 

@@ -73,12 +73,12 @@ class Access:
         """
         if self._digest is None:
             return
-        places = self._failures.placesOf(client)
-        excess = self._failures.count(places)
+        counters = self._failures.countersOf(client)
+        excess = self._failures.count(counters)
         if excess is not None:
             raise AccessDenied("too many wrong tokens", math.ceil(excess.wait))
         if hmac.compare_digest(_digest(token), self._digest):
-            self._failures.discount(places)
+            self._failures.discount(counters)
             return
         self._log.warn(
             "{client} was refused as an operator: a wrong token",

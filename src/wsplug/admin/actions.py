@@ -26,7 +26,7 @@ from wsplug.admin.messages import (
 )
 from wsplug.codec.closecodes import MAX_REASON_SIZE, CloseCode, may_be_sent
 from wsplug.errors import Side
-from wsplug.guard.bans import Ban, parsePlace
+from wsplug.guard.bans import Ban, parsePrefix
 from wsplug.interfaces import IServerConnection
 from wsplug.jsonmessages import RequestRefused
 from wsplug.networks import Network, hostOf, nameOfAddress
@@ -44,7 +44,7 @@ def showBan(ban: Ban) -> BanInfo:
     """
     Make what operators get of a ban.
     """
-    return BanInfo(ban.place, ban.until, ban.note)
+    return BanInfo(ban.prefix, ban.until, ban.note)
 
 
 class Actions:
@@ -148,9 +148,9 @@ class Actions:
         except ValueError as error:
             raise RequestRefused("invalid", str(error)) from None
         self._log.info(
-            "{operator} bans {place} for {seconds:g} seconds",
+            "{operator} bans {prefix} for {seconds:g} seconds",
             operator=nameOfAddress(operator),
-            place=ban.place,
+            prefix=ban.prefix,
             seconds=asked.seconds,
         )
         count = _close(self._of(network), CloseCode.POLICY_VIOLATION, "banned")
@@ -166,9 +166,9 @@ class Actions:
         if not self._server.bans.lift(network):
             raise RequestRefused("not-here", f"{network} is not banned")
         self._log.info(
-            "{operator} lifts the ban of {place}",
+            "{operator} lifts the ban of {prefix}",
             operator=nameOfAddress(operator),
-            place=str(network),
+            prefix=str(network),
         )
         return Lifted(address=asked.address)
 
@@ -211,6 +211,6 @@ def _close(connections: Iterable[IServerConnection], code: int, reason: str) -> 
 
 def _parse(address: str) -> Network:
     try:
-        return parsePlace(address.strip())
+        return parsePrefix(address.strip())
     except ValueError as error:
         raise RequestRefused("invalid", f"address: {error}") from None

@@ -13,7 +13,7 @@ from twisted.internet.interfaces import IAddress
 
 from wsplug.admin.messages import Client, Clients
 from wsplug.interfaces import IServerConnection
-from wsplug.networks import nameOfAddress, placeOf
+from wsplug.networks import clientKey, nameOfAddress
 from wsplug.server.factory import WebSocketFactory
 
 __all__ = ["SORTS", "ClientList", "clip"]
@@ -105,7 +105,7 @@ class ClientList:
         return Client(
             number,
             nameOfAddress(client),
-            placeOf(client),
+            clientKey(client),
             connection.name,
             clip(path),
             connection.opened,

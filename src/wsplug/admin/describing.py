@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from wsplug.admin.clients import clip
 from wsplug.admin.messages import Cause, DepartureInfo, RefusalInfo, SettingInfo
-from wsplug.networks import nameOfAddress, placeOf
+from wsplug.networks import clientKey, nameOfAddress
 from wsplug.server.settings import SETTINGS, Settings
 from wsplug.server.statistics import Departure, Refusal, Statistics
 
@@ -54,7 +54,7 @@ def showDeparture(departure: Departure) -> DepartureInfo:
     return DepartureInfo(
         departure.time,
         nameOfAddress(departure.client),
-        placeOf(departure.client),
+        clientKey(departure.client),
         departure.application,
         departure.seconds,
         departure.code,
@@ -72,7 +72,7 @@ def showRefusal(refusal: Refusal) -> RefusalInfo:
     return RefusalInfo(
         refusal.time,
         nameOfAddress(refusal.client),
-        placeOf(refusal.client),
+        clientKey(refusal.client),
         refusal.application,
         refusal.status,
         clip(refusal.reason),

@@ -30,7 +30,7 @@ from wsplug.auth.credentials import (
 )
 from wsplug.clocks import CENTURY
 from wsplug.errors import HandshakeRefused
-from wsplug.failures import Failures, Places
+from wsplug.failures import Counters, Failures
 from wsplug.interfaces import IAvatar, IBearerToken
 
 __all__ = ["Authenticator", "Login"]
@@ -114,7 +114,7 @@ class Authenticator:
         @param portal: judges C{IUsernamePassword}, L{IBearerToken} and C{IAnonymous},
             or some of these. Its realm is asked for an L{IAvatar}, with the request as
             mind.
-        @param maxFailures: that one place may have in a minute.
+        @param maxFailures: failed logins allowed to one client per minute.
         @param maxFailuresTotal: that all may have with passwords, which can be guessed.
         @param cookie: the name of the cookie that may have a token; none where empty.
         @param firstMessage: who may send a token as the first message: C{"browsers"},
@@ -134,14 +134,14 @@ class Authenticator:
 
     # Finding credentials
 
-    def find(self, request: Any, vouched: bool, cookies: bool = True) -> Any:
+    def find(self, request: Any, trusted: bool, cookies: bool = True) -> Any:
         """
         Find the credentials in a request. What a browser sends by itself, whatever page
-        makes it, counts only where that page is vouched for.
+        makes it, counts only where that page is trusted for.
 
         @param request: an L{wsplug.interfaces.IHandshakeRequest} or a request of
             C{twisted.web}.
-        @param vouched: whether the page that it comes from, by its C{Origin}, is the
+        @param trusted: whether the page that it comes from, by its C{Origin}, is the
             server's own or named.
         @param cookies: whether cookies count at all.
         @return: C{ICredentials}; C{None} where there are none.
@@ -152,9 +152,9 @@ class Authenticator:
             raise HandshakeRefused(400, "two Authorization headers", setting="auth")
         try:
             found = readAuthorization(headers[0]) if headers else None
-            if self._isTaken(found, request, vouched):
+            if self._isTaken(found, request, trusted):
                 return found
-            if self._cookie and self._takesTokens and vouched and cookies:
+            if self._cookie and self._takesTokens and trusted and cookies:
                 value = request.getCookie(self._cookie)
                 if value is not None:
                     return readToken(value)
@@ -162,9 +162,9 @@ class Authenticator:
             raise self._refuse(error.reason, isInvalid=True) from None
         return Anonymous() if self._takesNobody else None
 
-    def _isTaken(self, found: object, request: Any, vouched: bool) -> bool:
+    def _isTaken(self, found: object, request: Any, trusted: bool) -> bool:
         if isinstance(found, UsernamePassword):
-            mayBeSent = vouched or request.getHeader(b"origin") is None
+            mayBeSent = trusted or request.getHeader(b"origin") is None
             return self._takesPasswords and mayBeSent
         return isinstance(found, BearerToken) and self._takesTokens
 
@@ -196,15 +196,15 @@ class Authenticator:
         # Nobody guesses a token from many addresses, so that those of others aren't in
         # the way of a right one.
         isPassword = IUsernamePassword.providedBy(credentials)
-        place = self._failures.placesOf(request.getClientAddress(), isPassword)
-        self._count(place)
+        counters = self._failures.countersOf(request.getClientAddress(), isPassword)
+        self._count(counters)
         try:
             login = await self._judge(credentials, request)
         except BaseException as error:
             if not isinstance(error, HandshakeRefused) or error.status != 401:
-                self._discount(place)
+                self._discount(counters)
             raise
-        self._discount(place)
+        self._discount(counters)
         return login
 
     async def _judge(self, credentials: Any, request: Any) -> Login:
@@ -265,11 +265,11 @@ class Authenticator:
             raise self._refuse(error.reason, isInvalid=True) from None
         return await self.logIn(credentials, request)
 
-    def _count(self, place: Places) -> None:
+    def _count(self, counters: Counters) -> None:
         """
         Count a failure, before it is known whether it is one.
         """
-        excess = self._failures.count(place)
+        excess = self._failures.count(counters)
         if excess is not None:
             raise HandshakeRefused(
                 429,
@@ -278,8 +278,8 @@ class Authenticator:
                 setting=excess.setting,
             )
 
-    def _discount(self, place: Places) -> None:
-        self._failures.discount(place)
+    def _discount(self, counters: Counters) -> None:
+        self._failures.discount(counters)
 
     # Answering
 

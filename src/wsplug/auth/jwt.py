@@ -130,7 +130,7 @@ class JWTChecker:
         header, claims = self._verify(credentials.token)
         self._checkHeader(header)
         expires = self._checkTimes(claims)
-        self._checkPlace(claims)
+        self._checkIssuerAndAudience(claims)
         claim = self._options["name"]
         name = claims.get(claim)
         if not isinstance(name, str) or not name:
@@ -191,7 +191,7 @@ class JWTChecker:
             raise LoginRefused("the token has expired", isGenuine=True)
         return end + self._leeway
 
-    def _checkPlace(self, claims: Mapping[str, Any]) -> None:
+    def _checkIssuerAndAudience(self, claims: Mapping[str, Any]) -> None:
         """
         Check who the token is from, and for whom. One that says for whom it is is for
         nobody else (RFC 7519 section 4.1.3).

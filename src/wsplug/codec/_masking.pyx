@@ -13,8 +13,8 @@ from libc.string cimport memcpy
 from wsplug.codec import masking
 
 # It has made its constants before it imports this.
-cdef Py_ssize_t FIRST_PLACE = masking.FIRST_PLACE
-cdef Py_ssize_t PLACE_GROWTH = masking.PLACE_GROWTH
+cdef Py_ssize_t FIRST_BUFFER_SIZE = masking.FIRST_BUFFER_SIZE
+cdef Py_ssize_t BUFFER_GROWTH = masking.BUFFER_GROWTH
 cdef Py_ssize_t MIN_REST = masking._MIN_REST
 
 
@@ -52,7 +52,7 @@ cdef class PayloadBuffer:
         if size < 0:
             raise ValueError("a payload has no less than no bytes")
         self._size = size
-        self._buffer = PyBytes_FromStringAndSize(NULL, min(size, FIRST_PLACE))
+        self._buffer = PyBytes_FromStringAndSize(NULL, min(size, FIRST_BUFFER_SIZE))
         self.filled = 0
 
     @property
@@ -61,7 +61,7 @@ cdef class PayloadBuffer:
 
     cdef _grow(self, Py_ssize_t needed):
         cdef Py_ssize_t size = min(
-            self._size, max(needed, PLACE_GROWTH * len(self._buffer))
+            self._size, max(needed, BUFFER_GROWTH * len(self._buffer))
         )
         cdef bytes buffer = PyBytes_FromStringAndSize(NULL, size)
         memcpy(
@@ -100,11 +100,11 @@ cdef class PayloadBuffer:
     def accept(self, Py_ssize_t size, bytes mask):
         if size < 0 or size > len(self._buffer) - self.filled:
             raise ValueError("more bytes than the payload has")
-        cdef char* place = PyBytes_AS_STRING(self._buffer) + self.filled
+        cdef char* target = PyBytes_AS_STRING(self._buffer) + self.filled
         if mask:
             if len(mask) != 4:
                 raise ValueError("a mask has four bytes")
-            _apply(place, place, size, PyBytes_AS_STRING(mask))
+            _apply(target, target, size, PyBytes_AS_STRING(mask))
         self.filled += size
 
     def view(self):

@@ -88,21 +88,21 @@ def _find_comma(value: bytes, end: int) -> int:
     """
     Find the comma in front of the element that ends somewhere, outside of quotes.
 
-    @return: its place; -1 where there is none.
+    @return: its index; -1 if there is none.
     """
     quoted = False
-    place = end - 1
-    while place >= 0:
-        octet = value[place]
+    position = end - 1
+    while position >= 0:
+        octet = value[position]
         if octet == _COMMA and not quoted:
-            return place
-        place -= 1
+            return position
+        position -= 1
         if octet == _QUOTE:
-            before = place
-            while place >= 0 and value[place] == _BACKSLASH:
-                place -= 1
+            before = position
+            while position >= 0 and value[position] == _BACKSLASH:
+                position -= 1
             # Behind an odd number of backslashes it is one of the text.
-            if (before - place) % 2 == 0:
+            if (before - position) % 2 == 0:
                 quoted = not quoted
     return -1
 
@@ -118,9 +118,9 @@ _ESCAPED: Final = re.compile(rb"\\(.)")
 
 def _read_element(element: bytes) -> Hop | None:
     pairs: dict[bytes, bytes] = {}
-    place = 0
-    while place < len(element):
-        match = _PAIR.match(element, place)
+    position = 0
+    while position < len(element):
+        match = _PAIR.match(element, position)
         if match is None:
             return None
         name = match["name"].lower()
@@ -128,7 +128,7 @@ def _read_element(element: bytes) -> Hop | None:
             return None
         bare = match["bare"]
         pairs[name] = bare if bare else _ESCAPED.sub(rb"\1", match["quoted"])
-        place = match.end()
+        position = match.end()
     scheme = None
     if b"proto" in pairs:
         scheme = _read_scheme(pairs[b"proto"])

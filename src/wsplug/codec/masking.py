@@ -13,8 +13,8 @@ from typing import Final
 from wsplug.build import COMPILED
 
 __all__ = [
-    "FIRST_PLACE",
-    "PLACE_GROWTH",
+    "BUFFER_GROWTH",
+    "FIRST_BUFFER_SIZE",
     "PayloadBuffer",
     "apply_mask",
     "unmask",
@@ -62,12 +62,12 @@ def apply_mask(data: bytes, mask: bytes) -> bytes:
     )
 
 
-FIRST_PLACE: Final = 256 * 1024
+FIRST_BUFFER_SIZE: Final = 256 * 1024
 """
 Bytes for which a place is made before any has come: a peer's word alone gets no more.
 """
 
-PLACE_GROWTH: Final = 4
+BUFFER_GROWTH: Final = 4
 """
 By how much a place grows when it is full: what has come is copied a bounded number of
 times, and no more than this much memory is held for it.
@@ -93,7 +93,7 @@ class PayloadBuffer:
         @param size: how many bytes it will have.
         """
         self._size = size
-        self._buffer = bytearray(min(size, FIRST_PLACE))
+        self._buffer = bytearray(min(size, FIRST_BUFFER_SIZE))
         self.filled = 0
 
     @property
@@ -109,7 +109,7 @@ class PayloadBuffer:
 
         @param needed: for how many bytes at least.
         """
-        size = min(self._size, max(needed, PLACE_GROWTH * len(self._buffer)))
+        size = min(self._size, max(needed, BUFFER_GROWTH * len(self._buffer)))
         self._buffer.extend(bytes(size - len(self._buffer)))
 
     def add(self, data: bytes, start: int, end: int, mask: bytes) -> None:

@@ -18,7 +18,7 @@ from twisted.internet.interfaces import IAddress, IReactorTime
 
 from wsplug.errors import HandshakeRefused
 from wsplug.guard.metering import BURST, Meter, Rates
-from wsplug.networks import Networks, hostOf, isLocal, placeOf
+from wsplug.networks import Networks, clientKey, hostOf, isLocal
 
 __all__ = ["EXEMPT", "MAX_LINGERING", "Account", "Admission", "AdmissionLimits"]
 
@@ -162,7 +162,7 @@ class Admission:
         """
         if isLocal(address) or hostOf(address) in self._exempt:
             return None
-        return self._enter(placeOf(address))
+        return self._enter(clientKey(address))
 
     def enterAs(self, name: str, address: IAddress) -> Account | None:
         """

@@ -1,5 +1,5 @@
 """
-Who may not come in for a while, because an operator says so.
+Bans: addresses and networks that an operator has shut out for some time.
 """
 
 from __future__ import annotations
@@ -11,50 +11,58 @@ from typing import Final, NamedTuple
 from twisted.internet.interfaces import IAddress, IReactorTime
 
 from wsplug.errors import HandshakeRefused
-from wsplug.networks import MAPPED, PLACE_BITS, Network, hostOf, parseHost, parseNetwork
+from wsplug.networks import (
+    IPV6_PREFIX_LENGTH,
+    MAPPED,
+    Network,
+    hostOf,
+    parseHost,
+    parseNetwork,
+)
 
-__all__ = ["LONGEST_BAN", "MOST_BANS", "Ban", "Bans", "parsePlace"]
+__all__ = ["LONGEST_BAN", "MOST_BANS", "Ban", "Bans", "parsePrefix"]
 
 MOST_BANS: Final = 1000
 """
-Bans that there can be at one time: each connection is compared with those of networks.
+The maximum number of bans at one time.
 """
 
 LONGEST_BAN: Final = 366 * 86400.0
 """
-Seconds that a ban may last.
+The maximum length of a ban, in seconds.
 """
 
 
-def parsePlace(text: str) -> Network:
+def parsePrefix(text: str) -> Network:
     """
-    Read what is to be banned.
+    Parse the address prefix that is to be banned.
 
-    @param text: an address, which stands for its place (L{wsplug.networks.placeOf}): an
-        IPv4 address, or the first 64 bits of an IPv6 one; or a network.
-    @raise ValueError: it is neither, or a network of everybody.
+    @param text: a network, or an address. An IPv6 address stands for its first 64 bits
+        (L{wsplug.networks.clientKey}).
+    @raise ValueError: the text is neither, or the network contains all addresses.
     """
     host = parseHost(text)
     if host is not None:
-        prefix = 32 if host.version == 4 else PLACE_BITS
+        prefix = 32 if host.version == 4 else IPV6_PREFIX_LENGTH
         return ip_network(f"{host}/{prefix}", strict=False)
     try:
         network = parseNetwork(text, strict=False)
     except ValueError:
         raise ValueError(
-            f"{text[:100]!r} is no address, and no network like 192.0.2.0/24"
+            f"{text[:100]!r} is neither an address nor a network like 192.0.2.0/24"
         ) from None
     if not network.prefixlen:
-        raise ValueError(f"{network} is everybody")
+        raise ValueError(f"{network} contains every address")
     if network.version == 6 and MAPPED.subnet_of(network):
-        # It isn't meant: where IPv6 sockets write them so, it would be all of them.
-        raise ValueError(f"{network} is everybody with an IPv4 address, too")
+        # Dual-stack sockets report IPv4 clients with addresses in this network.
+        raise ValueError(f"{network} contains every IPv4 address")
     return network
 
 
 def _show(network: Network) -> str:
     """
-    Write a network as L{wsplug.networks.placeOf} does: one IPv4 address has no length.
+    Format a network as L{wsplug.networks.clientKey} does: a single IPv4 address has no
+    prefix length.
     """
     if network.version == 4 and network.prefixlen == 32:
         return str(network.network_address)
@@ -63,27 +71,27 @@ def _show(network: Network) -> str:
 
 class Ban(NamedTuple):
     """
-    One place that is banned.
+    One banned address prefix.
 
-    @ivar place: an IPv4 address, or a network.
-    @ivar until: when it ends, by the clock.
-    @ivar note: why, for operators; clients aren't told.
+    @ivar prefix: an IPv4 address, or a network.
+    @ivar until: when the ban ends, by the clock.
+    @ivar note: the reason, for operators. Clients don't see it.
     """
 
-    place: str
+    prefix: str
     until: float
     note: str
 
 
 class Bans:
     """
-    The places that are banned.
+    The bans of one server.
     """
 
     def __init__(self, clock: IReactorTime) -> None:
         self._clock = clock
         self._bans: dict[Network, Ban] = {}
-        # How long the networks' prefixes are: an address is looked up once for each.
+        # The prefix lengths in use, by IP version: each costs one look-up.
         self._lengths: dict[int, set[int]] = {4: set(), 6: set()}
 
     def __len__(self) -> int:
@@ -92,24 +100,24 @@ class Bans:
 
     def __iter__(self) -> Iterator[Ban]:
         """
-        Give those that there are, the one that ends first at the beginning.
+        Iterate over the bans in force. The one that ends first comes first.
         """
         self._sweep()
         return iter(sorted(self._bans.values(), key=lambda ban: ban.until))
 
     def add(self, network: Network, seconds: float, note: str = "") -> Ban:
         """
-        Ban a place, or change how long it is banned for.
+        Add a ban, or change how long an existing one lasts.
 
-        @param network: from L{parsePlace}.
-        @param seconds: from now.
-        @raise ValueError: that is no time, or there are L{MOST_BANS} already.
+        @param network: from L{parsePrefix}.
+        @param seconds: how long, from now.
+        @raise ValueError: the time is out of range, or there are L{MOST_BANS} already.
         """
         if not 0 < seconds <= LONGEST_BAN:
-            raise ValueError(f"a ban takes from 1 to {LONGEST_BAN:.0f} seconds")
+            raise ValueError(f"a ban lasts from 1 to {LONGEST_BAN:.0f} seconds")
         self._sweep()
         if network not in self._bans and len(self._bans) >= MOST_BANS:
-            raise ValueError(f"there are {MOST_BANS} bans, the most: lift one first")
+            raise ValueError(f"there are {MOST_BANS} bans, the maximum: lift one first")
         ban = Ban(_show(network), self._clock.seconds() + seconds, note)
         self._bans[network] = ban
         self._lengths[network.version].add(network.prefixlen)
@@ -117,9 +125,9 @@ class Bans:
 
     def lift(self, network: Network) -> bool:
         """
-        Ban it no more.
+        Lift a ban.
 
-        @return: whether it was.
+        @return: whether there was one.
         """
         self._sweep()
         isThere = self._bans.pop(network, None) is not None
@@ -128,9 +136,9 @@ class Bans:
 
     def refusalOf(self, client: IAddress) -> HandshakeRefused | None:
         """
-        Judge a client.
+        Check whether a client is banned.
 
-        @return: the refusal that it gets; C{None} where it isn't banned.
+        @return: the refusal for it; C{None} if it isn't banned.
         """
         if not self._bans:
             return None

@@ -170,7 +170,7 @@ class HostRules:
         if not self._forAll and (
             proxied
             or _isMarked(head)
-            or (len(origins) == 1 and self._origins.vouches(origins[0], None))
+            or (len(origins) == 1 and self._origins.isTrusted(origins[0], None))
             or not _isLocal(transport)
         ):
             return None

@@ -1,6 +1,6 @@
 """
-How much one address may have written into the log: who is refused ten thousand times a
-second is not to fill the disk with it.
+A limit on log lines per client, so that a client that is refused ten thousand times a
+second doesn't fill the disk.
 
 What is over the limit is counted, and told in one line every ten seconds.
 
@@ -21,22 +21,22 @@ from twisted.internet.interfaces import IAddress, IDelayedCall, IReactorTime
 from twisted.logger import LogEvent, Logger, LogLevel
 
 from wsplug.guard.metering import BURST
-from wsplug.networks import Networks, hostOf, isLocal, placeOf
+from wsplug.networks import Networks, clientKey, hostOf, isLocal
 from wsplug.options import UNLIMITED
 from wsplug.rates import Rate
 
-__all__ = ["INTERVAL", "MOST_PLACES", "SETTING", "LogLimit", "isLeftOut"]
+__all__ = ["INTERVAL", "MAX_CLIENTS", "SETTING", "LogLimit", "isLeftOut"]
 
 SETTING: Final = "max-address-log-rate"
 
 INTERVAL: Final = 10.0
 """
-Seconds between two lines about what is left out of the same place.
+Seconds between two summaries for the same client.
 """
 
-MOST_PLACES: Final = 100
+MAX_CLIENTS: Final = 100
 """
-Places that are told of one by one; all others are told of together.
+The maximum number of clients that get a summary of their own. All others share one.
 """
 
 _OTHERS: Final = "other addresses"
@@ -60,18 +60,18 @@ def isLeftOut(event: LogEvent) -> bool:
 
 class LogLimit:
     """
-    Says whether a line about a client is for the log.
+    Decides whether a line about a client is logged.
 
-    It holds for lines of which clients can cause as many as they like: refusals,
-    closings, failures of TLS, logins, requests for pages.
+    It applies to the lines that clients can cause at will: refusals, closings, TLS
+    failures, logins, requests for pages.
     """
 
     _log = Logger()
 
     def __init__(self, clock: IReactorTime, rate: int, exempt: Networks) -> None:
         """
-        @param rate: lines a second; ten seconds' worth may come at once.
-        @param exempt: networks about which anything is logged.
+        @param rate: lines per second; ten seconds' worth are allowed at once.
+        @param exempt: networks that the limit doesn't apply to.
         """
         self._clock = clock
         self._exempt = exempt
@@ -87,22 +87,22 @@ class LogLimit:
         """
         Count a line.
 
-        @param client: whom it is about.
-        @param what: what it says: C{"refused"}.
-        @param setting: the one responsible, if one is.
-        @return: whether it is to be logged now.
+        @param client: the client that it is about.
+        @param what: the event, such as C{"refused"}.
+        @param setting: the name of the setting that caused it, if any.
+        @return: whether to log it now.
         """
         if self._rate is None:
             return True
         if isLocal(client) or hostOf(client) in self._exempt:
             return True
-        place = placeOf(client)
-        if not self._rate.take(place):
+        key = clientKey(client)
+        if not self._rate.take(key):
             return True
-        if place not in self._left and len(self._left) >= MOST_PLACES:
-            place = _OTHERS
+        if key not in self._left and len(self._left) >= MAX_CLIENTS:
+            key = _OTHERS
         kind = what if setting is None else f"{what} by {setting}"
-        self._left.setdefault(place, Counter())[kind] += 1
+        self._left.setdefault(key, Counter())[kind] += 1
         if self._telling is None:
             self._telling = self._clock.callLater(INTERVAL, self._tellLater)
         return False
@@ -127,17 +127,17 @@ class LogLimit:
 
     def tell(self) -> None:
         """
-        Log what was left out since the last time, if anything was.
+        Log a summary of the lines left out since the last one, if there are any.
         """
         telling, self._telling = self._telling, None
         if telling is not None:
             telling.cancel()
         left, self._left = self._left, {}
-        for place, counts in left.items():
+        for client, counts in left.items():
             self._log.info(
-                "{place}: {count} more lines are left out: {what} ({setting})",
+                "{client}: {count} more lines are left out: {what} ({setting})",
                 count=sum(counts.values()),
-                place=place,
+                client=client,
                 what=", ".join(f"{each} {count}" for each, count in counts.items()),
                 setting=SETTING,
             )

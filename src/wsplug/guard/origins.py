@@ -231,10 +231,10 @@ class OriginRules:
             origin is None
             or self._any
             or (self._null and origin == b"null")
-            or self.vouches(origin, host)
+            or self.isTrusted(origin, host)
         )
 
-    def vouches(self, origin: bytes | None, host: bytes | None) -> bool:
+    def isTrusted(self, origin: bytes | None, host: bytes | None) -> bool:
         """
         Tell whether a handshake comes from a page that a rule speaks of: an exact
         origin, one below a name, or the same host. What comes along with it by itself,

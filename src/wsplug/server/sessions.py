@@ -106,11 +106,11 @@ class Session:
         """
         request, authenticator = self._request, self._authenticator
         origin, host = request.getHeader(b"origin"), request.getHeader(b"host")
-        vouched = any(
-            rules.vouches(origin, host)
+        trusted = any(
+            rules.isTrusted(origin, host)
             for rules in (OWN_ORIGIN, self._admittance.origins)
         )
-        credentials = authenticator.find(request, vouched)
+        credentials = authenticator.find(request, trusted)
         if credentials is None:
             if authenticator.awaitsMessage(request):
                 return _TokenProtocol(self, self._context)

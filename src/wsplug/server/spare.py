@@ -14,7 +14,7 @@ from typing import Final, Protocol
 
 from twisted.internet.interfaces import IAddress
 
-from wsplug.networks import placeOf
+from wsplug.networks import clientKey
 
 __all__ = ["PATIENCE", "Spare", "SparePlaces"]
 
@@ -65,7 +65,7 @@ class SparePlaces:
 
         @param client: whom it is from.
         """
-        place = placeOf(client)
+        place = clientKey(client)
         counts = Counter(self._taken.values())
         if counts[place] >= _EACH:
             self._end(place)

@@ -69,7 +69,7 @@ class _Given(Authenticator):
         super().__init__(Portal(Realm()), Clock())
         self._avatar = avatar
 
-    def find(self, request: Any, vouched: bool, cookies: bool = True) -> Any:
+    def find(self, request: Any, trusted: bool, cookies: bool = True) -> Any:
         return self._avatar
 
     async def logIn(self, credentials: Any, request: Any) -> Login:

@@ -36,7 +36,7 @@ from wsplug.interfaces import (
     IWebSocketTransport,
 )
 from wsplug.jsonmessages import RequestRefused
-from wsplug.networks import placeOf
+from wsplug.networks import clientKey
 from wsplug.roompages import RoomPages
 
 __all__ = ["ChatApplication", "NoticePolicy"]
@@ -107,7 +107,7 @@ class ChatApplication(WebSocketApplication):
         if not self._isOpen:
             self._open(request)
         address = request.getClientAddress()
-        network = placeOf(address)
+        network = clientKey(address)
         login = self._loginOf(request)
         path = "/".join(request.segments)
         if SUBPROTOCOL in request.subprotocols:

@@ -16,7 +16,7 @@ from wsplug.apps.process.groups import Guard, findLauncher
 from wsplug.apps.process.options import ProcessOptions
 from wsplug.apps.process.program import OutputReceiver, Program
 from wsplug.interfaces import IHandshakeRequest, IServices
-from wsplug.networks import hostOf, placeOf
+from wsplug.networks import clientKey, hostOf
 
 __all__ = ["Programs", "ownerOf", "unavailable"]
 
@@ -37,7 +37,7 @@ def ownerOf(request: IHandshakeRequest) -> str | None:
     if isinstance(name, str):
         return f"user {name}"
     address = request.getClientAddress()
-    return None if hostOf(address) is None else placeOf(address)
+    return None if hostOf(address) is None else clientKey(address)
 
 
 def unavailable(reason: str, seconds: float) -> HandshakeRefused:

@@ -197,8 +197,8 @@ class PublishResource(PlainResource):
         @param values: of the C{Authorization} headers.
         @param headers: gets those that go with a refusal.
         """
-        places = self._failures.placesOf(request.getClientAddress())
-        excess = self._failures.count(places)
+        counters = self._failures.countersOf(request.getClientAddress())
+        excess = self._failures.count(counters)
         if excess is not None:
             wait = math.ceil(excess.wait)
             headers.append((b"Retry-After", b"%d" % wait))
@@ -209,7 +209,7 @@ class PublishResource(PlainResource):
             )
         isRight = len(values) == 1 and self._tokens.accept(values[0])
         if isRight:
-            self._failures.discount(places)
+            self._failures.discount(counters)
         return isRight
 
     def _read(self, request: IPlainRequest) -> list[_Draft]:

@@ -490,8 +490,8 @@ class Exchange:
         # A password comes with other sites' forms and scripts too. No cookie counts:
         # what asks for one, as a picture, needn't say where it is from.
         origin, host = request.getHeader(b"origin"), request.getHeader(b"host")
-        vouched = OWN_ORIGIN.vouches(origin, host)
-        credentials = authenticator.find(request, vouched, cookies=False)
+        trusted = OWN_ORIGIN.isTrusted(origin, host)
+        credentials = authenticator.find(request, trusted, cookies=False)
         if credentials is None:
             raise authenticator.refuseNobody()
         return await authenticator.logIn(credentials, request)
