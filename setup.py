@@ -79,12 +79,18 @@ def _extensions() -> list[Extension]:
     # The codec's modules count and check for themselves what they index with.
     counted = {"boundscheck": False, "wraparound": False}
     extensions: list[Extension] = []
-    packages = {"codec": counted, "guard": {}, "server": {}, "transport": {}}
+    packages = {
+        "wsplug": {},
+        "wsplug.codec": counted,
+        "wsplug.guard": {},
+        "wsplug.server": {},
+        "wsplug.transport": {},
+    }
     for package, directives in packages.items():
         extensions += cythonize(  # type: ignore[no-untyped-call]
             [
                 Extension(
-                    f"wsplug.{package}.{source.stem}",
+                    f"{package}.{source.stem}",
                     [str(source), *_sealOf(package, source)],
                     extra_compile_args=arguments,
                 )
@@ -104,7 +110,7 @@ def _sealOf(package: str, source: Path) -> list[str]:
     """
     if source.suffix != ".py":
         return []
-    digest = _BUILD["digestOf"](f"wsplug.{package}.{source.stem}")
+    digest = _BUILD["digestOf"](f"{package}.{source.stem}")
     text = (
         "#if defined(__GNUC__)\n__attribute__((used))\n#endif\n"
         f'const char wsplug_source[] = "{_BUILD["MARK"]}{digest}";\n'
@@ -124,11 +130,11 @@ def _sources(package: str) -> list[Path]:
     """
     Give what is compiled of a package: what is Cython's own, and the hot modules.
     """
-    folder = Path("src", "wsplug", package)
+    folder = Path("src", *package.split("."))
     hot = [
         folder / f"{name}.py"
         for parent, _, name in (name.rpartition(".") for name in _BUILD["HOT_MODULES"])
-        if parent == f"wsplug.{package}"
+        if parent == package
     ]
     return [*sorted(folder.glob("*.pyx")), *hot]
 

@@ -32,6 +32,7 @@ __all__ = [
 HOT_MODULES: Final = (
     "wsplug.codec.receiver",
     "wsplug.guard.metering",
+    "wsplug.rates",
     "wsplug.server.broadcasting",
     "wsplug.server.connection",
     "wsplug.server.inputgate",

@@ -12,7 +12,7 @@ from twisted.internet.interfaces import IAddress, IReactorTime
 
 from wsplug.networks import clientKey, hostOf
 from wsplug.options import UNLIMITED
-from wsplug.rates import Rate
+from wsplug.rates import RateLimiter
 
 __all__ = ["Counters", "Excess", "Failures"]
 
@@ -27,7 +27,7 @@ _EVERYBODY: Final = ""
 The key under which the failures of all clients together are counted.
 """
 
-Counters = tuple[tuple[Rate, str, str], ...]
+Counters = tuple[tuple[RateLimiter, str, str], ...]
 """
 What one failure counts against: a limiter each, with the key in it and the name of the
 setting.
@@ -70,12 +70,12 @@ class Failures:
             gives C{inAll} has the same name with C{-total} appended.
         """
         self._setting = setting
-        self._clients = Rate(clock, most / seconds, most)
+        self._clients = RateLimiter(clock, most / seconds, most)
         self._networks = [
-            (bits, Rate(clock, times * most / seconds, times * most))
+            (bits, RateLimiter(clock, times * most / seconds, times * most))
             for bits, times in _NETWORKS
         ]
-        self._all = Rate(clock, inAll / seconds, inAll)
+        self._all = RateLimiter(clock, inAll / seconds, inAll)
 
     def countersOf(self, client: IAddress, inAll: bool = False) -> Counters:
         """
@@ -114,4 +114,4 @@ class Failures:
         Undo L{count}: the attempt succeeded.
         """
         for rate, key, _ in counters:
-            rate.giveBack(key)
+            rate.refund(key)

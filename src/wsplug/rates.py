@@ -1,5 +1,5 @@
 """
-How often somebody may do something, whoever they say they are after a reconnect.
+Rate limits: how often something may happen.
 """
 
 from __future__ import annotations
@@ -8,67 +8,139 @@ from typing import Final
 
 from twisted.internet.interfaces import IReactorTime
 
-__all__ = ["Rate"]
+__all__ = ["RateLimiter", "TokenBucket"]
 
 _SWEEP: Final = 1024
 """
-Keys from which on those are looked for that have nothing to their account.
+The number of keys from which on idle ones are looked for and forgotten.
+"""
+
+_ROUNDING: Final = 1e-9
+"""
+The part of a token that may be missing: it is a rounding error.
 """
 
 
-class Rate:
+class TokenBucket:
     """
-    So many at once, and so many a second in the long run, for each key.
+    A token bucket: it holds up to C{capacity} tokens, and C{rate} tokens a second
+    refill it. The clock may be set back: then the bucket refills from the new time on.
+    """
 
-    It keeps one number a key: when all that was done would have been done, had it been
-    done at an even pace (the generic cell rate algorithm, ITU-T I.371). A key whose
-    time has passed is as one that was never there, and is forgotten.
+    __slots__ = ("_capacity", "_rate", "_tokens", "_updated")
+
+    def __init__(self, rate: float, capacity: float, now: float) -> None:
+        """
+        @param rate: tokens per second.
+        @param capacity: tokens in a full bucket. The bucket starts full.
+        @param now: by the clock.
+        """
+        self._rate = rate
+        self._capacity = capacity
+        self._tokens = capacity
+        self._updated = now
+
+    def spend(self, amount: float, now: float) -> bool:
+        """
+        Remove tokens, even more than there are: the bucket then owes the rest.
+
+        The bucket is refilled only when tokens are missing, so that this is usually one
+        subtraction. After a pause, up to twice the capacity can be spent at once.
+
+        @param amount: tokens.
+        @param now: by the clock.
+        @return: whether there were enough.
+        """
+        if self._tokens < amount:
+            self._refill(now)
+        self._tokens -= amount
+        return self._tokens >= 0.0
+
+    def take(self, now: float) -> float:
+        """
+        Remove one token, if there is one.
+
+        @param now: by the clock.
+        @return: 0 if it was removed; otherwise the seconds until there is one.
+        """
+        self._refill(now)
+        missing = 1.0 - self._tokens
+        if missing > _ROUNDING:
+            return missing / self._rate
+        self._tokens -= 1.0
+        return 0.0
+
+    def refund(self) -> None:
+        """
+        Put one token back: what it was taken for doesn't count after all.
+        """
+        self._tokens = min(self._capacity, self._tokens + 1.0)
+
+    def isFull(self, now: float) -> bool:
+        """
+        Tell whether the bucket is full, like a new one.
+
+        @param now: by the clock.
+        """
+        self._refill(now)
+        return self._tokens >= self._capacity
+
+    def _refill(self, now: float) -> None:
+        """
+        Add the tokens for the time since the last refill.
+        """
+        passed = max(now - self._updated, 0.0)
+        self._updated = now
+        self._tokens = min(self._capacity, self._tokens + passed * self._rate)
+
+
+class RateLimiter:
+    """
+    A L{TokenBucket} for each key, such as a client's address: a limit that a client
+    can't escape by reconnecting. Keys whose bucket is full are forgotten.
     """
 
     def __init__(self, clock: IReactorTime, rate: float, burst: int) -> None:
         """
-        @param rate: a second.
-        @param burst: at once.
+        @param rate: how many are allowed per second in the long run.
+        @param burst: how many are allowed at once.
         """
         self._clock = clock
-        self._interval = 1 / rate
-        self._tolerance = (burst - 1) * self._interval
-        self._times: dict[str, float] = {}
+        self._rate = rate
+        self._burst = burst
+        self._buckets: dict[str, TokenBucket] = {}
         self._sweepAt = _SWEEP
 
     def __len__(self) -> int:
-        return len(self._times)
+        return len(self._buckets)
 
     def take(self, key: str) -> float:
         """
-        Do it once.
+        Count one.
 
-        @return: 0 if it may be done; else the seconds until it may, and nothing is
+        @return: 0 if it is allowed; otherwise the seconds until it is, and nothing is
             counted.
         """
         now = self._clock.seconds()
-        time = max(self._times.get(key, 0.0), now)
-        early = time - now - self._tolerance
-        if early > self._interval + 1e-9:
-            # More than was ever counted: the machine's clock was set back.
-            time = now
-            early = 0.0
-        # What comes to nothing but for rounding is nothing.
-        if early > 1e-9:
-            return early
-        self._times[key] = time + self._interval
-        if len(self._times) >= self._sweepAt:
-            self._sweep(now)
-        return 0.0
+        bucket = self._buckets.get(key)
+        if bucket is None:
+            if len(self._buckets) >= self._sweepAt:
+                self._sweep(now)
+            bucket = self._buckets[key] = TokenBucket(self._rate, self._burst, now)
+        return bucket.take(now)
 
-    def giveBack(self, key: str) -> None:
+    def refund(self, key: str) -> None:
         """
-        Undo it once: it didn't count after all.
+        Undo L{take}: it doesn't count after all.
         """
-        time = self._times.get(key)
-        if time is not None:
-            self._times[key] = time - self._interval
+        bucket = self._buckets.get(key)
+        if bucket is not None:
+            bucket.refund()
 
     def _sweep(self, now: float) -> None:
-        self._times = {key: time for key, time in self._times.items() if time > now}
-        self._sweepAt = max(_SWEEP, 2 * len(self._times))
+        self._buckets = {
+            key: bucket
+            for key, bucket in self._buckets.items()
+            if not bucket.isFull(now)
+        }
+        self._sweepAt = max(_SWEEP, 2 * len(self._buckets))

@@ -132,11 +132,11 @@ def test_kept_across_a_reconnect() -> None:
     world = World()
     account = world.enter(_v4(1))
     assert account.meter is not None
-    assert account.meter.takeBytes(10_000, world.clock.seconds())
+    assert account.meter.bytes.spend(10_000, world.clock.seconds())
     world.admission.leave(account)
     again = world.enter(_v4(1))
     assert again.meter is not None
-    assert not again.meter.takeBytes(1, world.clock.seconds())
+    assert not again.meter.bytes.spend(1, world.clock.seconds())
 
 
 def test_exempt() -> None:

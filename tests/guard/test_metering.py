@@ -12,17 +12,14 @@ from wsplug.guard.metering import BURST, Meter, Rates
 
 def test_burst_and_rate() -> None:
     """
-    Ten seconds' worth may come at once, then as many as the rate gives; what is too
-    much is named.
+    Ten seconds' worth may come at once, then as many as the rate gives.
     """
     meter = Meter(Rates(2, 100, 0), 50.0)
-    assert [meter.takeMessage(50.0) for _ in range(21)] == [True] * 20 + [False]
-    assert meter.exhausted == "messages"
-    assert not meter.takeMessage(50.5)
-    assert meter.takeMessage(52.0)
-    assert meter.takeBytes(1000, 52.0)
-    assert not meter.takeBytes(1, 52.0)
-    assert meter.exhausted == "bytes"
+    assert [meter.messages.spend(1, 50.0) for _ in range(21)] == [True] * 20 + [False]
+    assert not meter.messages.spend(1, 50.5)
+    assert meter.messages.spend(1, 52.0)
+    assert meter.bytes.spend(1000, 50.0)
+    assert not meter.bytes.spend(1, 50.0)
 
 
 def test_whole_message() -> None:
@@ -30,8 +27,8 @@ def test_whole_message() -> None:
     A message within the limit is possible, however few bytes a second are.
     """
     meter = Meter(Rates(1, 1, 5000), 0.0)
-    assert meter.takeBytes(5000, 0.0)
-    assert not meter.takeBytes(1, 0.0)
+    assert meter.bytes.spend(5000, 0.0)
+    assert not meter.bytes.spend(1, 0.0)
 
 
 @given(
@@ -48,7 +45,7 @@ def test_never_more(takes: list[tuple[float, int]], now: float) -> None:
     done: list[tuple[float, int]] = []
     for wait, size in takes:
         now += wait
-        if meter.takeBytes(size, now):
+        if meter.bytes.spend(size, now):
             done.append((now, size))
     for first, (start, _) in enumerate(done):
         total = 0
@@ -58,7 +55,7 @@ def test_never_more(takes: list[tuple[float, int]], now: float) -> None:
     gentle = Meter(rates, now)
     for wait, _ in takes:
         now += wait
-        assert gentle.takeBytes(int(wait * 10), now)
+        assert gentle.bytes.spend(int(wait * 10), now)
 
 
 def test_clock_set_back() -> None:
@@ -67,6 +64,6 @@ def test_clock_set_back() -> None:
     """
     meter = Meter(Rates(1, 1000, 0), 1_000_000.0)
     for _ in range(10):
-        assert meter.takeMessage(1_000_000.0)
-    assert not meter.takeMessage(5.0)
-    assert meter.takeMessage(8.0)
+        assert meter.messages.spend(1, 1_000_000.0)
+    assert not meter.messages.spend(1, 5.0)
+    assert meter.messages.spend(1, 8.0)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.task import Clock
 
-from wsplug.rates import Rate
+from wsplug.rates import RateLimiter, TokenBucket
 
 
 def test_burst_and_rate() -> None:
@@ -18,7 +18,7 @@ def test_burst_and_rate() -> None:
     """
     clock = Clock()
     clock.advance(1000)
-    rate = Rate(clock, 2.0, 3)
+    rate = RateLimiter(clock, 2.0, 3)
     assert [rate.take("a") for _ in range(4)] == [0, 0, 0, 0.5]
     assert rate.take("b") == 0
     clock.advance(0.25)
@@ -35,7 +35,7 @@ def test_never_more(waits: list[float]) -> None:
     In no time is more done than the burst and what the rate gives for that time.
     """
     clock = Clock()
-    rate = Rate(clock, 2.0, 5)
+    rate = RateLimiter(clock, 2.0, 5)
     done = []
     for wait in waits:
         clock.advance(wait)
@@ -46,12 +46,23 @@ def test_never_more(waits: list[float]) -> None:
             assert last - first + 1 <= 5 + 2.0 * (done[last] - start) + 1e-6
 
 
+def test_pause() -> None:
+    """
+    A pause fills the bucket up to the burst, and no further.
+    """
+    clock = Clock()
+    rate = RateLimiter(clock, 2.0, 5)
+    assert rate.take("a") == 0
+    clock.advance(3)
+    assert [rate.take("a") for _ in range(6)] == [0] * 5 + [0.5]
+
+
 def test_refused_counts_nothing() -> None:
     """
     Whoever goes on trying is not put off any longer.
     """
     clock = Clock()
-    rate = Rate(clock, 1.0, 1)
+    rate = RateLimiter(clock, 1.0, 1)
     rate.take("a")
     for _ in range(10):
         assert rate.take("a") == pytest.approx(1 - clock.seconds())
@@ -65,13 +76,13 @@ def test_given_back() -> None:
     What was given back was never done; who has nothing gives nothing back.
     """
     clock = Clock()
-    rate = Rate(clock, 1.0, 2)
-    rate.giveBack("a")
+    rate = RateLimiter(clock, 1.0, 2)
+    rate.refund("a")
     for _ in range(5):
         assert rate.take("a") == 0
-        rate.giveBack("a")
+        rate.refund("a")
     assert [rate.take("a") for _ in range(3)] == [0, 0, 1]
-    rate.giveBack("a")
+    rate.refund("a")
     assert [rate.take("a") for _ in range(2)] == [0, 1]
 
 
@@ -80,8 +91,33 @@ def test_forgets() -> None:
     What is kept is bounded by those who have done something of late.
     """
     clock = Clock()
-    rate = Rate(clock, 1.0, 2)
+    rate = RateLimiter(clock, 1.0, 2)
     for number in range(20_000):
         rate.take(str(number))
         clock.advance(0.001)
     assert len(rate) < 4096
+
+
+def test_debt() -> None:
+    """
+    Spending more than there is leaves a debt, which the refill pays off first; taking
+    more than there is changes nothing.
+    """
+    bucket = TokenBucket(1.0, 10.0, 100.0)
+    assert bucket.spend(10, 100.0)
+    assert not bucket.spend(5, 100.0)
+    assert bucket.take(100.0) == 6.0
+    assert bucket.take(103.0) == 3.0
+    assert bucket.take(106.0) == 0.0
+    assert not bucket.isFull(115.0)
+    assert bucket.isFull(116.0)
+
+
+def test_clock_set_back() -> None:
+    """
+    A bucket refills from the new time on where the clock is set back.
+    """
+    bucket = TokenBucket(1.0, 1.0, 1_000_000.0)
+    assert bucket.take(1_000_000.0) == 0.0
+    assert bucket.take(5.0) == 1.0
+    assert bucket.take(6.0) == 0.0

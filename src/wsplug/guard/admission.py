@@ -19,6 +19,7 @@ from twisted.internet.interfaces import IAddress, IReactorTime
 from wsplug.errors import HandshakeRefused
 from wsplug.guard.metering import BURST, Meter, Rates
 from wsplug.networks import Networks, clientKey, hostOf, isLocal
+from wsplug.rates import TokenBucket
 
 __all__ = ["EXEMPT", "MAX_LINGERING", "Account", "Admission", "AdmissionLimits"]
 
@@ -60,7 +61,6 @@ class Account:
     """
 
     __slots__ = (
-        "_at",
         "_coolUntil",
         "_handshakes",
         "_limits",
@@ -74,8 +74,9 @@ class Account:
         self.connections = 0
         self.meter = None if limits.rates is None else Meter(limits.rates, now)
         self._limits = limits
-        self._handshakes = limits.handshakes * BURST
-        self._at = now
+        self._handshakes = TokenBucket(
+            limits.handshakes, limits.handshakes * BURST, now
+        )
         self._coolUntil = -math.inf
 
     def cool(self, now: float) -> None:
@@ -91,22 +92,16 @@ class Account:
         @return: the refusal that answers it where it is one too many.
         """
         limits = self._limits
-        passed = max(now - self._at, 0.0)
-        self._at = now
-        self._handshakes = min(
-            limits.handshakes * BURST, self._handshakes + passed * limits.handshakes
-        )
         # Further away than it ever was: the machine's clock was set back.
         self._coolUntil = min(self._coolUntil, now + limits.coolDown)
         cooling = self._coolUntil - now
         if cooling > 0.0:
             return _refuse("too much came from here", cooling, "cool-down")
-        if self._handshakes < 1.0:
-            wait = (1.0 - self._handshakes) / limits.handshakes
+        wait = self._handshakes.take(now)
+        if wait:
             return _refuse(
                 "too many handshakes from here", wait, "max-address-handshake-rate"
             )
-        self._handshakes -= 1.0
         if self.connections >= limits.connections:
             return _refuse(
                 "too many connections from here", BURST, "max-address-connections"

@@ -23,7 +23,7 @@ from twisted.logger import LogEvent, Logger, LogLevel
 from wsplug.guard.metering import BURST
 from wsplug.networks import Networks, clientKey, hostOf, isLocal
 from wsplug.options import UNLIMITED
-from wsplug.rates import Rate
+from wsplug.rates import RateLimiter
 
 __all__ = ["INTERVAL", "MAX_CLIENTS", "SETTING", "LogLimit", "isLeftOut"]
 
@@ -78,7 +78,7 @@ class LogLimit:
         self._rate = (
             None
             if rate >= UNLIMITED
-            else Rate(clock, float(rate), max(1, int(rate * BURST)))
+            else RateLimiter(clock, float(rate), max(1, int(rate * BURST)))
         )
         self._left: dict[str, Counter[str]] = {}
         self._telling: IDelayedCall | None = None

@@ -1,28 +1,30 @@
 """
-How many messages and bytes somebody may send: a meter for each connection, and one for
-all connections of an address or a user.
+How many messages and bytes a peer may send: a meter for each connection, and one shared
+by all connections of an address or a user.
 """
 
 from __future__ import annotations
 
 from typing import Final, NamedTuple
 
+from wsplug.rates import TokenBucket
+
 __all__ = ["BURST", "Meter", "Rates"]
 
 BURST: Final = 10.0
 """
-Seconds' worth that may come at once from somebody who has been quiet.
+Seconds' worth of a rate that is allowed at once.
 """
 
 
 class Rates(NamedTuple):
     """
-    What is allowed.
+    The limits of a meter.
 
-    @ivar messages: a second.
-    @ivar bytes: a second, as they come from the network.
-    @ivar leastBytes: that may come at once, however few are allowed a second: a whole
-        message has to be possible.
+    @ivar messages: messages per second.
+    @ivar bytes: bytes per second, as they arrive from the network.
+    @ivar leastBytes: bytes allowed at once, however low the rate is: a message of the
+        maximum size has to fit.
     """
 
     messages: float
@@ -32,74 +34,21 @@ class Rates(NamedTuple):
 
 class Meter:
     """
-    Counts down what is still allowed. It looks at the clock only when nothing is, so
-    that counting is one subtraction for each message.
+    Counts messages and bytes against their limits.
 
-    @ivar exhausted: what there was too much of last: C{"messages"} or C{"bytes"}.
+    @ivar messages: one token for each message, or for another frame that means work.
+    @ivar bytes: one token for each byte.
     """
 
-    __slots__ = (
-        "_at",
-        "_byteBurst",
-        "_byteRate",
-        "_bytes",
-        "_messageBurst",
-        "_messageRate",
-        "_messages",
-        "exhausted",
-    )
+    __slots__ = ("bytes", "messages")
 
     def __init__(self, rates: Rates, now: float) -> None:
         """
         @param now: by the clock.
         """
-        self._at = now
-        self._messageRate: float = rates.messages
-        self._messageBurst: float = max(rates.messages * BURST, 1.0)
-        self._byteRate: float = rates.bytes
-        self._byteBurst: float = max(rates.bytes * BURST, rates.leastBytes)
-        self._messages: float = self._messageBurst
-        self._bytes: float = self._byteBurst
-        self.exhausted = ""
-
-    def takeMessage(self, now: float) -> bool:
-        """
-        Count a message, or another frame that means work.
-
-        @param now: by the clock.
-        @return: whether it is within what is allowed.
-        """
-        if self._messages < 1.0:
-            self._refill(now)
-        self._messages -= 1.0
-        if self._messages >= 0.0:
-            return True
-        self.exhausted = "messages"
-        return False
-
-    def takeBytes(self, size: int, now: float) -> bool:
-        """
-        Count bytes.
-
-        @param now: by the clock.
-        @return: whether they are within what is allowed.
-        """
-        if self._bytes < size:
-            self._refill(now)
-        self._bytes -= size
-        if self._bytes >= 0.0:
-            return True
-        self.exhausted = "bytes"
-        return False
-
-    def _refill(self, now: float) -> None:
-        """
-        Add what time has brought since the last time that somebody looked.
-        """
-        # No less than nothing: a machine's clock may be set back.
-        passed = max(now - self._at, 0.0)
-        self._at = now
-        self._messages = min(
-            self._messageBurst, self._messages + passed * self._messageRate
+        self.messages = TokenBucket(
+            rates.messages, max(rates.messages * BURST, 1.0), now
         )
-        self._bytes = min(self._byteBurst, self._bytes + passed * self._byteRate)
+        self.bytes = TokenBucket(
+            rates.bytes, max(rates.bytes * BURST, rates.leastBytes), now
+        )

@@ -120,10 +120,10 @@ class Intake:
         """
         Count a message, or a control frame.
         """
-        if self._meter is not None and not self._meter.takeMessage(now):
-            self._exceed(self._meter, "max-", now)
-        elif self._shared is not None and not self._shared.takeMessage(now):
-            self._exceed(self._shared, "max-address-", now)
+        if self._meter is not None and not self._meter.messages.spend(1.0, now):
+            self._exceed("messages", "max-", now)
+        elif self._shared is not None and not self._shared.messages.spend(1.0, now):
+            self._exceed("messages", "max-address-", now)
 
     def takeInflated(self, size: int, now: float) -> None:
         """
@@ -197,13 +197,12 @@ class Intake:
         self.hold(0)
 
     def _meterBytes(self, size: int, now: float) -> None:
-        if self._meter is not None and not self._meter.takeBytes(size, now):
-            self._exceed(self._meter, "max-", now)
-        elif self._shared is not None and not self._shared.takeBytes(size, now):
-            self._exceed(self._shared, "max-address-", now)
+        if self._meter is not None and not self._meter.bytes.spend(size, now):
+            self._exceed("bytes", "max-", now)
+        elif self._shared is not None and not self._shared.bytes.spend(size, now):
+            self._exceed("bytes", "max-address-", now)
 
-    def _exceed(self, meter: Meter, prefix: str, now: float) -> None:
-        what = meter.exhausted
+    def _exceed(self, what: str, prefix: str, now: float) -> None:
         if self.account is not None:
             self.account.cool(now)
         where = " from this address" if prefix == "max-address-" else ""

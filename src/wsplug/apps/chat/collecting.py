@@ -10,7 +10,7 @@ from typing import Final, Generic, TypeVar
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-from wsplug.rates import Rate
+from wsplug.rates import RateLimiter
 
 __all__ = ["BURST", "RATE", "TOGETHER", "Collected"]
 
@@ -50,7 +50,7 @@ class Collected(Generic[_T]):
         self._clock = clock
         self._make = make
         self._tell = tell
-        self._rate = Rate(clock, RATE, BURST)
+        self._rate = RateLimiter(clock, RATE, BURST)
         self._waiting: dict[str, _T] = {}
         self._calls: dict[str, IDelayedCall] = {}
         self._isOn = True

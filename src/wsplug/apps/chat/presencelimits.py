@@ -11,7 +11,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from wsplug.apps.chat.people import Person
 from wsplug.jsonmessages import RequestRefused
-from wsplug.rates import Rate
+from wsplug.rates import RateLimiter
 
 __all__ = ["MAX_PEOPLE", "PresenceLimits"]
 
@@ -32,8 +32,8 @@ class PresenceLimits:
         @param rate: changes a second that a person may make in the long run.
         @param burst: changes that a person may make at once.
         """
-        self._people = Rate(clock, rate, burst)
-        self._networks = Rate(clock, MAX_PEOPLE * rate, MAX_PEOPLE * burst)
+        self._people = RateLimiter(clock, rate, burst)
+        self._networks = RateLimiter(clock, MAX_PEOPLE * rate, MAX_PEOPLE * burst)
 
     def check(self, person: Person) -> None:
         """

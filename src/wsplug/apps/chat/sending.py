@@ -20,7 +20,7 @@ from wsplug.apps.chat.requests import Sent, Typing
 from wsplug.apps.chat.sanitizing import cleanMessage
 from wsplug.interfaces import IBroker
 from wsplug.jsonmessages import RequestRefused
-from wsplug.rates import Rate
+from wsplug.rates import RateLimiter
 
 __all__ = ["Sender"]
 
@@ -55,10 +55,10 @@ class Sender:
         self._channelNames = channelNames
         self._publisher = publisher
         self._maxLength = maxLength
-        self._rate = Rate(clock, rate, burst)
-        self._networkRate = Rate(clock, MAX_PEOPLE * rate, MAX_PEOPLE * burst)
-        self._typing = Rate(clock, _TYPING_RATE, 1)
-        self._networkTyping = Rate(clock, MAX_PEOPLE * _TYPING_RATE, MAX_PEOPLE)
+        self._rate = RateLimiter(clock, rate, burst)
+        self._networkRate = RateLimiter(clock, MAX_PEOPLE * rate, MAX_PEOPLE * burst)
+        self._typing = RateLimiter(clock, _TYPING_RATE, 1)
+        self._networkTyping = RateLimiter(clock, MAX_PEOPLE * _TYPING_RATE, MAX_PEOPLE)
         # A prefix that no other server's messages have.
         self._ids = secrets.token_hex(4)
         self._numbers = count()
