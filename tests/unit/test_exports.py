@@ -23,6 +23,7 @@ FOR_APPLICATIONS = [
     "wsplug.auth",
     "wsplug.broker",
     "wsplug.clocks",
+    "wsplug.digests",
     "wsplug.displaynames",
     "wsplug.dropins",
     "wsplug.errors",

@@ -7,10 +7,8 @@ for tokens that are made at random; passwords would be guessed from it.
 
 from __future__ import annotations
 
-import hmac
 import os
 import re
-from hashlib import sha256
 from typing import Any, Final
 
 from twisted.cred.checkers import ICredentialsChecker
@@ -21,6 +19,7 @@ from twisted.plugin import IPlugin
 from zope.interface import implementer
 
 from wsplug.auth.credentials import LoginRefused
+from wsplug.digests import findDigest
 from wsplug.errors import InvalidOption
 from wsplug.files import readBytes, warnOfEverybody
 from wsplug.interfaces import IBearerToken
@@ -93,14 +92,10 @@ class TokenChecker:
 
     def _check(self, credentials: IBearerToken) -> bytes:
         self._refresh()
-        digest = sha256(credentials.token).digest()
-        # All are compared, and each in the same time.
-        names = [
-            name for name, each in self._tokens if hmac.compare_digest(digest, each)
-        ]
-        if not names:
+        index = findDigest(credentials.token, [digest for _, digest in self._tokens])
+        if index is None:
             raise LoginRefused("the token is not known")
-        return names[0]
+        return self._tokens[index][0]
 
     def _stat(self) -> tuple[int, int, int] | None:
         try:

@@ -4,12 +4,11 @@ Bearer tokens for publishing over HTTP (RFC 6750).
 
 from __future__ import annotations
 
-import hmac
 import re
 from collections.abc import Iterable
-from hashlib import sha256
 from typing import Final
 
+from wsplug.digests import digestOf, findDigest
 from wsplug.errors import InvalidOption
 from wsplug.files import readBytes, warnOfEverybody
 
@@ -71,7 +70,7 @@ class Tokens:
     """
 
     def __init__(self, tokens: Iterable[str]) -> None:
-        self._digests = [_digest(token.encode("ascii")) for token in tokens]
+        self._digests = [digestOf(token) for token in tokens]
 
     def __bool__(self) -> bool:
         return bool(self._digests)
@@ -82,10 +81,5 @@ class Tokens:
         constant time.
         """
         scheme, _, token = (authorization or b"").strip(b" \t").partition(b" ")
-        digest = _digest(token.strip(b" "))
-        same = [hmac.compare_digest(digest, each) for each in self._digests]
-        return scheme.lower() == b"bearer" and any(same)
-
-
-def _digest(token: bytes) -> bytes:
-    return sha256(token).digest()
+        found = findDigest(token.strip(b" "), self._digests)
+        return scheme.lower() == b"bearer" and found is not None
