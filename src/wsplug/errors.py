@@ -4,19 +4,19 @@ Every error that wsplug raises or reports.
 ::
 
     WSPlugError
-    ├── PeerError               the peer did it; never an application's fault
-    │   ├── HandshakeRefused    carries the HTTP status that answers it
-    │   └── ProtocolViolation   carries the close code that answers it
-    ├── ConnectionClosed        why a connection ended; what connectionLost gets
+    ├── PeerError               the peer broke a rule
+    │   ├── HandshakeRefused    has the HTTP status of the response
+    │   └── ProtocolViolation   has the close code of the response
+    ├── ConnectionClosed        why a connection ended; for connectionLost
     ├── BrokerError             a channel can't be published to or read
-    │   └── PublicationTooLarge its publisher's fault: it is more than may be kept
-    └── ConfigurationError      the operator did it; one line says how to mend it
-        ├── UnknownApplication  C{--app} names what is not there
-        ├── PluginFailed        C{--app} names what is there and does not load
+    │   └── PublicationTooLarge the publication exceeds what a channel keeps
+    └── ConfigurationError      the configuration is wrong; one line tells the fix
+        ├── UnknownApplication  C{--app} names an application that doesn't exist
+        ├── PluginFailed        C{--app} names an application that doesn't load
         ├── InvalidOption       an option or its value is wrong
-        └── StartupError        right in itself, but the machine says no
+        └── StartupError        the configuration is right; the system refuses it
 
-Only the standard library is imported here, since the codec uses these too.
+Nothing of Twisted's is imported here, because the codec uses these errors, too.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ import re
 from collections.abc import Iterable, Sequence
 from enum import Enum
 from typing import Any, Final
+
+from wsplug.printable import escapeUnprintable
 
 __all__ = [
     "BrokerError",
@@ -45,7 +47,7 @@ __all__ = [
 
 class WSPlugError(Exception):
     """
-    The root of all errors that are wsplug's own.
+    The base class of wsplug's errors.
     """
 
 
@@ -54,8 +56,8 @@ class PeerError(WSPlugError):
     The peer broke a rule.
 
     @ivar reason: what it did, for a person, in ASCII.
-    @ivar setting: the name of the setting that set the limit it ran into
-        (C{"max-message-size"}), or C{None} where the rule is the protocol's own.
+    @ivar setting: the name of the setting with the limit that it exceeded
+        (C{"max-message-size"}); C{None} if it broke a rule of the protocol.
     """
 
     reason: str
@@ -70,28 +72,32 @@ def _checkTypes(
     status: object, reason: object, headers: Iterable[object], body: object
 ) -> None:
     """
-    Raise C{TypeError} where no response can be made of these.
+    Raise C{TypeError} if the arguments can't make a response.
     """
     if not isinstance(status, int):
-        raise TypeError(f"an HTTP status is an int, not {type(status).__name__}")
+        raise TypeError(f"an HTTP status must be an int, not {type(status).__name__}")
     if not isinstance(reason, str):
-        raise TypeError(f"a refusal's reason is a str, not {type(reason).__name__}")
+        raise TypeError(
+            f"a refusal's reason must be a str, not {type(reason).__name__}"
+        )
     if body is not None and not isinstance(body, bytes):
-        raise TypeError(f"a refusal's body is bytes, not {type(body).__name__}")
+        raise TypeError(f"a refusal's body must be bytes, not {type(body).__name__}")
     for pair in headers:
         if not (
             isinstance(pair, Sequence)
             and len(pair) == 2
             and all(isinstance(each, bytes) for each in pair)
         ):
-            raise TypeError(f"a refusal's header is two bytes objects, not {pair!r}")
+            raise TypeError(
+                f"a refusal's header must be two bytes objects, not {pair!r}"
+            )
 
 
 class HandshakeRefused(PeerError):
     """
-    A request to upgrade gets an HTTP error instead.
+    A handshake is refused with an HTTP status.
 
-    Applications raise this from C{buildProtocol} to turn a client away.
+    Raise it from C{buildProtocol} to turn a client away.
     """
 
     def __init__(
@@ -105,25 +111,27 @@ class HandshakeRefused(PeerError):
     ) -> None:
         """
         @param status: the HTTP status, 300 to 599.
-        @param reason: why, for a person: it goes into the log and, where no
-            C{body} is given, to the client as plain text.
-        @param headers: further response headers, as raw names and values.
-        @param body: the response's whole body; say its C{Content-Type} in
+        @param reason: why, for a person. It is logged and, if there is no C{body},
+            sent to the client as plain text.
+        @param headers: additional response headers, as raw names and values.
+        @param body: the whole body of the response. Give its C{Content-Type} in
             C{headers}.
         @param setting: the name of the setting behind the refusal.
-        @raise ValueError: the status is none that can refuse a request, or a header's
-            name or value is none (RFC 9110 section 5).
-        @raise TypeError: one of them is of another type. It is the application's
-            mistake, told where it is made, and not while the refusal is sent.
+        @raise ValueError: the status isn't one that refuses a request, or a header's
+            name or value is invalid (RFC 9110 section 5).
+        @raise TypeError: an argument has the wrong type. It is raised here so that the
+            traceback leads to the mistake.
         """
         pairs: tuple[Any, ...]
         pairs = tuple(headers) if isinstance(headers, Iterable) else (headers,)
         _checkTypes(status, reason, pairs, body)
         if not 300 <= status <= 599:
-            raise ValueError(f"an HTTP status from 300 to 599 refuses, not {status}")
+            raise ValueError(
+                f"the HTTP status of a refusal must be from 300 to 599, not {status}"
+            )
         for name, value in pairs:
             if not _HEADER_NAME.fullmatch(name) or not _HEADER_VALUE.fullmatch(value):
-                raise ValueError(f"{name!r}: {value!r} is no header")
+                raise ValueError(f"{name!r}: {value!r} is not a valid header")
         super().__init__(status, reason)
         self.status = status
         self.reason = reason
@@ -138,14 +146,14 @@ class HandshakeRefused(PeerError):
 
 class ProtocolViolation(PeerError):
     """
-    What the peer sent after the handshake breaks RFC 6455, RFC 7692 or a limit.
+    The peer violated RFC 6455, RFC 7692 or a limit after the handshake.
     """
 
     def __init__(self, code: int, reason: str, setting: str | None = None) -> None:
         """
         @param code: the close code that answers it (RFC 6455 section 7.4.1).
-        @param reason: at most 123 bytes of ASCII: it goes on the wire.
-        @param setting: the name of the setting that set the limit.
+        @param reason: the close reason: at most 123 bytes of ASCII.
+        @param setting: the name of the setting with the limit.
         """
         super().__init__(code, reason)
         self.code = code
@@ -162,13 +170,13 @@ class Side(str, Enum):
     """
 
     PEER = "peer"
-    """The client sent its close frame first, or went away without one."""
+    """The client: it sent its close frame first, or disconnected without one."""
 
     SERVER = "server"
-    """wsplug did: a broken rule, a limit, a timeout, or the server's stop."""
+    """wsplug: for a violation, a limit, a timeout, an operator, or at its stop."""
 
     APPLICATION = "application"
-    """The application asked for it, or raised."""
+    """The application: it closed the connection, or failed."""
 
     def __str__(self) -> str:
         return self.value
@@ -176,16 +184,15 @@ class Side(str, Enum):
 
 class ConnectionClosed(WSPlugError):
     """
-    Why a WebSocket connection ended: the value of the C{Failure} that an
-    application's C{connectionLost} gets.
+    Why a WebSocket connection ended. C{connectionLost} gets it as the value of a
+    C{Failure}.
 
-    @ivar code: the close code (RFC 6455 section 7.1.5): the peer's where it closed
-        first, ours where we did; 1005 where a close frame carried none, 1006 where
-        the connection ended without a close frame.
-    @ivar reason: the text that goes with the code; where none was sent, what wsplug
-        knows.
-    @ivar side: who ended it.
-    @ivar setting: the name of the setting that ended it (C{"ping-timeout"}), or
+    @ivar code: the close code (RFC 6455 section 7.1.5): the peer's if it closed first,
+        otherwise the server's; 1005 if the close frame had none, 1006 if the connection
+        ended without a close frame.
+    @ivar reason: the close reason; if none was sent, what wsplug knows.
+    @ivar side: who ended the connection.
+    @ivar setting: the name of the setting that caused it (C{"ping-timeout"}), or
         C{None}.
     @ivar clean: whether both close frames were exchanged (section 7.1.4).
     """
@@ -199,7 +206,7 @@ class ConnectionClosed(WSPlugError):
         clean: bool = False,
     ) -> None:
         super().__init__(code, reason, side, setting, clean)
-        # A member of an enumeration would be text of its own kind on Python 3.10.
+        # On Python 3.10, str() of an enumeration's member gives its name.
         self.code = int(code)
         self.reason = reason
         self.side = side
@@ -209,37 +216,27 @@ class ConnectionClosed(WSPlugError):
     def __str__(self) -> str:
         by = f"by the {self.side}" + ("" if self.clean else ", without a handshake")
         setting = f" ({self.setting})" if self.setting else ""
-        reason = f": {_printable(self.reason)}" if self.reason else ""
+        reason = f": {escapeUnprintable(self.reason)}" if self.reason else ""
         return f"closed {by}, {self.code}{reason}{setting}"
-
-
-def _printable(text: str) -> str:
-    """
-    Escape what could play tricks on whoever reads the log.
-    """
-    return "".join(
-        character if character.isprintable() else ascii(character)[1:-1]
-        for character in text
-    )
 
 
 class BrokerError(WSPlugError):
     """
-    A channel can't be published to or read: the disk is full, or more waits to be
-    stored than may. Nothing of it has happened.
+    A channel can't be published to or read: for instance, the disk is full, or too much
+    waits to be stored. The operation had no effect.
     """
 
 
 class PublicationTooLarge(BrokerError):
     """
-    What is to be stored is by itself more than a channel keeps. It can be published
-    without being stored.
+    A publication alone exceeds what a channel keeps. You can publish it without storing
+    it.
     """
 
     def __init__(self, channel: str, size: int, most: int) -> None:
         """
-        @param size: of the publication, in bytes.
-        @param most: that may be stored.
+        @param size: the publication's size, in bytes.
+        @param most: the maximum size, in bytes.
         """
         super().__init__(channel, size, most)
         self.channel = channel
@@ -248,33 +245,33 @@ class PublicationTooLarge(BrokerError):
 
     def __str__(self) -> str:
         return (
-            f"{self.channel}: {self.size} bytes; a publication that is kept may have "
+            f"{self.channel}: {self.size} bytes; a stored publication may have at most "
             f"{self.most}"
         )
 
 
 class ConfigurationError(WSPlugError):
     """
-    The configuration can't be served. The message is one line that names the thing
-    and the way out.
+    The configuration is wrong. The message is one line that names the problem and the
+    fix.
     """
 
 
 class UnknownApplication(ConfigurationError):
     """
-    No application goes by that name, in that file or at that place.
+    There is no application with that name, or in that file or module.
     """
 
 
 class PluginFailed(ConfigurationError):
     """
-    An application's plugin, file or module is there, but doesn't load.
+    An application's plugin, file or module exists, but doesn't load.
     """
 
 
 class InvalidOption(ConfigurationError):
     """
-    An option is unknown, missing, or has a value it can't have.
+    An option is unknown or missing, or has an invalid value.
     """
 
 
@@ -283,13 +280,12 @@ class StartupError(ConfigurationError, SystemExit):
     The configuration is right, but the server can't start: a port is in use, a
     certificate can't be read, an application's C{startApplication} failed.
 
-    It is a C{SystemExit} so that C{twistd}, which lets exceptions of a starting
-    service through to the interpreter, ends with the message as one line on standard
-    error and exit status 1 instead of a traceback; and it is an C{Exception} so that
-    a daemonizing C{twistd} passes the message on to the waiting parent process.
+    It is a C{SystemExit} so that C{twistd} ends with the message as one line on
+    standard error and exit status 1, instead of a traceback. It is an C{Exception} so
+    that a daemonizing C{twistd} passes the message to the waiting parent process.
     """
 
     def __init__(self, message: str) -> None:
-        message = " ".join(message.split())  # others' errors may have several lines
+        message = " ".join(message.split())  # wrapped errors may have several lines
         super().__init__(message)
         self.code = message

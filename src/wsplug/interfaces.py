@@ -701,12 +701,12 @@ def _checkWords(command: Any) -> None:
     """
     words = command.words
     if isinstance(words, str) or not isinstance(words, Sequence) or not words:
-        raise Invalid(f"words has to be a list or tuple of words, not {words!r}")
+        raise Invalid(f"words must be a list or tuple of words, not {words!r}")
     for word in words:
         if not isinstance(word, str) or word.split() != [word] or word != word.lower():
-            raise Invalid(f"a word is in lower case and has no spaces, not {word!r}")
+            raise Invalid(f"a word must be lower case without spaces, not {word!r}")
     if not isinstance(command.help, str) or "\n" in command.help:
-        raise Invalid(f"help has to be one line of text, not {command.help!r}")
+        raise Invalid(f"help must be one line of text, not {command.help!r}")
 
 
 class ICommand(IPlugin, Interface):

@@ -560,7 +560,7 @@ def _fine(arguments: str, conversation: IConversation) -> None:
 @pytest.mark.parametrize(
     ("words", "function", "error", "message"),
     [
-        ((), _fine, ValueError, "words has to be a list or tuple of words, not ()"),
+        ((), _fine, ValueError, "words must be a list or tuple of words, not ()"),
         (
             ("Roll",),
             _fine,
@@ -591,7 +591,7 @@ def test_severalLinesOfHelp() -> None:
     """
     Help is one line.
     """
-    with pytest.raises(ValueError, match="help has to be one line of text"):
+    with pytest.raises(ValueError, match="help must be one line of text"):
         command("roll", help="Throws\na die.")(_fine)
 
 
@@ -679,11 +679,11 @@ def _raising(self: object) -> Any:
     ("command", "reason"),
     [
         (_Broken(), "Does not declaratively implement"),
-        (_broken(words="broken"), "words has to be a list or tuple of words"),
-        (_broken(words=None), "words has to be a list or tuple of words"),
-        (_broken(words=[]), "words has to be a list or tuple of words"),
-        (_broken(words=["Broken"]), "a word is in lower case and has no spaces"),
-        (_broken(help=None), "help has to be one line of text"),
+        (_broken(words="broken"), "words must be a list or tuple of words"),
+        (_broken(words=None), "words must be a list or tuple of words"),
+        (_broken(words=[]), "words must be a list or tuple of words"),
+        (_broken(words=["Broken"]), "a word must be lower case without spaces"),
+        (_broken(help=None), "help must be one line of text"),
         (_broken(respond=lambda self: "no"), "is violated because"),
         (_broken(respond=None), "is violated because"),
         (_broken(words=property(_raising)), "computed"),

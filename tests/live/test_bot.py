@@ -206,7 +206,7 @@ def test_dropIns(server: Server, client: ClientConnection) -> None:
     ) in server.log
     for name, reason in [
         ("Half", "respond"),
-        ("Capital", "a word is in lower case and has no spaces, not 'Capital'"),
+        ("Capital", "a word must be lower case without spaces, not 'Capital'"),
     ]:
         pattern = rf"the command <.*{name} object .*> is left out: .*{reason}"
         assert re.search(pattern, server.log), server.log
@@ -226,7 +226,7 @@ def test_listed(dropIns: dict[str, str], tmp_path: Path) -> None:
     assert len(broken.splitlines()) == 3
     for name, reason in [
         ("Half", "respond"),
-        ("Capital", "a word is in lower case and has no spaces, not 'Capital'"),
+        ("Capital", "a word must be lower case without spaces, not 'Capital'"),
         ("lost_dropin.py", "No module named 'not_there'"),
     ]:
         assert re.search(rf"{name}.*: .*{reason}", broken)

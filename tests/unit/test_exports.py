@@ -36,6 +36,7 @@ FOR_APPLICATIONS = [
     "wsplug.networks",
     "wsplug.options",
     "wsplug.plain",
+    "wsplug.printable",
     "wsplug.rates",
     "wsplug.roompages",
     "wsplug.staticfiles",

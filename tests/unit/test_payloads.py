@@ -257,16 +257,25 @@ def test_coroutine_closes() -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("403",), "an HTTP status is an int, not str"),
-        ((403.0,), "an HTTP status is an int, not float"),
-        ((403, b"no"), "a refusal's reason is a str, not bytes"),
-        ((403, None), "a refusal's reason is a str, not NoneType"),
-        ((403, "", {"body": "no"}), "a refusal's body is bytes, not str"),
-        ((403, "", {"body": 5}), "a refusal's body is bytes, not int"),
-        ((403, "", {"headers": 5}), "a refusal's header is two bytes objects, not 5"),
+        (("403",), "an HTTP status must be an int, not str"),
+        ((403.0,), "an HTTP status must be an int, not float"),
+        ((403, b"no"), "a refusal's reason must be a str, not bytes"),
+        ((403, None), "a refusal's reason must be a str, not NoneType"),
+        ((403, "", {"body": "no"}), "a refusal's body must be bytes, not str"),
+        ((403, "", {"body": 5}), "a refusal's body must be bytes, not int"),
+        (
+            (403, "", {"headers": 5}),
+            "header must be two bytes objects, not 5",
+        ),
         ((403, "", {"headers": [("A", b"b")]}), "two bytes objects, not \\('A', b'b'"),
-        ((403, "", {"headers": [(b"A", b"b", b"")]}), "header is two bytes objects"),
-        ((403, "", {"headers": {b"A": b"b"}}), "header is two bytes objects, not b'A'"),
+        (
+            (403, "", {"headers": [(b"A", b"b", b"")]}),
+            "must be two bytes objects",
+        ),
+        (
+            (403, "", {"headers": {b"A": b"b"}}),
+            "must be two bytes objects, not b'A'",
+        ),
     ],
 )
 def test_no_refusal(arguments: tuple[Any, ...], words: str, logs: Logs) -> None:

@@ -32,6 +32,7 @@ from twisted.python.logfile import LogFile
 from twisted.python.reflect import safe_str
 
 from wsplug.guard.loglimit import isLeftOut
+from wsplug.printable import escapeUnprintable
 
 __all__ = ["findOtherFormat", "formatJSON", "formatText", "makeObserver"]
 
@@ -77,12 +78,7 @@ def formatText(event: LogEvent) -> str | None:
     text = formatEventAsClassicLogText(event)
     if text is None or text[:-1].isprintable():
         return text
-    return "".join(
-        character
-        if character in "\n\t" or character.isprintable()
-        else ascii(character)[1:-1]
-        for character in text
-    )
+    return escapeUnprintable(text, keep="\n\t")
 
 
 def formatJSON(event: LogEvent) -> str | None:

@@ -563,7 +563,7 @@ def test_too_large() -> None:
     answer = _json(response)
     assert answer["code"] == "too-large"
     assert answer["message"].startswith("2 of 2 publications failed")
-    assert "5002 bytes; a publication that is kept" in answer["published"][0]["error"]
+    assert "5002 bytes; a stored publication" in answer["published"][0]["error"]
     assert client.messages == []
     assert post(server, b"x" * 5000, "?channel=a", kind="text/plain").status == 413
     assert (

@@ -10,6 +10,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from wsplug.apps.process.framing import Lines
+from wsplug.printable import escapeUnprintable
 
 __all__ = ["ErrorLog"]
 
@@ -73,7 +74,9 @@ class ErrorLog:
             return
         self._logged += 1
         self._log.warn(
-            "{program}: {line}", program=self._name, line=_printable(str(line))
+            "{program}: {line}",
+            program=self._name,
+            line=escapeUnprintable(str(line), keep="\t"),
         )
 
     def _tellSkipped(self) -> None:
@@ -84,15 +87,3 @@ class ErrorLog:
                 program=self._name,
                 count=skipped,
             )
-
-
-def _printable(line: str) -> str:
-    """
-    Escape characters that could forge or garble the log.
-    """
-    return "".join(
-        character
-        if character.isprintable() or character == "\t"
-        else ascii(character)[1:-1]
-        for character in line
-    )
