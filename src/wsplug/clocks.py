@@ -1,14 +1,14 @@
 """
-Two kinds of time: how long something takes, and what time it is.
+Two kinds of time: durations, and the time of day.
 
-How long: deadlines, pings, rates, bans and the ends of logins go by C{clock.seconds()}
-of the clock that all are given. Twisted's reactors read the machine's wall clock there,
-and the machine may set it: an hour back, and what is due in a minute comes in an hour.
-So the server's own process has L{useSteadyTime}, which makes that a monotonic clock.
+Durations, for deadlines, pings, rates, bans and the ends of logins, are measured with
+C{clock.seconds()}. Twisted's reactors read the wall clock there. If that is set back by
+an hour, a call that is due in a minute comes an hour late. The server's process
+therefore calls L{useSteadyTime}, which makes the reactor use a monotonic clock.
 
-What time it is: what people are shown and what is kept in files goes by L{timeOfDay}.
+L{timeOfDay} is for times that people see or that are stored.
 
-In tests a C{twisted.internet.task.Clock} is both.
+In tests, a C{twisted.internet.task.Clock} is both.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ __all__ = ["CENTURY", "timeOfDay", "useSteadyTime"]
 
 CENTURY: Final = 100 * 365 * 86400.0
 """
-Seconds: what is further away than that, even infinitely, is so far away.
+In seconds: longer times, even infinite ones, are cut to it.
 """
 
 
@@ -32,16 +32,15 @@ def useSteadyTime(
     reactor: Any, steady: Callable[[], float] = time.monotonic
 ) -> Callable[[], float] | None:
     """
-    Have a reactor's C{seconds}, and with it all that it calls later, go on steadily
-    whatever becomes of the machine's clock. It goes on from the time that it is, so
-    that what is already to be called later is called at its time.
+    Make a reactor's C{seconds}, and so its delayed calls, independent of changes of the
+    wall clock. It continues from the current time, so that pending calls keep theirs.
 
-    This is for the process whose reactor it is: a library has to leave it to that.
+    Only the program that owns the reactor may call this, never a library.
 
-    @param reactor: any of Twisted's. One that doesn't go by the wall clock is left
-        alone.
-    @param steady: a clock that is never set.
-    @return: what C{seconds} is now; C{None} where the reactor was left alone.
+    @param reactor: any of Twisted's. A reactor that doesn't use the wall clock isn't
+        changed.
+    @param steady: a monotonic clock.
+    @return: the new C{seconds}; C{None} if the reactor wasn't changed.
     """
     if getattr(reactor, "seconds", None) is not _wallClock:
         return None
@@ -58,11 +57,10 @@ def useSteadyTime(
 
 def timeOfDay(clock: IReactorTime) -> float:
     """
-    Say what time it is.
+    Return the time of day.
 
-    @param clock: the reactor, or a clock in its place.
-    @return: seconds since 1970, by the machine's wall clock as it is set now. A clock
-        that isn't the machine's is asked itself.
+    @param clock: the reactor, or a fake clock.
+    @return: seconds since 1970, by the wall clock; by a fake clock, its own time.
     """
     seconds: Any = clock.seconds
     return float(getattr(seconds, "timeOfDay", seconds)())

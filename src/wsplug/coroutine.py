@@ -271,7 +271,7 @@ class CoroutineProtocol:
         # another connection's, such as one to a backend: a failure like any other.
         if self._socket.closed is None or not failure.check(ConnectionClosed):
             self._log.failure(
-                "{application} failed while it served {peer}",
+                "{application} failed while serving {peer}",
                 failure,
                 application=self._name,
                 peer=nameOfAddress(self._socket.request.getClientAddress()),

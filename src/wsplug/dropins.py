@@ -1,9 +1,8 @@
 """
 Drop-ins: the modules under C{twisted/plugins/}, and what they register.
 
-C{twisted.plugin} logs a traceback for each one that doesn't load, each time that
-anything is looked up. Here they are looked up without a word, and whoever looks is told
-which ones don't load, and why.
+C{twisted.plugin} logs a traceback for each drop-in that doesn't load, at each lookup.
+The functions here log nothing, and return which drop-ins don't load, and why.
 """
 
 from __future__ import annotations
@@ -21,9 +20,9 @@ __all__ = ["explainImport", "findBrokenDropIns", "findPlugins"]
 
 def findPlugins(interface: Any) -> list[Any]:
     """
-    Give what drop-ins have registered.
+    Return the plugins that drop-ins register.
 
-    @param interface: an C{IPlugin}.
+    @param interface: the interface that they provide, which extends C{IPlugin}.
     """
     return [
         value
@@ -36,9 +35,9 @@ def findPlugins(interface: Any) -> list[Any]:
 
 def findBrokenDropIns() -> list[tuple[str, str]]:
     """
-    Give the drop-ins that don't load, whatever they are for.
+    Return the drop-ins that don't load, of any kind.
 
-    @return: the file and the reason of each.
+    @return: file and reason for each.
     """
     return [problem for _, problem in _loadAll() if problem is not None]
 
@@ -51,8 +50,8 @@ def _loadAll() -> Sequence[_Loaded]:
     Load every drop-in, the first of those with the same name: once, as long as there
     are the same ones.
 
-    @return: for each the module and C{None}, or C{None}, and the file and the reason
-        where it doesn't load.
+    @return: for each, the module and C{None}; or, if it doesn't load, C{None} and the
+        file with the reason.
     """
     import twisted.plugins as package
 
@@ -98,12 +97,12 @@ def _provides(value: object, interface: Any) -> bool:
     try:
         return bool(interface.providedBy(value))
     except Exception:
-        return False  # whatever it is, it answers no question
+        return False  # the object doesn't support the check
 
 
 def explainImport(error: BaseException) -> str:
     """
-    Say in one line what went wrong while something was imported, and where.
+    Describe an error of an import in one line, with its location.
     """
     if isinstance(error, SyntaxError):
         return f"{error.msg} ({error.filename}, line {error.lineno})"

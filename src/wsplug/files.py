@@ -1,6 +1,5 @@
 """
-Files that options name: certificates, keys, tokens, data, some of which nobody else is
-to know.
+Files that options name: certificates, keys, tokens and data, some of them secret.
 """
 
 from __future__ import annotations
@@ -21,9 +20,9 @@ def readBytes(path: str, complaint: str) -> bytes:
     """
     Read a file.
 
-    @param complaint: what the error message begins with, before the path:
+    @param complaint: the beginning of the error message, before the path:
         C{"tls-cert: can't read"}.
-    @raise InvalidOption: it can't be read.
+    @raise InvalidOption: the file can't be read.
     """
     try:
         with open(path, "rb") as file:
@@ -31,15 +30,15 @@ def readBytes(path: str, complaint: str) -> bytes:
     except OSError as error:
         raise InvalidOption(f"{complaint} {path}: {error.strerror}") from None
     except ValueError:  # a NUL
-        raise InvalidOption(f"{complaint} {path!r}: no such name") from None
+        raise InvalidOption(f"{complaint} {path!r}: invalid file name") from None
 
 
 def makePrivate(path: str) -> None:
     """
-    Make a file that nobody but its owner can read or write, whatever the umask is; one
-    that is there stays as it is.
+    Create a file that only its owner can read and write, whatever the umask is. An
+    existing file isn't changed.
 
-    @raise OSError: it can't be made.
+    @raise OSError: the file can't be created.
     """
     try:
         made = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -53,10 +52,10 @@ def makePrivate(path: str) -> None:
 
 def keepToOwner(path: str) -> None:
     """
-    Take from everybody but a file's owner what they may do with it; fine if it isn't
-    there.
+    Remove all permissions of a file except its owner's. Does nothing if it doesn't
+    exist.
 
-    @raise OSError: it is somebody else's.
+    @raise OSError: the file belongs to another user.
     """
     try:
         mode = stat.S_IMODE(os.stat(path).st_mode)
@@ -68,8 +67,7 @@ def keepToOwner(path: str) -> None:
 
 def warnOfEverybody(path: str, isSecret: bool = True) -> None:
     """
-    Log a warning if everybody on this machine can change a file, or read one that is
-    secret.
+    Log a warning if all users of this machine can change a file, or read a secret one.
     """
     mode = os.stat(path).st_mode
     if mode & stat.S_IWOTH:
@@ -79,7 +77,7 @@ def warnOfEverybody(path: str, isSecret: bool = True) -> None:
     else:
         return
     _log.warn(
-        "everybody on this machine can {can} {path}; chmod o= {path}",
+        "all users of this machine can {can} {path}; run chmod o= {path}",
         can=can,
         path=path,
     )

@@ -1,6 +1,6 @@
 """
-A folder of pages for C{twisted.web}, as applications have it that put other resources
-of C{twisted.web} among them.
+A folder of static files for C{twisted.web}, for applications that put other resources
+of C{twisted.web} beside them.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ __all__ = ["Folder"]
 
 class Folder(File):
     """
-    A folder's files, at their names. What isn't a regular file in it, or the index of a
-    folder, isn't there: no FIFO, which would hold the server until somebody writes to
-    it, and no symbolic link that leads out of the folder.
+    Serves the files of a folder. Only regular files and the index of a folder are
+    served: no FIFOs, which would block the server, and no symbolic links that lead out
+    of the folder.
 
-    An application that answers to more than the files adds to it with C{putChild}.
-    Where it is the files alone, its C{pages} had better be their path.
+    To serve more than files, add resources with C{putChild}. To serve files only, set
+    an application's C{pages} to their path instead.
 
-    @ivar maxBodySize: bytes that the bodies of requests below it may have, if it is the
-        application's C{pages}; 1 MiB where it isn't set.
+    @ivar maxBodySize: if this is an application's C{pages}: the maximum size of a
+        request's body, in bytes; 1 MiB by default.
     @ivar followsLinks: whether symbolic links may lead out of the folder.
     """
 
@@ -39,7 +39,8 @@ class Folder(File):
         self, path: str | os.PathLike[str], *arguments: Any, **keywords: Any
     ) -> None:
         """
-        @param path: of the folder; the rest is as for C{twisted.web.static.File}.
+        @param path: the folder's. Other arguments are those of
+            C{twisted.web.static.File}.
         """
         path = os.fspath(path)
         super().__init__(path, *arguments, **keywords)
@@ -53,10 +54,10 @@ class Folder(File):
 
     def _isServed(self) -> bool:
         """
-        Say whether this is something that may be read: a file, or a folder.
+        Tell whether this is a file or folder that may be served.
         """
         if not self.followsLinks:
-            # Once for each request: the folder may be behind a link that is changed.
+            # For each request, because a link to the folder may change.
             root, real = os.path.realpath(self._top), os.path.realpath(self.path)
             if os.path.commonpath((real, root)) != root:
                 return False
@@ -64,10 +65,9 @@ class Folder(File):
 
     def openForReading(self) -> BinaryIO:
         """
-        Open the file, which may be another one by now: what is no regular file isn't
-        waited for.
+        Open the file, without blocking if it has become a FIFO or the like.
 
-        @raise OSError: it isn't there, or is none.
+        @raise OSError: it is gone, or isn't a regular file.
         """
         return openFile(self.path)
 
@@ -77,7 +77,7 @@ class Folder(File):
         except UnicodeDecodeError:
             return notFound()  # Twisted would log a traceback
         if b"\0" in path:
-            return notFound()  # no file system has it, and some raise
+            return notFound()  # not allowed in file names: some calls raise
         child: IResource = super().getChild(path, request)  # type: ignore[no-untyped-call]
         return child
 
@@ -88,8 +88,8 @@ class Folder(File):
         self.restat(False)
         if not self._isServed():
             return notFound().render(request)
-        # Ask again each time, at the price of a 304: after an update of the server,
-        # no page runs with a script from before.
+        # Browsers revalidate each time, which costs a 304: after an update of the
+        # server, no page runs with an old script.
         request.setHeader(b"Cache-Control", b"no-cache")
         request.setHeader(b"X-Content-Type-Options", b"nosniff")
         try:
@@ -97,7 +97,7 @@ class Folder(File):
         except OSError as error:
             if error.errno not in ABSENT:
                 raise
-            # It has gone, or is a socket or the like, since the check.
+            # Since the check, it was deleted or replaced by a socket or the like.
             for name in (b"Accept-Ranges", b"Content-Type"):
                 request.responseHeaders.removeHeader(name)
             return notFound().render(request)

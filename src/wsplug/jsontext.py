@@ -1,9 +1,9 @@
 """
-JSON that others have written: what is JSON, and how deep it may be nested.
+JSON from clients and publishers, with a limit on how deep it is nested.
 
-All that comes from clients and publishers is read here. A parser that recurses stops
-at a depth that depends on how deep the stack is already, so the same text would be JSON
-in one place and none in another. L{MAX_DEPTH} is one bound for all of them, far below.
+A recursive parser fails at a depth that depends on the stack that it is called with, so
+that the same text may be accepted in one call and refused in another. L{MAX_DEPTH} is
+well below, and applies everywhere.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ __all__ = ["MAX_DEPTH", "NotJSON", "checkJSON", "decodeJSON"]
 
 MAX_DEPTH: Final = 128
 """
-How many arrays and objects may be open at one place of a text.
+The maximum number of nested arrays and objects.
 """
 
 _STEPS: Final = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")
@@ -30,24 +30,24 @@ _T = TypeVar("_T")
 
 class NotJSON(msgspec.DecodeError):
     """
-    A text isn't JSON, or is nested too deep. The message says what is wrong.
+    A text isn't JSON, or is nested too deeply. The message says which.
     """
 
 
 def decodeJSON(decoder: msgspec.json.Decoder[_T], text: str | bytes) -> _T:
     """
-    Read JSON.
+    Decode JSON.
 
-    @param decoder: of what it has to be.
-    @raise NotJSON: some of it, wherever, is no JSON, or is nested too deep.
-    @raise msgspec.ValidationError: all of it is JSON, but something else.
+    @param decoder: a decoder for the expected type.
+    @raise NotJSON: the text isn't JSON, or is nested too deeply.
+    @raise msgspec.ValidationError: the text is JSON, but not of the expected type.
     """
     if _isTooDeep(text):
-        raise NotJSON(f"nested over {MAX_DEPTH} deep")
+        raise NotJSON(f"nested over {MAX_DEPTH} levels deep")
     try:
         return decoder.decode(text)
     except msgspec.ValidationError:
-        # The decoder has stopped there: what follows may be anything.
+        # The decoder has stopped there: the rest may not be JSON.
         checkJSON(text)
         raise
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
@@ -56,10 +56,10 @@ def decodeJSON(decoder: msgspec.json.Decoder[_T], text: str | bytes) -> _T:
 
 def checkJSON(text: str | bytes) -> msgspec.Raw:
     """
-    Check that a text is JSON, without building what it stands for.
+    Check that a text is JSON, without building objects.
 
-    @return: the text, to be put into other JSON as it is.
-    @raise NotJSON: it isn't, or is nested too deep.
+    @return: the text, to be embedded in other JSON.
+    @raise NotJSON: the text isn't JSON, or is nested too deeply.
     """
     return decodeJSON(_any, text)
 
@@ -70,7 +70,7 @@ def _isTooDeep(text: str | bytes) -> bool:
     data = text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")
     if data.count(b"[") + data.count(b"{") <= MAX_DEPTH:
         return False
-    # Without escaped quotes, every second part between quotes is outside of strings.
+    # Without escaped quotes, every second part between quotes is outside strings.
     unescaped = data.replace(rb"\\", b"").replace(rb"\"", b"")
     outside = b"".join(unescaped.split(b'"')[::2])
     steps = memoryview(outside.translate(_STEPS, _OTHERS)).cast("b")

@@ -1,5 +1,5 @@
 """
-What can't be listened on, and why: in one line.
+Errors of listening, explained in one line.
 """
 
 from __future__ import annotations
@@ -19,24 +19,24 @@ class ListeningFailed(StartupError, CannotListenError):
     """
     An endpoint can't be listened on.
 
-    It is what Twisted raises then, with the same attributes, for whoever has the server
-    in a service of their own; and a L{StartupError}, so that C{twistd wsplug} ends with
-    one line.
+    It is a Twisted C{CannotListenError} with the usual attributes, for programs that
+    embed the server; and a L{StartupError}, so that C{twistd wsplug} ends with one
+    line.
 
-    @ivar interface: the address; empty where it isn't known.
-    @ivar port: the port, or the path; C{None} where it isn't known.
-    @ivar socketError: what the system, or the endpoint, has raised.
+    @ivar interface: the address; empty if it isn't known.
+    @ivar port: the port, or the path; C{None} if it isn't known.
+    @ivar socketError: the error of the system or of the endpoint.
     """
 
     def __init__(self, message: str, error: BaseException) -> None:
         """
-        @param error: what came of the endpoint's C{listen}.
+        @param error: the error of the endpoint's C{listen}.
         """
         self.interface: Any = getattr(error, "interface", "")
         self.port: Any = getattr(error, "port", None)
         self.socketError: Any = getattr(error, "socketError", error)
         message = " ".join(message.split())
-        # Neither class is made for another one beside it.
+        # The initializers of the two base classes don't cooperate.
         Exception.__init__(self, message)
         self.code = message
 
@@ -46,10 +46,10 @@ class ListeningFailed(StartupError, CannotListenError):
 
 def explainListening(failure: Failure, name: str) -> None:
     """
-    Say in one line why an endpoint can't be listened on.
+    Explain in one line why an endpoint can't be listened on.
 
-    @param failure: of its C{listen}.
-    @param name: what to call it.
+    @param failure: from its C{listen}.
+    @param name: the endpoint's name in the message.
     @raise ListeningFailed: always.
     """
     error: Any = failure.value
@@ -61,8 +61,8 @@ def explainListening(failure: Failure, name: str) -> None:
         cause = error.socketError
         if isinstance(cause, PermissionError) and isinstance(port, int) and port < 1024:
             hint = (
-                "; ports below 1024 take root, who can give the rights up again with "
-                "twistd --uid, or the right CAP_NET_BIND_SERVICE"
+                "; ports below 1024 need root (twistd --uid drops its privileges) or "
+                "the capability CAP_NET_BIND_SERVICE"
             )
     reason = getattr(cause, "strerror", None) or str(cause) or type(cause).__name__
     raise ListeningFailed(f"can't listen on {name}: {reason}{hint}", error)

@@ -1,9 +1,9 @@
 """
-What the process keeps of the memory that it frees.
+Memory that the process keeps for itself after freeing it.
 
-By itself, glibc gives the end of its heap back to the system as soon as some of it is
-free. A server that is sent large messages would take the same pages again and again,
-each of them cleared anew: at 1 MiB that takes longer than all the rest.
+By default, glibc returns the end of its heap to the system as soon as it is free. With
+large messages, the same pages are then requested and cleared again and again: at 1 MiB,
+this takes longer than everything else.
 """
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ __all__ = ["KEPT_SIZE", "keepFreedMemory"]
 
 KEPT_SIZE: Final = 16 * 1024 * 1024
 """
-Bytes at the heap's end that are kept.
+Free bytes at the end of the heap that are kept.
 """
 
 _HEAP_SIZE: Final = 4 * 1024 * 1024
 """
-Bytes from which on something has pages of its own, which are given back when it goes.
+The size in bytes from which on an allocation gets pages of its own, which are returned
+to the system when it is freed.
 """
 
 # <malloc.h>
@@ -31,13 +32,12 @@ _M_MMAP_THRESHOLD: Final = -3
 
 def keepFreedMemory() -> bool:
     """
-    Have the process keep L{KEPT_SIZE} of what it frees.
+    Have the process keep L{KEPT_SIZE} bytes that it frees.
 
-    This is about the whole process: the command does it, for those who mount the
-    server in a process of their own it is their choice. The environment's word
-    (mallopt(3)) comes first.
+    This affects the whole process: C{twistd wsplug} calls it; if you embed the server,
+    you decide. Settings in the environment (mallopt(3)) take precedence.
 
-    @return: whether it was done; not where another C library than glibc runs.
+    @return: whether it was done: only with glibc.
     """
     tunables = os.environ.get("GLIBC_TUNABLES", "")
     if "MALLOC_TRIM_THRESHOLD_" in os.environ or "glibc.malloc" in tunables:

@@ -1,8 +1,8 @@
 """
-Applications by their names: C{--app NAME[:key=value...]} read, looked up, and made.
+Applications by name: C{--app NAME[:key=value...]} parsed, looked up, and made.
 
-A name is a plugin's (L{IWebSocketApplicationPlugin}, found by C{twisted.plugin}), a
-file's (C{shout.py}), or a place in a module (C{package.module:shout}).
+A name is that of a plugin (L{IWebSocketApplicationPlugin}, found by C{twisted.plugin}),
+a file (C{shout.py}), or an attribute of a module (C{package.module:shout}).
 """
 
 from __future__ import annotations
@@ -78,10 +78,10 @@ class Services:
 @dataclass(frozen=True)
 class Description:
     """
-    What one C{--app} says.
+    One parsed C{--app}.
 
-    @ivar name: a plugin's, a file's or a module's.
-    @ivar attribute: the application's in that file or module.
+    @ivar name: the name of a plugin, a file or a module.
+    @ivar attribute: the application's name in the file or module.
     @ivar values: the options, not parsed yet.
     @ivar source: where it comes from, for error messages; empty for the command line.
     """
@@ -97,17 +97,16 @@ class Description:
 
 def parseDescription(description: str) -> Description:
     """
-    Read C{NAME[:key=value...]} by the rules of Twisted's endpoint strings: colons
-    separate, and a backslash takes the meaning from a colon, an equals sign or a
-    backslash behind it.
+    Parse C{NAME[:key=value...]} by the rules of Twisted's endpoint strings: colons
+    separate, and a backslash escapes a colon, an equals sign or a backslash.
 
-    @raise InvalidOption: it isn't of that form. The message names the application and
-        quotes no option: there may be secrets in those.
+    @raise InvalidOption: the syntax is wrong. The message names the application, but no
+        option, because options may contain secrets.
     """
     words = list(splitDescription(description))
     name = words.pop(0)[0]
     if not name:
-        raise InvalidOption("an application's name is missing: --app NAME")
+        raise InvalidOption("the application's name is missing: --app NAME")
     attribute = None
     if words and words[0][1] is None:
         attribute = words.pop(0)[0]
@@ -122,7 +121,7 @@ def parseDescription(description: str) -> Description:
 
 def findApplications() -> list[IWebSocketApplicationPlugin]:
     """
-    Give the plugins that load and keep their contract, by their names.
+    Return the plugins that load and provide their interface, sorted by name.
     """
     kept = [
         plugin
@@ -134,10 +133,10 @@ def findApplications() -> list[IWebSocketApplicationPlugin]:
 
 def findFailures() -> list[tuple[str, str]]:
     """
-    Give the drop-ins that don't load, whatever they are for, and the applications and
-    the bot's commands that break their contract.
+    Return the drop-ins that don't load, of any kind, and the applications and bot
+    commands that don't provide their interface.
 
-    @return: the name and the reason of each.
+    @return: name and reason for each.
     """
     failures = []
     for interface in (IWebSocketApplicationPlugin, ICommand):
@@ -153,7 +152,7 @@ def loadPlugin(description: Description) -> IWebSocketApplicationPlugin:
     Find the plugin that a description names.
 
     @raise UnknownApplication: there is none.
-    @raise PluginFailed: it is there, but it doesn't load, or breaks its contract.
+    @raise PluginFailed: it doesn't load, or doesn't provide its interface.
     """
     name = description.name
     if name.endswith(".py"):
@@ -175,12 +174,12 @@ def _findByName(name: str) -> object:
             return plugin
     if "." in name or "/" in name:
         raise UnknownApplication(
-            f"no application {name!r}; one in a module is named package.module:name, "
-            "one in a file by a path that ends in .py"
+            f"no application {name!r}; name one in a module package.module:name, one "
+            "in a file by a path that ends in .py"
         )
     names = [plugin.name for plugin in findApplications()]
     close = difflib.get_close_matches(name, names, 1)
-    hint = f"did you mean {close[0]!r}?" if close else "there are: " + ", ".join(names)
+    hint = f"did you mean {close[0]!r}?" if close else "available: " + ", ".join(names)
     failures = findFailures()
     if failures:
         hint += f" ({failures[0][0]} does not load; see --list-apps)"
@@ -191,7 +190,7 @@ def _nameOf(plugin: object) -> object:
     try:
         return getattr(plugin, "name", None)
     except Exception:
-        return None  # it keeps no contract
+        return None  # the attribute is computed, and fails
 
 
 def _importFile(name: str) -> ModuleType:
@@ -203,7 +202,7 @@ def _importFile(name: str) -> ModuleType:
     assert spec is not None
     assert spec.loader is not None
     module = module_from_spec(spec)
-    # What inspects the module's functions later looks it up there.
+    # Code that inspects the module's functions looks it up there.
     sys.modules[spec.name] = module
     try:
         spec.loader.exec_module(module)
@@ -215,7 +214,7 @@ def _importFile(name: str) -> ModuleType:
 
 def _importModule(name: str) -> ModuleType:
     if os.getcwd() not in sys.path and "" not in sys.path:
-        # As with "python -m": what is in the working directory can be named.
+        # As with "python -m", modules in the working directory can be named.
         sys.path.insert(0, os.getcwd())
     try:
         return import_module(name)
@@ -250,7 +249,7 @@ def _choose(module: ModuleType, description: Description) -> object:
         )
     if len(names) > 1:
         raise UnknownApplication(
-            f"{description.name} has several applications; say which one: "
+            f"{description.name} has several applications; name one of them: "
             + " or ".join(f"{description.name}:{name}" for name in names)
         )
     return getattr(module, names[0])
@@ -259,7 +258,7 @@ def _choose(module: ModuleType, description: Description) -> object:
 @implementer(IWebSocketApplicationPlugin)
 class _ReadyApplication:
     """
-    An application that is made already: it has no options.
+    A plugin for an application object, which has no options.
     """
 
     options: Sequence[Option] = ()
@@ -283,7 +282,7 @@ def _adapt(found: object, name: str) -> IWebSocketApplicationPlugin:
     if not isinstance(found, type) and callable(getattr(found, "buildProtocol", None)):
         return _ReadyApplication(found, name.rpartition(":")[2])
     raise UnknownApplication(
-        f"{name} is no application: decorate a coroutine function or a class with "
+        f"{name} is not an application: decorate a coroutine function or a class with "
         '@application("name"), or name an object that has buildProtocol'
     )
 
@@ -297,24 +296,24 @@ def _brokenContract(
         if interface is IWebSocketApplicationPlugin:
             _checkShown(plugin)
     except Exception as error:
-        # Invalid, or whatever an attribute raises that is computed.
+        # Invalid, or any error of a computed attribute.
         return " ".join(str(error).split()) or type(error).__name__
     return None
 
 
 def _checkShown(plugin: Any) -> None:
     """
-    Raise C{Invalid} for a plugin that can't be listed.
+    Raise C{Invalid} if a plugin can't be listed.
     """
     for name in ("name", "help"):
         value = getattr(plugin, name)
         if not isinstance(value, str) or "\n" in value:
-            raise Invalid(f"{name} has to be one line of text, not {value!r}")
+            raise Invalid(f"{name} must be one line of text, not {value!r}")
     options = plugin.options
     if not isinstance(options, Sequence) or not all(
         isinstance(option, Option) for option in options
     ):
-        raise Invalid(f"options has to be a list or tuple of Option, not {options!r}")
+        raise Invalid(f"options must be a list or tuple of Option, not {options!r}")
 
 
 # Making
@@ -334,11 +333,11 @@ def makeMount(description: Description, services: IServices, isSingle: bool) -> 
     """
     Make and mount an application.
 
-    @param isSingle: whether it is the only one. Then it is at C{/}, and else at
-        C{/NAME}, unless C{path} says otherwise.
-    @raise UnknownApplication: it isn't there.
-    @raise PluginFailed: it doesn't load, or fails to be made.
-    @raise InvalidOption: an option is unknown, missing or wrong.
+    @param isSingle: whether it is the only one. Then its path is C{/}, otherwise
+        C{/NAME}, unless C{path} is given.
+    @raise UnknownApplication: the application doesn't exist.
+    @raise PluginFailed: the application doesn't load, or its plugin fails.
+    @raise InvalidOption: an option is unknown or missing, or has an invalid value.
     """
     plugin = loadPlugin(description)
     values = dict(description.values)
@@ -365,5 +364,5 @@ def makeMount(description: Description, services: IServices, isSingle: bool) -> 
         raise InvalidOption(f"{source}: {error}") from None
     except (Exception, SystemExit) as error:
         raise PluginFailed(
-            f"--app {description} can't be made: {explainImport(error)}"
+            f"--app {description} can't be created: {explainImport(error)}"
         ) from None

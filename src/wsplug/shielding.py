@@ -1,5 +1,5 @@
 """
-Work that goes on though nobody waits for it any more.
+Work that continues when its waiter is cancelled.
 """
 
 from __future__ import annotations
@@ -22,12 +22,11 @@ _T = TypeVar("_T")
 
 def shielded(work: Deferred[_T] | Coroutine[Any, Any, _T]) -> Deferred[_T]:
     """
-    Have some work done to its end, though who waits for it is cancelled: a handler is
-    when its connection is lost.
+    Shield work from cancellation, such as that of a handler whose connection is lost.
 
-    @param work: a Deferred, which nobody else adds callbacks to, or a coroutine.
-    @return: fires, or fails, as the work does. If it is cancelled the work goes on;
-        what it fails with then is logged.
+    @param work: a coroutine, or a C{Deferred} that nobody else adds callbacks to.
+    @return: fires or fails with the work's result. If it is cancelled, the work
+        continues; if the work then fails, the failure is logged.
     """
     if isinstance(work, Coroutine):
         work = Deferred.fromCoroutine(work)
@@ -41,9 +40,9 @@ def shielded(work: Deferred[_T] | Coroutine[Any, Any, _T]) -> Deferred[_T]:
 
     def done(result: _T | Failure) -> None:
         if isWaitedFor:
-            waiting.callback(result)  # a failure is one to it, too
+            waiting.callback(result)  # a Failure makes it fail
         elif isinstance(result, Failure) and not result.check(ConnectionClosed):
-            _log.failure("work that nobody waits for any more has failed", result)
+            _log.failure("shielded work failed after its waiter was cancelled", result)
 
     work.addBoth(done)
     return waiting

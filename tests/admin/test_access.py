@@ -105,7 +105,7 @@ def test_token_file(tmp_path: Path, logs: Logs) -> None:
     path.chmod(0o644)
     assert readToken(str(path)) == TOKEN
     (text,) = logs.lines()
-    assert "everybody on this machine can read" in text
+    assert "all users of this machine can read" in text
     assert TOKEN not in text
 
 

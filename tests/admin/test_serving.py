@@ -279,7 +279,7 @@ def test_warning(tmp_path: Path, tokenFile: Path) -> None:
     """A token that everybody on the machine can read is served with a warning."""
     tokenFile.chmod(0o644)
     with serve(tmp_path, f"--admin-token-file={tokenFile}") as server:
-        server.waitForLog("everybody on this machine can read")
+        server.waitForLog("all users of this machine can read")
         assert TOKEN not in server.log
 
 

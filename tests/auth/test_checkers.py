@@ -40,16 +40,16 @@ def test_plugins() -> None:
     Other.authOutput = type("", (), {"write": shown.append})()
     with pytest.raises(SystemExit):
         Other().parseOptions(["--help-auth-type", "jwt"])  # type: ignore[no-untyped-call]
-    assert "algorithm: the only algorithm that is accepted [required]" in "".join(shown)
+    assert "algorithm: the only accepted algorithm [required]" in "".join(shown)
 
 
 @pytest.mark.parametrize(
     ("description", "words"),
     [
         ("memry:ann:hunter2", "auth: there is no 'memry'; did you mean 'memory'?"),
-        ("zzz", "there are: anonymous, file, jwt, memory, token"),
+        ("zzz", "available: anonymous, file, jwt, memory, token"),
         ("", "there is no ''"),
-        ("memory", "auth memory: say who may come in: memory:NAME:PASSWORD"),
+        ("memory", "auth memory: give a name and a password: memory:NAME:PASSWORD"),
         ("memory:hunter2", "auth memory: argstring must be in format U:P:..."),
         ("file", "auth file: 'file' requires a filename"),
         ("file:/no/where", "auth file: can't read the passwords in /no/where"),
@@ -84,7 +84,7 @@ def test_what_nobody_can_send(monkeypatch: pytest.MonkeyPatch) -> None:
 
     Keys.credentialInterfaces = (KeysInterface,)  # type: ignore[assignment]
     monkeypatch.setattr(checkers, "findCheckerFactories", lambda: [Keys()])
-    with pytest.raises(InvalidOption, match="auth keys: that is nothing that"):
+    with pytest.raises(InvalidOption, match="auth keys: clients can't send such"):
         makePortal(["keys"])
 
 
@@ -168,7 +168,7 @@ def test_file_that_everybody_reads(tmp_path: Path, logs: Logs) -> None:
     file.write_text("ann:secret\n")
     file.chmod(0o644)
     makePortal([f"file:{file}"])
-    assert logs.lines(f"everybody on this machine can read {file}; chmod o= {file}")
+    assert logs.lines(f"all users of this machine can read {file}; run chmod o= {file}")
 
 
 def test_realm() -> None:

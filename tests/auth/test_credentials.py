@@ -152,7 +152,7 @@ def test_wrong_first_message(text: str) -> None:
     """
     Anything else is refused, however deep it is nested.
     """
-    with pytest.raises(LoginRefused, match="the first message is no token"):
+    with pytest.raises(LoginRefused, match="the first message must contain a token"):
         readFirstMessage(text)
 
 

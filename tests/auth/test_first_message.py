@@ -164,13 +164,13 @@ def test_application_that_waits(greeter: Greeter, login: Login) -> None:
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("hello", "the first message is no token"),
-        ("{}", "the first message is no token"),
-        (b"sesame", "the first message is no token"),
-        (auth("a b"), "no token"),
-        (auth(""), "no token"),
-        (auth("\u00e9"), "no token"),
-        (auth("x" * 8193), "a token of over 8192 bytes"),
+        ("hello", "the first message must contain a token"),
+        ("{}", "the first message must contain a token"),
+        (b"sesame", "the first message must contain a token"),
+        (auth("a b"), "malformed token"),
+        (auth(""), "malformed token"),
+        (auth("\u00e9"), "malformed token"),
+        (auth("x" * 8193), "the token is over 8192 bytes"),
         (auth("wrong"), "the token is not known"),
     ],
 )

@@ -79,7 +79,7 @@ def test_changed(file: Path, logs: Logs) -> None:
     touch(file)
     assert nameOf(checker, "two") == "bob"
     assert nameOf(checker, "one") is None
-    assert logs.lines("tokens now") == [f"{file} has 2 tokens now"]
+    assert logs.lines("tokens read") == [f"2 tokens read from {file}"]
     file.write_text("")
     touch(file)
     assert nameOf(checker, "two") is None
@@ -98,7 +98,7 @@ def test_changed_to_nonsense(file: Path, logs: Logs, how: str) -> None:
         file.write_text("bob=two\n")
         touch(file)
     assert [nameOf(checker, "one") for _ in range(3)] == ["ann"] * 3
-    (line,) = logs.lines("the tokens stay as they were")
+    (line,) = logs.lines("the old tokens stay in use")
     assert str(file) in line
     assert "two" not in line
     writeTokens(file, bob="two")
@@ -112,13 +112,13 @@ def test_changed_to_nonsense(file: Path, logs: Logs, how: str) -> None:
     [
         (b"", "there is no token in"),
         (b"# nobody\n\n", "there is no token in"),
-        (b"ann\n", "line 1: a name, a colon, and a token's SHA-256"),
+        (b"ann\n", "line 1: expected a name, a colon, and a token's SHA-256"),
         (b"# x\nann:plain-token\n", "line 2:"),
         (b"ann:" + b"0" * 63 + b"\n", "line 1:"),
         (b":" + b"0" * 64 + b"\n", "line 1:"),
         (b"a\0b:" + b"0" * 64 + b"\n", "line 1:"),
         (b"\xff:" + b"0" * 64 + b"\n", "isn't UTF-8 text"),
-        (b"a:%s\nb:%s\n" % (b"0" * 64, b"0" * 64), "line 2: this token is there"),
+        (b"a:%s\nb:%s\n" % (b"0" * 64, b"0" * 64), "line 2: duplicate token"),
     ],
 )
 def test_wrong(file: Path, content: bytes, words: str) -> None:
@@ -139,9 +139,9 @@ def test_missing(file: Path) -> None:
     """
     with pytest.raises(InvalidOption, match=r"can't read the tokens in .*No such file"):
         makeChecker(f"token:{file}")
-    with pytest.raises(InvalidOption, match="say where the tokens are"):
+    with pytest.raises(InvalidOption, match="give the path of the tokens"):
         makeChecker("token")
-    with pytest.raises(InvalidOption, match="no such name"):
+    with pytest.raises(InvalidOption, match="invalid file name"):
         makeChecker("token:a\0b")
 
 
@@ -155,7 +155,7 @@ def test_permissions(file: Path, logs: Logs, mode: int, words: str | None) -> No
     description = writeTokens(file, ann="one")
     file.chmod(mode)
     makeChecker(description)
-    assert len(logs.lines("everybody on this machine")) == (words is not None)
+    assert len(logs.lines("all users of this machine")) == (words is not None)
     assert words is None or logs.lines(words)
 
 

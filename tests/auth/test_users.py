@@ -71,7 +71,10 @@ def test_connections_of_a_user(portal: Portal, way: str) -> None:
             log_in(3, "alpha")
         assert caught.value.status == 429
     else:
-        assert log_in(3, "alpha").closed == (1013, "too many connections from here")
+        assert log_in(3, "alpha").closed == (
+            1013,
+            "too many connections from this client",
+        )
     for last in (1, 2):
         assert log_in(last, "beta").closed is None
     assert world.accounts == 2

@@ -124,7 +124,7 @@ def _talk(server: _Talker) -> None:
         client.send("raise")
         with pytest.raises(ConnectionClosed, match="1011"):
             client.recv(60)
-    line = server.find("talk failed while it served")
+    line = server.find("talk failed while serving")
     assert line["level"] == "critical"
     assert (line["peer"], line["application"]) == (peer, "talk")
     assert "RuntimeError: raised" in line["traceback"]

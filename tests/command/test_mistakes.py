@@ -79,7 +79,7 @@ MISTAKES: dict[str, tuple[list[str], list[str]]] = {
     # Applications
     "no application": ([], ["no application to serve", "--app NAME", "--list-apps"]),
     "application": (["--app=ech"], ["'ech'", "did you mean 'echo'?"]),
-    "another application": (["--app=zzz"], ["'zzz'", "there are:", "echo"]),
+    "another application": (["--app=zzz"], ["'zzz'", "available:", "echo"]),
     "no name": (["--app="], ["name is missing"]),
     "option": (["--app=echo:colour=red"], ["--app echo:", "'colour'"]),
     "option without value": (["--app=echo:a=b:c"], ["key=value", "option 2", r"\:"]),
@@ -101,7 +101,7 @@ MISTAKES: dict[str, tuple[list[str], list[str]]] = {
     "imports what is missing": (["--app=needs.py"], ["'nothing_of_that_name'"]),
     "module": (["--app=there.is.none:x"], ["no module 'there'"]),
     "module's attribute": (["--app=os:nothing"], ["os has no 'nothing'"]),
-    "not an application": (["--app=os:path"], ["os:path is no application"]),
+    "not an application": (["--app=os:path"], ["os:path is not an application"]),
     "module that needs another": (["--app=needs:x"], ["'nothing_of_that_name'"]),
     # Options
     "port": ([ECHO, "--port=x"], ["port takes", "65535", "'x'"]),

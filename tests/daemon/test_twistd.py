@@ -246,7 +246,7 @@ RIGHTS = {
     "port": (
         ["-n", "--pidfile="],
         "can't listen on port 81 of 127.0.0.1: Permission denied; ports below 1024 "
-        "take root, who can give the rights up again with twistd --uid, or the right "
+        "need root (twistd --uid drops its privileges) or the capability "
         "CAP_NET_BIND_SERVICE",
         "",
     ),

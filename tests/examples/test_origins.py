@@ -70,7 +70,7 @@ def test_examples(rule: str, right: bool) -> None:
     if right:
         OriginRules([rule])
     else:
-        with pytest.raises(ValueError, match="is no origin"):
+        with pytest.raises(ValueError, match="is not an origin"):
             OriginRules([rule])
 
 

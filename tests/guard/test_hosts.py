@@ -87,7 +87,7 @@ def test_names() -> None:
 )
 def test_wrong_names(name: str) -> None:
     """What is no name is told, with what would be one."""
-    with pytest.raises(ValueError, match=r"no host's name like chat\.example\.org"):
+    with pytest.raises(ValueError, match=r"is not a host name like chat\.example\.org"):
         HostRules((), [name])
 
 

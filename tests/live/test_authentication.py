@@ -152,7 +152,7 @@ def test_first_message(server: Server) -> None:
         ]
     with open_(server, origin=same) as client:
         client.send(json.dumps({"type": "auth", "token": "wrong-token"}))
-        assert closing(client) == (1008, "no token that can be read")
+        assert closing(client) == (1008, "malformed token")
 
 
 def test_expiry(tmp_path: Path) -> None:

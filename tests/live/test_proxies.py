@@ -675,4 +675,4 @@ def test_nobody_is_trusted(tmp_path: Path) -> None:
             for _ in range(2):
                 with proxied.connect() as client:
                     check(client.recv(PATIENCE), proxied, HOST)
-        assert server.log.count(f"say trusted-proxy {HOST}") == 1
+        assert server.log.count(f"set trusted-proxy {HOST}") == 1

@@ -111,9 +111,7 @@ def test_failures(logs: Logs) -> None:
     ]
     server = MemoryServer(App(lambda _: Recorder(text=fail)), proxies=TRUSTED)
     server.connect(headers=NAMED).send("hello")
-    assert logs.lines("failed while") == [
-        f"application failed while it served {CLIENT}"
-    ]
+    assert logs.lines("failed while") == [f"application failed while serving {CLIENT}"]
     assert len(logs.failures()) == 2
 
 

@@ -297,7 +297,7 @@ def test_failure(name: str, data: bytes, how: Callable[[Any], Any], logs: Logs) 
     closed = recorder.closed
     assert (closed.code, closed.side) == (1011, Side.APPLICATION)
     (event,) = [each for each in logs.events() if each["log_level"] > LogLevel.info]
-    assert "application failed while it served 192.0.2.1:50000" in logs.lines()[0]
+    assert "application failed while serving 192.0.2.1:50000" in logs.lines()[0]
     assert event["log_level"] is LogLevel.critical
     bystander.send("still here")
     assert other.got("text") == ["still here"]
@@ -712,7 +712,7 @@ def test_no_bytes(how: str, message: Any) -> None:
 def test_no_text(message: Any) -> None:
     """Only text is a text message; the error names what it was, and the way out."""
     opened = openOne()
-    with pytest.raises(TypeError, match=r"is a str, not \w+; json.dumps"):
+    with pytest.raises(TypeError, match=r"must be a str, not \w+; json.dumps"):
         opened.transport.sendTextMessage(message)
 
 

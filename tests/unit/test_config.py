@@ -244,7 +244,7 @@ def test_precedence() -> None:
     [
         ({}, "no application to serve"),
         ({"app": []}, "no application to serve"),
-        ({"app": ECHO, "origin": ["example.org"]}, "'example.org' is no origin"),
+        ({"app": ECHO, "origin": ["example.org"]}, "'example.org' is not an origin"),
         ({"app": ECHO, "listen": ["tcp:1"], "interface": "::1"}, "interface goes with"),
     ],
 )
@@ -296,7 +296,7 @@ def test_hosts() -> None:
         "*.a.test",
     )
     with pytest.raises(
-        InvalidOption, match=r"allowed-host: 'http://a\.test' is no host's name"
+        InvalidOption, match=r"allowed-host: 'http://a\.test' is not a host name"
     ):
         combine({**app, "allowed-host": ["http://a.test"]}, {})
 

@@ -211,9 +211,7 @@ def test_exception(logs: Logs) -> None:
     assert client.closed == (1011, "internal error")
     (failure,) = logs.failures()
     assert failure.check(KeyError)
-    assert logs.lines("fails failed") == [
-        "fails failed while it served 192.0.2.1:50000"
-    ]
+    assert logs.lines("fails failed") == ["fails failed while serving 192.0.2.1:50000"]
 
 
 def test_connection_closed_is_no_error() -> None:

@@ -41,7 +41,7 @@ def test_depth(inside: str, opening: str, closing: str) -> None:
     json.loads(good)
     assert bytes(checkJSON(good)) == bytes(checkJSON(good.encode())) == good.encode()
     for text in (f"[{good}]", f"[{good}", f"[{good}]".encode()):
-        with pytest.raises(NotJSON, match="128 deep"):
+        with pytest.raises(NotJSON, match="128 levels deep"):
             checkJSON(text)
 
 

@@ -104,7 +104,7 @@ def test_no_message(name: str, message: Any) -> None:
         SENDERS[name](stage, message)
     words = str(caught.value)
     assert f", not {type(message).__name__}" in words
-    assert " is a" in words or " is bytes" in words
+    assert " must be a" in words or " must be bytes" in words
     assert stage.state() == before
 
 
@@ -115,7 +115,7 @@ def test_text_is_no_bytes(name: str) -> None:
     before = stage.state()
     with pytest.raises(TypeError, match="bytes-like object, not str") as caught:
         SENDERS[name](stage, "hi")
-    assert ("ping" in name) == ("the payload of a ping is" in str(caught.value))
+    assert ("ping" in name) == ("the payload of a ping must be" in str(caught.value))
     assert stage.state() == before
 
 
@@ -148,22 +148,22 @@ CLOSERS: dict[str, Callable[[Stage, Any, Any], object]] = {
 @pytest.mark.parametrize(
     ("close", "error", "words"),
     [
-        (("1000", ""), TypeError, "a close code is a whole number like 1000, not str"),
-        (([], ""), TypeError, "a close code is a whole number like 1000, not list"),
+        (("1000", ""), TypeError, "a close code must be an integer like 1000, not str"),
+        (([], ""), TypeError, "a close code must be an integer like 1000, not list"),
         (
             (1000.0, ""),
             TypeError,
-            "a close code is a whole number like 1000, not float",
+            "a close code must be an integer like 1000, not float",
         ),
-        ((b"", ""), TypeError, "a close code is a whole number like 1000, not bytes"),
+        ((b"", ""), TypeError, "a close code must be an integer like 1000, not bytes"),
         ((True, ""), ValueError, "close code 1 may not be sent"),
         ((1006, ""), ValueError, "close code 1006 may not be sent"),
         ((10**30, ""), ValueError, "may not be sent"),
         ((-1, ""), ValueError, "close code -1 may not be sent"),
-        ((1000, b"bye"), TypeError, "a close reason is a str, not bytes"),
-        ((1000, 5), TypeError, "a close reason is a str, not int"),
+        ((1000, b"bye"), TypeError, "a close reason must be a str, not bytes"),
+        ((1000, 5), TypeError, "a close reason must be a str, not int"),
         ((None, "bye"), ValueError, "a reason needs a close code"),
-        ((None, b""), TypeError, "a close reason is a str, not bytes"),
+        ((None, b""), TypeError, "a close reason must be a str, not bytes"),
     ],
 )
 @pytest.mark.parametrize("name", CLOSERS)
@@ -225,7 +225,7 @@ def test_coroutine(message: Any) -> None:
     raised, client = talk(lambda socket: socket.send(message))
     kind = type(message).__name__
     assert raised == [
-        "a message is a str, or bytes or another bytes-like object, "
+        "a message must be a str, or bytes or another bytes-like object, "
         f"not {kind}; json.dumps() makes text of other objects"
     ]
     assert client.messages == ["still here"]
@@ -247,7 +247,7 @@ def test_coroutine_closes() -> None:
         socket.close("1000")
 
     raised, client = talk(close)
-    assert raised == ["a close code is a whole number like 1000, not str"]
+    assert raised == ["a close code must be an integer like 1000, not str"]
     assert client.messages == ["still here"]
 
 
@@ -315,7 +315,7 @@ def broker(request: Any, tmp_path: Path) -> Any:
 def test_no_publication(broker: Any, data: Any) -> None:
     """What isn't bytes-like can't be published, nor be what others know of somebody who
     is present: nothing is stored or counted then."""
-    words = f"what is in a channel is bytes .*, not {type(data).__name__}; encode"
+    words = f"what is in a channel must be bytes .*, not {type(data).__name__}; encode"
     with pytest.raises(TypeError, match=words):
         broker.publish("a", data)
     with pytest.raises(TypeError, match=words):

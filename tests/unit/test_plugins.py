@@ -159,7 +159,7 @@ def test_several_in_a_file(here: Path) -> None:
 BROKEN = [
     ("none.py", "x = 1", UnknownApplication, "has no application"),
     ("none.py:y", "x = 1", UnknownApplication, "none.py has no 'y'"),
-    ("none.py:x", "x = 1", UnknownApplication, "is no application"),
+    ("none.py:x", "x = 1", UnknownApplication, "is not an application"),
     ("missing.py", None, UnknownApplication, "no file 'missing.py'"),
     ("bad.py", "def (", PluginFailed, "bad.py, line 1"),
     ("bad.py", "import nowhere_at_all", PluginFailed, "nowhere_at_all"),
@@ -208,7 +208,7 @@ def test_object_with_buildProtocol(here: Path) -> None:
     )
     plugin = load("ready.py:factory")
     assert (plugin.name, list(plugin.options)) == ("factory", [])
-    with pytest.raises(UnknownApplication, match="is no application"):
+    with pytest.raises(UnknownApplication, match="is not an application"):
         load("ready.py:Factory")
 
 
@@ -225,7 +225,7 @@ def test_bundled() -> None:
     ("name", "words"),
     [
         ("ecko", "did you mean 'echo'?"),
-        ("something", "there are: "),
+        ("something", "available: "),
         ("package.module", "package.module:name"),
         ("dir/file", "ends in .py"),
     ],
@@ -386,7 +386,7 @@ def test_make_mounts(here: Path) -> None:
         ("two.py:shout:times=x", InvalidOption, "--app two.py:shout: times takes"),
         ("echo:path=x", InvalidOption, "a path to mount at"),
         ("echo:compression=maybe", InvalidOption, "compression takes yes or no"),
-        ("fails.py", PluginFailed, "can't be made: KeyError: 'x'"),
+        ("fails.py", PluginFailed, "can't be created: KeyError: 'x'"),
     ],
 )
 def test_make_mounts_wrongly(

@@ -229,7 +229,7 @@ def test_notice(peer: IAddress, name: str, header: str) -> None:
         judge.clientOf(peer, headOf(f"{header}: {CLIENT}"))
         judge.clientOf(peer, headOf(f"{header}: {CLIENT}"))
     (event,) = events
-    assert f"say trusted-proxy {name}" in formatEvent(event)
+    assert f"set trusted-proxy {name}" in formatEvent(event)
     assert proxies(name).trusts(peer)
     with capturedLogs() as events:
         proxies("192.0.2.1").clientOf(peer, headOf(f"{header}: {CLIENT}"))

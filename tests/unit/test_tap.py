@@ -73,7 +73,7 @@ def test_every_setting_is_an_option() -> None:
         (["--app", ""], "name is missing"),
         (["--app", "echo", "--port", "x"], "port takes a whole number"),
         (["--app", "echo", "--port", ""], "port takes a whole number"),
-        (["--app", "echo", "--origin", "x"], "is no origin"),
+        (["--app", "echo", "--origin", "x"], "is not an origin"),
         (["--app", "echo", "--listen", "nonsense:1"], "can't listen on 'nonsense:1'"),
         (["--app", "echo", "--listen", "ssl:1:privateKey=/no"], "can't listen on"),
         (["--app", "echo", "--listen", ""], "can't listen on"),

@@ -1,12 +1,11 @@
 """
-Who a client is: Twisted's C{cred} for WebSockets, and for the pages beside them.
+Authentication: Twisted's C{cred} for WebSockets and pages.
 
-    - L{Authenticator} finds the credentials in a handshake, and has a C{Portal} judge
-      them. Whoever fails too often is not heard for a while.
-    - L{makePortal} makes that portal of what C{--auth} says: strings of Twisted's
-      C{strcred}, of which C{token:} and C{jwt:} are wsplug's own.
-    - L{Avatar} is what an application finds as C{request.avatar} then, unless a realm
-      of one's own gives something else.
+    - L{Authenticator} finds the credentials in a handshake, and logs in with a
+      C{Portal}. Clients that fail too often have to wait.
+    - L{makePortal} makes the portal from C{--auth}: strings of Twisted's C{strcred}.
+      C{token:} and C{jwt:} are wsplug's own.
+    - L{Avatar} is the application's C{request.avatar}, unless you use your own realm.
 """
 
 from wsplug.auth.authenticator import Authenticator, Login

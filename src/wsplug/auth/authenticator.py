@@ -1,5 +1,5 @@
 """
-Logging in: credentials found, judged by a portal, and answered.
+Logging in: find credentials, check them with a portal, and answer.
 """
 
 from __future__ import annotations
@@ -37,23 +37,23 @@ __all__ = ["Authenticator", "Login"]
 
 _UNSAID: Final = re.compile(r'[^ -~]|["\\]')
 """
-What an C{error_description} can't have (RFC 6750 section 3).
+The characters that an C{error_description} can't contain (RFC 6750 section 3).
 """
 
-_NO_GOOD: Final = (LoginFailed, Unauthorized)
+_WRONG: Final = (LoginFailed, Unauthorized)
 """
-What a portal fails with when credentials are no good.
+The errors of a portal for wrong credentials.
 """
 
 
 @dataclass(frozen=True)
 class Login:
     """
-    Somebody has logged in.
+    A successful login.
 
-    @ivar avatar: what the realm gave.
-    @ivar logout: to be called once, when the client is gone.
-    @ivar lasts: seconds that it is good for; C{None} for no end.
+    @ivar avatar: from the realm.
+    @ivar logout: to be called once, when the connection has ended.
+    @ivar lasts: seconds until it expires; C{None} for never.
     """
 
     avatar: object
@@ -65,8 +65,7 @@ class Login:
     @property
     def user(self) -> str | None:
         """
-        The user's name; C{None} where nothing tells one user from another, as of those
-        who needn't say who they are.
+        The user's name; C{None} if the avatar has none, as for anonymous clients.
         """
         name = getattr(self.avatar, "name", None)
         return name if isinstance(name, str) else None
@@ -74,7 +73,7 @@ class Login:
     @property
     def name(self) -> str:
         """
-        Who it is, for the log.
+        The user, for the log.
         """
         if self.avatar is None:
             return "nobody"
@@ -82,7 +81,7 @@ class Login:
 
     def end(self) -> None:
         """
-        Log out; what goes wrong then is for the log alone.
+        Log out. Errors are logged.
         """
         try:
             self.logout()
@@ -92,9 +91,9 @@ class Login:
 
 class Authenticator:
     """
-    Has clients log in.
+    Logs clients in.
 
-    @ivar asksPages: whether pages ask for a password too.
+    @ivar asksPages: whether pages need a password, too.
     """
 
     _log = Logger()
@@ -111,15 +110,17 @@ class Authenticator:
         realm: str = "wsplug",
     ) -> None:
         """
-        @param portal: judges C{IUsernamePassword}, L{IBearerToken} and C{IAnonymous},
+        @param portal: checks C{IUsernamePassword}, L{IBearerToken} and C{IAnonymous},
             or some of these. Its realm is asked for an L{IAvatar}, with the request as
-            mind.
+            the mind.
         @param maxFailures: failed logins allowed to one client per minute.
-        @param maxFailuresTotal: that all may have with passwords, which can be guessed.
-        @param cookie: the name of the cookie that may have a token; none where empty.
+        @param maxFailuresTotal: failed logins with passwords allowed to all clients
+            per minute.
+        @param cookie: the name of a cookie that may contain a token; empty for none.
         @param firstMessage: who may send a token as the first message: C{"browsers"},
-            which can't set headers, C{"yes"} for anybody, or C{"no"}.
-        @param realm: what browsers show when they ask for a password, in ASCII.
+            which can't set headers, C{"yes"} for everybody, or C{"no"}.
+        @param realm: the name that browsers show when they ask for a password, in
+            ASCII.
         """
         self._portal = portal
         interfaces = portal.listCredentialsInterfaces()
@@ -136,15 +137,15 @@ class Authenticator:
 
     def find(self, request: Any, trusted: bool, cookies: bool = True) -> Any:
         """
-        Find the credentials in a request. What a browser sends by itself, whatever page
-        makes it, counts only where that page is trusted for.
+        Find the credentials in a request. Credentials that browsers send by themselves
+        count only for trusted pages.
 
         @param request: an L{wsplug.interfaces.IHandshakeRequest} or a request of
             C{twisted.web}.
-        @param trusted: whether the page that it comes from, by its C{Origin}, is the
-            server's own or named.
-        @param cookies: whether cookies count at all.
-        @return: C{ICredentials}; C{None} where there are none.
+        @param trusted: whether the page's C{Origin} is the server's own, or named by a
+            rule.
+        @param cookies: whether cookies count.
+        @return: C{ICredentials}; C{None} if there are none.
         @raise HandshakeRefused: they are malformed.
         """
         headers = request.requestHeaders.getRawHeaders(b"authorization", [])
@@ -170,7 +171,7 @@ class Authenticator:
 
     def awaitsMessage(self, request: Any) -> bool:
         """
-        Tell whether a client without credentials may send them as its first message.
+        Tell whether a client without credentials may send them in its first message.
         """
         if self._firstMessage == "browsers":
             return self._takesTokens and request.getHeader(b"origin") is not None
@@ -178,23 +179,23 @@ class Authenticator:
 
     def refuseNobody(self) -> HandshakeRefused:
         """
-        Give the answer to a request without credentials.
+        Return the refusal for a request without credentials.
         """
         return self._refuse("log in first")
 
-    # Judging them
+    # Checking them
 
     async def logIn(self, credentials: Any, request: Any) -> Login:
         """
-        Have the portal judge credentials.
+        Log in with the portal.
 
-        @param request: what they came with.
-        @raise HandshakeRefused: they are no good, or too many weren't.
+        @param request: the request with the credentials.
+        @raise HandshakeRefused: they are wrong, or there were too many failures.
         """
         if IAnonymous.providedBy(credentials):
             return await self._judge(credentials, request)
-        # Nobody guesses a token from many addresses, so that those of others aren't in
-        # the way of a right one.
+        # Tokens can't be guessed, even from many addresses. So only passwords have a
+        # limit for all clients, which would lock out those with a right token.
         isPassword = IUsernamePassword.providedBy(credentials)
         counters = self._failures.countersOf(request.getClientAddress(), isPassword)
         self._count(counters)
@@ -211,8 +212,8 @@ class Authenticator:
         try:
             judged: Any = self._portal.login(credentials, request, IAvatar)
             result: Any = await judged.addErrback(_clean)
-        except _NO_GOOD as error:
-            # Once more: Twisted has raised it anew.
+        except _WRONG as error:
+            # Again, because Twisted has raised it again.
             error.__traceback__ = None
             reason = "wrong name or password"
             if isinstance(error, LoginRefused):
@@ -223,15 +224,15 @@ class Authenticator:
         except (CancelledError, GeneratorExit):
             raise
         except BaseException:
-            # Not even a checker's sys.exit() is for the caller.
+            # Not even a checker's sys.exit() reaches the caller.
             raise self._cannotJudge() from None
         return self._enter(credentials, result)
 
     def _enter(self, credentials: Any, result: Any) -> Login:
         """
-        Take what a portal gave, as far as it is a login that is good for some time.
+        Accept a portal's result if it is a valid login that hasn't expired.
 
-        @raise HandshakeRefused: it isn't. Whoever was logged in is logged out again.
+        @raise HandshakeRefused: it isn't. The avatar is logged out again.
         """
         login = None
         try:
@@ -249,17 +250,17 @@ class Authenticator:
 
     def _cannotJudge(self) -> HandshakeRefused:
         """
-        Log that what judges credentials failed, and make the refusal for it.
+        Log an error of a checker or a realm, and make the refusal for it.
         """
         self._log.failure("credentials could not be checked")
         return HandshakeRefused(500, "credentials can't be checked", setting="auth")
 
     async def logInWith(self, message: FirstMessage, request: Any) -> Login:
         """
-        Do the same with a first message.
+        Log in with the token of a first message; see L{logIn}.
         """
         try:
-            # What isn't ASCII is no token.
+            # Replacement characters aren't valid in a token.
             credentials = readToken(message.token.encode("utf-8", "replace"))
         except LoginRefused as error:
             raise self._refuse(error.reason, isInvalid=True) from None
@@ -267,7 +268,7 @@ class Authenticator:
 
     def _count(self, counters: Counters) -> None:
         """
-        Count a failure, before it is known whether it is one.
+        Count a failure before the credentials are checked.
         """
         excess = self._failures.count(counters)
         if excess is not None:
@@ -285,12 +286,12 @@ class Authenticator:
 
     def _refuse(self, reason: str, isInvalid: bool = False) -> HandshakeRefused:
         """
-        Make a refusal with the challenges (RFC 9110 section 11.6.1).
+        Make a refusal with challenges (RFC 9110 section 11.6.1).
 
-        @param isInvalid: whether credentials came: then it says what is wrong with
-            them (RFC 6750 section 3).
+        @param isInvalid: whether there were credentials: then the challenge says what
+            is wrong with them (RFC 6750 section 3).
         """
-        # Other people's checkers may say anything.
+        # Third-party checkers may give any reason.
         reason = _UNSAID.sub("?", reason)
         challenges = []
         if self._takesPasswords:
@@ -311,24 +312,24 @@ class Authenticator:
 
 def _clean(failure: Failure) -> Failure:
     """
-    Forget the frames that have found credentials no good: they refer to the failure
-    again, so that what they know would stay until a collection.
+    Drop the traceback of a failed login. Its frames refer to the failure again, so that
+    the credentials would stay in memory until a garbage collection.
     """
-    if failure.check(*_NO_GOOD):
+    if failure.check(*_WRONG):
         failure.cleanFailure()
     return failure
 
 
 def _readEnd(lasts: Any) -> float | None:
     """
-    Read for how many seconds a checker says that credentials are good.
+    Check the seconds until credentials expire, as set by a checker.
 
-    @return: at most a century's; C{None} for no end.
-    @raise TypeError: it is no number.
+    @return: at most a century; C{None} for never.
+    @raise TypeError: the value isn't a number.
     """
     if lasts is None:
         return None
-    # A truth value is a number to Python, and what is no number isn't itself.
+    # Booleans are numbers in Python. NaN is unequal to itself.
     if not isinstance(lasts, Real) or isinstance(lasts, bool) or lasts != lasts:
-        raise TypeError(f"credentials.lasts is {lasts!r}, and no number of seconds")
+        raise TypeError(f"credentials.lasts must be a number of seconds, not {lasts!r}")
     return float(lasts) if lasts < CENTURY else CENTURY

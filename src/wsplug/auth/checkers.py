@@ -1,5 +1,5 @@
 """
-C{--auth}: Twisted's C{strcred} strings, and the portal that is made of them.
+C{--auth}: Twisted's C{strcred} strings, and the portal made from them.
 """
 
 from __future__ import annotations
@@ -30,25 +30,25 @@ __all__ = ["makeChecker", "makePortal", "takes"]
 
 _KINDS: Final = (IUsernamePassword, IBearerToken, IAnonymous)
 """
-The credentials that can come over HTTP or a WebSocket.
+The kinds of credentials that clients can send over HTTP or a WebSocket.
 """
 
 
 def takes(interfaces: Iterable[Any], kind: Any) -> bool:
     """
-    Tell whether credentials of a kind are among those of some interfaces.
+    Tell whether one of some interfaces accepts a kind of credentials.
     """
     return any(kind.isOrExtends(each) for each in interfaces)
 
 
 def makePortal(descriptions: Sequence[str]) -> Portal:
     """
-    Make a portal with the L{Realm} of names.
+    Make a portal with the default L{Realm}.
 
-    @param descriptions: C{"file:/path"} and the like. Where several take the same kind
-        of credentials, one after the other is asked.
-    @raise InvalidOption: one can't be used; the message has nothing of what is behind
-        its first colon, which may be a password.
+    @param descriptions: C{"file:/path"} and the like. Several checkers for the same
+        kind of credentials are asked one after the other.
+    @raise InvalidOption: a description can't be used. The message quotes nothing after
+        its first colon, because that may be a password.
     """
     checkers = [makeChecker(description) for description in descriptions]
     portal = Portal(Realm())
@@ -64,7 +64,7 @@ def makeChecker(description: str) -> Any:
     Make the checker that a string describes.
 
     @return: an C{ICredentialsChecker}.
-    @raise InvalidOption: it can't be used.
+    @raise InvalidOption: the description can't be used.
     """
     name, _, argument = description.partition(":")
     factory = _findFactory(name)
@@ -72,11 +72,11 @@ def makeChecker(description: str) -> Any:
         _checkBefore(name, argument)
         checker = factory.generateChecker(argument)
     except (Exception, SystemExit) as error:
-        # Other people's factories raise whatever they like.
+        # Third-party factories may raise anything.
         reason = " ".join(str(error).split()) or type(error).__name__
         raise InvalidOption(f"auth {name}: {reason}") from None
     if isinstance(checker, InMemoryUsernamePasswordDatabaseDontUse):
-        # Twisted's factory puts text in; what comes over HTTP is bytes.
+        # Twisted's factory stores text; credentials over HTTP are bytes.
         checker.users = {_encode(k): _encode(v) for k, v in checker.users.items()}
     return checker
 
@@ -91,16 +91,16 @@ def _findFactory(name: str) -> Any:
         if factory.authType == name:
             return factory
     if any(factory.authType == name for factory in findCheckerFactories()):
-        raise InvalidOption(f"auth {name}: that is nothing that a browser can send")
+        raise InvalidOption(f"auth {name}: clients can't send such credentials")
     names = sorted(factory.authType for factory in usable)
     close = difflib.get_close_matches(name, names, 1)
-    hint = f"did you mean {close[0]!r}?" if close else "there are: " + ", ".join(names)
+    hint = f"did you mean {close[0]!r}?" if close else "available: " + ", ".join(names)
     raise InvalidOption(f"auth: there is no {name!r}; {hint}")
 
 
 def _checkBefore(name: str, argument: str) -> None:
     """
-    Check what Twisted's own factories leave for later, when it is too late.
+    Check at the start what Twisted's factories only check at the first login.
 
     @raise InvalidOption: nobody could log in.
     """
@@ -109,11 +109,11 @@ def _checkBefore(name: str, argument: str) -> None:
         warnOfEverybody(argument)
     elif name == "unix" and not (find_spec("crypt") and find_spec("spwd")):
         raise InvalidOption(
-            "this Python can't check the machine's passwords any more: "
-            "3.12 was the last that could"
+            "this Python can't check the system's passwords: 3.12 was the last version "
+            "that could"
         )
     elif name == "memory" and not argument:
-        raise InvalidOption("say who may come in: memory:NAME:PASSWORD")
+        raise InvalidOption("give a name and a password: memory:NAME:PASSWORD")
 
 
 def _encode(value: bytes | str) -> bytes:
@@ -123,7 +123,7 @@ def _encode(value: bytes | str) -> bytes:
 @implementer(ICredentialsChecker)
 class _AnyOf:
     """
-    Asks one checker after the other.
+    Several checkers, asked one after the other.
     """
 
     def __init__(self, checkers: Sequence[Any]) -> None:
@@ -132,10 +132,10 @@ class _AnyOf:
 
     def requestAvatarId(self, credentials: Any) -> Deferred[bytes | tuple[()]]:
         """
-        Ask.
+        Check credentials.
 
-        @return: fires with what the first one gives that takes the credentials, or
-            fails as the last one does.
+        @return: fires with the result of the first checker that accepts them, or fails
+            as the last one does.
         """
         return Deferred.fromCoroutine(self._ask(credentials))
 

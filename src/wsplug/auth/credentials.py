@@ -1,6 +1,6 @@
 """
-What clients send to prove who they are, read from where it may be: the C{Authorization}
-header, a cookie, the first message.
+Credentials that clients send: in the C{Authorization} header, in a cookie, or in the
+first message.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ __all__ = [
 
 MAX_TOKEN_SIZE: Final = 8 * 1024
 """
-Bytes that a token may have.
+The maximum size of a token, in bytes.
 """
 
 MAX_FIRST_MESSAGE_SIZE: Final = MAX_TOKEN_SIZE + 1024
 """
-Bytes that a message with a token may have.
+The maximum size of a first message with a token, in bytes.
 """
 
 _TOKEN: Final = re.compile(rb"[A-Za-z0-9\-._~+/]+=*")
@@ -47,13 +47,12 @@ _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 
 class LoginRefused(UnauthorizedLogin):
     """
-    Credentials are no good, with a reason that the client may know. Checkers raise
-    this, or any other C{UnauthorizedLogin}.
+    Credentials are wrong, for a reason that the client may know. Checkers raise this,
+    or any other C{UnauthorizedLogin}.
 
-    @ivar reason: why: one line of ASCII that has nothing of the credentials.
-    @ivar isGenuine: whether the credentials were made by who may make them, and only
-        are no good now or here, as a token that has expired: then no other checker is
-        asked.
+    @ivar reason: why: one line of ASCII that doesn't quote the credentials.
+    @ivar isGenuine: whether the credentials are authentic, but not valid now or here,
+        such as an expired token. No other checker is asked then.
     """
 
     def __init__(self, reason: str, isGenuine: bool = False) -> None:
@@ -65,8 +64,8 @@ class LoginRefused(UnauthorizedLogin):
 @implementer(IUsernamePassword)
 class UsernamePassword:
     """
-    A name and a password. Other than Twisted's, it takes as long to compare any two
-    passwords of a length.
+    A name and a password. Unlike with Twisted's class, passwords are compared in
+    constant time.
 
     @ivar username: in UTF-8.
     @ivar password: in UTF-8.
@@ -80,7 +79,7 @@ class UsernamePassword:
 
     def checkPassword(self, password: bytes | str) -> bool:
         """
-        Compare the password with the right one.
+        Tell whether the password is the right one.
         """
         right = password.encode("utf-8") if isinstance(password, str) else password
         return hmac.compare_digest(self.password, right)
@@ -89,7 +88,7 @@ class UsernamePassword:
 @implementer(IBearerToken)
 class BearerToken:
     """
-    A token: who has it is who it says.
+    A bearer token.
     """
 
     __slots__ = ("lasts", "token")
@@ -101,11 +100,11 @@ class BearerToken:
 
 def readAuthorization(value: bytes) -> UsernamePassword | BearerToken | None:
     """
-    Read an C{Authorization} header.
+    Parse an C{Authorization} header.
 
-    @return: what is in it, for the schemes Basic (RFC 7617) and Bearer (RFC 6750);
-        C{None} for others.
-    @raise LoginRefused: it is malformed.
+    @return: the credentials, for the schemes Basic (RFC 7617) and Bearer (RFC 6750);
+        C{None} for other schemes.
+    @raise LoginRefused: the header is malformed.
     """
     scheme, _, rest = value.strip(b" \t").partition(b" ")
     rest = rest.strip(b" ")
@@ -120,24 +119,24 @@ def _readBasic(value: bytes) -> UsernamePassword:
     try:
         text = base64.b64decode(value, validate=True).decode("utf-8")
     except (binascii.Error, UnicodeDecodeError):
-        raise LoginRefused("no name and password in base64 and UTF-8") from None
+        raise LoginRefused("malformed Basic credentials") from None
     name, colon, password = text.partition(":")
     # RFC 7617 section 2: no control characters in either.
     if not colon or _CONTROL.search(text):
-        raise LoginRefused("no name and password")
+        raise LoginRefused("malformed name and password")
     return UsernamePassword(name.encode("utf-8"), password.encode("utf-8"))
 
 
 def readToken(token: bytes) -> BearerToken:
     """
-    Take a token.
+    Check the syntax of a token.
 
-    @raise LoginRefused: it is none (RFC 6750 section 2.1), or is too long.
+    @raise LoginRefused: it is malformed (RFC 6750 section 2.1), or too long.
     """
     if len(token) > MAX_TOKEN_SIZE:
-        raise LoginRefused(f"a token of over {MAX_TOKEN_SIZE} bytes")
+        raise LoginRefused(f"the token is over {MAX_TOKEN_SIZE} bytes")
     if not _TOKEN.fullmatch(token):
-        raise LoginRefused("no token")
+        raise LoginRefused("malformed token")
     return BearerToken(token)
 
 
@@ -146,7 +145,7 @@ class FirstMessage(msgspec.Struct, tag_field="type", tag="auth"):
     The message that logs in.
 
     @ivar token: the token.
-    @ivar request: what the client calls its request; the answer has the same.
+    @ivar request: the client's ID for the request, which the answer repeats.
     """
 
     token: str
@@ -158,11 +157,11 @@ _firstMessage: Final = msgspec.json.Decoder(FirstMessage)
 
 def readFirstMessage(text: str) -> FirstMessage:
     """
-    Read the message that logs in.
+    Parse the message that logs in.
 
-    @raise LoginRefused: it is another one.
+    @raise LoginRefused: it is another message.
     """
     try:
         return decodeJSON(_firstMessage, text)
     except msgspec.DecodeError:
-        raise LoginRefused("the first message is no token") from None
+        raise LoginRefused("the first message must contain a token") from None

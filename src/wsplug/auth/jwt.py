@@ -1,10 +1,10 @@
 """
-Signed tokens: C{--auth jwt:key=/path/to/key:algorithm=RS256} (RFC 7519, and what
-RFC 8725 says of using it safely).
+Signed tokens: C{--auth jwt:key=/path/to/key:algorithm=RS256} (RFC 7519, following the
+best practices of RFC 8725).
 
-PyJWT checks the signature; it is the extra C{jwt}. The algorithm is the option's and
-never the token's: so nobody takes a public key for a secret, or none at all. Times are
-checked here, by the given clock.
+PyJWT, from the extra C{jwt}, checks the signature. The algorithm is that of the option,
+never that of the token: otherwise a token could be signed with the public key as a
+secret, or not at all. Times are checked here, with the given clock.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ __all__ = ["ALGORITHMS", "JWT_OPTIONS", "JWTChecker", "JWTCheckerFactory"]
 
 _SECRETS: Final = {"HS256": 32, "HS384": 48, "HS512": 64}
 """
-The algorithms with a secret, and the bytes that it has to have (RFC 7518 section 3.2).
+The algorithms with a secret, and its minimum size in bytes (RFC 7518 section 3.2).
 """
 
 _CURVES: Final = {"ES256": "secp256r1", "ES384": "secp384r1"}
@@ -48,30 +48,27 @@ _RSA: Final = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512")
 
 _MIN_RSA_SIZE: Final = 2048
 """
-Bits that an RSA key has to have (RFC 7518 section 3.3).
+The minimum size of an RSA key, in bits (RFC 7518 section 3.3).
 """
 
 ALGORITHMS: Final = (*_SECRETS, *_RSA, *_CURVES, "EdDSA")
 
 JWT_OPTIONS: Final = (
     Option("key", text, REQUIRED, "file with the secret, or the public key as PEM"),
+    Option("algorithm", choice(*ALGORITHMS), REQUIRED, "the only accepted algorithm"),
     Option(
-        "algorithm",
-        choice(*ALGORITHMS),
-        REQUIRED,
-        "the only algorithm that is accepted",
+        "audience", text, "", "required in aud", "none: tokens with an aud are refused"
     ),
-    Option("audience", text, "", "what aud has to have", "none: no aud is accepted"),
-    Option("issuer", text, "", "what iss has to be", "any"),
-    Option("kid", text, "", "what the header's kid has to be", "any"),
-    Option("name", text, "sub", "the claim that has the name"),
+    Option("issuer", text, "", "the required iss", "any"),
+    Option("kid", text, "", "the required kid of the header", "any"),
+    Option("name", text, "sub", "the claim with the user's name"),
     Option("leeway", delayUpTo(3600), 10.0, "seconds that clocks may differ"),
     Option(
         "expiry",
         choice("close", "login", "no"),
         "close",
-        "close: exp has to be there, and ends the connection; login: exp is looked at "
-        "when the client comes, and never again; no: as close, but exp may be missing",
+        "close: exp is required, and ends the connection; login: exp is required, and "
+        "only checked at the login; no: like close, but exp may be missing",
     ),
 )
 """
@@ -80,8 +77,8 @@ The options of C{jwt:}.
 
 _NO_TIME: Final = 253_402_300_800.0
 """
-Seconds from 1970 to the year 10000: a time further away is none, but milliseconds, or
-nonsense.
+Seconds from 1970 to the year 10000. A larger number isn't a time in seconds; it may be
+in milliseconds.
 """
 
 _UNCHECKED: Final = (
@@ -89,15 +86,15 @@ _UNCHECKED: Final = (
     *("verify_sub", "verify_jti"),
 )
 """
-What PyJWT is not to look at: it would ask the machine's clock, and takes for a number
-what is none.
+The checks that PyJWT doesn't do: it would use the wall clock, and accepts some values
+that aren't numbers.
 """
 
 
 @implementer(ICredentialsChecker)
 class JWTChecker:
     """
-    Knows who signs tokens.
+    Checks signed tokens.
     """
 
     credentialInterfaces = (IBearerToken,)
@@ -107,8 +104,8 @@ class JWTChecker:
     ) -> None:
         """
         @param options: a value for each of L{JWT_OPTIONS}.
-        @param now: gives the seconds since 1970.
-        @raise InvalidOption: the key can't be used, or PyJWT isn't there.
+        @param now: returns the seconds since 1970.
+        @raise InvalidOption: the key can't be used, or PyJWT isn't installed.
         """
         self._options = options
         self._algorithm: str = options["algorithm"]
@@ -119,10 +116,10 @@ class JWTChecker:
 
     def requestAvatarId(self, credentials: Any) -> Deferred[bytes | tuple[()]]:
         """
-        Give who a token is for.
+        Return the user of a token.
 
-        @return: fires with an L{Identity}, or fails with L{LoginRefused}: it isn't
-            signed as it has to be, or isn't good here or now.
+        @return: fires with an L{Identity}, or fails with L{LoginRefused}: the signature
+            is wrong, or the token isn't valid here or now.
         """
         return execute(self._check, credentials)
 
@@ -157,15 +154,15 @@ class JWTChecker:
         except self._jwt.InvalidSignatureError:
             raise LoginRefused("the token has a wrong signature") from None
         except self._jwt.InvalidAlgorithmError:
-            raise LoginRefused("the token is signed in another way") from None
+            raise LoginRefused("the token has another algorithm") from None
         except Exception:
-            # Whatever a stranger sends may make a parser fail in whatever way: JSON
-            # that is nested too deep is a RecursionError.
-            raise LoginRefused("no token that can be read") from None
+            # Malformed tokens cause errors of many kinds: deeply nested JSON is a
+            # RecursionError.
+            raise LoginRefused("malformed token") from None
         return decoded["header"], decoded["payload"]
 
     def _checkHeader(self, header: Mapping[str, Any]) -> None:
-        # RFC 7515 section 4.1.11: what is critical has to be understood.
+        # RFC 7515 section 4.1.11: critical headers must be understood.
         if "crit" in header:
             raise LoginRefused("the token has a critical header", isGenuine=True)
         kid = self._options["kid"]
@@ -174,14 +171,14 @@ class JWTChecker:
 
     def _checkTimes(self, claims: Mapping[str, Any]) -> float | None:
         """
-        Check when the token is good (RFC 7519 section 4.1).
+        Check the times of a token (RFC 7519 section 4.1).
 
-        @return: when it no longer is, in seconds since 1970; C{None} for never.
+        @return: when it expires, in seconds since 1970; C{None} for never.
         """
         now = self._now()
         begins = (_time(claims, "nbf"), _time(claims, "iat"))
         if any(each is not None and each > now + self._leeway for each in begins):
-            raise LoginRefused("the token is not good yet", isGenuine=True)
+            raise LoginRefused("the token is not valid yet", isGenuine=True)
         end = _time(claims, "exp")
         if end is None:
             if self._options["expiry"] != "no":
@@ -193,8 +190,8 @@ class JWTChecker:
 
     def _checkIssuerAndAudience(self, claims: Mapping[str, Any]) -> None:
         """
-        Check who the token is from, and for whom. One that says for whom it is is for
-        nobody else (RFC 7519 section 4.1.3).
+        Check the issuer and the audience. A token with an audience must not be accepted
+        by others (RFC 7519 section 4.1.3).
         """
         issuer, audience = self._options["issuer"], self._options["audience"]
         if issuer and claims.get("iss") != issuer:
@@ -208,9 +205,9 @@ class JWTChecker:
 
 def _time(claims: Mapping[str, Any], claim: str) -> float | None:
     """
-    Give a claim that is a time, in seconds since 1970.
+    Return a claim that is a time, in seconds since 1970.
 
-    @raise LoginRefused: it is none.
+    @raise LoginRefused: the claim isn't a time.
     """
     if claim not in claims:
         return None
@@ -222,12 +219,12 @@ def _time(claims: Mapping[str, Any], claim: str) -> float | None:
                 return number
     except OverflowError:
         pass
-    raise LoginRefused(f"the token's {claim} is no time", isGenuine=True)
+    raise LoginRefused(f"the token's {claim} is not a time", isGenuine=True)
 
 
 def _importJWT() -> Any:
     """
-    @raise InvalidOption: PyJWT isn't there.
+    @raise InvalidOption: PyJWT isn't installed.
     """
     try:
         import jwt
@@ -242,18 +239,18 @@ def _readKey(path: str, algorithm: str) -> Any:
     """
     Read the key.
 
-    @raise InvalidOption: it is none for this algorithm, or too weak.
+    @raise InvalidOption: it doesn't fit the algorithm, or is too weak.
     """
     content = readBytes(path, "can't read the key in")
     secretSize = _SECRETS.get(algorithm)
     if secretSize is not None:
         secret = content.strip(b"\r\n")
         if b"-----BEGIN" in secret:
-            raise InvalidOption(f"{path} has a PEM key; {algorithm} takes a secret")
+            raise InvalidOption(f"{path} has a PEM key; {algorithm} needs a secret")
         if len(secret) < secretSize:
             raise InvalidOption(
-                f"the secret in {path} has {len(secret)} bytes; {algorithm} needs "
-                f"{secretSize} at least: openssl rand -hex {secretSize}"
+                f"the secret in {path} has {len(secret)} bytes; {algorithm} needs at "
+                f"least {secretSize}: openssl rand -hex {secretSize}"
             )
         warnOfEverybody(path)
         return secret
@@ -275,18 +272,18 @@ def _readPublicKey(content: bytes, path: str, algorithm: str) -> Any:
         ) from None
     if b"PRIVATE KEY-----" in content:
         raise InvalidOption(
-            f"{path} has a private key; give the public one: "
+            f"{path} has a private key; use the public key: "
             f"openssl pkey -in {path} -pubout"
         )
     try:
         key = load_pem_public_key(content)
     except Exception:
-        raise InvalidOption(f"{path} has no public key as PEM") from None
+        raise InvalidOption(f"{path} has no public key in PEM") from None
     if algorithm in _RSA:
         if isinstance(key, RSAPublicKey) and key.key_size < _MIN_RSA_SIZE:
             raise InvalidOption(
-                f"the key in {path} has {key.key_size} bits; {algorithm} needs "
-                f"{_MIN_RSA_SIZE} at least"
+                f"the key in {path} has {key.key_size} bits; {algorithm} needs at "
+                f"least {_MIN_RSA_SIZE}"
             )
         fits = isinstance(key, RSAPublicKey)
     elif algorithm in _CURVES:
@@ -297,14 +294,14 @@ def _readPublicKey(content: bytes, path: str, algorithm: str) -> Any:
     else:
         fits = isinstance(key, (Ed25519PublicKey, Ed448PublicKey))
     if not fits:
-        raise InvalidOption(f"the key in {path} is none for {algorithm}")
+        raise InvalidOption(f"the key in {path} does not fit {algorithm}")
     return key
 
 
 @implementer(ICheckerFactory, IPlugin)
 class JWTCheckerFactory:
     """
-    Makes what C{jwt:key=...:algorithm=...} describes.
+    Makes the checker for C{jwt:key=...:algorithm=...}.
     """
 
     authType = "jwt"
@@ -319,7 +316,7 @@ class JWTCheckerFactory:
         """
         Make a checker.
 
-        @raise InvalidOption: an option is unknown, missing or wrong, or the key is.
+        @raise InvalidOption: an option or the key is missing or wrong.
         """
         values = pairOptions(splitDescription(argstring) if argstring else ())
         return JWTChecker(parseOptions(JWT_OPTIONS, values))

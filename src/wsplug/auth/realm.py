@@ -1,5 +1,5 @@
 """
-Who there is: the avatars of clients that have logged in.
+The default realm, and its avatars.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ _NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 class Identity(bytes):
     """
-    The avatar ID of somebody of whom more is known than the name.
+    An avatar ID with claims.
 
-    @ivar claims: what the token says (RFC 7519 section 4).
+    @ivar claims: the token's (RFC 7519 section 4).
     """
 
     claims: Mapping[str, Any] = _NOTHING
@@ -32,7 +32,7 @@ class Identity(bytes):
     @classmethod
     def of(cls, name: str, claims: Mapping[str, Any]) -> Identity:
         """
-        Make one.
+        Make one from a name and claims.
         """
         made = cls(name.encode("utf-8"))
         made.claims = MappingProxyType(dict(claims))
@@ -43,10 +43,10 @@ class Identity(bytes):
 @dataclass(frozen=True)
 class Avatar:
     """
-    Who a client proved to be.
+    A logged-in client.
 
-    @ivar name: the name.
-    @ivar claims: all that its token says; empty where it has come with something else.
+    @ivar name: the user's name.
+    @ivar claims: those of its token; empty without a token with claims.
     """
 
     name: str
@@ -56,18 +56,18 @@ class Avatar:
 @implementer(IRealm)
 class Realm:
     """
-    The realm of C{--auth}: everybody who logs in is an L{Avatar}. Whoever may come in
-    without is C{None}.
+    The realm of C{--auth}: a client that logs in gets an L{Avatar}; an anonymous one
+    gets C{None}.
     """
 
     def requestAvatar(
         self, avatarId: bytes | str | tuple[()], mind: object, *interfaces: Any
     ) -> tuple[Any, Avatar | None, Callable[[], None]]:
         """
-        Give an avatar.
+        Return an avatar.
 
         @param avatarId: the name, in UTF-8.
-        @raise NotImplementedError: another interface than L{IAvatar} is asked for.
+        @raise NotImplementedError: C{interfaces} doesn't contain L{IAvatar}.
         """
         if IAvatar not in interfaces:
             raise NotImplementedError("this realm has avatars for WebSockets only")
@@ -81,5 +81,5 @@ class Realm:
 
 def _logOut() -> None:
     """
-    Nothing is kept of anybody.
+    Do nothing: the realm keeps no state.
     """

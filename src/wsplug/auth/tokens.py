@@ -1,8 +1,8 @@
 """
 Tokens from a file: C{--auth token:/path/to/tokens}.
 
-The file has no tokens but their SHA-256, so that who reads it has none. That is enough
-for tokens that are made at random; passwords would be guessed from it.
+The file contains SHA-256 digests, so that reading it doesn't reveal the tokens. This is
+safe for random tokens; passwords could be guessed from their digests.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ _LINE: Final = re.compile(r"(?P<name>[^:\x00-\x1f\x7f]+):(?P<digest>[0-9a-fA-F]{
 
 def parseTokens(content: bytes, path: str) -> list[tuple[bytes, bytes]]:
     """
-    Read the lines of a file of tokens: C{name:digest}. Empty ones, and those that begin
-    with C{#}, are passed over.
+    Parse a file of tokens, with lines C{name:digest}. Empty lines and lines that begin
+    with C{#} are ignored.
 
-    @param path: for error messages, which say nothing of what a line has.
+    @param path: for error messages, which don't quote lines.
     @return: names, in UTF-8, and digests.
-    @raise InvalidOption: a line is none.
+    @raise InvalidOption: a line is malformed.
     """
     try:
         lines = content.decode("utf-8").splitlines()
@@ -50,12 +50,12 @@ def parseTokens(content: bytes, path: str) -> list[tuple[bytes, bytes]]:
         match = _LINE.fullmatch(line)
         if match is None:
             raise InvalidOption(
-                f"{path}, line {number}: a name, a colon, and a token's SHA-256 in 64 "
-                "hexadecimal digits are wanted"
+                f"{path}, line {number}: expected a name, a colon, and a token's "
+                "SHA-256 in 64 hexadecimal digits"
             )
         digest = bytes.fromhex(match["digest"])
         if digest in entries:
-            raise InvalidOption(f"{path}, line {number}: this token is there already")
+            raise InvalidOption(f"{path}, line {number}: duplicate token")
         entries[digest] = match["name"].encode("utf-8")
     return [(name, digest) for digest, name in entries.items()]
 
@@ -63,8 +63,8 @@ def parseTokens(content: bytes, path: str) -> list[tuple[bytes, bytes]]:
 @implementer(ICredentialsChecker)
 class TokenChecker:
     """
-    Knows the tokens of a file, as it is now: a changed file is read again when the next
-    token comes. One that can't be read is logged, and what was in it before counts on.
+    Checks the tokens of a file. A changed file is read again at the next login. If it
+    can't be read, this is logged, and the old tokens stay valid.
     """
 
     credentialInterfaces = (IBearerToken,)
@@ -73,7 +73,7 @@ class TokenChecker:
 
     def __init__(self, path: str) -> None:
         """
-        @raise InvalidOption: the file can't be read, or has a line that is none.
+        @raise InvalidOption: the file can't be read, or a line is malformed.
         """
         self._path = path
         self._version = self._stat()
@@ -84,9 +84,9 @@ class TokenChecker:
 
     def requestAvatarId(self, credentials: Any) -> Deferred[bytes | tuple[()]]:
         """
-        Give the name that a token belongs to.
+        Return the name for a token.
 
-        @return: fires with it, or fails with L{LoginRefused}: it is nobody's.
+        @return: fires with it, or fails with L{LoginRefused}: the token is unknown.
         """
         return execute(self._check, credentials)
 
@@ -114,10 +114,12 @@ class TokenChecker:
                 readBytes(self._path, "can't read the tokens in"), self._path
             )
         except InvalidOption as error:
-            self._log.error("the tokens stay as they were: {error}", error=str(error))
+            self._log.error("the old tokens stay in use: {error}", error=str(error))
             return
         self._log.info(
-            "{path} has {count} tokens now", path=self._path, count=len(self._tokens)
+            "{count} tokens read from {path}",
+            count=len(self._tokens),
+            path=self._path,
         )
         warnOfEverybody(self._path)
 
@@ -125,13 +127,13 @@ class TokenChecker:
 @implementer(ICheckerFactory, IPlugin)
 class TokenCheckerFactory:
     """
-    Makes what C{token:/path} describes.
+    Makes the checker for C{token:/path}.
     """
 
     authType = "token"
     authHelp = (
-        "Bearer tokens from a file, which has a line for each: a name, a colon, and "
-        "the token's SHA-256 in hexadecimal digits."
+        "Bearer tokens from a file with a line for each: a name, a colon, and the "
+        "token's SHA-256 in hexadecimal digits."
     )
     argStringFormat = "/path/to/tokens"
     credentialInterfaces = (IBearerToken,)
@@ -143,7 +145,7 @@ class TokenCheckerFactory:
         @raise InvalidOption: the file can't be used.
         """
         if not argstring:
-            raise InvalidOption("say where the tokens are: token:/path/to/tokens")
+            raise InvalidOption("give the path of the tokens: token:/path/to/tokens")
         return TokenChecker(argstring)
 
 

@@ -1,3 +1,4 @@
 """
-Who may come in, and how much of it: what the server asks before it serves anybody.
+Access control before a connection is served: origins, hosts, proxies, bans, and limits
+per client.
 """

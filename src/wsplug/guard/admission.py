@@ -1,11 +1,11 @@
 """
-What each address may take up: connections, handshakes, messages and bytes, in all its
-connections together.
+Limits per address: connections, handshakes, messages and bytes, for all its connections
+together.
 
-Each place on the net that has connections has an account, and so has each user whose
-name is known. An account outlives its connections by a few seconds, so that nobody
-begins anew by connecting again; nothing is kept of a place for longer than that, and
-never of more than L{MAX_LINGERING} places.
+Each client key (L{wsplug.networks.clientKey}) with connections has an account, and so
+has each logged-in user. An account outlives its connections by a few seconds, so that
+reconnecting doesn't reset its limits. At most L{MAX_LINGERING} accounts are kept like
+that.
 """
 
 from __future__ import annotations
@@ -25,24 +25,26 @@ __all__ = ["EXEMPT", "MAX_LINGERING", "Account", "Admission", "AdmissionLimits"]
 
 EXEMPT: Final = ("127.0.0.1", "::1")
 """
-The networks that are exempt by default: the machine itself, which shoots nobody but
-itself in the foot, and whose proxies speak for everybody.
+The networks that are exempt by default: the machine itself. A proxy on it connects for
+all its clients.
 """
 
 MAX_LINGERING: Final = 65_536
 """
-Accounts without a connection that are kept at most.
+The maximum number of accounts without a connection.
 """
 
 
 class AdmissionLimits(NamedTuple):
     """
-    What an account may take up.
+    The limits of an account.
 
-    @ivar connections: at one time.
-    @ivar handshakes: a second.
-    @ivar rates: of all its connections together; C{None} for no limit.
-    @ivar coolDown: seconds for which nobody gets in after too many messages or bytes.
+    @ivar connections: connections at one time.
+    @ivar handshakes: handshakes per second.
+    @ivar rates: messages and bytes of all its connections together; C{None} for no
+        limit.
+    @ivar coolDown: seconds for which handshakes are refused after too many messages or
+        bytes.
     """
 
     connections: int
@@ -53,11 +55,11 @@ class AdmissionLimits(NamedTuple):
 
 class Account:
     """
-    What one place or user takes up.
+    What one client key or user uses.
 
-    @ivar key: which one it is.
-    @ivar connections: how many it has.
-    @ivar meter: of all of them; C{None} for no limit.
+    @ivar key: the client key, or the user.
+    @ivar connections: the number of its connections.
+    @ivar meter: counts their messages and bytes together; C{None} for no limit.
     """
 
     __slots__ = (
@@ -81,7 +83,7 @@ class Account:
 
     def cool(self, now: float) -> None:
         """
-        Let nobody in for a while: too much came.
+        Refuse handshakes for a while, because of too many messages or bytes.
         """
         self._coolUntil = now + self._limits.coolDown
 
@@ -89,35 +91,39 @@ class Account:
         """
         Count a handshake.
 
-        @return: the refusal that answers it where it is one too many.
+        @return: the refusal, if it exceeds a limit.
         """
         limits = self._limits
-        # Further away than it ever was: the machine's clock was set back.
+        # A longer cool-down means that the clock was set back.
         self._coolUntil = min(self._coolUntil, now + limits.coolDown)
         cooling = self._coolUntil - now
         if cooling > 0.0:
-            return _refuse("too much came from here", cooling, "cool-down")
+            return _refuse("too much traffic from this client", cooling, "cool-down")
         wait = self._handshakes.take(now)
         if wait:
             return _refuse(
-                "too many handshakes from here", wait, "max-address-handshake-rate"
+                "too many handshakes from this client",
+                wait,
+                "max-address-handshake-rate",
             )
         if self.connections >= limits.connections:
             return _refuse(
-                "too many connections from here", BURST, "max-address-connections"
+                "too many connections from this client",
+                BURST,
+                "max-address-connections",
             )
         return None
 
     def restsUntil(self, now: float) -> float:
         """
-        Say when it is as if nothing had ever come from there.
+        Return when the account can be forgotten: a new one would be the same.
         """
         return max(now + BURST, self._coolUntil)
 
 
 def _refuse(reason: str, seconds: float, setting: str) -> HandshakeRefused:
     """
-    Refuse for too many requests (RFC 6585 section 4).
+    Make a refusal for too many requests (RFC 6585 section 4).
     """
     wait = str(max(1, math.ceil(seconds))).encode("ascii")
     return HandshakeRefused(
@@ -134,13 +140,13 @@ class Admission:
         self, clock: IReactorTime, limits: AdmissionLimits, exempt: Networks
     ) -> None:
         """
-        @param exempt: networks from which anything may come.
+        @param exempt: networks without limits.
         """
         self._clock = clock
         self._limits = limits
         self._exempt = exempt
         self._accounts: dict[str, Account] = {}
-        # Those without a connection, by when they are of no interest any more.
+        # Accounts without a connection, with the time at which they are forgotten.
         self._lingering: OrderedDict[str, float] = OrderedDict()
 
     def __len__(self) -> int:
@@ -148,12 +154,12 @@ class Admission:
 
     def enter(self, address: IAddress) -> Account | None:
         """
-        Let a connection in.
+        Admit a connection.
 
         @param address: the client's.
-        @return: the account that it is on, for L{leave}; C{None} where it needs none:
-            it is exempt, or comes over a UNIX socket, which has no address.
-        @raise HandshakeRefused: it is one too many; status 429.
+        @return: its account, for L{leave}; C{None} if the client is exempt, or comes
+            over a UNIX socket, which has no address.
+        @raise HandshakeRefused: it exceeds a limit; status 429.
         """
         if isLocal(address) or hostOf(address) in self._exempt:
             return None
@@ -161,13 +167,13 @@ class Admission:
 
     def enterAs(self, name: str, address: IAddress) -> Account | None:
         """
-        Let a connection in whose user is known: it is on the user's account, and on
-        no address'.
+        Admit a connection of a logged-in user. It counts for the user's account instead
+        of the address's.
 
         @param name: the user's.
         @param address: the client's, which may be exempt.
-        @return: as L{enter}.
-        @raise HandshakeRefused: as L{enter}.
+        @return: as from L{enter}.
+        @raise HandshakeRefused: as from L{enter}.
         """
         if hostOf(address) in self._exempt:
             return None
@@ -189,7 +195,7 @@ class Admission:
 
     def leave(self, account: Account) -> None:
         """
-        Take a connection off its account.
+        Remove a connection from its account.
         """
         account.connections -= 1
         self._linger(account, self._clock.seconds())
@@ -204,12 +210,12 @@ class Admission:
 
     def _forget(self, now: float) -> None:
         """
-        Forget accounts whose time has come. They are in order but for those that are
-        to cool down, which may hold a few others up.
+        Forget accounts whose time has come. They are in order, except that one with a
+        cool-down may delay those after it.
         """
         while self._lingering:
             key, until = next(iter(self._lingering.items()))
-            # Far away is what was noted before the machine's clock was set back.
+            # A time too far ahead was noted before the clock was set back.
             if now < until <= now + BURST + self._limits.coolDown:
                 return
             del self._lingering[key]

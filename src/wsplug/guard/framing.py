@@ -1,6 +1,6 @@
 """
-Which sites may show the applications' pages in a frame: clicks on what one believes to
-see there would land in the page (clickjacking).
+Which sites may show the applications' pages in a frame: the protection against
+clickjacking.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ _NONE: Final = "none"
 
 def frameHeaders(rules: Sequence[str]) -> tuple[tuple[bytes, bytes], ...]:
     """
-    Make the headers that say so: C{frame-ancestors} (Content Security Policy Level 3,
-    section 6.4.2) and, where it can say the same, C{X-Frame-Options} (RFC 7034) for old
-    browsers.
+    Make the response headers: C{frame-ancestors} (Content Security Policy Level 3,
+    section 6.4.2) and, if it can express the same, C{X-Frame-Options} (RFC 7034) for
+    old browsers.
 
     @param rules: C{"same-host"}, C{"none"} alone, C{"*"}, or origins as for
         L{wsplug.guard.origins.OriginRules}.
-    @return: names and values; nothing where everybody may.
-    @raise ValueError: one is none of those.
+    @return: names and values; empty if all sites may.
+    @raise ValueError: a rule is invalid.
     """
     sources = []
     for rule in rules:
@@ -32,7 +32,7 @@ def frameHeaders(rules: Sequence[str]) -> tuple[tuple[bytes, bytes], ...]:
             sources.append("'self'")
         elif rule == _NONE:
             if len(rules) > 1:
-                raise ValueError("'none' stands alone")
+                raise ValueError("'none' can't be combined with other rules")
             sources.append("'none'")
         elif rule != ANY:
             parseRule(rule)

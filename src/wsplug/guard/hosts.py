@@ -1,10 +1,10 @@
 """
-Which hosts a request may be for: the check of the C{Host} header against DNS rebinding.
+The check of the C{Host} header, against DNS rebinding.
 
-A page may have its own name lead to another machine's address once it is loaded, and
-then it talks to that machine as to its own server: its C{Origin} and its C{Host} are
-the same. So it reaches what only this machine reaches. What it can't do is talk to it
-by an address, or by a name that isn't its own.
+Once its page is loaded, a site can point its name at another machine's address. Its
+page then talks to that machine as to its own server, with the same C{Origin} and
+C{Host}, and reaches servers that only the visitor can reach. But it can't use an
+address, or another name than its own, as the C{Host}.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ __all__ = ["HostRules"]
 
 _LOOPBACK: Final = "localhost"
 """
-This name, and all below it, are the machine itself for every browser (RFC 6761 section
+For browsers, this name and all names below it are the machine itself (RFC 6761 section
 6.3).
 """
 
@@ -40,13 +40,13 @@ _HOST: Final = re.compile(r"(\[[^\]]*\]|[^:\[\]]*)(?::[0-9]{0,5})?")
 
 _MAX_SIZE: Final = 512
 """
-Bytes that a C{Host} has at most: a host's name has up to 253.
+The maximum size of a C{Host}, in bytes. A host name has up to 253.
 """
 
 _KEPT: Final = 64
 """
-Hosts of which is remembered whether they are good: a server has few that are its own,
-and anybody can send others.
+The number of hosts in the cache: a server has few of its own, and anybody can send
+others.
 """
 
 _NAME: Final = re.compile(
@@ -62,19 +62,19 @@ _MARKS: Final = (
     b"via",
 )
 """
-Headers that proxies add. A page can't add any to a WebSocket's handshake.
+Headers that proxies add. Pages can't add any to a WebSocket handshake.
 """
 
 _FORBIDDEN: Final = (b"via",)
 """
-Those that a page can't add to other requests either (the Fetch standard, "forbidden
-request-header").
+Those of them that pages can't add to other requests either (the Fetch standard,
+"forbidden request-header").
 """
 
 
 class HostRules:
     """
-    The hosts that requests from this machine may be for.
+    The hosts that are accepted in requests from this machine.
     """
 
     def __init__(
@@ -85,12 +85,12 @@ class HostRules:
         forAll: bool = False,
     ) -> None:
         """
-        @param origins: those that the server lets in: their hosts are good names.
-        @param names: further good ones: C{"chat.test"}, C{"*.chat.test"} for all below
-            it, C{"*"} for any.
-        @param forAll: whether each request has to be for a good one, wherever it is
-            from, and each page has to be from that host.
-        @raise ValueError: an origin is none, or a name.
+        @param origins: the allowed origins. Their hosts are accepted.
+        @param names: additional hosts: C{"chat.test"}, C{"*.chat.test"} for all names
+            below it, C{"*"} for any.
+        @param forAll: whether to check requests from everywhere, and to accept pages
+            from the request's host only.
+        @raise ValueError: an origin or a name is invalid.
         """
         self._names = {_LOOPBACK}
         self._above = {_LOOPBACK}
@@ -113,8 +113,8 @@ class HostRules:
         plain = name.lower().removesuffix(".")
         if not _NAME.fullmatch(plain):
             raise ValueError(
-                f"{name[:100]!r} is no host's name like chat.example.org; it has "
-                "neither a scheme nor a port"
+                f"{name[:100]!r} is not a host name like chat.example.org, without "
+                "scheme and port"
             )
         elif plain.startswith("*."):
             self._above.add(plain[2:])
@@ -123,7 +123,7 @@ class HostRules:
 
     def knows(self, host: bytes | None) -> bool:
         """
-        Tell whether a C{Host} header has a good name, or an address.
+        Tell whether a C{Host} header has an accepted name, or an address.
         """
         return host is not None and len(host) <= _MAX_SIZE and self._knowsKept(host)
 
@@ -149,22 +149,22 @@ class HostRules:
         self, head: RequestHead, transport: Any, proxied: bool
     ) -> HandshakeRefused | None:
         """
-        Judge a request.
+        Check a request.
 
-        @param transport: the connection's; its peer is who sends it.
-        @param proxied: whether a proxy that is trusted has sent it.
-        @return: the refusal that it gets (RFC 9110 section 15.5.20), if it isn't good.
+        @param transport: the connection's.
+        @param proxied: whether a trusted proxy has sent it.
+        @return: the refusal (RFC 9110 section 15.5.20); C{None} if it is accepted.
         """
         origins = head.all(b"origin")
         if not origins and not self._forAll:
-            return None  # no page, or one that is only looked at
+            return None  # not from a page's script
         hosts = head.all(b"host")
         host = hosts[0] if len(hosts) == 1 else None
         if self.knows(host):
             own = not origins or OWN_ORIGIN.allow(origins[0], host)
             if self._forAll and not (own and len(origins) < 2):
                 return HandshakeRefused(
-                    403, "pages from elsewhere may not come here", setting="origin"
+                    403, "pages from other sites are not allowed", setting="origin"
                 )
             return None
         if not self._forAll and (
@@ -176,7 +176,7 @@ class HostRules:
             return None
         return HandshakeRefused(
             421,
-            "this Host is not known here: if it is the server's, name it with "
+            "unknown Host: if it is the server's, name it with "
             "--allowed-host, or its proxy with --trusted-proxy",
             setting="allowed-host",
         )
@@ -190,7 +190,7 @@ def _isAddress(name: str) -> bool:
 
 def _isMarked(head: RequestHead) -> bool:
     """
-    Tell whether a proxy has left its mark on a request, which no page can.
+    Tell whether a request has a proxy's header that a page can't add.
     """
     marks = _MARKS if head.all(b"sec-websocket-key") else _FORBIDDEN
     return any(head.all(mark) for mark in marks)
@@ -198,8 +198,7 @@ def _isMarked(head: RequestHead) -> bool:
 
 def _isLocal(transport: Any) -> bool:
     """
-    Tell whether a connection is from the machine itself. No browser comes over a UNIX
-    socket.
+    Tell whether a connection is from this machine. Browsers don't use UNIX sockets.
     """
     peer: IAddress = transport.getPeer()
     host = hostOf(peer)

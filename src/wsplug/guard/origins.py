@@ -1,11 +1,11 @@
 """
-Which pages may connect: the check of the C{Origin} header (RFC 6455 section 10.2).
+The check of the C{Origin} header: which pages may connect (RFC 6455 section 10.2).
 
-A browser lets any page connect to any WebSocket server, and sends the user's cookies
-along. What it also sends, and no page can forge, is where the page is from.
+A browser lets any page connect to any WebSocket server, with the user's cookies. It
+also sends the page's origin, which the page can't forge.
 
-An origin is compared as a whole: scheme, host and port, each of them to the letter. So
-nothing that only looks like an origin, or has one somewhere in it, is one.
+Origins are compared as a whole: scheme, host and port must be equal. A text that only
+contains an allowed origin doesn't match.
 """
 
 from __future__ import annotations
@@ -28,23 +28,23 @@ __all__ = [
 
 ANY: Final = "*"
 """
-The rule that lets every page in.
+The rule that allows every page.
 """
 
 SAME_HOST: Final = "same-host"
 """
-The rule that lets pages in that are from the host and port that they connect to.
+The rule that allows pages from the host and port that they connect to.
 """
 
 NULL: Final = "null"
 """
-The rule that lets pages in that hide where they are from: files, sandboxed frames.
-Everybody can make such a page.
+The rule that allows pages without an origin of their own: files and sandboxed frames.
+Anybody can make such a page.
 """
 
 _MAX_SIZE: Final = 512
 """
-Characters that an origin has at most: a host's name has up to 253.
+The maximum length of an origin, in characters. A host name has up to 253.
 """
 
 _LABEL: Final = r"[A-Za-z0-9_\-]+"
@@ -55,7 +55,7 @@ _ORIGIN: Final = re.compile(
     r"(?::(?P<port>[1-9][0-9]{0,4}))?"
 )
 """
-What browsers send: names in punycode, no user, no path, no leading zeros (the HTML
+What browsers send: host names in punycode, no user, no path, no leading zeros (the HTML
 standard, "serialization of an origin").
 """
 
@@ -67,8 +67,8 @@ _HOST: Final = re.compile(r"(?P<host>\[[^\]]*\]|[^:]*)(?::(?P<port>[0-9]{0,5}))?
 
 _KEPT: Final = 64
 """
-Pages and hosts whose judgement is kept for the next handshake: a server has few that
-are its own, and anybody can send others.
+The number of pairs of origin and host in the cache: a server has few of its own, and
+anybody can send others.
 """
 
 _PORTS: Final = {"http": 80, "https": 443, "ws": 80, "wss": 443}
@@ -78,18 +78,19 @@ Origin = tuple[str, str, int]
 
 def parseOrigin(origin: str) -> Origin:
     """
-    Take an origin apart (RFC 6454 section 6.2).
+    Parse an origin (RFC 6454 section 6.2).
 
     @param origin: C{"https://example.org"}; nothing may follow the port.
-    @return: scheme and host in lower case, and port; -1 for a scheme that has none.
-    @raise ValueError: it is none.
+    @return: scheme and host in lower case, and port; -1 for a scheme without a default
+        port.
+    @raise ValueError: the text isn't an origin.
     """
     return _parse(origin, origin)
 
 
 def _parse(origin: str, shown: str) -> Origin:
     """
-    @param shown: what an error names.
+    @param shown: the text that an error quotes.
     """
     match = _ORIGIN.fullmatch(origin) if len(origin) <= _MAX_SIZE else None
     if match is None:
@@ -100,15 +101,15 @@ def _parse(origin: str, shown: str) -> Origin:
         raise _wrong(shown, "a port is from 1 to 65535")
     host = _canonical(match["host"])
     if host is None:
-        raise _wrong(shown, f"{match['host']} is no IPv6 address")
+        raise _wrong(shown, f"{match['host']} is not an IPv6 address")
     return scheme, host, port
 
 
 def _canonical(host: str) -> str | None:
     """
-    Write a host in one way only.
+    Return the canonical form of a host.
 
-    @return: C{None} where it is in brackets and no IPv6 address.
+    @return: C{None} for brackets without an IPv6 address in them.
     """
     if not host.startswith("["):
         return host.lower()
@@ -120,12 +121,12 @@ def _canonical(host: str) -> str | None:
 
 def parseRule(rule: str) -> tuple[Origin, bool]:
     """
-    Take a rule apart that names an origin, or all below a name.
+    Parse a rule that names an origin, or all origins below a name.
 
     @param rule: C{"https://example.org"} or C{"https://*.example.org:8443"}.
-    @return: the origin, and whether hosts below its host are meant in place of it.
-    @raise ValueError: it is none, or none that a browser's page could have; the message
-        says what would be.
+    @return: the origin, and whether the rule means the hosts below its host.
+    @raise ValueError: the rule is invalid, or no page can have such an origin; the
+        message tells the fix.
     """
     wildcard = _WILDCARD.fullmatch(rule)
     if wildcard is None:
@@ -135,79 +136,75 @@ def parseRule(rule: str) -> tuple[Origin, bool]:
     scheme, host, _ = origin
     if scheme in ("ws", "wss"):
         better = scheme.replace("ws", "http") + rule[len(scheme) :]
-        raise _wrong(rule, f"it is the page's that counts: say {better}")
+        raise _wrong(rule, f"the page's origin is meant: use {better}")
     last = host.removesuffix(".").rpartition(".")[2]
     if last.isdigit() or last.startswith("0x"):
         _checkIPv4(rule, host, wildcard is not None)
     elif wildcard is not None:
         if host.endswith("."):
-            raise _wrong(rule, "leave the dot at its end out")
+            raise _wrong(rule, "remove the dot at the end")
         if "." not in host and host != "localhost":
             raise _wrong(
                 rule,
-                f"below {host} is everybody; two names have to follow the star, as in "
-                "https://*.example.org",
+                f"anybody can have a name below {host}; at least two names must follow "
+                "the star, as in https://*.example.org",
             )
     return origin, wildcard is not None
 
 
 def _checkIPv4(rule: str, host: str, isWildcard: bool) -> None:
     """
-    Hold a host that ends in a number to what browsers make of it, which is an IPv4
-    address (the URL standard, "ends in a number checker").
+    Check a host that ends in a number. Browsers take it for an IPv4 address (the URL
+    standard, "ends in a number checker").
     """
     if isWildcard:
-        raise _wrong(rule, "nothing is below an address; say each one")
+        raise _wrong(rule, "addresses have no names below them; list each address")
     try:
         IPv4Address(host)
     except ValueError:
-        raise _wrong(rule, f"{host} is no IPv4 address") from None
+        raise _wrong(rule, f"{host} is not an IPv4 address") from None
 
 
 def _wrong(text: str, why: str) -> ValueError:
     shown = text if len(text) <= _MAX_SIZE else text[:64] + "…"
-    return ValueError(f"{shown!r} is no origin like https://example.org: {why}")
+    return ValueError(f"{shown!r} is not an origin like https://example.org: {why}")
 
 
 def _whyNot(text: str) -> str:
     """
-    Say what keeps a text from being an origin, as somebody would want to know who has
-    written it as a rule.
+    Explain why a text isn't an origin, for the operator who wrote it as a rule.
     """
     scheme, separator, rest = text.partition("://")
     if not separator:
-        return "it begins with https:// or another scheme"
+        return "it must begin with https:// or another scheme"
     if not text.isascii():
-        return "write the name as browsers send it, in punycode (xn--…)"
+        return "write the name in punycode (xn--…), as browsers send it"
     if scheme == "file":
-        return "pages that are files have the origin null; the rule for those is null"
+        return "pages from files have the origin null; use the rule null"
     if "*" in rest:
-        return (
-            "a star stands for whole names in front, as in https://*.example.org, and "
-            "nowhere else"
-        )
+        return "a star may only replace the first names, as in https://*.example.org"
     if any(character in rest for character in "/?#"):
-        return "nothing follows the host and the port, not even a slash"
+        return "nothing may follow the host and the port, not even a slash"
     if "@" in rest:
         return "an origin has no user"
     if len(text) > _MAX_SIZE:
-        return f"it has over {_MAX_SIZE} characters"
+        return f"it is longer than {_MAX_SIZE} characters"
     if re.search(r":0|:$", rest):
-        return "a port is from 1 to 65535, without zeros in front"
-    return "that is no host, or no port"
+        return "a port is from 1 to 65535, without leading zeros"
+    return "the host or the port is invalid"
 
 
 class OriginRules:
     """
-    The origins that a server lets in.
+    The origins that a server allows.
     """
 
     def __init__(self, rules: Sequence[str] = (SAME_HOST,)) -> None:
         """
         @param rules: L{ANY}, L{SAME_HOST}, L{NULL}, exact origins, or
-            C{"https://*.example.org"}: all hosts that have one or more names in front
-            of C{example.org}, with this scheme and port, but not that one itself.
-        @raise ValueError: one is none of those; the message says which, and why.
+            C{"https://*.example.org"}: all hosts below C{example.org} with this scheme
+            and port, but not C{example.org} itself.
+        @raise ValueError: a rule is invalid; the message says which, and why.
         """
         self._any = ANY in rules
         self._null = NULL in rules
@@ -221,10 +218,10 @@ class OriginRules:
 
     def allow(self, origin: bytes | None, host: bytes | None) -> bool:
         """
-        Judge a handshake.
+        Tell whether a handshake is allowed.
 
-        @param origin: its C{Origin} header; C{None} where it has none, as from
-            clients that are no browsers: they could send any.
+        @param origin: its C{Origin} header; C{None} if it has none, as from clients
+            that aren't browsers. Those are allowed: they could send any origin.
         @param host: its C{Host} header.
         """
         return (
@@ -236,14 +233,14 @@ class OriginRules:
 
     def isTrusted(self, origin: bytes | None, host: bytes | None) -> bool:
         """
-        Tell whether a handshake comes from a page that a rule speaks of: an exact
-        origin, one below a name, or the same host. What comes along with it by itself,
-        as cookies do, is the wish of that page then, and not of any page in the world.
+        Tell whether a handshake is from a page that a rule names: an exact origin, one
+        below a name, or the same host. Credentials that browsers send by themselves,
+        such as cookies, may count then.
 
-        That a handshake has no origin, that L{ANY} lets it in, or that it is from
-        nowhere and L{NULL} does, vouches for nobody.
+        A handshake without an origin, or one that only L{ANY} or L{NULL} allows, isn't
+        trusted.
 
-        @param origin: its C{Origin} header; C{None} where it has none.
+        @param origin: its C{Origin} header; C{None} if it has none.
         @param host: its C{Host} header.
         """
         return (
@@ -275,10 +272,10 @@ class OriginRules:
 
 def _isSameHost(origin: Origin, host: bytes) -> bool:
     """
-    Compare an origin with a Host header. A Host without a port has the origin's
-    default one: behind a proxy that ends TLS, the server's own scheme says nothing.
-    Only C{http:} and C{https:} pages are from a host: an extension or an app with the
-    same name isn't.
+    Compare an origin with a C{Host} header. A C{Host} without a port has the default
+    port of the origin's scheme, because behind a proxy that ends TLS, the server's own
+    scheme differs. Only C{http:} and C{https:} pages are from a host; an extension or
+    an app with the same name isn't.
     """
     if origin[0] not in ("http", "https"):
         return False
@@ -292,5 +289,5 @@ def _isSameHost(origin: Origin, host: bytes) -> bool:
 
 OWN_ORIGIN: Final = OriginRules((SAME_HOST,))
 """
-Lets only the server's own pages in, which needn't be named.
+Allows only the server's own pages.
 """

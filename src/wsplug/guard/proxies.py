@@ -1,12 +1,12 @@
 """
-Proxies in front of the server: whose word is believed about who the client is.
+Trusted proxies: who may name the client's address.
 
-Anybody can send C{X-Forwarded-For} with any address. So it is believed of those only
-that the operator names, and read from the right (see L{wsplug.codec.forwarded}) until
-somebody comes who is none of them: that is the client.
+Anybody can send C{X-Forwarded-For} with any address. Only proxies that the operator
+names are trusted. The header is read from the right (see L{wsplug.codec.forwarded}):
+the first address that isn't a trusted proxy is the client.
 
-One header counts, never both: nginx and others add to the one that they know, and pass
-on what a client has made up in the other.
+Only one of the two headers counts: nginx and others append to one of them, and pass the
+other on as the client has sent it.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ __all__ = [
 
 UNIX: Final = "unix"
 """
-The word for whoever comes through a UNIX socket.
+The name of all peers on UNIX sockets.
 """
 
 X_FORWARDED_FOR: Final = "x-forwarded-for"
@@ -50,12 +50,12 @@ FORWARDED: Final = "forwarded"
 
 _MAX_HOPS: Final = 32
 """
-Trusted proxies that one request may have come through; more would be somebody's joke.
+The maximum number of hops of a request that are read.
 """
 
 _COMPLAINT_PAUSE: Final = 60.0
 """
-Seconds between two complaints about what a trusted proxy sends.
+Seconds between two warnings about a trusted proxy's malformed headers.
 """
 
 _SECURE: Final = {"https": True, "wss": True, "http": False, "ws": False}
@@ -64,7 +64,7 @@ _SECURE: Final = {"https": True, "wss": True, "http": False, "ws": False}
 @dataclass(frozen=True)
 class ProxySettings:
     """
-    What is in front of the server.
+    The proxies in front of the server.
 
     @ivar trusted: addresses and networks of the trusted proxies, and L{UNIX}.
     @ivar header: the header in which they name the client: L{X_FORWARDED_FOR} or
@@ -97,8 +97,8 @@ class ProxySettings:
 
     def __post_init__(self) -> None:
         """
-        @raise ValueError: one of C{trusted} is none, or nobody is to send what is
-            asked for.
+        @raise ValueError: an entry of C{trusted} is invalid, or another setting needs a
+            trusted proxy, and there is none.
         """
         try:
             Networks(each for each in self.trusted if each != UNIX)
@@ -107,18 +107,18 @@ class ProxySettings:
         if self.trusted:
             return
         if self.protocol:
-            raise ValueError("proxy-protocol needs a trusted-proxy, to believe it")
+            raise ValueError("proxy-protocol needs a trusted-proxy")
         if self.header != X_FORWARDED_FOR:
-            raise ValueError("forwarded-header needs a trusted-proxy, to believe it")
+            raise ValueError("forwarded-header needs a trusted-proxy")
 
 
 class ClientInfo(NamedTuple):
     """
-    What trusted proxies say of the client that a request is from.
+    What trusted proxies tell about the client of a request.
 
-    @ivar address: its address, with port 0 where they don't say which; C{None} where
-        they name nobody: it is the peer then.
-    @ivar secure: whether the client uses TLS; C{None} where they don't say.
+    @ivar address: its address, with port 0 if they don't tell it; C{None} if they name
+        no client: it is the peer then.
+    @ivar secure: whether the client uses TLS; C{None} if they don't tell.
     """
 
     address: IAddress | None = None
@@ -127,15 +127,15 @@ class ClientInfo(NamedTuple):
 
 UNNAMED: Final = ClientInfo()
 """
-Of a request that no trusted proxy says anything about.
+For requests about which no trusted proxy tells anything.
 """
 
 
 class TrustedProxies:
     """
-    Judges who a request is from.
+    Finds the client of a request.
 
-    @ivar settings: what it goes by.
+    @ivar settings: the proxies' settings.
     """
 
     _log = Logger()
@@ -150,7 +150,7 @@ class TrustedProxies:
 
     def trusts(self, address: IAddress) -> bool:
         """
-        Tell whether what comes from an address is believed.
+        Tell whether an address is that of a trusted proxy.
         """
         if not self.settings.trusted:
             return False
@@ -160,9 +160,9 @@ class TrustedProxies:
 
     def clientOf(self, peer: IAddress, head: RequestHead) -> ClientInfo:
         """
-        Judge one request.
+        Find the client of one request.
 
-        @param peer: whom the connection is from.
+        @param peer: the address of the connection's peer.
         """
         if not self.settings.trusted:
             self._notice(peer, head)
@@ -179,7 +179,7 @@ class TrustedProxies:
         self, peer: IAddress, hops: Iterator[Hop | None], head: RequestHead
     ) -> ClientInfo:
         """
-        Go from proxy to proxy, to the first one who is none.
+        Go from proxy to proxy, to the first address that isn't one.
         """
         address: IAddress | None = None
         scheme: str | None = None
@@ -196,28 +196,28 @@ class TrustedProxies:
                 break
         if self.settings.header == X_FORWARDED_FOR:
             schemes = read_schemes(head.all(b"x-forwarded-proto"))
-            # Some proxies add to it, others replace it: then there are fewer.
+            # Some proxies append to it; others replace it, and then there are fewer.
             scheme = schemes[min(last, len(schemes) - 1)] if schemes else None
         secure = None if scheme is None else _SECURE.get(scheme)
         return ClientInfo(address, secure)
 
     def _complain(self, peer: IAddress) -> None:
         """
-        Tell the operator, once in a while, that a trusted proxy makes no sense.
+        Warn, once in a while, that a trusted proxy sends a malformed header.
         """
         now = self._clock.seconds()
         if now >= self._nextComplaint:
             self._nextComplaint = now + _COMPLAINT_PAUSE
             self._log.warn(
-                "the trusted proxy {peer} sends a malformed {header} header: its "
-                "clients are taken for the proxy that last made sense",
+                "the trusted proxy {peer} sends a malformed {header} header: the last "
+                "valid address in it counts as the client",
                 peer=_nameOf(peer),
                 header=self.settings.header,
             )
 
     def _notice(self, peer: IAddress, head: RequestHead) -> None:
         """
-        Tell the operator, once, of what looks like a proxy that nobody has spoken of.
+        Warn, once, about a peer that looks like a proxy, and isn't trusted.
         """
         if self._noticed or not (
             head.all(b"x-forwarded-for") or head.all(b"forwarded")
@@ -229,17 +229,17 @@ class TrustedProxies:
             self._noticed = True
             name = _nameOf(peer)
             self._log.warn(
-                "{peer} names other clients in its requests, as a proxy does, and is "
-                "not believed: if it is yours, say trusted-proxy {peer}",
+                "{peer} names other clients in its requests, as a proxy does, but is "
+                "not trusted: if it is your proxy, set trusted-proxy {peer}",
                 peer=name,
             )
 
 
 def addressOf(host: Host, port: int) -> IPv4Address | IPv6Address:
     """
-    Make Twisted's address of a client.
+    Make Twisted's address object for a client.
 
-    @param port: 0 where it isn't known.
+    @param port: 0 if it isn't known.
     """
     if host.version == 4:
         return IPv4Address("TCP", str(host), port)
@@ -248,6 +248,6 @@ def addressOf(host: Host, port: int) -> IPv4Address | IPv6Address:
 
 def _nameOf(peer: IAddress) -> str:
     """
-    Write an address as C{trusted-proxy} takes it.
+    Format an address as C{trusted-proxy} takes it.
     """
     return UNIX if isinstance(peer, UNIXAddress) else str(hostOf(peer))

@@ -502,9 +502,8 @@ class Connection:
 
     def sendPreparedMessage(self, message: IPreparedMessage) -> None:
         if not isinstance(message, PreparedMessage):
-            raise TypeError(
-                f"a prepared message is a PreparedMessage, not {type(message).__name__}"
-            )
+            kind = type(message).__name__
+            raise TypeError(f"a prepared message must be a PreparedMessage, not {kind}")
         self.sendPrepared(message)
 
     def sendPrepared(self, message: PreparedMessage) -> None:
@@ -628,7 +627,7 @@ class Connection:
             failure.cleanFailure()
             return
         _log.failure(
-            "{application} failed while it served {peer}",
+            "{application} failed while serving {peer}",
             failure,
             application=self._traffic.application,
             peer=nameOfAddress(self.request.getClientAddress()),

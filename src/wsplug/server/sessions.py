@@ -252,7 +252,7 @@ class _TokenProtocol:
         return self._judging
 
     def bytesMessageReceived(self, data: bytes) -> None:
-        self._refuse("the first message is no token")
+        self._refuse("the first message must contain a token")
 
     def pongReceived(self, payload: bytes) -> None:
         pass

@@ -355,10 +355,10 @@ def test_token_file(tmp_path: Path, logs: Logs) -> None:
     path.write_text(f"{TOKEN}\n\n {OTHER} \n")
     path.chmod(0o644)
     makeServer(token="", token_file=str(path))
-    assert logs.lines(f"everybody on this machine can read {path}; chmod o= {path}")
+    assert logs.lines(f"all users of this machine can read {path}; run chmod o= {path}")
     path.chmod(0o640)
     server = makeServer(token="", token_file=str(path))
-    assert len(logs.lines("everybody")) == 1
+    assert len(logs.lines("all users")) == 1
     for token, status in ((TOKEN, 200), (OTHER, 200), ("", 401)):
         assert (
             post(server, b"1", "?channel=a", kind="x/y", token=token).status == status
