@@ -174,7 +174,7 @@ def _dsa() -> Any:
         (
             b"@CERT",
             b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n",
-            "the key in .*server.key is none that OpenSSL can read",
+            "the key in .*server.key can't be read by OpenSSL",
         ),
         (b"@CERT", b"@OTHER", "server.key does not belong to the first certificate in"),
     ],
@@ -204,7 +204,7 @@ def test_wrong_files(
 def test_missing_key(issued: Issued, tmp_path: Path) -> None:
     """Where nobody says where the key is, and it isn't in the certificate's file."""
     path = issued.write(tmp_path)[0]
-    with pytest.raises(InvalidOption, match="has no private key; say --tls-key PATH"):
+    with pytest.raises(InvalidOption, match="has no private key; use --tls-key PATH"):
         read(path)
 
 

@@ -315,7 +315,7 @@ def broker(request: Any, tmp_path: Path) -> Any:
 def test_no_publication(broker: Any, data: Any) -> None:
     """What isn't bytes-like can't be published, nor be what others know of somebody who
     is present: nothing is stored or counted then."""
-    words = f"what is in a channel must be bytes .*, not {type(data).__name__}; encode"
+    words = f"channel data must be bytes .*, not {type(data).__name__}; encode"
     with pytest.raises(TypeError, match=words):
         broker.publish("a", data)
     with pytest.raises(TypeError, match=words):
@@ -333,7 +333,7 @@ def test_no_publication(broker: Any, data: Any) -> None:
 @pytest.mark.parametrize("channel", [None, 5, b"a", ["a"]], ids=repr)
 def test_no_channel(broker: Any, channel: Any) -> None:
     """A channel's name is text."""
-    with pytest.raises(TypeError, match="a channel's name is a str, not"):
+    with pytest.raises(TypeError, match="a channel's name must be a str, not"):
         broker.publish(channel, b"")
 
 

@@ -1,12 +1,11 @@
 """
-Channels: what is published to one goes to all who subscribe to it, and is kept for
-those who come back.
+Channels: publish, subscribe, history and presence.
 
-    - L{MemoryBroker} and L{SqliteBroker} keep them; L{makeBroker} chooses.
-    - L{Publication}, L{Position} and L{History} are what they speak of.
-    - L{Retention} says how much of a channel is kept.
-    - L{Channels} sends what is published to an application's connections; a L{Backlog}
-      and its L{Overflow} say what those get who read too slowly.
+    - L{MemoryBroker} and L{SqliteBroker} are the brokers; L{makeBroker} makes one.
+    - L{Publication}, L{Position} and L{History} are their values.
+    - L{Retention} limits the history of a channel.
+    - L{Channels} sends publications to an application's connections. A L{Backlog} and
+      its L{Overflow} are the limits for slow readers.
 """
 
 from wsplug.broker.channels import Backlog, Channels, Overflow

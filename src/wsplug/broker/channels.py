@@ -1,10 +1,9 @@
 """
-An application's connections in the broker's channels: who is where, and what those get
-who read too slowly.
+An application's connections in the broker's channels, with limits for slow readers.
 
-A server gets each publication once. Here it is encoded once, framed once, and sent to
-all that keep up in one pass. One that doesn't has a backlog of its own in each channel,
-bounded in bytes and seconds; nobody waits for it.
+A server gets each publication once. It is encoded and framed once, and sent to all
+connections that keep up in one pass. A slow connection has a backlog in each channel,
+limited in bytes and seconds; the others don't wait for it.
 """
 
 from __future__ import annotations
@@ -31,28 +30,28 @@ __all__ = ["Backlog", "Channels", "Overflow"]
 
 class Overflow(str, Enum):
     """
-    What happens to a subscriber whose backlog is full.
+    What happens when a subscriber's backlog is full.
     """
 
     CLOSE = "close"
-    """It is closed with 1013; it may come back and recover."""
+    """The connection is closed with 1013. The client may reconnect and recover."""
 
     OLDEST = "oldest"
-    """The oldest messages are dropped, as many as must be, and it is told how many."""
+    """The oldest messages are dropped, and the client is told how many."""
 
     LATEST = "latest"
-    """All but the newest message are dropped, and it is told how many."""
+    """All messages but the newest are dropped, and the client is told how many."""
 
 
 @dataclass(frozen=True)
 class Backlog:
     """
-    How much may wait for one subscriber in one channel.
+    The limits on the messages that wait for one subscriber in one channel.
 
-    @ivar size: bytes of messages, on top of what was published in one turn of the
-        reactor: nobody could have read that.
-    @ivar age: seconds that the first of them may have waited; 0 for any.
-    @ivar overflow: what happens when either is exceeded.
+    @ivar size: bytes of messages. Messages published in a single turn of the reactor
+        may exceed it, because no client could have read them.
+    @ivar age: seconds that the oldest message may wait; 0 for no limit.
+    @ivar overflow: what happens when a limit is exceeded.
     """
 
     size: int = 256 * 1024
@@ -79,10 +78,10 @@ class _Subscription:
 
     def isOver(self, size: int, turn: int) -> bool:
         """
-        Say whether more waits than may, with the newest message: see L{Burst}.
+        Tell whether the newest message exceeds the limit; see L{Burst}.
 
-        @param size: bytes that may wait.
-        @param turn: which turn this is.
+        @param size: the limit, in bytes.
+        @param turn: the number of this turn.
         """
         newest = len(self.waiting[-1][2].payload)
         return not self._burst.allows(turn, self.size - newest, newest, size)
@@ -124,7 +123,7 @@ class _Channel:
 @implementer(IPushProducer)
 class _Member:
     """
-    One connection: what its transport tells when it has enough.
+    One connection: a producer that its transport pauses and resumes.
     """
 
     def __init__(self, channels: Channels, transport: IWebSocketTransport) -> None:
@@ -152,11 +151,11 @@ EncodeGap = Callable[[str, int], str | bytes | None]
 @implementer(ISubscriber)
 class Channels:
     """
-    Sends what is published to an application's connections.
+    Sends publications to an application's connections.
 
-    It attaches a producer to the transports: the application can't have one there.
+    It attaches a producer to the transports, so the application can't attach one.
 
-    @ivar dropped: how many messages slow subscribers have missed so far.
+    @ivar dropped: how many messages were dropped for slow subscribers.
     """
 
     def __init__(
@@ -168,10 +167,10 @@ class Channels:
         backlog: Backlog = DEFAULT_BACKLOG,
     ) -> None:
         """
-        @param encode: makes the message for a publication of a channel: text or bytes,
-            or C{None} where it isn't for these connections. It is called once for each.
+        @param encode: makes the message for a channel's publication: text or bytes, or
+            C{None} to send nothing. It is called once for each publication.
         @param encodeGap: makes the message that tells a subscriber how many of a
-            channel's it has missed; C{None} if it isn't told.
+            channel's messages it has missed; C{None} to send nothing.
         """
         self._broker = broker
         self._clock = clock
@@ -199,15 +198,15 @@ class Channels:
         limit: int | None = None,
     ) -> Deferred[History]:
         """
-        Let a connection have what is published in a channel from now on.
+        Subscribe a connection to a channel.
 
-        @param since: the position that it has already.
-        @param limit: how much of the past it wants at most.
-        @return: fires with the past, from C{since} on: see L{IBroker.history}. What
-            the callbacks send at once comes before all that is published, and nothing
-            comes twice. Fails with L{wsplug.errors.BrokerError}; the connection isn't
-            in the channel then.
-        @raise ValueError: it is in the channel.
+        @param since: the client's last position, to recover from.
+        @param limit: the maximum number of publications from the history.
+        @return: fires with the history after C{since}; see L{IBroker.history}. What the
+            callbacks send is sent before all new publications, and no publication comes
+            twice. If it fails with L{wsplug.errors.BrokerError}, the connection isn't
+            subscribed.
+        @raise ValueError: the connection is subscribed already.
         """
         member = self._members.get(transport)
         if member is not None and channel in member.names:
@@ -244,7 +243,7 @@ class Channels:
 
     def leave(self, transport: IWebSocketTransport, channel: str) -> None:
         """
-        Let it have nothing more of a channel; fine if it isn't there.
+        Unsubscribe a connection from a channel. Does nothing if it isn't subscribed.
         """
         member = self._members.get(transport)
         if member is None or channel not in member.names:
@@ -262,7 +261,7 @@ class Channels:
 
     def leaveAll(self, transport: IWebSocketTransport) -> None:
         """
-        Let it have nothing more at all, as when it is closed.
+        Unsubscribe a connection from all channels, for instance when it is closed.
         """
         member = self._members.get(transport)
         if member is not None:
@@ -292,7 +291,7 @@ class Channels:
 
     def hold(self, transport: IWebSocketTransport) -> None:
         """
-        Send a connection nothing for now: its transport has enough.
+        Pause a connection: its transport's buffer is full.
         """
         for channel in self._members[transport].names:
             there = self._channels[channel]
@@ -303,7 +302,7 @@ class Channels:
 
     def release(self, transport: IWebSocketTransport) -> None:
         """
-        Send it what has waited.
+        Resume a connection: send its backlog.
         """
         member = self._members.get(transport)
         if member is None:
@@ -321,11 +320,11 @@ class Channels:
         offset: int,
     ) -> None:
         """
-        Go on with what was published while the past was read, but for what is in that.
+        Send what was published while the history was read, except what is in it.
         """
         there = self._channels.get(channel)
         if there is None or there.held.get(transport) is not subscription:
-            return  # it has left, or has even come back, meanwhile
+            return  # it has left meanwhile, or has left and joined again
         subscription.joining = False
         for item in list(subscription.waiting):
             if 0 < item[1] <= offset:

@@ -1,6 +1,6 @@
 """
-The broker that keeps channels in memory: bounded by count, size and age, and gone with
-the process.
+The broker that keeps channels in memory, up to a count, a size and an age. They are
+lost when the process ends.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ __all__ = ["MemoryBroker"]
 
 _SWEEPS: Final = 8
 """
-How often in the time that things are kept for is looked for what is too old.
+The number of searches for expired publications within their maximum age.
 """
 
 
 class _Channel:
     """
-    What is kept of a channel.
+    A channel and its history.
     """
 
     __slots__ = ("_overhead", "epoch", "kept", "offset", "size")
@@ -54,26 +54,26 @@ class _Channel:
     @property
     def cost(self) -> int:
         """
-        What it counts for in all.
+        The bytes that it counts for in the total.
         """
         return self.size + self._overhead if self.kept else 0
 
     def add(self, publication: Publication) -> None:
         """
-        Keep the newest publication.
+        Store the newest publication.
         """
         self.kept.append(publication)
         self.size += len(publication.data) + OVERHEAD
 
     def forget(self) -> None:
         """
-        Forget the oldest.
+        Forget the oldest publication.
         """
         self.size -= len(self.kept.popleft().data) + OVERHEAD
 
     def history(self, since: Position | None, limit: int | None) -> History:
         """
-        Give a part of what is kept, as L{IBroker.history} does.
+        Return a part of the history, as L{IBroker.history} does.
         """
         first = 0
         isComplete = since is None
@@ -84,7 +84,7 @@ class _Channel:
         if limit is not None and len(self.kept) - first > limit:
             first = len(self.kept) - limit
             isComplete = since is None
-        # From the end: the way to it from the beginning is as long as what is kept.
+        # From the end: iterating from the beginning would cost the whole history.
         wanted = islice(reversed(self.kept), len(self.kept) - first)
         return History(tuple(wanted)[::-1], self.position, isComplete)
 
@@ -99,17 +99,17 @@ class MemoryBroker(LocalPresence):
         self, clock: IReactorTime, retention: Retention = DEFAULT_RETENTION
     ) -> None:
         """
-        @param clock: tells the time, in seconds since 1970.
-        @param retention: how much of each channel is kept.
+        @param clock: the reactor, or a fake clock.
+        @param retention: the limits on the history.
         """
         super().__init__()
         self._clock = clock
         self._retention = retention
-        # The last is the one that something was published in last.
+        # The most recently published to is the last.
         self._channels: OrderedDict[str, _Channel] = OrderedDict()
         self._size = 0
-        # Of channels that begin. A channel that nothing was ever stored in can be
-        # forgotten and begin again, and nobody has to know.
+        # The epoch of new channels. A channel in which nothing was ever stored can be
+        # forgotten and begin again with the same one.
         self._epoch = secrets.token_hex(4)
         self._subscribers = Subscribers()
         self._sweep: IDelayedCall | None = None
@@ -176,8 +176,7 @@ class MemoryBroker(LocalPresence):
 
     def _closeUnused(self, channel: str) -> None:
         """
-        Forget a channel with nothing in it and nobody there: it begins anew then, with
-        another epoch.
+        Forget an empty channel without subscribers. It begins again with another epoch.
         """
         kept = self._channels.get(channel)
         if kept is not None and not kept.kept and channel not in self._subscribers:
@@ -199,7 +198,8 @@ class MemoryBroker(LocalPresence):
 
     def _trimAll(self) -> None:
         """
-        Forget what is too much in all: the channels in which the least happens first.
+        Enforce the limit on the total, beginning with the channel that was published to
+        least recently.
         """
         while self._size > self._retention.total:
             channel, kept = next(iter(self._channels.items()))
@@ -208,7 +208,7 @@ class MemoryBroker(LocalPresence):
                 kept.forget()
             self._size += kept.cost
             if not kept.kept:
-                # Nothing more is to be had of it.
+                # There is nothing left to forget in it.
                 self._channels.move_to_end(channel)
                 self._closeUnused(channel)
 
@@ -219,7 +219,7 @@ class MemoryBroker(LocalPresence):
 
     def _sweepAll(self) -> None:
         """
-        Forget what is too old, also where nobody asks any more.
+        Forget expired publications, also in channels that nobody uses.
         """
         self._sweep = None
         now = timeOfDay(self._clock)

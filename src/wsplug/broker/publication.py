@@ -1,5 +1,5 @@
 """
-What goes through channels, and where it is in them.
+Publications, and positions in channels.
 """
 
 from __future__ import annotations
@@ -15,44 +15,45 @@ __all__ = ["History", "Position", "Publication", "toData"]
 
 def toData(channel: object, data: object) -> bytes:
     """
-    Judge what somebody wants to have in a channel, before anything changes.
+    Check a channel's name and data before they are used.
 
     @return: the data, as plain C{bytes}.
-    @raise TypeError: the channel's name is no text, or the data isn't bytes-like.
+    @raise TypeError: the channel's name isn't a C{str}, or the data isn't bytes-like.
     """
     if not isinstance(channel, str):
-        raise TypeError(f"a channel's name is a str, not {type(channel).__name__}")
+        raise TypeError(f"a channel's name must be a str, not {type(channel).__name__}")
     if type(data) is bytes:
         return data
-    return toBytes(data, "what is in a channel", hint="; encode() makes bytes of text")
+    return toBytes(data, "channel data", hint="; encode() makes bytes of text")
 
 
 @dataclass(frozen=True)
 class Position:
     """
-    A place in a channel: everything up to it is known.
+    A position in a channel.
 
-    @ivar offset: of the last publication before it; 0 at the beginning.
-    @ivar epoch: which life of the channel the offset counts in. A channel that was
-        forgotten and begins anew has another one.
+    @ivar offset: the offset of the last publication before the position; 0 at the
+        beginning.
+    @ivar epoch: identifies the sequence of offsets. A channel that was forgotten, and
+        begins again, has another epoch.
     """
 
     offset: int
     epoch: str
 
 
-# There may be hundreds of thousands of them, for hours, and they refer to nothing that
-# could refer to them: the garbage collector needn't look at each again and again.
+# Hundreds of thousands of them may be kept for hours. They can't be part of a reference
+# cycle, so the garbage collector needn't track them.
 class Publication(msgspec.Struct, frozen=True, gc=False):
     """
-    What was published once.
+    A publication.
 
-    @ivar offset: its number in the channel, from 1 on without gaps. One that isn't
-        stored has that of the last stored one before it.
-    @ivar epoch: which life of the channel the offset counts in.
-    @ivar data: as it was given to C{publish}.
+    @ivar offset: its number in the channel, from 1 on without gaps. A publication that
+        isn't stored has the offset of the last stored one.
+    @ivar epoch: see L{Position}.
+    @ivar data: as passed to C{publish}.
     @ivar time: when it was published, in seconds since 1970.
-    @ivar isStored: whether it is in the history.
+    @ivar isStored: whether it is stored in the history.
     """
 
     offset: int
@@ -64,7 +65,7 @@ class Publication(msgspec.Struct, frozen=True, gc=False):
     @property
     def position(self) -> Position:
         """
-        @return: the place behind it.
+        @return: the position after it.
         """
         return Position(self.offset, self.epoch)
 
@@ -72,13 +73,13 @@ class Publication(msgspec.Struct, frozen=True, gc=False):
 @dataclass(frozen=True)
 class History:
     """
-    A part of what a channel has kept.
+    A part of a channel's history.
 
-    @ivar publications: in order, the oldest first.
-    @ivar position: where the channel's end is.
-    @ivar isComplete: whether nothing is missing between the position that was asked
-        for and the first of the publications. Where it isn't, some of what came since
-        is forgotten, or more than was wanted, or the channel has begun anew.
+    @ivar publications: oldest first.
+    @ivar position: the end of the channel.
+    @ivar isComplete: whether the publications directly follow the requested position.
+        If not, some are forgotten, or exceed the requested limit, or the channel has
+        another epoch.
     """
 
     publications: tuple[Publication, ...]

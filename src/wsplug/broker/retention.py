@@ -1,5 +1,5 @@
 """
-How much of a channel is kept.
+Limits on the history of channels.
 """
 
 from __future__ import annotations
@@ -19,19 +19,18 @@ __all__ = [
 
 OVERHEAD: Final = 160
 """
-Bytes that a publication counts for besides its data: what it takes in memory.
+Bytes of memory that a publication takes besides its data.
 """
 
 CHANNEL_OVERHEAD: Final = 900
 """
-Bytes that a channel counts for besides its name and its publications, as long as it has
-any: what it takes in memory.
+Bytes of memory that a channel with publications takes besides them and its name.
 """
 
 
 def channelCost(channel: str) -> int:
     """
-    Say what a channel counts for that keeps something, besides that.
+    Return the bytes that a channel with publications takes besides them.
     """
     return CHANNEL_OVERHEAD + len(channel.encode("utf-8", "surrogatepass"))
 
@@ -39,13 +38,13 @@ def channelCost(channel: str) -> int:
 @dataclass(frozen=True)
 class Retention:
     """
-    What is kept of the past: whichever bound is reached first counts.
+    The limits on history. The first one that is reached applies.
 
-    @ivar count: publications of a channel.
-    @ivar size: bytes of a channel's, with L{OVERHEAD} for each publication.
+    @ivar count: publications per channel.
+    @ivar size: bytes per channel, with L{OVERHEAD} for each publication.
     @ivar age: seconds.
-    @ivar total: bytes of all channels together, with L{channelCost} for each that keeps
-        something. Those that nothing was published in for the longest time forget
+    @ivar total: bytes of all channels together, with L{channelCost} for each that has
+        publications. The channels that were published to least recently are trimmed
         first.
     """
 
@@ -56,8 +55,10 @@ class Retention:
 
     def refusalOf(self, channel: str, data: bytes) -> PublicationTooLarge | None:
         """
-        Say why a publication can't be kept, if so: one that would be forgotten at once
-        isn't stored, whatever its publisher is told.
+        Check whether a publication fits. One that would be forgotten at once is refused
+        instead of stored.
+
+        @return: the error for it; C{None} if it fits.
         """
         most = min(self.size, self.total - channelCost(channel)) - OVERHEAD
         if len(data) > most and self.count > 0:
@@ -67,5 +68,5 @@ class Retention:
 
 DEFAULT_RETENTION: Final = Retention()
 """
-What is kept where nothing else was asked for.
+The default limits.
 """

@@ -1,6 +1,5 @@
 """
-TLS the short way: a certificate's file and its key's, read again when they change.
+TLS with a certificate and a key in files, which are read again when they change.
 
-L{wsplug.tls.options} is for everybody; the rest needs pyOpenSSL, which the extra C{tls}
-brings.
+Only L{wsplug.tls.options} works without pyOpenSSL, which the extra C{tls} installs.
 """

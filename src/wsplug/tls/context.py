@@ -1,6 +1,5 @@
 """
-From files to what OpenSSL needs: a certificate with its chain and its key, checked and
-made into a context.
+OpenSSL contexts from files: a certificate with its chain and its key.
 """
 
 from __future__ import annotations
@@ -26,9 +25,9 @@ __all__ = ["Loaded", "load"]
 
 _CIPHERS: Final = b"ECDHE+AESGCM:ECDHE+CHACHA20"
 """
-Of TLS 1.2: those with forward secrecy and authenticated encryption only (RFC 9325
-section 4.2). Twisted's own choice has others behind them, for clients of long ago. TLS
-1.3 has no bad ones.
+The ciphers for TLS 1.2: only those with forward secrecy and authenticated encryption
+(RFC 9325 section 4.2). Twisted's defaults have others, for very old clients. All
+ciphers of TLS 1.3 are good.
 """
 
 _OPTIONS: Final = (
@@ -39,13 +38,13 @@ _OPTIONS: Final = (
     | getattr(SSL, "OP_NO_RENEGOTIATION", 1 << 30)
 )
 """
-As in C{twisted.internet.ssl.CertificateOptions}, and no renegotiation. The number is
-OpenSSL's, for a pyOpenSSL that doesn't name it yet.
+As in C{twisted.internet.ssl.CertificateOptions}, and without renegotiation. The number
+is for versions of pyOpenSSL that don't name the constant.
 """
 
 _ALPN: Final = b"http/1.1"
 """
-What is spoken here (RFC 7301; RFC 6455 has no other).
+The application protocol (RFC 7301). WebSocket has no other one.
 """
 
 _KEY: Final = re.compile(
@@ -56,12 +55,12 @@ _KEY: Final = re.compile(
 @dataclass(frozen=True)
 class Loaded:
     """
-    What was read.
+    A loaded certificate.
 
-    @ivar context: ready for connections.
-    @ivar names: that the certificate is for, or its subject where it has none.
-    @ivar begins: when it begins to be valid.
-    @ivar ends: when it ceases to be.
+    @ivar context: for connections.
+    @ivar names: the certificate's names, or its subject if it has none.
+    @ivar begins: when it becomes valid.
+    @ivar ends: when it expires.
     """
 
     context: SSL.Context
@@ -72,17 +71,17 @@ class Loaded:
 
 def load(files: TLSFiles) -> Loaded:
     """
-    Read the files.
+    Load the files.
 
-    @raise InvalidOption: one can't be read, or isn't what it should be, or certificate
-        and key don't belong together. The message names the option and the file.
+    @raise InvalidOption: a file can't be read or has the wrong content, or the
+        certificate and the key don't match. The message names the option and the file.
     """
     try:
         return _load(files)
     except InvalidOption:
         raise
     except Exception as error:
-        # Certificates can be wrong in many ways, and keys too weak for OpenSSL.
+        # Certificates can be invalid in many ways, and keys too weak for OpenSSL.
         raise InvalidOption(
             f"tls-cert: {files.certificate} can't be used: {_reason(error)}"
         ) from None
@@ -95,7 +94,7 @@ def _load(files: TLSFiles) -> Loaded:
     context = SSL.Context(SSL.TLS_SERVER_METHOD)
     context.set_min_proto_version(SSL.TLS1_2_VERSION)
     context.set_options(_OPTIONS)
-    # Connections at rest hold no buffers.
+    # Idle connections hold no buffers.
     context.set_mode(SSL.MODE_RELEASE_BUFFERS)
     context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
     context.set_alpn_select_callback(_chooseProtocol)
@@ -105,8 +104,7 @@ def _load(files: TLSFiles) -> Loaded:
     context.use_privatekey(key)
     if files.clientCA is not None:
         _askClients(context, files.clientCA, files.clientRequired)
-    # Last: to look which ciphers there are makes a connection, and nothing may be
-    # changed after one.
+    # Last, because this makes a connection, after which nothing may be changed.
     context.set_cipher_list(_CIPHERS)
     leaf = chain[0]
     return Loaded(
@@ -116,11 +114,10 @@ def _load(files: TLSFiles) -> Loaded:
 
 def _chooseProtocol(connection: SSL.Connection, offered: list[bytes]) -> bytes:
     """
-    Choose what is spoken (RFC 7301 section 3.2).
+    Choose the application protocol (RFC 7301 section 3.2).
 
-    @raise SSL.Error: nothing that is spoken here is offered. Whatever a callback raises
-        has OpenSSL send the alert no_application_protocol, and comes out of the
-        handshake, as other errors do.
+    @raise SSL.Error: the client doesn't offer it. OpenSSL then sends the alert
+        no_application_protocol, and the handshake fails with this error.
     """
     if _ALPN in offered:
         return _ALPN
@@ -145,7 +142,7 @@ def _key(files: TLSFiles, data: bytes, certificate: x509.Certificate) -> Any:
     """
     Read the private key of a certificate.
 
-    @param data: what is in the certificate's file.
+    @param data: the content of the certificate's file.
     """
     path = files.key
     if path is not None:
@@ -154,7 +151,7 @@ def _key(files: TLSFiles, data: bytes, certificate: x509.Certificate) -> Any:
     if match is None:
         if path is None:
             raise InvalidOption(
-                f"tls-cert: {files.certificate} has no private key; say --tls-key PATH"
+                f"tls-cert: {files.certificate} has no private key; use --tls-key PATH"
             )
         raise InvalidOption(
             f"tls-key: {path} has no private key in PEM (-----BEGIN PRIVATE KEY-----)"
@@ -164,12 +161,12 @@ def _key(files: TLSFiles, data: bytes, certificate: x509.Certificate) -> Any:
         key: Any = load_pem_private_key(match[0], None)
     except TypeError:
         raise InvalidOption(
-            f"{where} is encrypted, and there is nobody to ask for the passphrase; "
-            "openssl pkey -in OLD -out NEW takes it off"
+            f"{where} is encrypted; remove the passphrase with "
+            "openssl pkey -in OLD -out NEW"
         ) from None
     except Exception:
-        # What else is wrong about a key has exceptions of many kinds.
-        raise InvalidOption(f"{where} is none that OpenSSL can read") from None
+        # Invalid keys cause exceptions of many kinds.
+        raise InvalidOption(f"{where} can't be read by OpenSSL") from None
     if _public(key.public_key()) != _public(certificate.public_key()):
         raise InvalidOption(
             f"{where} does not belong to the first certificate in {files.certificate}"
@@ -184,17 +181,17 @@ def _public(key: Any) -> bytes:
 
 def _askClients(context: SSL.Context, path: str, required: bool) -> None:
     """
-    Have clients asked for a certificate, and say whose.
+    Ask clients for a certificate of one of the authorities in a file.
     """
     store = context.get_cert_store()
     assert store is not None
     for each in _certificates("tls-client-ca", path, _read("tls-client-ca", path)):
         store.add_cert(crypto.X509.from_cryptography(each))
-        # Browsers offer only what is of use then.
+        # Browsers then offer only matching certificates.
         context.add_client_ca(each)
     flags = SSL.VERIFY_PEER | SSL.VERIFY_CLIENT_ONCE
     context.set_verify(flags | SSL.VERIFY_FAIL_IF_NO_PEER_CERT if required else flags)
-    # OpenSSL wants one wherever certificates are asked for.
+    # OpenSSL requires an ID when clients are asked for certificates.
     context.set_session_id(b"wsplug")
 
 
@@ -211,7 +208,7 @@ def _names(certificate: x509.Certificate) -> str:
 
 def _reason(error: Exception) -> str:
     """
-    Say what OpenSSL has to say.
+    Return OpenSSL's reason for an error.
     """
     try:
         return str(error.args[0][-1][2])

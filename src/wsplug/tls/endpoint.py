@@ -1,5 +1,5 @@
 """
-An endpoint that puts TLS between another one and what listens there.
+An endpoint that adds TLS to another one.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ __all__ = ["TLSEndpoint"]
 
 class _TLSFactory(TLSMemoryBIOFactory):
     """
-    Has the certificate's files looked at for as long as somebody listens.
+    Watches the certificate's files while the port is listening.
     """
 
     def __init__(
@@ -44,16 +44,16 @@ class _TLSFactory(TLSMemoryBIOFactory):
 @implementer(IStreamServerEndpoint)
 class TLSEndpoint:
     """
-    Listens where another endpoint does, with TLS.
+    Listens on another endpoint, with TLS.
 
-    @ivar certificate: what it shows.
+    @ivar certificate: the server's certificate.
     """
 
     def __init__(
         self, wrapped: IStreamServerEndpoint, files: TLSFiles, reactor: Any
     ) -> None:
         """
-        @param wrapped: of TCP, or of whatever else carries bytes.
+        @param wrapped: an endpoint for TCP or another byte stream.
         @raise wsplug.errors.InvalidOption: the files can't be used.
         """
         self.certificate = ReloadedCertificate(files, reactor)
