@@ -285,7 +285,9 @@ def test_exempt() -> None:
     app = {"app": [Description("echo")]}
     assert combine(app, {}).access.exempt == ("127.0.0.1", "::1")
     assert combine({**app, "exempt": ["none"]}, {}).access.exempt == ()
-    with pytest.raises(InvalidOption, match=r"exempt: '10\.0\.0\.1/8' is no network"):
+    with pytest.raises(
+        InvalidOption, match=r"exempt: '10\.0\.0\.1/8' is not a network"
+    ):
         combine({**app, "exempt": ["10.0.0.1/8"]}, {})
 
 
