@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
-from typing import Any, ClassVar
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Final
 
 from twisted.internet.defer import Deferred, inlineCallbacks, maybeDeferred
 from twisted.internet.protocol import Factory
@@ -93,20 +93,44 @@ def main(arguments: list[str] | None = None) -> None:
     @raise SystemExit: always.
     """
     words = sys.argv[1:] if arguments is None else arguments
-    if words == ["--version"]:
-        print(showVersions())
+    if len(words) == 1 and words[0] in _SHOWN:
+        print(_SHOWN[words[0]]())
         sys.exit(0)
-    if words == ["--list-apps"]:
-        print(listApplications())
-        sys.exit(0)
-    if words in (["--help"], ["-h"]):
-        print(_USAGE)
-        sys.exit(0)
-    if words[:1] != ["check"]:
+    if not words or words[0] not in _COMMANDS:
         sys.exit(_USAGE)
+    _COMMANDS[words[0]](words[1:])
+
+
+def _showUsage() -> str:
+    return _USAGE
+
+
+_SHOWN: Final[Mapping[str, Callable[[], str]]] = {
+    "--help": _showUsage,
+    "-h": _showUsage,
+    "--list-apps": listApplications,
+    "--version": showVersions,
+}
+"""
+What is shown, by the word that asks for it.
+"""
+
+
+def check(arguments: list[str]) -> None:
+    """
+    Run C{wsplug check}.
+
+    @raise SystemExit: always.
+    """
     options = CheckOptions()
-    options.parseOptions(words[1:])
+    options.parseOptions(arguments)
     react(_check, [options])
+
+
+_COMMANDS: Final[Mapping[str, Callable[[list[str]], None]]] = {"check": check}
+"""
+The commands, by their names: each takes the arguments behind it.
+"""
 
 
 @inlineCallbacks
