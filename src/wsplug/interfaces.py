@@ -164,7 +164,7 @@ class IAvatar(Interface):
 class IPreparedMessage(Interface):
     """
     A message for many connections. It is framed once, and compressed once for all
-    connections with the same compression. Make one with L{wsplug.PreparedMessage}.
+    connections with the same compression. Make one with C{wsplug.PreparedMessage}.
     """
 
     isText: bool = Attribute("Whether it is a text message.")
@@ -218,7 +218,7 @@ class IWebSocketTransport(Interface):
         """
         Send a message that goes to other connections too.
 
-        @param message: a L{wsplug.PreparedMessage}.
+        @param message: a C{wsplug.PreparedMessage}.
         @raise TypeError: it is something else.
         """
 
@@ -505,7 +505,7 @@ class IHandlerRules(Interface):
         "connection is closed with 1011. The default is true for applications written "
         "for C{twisted.web.websocket}, which declare neither L{IWebSocketApplication} "
         "nor, on their protocols, L{IWebSocketProtocol}. The C{overlap} of a "
-        "L{wsplug.Mount} takes precedence."
+        "C{wsplug.Mount} takes precedence."
     )
     handlerTimeout: float | None = Attribute(
         "Seconds that they may take; 0 for no limit, C{None} for the server's "
