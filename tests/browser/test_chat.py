@@ -217,7 +217,7 @@ def test_direct_messages(chat: Chat, visit: Visitor) -> None:
     ann = meet(visit, chat, "Ann")
     bea = meet(visit, chat, "Bea")
     cid = meet(visit, chat, "Cid")
-    ann.page.get_by_role("button", name="Bea: write to them alone").click()
+    ann.page.get_by_role("button", name="Bea: send a direct message").click()
     expect(ann.page.locator("#title")).to_have_text("Bea")
     ann.say("Psst")
     ann.sees("Psst")
@@ -243,7 +243,7 @@ def test_a_direct_message_that_nobody_gets(chat: Chat, visit: Visitor) -> None:
     """
     ann = meet(visit, chat, "Ann")
     with Person(chat, "Bea") as bea:
-        ann.page.get_by_role("button", name="Bea: write to them alone").click()
+        ann.page.get_by_role("button", name="Bea: send a direct message").click()
         bea.ask(type="leave", room="lobby")
     expect(ann.page.locator("#title")).to_have_text("Bea")
     ann.open("lobby")
@@ -447,7 +447,7 @@ def test_a_classic_client(tmp_path: Path, visit: Visitor, site: str) -> None:
         old.click("#send")
         ann.sees("Hello <b>old</b> friend", "Hello young one")
         expect(ann.people).to_have_text(["Ann", "Gran"])
-        ann.page.get_by_role("button", name="Gran: write to them alone").click()
+        ann.page.get_by_role("button", name="Gran: send a direct message").click()
         ann.say("Only for you")
         expect(lines.last).to_have_text("Ann : Only for you")
         old.close()
