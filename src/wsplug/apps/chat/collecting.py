@@ -1,6 +1,6 @@
 """
-What is told to rooms: at once where little is told, and together with what comes soon
-after it where it is much.
+Collects what rooms are told: at a low rate, it is sent at once; at a high rate, in
+batches.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ __all__ = ["BURST", "RATE", "TOGETHER", "Collected"]
 
 RATE: Final = 2.0
 """
-How much a second each room is told at once, in the long run.
+Events a second that a room gets at once, in the long run.
 """
 
 BURST: Final = 10
 """
-How much of it in the same moment.
+Events that a room may get at the same time.
 """
 
 TOGETHER: Final = 1.0
 """
-Seconds for which the rest is collected.
+Seconds for which further events are collected.
 """
 
 _T = TypeVar("_T")
@@ -34,7 +34,7 @@ _T = TypeVar("_T")
 
 class Collected(Generic[_T]):
     """
-    What waits to be told, by room.
+    The batches of events that wait to be sent, by room.
     """
 
     def __init__(
@@ -44,8 +44,8 @@ class Collected(Generic[_T]):
         tell: Callable[[str, _T], object],
     ) -> None:
         """
-        @param make: makes what a room's is collected in.
-        @param tell: is called with the room and all of that, when it is to be told.
+        @param make: makes an empty batch.
+        @param tell: called with the room and its batch when it is to be sent.
         """
         self._clock = clock
         self._make = make
@@ -57,9 +57,9 @@ class Collected(Generic[_T]):
 
     def add(self, room: str) -> _T | None:
         """
-        Count something that a room is to be told.
+        Count an event of a room.
 
-        @return: where to put it; C{None} where it is to be told at once.
+        @return: the batch to add it to; C{None} to send it at once.
         """
         if not self._isOn:
             return None
@@ -71,13 +71,13 @@ class Collected(Generic[_T]):
 
     def wait(self, room: str, seconds: float) -> None:
         """
-        Collect all that a room is to be told for some time.
+        Collect the events of a room for some seconds.
         """
         self._calls[room] = self._clock.callLater(seconds, self._flush, room)
 
     def stop(self) -> None:
         """
-        Forget what waits, and collect nothing more.
+        Drop all batches, and collect nothing more.
         """
         self._isOn = False
         calls, self._calls = self._calls, {}

@@ -1,6 +1,6 @@
 """
-What is said of the coming and going of the tutorials' clients, which have no names
-before they say something.
+Tells rooms that classic clients connect and disconnect. They have no names before their
+first message, so notices have their addresses.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ _SERVERS_END = (CloseCode.GOING_AWAY, CloseCode.SERVICE_RESTART)
 
 def isServersEnd(reason: Failure) -> bool:
     """
-    Tell whether a connection was lost because the server stops or restarts: then nobody
-    is left to be told.
+    Tell whether a connection was closed because the server stops or restarts. Then
+    nobody is left to get notices.
     """
     closed: Any = reason.value
     return (
@@ -42,7 +42,7 @@ def _nobody() -> dict[str, list[str]]:
 
 class Notices:
     """
-    Says who came and who left: at once, after a while, or never.
+    Sends notices at once, after a grace period, or never.
     """
 
     _log = Logger()
@@ -56,29 +56,29 @@ class Notices:
         isOn: bool,
     ) -> None:
         """
-        @param say: tells a room.
-        @param isTooOften: counts what comes from a network; what is too much of that
-            isn't said.
-        @param grace: seconds that an address may be gone without having left.
-        @param isOn: whether anything is said at all.
+        @param say: sends a notice to a room.
+        @param isTooOften: counts a network's notices, and tells whether to leave one
+            out.
+        @param grace: seconds that an address may be disconnected before it has left.
+        @param isOn: whether notices are sent at all.
         """
         self._clock = clock
         self._say = say
         self._isTooOften = isTooOften
         self._grace = grace
         self._isOn = isOn
-        # How many connections an address has in a room, and when it has left for good.
+        # How many connections an address has in a room, and the ends of grace periods.
         self._there: dict[tuple[str, str], int] = {}
         self._leaving: dict[tuple[str, str], IDelayedCall] = {}
-        # The addresses, by what they have done.
+        # The addresses, by event.
         self._collected = Collected(clock, _nobody, self._flush)
 
     async def came(self, room: str, address: str, network: str) -> None:
         """
-        A connection is there.
+        A client has connected.
 
-        @param network: where it comes from.
-        @raise BrokerError: it can't be told.
+        @param network: the network that it connects from.
+        @raise BrokerError: the broker failed.
         """
         if not self._isOn:
             return
@@ -94,11 +94,11 @@ class Notices:
 
     def left(self, room: str, address: str, network: str, reason: Failure) -> None:
         """
-        A connection is gone.
+        A client has disconnected.
         """
         key = room, address
         if key not in self._there:
-            return  # it was gone before it was there
+            return  # it has disconnected before it had joined
         self._there[key] -= 1
         isLast = not self._there[key]
         if isLast:
@@ -114,7 +114,7 @@ class Notices:
 
     def stop(self) -> None:
         """
-        Say nothing more.
+        Send no more notices.
         """
         self._isOn = False
         for call in self._leaving.values():
@@ -130,7 +130,7 @@ class Notices:
 
     async def _tell(self, room: str, address: str, event: str) -> None:
         """
-        Tell a room, at once where little is told to it, or together with others soon.
+        Send a notice, or add it to the room's batch.
         """
         waiting = self._collected.add(room)
         if waiting is None:
@@ -144,13 +144,13 @@ class Notices:
 
     def _later(self, telling: Awaitable[None]) -> None:
         """
-        Tell what nobody waits for.
+        Send a notice that nobody waits for. A failure is logged.
         """
 
         async def tell() -> None:
             try:
                 await telling
             except BrokerError as error:
-                self._log.error("chat: a leaving isn't told: {error}", error=error)
+                self._log.error("chat: a notice wasn't sent: {error}", error=error)
 
         Deferred.fromCoroutine(tell())

@@ -1,7 +1,7 @@
 """
-Telling those in a room who has come, gone, and is called otherwise: each of these at
-once where they are few, together where they are many, and only what has become of it
-where they are too many for that.
+Tells rooms who has joined, left, or changed their name. Few changes are sent at once,
+more of them in batches. If a batch has too many changes, the room is told who is there
+instead.
 """
 
 from __future__ import annotations
@@ -25,28 +25,28 @@ __all__ = ["SHOWN", "Teller", "summary", "words"]
 
 SHOWN: Final = 200
 """
-How many of those who are in a room are shown.
+How many people of a room clients are told of.
 """
 
 _LISTED: Final = 20
 """
-How many changes are told; where there are more, it is told who is here instead.
+How many changes a batch lists. With more, it lists who is there instead.
 """
 
 _SELDOM: Final = 5.0
 """
-Seconds until the next time, after that.
+Seconds until the next batch after such a one.
 """
 
 _NAMED: Final = 3
 """
-How many are named in a notice for people.
+How many people a notice in words names.
 """
 
 
 class Teller:
     """
-    Tells all rooms of a chat.
+    Tells the rooms of a chat.
     """
 
     _log = Logger()
@@ -55,17 +55,17 @@ class Teller:
         self, broker: IBroker, clock: IReactorTime, channelNames: ChannelNames
     ) -> None:
         self._broker = broker
-        self._addressing = channelNames
-        # By the id of whom it is about.
+        self._channelNames = channelNames
+        # By the person's id.
         self._collected: Collected[dict[str, Change]] = Collected(
             clock, dict, self._flush
         )
 
     async def tell(self, room: str, change: Change) -> None:
         """
-        Tell a room of a change, now or soon.
+        Tell a room of a change, at once or in a batch.
 
-        @raise BrokerError: it can't be told.
+        @raise BrokerError: the broker failed.
         """
         waiting = self._collected.add(room)
         if waiting is None:
@@ -79,7 +79,7 @@ class Teller:
 
     def stop(self) -> None:
         """
-        Collect nothing more.
+        Drop all batches.
         """
         self._collected.stop()
 
@@ -94,12 +94,14 @@ class Teller:
             try:
                 await self._publish(room, changes)
             except BrokerError as error:
-                self._log.error("chat: who is here isn't told: {error}", error=error)
+                self._log.error(
+                    "chat: a room wasn't told who is there: {error}", error=error
+                )
 
         Deferred.fromCoroutine(publish())
 
     async def _publish(self, room: str, changes: list[Change]) -> None:
-        channel = self._addressing.forRoom(room)
+        channel = self._channelNames.forRoom(room)
         present = await self._broker.presence(channel)
         event: Event
         if len(changes) == 1:
@@ -129,9 +131,9 @@ def _single(change: Change, count: int) -> Presence:
 
 def _merge(before: Change | None, now: Change) -> Change | None:
     """
-    Make one change of two of somebody's.
+    Merge two changes of a person.
 
-    @return: C{None} where it comes to nothing.
+    @return: C{None} if they cancel each other.
     """
     if before is None:
         return now
@@ -147,9 +149,9 @@ def _merge(before: Change | None, now: Change) -> Change | None:
 
 def summary(event: Presence | Presences) -> str:
     """
-    Say in words who has come and gone.
+    Describe in words who has joined and left.
 
-    @return: empty where nobody needs to know.
+    @return: empty if clients needn't mention anything.
     """
     if isinstance(event, Presence):
         return words([event.name], 0, event.event) if _isTold(event) else ""
@@ -167,10 +169,10 @@ def _isTold(change: Change | Presence) -> bool:
 
 def words(names: list[str], more: int, event: str) -> str:
     """
-    Name some of those who have done something, and count the others.
+    Name some people, and count the others.
 
-    @param more: how many have done it who aren't among the names.
-    @return: empty for nobody.
+    @param more: the number of people that C{names} doesn't have.
+    @return: empty without people.
     """
     more += len(names[_NAMED:])
     shown = ", ".join(names[:_NAMED])

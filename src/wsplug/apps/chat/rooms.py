@@ -61,7 +61,7 @@ class Rooms:
         """
         self._broker = broker
         self._clock = clock
-        self._addressing = channelNames
+        self._channelNames = channelNames
         self._people = people
         self._names = names
         self._teller = Teller(broker, clock, channelNames)
@@ -76,7 +76,7 @@ class Rooms:
 
         @raise BrokerError: the broker failed.
         """
-        present = await self._broker.presence(self._addressing.forRoom(room))
+        present = await self._broker.presence(self._channelNames.forRoom(room))
         shown = islice(present.values(), SHOWN)
         return Here([readPerson(info) for info in shown], len(present))
 
@@ -98,7 +98,7 @@ class Rooms:
         isNew = membership is None
         if membership is None:
             await self._broker.enter(
-                self._addressing.forRoom(room), person.uid, encode(person.info())
+                self._channelNames.forRoom(room), person.uid, encode(person.info())
             )
             membership = person.memberships[room] = Membership()
         self._stay(membership)
@@ -182,7 +182,7 @@ class Rooms:
     async def _update(self, person: Person) -> None:
         info = encode(person.info())
         for room in person.memberships:
-            channel = self._addressing.forRoom(room)
+            channel = self._channelNames.forRoom(room)
             await self._broker.update(channel, person.uid, info)
         await self._people.changed(person)
 
@@ -252,7 +252,7 @@ class Rooms:
 
     async def _left(self, person: Person, room: str, membership: Membership) -> None:
         del person.memberships[room]
-        await self._broker.leave(self._addressing.forRoom(room), person.uid)
+        await self._broker.leave(self._channelNames.forRoom(room), person.uid)
         if membership.isTold and not self._stopped:
             await self._tell(person, room, "left")
         if not person.memberships and not person.transports:
