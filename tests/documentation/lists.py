@@ -69,6 +69,8 @@ TEXTS: dict[tuple[str, str], str] = {
         "that of websockets, to compare with"
     ),
     ("CONTRIBUTING", "src/wsplug/interfaces.py"): "a list of folders",
+    ("CONTRIBUTING", "socket"): "a picture",
+    ("CONTRIBUTING", "the application"): "a picture",
     ("logs", "2026-11-21T11:18:07+0000"): "a line of a log, with its time",
     ("logs", "[wsplug.server.stalls#warn]"): "a line of a log, with a path",
     ("tls", "TLS: the certificate from before"): "a line of a log, with its path",
