@@ -1,3 +1,3 @@
 """
-What an operator sees and does: the status page, its WebSocket, and where they are.
+Operators: the status page, its WebSocket, and the endpoints for them.
 """

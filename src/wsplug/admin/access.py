@@ -1,6 +1,6 @@
 """
-Who is an operator: whoever knows the token, and, where there is none, whoever comes to
-the admin endpoint, but no page from elsewhere.
+Who is an operator: clients with the token. Without a token, all clients of the admin
+endpoint are, except pages of other sites.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ __all__ = ["Access", "AccessDenied"]
 
 _FAILURES: Final = 10
 """
-Wrong tokens that a place may try at once.
+Wrong tokens allowed to one client at once.
 """
 
 _PERIOD: Final = 300.0
 """
-Seconds in which it may try as many in the long run.
+Seconds in which as many are allowed in the long run.
 """
 
 
 class AccessDenied(Exception):
     """
-    This is no operator.
+    The client isn't an operator.
 
-    @ivar retryAfter: seconds after which the next token is looked at; 0 for at once.
+    @ivar retryAfter: seconds until the next attempt is allowed; 0 for at once.
     """
 
     def __init__(self, reason: str, retryAfter: int = 0) -> None:
@@ -42,16 +42,16 @@ class AccessDenied(Exception):
 
 class Access:
     """
-    The check of tokens. How long it takes says nothing about the right one, and a place
-    that was wrong too often has to wait, whatever it sends.
+    Checks tokens, in constant time. A client with too many wrong tokens has to wait,
+    even with the right one.
     """
 
     _log = Logger()
 
     def __init__(self, clock: IReactorTime, token: str | None) -> None:
         """
-        @param token: the right one; C{None} where there is none, and everybody is an
-            operator who comes this far.
+        @param token: the right token; C{None} if every client of the endpoint is an
+            operator.
         """
         self._digest = None if token is None else digestOf(token)
         self._failures = Failures(clock, _FAILURES, seconds=_PERIOD)
@@ -65,10 +65,10 @@ class Access:
 
     def check(self, token: str, client: IAddress) -> None:
         """
-        Judge a token.
+        Check a token.
 
-        @param client: who sent it.
-        @raise AccessDenied: it is wrong, or too many were before it.
+        @param client: the client's address.
+        @raise AccessDenied: the token is wrong, or there were too many wrong ones.
         """
         if self._digest is None:
             return

@@ -1,5 +1,5 @@
 """
-What an operator does to the server and to those who are connected.
+The actions of operators: notices, closings, bans and draining.
 """
 
 from __future__ import annotations
@@ -36,20 +36,20 @@ __all__ = ["OPERATOR", "Actions", "showBan"]
 
 OPERATOR: Final = "operator"
 """
-What stands for a setting's name where an operator has ended or refused a connection.
+The name in place of a setting's if an operator has ended or refused a connection.
 """
 
 
 def showBan(ban: Ban) -> BanInfo:
     """
-    Make what operators get of a ban.
+    Describe a ban for operators.
     """
     return BanInfo(ban.prefix, ban.until, ban.note)
 
 
 class Actions:
     """
-    Does what operators ask for, and logs who they are and what it was.
+    Executes operators' requests, and logs them.
     """
 
     _log = Logger()
@@ -70,9 +70,9 @@ class Actions:
 
     def notice(self, asked: SendNotice, operator: IAddress) -> Noticed:
         """
-        Have applications tell their clients something.
+        Send a notice to clients, through their applications.
 
-        @param operator: who asks.
+        @param operator: the operator's address.
         @raise RequestRefused: there is no such client or application.
         """
         if asked.client is not None and asked.application is not None:
@@ -99,10 +99,10 @@ class Actions:
 
     def close(self, asked: CloseClients, operator: IAddress) -> Closed:
         """
-        Close one connection, or all of a place.
+        Close one connection, or all connections from an address prefix.
 
-        @raise RequestRefused: there is no such client, that is no address, or the close
-            frame can't be sent.
+        @raise RequestRefused: there is no such client, the address is invalid, or the
+            close frame can't be sent.
         """
         if (asked.client is None) == (asked.address is None):
             raise RequestRefused("invalid", "name either a client or an address")
@@ -132,12 +132,12 @@ class Actions:
 
     def ban(self, asked: BanAddress, operator: IAddress, isHere: bool) -> Banned:
         """
-        Let nobody in from a place for a while, and close who is there.
+        Ban an address prefix for some time, and close its connections.
 
-        @param isHere: whether the operator is a client of this server, and would be
-            shut out with the others.
-        @raise RequestRefused: that is no place, or no time, it is the operator's own,
-            or there are too many bans.
+        @param isHere: whether the operator is a client of this server, and could be
+            shut out, too.
+        @raise RequestRefused: the address or the time is invalid, the prefix contains
+            the operator's address, or there are too many bans.
         """
         network = _parse(asked.address)
         own = hostOf(operator)
@@ -158,9 +158,9 @@ class Actions:
 
     def lift(self, asked: LiftBan, operator: IAddress) -> Lifted:
         """
-        End a ban before its time.
+        Lift a ban.
 
-        @raise RequestRefused: there is none.
+        @raise RequestRefused: there is no such ban.
         """
         network = _parse(asked.address)
         if not self._server.bans.lift(network):
@@ -174,7 +174,7 @@ class Actions:
 
     def drain(self, asked: Drain, operator: IAddress) -> Draining:
         """
-        Send everybody away, in order.
+        Close all connections, in batches.
         """
         self._log.info(
             "{operator} drains the server{why}",
@@ -192,7 +192,7 @@ class Actions:
 
     def _of(self, network: Network) -> list[IServerConnection]:
         """
-        Give the connections from a place.
+        Return the connections from an address prefix.
         """
         found: list[IServerConnection] = []
         for connection in self._server.connections:

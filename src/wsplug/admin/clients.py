@@ -1,5 +1,5 @@
 """
-Who is connected: the rows of a list that a person can read.
+The list of connected clients, for people to read.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ __all__ = ["SORTS", "ClientList", "clip"]
 
 _TEXT: Final = 200
 """
-Characters of a text that are shown: a request's path may have thousands.
+The maximum length of a text in the list, in characters. A path may have thousands.
 """
 
 SORTS: Final[dict[str, Callable[[IServerConnection], float]]] = {
@@ -29,13 +29,13 @@ SORTS: Final[dict[str, Callable[[IServerConnection], float]]] = {
     "waiting": lambda connection: connection.bytesWaiting,
 }
 """
-What comes first.
+The orders of the list: the connections with the highest values come first.
 """
 
 
 def clip(text: str, size: int = _TEXT) -> str:
     """
-    Make a text of anybody's short, and one that can be sent.
+    Shorten a client's text, and make it encodable.
     """
     if len(text) > size:
         text = text[: size - 1] + "…"
@@ -44,7 +44,7 @@ def clip(text: str, size: int = _TEXT) -> str:
 
 class ClientList:
     """
-    The connections of a server, by numbers that operators call them by.
+    The connections of a server, with numbers for operators' requests.
     """
 
     def __init__(self, server: WebSocketFactory) -> None:
@@ -55,18 +55,18 @@ class ClientList:
 
     def find(self, number: int) -> IServerConnection | None:
         """
-        Give the connection with a number; C{None} if it is gone.
+        Return the connection with a number; C{None} if it is gone.
         """
         connection = self._connections.get(number)
         return connection if connection in self._server.connections else None
 
     def list(self, sort: str, search: str, limit: int) -> Clients:
         """
-        Give the first ones.
+        Return the first connections.
 
         @param sort: one of L{SORTS}.
-        @param search: what their address, application, path or name has to hold; each
-            of its words, in any case.
+        @param search: words that the address, application, path or name must contain,
+            in any case.
         """
         connections = self._server.connections
         words = search.lower().split()
@@ -82,7 +82,7 @@ class ClientList:
 
     def forget(self) -> None:
         """
-        Forget the numbers of those who are gone.
+        Forget the numbers of connections that are gone.
         """
         connections = self._server.connections
         for connection, number in list(self._numbers.items()):
@@ -91,7 +91,7 @@ class ClientList:
 
     def forgetAll(self) -> None:
         """
-        Forget all numbers: nobody knows them.
+        Forget all numbers, because no operator is left who knows them.
         """
         self._numbers.clear()
         self._connections.clear()

@@ -1,6 +1,6 @@
 """
-What plain HTTP gets of what is an operator's: the page's files, and what only those see
-who may.
+Operators' resources for plain HTTP: the status page's files, and resources that need
+the token.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ _POLICY: Final = (
     b"connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 """
-What the page may do (Content Security Policy Level 3): nothing but load its own files
-and talk to its own server. Nobody may put it into a frame, to have clicks land in it.
+The page's Content Security Policy (Level 3): it may only load its own files and connect
+to its own server, and no page may show it in a frame.
 """
 
 

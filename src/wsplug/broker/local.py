@@ -1,5 +1,5 @@
 """
-What of channels is this server's own: who subscribes here, and who is present.
+A server's own part of channels: its subscribers, and who is present.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _log = Logger()
 
 class Subscribers:
     """
-    Those of all channels. Nothing is left of a channel that nobody subscribes to.
+    The subscribers of all channels. Channels without subscribers take no memory.
     """
 
     def __init__(self) -> None:
@@ -40,13 +40,13 @@ class Subscribers:
 
     def add(self, channel: str, subscriber: ISubscriber) -> None:
         """
-        Have a subscriber called; once, however often it is added.
+        Add a subscriber. Adding it again does nothing.
         """
         self._channels.setdefault(channel, {})[subscriber] = None
 
     def remove(self, channel: str, subscriber: ISubscriber) -> None:
         """
-        Have it called no more; fine if it wasn't.
+        Remove a subscriber. Removing a stranger does nothing.
         """
         subscribers = self._channels.get(channel)
         if subscribers is None:
@@ -57,20 +57,20 @@ class Subscribers:
 
     def deliver(self, channel: str, publication: Publication) -> None:
         """
-        Call all subscribers of a channel. One that raises costs the others nothing.
+        Call all subscribers of a channel. If one raises, the others are called, too.
         """
         for subscriber in tuple(self._channels.get(channel, ())):
             try:
                 subscriber.published(channel, publication)
             except BaseException:
-                # An application's, whatever it raises.
+                # Applications' subscribers may raise anything.
                 _log.failure("a subscriber of {channel} failed", channel=channel)
 
 
 class LocalPresence:
     """
-    Who is present in which channel: a part of brokers whose channels no other server
-    has, as L{wsplug.interfaces.IBroker} describes it.
+    The presence of channels that only one server has; see
+    L{wsplug.interfaces.IBroker}.
     """
 
     def __init__(self) -> None:

@@ -1,5 +1,5 @@
 """
-C{--broker}: which broker, and how much it keeps.
+C{--broker}: the broker, and the limits on its history.
 """
 
 from __future__ import annotations

@@ -1,6 +1,5 @@
 """
-What goes wrong again and again, as with a disk that is full: one line in the log, then
-a count.
+Repeated errors, for instance of a full disk: the first is logged, the rest is counted.
 """
 
 from __future__ import annotations
@@ -16,20 +15,20 @@ __all__ = ["INTERVAL", "Trouble"]
 
 INTERVAL: Final = 60.0
 """
-Seconds between two lines about the same trouble.
+Seconds between two lines about the same kind of error.
 """
 
 
 class Trouble:
     """
-    One kind of it.
+    One kind of repeated error.
     """
 
     _log = Logger()
 
     def __init__(self, clock: IReactorTime, what: str) -> None:
         """
-        @param what: can't be done: C{"store in /var/lib/wsplug/broker"}.
+        @param what: what fails: C{"store in /var/lib/wsplug/broker"}.
         """
         self._clock = clock
         self._what = what
@@ -39,9 +38,9 @@ class Trouble:
 
     def add(self, failure: Failure, count: int = 1) -> None:
         """
-        Log that something went wrong, or count it if that has just been logged.
+        Log an error, or count it if one has been logged in the last L{INTERVAL}.
 
-        @param count: how many publications, or whatever it is, it concerns.
+        @param count: the number of publications, or other objects, that it affects.
         """
         self._reason = failure.getErrorMessage()
         if self._telling is not None:
@@ -72,7 +71,7 @@ class Trouble:
 
     def close(self) -> None:
         """
-        Log what was counted.
+        Log the count.
         """
         telling, self._telling = self._telling, None
         if telling is not None:

@@ -1,5 +1,5 @@
 """
-A thread of one's own for what would hold the reactor up.
+A thread for work that would block the reactor.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ class _Thread(Thread):
 
 class Worker:
     """
-    Does one thing after another in one thread.
+    Executes functions one after another in a thread.
     """
 
     def __init__(self, reactor: Any, name: str) -> None:
         """
-        @param reactor: an C{IReactorFromThreads}: what came out is reported there.
-        @param name: of the thread.
+        @param reactor: an C{IReactorFromThreads}, which gets the results.
+        @param name: the thread's.
         """
         self._reactor = reactor
         self._pool = ThreadPool(minthreads=0, maxthreads=1, name=name)
@@ -44,15 +44,15 @@ class Worker:
 
     def start(self) -> None:
         """
-        Begin.
+        Start the thread.
         """
         self._pool.start()
 
     def do(self, work: Callable[[], _T]) -> Deferred[_T]:
         """
-        Have something done behind what is being done already.
+        Execute a function after all earlier ones.
 
-        @return: fires with what it returns, or fails with what it raises.
+        @return: fires with the function's result, or fails with its error.
         """
         self._given += 1
 

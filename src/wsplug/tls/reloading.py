@@ -1,6 +1,6 @@
 """
-Certificates that are replaced while the server runs: new connections get the new one,
-open ones don't notice.
+Certificates that are reloaded while the server runs. New connections get the new
+certificate; open ones aren't affected.
 """
 
 from __future__ import annotations
@@ -30,18 +30,17 @@ __all__ = ["INTERVAL", "ReloadedCertificate"]
 
 INTERVAL: Final = 1.0
 """
-Seconds between two looks at the files.
+Seconds between two checks of the files.
 """
 
 _REMINDING: Final = 24 * 3600.0
 """
-Seconds between two warnings of a certificate that runs out.
+Seconds between two warnings about an expiring certificate.
 """
 
 _SOON: Final = timedelta(days=7)
 """
-How long before its end a certificate is warned of. Those who renew them by themselves
-do so weeks before.
+The remaining time from which on the log warns. Automatic renewal happens weeks before.
 """
 
 
@@ -52,12 +51,12 @@ def _utcnow() -> datetime:
 @implementer(IOpenSSLServerConnectionCreator)
 class ReloadedCertificate:
     """
-    Makes TLS connections with the newest certificate that is right.
+    Makes TLS connections with the newest valid certificate.
 
-    The files are looked at every few seconds, once L{start} was called; what has
-    changed is read when it has stayed the same from one look to the next, so that
-    nothing half written is. A file that can't be used is one line in the log, and the
-    certificate from before stays in use until the files change again.
+    After L{start}, the files are checked at regular intervals. Changed files are loaded
+    once they are the same in two checks, so that no half-written file is loaded. If a
+    file can't be used, this is logged in one line, and the old certificate stays in use
+    until the files change again.
     """
 
     _log = Logger()
@@ -70,7 +69,7 @@ class ReloadedCertificate:
     ) -> None:
         """
         @param clock: the reactor.
-        @param now: what time it is, with its zone.
+        @param now: returns the time of day, with its time zone.
         @raise InvalidOption: the files can't be used.
         """
         self._files = files
@@ -87,21 +86,21 @@ class ReloadedCertificate:
 
     def start(self) -> None:
         """
-        Say which certificate it is, and look at its files from now on.
+        Log the certificate, and start to check its files.
         """
         self._say("the certificate")
         self._loop.start(INTERVAL, now=False)
 
     def stop(self) -> None:
         """
-        Look no more.
+        Stop checking the files.
         """
         if self._loop.running:
             self._loop.stop()
 
     def check(self) -> None:
         """
-        Look at the files, and read them again where they have changed.
+        Check the files, and load them again if they have changed.
         """
         now = self._look()
         settled = now == self._seen
@@ -113,9 +112,9 @@ class ReloadedCertificate:
 
     def reload(self) -> None:
         """
-        Read the files again.
+        Load the files again.
         """
-        # Looked at before: what changes while they are read is seen at the next look.
+        # Checked before loading, so that later changes are found by the next check.
         self._tried = self._seen = self._look()
         try:
             self._loaded = load(self._files)
@@ -141,7 +140,7 @@ class ReloadedCertificate:
 
     def _warn(self) -> None:
         """
-        Warn where it is not valid, or not much longer.
+        Warn if the certificate isn't valid, or expires soon.
         """
         self._reminded = self._clock.seconds()
         now, loaded = self._now(), self._loaded
@@ -162,7 +161,7 @@ class ReloadedCertificate:
 
 def _lookAt(path: str) -> Any:
     """
-    Tell by what a file differs from one that was there before, without reading it.
+    Return what identifies a version of a file, without reading it.
     """
     try:
         found = os.stat(path)
@@ -173,7 +172,7 @@ def _lookAt(path: str) -> Any:
         found.st_ino,
         found.st_size,
         found.st_mtime_ns,
-        # Others may read it now.
+        # Permissions may have changed.
         found.st_mode,
         found.st_uid,
         found.st_gid,
