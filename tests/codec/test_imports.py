@@ -1,4 +1,4 @@
-"""The codec stands alone: the standard library and wsplug.errors (DESIGN's rule)."""
+"""The codec stands alone: the standard library, and errors (DESIGN's rule)."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 import wsplug.codec
-from wsplug import errors
+from wsplug import errors, printable
 
 FOLDER = Path(wsplug.codec.__file__).parent
-MODULES = [*sorted(FOLDER.glob("*.py")), Path(errors.__file__)]
+SHARED = (errors, printable)
+MODULES = [*sorted(FOLDER.glob("*.py")), *(Path(str(each.__file__)) for each in SHARED)]
 
 
 def imported(path: Path) -> set[str]:
@@ -32,8 +33,10 @@ def imported(path: Path) -> set[str]:
 def test_imports(path: Path) -> None:
     """Each module's imports, read from its source."""
     for name in imported(path):
-        own = name in ("wsplug.errors", "wsplug.build") or name.startswith(
-            "wsplug.codec"
+        own = name.startswith("wsplug.codec") or name in (
+            "wsplug.errors",
+            "wsplug.build",
+            "wsplug.printable",
         )
         assert own or name.split(".")[0] in sys.stdlib_module_names, name
 

@@ -1,5 +1,5 @@
 """
-Close codes: which exist, and which may be on the wire (RFC 6455 section 7.4).
+Close codes: the registered ones, and those that may be sent (RFC 6455 section 7.4).
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ __all__ = [
 
 MAX_REASON_SIZE = 123
 """
-Bytes of UTF-8 that fit behind the code: a control frame holds 125 (section 5.5).
+The maximum size of a close reason, in bytes of UTF-8: a control frame has up to 125,
+with two for the code (section 5.5).
 """
 
 
@@ -48,16 +49,16 @@ _REGISTERED_ON_WIRE = frozenset(
     {1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014}
 )
 """
-Named one by one rather than taken from L{CloseCode}: 1005, 1006 and 1015 are
-registered and must never be in a frame (section 7.4.1).
+Listed here, not taken from L{CloseCode}, because 1005, 1006 and 1015 are registered but
+must never be sent (section 7.4.1).
 """
 
 
 def may_be_sent(code: int) -> bool:
     """
-    Tell whether a close frame may carry a code: a registered one that is not reserved
-    for local use, or one of the ranges for libraries and applications (RFC 6455
-    sections 7.4.1 and 7.4.2).
+    Tell whether a code may be sent: a registered code that isn't reserved for local
+    use, or one from the ranges for libraries and applications (RFC 6455 sections 7.4.1
+    and 7.4.2).
     """
     return code in _REGISTERED_ON_WIRE or 3000 <= code <= 4999
 
@@ -66,9 +67,8 @@ def pack_close(code: int, reason: str = "") -> bytes:
     """
     Make the payload of a close frame (RFC 6455 section 5.5.1).
 
-    @param code: the close code; 1005 gives the empty payload that means it.
-    @param reason: text; cut at a character's border to L{MAX_REASON_SIZE} bytes, so
-        that a long reason never costs the close.
+    @param code: the close code; 1005 for an empty payload.
+    @param reason: cut to L{MAX_REASON_SIZE} bytes, between two characters.
     @raise ValueError: the code may not be sent.
     """
     if code == CloseCode.NO_STATUS and not reason:
@@ -83,12 +83,11 @@ def pack_close(code: int, reason: str = "") -> bytes:
 
 def unpack_close(payload: bytes) -> tuple[int, str]:
     """
-    Read the payload of a close frame.
+    Parse the payload of a close frame.
 
-    @return: the code (1005 where there is none) and the reason.
-    @raise ProtocolViolation: a single byte, or a code that may not be on the wire
-        (1002, RFC 6455 sections 5.5.1 and 7.4); a reason that is no UTF-8 (1007,
-        section 8.1).
+    @return: the code, 1005 if there is none, and the reason.
+    @raise ProtocolViolation: a single byte, or a code that may not be sent (1002, RFC
+        6455 sections 5.5.1 and 7.4); a reason that isn't UTF-8 (1007, section 8.1).
     """
     if not payload:
         return CloseCode.NO_STATUS, ""

@@ -14,15 +14,14 @@ __all__ = ["Deflater", "Inflater"]
 
 _TAIL: Final = b"\x00\x00\xff\xff"
 """
-What a flush ends with, and a message on the wire leaves out (section 7.2.1).
+The end of a flush, which is removed from messages on the wire (section 7.2.1).
 """
 
 _MAX_RESTARTS: Final = 64
 """
-How many deflate streams that end inside of one message are taken. A sender that
-flushes with final blocks makes one or a few (section 7.2.3.4); each costs a new
-decompressor, so that without a bound two bytes of input could cost as much as
-thousands.
+The maximum number of deflate streams that end inside one message. A sender that flushes
+with final blocks makes one or a few (section 7.2.3.4). Each needs a new decompressor,
+so that without a limit, a few bytes of input could cost as much as thousands.
 """
 
 
@@ -30,17 +29,17 @@ class Deflater:
     """
     Compresses messages.
 
-    One that takes no context over can serve any number of connections: each message
-    ends with a full flush, after which zlib refers to nothing before it.
+    Without context takeover, one can serve any number of connections: each message ends
+    with a full flush, after which zlib doesn't refer to earlier data.
     """
 
     __slots__ = ("_compressor", "_flush", "takes_over", "window_bits")
 
     def __init__(self, window_bits: int, level: int, *, takes_over: bool) -> None:
         """
-        @param window_bits: 8 to 15. zlib makes no raw stream with 8, but with 9 it
+        @param window_bits: 8 to 15. zlib can't make a raw stream with 8. With 9, it
             never refers further back than 512 - 262 = 250 bytes (its C{MAX_DIST}),
-            which a window of 256 holds.
+            which is within a window of 256.
         @param level: zlib's, 1 to 9.
         @param takes_over: whether a message may refer to earlier ones.
         """
@@ -63,7 +62,7 @@ class Deflater:
 
 class Inflater:
     """
-    Inflates one connection's messages, no further than it is told.
+    Inflates one connection's messages, up to a limit.
     """
 
     __slots__ = ("_restarts", "_stream", "_takes_over", "_window_bits")
@@ -71,8 +70,8 @@ class Inflater:
     def __init__(self, window_bits: int, *, takes_over: bool) -> None:
         """
         @param window_bits: 8 to 15.
-        @param takes_over: whether a message may refer to earlier ones. Where not, no
-            zlib state outlives a message.
+        @param takes_over: whether a message may refer to earlier ones. If not, no state
+            of zlib is kept between messages.
         """
         self._window_bits = window_bits
         self._takes_over = takes_over
@@ -83,11 +82,11 @@ class Inflater:
         """
         Inflate a part of a message.
 
-        @param data: the next bytes of its payload, cut anywhere; not kept.
-        @param room: how many bytes of it may still come out, 0 or more.
-        @return: what comes out: at most C{room} bytes, or C{room} + 1 where it would
-            be more, and then the message can't be gone on with.
-        @raise ProtocolViolation: it is no deflate stream (1007).
+        @param data: the next bytes of its payload, split anywhere; not kept.
+        @param room: the maximum number of bytes of output, 0 or more.
+        @return: the output: at most C{room} bytes; C{room} + 1 bytes if there is more,
+            and then the message can't be continued.
+        @raise ProtocolViolation: the data isn't a deflate stream (1007).
         """
         out = b""
         while data:
@@ -115,12 +114,12 @@ class Inflater:
 
     def finish(self, room: int) -> bytes:
         """
-        Inflate what is left of a message at its end (section 7.2.2), and let go of
-        all state that the next one must not see.
+        Inflate the rest of a message at its end (section 7.2.2), and drop the state
+        that the next one must not see.
 
         @param room: as for L{inflate}.
         @return: as from L{inflate}.
-        @raise ProtocolViolation: it is no deflate stream (1007).
+        @raise ProtocolViolation: the data isn't a deflate stream (1007).
         """
         out = self.inflate(_TAIL, room)
         self._restarts = 0

@@ -1,7 +1,7 @@
 """
-permessage-deflate: what is agreed in the handshake (RFC 7692 section 7.1).
+permessage-deflate: the negotiation in the handshake (RFC 7692 section 7.1).
 
-What happens to messages afterwards is in L{wsplug.codec.compression}.
+L{wsplug.codec.compression} compresses the messages.
 """
 
 from __future__ import annotations
@@ -27,15 +27,16 @@ _WINDOW_BITS: Final = re.compile(r"[89]|1[0-5]")
 @dataclass(frozen=True)
 class DeflateAgreement:
     """
-    The four parameters that both sides hold to from now on (section 7.1).
+    The negotiated parameters (section 7.1).
 
-    @ivar server_no_context_takeover: the server compresses each message for itself.
-    @ivar client_no_context_takeover: the client does.
-    @ivar server_max_window_bits: the base-2 logarithm of the server's window.
-    @ivar client_max_window_bits: the same of the client's.
-    @ivar names_server_bits: whether the answer must name the server's window even
-        where it is the largest, since the client asked for a limit: it takes silence
-        for a refusal (section 7.1.2.1).
+    @ivar server_no_context_takeover: whether the server compresses each message
+        separately.
+    @ivar client_no_context_takeover: whether the client does.
+    @ivar server_max_window_bits: the base-2 logarithm of the server's window size.
+    @ivar client_max_window_bits: that of the client's window size.
+    @ivar names_server_bits: whether the response must contain the server's window size
+        even if it is the maximum, because the client asked for a limit (section
+        7.1.2.1).
     """
 
     server_no_context_takeover: bool = False
@@ -46,7 +47,7 @@ class DeflateAgreement:
 
     def header(self) -> bytes:
         """
-        Give the value of C{Sec-WebSocket-Extensions} that says so.
+        Return the value of C{Sec-WebSocket-Extensions} for the response.
         """
         parts = [EXTENSION_NAME]
         if self.server_no_context_takeover:
@@ -62,9 +63,9 @@ class DeflateAgreement:
 
 class DeflatePolicy:
     """
-    What one server agrees to, and the compressors that its connections share.
+    A server's compression settings, and the compressors that its connections share.
 
-    @ivar min_size: messages of fewer bytes are not compressed.
+    @ivar min_size: messages with fewer bytes aren't compressed.
     """
 
     def __init__(
@@ -82,8 +83,8 @@ class DeflatePolicy:
             compressor and a decompressor: up to 256 KiB and 40 KiB at 15 window bits,
             half of it for each bit less.
         @param server_max_window_bits: 8 to 15.
-        @param client_max_window_bits: 8 to 15; clients that don't offer the parameter
-            can't be held to it (section 7.1.2.2).
+        @param client_max_window_bits: 8 to 15. It doesn't apply to clients that don't
+            offer the parameter (section 7.1.2.2).
         @param level: zlib's, 1 to 9.
         @param min_size: in bytes.
         """
@@ -98,10 +99,10 @@ class DeflatePolicy:
         """
         Answer a client's offers.
 
-        @param offers: its extensions, the preferred first.
-        @return: the answer to the first offer of permessage-deflate that can be
-            accepted; C{None} where there is none. Each other offer is declined
-            (section 7.1).
+        @param offers: its extensions, in its order of preference.
+        @return: the agreement on the first offer of permessage-deflate that can be
+            accepted; C{None} if there is none. Other offers are declined (section
+            7.1).
         """
         for offer in offers:
             if offer.name == EXTENSION_NAME:
@@ -151,8 +152,8 @@ class DeflatePolicy:
 
     def deflater(self, agreement: DeflateAgreement) -> Deflater:
         """
-        Give what compresses messages to the client: one for all connections with the
-        same window where nothing is taken over, else one of the connection's own.
+        Return the compressor for messages to the client. Without context takeover,
+        connections with the same window size share one.
         """
         bits = agreement.server_max_window_bits
         if not agreement.server_no_context_takeover:
@@ -163,8 +164,8 @@ class DeflatePolicy:
 
     def inflater(self, agreement: DeflateAgreement) -> Inflater:
         """
-        Give what inflates messages from the client. Never shared: a message could
-        refer to what another connection sent.
+        Return the decompressor for messages from the client. It is never shared,
+        because a message could refer to another connection's data.
         """
         return Inflater(
             agreement.client_max_window_bits,

@@ -1,14 +1,14 @@
 """
-What proxies say of the client: C{X-Forwarded-For}, C{X-Forwarded-Proto}, and
+The headers of proxies about the client: C{X-Forwarded-For}, C{X-Forwarded-Proto}, and
 C{Forwarded} (RFC 7239).
 
-Each proxy adds an element at the end, behind what came with the request. So they are
-read from the right: the last one is of the proxy that sent the request, the one before
-of the proxy that sent it to that one, and somewhere to the left begins what the client
-has made up. Nothing to the left of an element changes how it is read: not an open
-quote, not a backslash.
+Each proxy appends an element to the headers of the request. So they are read from the
+right: the last element is from the proxy that sent the request, the one before from the
+proxy in front of that one, and further left are elements that the client may have
+forged. Nothing to the left of an element changes how it is parsed, not even an open
+quote or a backslash.
 
-Nothing here judges who may be believed: L{wsplug.guard.proxies} does.
+L{wsplug.guard.proxies} decides which proxies are trusted.
 """
 
 from __future__ import annotations
@@ -24,12 +24,11 @@ __all__ = ["Hop", "read_forwarded", "read_schemes", "read_x_forwarded_for"]
 
 class Hop(NamedTuple):
     """
-    What a proxy says of the connection that a request came to it by.
+    What a proxy tells about the connection on which it received a request.
 
-    @ivar host: where that came from; C{None} where the proxy doesn't know, or doesn't
-        tell.
-    @ivar port: its port, or 0.
-    @ivar scheme: in lower case: C{"https"}; C{None} where it doesn't say.
+    @ivar host: the peer's address; C{None} if the proxy doesn't tell it.
+    @ivar port: the peer's port, or 0.
+    @ivar scheme: in lower case: C{"https"}; C{None} if the proxy doesn't tell it.
     """
 
     host: Host | None = None
@@ -86,7 +85,7 @@ _BACKSLASH: Final = ord("\\")
 
 def _find_comma(value: bytes, end: int) -> int:
     """
-    Find the comma in front of the element that ends somewhere, outside of quotes.
+    Find the comma before the element that ends at an index, outside quotes.
 
     @return: its index; -1 if there is none.
     """

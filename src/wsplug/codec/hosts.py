@@ -13,10 +13,10 @@ Host = IPv4Address | IPv6Address
 
 def parse_host(text: str) -> Host | None:
     """
-    Read an address, without its scope where it has one. An IPv4 address in IPv6's
-    clothes, as sockets of both kinds give it, is an IPv4 address.
+    Parse an address, and drop its scope. IPv4-mapped IPv6 addresses, as dual-stack
+    sockets report them, become IPv4 addresses.
 
-    @return: C{None} where it is none.
+    @return: C{None} if the text isn't an address.
     """
     try:
         host = ip_address(text.partition("%")[0])

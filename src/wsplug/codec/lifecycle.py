@@ -1,8 +1,7 @@
 """
-The states of a connection, and what leads from one to the next: the whole of RFC 6455
-sections 4 and 7 as one table.
+The states of a connection and their transitions: RFC 6455 sections 4 and 7 as a table.
 
-A connection's owner keeps its state; only L{advance} makes a new one.
+A connection's owner keeps the state; only L{advance} changes it.
 """
 
 from __future__ import annotations
@@ -76,10 +75,10 @@ TRANSITIONS: Final[dict[tuple[State, Event], State]] = {
 
 def advance(state: State, event: Event) -> State:
     """
-    Give the state that follows.
+    Return the state after an event.
 
-    @raise ValueError: nothing of the kind may happen there. It is never the peer's
-        doing: the caller has a bug.
+    @raise ValueError: the event is impossible in this state. It is a bug of the caller,
+        and never caused by the peer.
     """
     following = TRANSITIONS.get((state, event))
     if following is None:

@@ -17,17 +17,17 @@ def check_utf8(
     buffer: bytearray | memoryview, start: int, final: bool, what: str = "text"
 ) -> int:
     """
-    Check the part of a text that has come since the last check.
+    Check the part of a text that has arrived since the last check.
 
-    A byte that can't continue the text is refused at once, not when the message ends.
-    The cost is that of the new bytes: at most three are looked at twice.
+    A byte that can't continue the text is refused at once, not at the end of the
+    message. Only new bytes are checked, and at most three old ones.
 
     @param buffer: the text so far; not kept.
-    @param start: how much of it is known to be whole, right characters.
-    @param final: whether the text ends here, so that a character may not be cut.
-    @param what: what the violation calls it.
-    @return: how much is known now.
-    @raise ProtocolViolation: it is no UTF-8 (1007).
+    @param start: the size of the valid, whole characters at its beginning.
+    @param final: whether the text ends here, so that a cut character is an error.
+    @param what: the text's name in the violation.
+    @return: the new size of the valid, whole characters.
+    @raise ProtocolViolation: the text isn't UTF-8 (1007).
     """
     known = known_utf8(buffer, start, final)
     if known < 0:
@@ -37,9 +37,9 @@ def check_utf8(
 
 def known_utf8(buffer: bytearray | memoryview, start: int, final: bool) -> int:
     """
-    Do what L{check_utf8} does, but for the violation.
+    Do the same as L{check_utf8}, without raising.
 
-    @return: how much is known now; -1 where it is no UTF-8.
+    @return: the new size of the valid, whole characters; -1 if the text isn't UTF-8.
     """
     with memoryview(buffer) as view, view[start:] as tail:
         try:
