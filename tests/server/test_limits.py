@@ -342,10 +342,10 @@ def test_output_of_all() -> None:
     large = [_stall(world, 900_000) for _ in range(2)]
     waiting = world.server.factory.waiting
     held = sum(each.transport.bytesWaiting for _, each in small + large)
-    assert waiting.held == held
+    assert waiting.used == held
     assert 3_000_000 < held < 3_600_000
     _, last = _stall(world, 800_000)
-    assert waiting.held <= 0.9 * 3_600_000
+    assert waiting.used <= 0.9 * 3_600_000
     gone = [each for _, each in large if not _isOpen(each)]
     assert len(gone) >= 1
     assert all(_isOpen(each) for _, each in small)
@@ -370,7 +370,7 @@ def test_output_is_given_back() -> None:
     world = World(max_send_buffer=500_000)
     stalled = [_stall(world, 200_000) for _ in range(4)]
     waiting = world.server.factory.waiting
-    assert waiting.held > 800_000
+    assert waiting.used > 800_000
     assert len(waiting) == 4
     while stalled[0][0].take():
         world.server.run()
@@ -382,7 +382,7 @@ def test_output_is_given_back() -> None:
     assert stalled[2][1].transport.bytesWaiting < 210_000
     stalled[3][0].shut()
     world.server.advance(60)
-    assert waiting.held == 0
+    assert waiting.used == 0
     assert len(waiting) == 0
 
 
@@ -397,7 +397,7 @@ def test_partly_sent_is_aborted() -> None:
     world.server.run()
     world.server.advance(6)
     assert recorder.closed.setting == "max-send-buffer-total"
-    assert world.server.factory.waiting.held == 0
+    assert world.server.factory.waiting.used == 0
 
 
 def _begin(world: World, size: int) -> Recorder:
@@ -419,9 +419,9 @@ def test_unfinished_of_all(size: int) -> None:
     small = [_begin(world, size // 2) for _ in range(4)]
     large = [_begin(world, 2 * size) for _ in range(3)]
     unfinished = world.server.factory.unfinished
-    assert 7 * size < unfinished.held <= 8.1 * size
+    assert 7 * size < unfinished.used <= 8.1 * size
     large += [_begin(world, 2 * size) for _ in range(2)]
-    assert unfinished.held <= 9 * size
+    assert unfinished.used <= 9 * size
     assert all(each.failure is None for each in small)
     world.server.advance(6)
     gone = [each for each in large if each.failure is not None]
@@ -440,25 +440,25 @@ def test_unfinished_is_given_back() -> None:
     data = encode_frame(OP_TEXT, b"x" * 50_000, b"abcd")
     client.transport.put(data)
     world.server.run()
-    assert unfinished.held == 50_000
+    assert unfinished.used == 50_000
     client.transport.put(encode_frame(FIN | OP_CONTINUATION, b"", b"abcd"))
     world.server.run()
-    assert unfinished.held == 0
+    assert unfinished.used == 0
     client.transport.put(data)
     world.server.run()
     client.transport.put(frame(b"", 0x83))
     world.server.run()
-    assert unfinished.held == 0
+    assert unfinished.used == 0
     # Of a large one, the place is held before it is filled.
     for whole, held in ((60_000, 60_000), (600_000, FIRST_BUFFER_SIZE)):
         transport = world.server.connectTransport()
         transport.put(handshake())
         transport.put(encode_frame(FIN | OP_BINARY, bytes(whole), b"abcd")[:50_000])
         world.server.run()
-        assert unfinished.held == held
+        assert unfinished.used == held
         transport.shut()
         world.server.run()
-        assert unfinished.held == 0
+        assert unfinished.used == 0
     assert len(unfinished) == 0
 
 
@@ -471,11 +471,11 @@ def test_held_while_the_application_works() -> None:
     opened.client.transport.put(frame(b"x") + frame(bytes(60_000), FIN | OP_BINARY))
     opened.server.run()
     unfinished = opened.server.factory.unfinished
-    assert unfinished.held > 60_000
+    assert unfinished.used > 60_000
     waiting.callback(None)
     opened.server.run()
     opened.client.send("y")
-    assert unfinished.held == 0
+    assert unfinished.used == 0
 
 
 def _compressed(payload: bytes) -> bytes:

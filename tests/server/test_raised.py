@@ -109,7 +109,7 @@ def check(server: MemoryServer, logs: Logs, *kinds: type[BaseException]) -> None
     assert len(factory.deadlines) == 0
     assert len(factory.context.turns) == 0
     assert factory.statistics.stalled == set()
-    assert factory.waiting.held == factory.unfinished.held == 0
+    assert factory.waiting.used == factory.unfinished.used == 0
     assert server.stop().called
     assert not server.clock.getDelayedCalls()
 

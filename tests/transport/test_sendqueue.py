@@ -9,7 +9,7 @@ from typing import Any
 
 from tests.transport.kit import Wire
 from wsplug.codec import FIN, OP_BINARY, OP_TEXT, encode_frame
-from wsplug.transport.ceiling import Ceiling
+from wsplug.transport.memorybudget import MemoryBudget
 from wsplug.transport.sendqueue import SendQueue
 from wsplug.transport.traffic import Traffic
 
@@ -48,7 +48,7 @@ class Owner:
 def _open(wire: Wire) -> tuple[socket.socket, SendQueue, Owner, Any]:
     client, _, transport = wire.connect()
     owner = Owner()
-    queue = SendQueue(transport, wire.flusher, owner, Traffic(), Ceiling(1 << 30))
+    queue = SendQueue(transport, wire.flusher, owner, Traffic(), MemoryBudget(1 << 30))
     transport.registerProducer(queue, True)
     return client, queue, owner, transport
 
@@ -147,7 +147,9 @@ def test_nothing_is_overtaken(wire: Wire) -> None:
     client, _, transport = wire.connect()
     page = b"page" * 500_000
     transport.write(page)
-    queue = SendQueue(transport, wire.flusher, Owner(), Traffic(), Ceiling(1 << 30))
+    queue = SendQueue(
+        transport, wire.flusher, Owner(), Traffic(), MemoryBudget(1 << 30)
+    )
     transport.registerProducer(queue, True)
     queue.text(FIN | OP_TEXT, "behind it")
     wire.reactor.advance(0)
@@ -202,7 +204,7 @@ def test_peer_goes_while_it_waits(wire: Wire) -> None:
     """
     client, protocol, transport = wire.connect()
     owner = Owner()
-    queue = SendQueue(transport, wire.flusher, owner, Traffic(), Ceiling(1 << 30))
+    queue = SendQueue(transport, wire.flusher, owner, Traffic(), MemoryBudget(1 << 30))
     transport.registerProducer(queue, True)
     queue.frame(FIN | OP_BINARY, b"x" * 4_000_000)
     transport.pauseProducing()

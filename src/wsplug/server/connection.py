@@ -177,7 +177,7 @@ class Connection:
             self,
             account=account,
             meter=meter,
-            ceiling=context.unfinished,
+            budget=context.unfinished,
             turns=context.turns,
         )
         self.opened: float = flusher.began

@@ -16,8 +16,8 @@ from wsplug.server.deadlines import Deadlines
 from wsplug.server.settings import Settings
 from wsplug.server.statistics import Statistics
 from wsplug.server.turns import Turns
-from wsplug.transport.ceiling import Ceiling
 from wsplug.transport.flusher import Flusher
+from wsplug.transport.memorybudget import MemoryBudget
 from wsplug.transport.progress import AskProgress, progressOf
 
 __all__ = ["ConnectionContext", "ratesOf"]
@@ -70,8 +70,8 @@ class ConnectionContext:
         self.flusher = Flusher(clock)
         self.turns = Turns(clock)
         self.statistics = Statistics()
-        self.waiting = Ceiling(settings.max_send_buffer_total)
-        self.unfinished = Ceiling(settings.max_incomplete_total)
+        self.waiting = MemoryBudget(settings.max_send_buffer_total)
+        self.unfinished = MemoryBudget(settings.max_incomplete_total)
         self.logLimit = LogLimit(clock, settings.max_address_log_rate, exempt)
         self.rates = ratesOf(
             settings.max_message_rate, settings.max_byte_rate, settings

@@ -43,8 +43,8 @@ from wsplug.server.roster import Roster
 from wsplug.server.settings import Settings
 from wsplug.server.spare import SparePlaces
 from wsplug.server.statistics import Statistics
-from wsplug.transport.ceiling import Ceiling
 from wsplug.transport.flusher import Flusher
+from wsplug.transport.memorybudget import MemoryBudget
 
 __all__ = ["WebSocketFactory"]
 
@@ -88,8 +88,8 @@ class WebSocketFactory(ServerFactory):
     deadlines = _PartOf[Deadlines]("context")
     flusher = _PartOf[Flusher]("context")
     statistics = _PartOf[Statistics]("context")
-    waiting = _PartOf[Ceiling]("context")
-    unfinished = _PartOf[Ceiling]("context")
+    waiting = _PartOf[MemoryBudget]("context")
+    unfinished = _PartOf[MemoryBudget]("context")
     logLimit = _PartOf[LogLimit]("context")
     connections = _PartOf[set[Connection]]("roster")
     spare = _PartOf[SparePlaces]("roster")

@@ -8,7 +8,7 @@ cdef Py_ssize_t _UNCOUNTED
 
 
 cdef class Intake:
-    cdef object _ceiling
+    cdef object _budget
     cdef Meter _meter
     cdef object _owner
     cdef bint _rests

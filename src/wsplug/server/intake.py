@@ -15,7 +15,7 @@ from wsplug.guard.metering import Meter
 from wsplug.server.closehandshake import CloseHandshake
 from wsplug.server.inputgate import HELD_BY_WORK, InputGate
 from wsplug.server.turns import Turns
-from wsplug.transport.ceiling import Ceiling
+from wsplug.transport.memorybudget import MemoryBudget
 
 __all__ = ["Intake", "IntakeOwner"]
 
@@ -57,7 +57,7 @@ class Intake:
     """
 
     __slots__ = (
-        "_ceiling",
+        "_budget",
         "_meter",
         "_owner",
         "_rests",
@@ -75,14 +75,14 @@ class Intake:
         *,
         account: Account | None,
         meter: Meter | None,
-        ceiling: Ceiling,
+        budget: MemoryBudget,
         turns: Turns,
     ) -> None:
         """
         @param owner: is referred to until L{end}.
         @param account: of the address or the user; C{None} where no limit is for it.
         @param meter: of this connection alone; C{None} for no limit.
-        @param ceiling: over what all connections hold of unfinished messages.
+        @param budget: over what all connections hold of unfinished messages.
         @param turns: of those who make much work.
         """
         self._owner: IntakeOwner | None = owner
@@ -93,7 +93,7 @@ class Intake:
         self._turns = turns
         self._share = _SHARE
         self._rests = False
-        self._ceiling = ceiling
+        self._budget = budget
         # What that knows of.
         self._unfinished = 0
 
@@ -167,7 +167,7 @@ class Intake:
 
     def hold(self, size: int) -> None:
         """
-        Have the ceiling know what is held of a message that isn't whole.
+        Have the budget know what is held of a message that isn't whole.
 
         @param size: in bytes.
         """
@@ -175,7 +175,7 @@ class Intake:
             size = 0
         if size != self._unfinished:
             self._unfinished = size
-            self._ceiling.hold(self, size)
+            self._budget.reserve(self, size)
 
     def shed(self, held: int) -> None:
         """

@@ -76,7 +76,7 @@ class OutputWatch:
     def mayWait(self, size: int) -> bool:
         """
         Say whether the queue may get longer still, and give up on a peer for which it
-        may not: see L{Burst}. The memory of all is bounded at once, by the ceiling.
+        may not: see L{Burst}. The memory of all is bounded at once, by the budget.
         """
         owner = self._owner
         if owner is None:

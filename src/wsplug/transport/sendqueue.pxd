@@ -15,7 +15,7 @@ cdef Py_ssize_t _APART_SIZE
 cdef class SendQueue:
     cdef object _transport
     cdef object _socket
-    cdef object _ceiling
+    cdef object _budget
     cdef Py_ssize_t _counted
     cdef Flusher _flusher
     cdef Traffic _traffic

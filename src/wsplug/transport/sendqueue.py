@@ -17,9 +17,9 @@ from twisted.internet.interfaces import IPushProducer
 from zope.interface import classImplements
 
 from wsplug.codec.frames import encode_header, encode_text, encode_unmasked
-from wsplug.transport.ceiling import Ceiling
 from wsplug.transport.direct import DirectTransport
 from wsplug.transport.flusher import Flusher
+from wsplug.transport.memorybudget import MemoryBudget
 from wsplug.transport.sockets import send_pieces
 from wsplug.transport.traffic import Traffic
 
@@ -77,7 +77,7 @@ class SendQueue:
     """
 
     __slots__ = (
-        "_ceiling",
+        "_budget",
         "_counted",
         "_dirty",
         "_flusher",
@@ -99,7 +99,7 @@ class SendQueue:
         flusher: Flusher,
         owner: SendQueueOwner,
         traffic: Traffic,
-        ceiling: Ceiling,
+        budget: MemoryBudget,
     ) -> None:
         """
         @param transport: an C{ITCPTransport}, C{ISSLTransport} or C{IUNIXTransport}.
@@ -107,12 +107,12 @@ class SendQueue:
         @param owner: is told when the peer is too slow. The queue refers to it until
             L{discard}.
         @param traffic: counts what is sent.
-        @param ceiling: over what waits in all queues together.
+        @param budget: over what waits in all queues together.
         """
         self._transport = transport
         self._traffic = traffic
-        self._ceiling = ceiling
-        # What the ceiling knows of.
+        self._budget = budget
+        # What the budget knows of.
         self._counted = 0
         # Where what is sent goes straight to. Behind what still waits in the
         # transport's buffer it would overtake it.
@@ -332,16 +332,16 @@ class SendQueue:
         """
         self._transport.abortConnection()
 
-    # The ceiling's holder
+    # The budget's holder
 
     def _count(self) -> None:
         """
-        Have the ceiling know what waits here.
+        Have the budget know what waits here.
         """
         waiting = self._queued + self._handed if self.blocked else 0
         if waiting != self._counted:
             self._counted = waiting
-            self._ceiling.hold(self, waiting)
+            self._budget.reserve(self, waiting)
 
     def shed(self, held: int) -> None:
         """

@@ -228,8 +228,8 @@ class _ServerCollector(Collector):
             (_START, self._began),
             (_OPENING, factory.opening),
             (_MAX_CONNECTIONS, float("inf") if limit == UNLIMITED else limit),
-            (_WAITING, factory.waiting.held),
-            (_UNFINISHED, factory.unfinished.held),
+            (_WAITING, factory.waiting.used),
+            (_UNFINISHED, factory.unfinished.used),
         ):
             gauge = _gauge(family)
             gauge.add_metric([], value)

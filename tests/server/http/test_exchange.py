@@ -56,8 +56,8 @@ def isClean(server: MemoryServer) -> bool:
     factory = server.factory
     return (
         factory.opening == 0
-        and factory.waiting.held == 0
-        and factory.unfinished.held == 0
+        and factory.waiting.used == 0
+        and factory.unfinished.used == 0
         and len(factory.deadlines) == 0
         and not server.clock.getDelayedCalls()
     )
@@ -292,7 +292,7 @@ def test_gone_meanwhile() -> None:
     later: Deferred[Response] = Deferred()
     server = serve(Own(lambda _: later))
     transport = raw(server, SIZED)
-    assert server.factory.unfinished.held == 5
+    assert server.factory.unfinished.used == 5
     transport.abortConnection()
     file = io.BytesIO(b"x")
     later.callback(Response(200, [], FileBody(file, 1)))

@@ -19,7 +19,7 @@ from wsplug import Settings
 from wsplug.server.deadlines import Deadlines
 from wsplug.server.http.pageoutput import PageOutput
 from wsplug.testing import MemoryServer, MemoryTransport
-from wsplug.transport.ceiling import Ceiling
+from wsplug.transport.memorybudget import MemoryBudget
 
 SIZE = 3_000_000
 BODY = bytes(range(250)) * (SIZE // 250)
@@ -76,7 +76,7 @@ def test_never_reads(server: MemoryServer, logs: Logs) -> None:
     (event,) = logs.events("cut off")
     assert event["setting"] == "send-timeout"
     assert server.factory.opening == 0
-    assert server.factory.waiting.held == 0
+    assert server.factory.waiting.used == 0
     assert len(server.factory.deadlines) == 0
     assert not server.clock.getDelayedCalls()
 
@@ -107,7 +107,7 @@ def test_order(server: MemoryServer) -> None:
     assert data.count(BODY) + data.count(b"HTTP/1.1 404 ") == 3
     assert data.count(b"HTTP/1.1 ") == 4
     assert b"HTTP/1.1 101 " in data[-400:]
-    assert server.factory.waiting.held == 0
+    assert server.factory.waiting.used == 0
 
 
 def test_close_behind_a_large_page(server: MemoryServer) -> None:
@@ -142,11 +142,11 @@ def test_all_together() -> None:
     clients = [raw(server, get("/")) for _ in range(2)]
     server.run()
     assert [each.lost for each in clients].count(True) == 1
-    assert 0 < server.factory.waiting.held < 5_000_000
+    assert 0 < server.factory.waiting.used < 5_000_000
     for each in clients:
         each.abortConnection()
     server.run()
-    assert server.factory.waiting.held == 0
+    assert server.factory.waiting.used == 0
 
 
 def test_leaves_in_the_midst(server: MemoryServer) -> None:
@@ -154,7 +154,7 @@ def test_leaves_in_the_midst(server: MemoryServer) -> None:
     transport = raw(server, get("/file"))
     transport.abortConnection()
     server.advance(1)
-    assert server.factory.waiting.held == 0
+    assert server.factory.waiting.used == 0
     assert len(server.factory.deadlines) == 0
 
 
@@ -163,12 +163,12 @@ class Reentrant:
 
     def __init__(self, during: Callable[[PageOutput], object], times: int) -> None:
         self.data = b""
-        self.ceiling = Ceiling(10**9)
+        self.budget = MemoryBudget(10**9)
         self.times = times
         self._during = during
         clock = Clock()
         self.output = PageOutput(
-            self, Deadlines(clock), 30, self.ceiling, lambda *_: self.output.stop()
+            self, Deadlines(clock), 30, self.budget, lambda *_: self.output.stop()
         )
 
     def write(self, data: bytes) -> None:
@@ -181,18 +181,18 @@ class Reentrant:
 @pytest.mark.parametrize("times", [1, 2, 5])
 def test_ends_in_the_midst_of_a_write(times: int) -> None:
     """A connection that ends while something is written to it gives all back to the
-    common ceiling, and no more than that."""
+    common budget, and no more than that."""
     transport = Reentrant(PageOutput.stop, times)
     output = transport.output
     output.pause()
     for _ in range(3):
         output.write(BODY[:150_000])
-    assert transport.ceiling.held == 450_000
+    assert transport.budget.used == 450_000
     output.resume()
-    assert (transport.ceiling.held, len(transport.ceiling)) == (0, 0)
+    assert (transport.budget.used, len(transport.budget)) == (0, 0)
     assert len(transport.data) <= times * 65_536
     output.write(b"late")
-    assert (transport.ceiling.held, len(transport.ceiling)) == (0, 0)
+    assert (transport.budget.used, len(transport.budget)) == (0, 0)
 
 
 @pytest.mark.parametrize("times", [1, 2, 3])
@@ -205,10 +205,10 @@ def test_more_in_the_midst_of_a_write(times: int) -> None:
 
     transport = Reentrant(during, times)
     transport.output.write(BODY[:150_000])
-    assert transport.ceiling.held == max(0, 150_000 - times * 65_536) + 4
+    assert transport.budget.used == max(0, 150_000 - times * 65_536) + 4
     transport.output.resume()
     assert transport.data == BODY[:150_000] + b"more"
-    assert transport.ceiling.held == 0
+    assert transport.budget.used == 0
 
 
 # Bodies

@@ -11,7 +11,7 @@ from typing import Final
 from wsplug.codec import BodyParser
 from wsplug.errors import HandshakeRefused
 from wsplug.server.deadlines import Deadline, Deadlines
-from wsplug.transport.ceiling import Ceiling
+from wsplug.transport.memorybudget import MemoryBudget
 
 __all__ = ["MAX_BODY_SIZE", "BodyReader", "HeldBody"]
 
@@ -34,7 +34,7 @@ class BodyReader:
 
     __slots__ = (
         "_before",
-        "_ceiling",
+        "_budget",
         "_deadline",
         "_deadlines",
         "_parser",
@@ -49,21 +49,21 @@ class BodyReader:
         *,
         deadlines: Deadlines,
         seconds: float,
-        ceiling: Ceiling,
+        budget: MemoryBudget,
         refuse: Callable[[HandshakeRefused], object],
     ) -> None:
         """
         @param size: the number of bytes that it has; C{None} where it comes in chunks.
         @param limit: bytes that it may have.
         @param seconds: that a head has; 0 for any time.
-        @param ceiling: over what isn't whole in the whole server.
+        @param budget: over what isn't whole in the whole server.
         @param refuse: is called with why it isn't taken. It, or what it calls, calls
             L{stop}.
         """
         self._parser = BodyParser(size, limit)
         self._deadlines = deadlines
         self._seconds = seconds
-        self._ceiling = ceiling
+        self._budget = budget
         self._refuse: Callable[[HandshakeRefused], object] | None = refuse
         self._deadline: Deadline | None = None
         # Bytes that were there when that was set.
@@ -87,7 +87,7 @@ class BodyReader:
         if result is None:
             if self._deadline is None:
                 self._await()
-            self._ceiling.hold(self, parser.held)
+            self._budget.reserve(self, parser.held)
             return None
         self.stop()
         if isinstance(result, HandshakeRefused):
@@ -103,7 +103,7 @@ class BodyReader:
         self._refuse = None
         self._deadlines.clear(self._deadline)
         self._deadline = None
-        self._ceiling.hold(self, 0)
+        self._budget.reserve(self, 0)
 
     def shed(self, held: int) -> None:
         """
@@ -148,20 +148,20 @@ class HeldBody:
     A body that somebody has to answer to, until it is done with.
     """
 
-    __slots__ = ("_ceiling",)
+    __slots__ = ("_budget",)
 
-    def __init__(self, ceiling: Ceiling, content: bytes) -> None:
+    def __init__(self, budget: MemoryBudget, content: bytes) -> None:
         """
-        @param ceiling: over what is held in the whole server.
+        @param budget: over what is held in the whole server.
         """
-        self._ceiling = ceiling
-        ceiling.hold(self, len(content))
+        self._budget = budget
+        budget.reserve(self, len(content))
 
     def letGo(self) -> None:
         """
         It is held no more.
         """
-        self._ceiling.hold(self, 0)
+        self._budget.reserve(self, 0)
 
     def shed(self, held: int) -> None:
         """

@@ -427,7 +427,7 @@ class Exchange:
             limit,
             deadlines=context.deadlines,
             seconds=context.settings.open_timeout,
-            ceiling=context.unfinished,
+            budget=context.unfinished,
             refuse=self._refuse,
         )
         self._goOnReading()

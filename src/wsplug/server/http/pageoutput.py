@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from wsplug.server.deadlines import Deadline, Deadlines
-from wsplug.transport.ceiling import Ceiling
+from wsplug.transport.memorybudget import MemoryBudget
 
 __all__ = ["PageOutput"]
 
@@ -34,21 +34,21 @@ class PageOutput:
         transport: Any,
         deadlines: Deadlines,
         seconds: float,
-        ceiling: Ceiling,
+        budget: MemoryBudget,
         cutOff: Callable[[str, str], object],
     ) -> None:
         """
         @param transport: an C{ITransport} that says when it has enough, through
             L{pause} and L{resume}.
         @param seconds: for which the transport may have enough; 0 for ever.
-        @param ceiling: over what waits in the whole server.
+        @param budget: over what waits in the whole server.
         @param cutOff: is called with the reason and the setting behind it when the
             client is to be waited for no longer. It calls L{stop}.
         """
         self._transport = transport
         self._deadlines = deadlines
         self._seconds = seconds
-        self._ceiling = ceiling
+        self._budget = budget
         self._cutOff: Callable[[str, str], object] | None = cutOff
         self._pieces: deque[bytes] = deque()
         # Bytes of the first one that the transport was given.
@@ -90,7 +90,7 @@ class PageOutput:
             self._size -= len(piece)
             # Last: the connection may end in this, or something be written.
             self._transport.write(piece)
-        self._ceiling.hold(self, self._size)
+        self._budget.reserve(self, self._size)
 
     def whenEmpty(self, call: Callable[[], object]) -> None:
         """
@@ -139,7 +139,7 @@ class PageOutput:
         self._cutOff = self._whenEmpty = None
         self._pieces.clear()
         self._given = self._size = 0
-        self._ceiling.hold(self, 0)
+        self._budget.reserve(self, 0)
 
     def shed(self, held: int) -> None:
         """

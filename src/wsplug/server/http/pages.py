@@ -50,7 +50,7 @@ from wsplug.server.http.hardening import (
 from wsplug.server.http.pageoutput import PageOutput
 from wsplug.server.http.sending import logCutOff
 from wsplug.server.settings import Settings
-from wsplug.transport.ceiling import Ceiling
+from wsplug.transport.memorybudget import MemoryBudget
 
 __all__ = ["PageChannel"]
 
@@ -75,7 +75,7 @@ class PageChannel(HTTPChannel):
         *,
         settings: Settings,
         deadlines: Deadlines,
-        waiting: Ceiling,
+        waiting: MemoryBudget,
         logLimit: LogLimit,
         done: Callable[[], object],
         refuse: Callable[[HandshakeRefused], object],

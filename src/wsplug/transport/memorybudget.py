@@ -1,5 +1,5 @@
 """
-A ceiling over what waits in the whole server, so that no number of peers can fill the
+A budget for what waits in the whole server, so that no number of peers can fill the
 memory: where it is reached, those who hold most of it go first.
 """
 
@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from typing import Final, Protocol
 
-__all__ = ["Ceiling", "Holder"]
+__all__ = ["Holder", "MemoryBudget"]
 
 _ROOM: Final = 0.9
 """
-The part of the ceiling that may be left in use once it was reached, so that it isn't
+The part of the budget that may be left in use once it was reached, so that it isn't
 reached again by the next byte.
 """
 
@@ -29,26 +29,26 @@ class Holder(Protocol):
         """
 
 
-class Ceiling:
+class MemoryBudget:
     """
     What all together hold of one kind.
 
     @ivar limit: in bytes.
-    @ivar held: bytes that are held now, by all.
+    @ivar used: bytes that are held now, by all.
     """
 
-    __slots__ = ("_holders", "_shedding", "held", "limit")
+    __slots__ = ("_holders", "_shedding", "limit", "used")
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
-        self.held = 0
+        self.used = 0
         self._holders: dict[Holder, int] = {}
         self._shedding = False
 
     def __len__(self) -> int:
         return len(self._holders)
 
-    def hold(self, holder: Holder, size: int) -> None:
+    def reserve(self, holder: Holder, size: int) -> None:
         """
         Note how much somebody holds now.
 
@@ -60,8 +60,8 @@ class Ceiling:
             self._holders[holder] = size
         elif before:
             del self._holders[holder]
-        self.held += size - before
-        if self.held > self.limit and not self._shedding:
+        self.used += size - before
+        if self.used > self.limit and not self._shedding:
             self._shed()
 
     def _shed(self) -> None:
@@ -72,7 +72,7 @@ class Ceiling:
         try:
             target = int(self.limit * _ROOM)
             worst = sorted(self._holders.items(), key=lambda item: item[1])
-            while self.held > target and worst:
+            while self.used > target and worst:
                 holder, size = worst.pop()
                 if holder in self._holders:
                     holder.shed(size)
