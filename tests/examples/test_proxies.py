@@ -84,7 +84,7 @@ def test_words() -> None:
     What the page quotes from the log is what is logged; its numbers are the code's.
     """
     source = re.sub(r'"\s+"', "", Path(proxies.__file__).read_text("utf-8"))
-    for quote in ("names other clients in its requests, as a proxy does, and is not",):
+    for quote in ("names other clients in its requests, as a proxy does, but is not",):
         assert quote in PAGE
         assert quote in source
     assert f"may have {MAX_SIZE} bytes" in PAGE

@@ -122,10 +122,10 @@ def test_groups() -> None:
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        ({"origins": ("a",)}, "origin: 'a' is no origin"),
-        ({"hosts": ("http://a",)}, "allowed-host: 'http://a' is no host's name"),
+        ({"origins": ("a",)}, "origin: 'a' is not an origin"),
+        ({"hosts": ("http://a",)}, "allowed-host: 'http://a' is not a host name"),
         ({"frameAncestors": ("null",)}, "frame-ancestor: "),
-        ({"exempt": ("10.0.0.1/8",)}, r"exempt: '10\.0\.0\.1/8' is no network"),
+        ({"exempt": ("10.0.0.1/8",)}, r"exempt: '10\.0\.0\.1/8' is not a network"),
     ],
 )
 def test_access(values: dict[str, Any], words: str) -> None:

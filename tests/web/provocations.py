@@ -295,7 +295,7 @@ CLOSINGS: dict[str, tuple[Provocation, ...]] = {
     "a client answers no ping in time, and takes nothing of what is in front of it": (
         opened(endings._staysSilent),
     ),
-    "the first message must contain a token, or one that is no good": (
+    "the first message has no token, or a wrong one": (
         loggingIn("hello"),
         loggingIn(auth(), WRONG),
     ),
