@@ -486,7 +486,8 @@ class IPlainResource(Interface):
         Answer a request.
 
         @return: a L{wsplug.plain.Response}, or a C{Deferred} or coroutine that results
-            in one.
+            in one. If that takes longer than C{handler-timeout}, the client is refused
+            with 503. It isn't cancelled, then or when the client leaves.
         @raise wsplug.errors.HandshakeRefused: becomes the response.
         """
 

@@ -49,6 +49,8 @@ What opening fails with where there is no file any more.
 
 _FORBIDDEN: Final = (errno.EACCES, errno.EPERM)
 
+_EXHAUSTED: Final = (errno.EMFILE, errno.ENFILE)
+
 _INDEXES: Final = ("index.html", "index.htm")
 
 _ENCODINGS: Final = {".gz": b"gzip", ".bz2": b"bzip2"}
@@ -210,6 +212,9 @@ class StaticFiles(PlainResource):
                 return notFound()
             if error.errno in _FORBIDDEN:
                 return Response(403, [TEXT], b"this can't be read\n")
+            if error.errno in _EXHAUSTED:
+                headers = [TEXT, (b"Retry-After", b"1")]
+                return Response(503, headers, b"too many files are open\n")
             raise
 
     def _respond(self, request: IPlainRequest, names: Sequence[bytes]) -> Response:

@@ -29,7 +29,8 @@ from wsplug.admin.status import PATH
 from wsplug.codec import FIN, OP_TEXT
 from wsplug.guard.bans import parsePrefix
 from wsplug.guard.hosts import HostRules
-from wsplug.interfaces import IBearerToken
+from wsplug.interfaces import IBearerToken, IPlainRequest
+from wsplug.plain import PlainResource
 from wsplug.server.factory import WebSocketFactory
 from wsplug.testing import MemoryServer
 from wsplug.testing.server import CLIENT
@@ -393,6 +394,18 @@ def body(
     return provoke
 
 
+class _Later(PlainResource):
+    def respond(self, request: IPlainRequest) -> Any:
+        return Deferred()
+
+
+def _waitsForPage() -> Provoked:
+    server = MemoryServer(App(pages=_Later()))
+    raw(server, handshake("GET / HTTP/1.1", {"Upgrade": None}))
+    server.advance(301)
+    return answered(server)
+
+
 OWN_FILE = "GET /-/wsplug.js HTTP/1.1"
 
 
@@ -604,6 +617,9 @@ REFUSALS: dict[str, tuple[Provocation, ...]] = {
     "… because it raised": (sent(handshake(), _fails),),
     "… because it did not answer in time": (
         sent(handshake(), lambda _: Deferred(), seconds=11),
+    ),
+    "is for a page of the application's own code that is not answered in time": (
+        _waitsForPage,
     ),
     "comes from a trusted proxy, without a right PROXY header in front of the "
     "connection, where `proxy-protocol` asks for one": (proxied(handshake()),),

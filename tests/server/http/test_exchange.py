@@ -6,6 +6,7 @@ plain HTTP; RFC 9110, RFC 9112).
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 from collections.abc import Callable
@@ -300,6 +301,47 @@ def test_gone_meanwhile() -> None:
     assert isClean(server)
 
 
+@pytest.mark.parametrize("leaves", [False, True])
+def test_never(leaves: bool) -> None:
+    """What is never answered is refused in the end, and its body held no longer, also
+    of who has left; an answer that comes after all is thrown away."""
+    later: Deferred[Response] = Deferred()
+    server = serve(Own(lambda _: later))
+    transport = raw(server, SIZED)
+    if leaves:
+        transport.abortConnection()
+    server.advance(299)
+    assert transport.take() == b""
+    assert server.factory.unfinished.used == 5
+    server.advance(2)
+    response = transport.take()
+    assert response.startswith(b"HTTP/1.1 503 ") is not leaves
+    assert server.factory.unfinished.used == 0
+    file = io.BytesIO(b"x")
+    later.callback(Response(200, [], FileBody(file, 1)))
+    assert file.closed
+    server.advance(6)
+    assert isClean(server)
+
+
+def test_no_file_can_be_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, logs: Logs
+) -> None:
+    """Where the process has as many files open as it may have, clients come again; the
+    log has no traceback for each."""
+    (tmp_path / "a.txt").write_text("a", "utf-8")
+    server = serve(StaticFiles(tmp_path))
+
+    def fail(*_: Any) -> int:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(os, "open", fail)
+    response = parseResponse(raw(server, get("/a.txt")).take())
+    assert response.status == 503
+    assert response.all("retry-after") == ["1"]
+    assert logs.failures() == []
+
+
 def _raises(_: IPlainRequest) -> Any:
     raise SystemExit(2)
 
@@ -330,6 +372,18 @@ def test_fails(respond: Respond, logs: Logs) -> None:
     server.advance(6)
     assert isClean(server)
     assert server.request("GET", "/-/wsplug.js").status == 200
+
+
+def test_failures_fill_no_log(logs: Logs) -> None:
+    """A client that has a resource fail again and again gets as many tracebacks into
+    the log as lines of another kind."""
+    server = MemoryServer(
+        App(pages=Own(_raises)), settings=Settings(max_address_log_rate=1), exempt=()
+    )
+    for _ in range(50):
+        response = parseResponse(raw(server, get("/a")).take())
+        assert response.status == 500
+    assert 0 < len(logs.failures()) <= 10
 
 
 def test_half_closed() -> None:

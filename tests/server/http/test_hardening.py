@@ -352,13 +352,13 @@ def test_swapped(
     assert logs.failures() == []
 
 
-def test_no_descriptor_left(
+def test_unreadable(
     server: MemoryServer, monkeypatch: pytest.MonkeyPatch, logs: Logs
 ) -> None:
     """A file that can't be opened for another reason isn't said to be missing."""
 
     def fail(*_: object) -> int:
-        raise OSError(errno.EMFILE, "too many open files")
+        raise OSError(errno.EIO, "the disk fails")
 
     monkeypatch.setattr("wsplug.staticfiles.os.open", fail)
     assert server.request("GET", "/file.bin").status == 500

@@ -384,7 +384,7 @@ class Exchange:
             self._resource = resource = route.resource.find(request)
             answer = notFound() if resource is None else resource.judge(request)
         except BaseException:
-            answer = _answerTo(Failure())
+            answer = self._answerTo(Failure())
         if answer is not None:
             self._answer(answer)
         elif resource is not None:
@@ -460,17 +460,43 @@ class Exchange:
                 return
             if isinstance(answer, CoroutineType):
                 answer = Deferred.fromCoroutine(answer)
+            if not isinstance(answer, Deferred):
+                kind = type(answer).__name__
+                raise TypeError(f"a resource has to answer with a Response, not {kind}")
         except BaseException:
-            self._answer(_answerTo(Failure()))
+            self._answer(self._answerTo(Failure()))
             return
-        held = HeldBody(self._context.unfinished, content)
-        answer.addErrback(_answerTo)
-        answer.addCallback(self._answerLater, request, held)
+        context = self._context
+        held = HeldBody(context.unfinished, content)
+        seconds = context.settings.handler_timeout
+        deadline = None
+        if seconds:
+            deadline = context.deadlines.set(
+                seconds, lambda: self._answerMissing(request, held)
+            )
+        answer.addErrback(self._answerTo)
+        answer.addCallback(self._answerLater, request, held, deadline)
         answer.addErrback(self._fail)
 
+    def _answerMissing(self, request: PlainRequest, held: HeldBody) -> None:
+        """
+        Wait no longer for an answer. It isn't cancelled: what the request asks for may
+        have been done in part.
+        """
+        held.letGo()
+        if self._request is request:
+            seconds = self._context.settings.handler_timeout
+            reason = f"no answer from the application in {seconds:g} seconds"
+            self._refuse(HandshakeRefused(503, reason, setting="handler-timeout"))
+
     def _answerLater(
-        self, answer: Response, request: PlainRequest, held: HeldBody
+        self,
+        answer: Response,
+        request: PlainRequest,
+        held: HeldBody,
+        deadline: Deadline | None,
     ) -> None:
+        self._context.deadlines.clear(deadline)
         held.letGo()
         if self._request is not request:
             # The client has gone meanwhile.
@@ -516,7 +542,7 @@ class Exchange:
         request = self._request
         if failure.check(CancelledError) is not None or request is None:
             return
-        answer = _answerTo(failure)
+        answer = self._answerTo(failure)
         if failure.check(HandshakeRefused) is not None:
             refusal: Any = failure.value
             client = request.getClientAddress()
@@ -531,6 +557,18 @@ class Exchange:
             self._runLater(step)
 
     # Answering
+
+    def _answerTo(self, failure: Failure) -> Response:
+        """
+        Answer where something was raised. A client that can provoke it doesn't fill the
+        log with it.
+        """
+        if isinstance(failure.value, HandshakeRefused):
+            return refused(failure.value)
+        client = self._client.address or self._transport.getPeer()
+        if self._context.logLimit.allows(client, "failed requests"):
+            _log.failure("a request could not be answered", failure)
+        return Response(500, [TEXT], b"the server failed\n")
 
     def _open(self) -> ResponseSender:
         """
@@ -756,13 +794,3 @@ def _readSmall(body: bytes | FileBody) -> bytes | FileBody:
         return body.read(body.size)
     finally:
         body.close()
-
-
-def _answerTo(failure: Failure) -> Response:
-    """
-    Answer where something was raised.
-    """
-    if isinstance(failure.value, HandshakeRefused):
-        return refused(failure.value)
-    _log.failure("a request could not be answered", failure)
-    return Response(500, [TEXT], b"the server failed\n")
