@@ -542,7 +542,7 @@ def test_direct_messages_that_are_asked_for_too_fast(
     ann.page.reload()
     ann.enter("Ann")
     bea = meet(visit, chat, "Bea")
-    bea.page.get_by_role("button", name="Ann: write to them alone").click()
+    bea.page.get_by_role("button", name="Ann: send a direct message").click()
     bea.say("Psst")
     expect(ann.unread("Bea")).to_have_text("1 unread")
     assert len(refused) == 2

@@ -224,7 +224,7 @@ def test_half_of_a_surrogate_pair(chat: Chat, visit: Visitor) -> None:
     ann.say("after it")
     ann.sees("a\ufffdb \U0001f9e6 \ufffd", "after it")
     ann.page.evaluate(TYPE, ["#join-name", r'"x\ud800"'])
-    expect(ann.page.locator("#trouble")).to_contain_text("be in this room")
+    expect(ann.page.locator("#trouble")).to_contain_text("join this room")
     ann.page.evaluate(
         """() => {
           const item = { ref: "0123456789abcdef", key: "lobby", text: "old \\ud800" };
@@ -286,7 +286,7 @@ def test_every_room_has_an_address(tmp_path: Path, visit: Visitor, mount: str) -
         for name in ("..", "x/-/y", "-", "@x", "a/.", "\u200b"):
             field.fill(name)
             ann.page.keyboard.press("Enter")
-            expect(trouble).to_contain_text("be in this room")
+            expect(trouble).to_contain_text("join this room")
             expect(title).to_have_text(ROOMS[-1][1])
             ann.page.locator("#trouble-done").click()
         for path, room in (("a%20%20b//", "a b"), ("x/-/y/", "lobby"), ("@x", "lobby")):

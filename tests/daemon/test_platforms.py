@@ -75,7 +75,7 @@ def test_imports(tmp_path: Path) -> None:
     script = f"""{_POORER}
 import importlib, pkgutil, wsplug
 for module in pkgutil.walk_packages(wsplug.__path__, "wsplug."):
-    if not module.name.startswith("wsplug.server._"):
+    if not module.name.startswith("wsplug.transport._"):
         importlib.import_module(module.name)
 print("all")
 """
@@ -87,7 +87,7 @@ print("all")
     ("arguments", "words"),
     [
         (("--uid=1", "wsplug", "--app=echo"), "are for POSIX systems"),
-        (("wsplug", "--app=process:command=cat"), "process runs on POSIX systems"),
+        (("wsplug", "--app=process:command=cat"), "process needs a POSIX system"),
         (("wsplug", "--app=echo", "--reuse-port=yes"), "reuse-port"),
     ],
 )

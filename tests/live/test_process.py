@@ -583,7 +583,7 @@ def test_too_many(tmp_path: Path) -> None:
         response = refused.value.response
         assert response.status_code == 503
         assert response.headers["Retry-After"] == "5"
-        assert b"all 1 programs are taken" in (response.body or b"")
+        assert b"1 programs are running, the maximum" in (response.body or b"")
 
 
 @pytest.mark.slow

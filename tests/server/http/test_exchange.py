@@ -163,8 +163,8 @@ def test_head_and_date() -> None:
 @pytest.mark.parametrize(
     ("data", "status"),
     [
-        (get("/a", "PUT", "Content-Length: 5"), 405),
-        (get("/a", "X", "Content-Length: 5"), 501),
+        (get("/a", "PUT", "Content-Length: 500"), 405),
+        (get("/a", "X", "Content-Length: 500"), 501),
         (get("/a", "PUT", "Transfer-Encoding: chunked"), 405),
         (get("/a", "POST", "Content-Length: 1001"), 413),
     ],
@@ -189,6 +189,18 @@ def test_unwanted(data: bytes, status: int, expects: bool, logs: Logs) -> None:
     server.advance(5)
     assert transport.lost
     assert isClean(server)
+
+
+@pytest.mark.parametrize("expects", [False, True])
+def test_unwanted_but_here(expects: bool) -> None:
+    """Where all of it is here already, it is dropped, and the connection kept; not
+    where the client may have left it out, and what is there may be a request."""
+    server = serve(own := Own())
+    header = "\r\nExpect: 100-continue" if expects else ""
+    data = get("/a", "PUT", "Content-Length: 5" + header) + b"12345" + get("/b")
+    responses = parseResponses(raw(server, data).take())
+    assert [each.status for each in responses] == ([405] if expects else [405, 200])
+    assert len(own.requests) == (not expects)
 
 
 def test_unwanted_everywhere() -> None:

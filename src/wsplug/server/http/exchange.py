@@ -604,6 +604,8 @@ class Exchange:
             headers += [
                 each for each in route.headers if each[0].lower() not in present
             ]
+        if self._isUnread:
+            self._dropBody(request.head)
         hasBody = has_body(answer.status, method)
         body = _readSmall(answer.body) if hasBody else answer.body
         closes = self._isUnread or self._isLast or not isPersistent(request.head)
@@ -629,6 +631,17 @@ class Exchange:
             return
         self._open().send(data)
         self._sent(closes)
+
+    def _dropBody(self, head: RequestHead) -> None:
+        """
+        Drop a body that nobody wants, if all of it is here already: the connection can
+        be kept then. A client that expects to be told to go on may have left it out.
+        """
+        size = head.body_size
+        ahead = self._ahead
+        if size is not None and len(ahead) >= size and not head.all(b"expect"):
+            self._ahead = ahead[size:]
+            self._isUnread = False
 
     def _date(self) -> bytes:
         """
