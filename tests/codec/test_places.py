@@ -29,14 +29,14 @@ class Source:
         self.placed = 0
 
     def read(self, size: int) -> None:
-        payload = self.receiver.space()
+        payload = self.receiver.get_buffer()
         if payload is None:
             self.receiver.feed(self.data[:size])
         else:
             with payload.rest() as rest:
                 size = min(size, len(rest), len(self.data))
                 rest[:size] = self.data[:size]
-            self.receiver.filled(size)
+            self.receiver.buffer_updated(size)
             self.placed += size
         self.data = self.data[size:]
 
@@ -87,7 +87,7 @@ def test_bad_byte_is_refused_as_it_arrives() -> None:
     assert source.sink.events == []
     source.read(1000)
     assert source.sink.events == [("violation", 1007, "text is not UTF-8", None)]
-    assert source.receiver.space() is None
+    assert source.receiver.get_buffer() is None
 
 
 def test_cut_at_the_end() -> None:
@@ -105,24 +105,24 @@ def test_no_place() -> None:
     ahead, and while nothing is to be delivered.
     """
     receiver = MessageReceiver(Recorder(), max_message_size=1 << 30)
-    assert receiver.space() is None
+    assert receiver.get_buffer() is None
     receiver.feed(frame(0x82, b"", declared=1000) + b"some")
-    assert receiver.space() is None
+    assert receiver.get_buffer() is None
     for first, size in ((0x02, 100_000), (0x82, (4 << 20) + 1)):
         receiver = MessageReceiver(Recorder(), max_message_size=1 << 30)
         receiver.feed(frame(first, b"", declared=size) + b"some")
-        assert receiver.space() is None
+        assert receiver.get_buffer() is None
     receiver = MessageReceiver(Recorder(), max_message_size=1 << 30)
     receiver.feed(frame(0x82, b"", declared=100_000) + b"some")
-    assert receiver.space() is not None
+    assert receiver.get_buffer() is not None
     receiver.pause()
-    assert receiver.space() is None
+    assert receiver.get_buffer() is None
     receiver.resume()
-    assert receiver.space() is not None
+    assert receiver.get_buffer() is not None
     receiver.feed(bytes(90_000))
-    assert receiver.space() is None
+    assert receiver.get_buffer() is None
     receiver.stop()
-    assert receiver.space() is None
+    assert receiver.get_buffer() is None
 
 
 def test_over_the_limit() -> None:
@@ -132,7 +132,7 @@ def test_over_the_limit() -> None:
     sink = Recorder()
     receiver = MessageReceiver(sink, max_message_size=100_000)
     receiver.feed(frame(0x82, b"", declared=100_001))
-    assert receiver.space() is None
+    assert receiver.get_buffer() is None
     assert [event[:2] for event in sink.events] == [("violation", 1009)]
 
 
@@ -143,12 +143,12 @@ def test_stopped_while_it_is_read() -> None:
     sink = Recorder()
     receiver = MessageReceiver(sink, max_message_size=1 << 20)
     receiver.feed(encode_frame(FIN | OP_BINARY, bytes(200_000), b"abcd")[:50])
-    place = receiver.space()
+    place = receiver.get_buffer()
     assert place is not None
     with place.rest() as rest:
         rest[:1000] = bytes(1000)
     receiver.stop()
-    receiver.filled(1000)
+    receiver.buffer_updated(1000)
     assert sink.events == []
 
 

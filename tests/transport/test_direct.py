@@ -265,10 +265,10 @@ class _Large:
         self.fed = b""
         self.lost: Failure | None = None
 
-    def space(self) -> PayloadBuffer | None:
+    def getBuffer(self) -> PayloadBuffer | None:
         return self.payload
 
-    def filled(self, size: int) -> None:
+    def bufferUpdated(self, size: int) -> None:
         assert self.payload is not None
         self.payload.accept(size, b"")
         self.filledBy.append(size)

@@ -19,7 +19,7 @@ cdef int OP_TEXT
 
 cdef Py_ssize_t _FRAGMENTS_AT_A_TIME
 cdef Py_ssize_t _MAX_WHOLE
-cdef Py_ssize_t _MIN_SPACE
+cdef Py_ssize_t _MIN_BUFFER
 
 cdef class MessageReceiver:
     cdef readonly object _sink
@@ -41,7 +41,7 @@ cdef class MessageReceiver:
     cdef readonly bint _compressed
     cdef readonly bytearray _message
     cdef readonly object _whole
-    cdef readonly Py_ssize_t _filled
+    cdef readonly Py_ssize_t _updated
     cdef readonly Py_ssize_t _checked
     cdef readonly Py_ssize_t _wire_size
     cdef readonly Py_ssize_t _fragments
@@ -50,10 +50,10 @@ cdef class MessageReceiver:
     cdef readonly bytes _first_bytes
 
     cpdef feed(self, bytes data)
-    cpdef space(self)
+    cpdef get_buffer(self)
     @cython.locals(size=Py_ssize_t, message=bytearray)
     cpdef Py_ssize_t unfinished(self) except -1
-    cpdef filled(self, Py_ssize_t size)
+    cpdef buffer_updated(self, Py_ssize_t size)
     cpdef pause(self)
     cpdef resume(self)
     @cython.locals(data=bytes, position=Py_ssize_t, size=Py_ssize_t, extra=int, behind=Py_ssize_t)
@@ -97,7 +97,7 @@ cdef class MessageReceiver:
     )
     cdef _read_payload(self)
     @cython.locals(size=Py_ssize_t)
-    cdef _read_filled(self)
+    cdef _read_buffer(self)
     @cython.locals(mask=bytes, turn=int)
     cdef _turn_mask(self, Py_ssize_t size)
     cdef _check_whole(self, object whole)

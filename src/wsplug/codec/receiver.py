@@ -65,7 +65,7 @@ Bytes for which a place is made because a frame declares them. A longer message'
 as it comes: a peer's word alone gets no more.
 """
 
-_MIN_SPACE: Final = 64 * 1024
+_MIN_BUFFER: Final = 64 * 1024
 """
 Missing bytes for which it is worth while to be read into their place.
 """
@@ -158,7 +158,6 @@ class MessageReceiver:
         "_collecting",
         "_compressed",
         "_control",
-        "_filled",
         "_first",
         "_first_bytes",
         "_fragments",
@@ -178,6 +177,7 @@ class MessageReceiver:
         "_sink",
         "_stopped",
         "_untold",
+        "_updated",
         "_whole",
         "_wire_size",
     )
@@ -224,7 +224,7 @@ class MessageReceiver:
         self._compressed: bool = False
         self._message: bytearray | None = None
         self._whole: PayloadBuffer | None = None
-        self._filled: int = 0
+        self._updated: int = 0
         self._checked: int = 0
         self._wire_size: int = 0
         self._fragments: int = 0
@@ -257,13 +257,13 @@ class MessageReceiver:
         self._position = 0
         self._run()
 
-    def space(self) -> PayloadBuffer | None:
+    def get_buffer(self) -> PayloadBuffer | None:
         """
         Give the payload into whose place its next bytes may be read, without a way
-        through L{feed}; L{filled} goes on from there. C{None} where little or nothing
-        is known of what comes next: then it has to be fed.
+        through L{feed}; L{buffer_updated} goes on from there. C{None} where little or
+        nothing is known of what comes next: then it has to be fed.
         """
-        if self._left < _MIN_SPACE or self._paused or self._running:
+        if self._left < _MIN_BUFFER or self._paused or self._running:
             return None
         return self._whole
 
@@ -280,15 +280,15 @@ class MessageReceiver:
             size += whole.allocated
         return size
 
-    def filled(self, size: int) -> None:
+    def buffer_updated(self, size: int) -> None:
         """
-        Go on with what was read into L{space}.
+        Go on with what was read into L{get_buffer}.
 
         @param size: how many bytes were, from the beginning of C{rest()}.
         """
         if self._stopped:
             return
-        self._filled = size
+        self._updated = size
         self._run()
 
     def pause(self) -> None:
@@ -375,8 +375,8 @@ class MessageReceiver:
             self._running = False
 
     def _read(self) -> None:
-        if self._filled:
-            self._read_filled()
+        if self._updated:
+            self._read_buffer()
         while self._position < len(self._input) and not self._paused:
             if self._collecting:
                 self._read_payload()
@@ -514,14 +514,14 @@ class MessageReceiver:
         if not self._left:
             self._end_payload()
 
-    def _read_filled(self) -> None:
+    def _read_buffer(self) -> None:
         """
         Go on with what was read into the payload's place.
         """
         whole = self._whole
         assert whole is not None
-        size = self._filled
-        self._filled = 0
+        size = self._updated
+        self._updated = 0
         whole.accept(size, self._mask)
         self._left -= size
         self._turn_mask(size)

@@ -241,16 +241,16 @@ class Connection:
     def dataReceived(self, data: bytes) -> None:
         self._take(len(data), data)
 
-    def space(self) -> PayloadBuffer | None:
+    def getBuffer(self) -> PayloadBuffer | None:
         """
         Give the place of a large message that is under way, to be read into in place
-        of a L{dataReceived}: see L{MessageReceiver.space}.
+        of a L{dataReceived}: see L{MessageReceiver.get_buffer}.
         """
-        return self._receiver.space()
+        return self._receiver.get_buffer()
 
-    def filled(self, size: int) -> None:
+    def bufferUpdated(self, size: int) -> None:
         """
-        Go on with what was read into L{space}.
+        Go on with what was read into L{getBuffer}.
 
         @param size: how many bytes were.
         """
@@ -261,7 +261,7 @@ class Connection:
         Take what has come from the peer.
 
         @param size: how many bytes.
-        @param data: the bytes; C{None} where they were read into L{space}.
+        @param data: the bytes; C{None} where they were read into L{getBuffer}.
         """
         flusher = self._flusher
         gate = self.gate
@@ -275,7 +275,7 @@ class Connection:
                 self.closing.takeLate(size)
             intake.takeBytes(size, flusher.began)
             if data is None:
-                receiver.filled(size)
+                receiver.buffer_updated(size)
             else:
                 receiver.feed(data)
             unfinished = receiver.unfinished()

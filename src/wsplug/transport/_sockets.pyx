@@ -48,8 +48,8 @@ cdef Py_ssize_t READ_SIZE = sockets.READ_SIZE
 cdef Py_ssize_t MAX_PIECES = sockets._MAX_PIECES
 
 # All connections share it, as below.
-cdef bytearray _space = bytearray(READ_SIZE)
-cdef char* _buffer = _space
+cdef bytearray _memory = bytearray(READ_SIZE)
+cdef char* _buffer = _memory
 
 
 cpdef bytes receive(object source):

@@ -52,15 +52,15 @@ class Reader(Protocol):
     def dataReceived(self, data: bytes) -> None:
         """Take what was read."""
 
-    def space(self) -> PayloadBuffer | None:
+    def getBuffer(self) -> PayloadBuffer | None:
         """
         Give the memory that the next bytes belong into; C{None} where they are for
         L{dataReceived}.
         """
 
-    def filled(self, size: int) -> None:
+    def bufferUpdated(self, size: int) -> None:
         """
-        Take what was read into L{space}.
+        Take what was read into L{getBuffer}.
 
         @param size: how many bytes were.
         """
@@ -100,7 +100,7 @@ class DirectTransport(tcp.Server):
         """
         connection = self._connection
         if connection is not None:
-            payload = connection.space()
+            payload = connection.getBuffer()
             if payload is not None:
                 return self._readInto(connection, payload)
         try:
@@ -122,7 +122,7 @@ class DirectTransport(tcp.Server):
         if size == 0:
             return CONNECTION_DONE
         if size is not None:
-            connection.filled(size)
+            connection.bufferUpdated(size)
         return None
 
     def write(self, data: bytes) -> None:
