@@ -504,7 +504,7 @@ def test_those_who_make_work_take_turns() -> None:
     assert len(done) == 18
     for recorder in app.recorders:
         assert [data[-1] for data in recorder.got("bytes")] == list(range(6))
-    assert len(server.factory.context.turns) == 0
+    assert len(server.factory.context.scheduler) == 0
 
 
 @pytest.mark.parametrize("size", [2, 100, 2000])
@@ -525,18 +525,18 @@ def test_fragments_take_turns(size: int) -> None:
     for client in clients:
         client.transport.put(messages)
         client.transport.step()
-        most = max(most, len(server.factory.context.turns))
+        most = max(most, len(server.factory.context.scheduler))
     assert most == 3
     assert len(done) * size <= 3 * 1024
     server.run()
     for recorder in app.recorders:
         assert recorder.got("text") == (4000 // size) * ["x" * size]
-    assert len(server.factory.context.turns) == 0
+    assert len(server.factory.context.scheduler) == 0
 
 
-def test_lost_while_it_rests() -> None:
+def test_lost_while_it_yields() -> None:
     """
-    A connection that is lost, or closed, while it rests is not served any more.
+    A connection that is lost, or closed, while it yields is not served any more.
     """
     app = App()
     server = MemoryServer(app, settings=Settings(max_send_buffer=2**40))
@@ -547,7 +547,7 @@ def test_lost_while_it_rests() -> None:
         client.transport.put(_compressed(bytes(600_000)))
     server.run()
     assert len(recorder.got("bytes")) == 1
-    assert len(server.factory.context.turns) == 0
+    assert len(server.factory.context.scheduler) == 0
 
 
 # Behind a proxy

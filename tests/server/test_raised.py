@@ -107,7 +107,7 @@ def check(server: MemoryServer, logs: Logs, *kinds: type[BaseException]) -> None
     assert not factory.roster.sessions
     assert not any(each.connections for each in factory.admission._accounts.values())
     assert len(factory.deadlines) == 0
-    assert len(factory.context.turns) == 0
+    assert len(factory.context.scheduler) == 0
     assert factory.statistics.stalled == set()
     assert factory.waiting.used == factory.unfinished.used == 0
     assert server.stop().called

@@ -178,7 +178,7 @@ class Connection:
             account=account,
             meter=meter,
             budget=context.unfinished,
-            turns=context.turns,
+            scheduler=context.scheduler,
         )
         self.opened: float = flusher.began
         self.keepalive: Keepalive | None = None

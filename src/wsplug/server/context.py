@@ -13,9 +13,9 @@ from wsplug.guard.metering import Rates
 from wsplug.networks import Networks
 from wsplug.options import UNLIMITED
 from wsplug.server.deadlines import Deadlines
+from wsplug.server.scheduler import FairScheduler
 from wsplug.server.settings import Settings
 from wsplug.server.statistics import Statistics
-from wsplug.server.turns import Turns
 from wsplug.transport.flusher import Flusher
 from wsplug.transport.memorybudget import MemoryBudget
 from wsplug.transport.progress import AskProgress, progressOf
@@ -31,7 +31,7 @@ class ConnectionContext:
     @ivar clock: the reactor, or in tests a clock that they turn.
     @ivar deadlines: calls back when a time is over.
     @ivar flusher: says when what is sent leaves.
-    @ivar turns: lets connections that make much work take turns.
+    @ivar scheduler: lets connections that make much work take turns.
     @ivar statistics: counts what connections do.
     @ivar waiting: bounds what waits to be sent, on all connections together.
     @ivar unfinished: bounds the incomplete messages of all connections together.
@@ -51,9 +51,9 @@ class ConnectionContext:
         "flusher",
         "logLimit",
         "rates",
+        "scheduler",
         "settings",
         "statistics",
-        "turns",
         "unfinished",
         "waiting",
     )
@@ -68,7 +68,7 @@ class ConnectionContext:
         self.settings = settings
         self.deadlines = Deadlines(clock)
         self.flusher = Flusher(clock)
-        self.turns = Turns(clock)
+        self.scheduler = FairScheduler(clock)
         self.statistics = Statistics()
         self.waiting = MemoryBudget(settings.max_send_buffer_total)
         self.unfinished = MemoryBudget(settings.max_incomplete_total)

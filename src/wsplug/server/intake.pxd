@@ -11,10 +11,10 @@ cdef class Intake:
     cdef object _budget
     cdef Meter _meter
     cdef object _owner
-    cdef bint _rests
+    cdef bint _yields
     cdef Py_ssize_t _share
     cdef Meter _shared
-    cdef object _turns
+    cdef object _scheduler
     cdef Py_ssize_t _unfinished
     cdef readonly object account
     cdef readonly bint isMetered

@@ -14,7 +14,7 @@ from wsplug.guard.admission import Account
 from wsplug.guard.metering import Meter
 from wsplug.server.closehandshake import CloseHandshake
 from wsplug.server.inputgate import HELD_BY_WORK, InputGate
-from wsplug.server.turns import Turns
+from wsplug.server.scheduler import FairScheduler
 from wsplug.transport.memorybudget import MemoryBudget
 
 __all__ = ["Intake", "IntakeOwner"]
@@ -60,11 +60,11 @@ class Intake:
         "_budget",
         "_meter",
         "_owner",
-        "_rests",
+        "_scheduler",
         "_share",
         "_shared",
-        "_turns",
         "_unfinished",
+        "_yields",
         "account",
         "isMetered",
     )
@@ -76,23 +76,23 @@ class Intake:
         account: Account | None,
         meter: Meter | None,
         budget: MemoryBudget,
-        turns: Turns,
+        scheduler: FairScheduler,
     ) -> None:
         """
         @param owner: is referred to until L{end}.
         @param account: of the address or the user; C{None} where no limit is for it.
         @param meter: of this connection alone; C{None} for no limit.
         @param budget: over what all connections hold of unfinished messages.
-        @param turns: of those who make much work.
+        @param scheduler: resumes those that make much work.
         """
         self._owner: IntakeOwner | None = owner
         self.account: Account | None = account
         self._meter = meter
         self._shared = None if account is None else account.meter
         self.isMetered = meter is not None or self._shared is not None
-        self._turns = turns
+        self._scheduler = scheduler
         self._share = _SHARE
-        self._rests = False
+        self._yields = False
         self._budget = budget
         # What that knows of.
         self._unfinished = 0
@@ -142,26 +142,26 @@ class Intake:
 
     def _spend(self, size: int) -> None:
         self._share -= size
-        if self._share < 0 and not self._rests:
+        if self._share < 0 and not self._yields:
             owner = self._owner
             if owner is not None and owner.isOpen:
-                self._rests = True
+                self._yields = True
                 owner.gate.hold(HELD_BY_WORK)
-                self._turns.add(self)
+                self._scheduler.add(self)
 
-    def goOn(self) -> None:
+    def resume(self) -> None:
         """
         Have the next share.
         """
         self._share = _SHARE
-        self._rests = False
+        self._yields = False
         owner = self._owner
         if owner is None:
             return
         try:
             owner.gate.release(HELD_BY_WORK)
         except BaseException:
-            # It would rest for ever: what isn't read from can't even be silent.
+            # It would never resume: what isn't read from can't even be silent.
             owner.closing.abort(CloseCode.INTERNAL_ERROR, "internal error", Side.SERVER)
             raise
 

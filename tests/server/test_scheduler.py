@@ -1,5 +1,5 @@
 """
-Those who rest go on one after the other.
+Those that have yielded resume one after the other.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from twisted.internet.task import Clock
 
 from tests.server.kit import Logs, openOne
 from wsplug.server.inputgate import HELD_BY_WORK
-from wsplug.server.turns import Turns
+from wsplug.server.scheduler import FairScheduler
 
 
 class Worker:
@@ -33,7 +33,7 @@ class Worker:
         self._seconds = seconds
         self._after = after
 
-    def goOn(self) -> None:
+    def resume(self) -> None:
         self._done.append(self._name)
         self._clock.rightNow += self._seconds
         if self._after is not None:
@@ -42,21 +42,21 @@ class Worker:
 
 def test_slices() -> None:
     """
-    In each turn as many go on as there is time for, and at least one; none waits for
+    In each turn as many resume as there is time for, and at least one; none waits for
     more turns than it has to.
     """
     clock = Clock()
-    turns = Turns(clock)
+    scheduler = FairScheduler(clock)
     done: list[str] = []
     for name in "abcdefgh":
-        turns.add(Worker(name, done, clock, 0.0078125))
-    turns.add(Worker("long", done, clock, 0.5))
-    turns.add(Worker("last", done, clock))
+        scheduler.add(Worker(name, done, clock, 0.0078125))
+    scheduler.add(Worker("long", done, clock, 0.5))
+    scheduler.add(Worker("last", done, clock))
     counts = []
-    while len(turns):
+    while len(scheduler):
         (call,) = clock.getDelayedCalls()
         call.cancel()
-        turns._next()
+        scheduler._next()
         counts.append(len(done))
     assert counts == [3, 6, 9, 10]
     assert done == [*"abcdefgh", "long", "last"]
@@ -65,50 +65,50 @@ def test_slices() -> None:
 
 def test_again() -> None:
     """
-    One that comes to rest again at its turn waits for another turn, behind the others.
+    One that yields again at its turn waits for another turn, behind the others.
     """
     clock = Clock()
-    turns = Turns(clock)
+    scheduler = FairScheduler(clock)
     done: list[str] = []
     again = Worker("again", done, clock)
-    turns.add(Worker("first", done, clock, after=lambda: turns.add(again)))
-    turns.add(Worker("second", done, clock))
+    scheduler.add(Worker("first", done, clock, after=lambda: scheduler.add(again)))
+    scheduler.add(Worker("second", done, clock))
     (call,) = clock.getDelayedCalls()
     call.cancel()
-    turns._next()
+    scheduler._next()
     assert done == ["first", "second"]
     assert len(clock.getDelayedCalls()) == 1
     clock.advance(0)
     assert done == ["first", "second", "again"]
-    assert len(turns) == 0
+    assert len(scheduler) == 0
 
 
 @pytest.mark.parametrize("error", [OSError, SystemExit, GeneratorExit])
 def test_failing(error: type[BaseException], logs: Logs) -> None:
     """
-    One that fails is logged, and the others go on, also those that come to rest later.
+    One that fails is logged, and the others go on, also those that yield later.
     """
     clock = Clock()
-    turns = Turns(clock)
+    scheduler = FairScheduler(clock)
     done: list[str] = []
 
     def fail() -> None:
         raise error("no way")
 
-    turns.add(Worker("first", done, clock, after=fail))
-    turns.add(Worker("second", done, clock))
+    scheduler.add(Worker("first", done, clock, after=fail))
+    scheduler.add(Worker("second", done, clock))
     clock.advance(0)
     assert done == ["first", "second"]
     (failure,) = logs.failures()
     assert failure.check(error)
-    turns.add(Worker("third", done, clock))
+    scheduler.add(Worker("third", done, clock))
     clock.advance(0)
     assert done == ["first", "second", "third"]
 
 
 def test_connection_that_fails_at_its_turn(logs: Logs) -> None:
     """
-    A connection that can't go on is ended: it would rest for ever.
+    A connection that can't resume is ended: it would wait for ever.
     """
     opened = openOne()
     (connection,) = opened.server.factory.connections
@@ -118,7 +118,7 @@ def test_connection_that_fails_at_its_turn(logs: Logs) -> None:
 
     opened.client.transport.resumeProducing = resume  # type: ignore[method-assign]
     connection.gate.hold(HELD_BY_WORK)
-    opened.server.factory.context.turns.add(connection.intake)
+    opened.server.factory.context.scheduler.add(connection.intake)
     opened.server.run()
     assert opened.client.transport.lost
     assert opened.recorder.closed.reason == "internal error"

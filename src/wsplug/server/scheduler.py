@@ -1,12 +1,12 @@
 """
-Turns: those who make much work of little input wait for each other, and not everybody
-else for them.
+A fair scheduler: connections that make much work of little input wait for each other,
+and not everybody else for them.
 
 What a compressed message inflates to can be a thousand times what came, and a read can
 have thousands of frames with a byte in each. Were all that has come from a hundred such
 peers handled at once, others would wait for seconds. So a connection that has had its
-share of a pass rests, and those that rest go on one after the other, for a short time
-in each turn of the reactor, in which all others are served, too.
+share of a pass yields, and those that have yielded resume one after the other, for a
+short time in each turn of the reactor, in which all others are served, too.
 """
 
 from __future__ import annotations
@@ -17,30 +17,30 @@ from typing import Final, Protocol
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-__all__ = ["Resting", "Turns"]
+__all__ = ["FairScheduler", "Resumable"]
 
 _log = Logger(__name__)
 
 
 _SLICE: Final = 0.02
 """
-Seconds of each turn of the reactor that are for those who rest: were it one of them a
-turn, they would starve where the turns are long.
+Seconds of each turn of the reactor that are for those that have yielded: were it one of
+them a turn, they would starve where the turns are long.
 """
 
 
-class Resting(Protocol):
+class Resumable(Protocol):
     """
-    Who rests.
+    What has yielded.
     """
 
-    def goOn(self) -> None:
-        """It's its turn. It may have been lost meanwhile."""
+    def resume(self) -> None:
+        """Go on: it is its turn. It may have been lost meanwhile."""
 
 
-class Turns:
+class FairScheduler:
     """
-    Those that rest, in their order.
+    Those that have yielded, in their order.
     """
 
     def __init__(self, clock: IReactorTime) -> None:
@@ -48,28 +48,28 @@ class Turns:
         @param clock: calls back in the reactor's next turn.
         """
         self._clock = clock
-        self._waiting: deque[Resting] = deque()
+        self._waiting: deque[Resumable] = deque()
 
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def add(self, resting: Resting) -> None:
+    def add(self, resumable: Resumable) -> None:
         """
-        Have it go on when all those before it had their turn.
+        Have it resume when all those before it had their turn.
         """
-        self._waiting.append(resting)
+        self._waiting.append(resumable)
         if len(self._waiting) == 1:
             self._clock.callLater(0, self._next)
 
     def _next(self) -> None:
         end = self._clock.seconds() + _SLICE
-        # Those that come to rest again meanwhile are for another turn.
+        # Those that yield again meanwhile are for another turn.
         for _ in range(len(self._waiting)):
             try:
-                self._waiting[0].goOn()
-            except BaseException:  # were it the last turn, all would rest for ever
-                _log.failure("a connection could not go on")
-            # Still the first while it was at work, so that nobody who came to rest has
+                self._waiting[0].resume()
+            except BaseException:  # were it the last turn, none would ever resume
+                _log.failure("a connection could not resume")
+            # Still the first while it was at work, so that nobody who yielded has
             # scheduled a second call.
             self._waiting.popleft()
             if self._clock.seconds() >= end:
