@@ -118,7 +118,7 @@ def test_connection_that_fails_at_its_turn(logs: Logs) -> None:
 
     opened.client.transport.resumeProducing = resume  # type: ignore[method-assign]
     connection.gate.hold(HELD_BY_WORK)
-    opened.server.factory.context.scheduler.add(connection.intake)
+    opened.server.factory.context.scheduler.add(connection.limits)
     opened.server.run()
     assert opened.client.transport.lost
     assert opened.recorder.closed.reason == "internal error"

@@ -197,7 +197,7 @@ def test_each_module_is_described(monkeypatch: pytest.MonkeyPatch) -> None:
     if not COMPILED:
         monkeypatch.setattr("wsplug.build._isStale", lambda name, file: False)
         assert describeBuild().startswith(f"compiled; 1 of {len(HOT_MODULES)} modules")
-        assert "wsplug.server.intake" in describeBuild()
+        assert "wsplug.server.inboundlimits" in describeBuild()
 
 
 def test_stale_module(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -145,7 +145,7 @@ class Admittance:
         """
         Remove a connection that is lost.
         """
-        self._leave(connection.intake.account)
+        self._leave(connection.limits.account)
         self._roster.remove(connection)
 
     def _leave(self, account: Account | None) -> None:

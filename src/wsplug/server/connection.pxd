@@ -4,7 +4,7 @@ cimport cython
 
 from wsplug.codec.receiver cimport MessageReceiver
 from wsplug.server.inputgate cimport InputGate
-from wsplug.server.intake cimport Intake
+from wsplug.server.inboundlimits cimport InboundLimits
 from wsplug.server.prepared cimport PreparedMessage
 from wsplug.server.statistics cimport Statistics
 from wsplug.transport.flusher cimport Flusher
@@ -37,7 +37,7 @@ cdef class Connection:
     cdef object _whenLost
     cdef readonly object context
     cdef readonly InputGate gate
-    cdef readonly Intake intake
+    cdef readonly InboundLimits limits
     cdef public bint isOpen
     cdef readonly object keepalive
     cdef readonly double opened
@@ -47,13 +47,15 @@ cdef class Connection:
     cdef readonly object transport
 
     @cython.locals(
-        flusher=Flusher, gate=InputGate, intake=Intake, receiver=MessageReceiver
+        flusher=Flusher, gate=InputGate, limits=InboundLimits, receiver=MessageReceiver
     )
     cdef _take(self, Py_ssize_t size, bytes data)
     cpdef dataReceived(self, bytes data)
     cpdef text_received(self, str message)
     cpdef binary_received(self, bytes message)
-    @cython.locals(intake=Intake, statistics=Statistics, traffic=Traffic, began=double)
+    @cython.locals(
+        limits=InboundLimits, statistics=Statistics, traffic=Traffic, began=double
+    )
     cdef _deliver(self, object message, bint isText)
     @cython.locals(deflater=object, frame=bytes)
     cpdef sendPrepared(self, PreparedMessage message)

@@ -54,8 +54,8 @@ from wsplug.server.closehandshake import CloseHandshake, failureOf
 from wsplug.server.closing import UncleanlyClosed, logClosing
 from wsplug.server.context import ConnectionContext
 from wsplug.server.handling import Handlers, ServedApplication
+from wsplug.server.inboundlimits import InboundLimits
 from wsplug.server.inputgate import HELD_BY_APPLICATION, InputGate
-from wsplug.server.intake import Intake
 from wsplug.server.keepalive import KEEPALIVE, Keepalive
 from wsplug.server.losing import explainLoss
 from wsplug.server.output import OutputWatch, watchCallbacks
@@ -75,8 +75,9 @@ class Connection:
 
     It is the transport's protocol (C{dataReceived}, C{connectionLost}), the codec's
     sink (C{text_received} and so on), and the application's transport. Its parts do the
-    rest: the L{InputGate} holds the input, the L{Intake} limits it, the L{SendQueue}
-    and the L{OutputWatch} have what goes out, the L{CloseHandshake} has the end.
+    rest: the L{InputGate} holds the input, the L{InboundLimits} limit it, the
+    L{SendQueue} and the L{OutputWatch} have what goes out, the L{CloseHandshake} has
+    the end.
 
     @ivar request: the handshake's.
     @ivar context: what all connections share.
@@ -84,7 +85,7 @@ class Connection:
     @ivar isOpen: whether nobody has begun to close it.
     @ivar opened: when it began, by the clock.
     @ivar gate: what holds the input.
-    @ivar intake: what limits what comes in.
+    @ivar limits: the bounds of what comes in.
     @ivar queue: what goes out.
     @ivar output: what hears of that.
     @ivar keepalive: watches over a silent peer; C{None} where that is off.
@@ -105,9 +106,9 @@ class Connection:
         "_whenLost",
         "context",
         "gate",
-        "intake",
         "isOpen",
         "keepalive",
+        "limits",
         "opened",
         "output",
         "queue",
@@ -173,7 +174,7 @@ class Connection:
             transport, flusher, self.output, traffic, context.waiting
         )
         self.gate = InputGate(self, transport, self._receiver, flusher)
-        self.intake = Intake(
+        self.limits = InboundLimits(
             self,
             account=account,
             meter=meter,
@@ -265,7 +266,7 @@ class Connection:
         """
         flusher = self._flusher
         gate = self.gate
-        intake = self.intake
+        limits = self.limits
         receiver = self._receiver
         flusher.cork()
         try:
@@ -273,13 +274,13 @@ class Connection:
             self._traffic.receivedBytes += size
             if not self.isOpen:
                 self.closing.takeLate(size)
-            intake.takeBytes(size, flusher.began)
+            limits.takeBytes(size, flusher.began)
             if data is None:
                 receiver.buffer_updated(size)
             else:
                 receiver.feed(data)
             unfinished = receiver.unfinished()
-            intake.hold(unfinished)
+            limits.hold(unfinished)
             if gate.reasons:
                 gate.keep(unfinished)
                 if self._handlers is not None:
@@ -338,7 +339,7 @@ class Connection:
                 self._receiver.resume()
             self._receiver.stop()
             self.gate.end()
-            self.intake.end()
+            self.limits.end()
             self._deflater = None
             self.queue.discard()
             closed = closing.closed
@@ -373,11 +374,11 @@ class Connection:
         """
         Give a message to the application.
         """
-        intake = self.intake
-        if intake.isMetered:
-            intake.takeMessage(self._flusher.began)
+        limits = self.limits
+        if limits.isMetered:
+            limits.takeMessage(self._flusher.began)
         if self._inflates:
-            intake.takeInflated(len(message), self._flusher.began)
+            limits.takeInflated(len(message), self._flusher.began)
         if not self.isOpen:
             return
         application: Any = self._application
@@ -403,14 +404,14 @@ class Connection:
             statistics.serving = before
 
     def ping_received(self, payload: bytes) -> None:
-        if self.intake.isMetered:
-            self.intake.takeMessage(self._flusher.began)
+        if self.limits.isMetered:
+            self.limits.takeMessage(self._flusher.began)
         if self.isOpen:
             self.queue.frame(FIN | OP_PONG, payload)
 
     def pong_received(self, payload: bytes) -> None:
-        if self.intake.isMetered:
-            self.intake.takeMessage(self._flusher.began)
+        if self.limits.isMetered:
+            self.limits.takeMessage(self._flusher.began)
         if not self.isOpen:
             return
         if payload != _KEEPALIVE:
@@ -420,7 +421,7 @@ class Connection:
         self.closing.received(code, reason)
 
     def fragments_received(self, count: int) -> None:
-        self.intake.takeFragments(count)
+        self.limits.takeFragments(count)
 
     def violation_received(self, violation: ProtocolViolation) -> None:
         self.closing.fail(violation)

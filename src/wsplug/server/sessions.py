@@ -185,7 +185,7 @@ class Session:
         """
         Belong to the connection that the handshake has opened.
         """
-        self._holder = connection.intake
+        self._holder = connection.limits
         self._connection = connection
         self.watch()
 

@@ -1,4 +1,4 @@
-# The C types of intake.py.
+# The C types of inboundlimits.py.
 
 from wsplug.guard.metering cimport Meter
 
@@ -7,7 +7,7 @@ cdef Py_ssize_t _SHARE
 cdef Py_ssize_t _UNCOUNTED
 
 
-cdef class Intake:
+cdef class InboundLimits:
     cdef object _budget
     cdef Meter _meter
     cdef object _owner

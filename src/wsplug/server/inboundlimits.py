@@ -17,7 +17,7 @@ from wsplug.server.inputgate import HELD_BY_WORK, InputGate
 from wsplug.server.scheduler import FairScheduler
 from wsplug.transport.memorybudget import MemoryBudget
 
-__all__ = ["Intake", "IntakeOwner"]
+__all__ = ["InboundLimits", "LimitsOwner"]
 
 _SHARE: Final = 512 * 1024
 """
@@ -35,7 +35,7 @@ Bytes of an unfinished message that aren't worth counting.
 """
 
 
-class IntakeOwner(Protocol):
+class LimitsOwner(Protocol):
     """
     Who is told when it is enough.
     """
@@ -48,7 +48,7 @@ class IntakeOwner(Protocol):
         """How it is closed."""
 
 
-class Intake:
+class InboundLimits:
     """
     The meters, and what they have counted.
 
@@ -71,7 +71,7 @@ class Intake:
 
     def __init__(
         self,
-        owner: IntakeOwner,
+        owner: LimitsOwner,
         *,
         account: Account | None,
         meter: Meter | None,
@@ -85,7 +85,7 @@ class Intake:
         @param budget: over what all connections hold of unfinished messages.
         @param scheduler: resumes those that make much work.
         """
-        self._owner: IntakeOwner | None = owner
+        self._owner: LimitsOwner | None = owner
         self.account: Account | None = account
         self._meter = meter
         self._shared = None if account is None else account.meter
