@@ -134,10 +134,10 @@ def test_close(logs: Logs) -> None:
     assert (answer["type"], answer["count"]) == ("closed", 1)
     assert first.closed == (4005, "not like this")
     assert second.closed is None
-    (departure,) = board.factory.statistics.departures
-    assert departure.setting == "operator"
-    assert departure.side is Side.SERVER
-    assert departure.clean
+    (disconnect,) = board.factory.statistics.disconnects
+    assert disconnect.setting == "operator"
+    assert disconnect.side is Side.SERVER
+    assert disconnect.clean
     assert logs.lines("closed by the server, 4005: not like this (operator)")
     assert logs.lines("closes")
 
@@ -199,8 +199,8 @@ def test_ban(logs: Logs) -> None:
     assert answer["ban"]["address"] == "192.0.2.7"
     assert client.closed == (1008, "banned")
     assert other.closed is None
-    (departure,) = board.factory.statistics.departures
-    assert departure.setting == "operator"
+    (disconnect,) = board.factory.statistics.disconnects
+    assert disconnect.setting == "operator"
     with pytest.raises(Exception, match="banned"):
         board.server.connect(address="192.0.2.7")
     board.advance(1)

@@ -123,7 +123,7 @@ def test_stalls() -> None:
     assert not board.factory.statistics.stalled
 
 
-def test_departures() -> None:
+def test_disconnects() -> None:
     """Why somebody left is told once to each who watches, in the words of the log, and
     counted by cause."""
     board = Board(max_message_size=10)

@@ -67,8 +67,8 @@ def test_user_everywhere() -> None:
         client.send(auth())
     assert [each.closed and each.closed[0] for each in clients] == [None, None, 1013]
     assert taken(server) == {"user ann": 2}
-    departure = server.factory.statistics.departures[-1]
-    assert departure.setting == "max-address-connections"
+    disconnect = server.factory.statistics.disconnects[-1]
+    assert disconnect.setting == "max-address-connections"
 
 
 def test_nobody() -> None:

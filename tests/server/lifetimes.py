@@ -245,7 +245,7 @@ def forget(factory: WebSocketFactory) -> None:
     """
     Have a server forget the last few that have left, which it remembers on purpose.
     """
-    factory.statistics.departures.clear()
+    factory.statistics.disconnects.clear()
     factory.statistics.refusals.clear()
 
 

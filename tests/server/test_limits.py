@@ -69,9 +69,9 @@ class World:
             Side.SERVER,
             setting,
         )
-        departure = self.server.factory.statistics.departures[-1]
-        assert (departure.code, departure.setting) == (code, setting)
-        assert departure.reason == closed.reason
+        disconnect = self.server.factory.statistics.disconnects[-1]
+        assert (disconnect.code, disconnect.setting) == (code, setting)
+        assert disconnect.reason == closed.reason
 
 
 def _lost(server: MemoryServer, recorder: Recorder) -> ConnectionClosed:

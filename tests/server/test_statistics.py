@@ -82,10 +82,10 @@ def test_closings() -> None:
     closed = recorder.closed
     key = ("application", str(closed.code), str(closed.side), str(closed.setting))
     assert statistics.closings == {key: 1}
-    departure = statistics.departures[-1]
-    assert departure.setting == "ping-timeout"
-    assert departure.reason == closed.reason
-    assert 8 <= departure.seconds <= 9
+    disconnect = statistics.disconnects[-1]
+    assert disconnect.setting == "ping-timeout"
+    assert disconnect.reason == closed.reason
+    assert 8 <= disconnect.seconds <= 9
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_bounded() -> None:
     for _ in range(250):
         server.connect().close()
         raw(server, b"nonsense\r\n\r\n")
-    assert len(_statistics(server).departures) == 200
+    assert len(_statistics(server).disconnects) == 200
     assert len(_statistics(server).refusals) == 200
 
 

@@ -1,4 +1,4 @@
-"""TLS as the connection sees it, in memory: wsplug.server.losing, request, protocol."""
+"""TLS as the connection sees it, in memory (wsplug.server.disconnects, request)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from twisted.python.failure import Failure
 from tests.live.certificates import Authority
 from tests.server.kit import App, Logs, Recorder, serve
 from wsplug.interfaces import IHandshakeRequest
-from wsplug.server.losing import explainLoss, explainTLS
+from wsplug.server.disconnects import explainLoss, explainTLS
 from wsplug.testing import MemoryServer
 
 

@@ -1,6 +1,7 @@
 """
-The log, C{connectionLost}, the list of departures and the metrics tell the same of each
-connection's end, and the log, the list of refusals and the metrics of each refusal.
+The log, C{connectionLost}, the list of disconnects and the metrics tell the same of
+each connection's end, and the log, the list of refusals and the metrics of each
+refusal.
 """
 
 from __future__ import annotations
@@ -65,15 +66,15 @@ def test_endings(
     (event,) = logs.events(": closed by")
     assert told == tuple(event[each] for each in ("code", "reason", "side", "setting"))
     factory = opened.server.factory
-    (departure,) = factory.statistics.departures
+    (disconnect,) = factory.statistics.disconnects
     assert told == (
-        departure.code,
-        departure.reason,
-        str(departure.side),
-        departure.setting,
+        disconnect.code,
+        disconnect.reason,
+        str(disconnect.side),
+        disconnect.setting,
     )
-    assert departure.application == event["application"] == "application"
-    assert departure.clean == closed.clean
+    assert disconnect.application == event["application"] == "application"
+    assert disconnect.clean == closed.clean
     samples = _scrape(factory)
     expected = key(
         "wsplug_closings_total",
@@ -197,7 +198,7 @@ def test_refusals(
 def test_closing_rows(row: str, logs: Logs) -> None:
     """
     Each row of the closings: what it says, the log, C{connectionLost}, the list of
-    departures and the metrics agree.
+    disconnects and the metrics agree.
     """
     documented = readRows(AFTER)[row]
     codes, settings = set(), set()
@@ -215,9 +216,9 @@ def test_closing_rows(row: str, logs: Logs) -> None:
         if lost is not None:
             assert told == (lost.code, lost.reason, str(lost.side), lost.setting)
         statistics = provoked.factory.statistics
-        last = statistics.departures[-1]
+        last = statistics.disconnects[-1]
         assert told == (last.code, last.reason, str(last.side), last.setting)
-        assert sum(statistics.closings.values()) == len(statistics.departures)
+        assert sum(statistics.closings.values()) == len(statistics.disconnects)
         labels = {"code": str(code), "side": side, "setting": setting or ""}
         if side == "peer" and code >= 3000:
             labels["code"] = f"{code // 1000}000-{code // 1000}999"

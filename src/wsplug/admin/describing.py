@@ -11,16 +11,16 @@ from dataclasses import asdict
 from typing import TypeVar
 
 from wsplug.admin.clients import clip
-from wsplug.admin.messages import Cause, DepartureInfo, RefusalInfo, SettingInfo
+from wsplug.admin.messages import Cause, DisconnectInfo, RefusalInfo, SettingInfo
 from wsplug.networks import clientKey, nameOfAddress
 from wsplug.server.settings import SETTINGS, Settings
-from wsplug.server.statistics import Departure, Refusal, Statistics
+from wsplug.server.statistics import Disconnect, Refusal, Statistics
 
 __all__ = [
     "listCauses",
     "listSettings",
     "newSince",
-    "showDeparture",
+    "showDisconnect",
     "showRefusal",
 ]
 
@@ -47,21 +47,21 @@ def newSince(events: deque[_Event], last: _Event | None) -> list[_Event]:
     return found
 
 
-def showDeparture(departure: Departure) -> DepartureInfo:
+def showDisconnect(disconnect: Disconnect) -> DisconnectInfo:
     """
     Make what operators get of a connection's end.
     """
-    return DepartureInfo(
-        departure.time,
-        nameOfAddress(departure.client),
-        clientKey(departure.client),
-        departure.application,
-        departure.seconds,
-        departure.code,
-        clip(departure.reason),
-        str(departure.side),
-        departure.setting,
-        departure.clean,
+    return DisconnectInfo(
+        disconnect.time,
+        nameOfAddress(disconnect.client),
+        clientKey(disconnect.client),
+        disconnect.application,
+        disconnect.seconds,
+        disconnect.code,
+        clip(disconnect.reason),
+        str(disconnect.side),
+        disconnect.setting,
+        disconnect.clean,
     )
 
 

@@ -26,7 +26,7 @@ __all__ = [
     "Clients",
     "CloseClients",
     "Closed",
-    "DepartureInfo",
+    "DisconnectInfo",
     "Drain",
     "Draining",
     "LiftBan",
@@ -183,7 +183,7 @@ class Sample(Struct):
     applications: list[ApplicationSample]
 
 
-class DepartureInfo(Struct):
+class DisconnectInfo(Struct):
     """
     A connection's end.
     """
@@ -267,7 +267,7 @@ class Welcome(_Answer, tag="welcome"):
     applications: list[tuple[str, str]]
     settings: list[SettingInfo]
     history: list[Sample]
-    departures: list[DepartureInfo]
+    departures: list[DisconnectInfo]
     refusals: list[RefusalInfo]
     causes: list[Cause]
     bans: list[BanInfo]
@@ -281,7 +281,7 @@ class Tick(_Answer, tag="sample"):
     sample: Sample
     state: str
     operators: int
-    departures: list[DepartureInfo] = []
+    departures: list[DisconnectInfo] = []
     refusals: list[RefusalInfo] = []
     causes: list[Cause] | None = None
     bans: list[BanInfo] | None = None

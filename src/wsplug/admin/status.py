@@ -21,7 +21,7 @@ from wsplug.admin.describing import (
     listCauses,
     listSettings,
     newSince,
-    showDeparture,
+    showDisconnect,
     showRefusal,
 )
 from wsplug.admin.history import INTERVAL, History
@@ -42,7 +42,7 @@ from wsplug.jsonmessages import write
 from wsplug.networks import nameOfAddress
 from wsplug.server.broadcasting import broadcast
 from wsplug.server.factory import WebSocketFactory
-from wsplug.server.statistics import Departure, Refusal
+from wsplug.server.statistics import Disconnect, Refusal
 from wsplug.web.health import ServerState, whyNotReady
 
 __all__ = ["PATH", "StatusApplication", "Watched"]
@@ -92,7 +92,7 @@ class StatusApplication:
         self._origins = origins
         self._operators: set[IWebSocketTransport] = set()
         self._sampling: IDelayedCall | None = None
-        self._departure: Departure | None = None
+        self._disconnect: Disconnect | None = None
         self._refusal: Refusal | None = None
         self._causes: list[Cause] = []
         self._bans: list[BanInfo] = []
@@ -135,7 +135,7 @@ class StatusApplication:
             return
         self.clients.forget()
         statistics = self.server.statistics
-        departures = newSince(statistics.departures, self._departure)
+        disconnects = newSince(statistics.disconnects, self._disconnect)
         refusals = newSince(statistics.refusals, self._refusal)
         causes, bans = self._causes, self._bans
         self._look()
@@ -143,7 +143,7 @@ class StatusApplication:
             sample=sample,
             state=self.state,
             operators=len(self._operators),
-            departures=[showDeparture(each) for each in departures],
+            departures=[showDisconnect(each) for each in disconnects],
             refusals=[showRefusal(each) for each in refusals],
             causes=None if causes == self._causes else self._causes,
             bans=None if bans == self._bans else self._bans,
@@ -155,8 +155,8 @@ class StatusApplication:
         Take note of what is known now.
         """
         statistics = self.server.statistics
-        departures, refusals = statistics.departures, statistics.refusals
-        self._departure = departures[-1] if departures else None
+        disconnects, refusals = statistics.disconnects, statistics.refusals
+        self._disconnect = disconnects[-1] if disconnects else None
         self._refusal = refusals[-1] if refusals else None
         self._causes = listCauses(statistics)
         self._bans = [showBan(ban) for ban in self.server.bans]
@@ -188,9 +188,9 @@ class StatusApplication:
             self._look()
         self._operators.add(transport)
         # No more than those who are here know: they are told of the rest as well.
-        departures = list(statistics.departures)
+        disconnects = list(statistics.disconnects)
         refusals = list(statistics.refusals)
-        newDepartures = len(newSince(statistics.departures, self._departure))
+        newDisconnects = len(newSince(statistics.disconnects, self._disconnect))
         newRefusals = len(newSince(statistics.refusals, self._refusal))
         return Welcome(
             version=wsplug.__version__,
@@ -206,8 +206,8 @@ class StatusApplication:
             settings=listSettings(self.server.settings, self._origins),
             history=list(self._history.samples),
             departures=[
-                showDeparture(each)
-                for each in departures[: len(departures) - newDepartures]
+                showDisconnect(each)
+                for each in disconnects[: len(disconnects) - newDisconnects]
             ],
             refusals=[
                 showRefusal(each) for each in refusals[: len(refusals) - newRefusals]

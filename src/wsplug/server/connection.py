@@ -53,11 +53,11 @@ from wsplug.payloads import toBytes, toClose, toText
 from wsplug.server.closehandshake import CloseHandshake, failureOf
 from wsplug.server.closing import UncleanlyClosed, logClosing
 from wsplug.server.context import ConnectionContext
+from wsplug.server.disconnects import explainLoss
 from wsplug.server.handling import Handlers, ServedApplication
 from wsplug.server.inboundlimits import InboundLimits
 from wsplug.server.inputgate import HELD_BY_APPLICATION, InputGate
 from wsplug.server.keepalive import KEEPALIVE, Keepalive
-from wsplug.server.losing import explainLoss
 from wsplug.server.output import OutputWatch, watchCallbacks
 from wsplug.server.prepared import PreparedMessage
 from wsplug.transport.sendqueue import SendQueue

@@ -17,7 +17,7 @@ from wsplug.server.closehandshake import CloseHandshake, failureOf
 from wsplug.server.context import ConnectionContext
 from wsplug.server.deadlines import Deadline
 from wsplug.server.inputgate import HELD_BY_OUTPUT, InputGate
-from wsplug.server.producing import AttachedProducer
+from wsplug.server.producers import AttachedProducer
 from wsplug.transport.bursts import Burst
 from wsplug.transport.progress import Progress
 from wsplug.transport.sendqueue import BATCH, SendQueue

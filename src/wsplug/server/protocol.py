@@ -58,8 +58,8 @@ from wsplug.server.connection import Connection
 from wsplug.server.content import Content
 from wsplug.server.context import ConnectionContext
 from wsplug.server.deadlines import Deadline
+from wsplug.server.disconnects import explainTLS, speaksTLS
 from wsplug.server.http.exchange import Exchange
-from wsplug.server.losing import explainTLS, speaksTLS
 from wsplug.server.mounts import Mount, splitPath
 from wsplug.server.request import HandshakeRequest, splitTarget
 from wsplug.server.roster import Roster

@@ -15,7 +15,7 @@ from zope.interface import implementer
 from wsplug.codec import RequestHead
 from wsplug.guard.proxies import UNNAMED, ClientInfo
 from wsplug.interfaces import IHandshakeRequest
-from wsplug.server.losing import speaksTLS
+from wsplug.server.disconnects import speaksTLS
 
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate

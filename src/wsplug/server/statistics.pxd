@@ -6,7 +6,7 @@ cdef class Statistics:
     cdef readonly dict traffic
     cdef readonly dict handshakes
     cdef readonly dict closings
-    cdef readonly object departures
+    cdef readonly object disconnects
     cdef readonly object refusals
     cdef readonly bint measuring
     cdef public long long stalls

@@ -16,18 +16,18 @@ from wsplug.errors import ConnectionClosed, HandshakeRefused, Side
 from wsplug.transport.traffic import Latency, Traffic
 
 __all__ = [
-    "Departure",
+    "Disconnect",
     "Refusal",
     "Statistics",
 ]
 
 _KEPT: Final = 200
 """
-Departures and refusals that are remembered one by one.
+Disconnects and refusals that are remembered one by one.
 """
 
 
-class Departure(NamedTuple):
+class Disconnect(NamedTuple):
     """
     One connection's end.
 
@@ -80,13 +80,13 @@ class Statistics:
     @ivar stalled: the connections whose output waits now.
     @ivar reactorStalls: how often an application has held the reactor for too long
         (C{""} where it isn't known which), and for how many seconds in all.
-    @ivar departures: the last ones, the latest at the end.
+    @ivar disconnects: the last ones, the latest at the end.
     @ivar refusals: the last ones, the latest at the end.
     """
 
     __slots__ = (
         "closings",
-        "departures",
+        "disconnects",
         "handshakes",
         "measuring",
         "reactorStalls",
@@ -102,7 +102,7 @@ class Statistics:
         self.traffic: dict[str, Traffic] = {}
         self.handshakes: dict[tuple[str, int, str], int] = {}
         self.closings: dict[tuple[str, str, str, str], int] = {}
-        self.departures: deque[Departure] = deque(maxlen=_KEPT)
+        self.disconnects: deque[Disconnect] = deque(maxlen=_KEPT)
         self.refusals: deque[Refusal] = deque(maxlen=_KEPT)
         self.measuring = False
         self.stalls = 0
@@ -174,8 +174,8 @@ class Statistics:
             label = "3000-3999" if code < 4000 else "4000-4999"
         key = (application, label, str(side), setting or "")
         self.closings[key] = self.closings.get(key, 0) + 1
-        self.departures.append(
-            Departure(
+        self.disconnects.append(
+            Disconnect(
                 now,
                 client,
                 application,

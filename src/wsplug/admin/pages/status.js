@@ -15,7 +15,7 @@ import { button, buttons, cell, change, Rows } from "./rows.js";
 /** Samples that are shown. */
 const KEPT = 300;
 
-/** Departures and refusals that are shown one by one. */
+/** Disconnects and refusals that are shown one by one. */
 const EVENTS = 200;
 
 /** Milliseconds between two looks at who is connected. */
