@@ -48,11 +48,11 @@ def _withoutDirectTransport() -> None:
 
 
 def _withoutPlaces() -> None:
-    def become(transport: Any, connection: Any) -> None:
+    def upgrade(transport: Any, connection: Any) -> None:
         transport.protocol = connection
 
     settable: Any = DirectTransport
-    settable.become = become
+    settable.upgrade = upgrade
 
 
 def _withoutSharedFrames() -> None:

@@ -287,7 +287,7 @@ def test_read_into_place(wire: Wire) -> None:
     """
     client, _, transport = wire.connect()
     connection = _Large(5)
-    transport.become(connection)
+    transport.upgrade(connection)
     client.send(b"hello, world")
     wire.turn()
     assert connection.filledBy == [5]
@@ -305,7 +305,7 @@ def test_nothing_to_read_into_place(wire: Wire) -> None:
     """
     _, _, transport = wire.connect()
     connection = _Large(5)
-    transport.become(connection)
+    transport.upgrade(connection)
     assert transport.doRead() is None
     assert connection.filledBy == []
 
@@ -318,7 +318,7 @@ def test_lost_in_a_large_message(wire: Wire, reset: bool) -> None:
     """
     client, _, transport = wire.connect()
     connection = _Large(5)
-    transport.become(connection)
+    transport.upgrade(connection)
     if reset:
         transport.socket.close()
         assert transport.doRead() is CONNECTION_LOST

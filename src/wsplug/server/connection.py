@@ -213,12 +213,13 @@ class Connection:
 
     def limitMessages(self, size: int) -> None:
         """
-        Take messages of no more than so many bytes from now on, until L{serveWith}.
+        Take messages of no more than so many bytes from now on, until
+        L{switchProtocol}.
         """
         most = self.context.settings.max_message_size
         self._receiver.limit(min(size, most))
 
-    def serveWith(self, application: IWebSocketProtocol, text: str) -> Any:
+    def switchProtocol(self, application: IWebSocketProtocol, text: str) -> Any:
         """
         Have another protocol serve the connection from now on, as if it had from the
         beginning; do nothing if the connection is not open any more. The protocol that

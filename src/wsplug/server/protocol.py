@@ -581,7 +581,7 @@ class WebSocketServerProtocol(Protocol):
         self.transport = transport
         self._connection = connection
         if isinstance(transport, DirectTransport):
-            transport.become(connection)
+            transport.upgrade(connection)
         else:
             calls: Any = self
             calls.dataReceived = connection.dataReceived

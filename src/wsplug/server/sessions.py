@@ -277,7 +277,7 @@ class _TokenProtocol:
         finally:
             self._clearDeadline()
         self._session.watch()
-        await maybeDeferred(self._transport.serveWith, protocol, answer)
+        await maybeDeferred(self._transport.switchProtocol, protocol, answer)
 
     def _close(self, refusal: HandshakeRefused) -> None:
         """

@@ -86,7 +86,7 @@ class DirectTransport(tcp.Server):
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {self.client}>"
 
-    def become(self, connection: Reader) -> None:
+    def upgrade(self, connection: Reader) -> None:
         """
         Serve a WebSocket from now on: it takes what comes, and is asked for room for
         much of it.
