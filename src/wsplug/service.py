@@ -207,7 +207,7 @@ class WebSocketService(Service):
         self._refuseSecondStart()
         super().startService()  # type: ignore[no-untyped-call]
         self._serves = False
-        self.factory.hold()
+        self.factory.awaitStart()
         self._startNow(self._listen)
         self._startNow(self._startApplications)
         self._admin.start()

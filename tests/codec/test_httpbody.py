@@ -27,7 +27,7 @@ def read(chunks: Iterable[bytes], size: int | None, limit: int = LIMIT) -> Resul
             rest += chunk
             continue
         result = parser.feed(chunk)
-        assert parser.held <= limit
+        assert parser.received <= limit
         rest = parser.rest
     if isinstance(result, HandshakeRefused):
         assert result.__traceback__ is None

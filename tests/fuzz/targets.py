@@ -99,7 +99,7 @@ def _body(chunks: Sequence[bytes], size: int | None) -> tuple[Any, bytes]:
     parser = BodyParser(size, BODY_LIMIT)
     for place, chunk in enumerate(chunks):
         result = parser.feed(chunk)
-        assert parser.held <= BODY_LIMIT
+        assert parser.received <= BODY_LIMIT
         if isinstance(result, HandshakeRefused):
             assert result.status in (400, 413)
             return (result.status, result.reason), b""

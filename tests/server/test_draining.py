@@ -261,7 +261,7 @@ def test_patience_ends() -> None:
 def test_no_patience_while_held() -> None:
     """Before the applications have started nobody would serve them: 503 at once."""
     server = serveApp()
-    server.factory.hold()
+    server.factory.awaitStart()
     transport = raw(server, handshake())
     server.factory.closeConnections(patience=1.5)
     server.run()

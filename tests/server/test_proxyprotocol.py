@@ -242,7 +242,7 @@ def test_held() -> None:
     """
     app = App()
     server = made(app, open_timeout=3)
-    server.factory.hold()
+    server.factory.awaitStart()
     transport = raw(server, LINE + handshake())
     server.advance(5)
     assert not app.requests

@@ -10,7 +10,7 @@ import pytest
 from twisted.internet.task import Clock
 
 from tests.server.kit import Logs, openOne
-from wsplug.server.inputgate import HELD_BY_WORK
+from wsplug.server.inputgate import PAUSED_BY_WORK
 from wsplug.server.scheduler import FairScheduler
 
 
@@ -117,7 +117,7 @@ def test_connection_that_fails_at_its_turn(logs: Logs) -> None:
         raise MemoryError
 
     opened.client.transport.resumeProducing = resume  # type: ignore[method-assign]
-    connection.gate.hold(HELD_BY_WORK)
+    connection.gate.pause(PAUSED_BY_WORK)
     opened.server.factory.context.scheduler.add(connection.limits)
     opened.server.run()
     assert opened.client.transport.lost

@@ -80,7 +80,7 @@ def test_health() -> None:
     for path, _ in rows(paths):
         assert telling.server.request("GET", path.strip("`")).status == 200
     seen = []
-    telling.factory.hold()
+    telling.factory.awaitStart()
     seen.append(_reason(telling))
     telling.factory.serve()
     telling.isReady = False

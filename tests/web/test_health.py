@@ -70,7 +70,7 @@ def test_handshake_at_the_path_of_a_check(target: str) -> None:
     assert parseResponse(raw(server, data).take()).status == 503
     assert len(telling.factory.connections) == 1
     starting = Telling()
-    starting.factory.hold()
+    starting.factory.awaitStart()
     transport = raw(starting.server, data)
     assert transport.take() == b""
     starting.factory.serve()
@@ -252,7 +252,7 @@ def test_while_starting() -> None:
     """
     telling = Telling()
     server, factory = telling.server, telling.factory
-    factory.hold()
+    factory.awaitStart()
     whole, part, silent, bad = (server.connectTransport() for _ in range(4))
     whole.put(handshake() + frame(b"early"))
     server.run()
@@ -289,7 +289,7 @@ def test_page_behind_a_check() -> None:
     """
     telling = Telling()
     server = telling.server
-    telling.factory.hold()
+    telling.factory.awaitStart()
     transport = server.connectTransport()
     check = b"GET /-/health/live HTTP/1.1\r\nHost: a\r\n\r\n"
     transport.put(check)

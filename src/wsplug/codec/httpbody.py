@@ -69,7 +69,7 @@ class BodyParser:
     """
     Collects the body of one request.
 
-    @ivar held: bytes of it that are there.
+    @ivar received: bytes of it that are there.
     @ivar rest: once it is whole: what came behind it. The caller takes it.
     """
 
@@ -106,7 +106,7 @@ class BodyParser:
         self.rest = b""
 
     @property
-    def held(self) -> int:
+    def received(self) -> int:
         return len(self._body)
 
     def feed(self, data: bytes) -> bytes | HandshakeRefused | None:

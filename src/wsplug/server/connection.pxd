@@ -19,7 +19,7 @@ cdef int OP_BINARY
 cdef int OP_PING
 cdef int OP_PONG
 cdef int OP_TEXT
-cdef int HELD_BY_APPLICATION
+cdef int PAUSED_BY_APPLICATION
 
 
 cdef class Connection:

@@ -56,7 +56,7 @@ from wsplug.server.context import ConnectionContext
 from wsplug.server.disconnects import explainLoss
 from wsplug.server.handling import Handlers, ServedApplication
 from wsplug.server.inboundlimits import InboundLimits
-from wsplug.server.inputgate import HELD_BY_APPLICATION, InputGate
+from wsplug.server.inputgate import PAUSED_BY_APPLICATION, InputGate
 from wsplug.server.keepalive import KEEPALIVE, Keepalive
 from wsplug.server.output import OutputWatch, watchCallbacks
 from wsplug.server.prepared import PreparedMessage
@@ -281,7 +281,7 @@ class Connection:
             else:
                 receiver.feed(data)
             unfinished = receiver.unfinished()
-            limits.hold(unfinished)
+            limits.reserve(unfinished)
             if gate.reasons:
                 gate.keep(unfinished)
                 if self._handlers is not None:
@@ -292,7 +292,7 @@ class Connection:
     def connectionLost(self, reason: Failure) -> None:
         if (
             self._handlers is not None
-            and self.gate.reasons == HELD_BY_APPLICATION
+            and self.gate.reasons == PAUSED_BY_APPLICATION
             and self._receiver.unfinished()
             and self.context.settings.close_timeout
             and reason.check(ConnectionDone)
@@ -316,7 +316,7 @@ class Connection:
         if self._handlers is not None:
             self._handlers.hurry(self.context.settings.close_timeout)
 
-    def inputReleased(self) -> None:
+    def inputResumed(self) -> None:
         if self.gate.reasons:
             if self._handlers is not None:
                 self._handlers.lookAhead()

@@ -94,7 +94,7 @@ class WebSocketFactory(ServerFactory):
     connections = _PartOf[set[Connection]]("roster")
     spare = _PartOf[SparePlaces]("roster")
     isFull = _PartOf[bool]("roster")
-    held = _PartOf[bool]("roster")
+    starting = _PartOf[bool]("roster")
     draining = _PartOf[Draining | None]("roster")
     origins = _PartOf[OriginRules]("admittance")
     hosts = _PartOf[HostRules]("admittance")
@@ -231,7 +231,7 @@ class WebSocketFactory(ServerFactory):
     def _starting(self) -> None:
         # Where all connections were closed, and none is left, it begins anew.
         self.roster.draining = None
-        self.roster.hold()
+        self.roster.awaitStart()
 
     def _started(self, error: StartupError | None) -> None:
         if error is None:
@@ -248,16 +248,16 @@ class WebSocketFactory(ServerFactory):
             # A proxy's may be counted again right away, as its client's.
             self.clock.callLater(0, applications.check)
 
-    def hold(self) -> None:
+    def awaitStart(self) -> None:
         """
         Answer nothing but health checks on new connections until L{serve}: the
         applications are not ready.
         """
-        self.roster.hold()
+        self.roster.awaitStart()
 
     def serve(self) -> None:
         """
-        Serve the connections that have come since L{hold}.
+        Serve the connections that have come since L{awaitStart}.
         """
         self.roster.serve()
 

@@ -17,7 +17,7 @@ from wsplug.server.cancelling import cancel
 from wsplug.server.closehandshake import CloseHandshake
 from wsplug.server.context import ConnectionContext
 from wsplug.server.deadlines import Deadline
-from wsplug.server.inputgate import HELD_BY_APPLICATION, InputGate
+from wsplug.server.inputgate import PAUSED_BY_APPLICATION, InputGate
 from wsplug.transport.traffic import Traffic
 
 __all__ = [
@@ -164,7 +164,7 @@ class Handlers:
         self._last += 1
         number = self._last
         self._running[number] = handler
-        self._gate.hold(HELD_BY_APPLICATION)
+        self._gate.pause(PAUSED_BY_APPLICATION)
         handler.addCallback(lambda _: self._done(number, began))
 
     def _done(self, number: int, began: float) -> None:
@@ -172,7 +172,7 @@ class Handlers:
             self._traffic.observe(began)
         self._running.pop(number, None)
         if not self._running:
-            self._gate.release(HELD_BY_APPLICATION)
+            self._gate.resume(PAUSED_BY_APPLICATION)
 
     def lookAhead(self) -> None:
         """
@@ -181,7 +181,7 @@ class Handlers:
         """
         if self._owner is None or self.seen < 0:
             return
-        if self._gate.reasons & HELD_BY_APPLICATION:
+        if self._gate.reasons & PAUSED_BY_APPLICATION:
             self.seen = self._gate.lookAhead(self.seen)
             if self.seen < 0:
                 self.hurry(self._context.settings.close_timeout)

@@ -24,5 +24,5 @@ cdef class InboundLimits:
     cpdef takeInflated(self, Py_ssize_t size, double now)
     cpdef takeFragments(self, Py_ssize_t count)
     cdef _spend(self, Py_ssize_t size)
-    cpdef hold(self, Py_ssize_t size)
+    cpdef reserve(self, Py_ssize_t size)
     cdef _meterBytes(self, Py_ssize_t size, double now)

@@ -13,7 +13,7 @@ from wsplug.errors import Side
 from wsplug.guard.admission import Account
 from wsplug.guard.metering import Meter
 from wsplug.server.closehandshake import CloseHandshake
-from wsplug.server.inputgate import HELD_BY_WORK, InputGate
+from wsplug.server.inputgate import PAUSED_BY_WORK, InputGate
 from wsplug.server.scheduler import FairScheduler
 from wsplug.transport.memorybudget import MemoryBudget
 
@@ -146,7 +146,7 @@ class InboundLimits:
             owner = self._owner
             if owner is not None and owner.isOpen:
                 self._yields = True
-                owner.gate.hold(HELD_BY_WORK)
+                owner.gate.pause(PAUSED_BY_WORK)
                 self._scheduler.add(self)
 
     def resume(self) -> None:
@@ -159,13 +159,13 @@ class InboundLimits:
         if owner is None:
             return
         try:
-            owner.gate.release(HELD_BY_WORK)
+            owner.gate.resume(PAUSED_BY_WORK)
         except BaseException:
             # It would never resume: what isn't read from can't even be silent.
             owner.closing.abort(CloseCode.INTERNAL_ERROR, "internal error", Side.SERVER)
             raise
 
-    def hold(self, size: int) -> None:
+    def reserve(self, size: int) -> None:
         """
         Have the budget know what is held of a message that isn't whole.
 
@@ -177,24 +177,24 @@ class InboundLimits:
             self._unfinished = size
             self._budget.reserve(self, size)
 
-    def shed(self, held: int) -> None:
+    def shed(self, used: int) -> None:
         """
         The server can't hold all that isn't whole, and most of it is here.
         """
         if self._owner is not None:
             self._owner.closing.exceed(
                 CloseCode.TRY_AGAIN_LATER,
-                f"the server is full; {held} bytes of a message wait for the rest",
+                f"the server is full; {used} bytes of a message wait for the rest",
                 "max-incomplete-total",
             )
-        self.hold(0)
+        self.reserve(0)
 
     def end(self) -> None:
         """
         Nothing comes any more.
         """
         self._owner = None
-        self.hold(0)
+        self.reserve(0)
 
     def _meterBytes(self, size: int, now: float) -> None:
         if self._meter is not None and not self._meter.bytes.spend(size, now):

@@ -11,18 +11,18 @@ cdef Py_ssize_t _READ_ON
 
 cdef class InputGate:
     cdef Flusher _flusher
-    cdef bint _isPaused
+    cdef bint _readPaused
     cdef object _owner
     cdef MessageReceiver _receiver
     cdef object _transport
     cdef public double heard
     cdef readonly int reasons
 
-    cpdef hold(self, int reason)
+    cpdef pause(self, int reason)
     @cython.locals(flusher=Flusher)
-    cpdef release(self, int reason)
+    cpdef resume(self, int reason)
     cpdef keep(self, Py_ssize_t size)
-    cpdef pause(self)
+    cpdef pauseReading(self)
     cpdef open(self)
-    cdef _resume(self)
+    cdef _resumeReading(self)
     cdef _readAgain(self)

@@ -12,9 +12,9 @@ from wsplug.transport.direct import hasEnded, watchForEnd
 from wsplug.transport.flusher import Flusher
 
 __all__ = [
-    "HELD_BY_APPLICATION",
-    "HELD_BY_OUTPUT",
-    "HELD_BY_WORK",
+    "PAUSED_BY_APPLICATION",
+    "PAUSED_BY_OUTPUT",
+    "PAUSED_BY_WORK",
     "READ_ON",
     "GateOwner",
     "InputGate",
@@ -26,23 +26,23 @@ Bytes that are read from a connection, and kept, while a handler holds its input
 to see its end, and the answers to pings, in most cases. The transport may add one read.
 """
 
-HELD_BY_APPLICATION: Final = 1
+PAUSED_BY_APPLICATION: Final = 1
 """
 A bit of L{InputGate.reasons}: a handler isn't done with a message.
 """
 
-HELD_BY_OUTPUT: Final = 2
+PAUSED_BY_OUTPUT: Final = 2
 """
 The peer doesn't read.
 """
 
-HELD_BY_WORK: Final = 4
+PAUSED_BY_WORK: Final = 4
 """
 It is the turn of other connections that make much work.
 """
 
 # C integers, where this is compiled.
-_APPLICATION: Final = HELD_BY_APPLICATION
+_APPLICATION: Final = PAUSED_BY_APPLICATION
 _READ_ON: Final = READ_ON
 
 
@@ -54,7 +54,7 @@ class GateOwner(Protocol):
     def peerEnded(self) -> None:
         """The peer sends nothing more, though its input is held."""
 
-    def inputReleased(self) -> None:
+    def inputResumed(self) -> None:
         """A reason to hold the input is gone. What was read is delivered, if it was the
         last one."""
 
@@ -69,8 +69,8 @@ class InputGate:
 
     __slots__ = (
         "_flusher",
-        "_isPaused",
         "_owner",
+        "_readPaused",
         "_receiver",
         "_transport",
         "heard",
@@ -94,7 +94,7 @@ class InputGate:
         self._receiver = receiver
         self._flusher = flusher
         # Whether the transport was told not to read.
-        self._isPaused = False
+        self._readPaused = False
         self.reasons = 0
         self.heard: float = flusher.began
 
@@ -102,15 +102,15 @@ class InputGate:
         """
         Say when a byte last came: now, while nothing is read on purpose.
         """
-        if self._isPaused:  # one that isn't read from can't be silent
+        if self._readPaused:  # one that isn't read from can't be silent
             owner = self._owner
-            isHeld = self.reasons & _APPLICATION
-            if owner is not None and isHeld and hasEnded(self._transport):
+            byApplication = self.reasons & _APPLICATION
+            if owner is not None and byApplication and hasEnded(self._transport):
                 owner.peerEnded()
             self.heard = now
         return self.heard
 
-    def hold(self, reason: int) -> None:
+    def pause(self, reason: int) -> None:
         """
         Deliver no more messages.
 
@@ -122,9 +122,9 @@ class InputGate:
         # While it is the application alone that wants nothing more, a little is read
         # on: the connection's loss, and the answers to pings, are to be seen.
         if reason != _APPLICATION:
-            self.pause()
+            self.pauseReading()
 
-    def release(self, reason: int) -> None:
+    def resume(self, reason: int) -> None:
         """
         Deliver messages again, if there is no other reason to hold them.
         """
@@ -139,7 +139,7 @@ class InputGate:
             finally:
                 flusher.uncork()
         if self._owner is not None:
-            self._owner.inputReleased()
+            self._owner.inputResumed()
         if self._owner is not None:
             self._readAgain()
 
@@ -150,14 +150,14 @@ class InputGate:
         @param size: bytes that are kept.
         """
         if size > _READ_ON:
-            self.pause()
+            self.pauseReading()
 
-    def pause(self) -> None:
+    def pauseReading(self) -> None:
         """
         Read nothing more.
         """
-        if not self._isPaused:
-            self._isPaused = True
+        if not self._readPaused:
+            self._readPaused = True
             self._transport.pauseProducing()
         if self.reasons == _APPLICATION and self._owner is not None:
             watchForEnd(self._transport, self._owner.peerEnded)
@@ -168,7 +168,7 @@ class InputGate:
         """
         if self.reasons:
             self.reasons = 0
-            self._resume()
+            self._resumeReading()
             self._receiver.resume()
 
     def lookAhead(self, seen: int) -> int:
@@ -187,7 +187,7 @@ class InputGate:
         flusher.cork()
         try:
             self.reasons = 0
-            self._resume()
+            self._resumeReading()
             self._receiver.skip(size)
             self._receiver.resume()
         finally:
@@ -205,9 +205,9 @@ class InputGate:
         """
         self._owner = None
 
-    def _resume(self) -> None:
-        if self._isPaused:
-            self._isPaused = False
+    def _resumeReading(self) -> None:
+        if self._readPaused:
+            self._readPaused = False
             self._transport.resumeProducing()
 
     def _readAgain(self) -> None:
@@ -215,9 +215,9 @@ class InputGate:
         Read as far as what holds the input allows.
         """
         if not self.reasons:
-            self._resume()
-        elif self.reasons == _APPLICATION and self._isPaused:
+            self._resumeReading()
+        elif self.reasons == _APPLICATION and self._readPaused:
             if self._receiver.unfinished() > _READ_ON:
-                self.pause()
+                self.pauseReading()
             else:
-                self._resume()
+                self._resumeReading()

@@ -16,7 +16,7 @@ from wsplug.errors import ConnectionClosed, Side
 from wsplug.server.closehandshake import CloseHandshake, failureOf
 from wsplug.server.context import ConnectionContext
 from wsplug.server.deadlines import Deadline
-from wsplug.server.inputgate import HELD_BY_OUTPUT, InputGate
+from wsplug.server.inputgate import PAUSED_BY_OUTPUT, InputGate
 from wsplug.server.producers import AttachedProducer
 from wsplug.transport.bursts import Burst
 from wsplug.transport.progress import Progress
@@ -112,7 +112,7 @@ class OutputWatch:
             self.deadline = context.deadlines.set(seconds, self._timedOut)
             self._progress = owner.context.askProgress(owner.transport)
         if owner.isOpen:
-            owner.gate.hold(HELD_BY_OUTPUT)
+            owner.gate.pause(PAUSED_BY_OUTPUT)
             if self._producer is not None:
                 self._producer.pause()
         elif seconds:
@@ -133,7 +133,7 @@ class OutputWatch:
             self._producer.resume()
         if not owner.queue.blocked:
             owner.context.statistics.stalled.discard(owner)
-            owner.gate.release(HELD_BY_OUTPUT)
+            owner.gate.resume(PAUSED_BY_OUTPUT)
 
     def outputDrained(self) -> None:
         owner = self._owner

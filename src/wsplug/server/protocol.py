@@ -167,7 +167,7 @@ class WebSocketServerProtocol(Protocol):
         elif self._roster.draining is not None:
             draining = self._roster.draining
             self.finish(draining.refusal, draining.patience)
-        elif not self._roster.held:
+        elif not self._roster.starting:
             self.begin()
 
     def begin(self) -> None:
@@ -202,7 +202,7 @@ class WebSocketServerProtocol(Protocol):
                 len(data), self._deadline is not None, self.abort, self._lateLimit
             )
             return
-        if self._answer is not None or (self._early and self._roster.held):
+        if self._answer is not None or (self._early and self._roster.starting):
             self._early += data
         elif channel is not None and channel.busy:
             self._read(channel.feed(data))
@@ -304,7 +304,7 @@ class WebSocketServerProtocol(Protocol):
             head = self._parser.feed(data)
             self._identify(head)
             if head is None:
-                if self._deadline is None and not self._roster.held:
+                if self._deadline is None and not self._roster.starting:
                     self._awaitHead()
                 return
             self._clearDeadline()
@@ -353,8 +353,8 @@ class WebSocketServerProtocol(Protocol):
         Say whether a request is for now. Where the server is full, it is refused; while
         the applications start, it waits. Only health checks are served always.
         """
-        held = self._roster.held
-        if self.excess is None and not held:
+        starting = self._roster.starting
+        if self.excess is None and not starting:
             return True
         path = splitTarget(head.target)[0]
         if self.content.isHealthCheck(path) and not wants_upgrade(head):

@@ -59,7 +59,7 @@ class Roster:
     @ivar lingering: those of them that were refused, and wait for their peers to close.
     @ivar sessions: the logins of open connections.
     @ivar spare: the places over the limit, for health checks.
-    @ivar held: whether new connections wait for the applications to start.
+    @ivar starting: whether new connections wait for the applications to start.
     @ivar failed: what everybody gets because an application didn't start.
     @ivar draining: how the connections are being closed, once they are.
     @ivar whenLeft: is called whenever a connection is gone.
@@ -72,7 +72,7 @@ class Roster:
         self.lingering: set[Opening] = set()
         self.sessions: dict[Connection, AttachedLogin] = {}
         self.spare = SparePlaces()
-        self.held = False
+        self.starting = False
         self.failed: HandshakeRefused | None = None
         self.draining: Draining | None = None
         self.whenLeft: Callable[[], object] = _nothing
@@ -101,7 +101,7 @@ class Roster:
         draining = self.draining
         if draining is not None:
             protocol.finish(draining.refusal, draining.patience)
-        elif self.held:
+        elif self.starting:
             protocol.transport.pauseProducing()
         else:
             protocol.begin()
@@ -165,18 +165,18 @@ class Roster:
 
     # Starting and stopping
 
-    def hold(self) -> None:
+    def awaitStart(self) -> None:
         """
         Answer nothing but health checks on new connections until L{serve}: the
         applications are not ready.
         """
-        self.held = True
+        self.starting = True
 
     def serve(self) -> None:
         """
-        Serve the connections that have come since L{hold}.
+        Serve the connections that have come since L{awaitStart}.
         """
-        self.held = False
+        self.starting = False
         self.failed = None
         for protocol in list(self.opening):
             protocol.transport.resumeProducing()
@@ -186,7 +186,7 @@ class Roster:
         """
         Refuse everybody: an application didn't start.
         """
-        self.held = False
+        self.starting = False
         self.failed = refusal
         for protocol in list(self.opening):
             protocol.finish(refusal, 0.0)
@@ -216,8 +216,8 @@ class Roster:
             settings=context.settings,
             code=code,
             reason=reason,
-            # While they are held, nobody would serve them.
-            patience=0.0 if self.held else patience,
+            # While the applications start, nobody would serve them.
+            patience=0.0 if self.starting else patience,
         )
         return self.draining.begin(after).addCallback(lambda _: context.logLimit.tell())
 

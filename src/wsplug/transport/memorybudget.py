@@ -21,11 +21,11 @@ class Holder(Protocol):
     Who holds something.
     """
 
-    def shed(self, held: int) -> None:
+    def shed(self, used: int) -> None:
         """
         Let go of it, as far as that goes.
 
-        @param held: how much it is, in bytes.
+        @param used: how much it is, in bytes.
         """
 
 

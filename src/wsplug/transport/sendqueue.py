@@ -343,12 +343,12 @@ class SendQueue:
             self._counted = waiting
             self._budget.reserve(self, waiting)
 
-    def shed(self, held: int) -> None:
+    def shed(self, used: int) -> None:
         """
         The server can't hold all that waits, and most of it is here.
         """
         if self._owner is not None:
-            self._owner.outputShed(held)
+            self._owner.outputShed(used)
 
     # The transport's producer
 

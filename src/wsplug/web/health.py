@@ -39,7 +39,7 @@ def whyNotReady(server: ServerState) -> str | None:
     @return: C{None} where it is welcome.
     """
     factory = server.factory
-    if factory.held:
+    if factory.starting:
         return "starting"
     if not server.isReady:
         return "stopping"

@@ -13,7 +13,7 @@ from wsplug.errors import HandshakeRefused
 from wsplug.server.deadlines import Deadline, Deadlines
 from wsplug.transport.memorybudget import MemoryBudget
 
-__all__ = ["MAX_BODY_SIZE", "BodyReader", "HeldBody"]
+__all__ = ["MAX_BODY_SIZE", "BodyReader", "PendingBody"]
 
 MAX_BODY_SIZE: Final = 1024 * 1024
 """
@@ -87,7 +87,7 @@ class BodyReader:
         if result is None:
             if self._deadline is None:
                 self._await()
-            self._budget.reserve(self, parser.held)
+            self._budget.reserve(self, parser.received)
             return None
         self.stop()
         if isinstance(result, HandshakeRefused):
@@ -105,7 +105,7 @@ class BodyReader:
         self._deadline = None
         self._budget.reserve(self, 0)
 
-    def shed(self, held: int) -> None:
+    def shed(self, used: int) -> None:
         """
         The server can't hold all that isn't whole, and most of it is here.
         """
@@ -119,13 +119,13 @@ class BodyReader:
         )
 
     def _await(self) -> None:
-        self._before = self._parser.held
+        self._before = self._parser.received
         if self._seconds:
             self._deadline = self._deadlines.set(self._seconds, self._timedOut)
 
     def _timedOut(self) -> None:
         self._deadline = None
-        if self._parser.held - self._before >= _PIECE:
+        if self._parser.received - self._before >= _PIECE:
             self._await()
             return
         self._end(
@@ -143,7 +143,7 @@ class BodyReader:
             refuse(refusal)
 
 
-class HeldBody:
+class PendingBody:
     """
     A body that somebody has to answer to, until it is done with.
     """
@@ -163,7 +163,7 @@ class HeldBody:
         """
         self._budget.reserve(self, 0)
 
-    def shed(self, held: int) -> None:
+    def shed(self, used: int) -> None:
         """
         The server is full. It is an application's, which nobody can take it from:
         those go whose bodies aren't whole.

@@ -38,7 +38,7 @@ from wsplug.server.closing import endIdle, logRefusal
 from wsplug.server.content import Content
 from wsplug.server.context import ConnectionContext
 from wsplug.server.deadlines import Deadline
-from wsplug.server.http.bodies import BodyReader, HeldBody
+from wsplug.server.http.bodies import BodyReader, PendingBody
 from wsplug.server.http.pageoutput import PageOutput
 from wsplug.server.http.pages import PageChannel
 from wsplug.server.http.request import PlainRequest, isPersistent
@@ -144,7 +144,7 @@ class Exchange:
         self._body: BodyReader | None = None
         self._isUnread = False
         # What C{twisted.web} has of a body.
-        self._held: HeldBody | None = None
+        self._pending: PendingBody | None = None
         self._login: Login | None = None
         self._loggingIn: Deferred[Any] | None = None
         self._loginDeadline: Deadline | None = None
@@ -285,9 +285,9 @@ class Exchange:
         if self._body is not None:
             body, self._body = self._body, None
             body.stop()
-        if self._held is not None:
-            held, self._held = self._held, None
-            held.letGo()
+        if self._pending is not None:
+            pending, self._pending = self._pending, None
+            pending.letGo()
         if self._loggingIn is not None:
             cancel(self._endLoggingIn())
         if self._login is not None:
@@ -467,23 +467,23 @@ class Exchange:
             self._answer(self._answerTo(Failure()))
             return
         context = self._context
-        held = HeldBody(context.unfinished, content)
+        pending = PendingBody(context.unfinished, content)
         seconds = context.settings.handler_timeout
         deadline = None
         if seconds:
             deadline = context.deadlines.set(
-                seconds, lambda: self._answerMissing(request, held)
+                seconds, lambda: self._answerMissing(request, pending)
             )
         answer.addErrback(self._answerTo)
-        answer.addCallback(self._answerLater, request, held, deadline)
+        answer.addCallback(self._answerLater, request, pending, deadline)
         answer.addErrback(self._fail)
 
-    def _answerMissing(self, request: PlainRequest, held: HeldBody) -> None:
+    def _answerMissing(self, request: PlainRequest, pending: PendingBody) -> None:
         """
         Wait no longer for an answer. It isn't cancelled: what the request asks for may
         have been done in part.
         """
-        held.letGo()
+        pending.letGo()
         if self._request is request:
             seconds = self._context.settings.handler_timeout
             reason = f"no answer from the application in {seconds:g} seconds"
@@ -493,11 +493,11 @@ class Exchange:
         self,
         answer: Response,
         request: PlainRequest,
-        held: HeldBody,
+        pending: PendingBody,
         deadline: Deadline | None,
     ) -> None:
         self._context.deadlines.clear(deadline)
-        held.letGo()
+        pending.letGo()
         if self._request is not request:
             # The client has gone meanwhile.
             if isinstance(answer.body, FileBody):
@@ -745,7 +745,7 @@ class Exchange:
         context = self._context
         site = self._content.site
         assert site is not None
-        self._held = HeldBody(context.unfinished, content)
+        self._pending = PendingBody(context.unfinished, content)
         channel = self._channel
         if channel is None:
             sender, self._sender = self._sender, None

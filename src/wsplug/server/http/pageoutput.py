@@ -141,7 +141,7 @@ class PageOutput:
         self._given = self._size = 0
         self._budget.reserve(self, 0)
 
-    def shed(self, held: int) -> None:
+    def shed(self, used: int) -> None:
         """
         The server can't hold all that waits, and most of it is here.
         """
