@@ -488,7 +488,9 @@ def _served(
         server.run()
     assert transport.lost
     assert server.factory.opening == len(server.factory.connections) == 0
-    assert server.factory.waiting.used == server.factory.unfinished.used == 0
+    assert (
+        server.factory.sendBuffers.used == server.factory.incompleteMessages.used == 0
+    )
     assert len(server.factory.deadlines) == 0
     return _DATE.sub(b"", output), list(events)
 

@@ -340,7 +340,7 @@ def test_output_of_all() -> None:
     world = World(max_send_buffer_total=3_600_000, max_send_buffer=2_000_000)
     small = [_stall(world, 100_000) for _ in range(3)]
     large = [_stall(world, 900_000) for _ in range(2)]
-    waiting = world.server.factory.waiting
+    waiting = world.server.factory.sendBuffers
     held = sum(each.transport.bytesWaiting for _, each in small + large)
     assert waiting.used == held
     assert 3_000_000 < held < 3_600_000
@@ -369,7 +369,7 @@ def test_output_is_given_back() -> None:
     """
     world = World(max_send_buffer=500_000)
     stalled = [_stall(world, 200_000) for _ in range(4)]
-    waiting = world.server.factory.waiting
+    waiting = world.server.factory.sendBuffers
     assert waiting.used > 800_000
     assert len(waiting) == 4
     while stalled[0][0].take():
@@ -397,7 +397,7 @@ def test_partly_sent_is_aborted() -> None:
     world.server.run()
     world.server.advance(6)
     assert recorder.closed.setting == "max-send-buffer-total"
-    assert world.server.factory.waiting.used == 0
+    assert world.server.factory.sendBuffers.used == 0
 
 
 def _begin(world: World, size: int) -> Recorder:
@@ -411,17 +411,17 @@ def _begin(world: World, size: int) -> Recorder:
 
 
 @pytest.mark.parametrize("size", [20_000, 200_000])
-def test_unfinished_of_all(size: int) -> None:
+def test_incomplete_of_all(size: int) -> None:
     """
     Where too much of all messages that aren't whole is held, the largest go.
     """
     world = World(max_incomplete_total=10 * size, max_address_byte_rate=1 << 40)
     small = [_begin(world, size // 2) for _ in range(4)]
     large = [_begin(world, 2 * size) for _ in range(3)]
-    unfinished = world.server.factory.unfinished
-    assert 7 * size < unfinished.used <= 8.1 * size
+    incomplete = world.server.factory.incompleteMessages
+    assert 7 * size < incomplete.used <= 8.1 * size
     large += [_begin(world, 2 * size) for _ in range(2)]
-    assert unfinished.used <= 9 * size
+    assert incomplete.used <= 9 * size
     assert all(each.failure is None for each in small)
     world.server.advance(6)
     gone = [each for each in large if each.failure is not None]
@@ -430,36 +430,36 @@ def test_unfinished_of_all(size: int) -> None:
     assert 1 <= len(gone) <= 2
 
 
-def test_unfinished_is_given_back() -> None:
+def test_incomplete_is_given_back() -> None:
     """
     What becomes whole, breaks a rule or is lost is not counted any more.
     """
     world = World(ping_interval=0.0)
-    unfinished = world.server.factory.unfinished
+    incomplete = world.server.factory.incompleteMessages
     client = world.connect()
     data = encode_frame(OP_TEXT, b"x" * 50_000, b"abcd")
     client.transport.put(data)
     world.server.run()
-    assert unfinished.used == 50_000
+    assert incomplete.used == 50_000
     client.transport.put(encode_frame(FIN | OP_CONTINUATION, b"", b"abcd"))
     world.server.run()
-    assert unfinished.used == 0
+    assert incomplete.used == 0
     client.transport.put(data)
     world.server.run()
     client.transport.put(frame(b"", 0x83))
     world.server.run()
-    assert unfinished.used == 0
+    assert incomplete.used == 0
     # Of a large one, the place is held before it is filled.
     for whole, held in ((60_000, 60_000), (600_000, FIRST_BUFFER_SIZE)):
         transport = world.server.connectTransport()
         transport.put(handshake())
         transport.put(encode_frame(FIN | OP_BINARY, bytes(whole), b"abcd")[:50_000])
         world.server.run()
-        assert unfinished.used == held
+        assert incomplete.used == held
         transport.shut()
         world.server.run()
-        assert unfinished.used == 0
-    assert len(unfinished) == 0
+        assert incomplete.used == 0
+    assert len(incomplete) == 0
 
 
 def test_held_while_the_application_works() -> None:
@@ -470,12 +470,12 @@ def test_held_while_the_application_works() -> None:
     opened = openOne(Recorder(text=lambda _: waiting))
     opened.client.transport.put(frame(b"x") + frame(bytes(60_000), FIN | OP_BINARY))
     opened.server.run()
-    unfinished = opened.server.factory.unfinished
-    assert unfinished.used > 60_000
+    incomplete = opened.server.factory.incompleteMessages
+    assert incomplete.used > 60_000
     waiting.callback(None)
     opened.server.run()
     opened.client.send("y")
-    assert unfinished.used == 0
+    assert incomplete.used == 0
 
 
 def _compressed(payload: bytes) -> bytes:

@@ -109,7 +109,7 @@ def check(server: MemoryServer, logs: Logs, *kinds: type[BaseException]) -> None
     assert len(factory.deadlines) == 0
     assert len(factory.context.scheduler) == 0
     assert factory.statistics.stalled == set()
-    assert factory.waiting.used == factory.unfinished.used == 0
+    assert factory.sendBuffers.used == factory.incompleteMessages.used == 0
     assert server.stop().called
     assert not server.clock.getDelayedCalls()
 

@@ -252,8 +252,8 @@ def report(evidence: Evidence, problems: list[str]) -> dict[str, Any]:
             if name == "wsplug_reactor_stalls_total"
         ),
         "waiting_bytes": int(
-            evidence.metrics.get(("wsplug_waiting_bytes", ()), 0)
-            + evidence.metrics.get(("wsplug_unfinished_bytes", ()), 0)
+            evidence.metrics.get(("wsplug_send_buffer_bytes", ()), 0)
+            + evidence.metrics.get(("wsplug_incomplete_message_bytes", ()), 0)
         ),
         "watched": {"scrapes": evidence.scrapes, "samples": evidence.samples},
         "closings": closings,

@@ -74,10 +74,10 @@ def test_waiting() -> None:
     for _ in range(4):
         transport.sendBytesMessage(bytes(100_000))
         telling.server.run()
-    waiting = telling.scrape()[key("wsplug_waiting_bytes")]
+    waiting = telling.scrape()[key("wsplug_send_buffer_bytes")]
     assert waiting == transport.bytesWaiting > 200_000
     client.startReading()
-    assert telling.scrape()[key("wsplug_waiting_bytes")] == 0
+    assert telling.scrape()[key("wsplug_send_buffer_bytes")] == 0
 
 
 def test_latency() -> None:

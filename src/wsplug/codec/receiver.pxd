@@ -52,7 +52,7 @@ cdef class MessageReceiver:
     cpdef feed(self, bytes data)
     cpdef get_buffer(self)
     @cython.locals(size=Py_ssize_t, message=bytearray)
-    cpdef Py_ssize_t unfinished(self) except -1
+    cpdef Py_ssize_t incomplete_size(self) except -1
     cpdef buffer_updated(self, Py_ssize_t size)
     cpdef pause(self)
     cpdef resume(self)

@@ -267,7 +267,7 @@ class MessageReceiver:
             return None
         return self._whole
 
-    def unfinished(self) -> int:
+    def incomplete_size(self) -> int:
         """
         Give the number of bytes that are held: for a message that isn't whole yet, and
         of what a paused sink is not ready for.

@@ -171,14 +171,14 @@ class Connection:
         self.isOpen = False
         self.output = OutputWatch(self)
         self.queue = SendQueue(
-            transport, flusher, self.output, traffic, context.waiting
+            transport, flusher, self.output, traffic, context.sendBuffers
         )
         self.gate = InputGate(self, transport, self._receiver, flusher)
         self.limits = InboundLimits(
             self,
             account=account,
             meter=meter,
-            budget=context.unfinished,
+            budget=context.incompleteMessages,
             scheduler=context.scheduler,
         )
         self.opened: float = flusher.began
@@ -280,10 +280,10 @@ class Connection:
                 receiver.buffer_updated(size)
             else:
                 receiver.feed(data)
-            unfinished = receiver.unfinished()
-            limits.reserve(unfinished)
+            incomplete = receiver.incomplete_size()
+            limits.reserve(incomplete)
             if gate.reasons:
-                gate.keep(unfinished)
+                gate.keep(incomplete)
                 if self._handlers is not None:
                     self._handlers.lookAhead()
         finally:
@@ -293,7 +293,7 @@ class Connection:
         if (
             self._handlers is not None
             and self.gate.reasons == PAUSED_BY_APPLICATION
-            and self._receiver.unfinished()
+            and self._receiver.incomplete_size()
             and self.context.settings.close_timeout
             and reason.check(ConnectionDone)
         ):

@@ -33,8 +33,9 @@ class ConnectionContext:
     @ivar flusher: says when what is sent leaves.
     @ivar scheduler: lets connections that make much work take turns.
     @ivar statistics: counts what connections do.
-    @ivar waiting: bounds what waits to be sent, on all connections together.
-    @ivar unfinished: bounds the incomplete messages of all connections together.
+    @ivar sendBuffers: bounds what waits to be sent, on all connections together.
+    @ivar incompleteMessages: bounds the incomplete messages of all connections
+        together.
     @ivar logLimit: bounds what is logged about each address.
     @ivar rates: the messages and bytes a second that one connection may send; C{None}
         for any number.
@@ -49,13 +50,13 @@ class ConnectionContext:
         "deadlines",
         "deflatePolicy",
         "flusher",
+        "incompleteMessages",
         "logLimit",
         "rates",
         "scheduler",
+        "sendBuffers",
         "settings",
         "statistics",
-        "unfinished",
-        "waiting",
     )
 
     def __init__(
@@ -70,8 +71,8 @@ class ConnectionContext:
         self.flusher = Flusher(clock)
         self.scheduler = FairScheduler(clock)
         self.statistics = Statistics()
-        self.waiting = MemoryBudget(settings.max_send_buffer_total)
-        self.unfinished = MemoryBudget(settings.max_incomplete_total)
+        self.sendBuffers = MemoryBudget(settings.max_send_buffer_total)
+        self.incompleteMessages = MemoryBudget(settings.max_incomplete_total)
         self.logLimit = LogLimit(clock, settings.max_address_log_rate, exempt)
         self.rates = ratesOf(
             settings.max_message_rate, settings.max_byte_rate, settings

@@ -15,7 +15,7 @@ cdef class InboundLimits:
     cdef Py_ssize_t _share
     cdef Meter _shared
     cdef object _scheduler
-    cdef Py_ssize_t _unfinished
+    cdef Py_ssize_t _incomplete
     cdef readonly object account
     cdef readonly bint isMetered
 

@@ -31,7 +31,7 @@ Bytes of a share that a fragment takes up, however small it is: as much work.
 
 _UNCOUNTED: Final = 4096
 """
-Bytes of an unfinished message that aren't worth counting.
+Bytes of an incomplete message that aren't worth counting.
 """
 
 
@@ -58,12 +58,12 @@ class InboundLimits:
 
     __slots__ = (
         "_budget",
+        "_incomplete",
         "_meter",
         "_owner",
         "_scheduler",
         "_share",
         "_shared",
-        "_unfinished",
         "_yields",
         "account",
         "isMetered",
@@ -82,7 +82,7 @@ class InboundLimits:
         @param owner: is referred to until L{end}.
         @param account: of the address or the user; C{None} where no limit is for it.
         @param meter: of this connection alone; C{None} for no limit.
-        @param budget: over what all connections hold of unfinished messages.
+        @param budget: over what all connections hold of incomplete messages.
         @param scheduler: resumes those that make much work.
         """
         self._owner: LimitsOwner | None = owner
@@ -95,7 +95,7 @@ class InboundLimits:
         self._yields = False
         self._budget = budget
         # What that knows of.
-        self._unfinished = 0
+        self._incomplete = 0
 
     def changeAccount(self, account: Account) -> None:
         """
@@ -173,8 +173,8 @@ class InboundLimits:
         """
         if size <= _UNCOUNTED:
             size = 0
-        if size != self._unfinished:
-            self._unfinished = size
+        if size != self._incomplete:
+            self._incomplete = size
             self._budget.reserve(self, size)
 
     def shed(self, used: int) -> None:

@@ -217,7 +217,7 @@ class InputGate:
         if not self.reasons:
             self._resumeReading()
         elif self.reasons == _APPLICATION and self._readPaused:
-            if self._receiver.unfinished() > _READ_ON:
+            if self._receiver.incomplete_size() > _READ_ON:
                 self.pauseReading()
             else:
                 self._resumeReading()

@@ -114,11 +114,11 @@ _SENT_BYTES: Final = Family(
     _APPLICATION,
     "bytes of frames and 101s, sent or waiting to be",
 )
-_WAITING: Final = Family(
-    "wsplug_waiting_bytes", "gauge", (), "output that waits for clients to read it"
+_SEND_BUFFERS: Final = Family(
+    "wsplug_send_buffer_bytes", "gauge", (), "output that waits for clients to read it"
 )
-_UNFINISHED: Final = Family(
-    "wsplug_unfinished_bytes",
+_INCOMPLETE_MESSAGES: Final = Family(
+    "wsplug_incomplete_message_bytes",
     "gauge",
     (),
     "held of messages and bodies that are not whole yet",
@@ -154,8 +154,8 @@ FAMILIES: Final = (
     _RECEIVED_BYTES,
     _SENT_MESSAGES,
     _SENT_BYTES,
-    _WAITING,
-    _UNFINISHED,
+    _SEND_BUFFERS,
+    _INCOMPLETE_MESSAGES,
     _LATENCY,
     _STALLS,
     _STALL_SECONDS,
@@ -228,8 +228,8 @@ class _ServerCollector(Collector):
             (_START, self._began),
             (_OPENING, factory.opening),
             (_MAX_CONNECTIONS, float("inf") if limit == UNLIMITED else limit),
-            (_WAITING, factory.waiting.used),
-            (_UNFINISHED, factory.unfinished.used),
+            (_SEND_BUFFERS, factory.sendBuffers.used),
+            (_INCOMPLETE_MESSAGES, factory.incompleteMessages.used),
         ):
             gauge = _gauge(family)
             gauge.add_metric([], value)

@@ -84,7 +84,7 @@ def test_malformed_chunks(data: bytes, step: int, logs: Logs) -> None:
     transport.shut()
     server.run()
     assert transport.lost
-    assert server.factory.unfinished.used == 0
+    assert server.factory.incompleteMessages.used == 0
     assert len(server.factory.deadlines) == 0
 
 
@@ -161,7 +161,7 @@ def test_all_together(chunked: bool, logs: Logs) -> None:
     server = make(Size(), max_incomplete_total=250_000)  # type: ignore[no-untyped-call]
     small = begin(server, 50_000, chunked)
     large = begin(server, 150_000, chunked)
-    assert server.factory.unfinished.used == 200_000
+    assert server.factory.incompleteMessages.used == 200_000
     last = begin(server, 90_000, chunked)
     assert [each.take() for each in (small, last)] == [b"", b""]
     response = parseResponse(large.take())
@@ -169,11 +169,11 @@ def test_all_together(chunked: bool, logs: Logs) -> None:
     assert response.all("retry-after") == ["10"]
     (event,) = logs.events("refused")
     assert event["setting"] == "max-incomplete-total"
-    assert server.factory.unfinished.used == 140_000
+    assert server.factory.incompleteMessages.used == 140_000
     for each in (small, last, large):
         each.abortConnection()
     server.run()
-    assert server.factory.unfinished.used == 0
+    assert server.factory.incompleteMessages.used == 0
     assert len(server.factory.deadlines) == 0
 
 
@@ -183,10 +183,10 @@ def test_held_until_it_is_answered(leaves: bool) -> None:
     never = Never()  # type: ignore[no-untyped-call]
     server = make(never)
     transport = raw(server, get("/", "POST", "Content-Length: 9") + b"x" * 9)
-    assert server.factory.unfinished.used == 9
+    assert server.factory.incompleteMessages.used == 9
     if leaves:
         transport.abortConnection()
     else:
         never.request.finish()
     server.run()
-    assert server.factory.unfinished.used == 0
+    assert server.factory.incompleteMessages.used == 0

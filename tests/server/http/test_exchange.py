@@ -57,8 +57,8 @@ def isClean(server: MemoryServer) -> bool:
     factory = server.factory
     return (
         factory.opening == 0
-        and factory.waiting.used == 0
-        and factory.unfinished.used == 0
+        and factory.sendBuffers.used == 0
+        and factory.incompleteMessages.used == 0
         and len(factory.deadlines) == 0
         and not server.clock.getDelayedCalls()
     )
@@ -305,7 +305,7 @@ def test_gone_meanwhile() -> None:
     later: Deferred[Response] = Deferred()
     server = serve(Own(lambda _: later))
     transport = raw(server, SIZED)
-    assert server.factory.unfinished.used == 5
+    assert server.factory.incompleteMessages.used == 5
     transport.abortConnection()
     file = io.BytesIO(b"x")
     later.callback(Response(200, [], FileBody(file, 1)))
@@ -324,11 +324,11 @@ def test_never(leaves: bool) -> None:
         transport.abortConnection()
     server.advance(299)
     assert transport.take() == b""
-    assert server.factory.unfinished.used == 5
+    assert server.factory.incompleteMessages.used == 5
     server.advance(2)
     response = transport.take()
     assert response.startswith(b"HTTP/1.1 503 ") is not leaves
-    assert server.factory.unfinished.used == 0
+    assert server.factory.incompleteMessages.used == 0
     file = io.BytesIO(b"x")
     later.callback(Response(200, [], FileBody(file, 1)))
     assert file.closed

@@ -76,7 +76,7 @@ def test_never_reads(server: MemoryServer, logs: Logs) -> None:
     (event,) = logs.events("cut off")
     assert event["setting"] == "send-timeout"
     assert server.factory.opening == 0
-    assert server.factory.waiting.used == 0
+    assert server.factory.sendBuffers.used == 0
     assert len(server.factory.deadlines) == 0
     assert not server.clock.getDelayedCalls()
 
@@ -107,7 +107,7 @@ def test_order(server: MemoryServer) -> None:
     assert data.count(BODY) + data.count(b"HTTP/1.1 404 ") == 3
     assert data.count(b"HTTP/1.1 ") == 4
     assert b"HTTP/1.1 101 " in data[-400:]
-    assert server.factory.waiting.used == 0
+    assert server.factory.sendBuffers.used == 0
 
 
 def test_close_behind_a_large_page(server: MemoryServer) -> None:
@@ -142,11 +142,11 @@ def test_all_together() -> None:
     clients = [raw(server, get("/")) for _ in range(2)]
     server.run()
     assert [each.lost for each in clients].count(True) == 1
-    assert 0 < server.factory.waiting.used < 5_000_000
+    assert 0 < server.factory.sendBuffers.used < 5_000_000
     for each in clients:
         each.abortConnection()
     server.run()
-    assert server.factory.waiting.used == 0
+    assert server.factory.sendBuffers.used == 0
 
 
 def test_leaves_in_the_midst(server: MemoryServer) -> None:
@@ -154,7 +154,7 @@ def test_leaves_in_the_midst(server: MemoryServer) -> None:
     transport = raw(server, get("/file"))
     transport.abortConnection()
     server.advance(1)
-    assert server.factory.waiting.used == 0
+    assert server.factory.sendBuffers.used == 0
     assert len(server.factory.deadlines) == 0
 
 

@@ -427,7 +427,7 @@ class Exchange:
             limit,
             deadlines=context.deadlines,
             seconds=context.settings.open_timeout,
-            budget=context.unfinished,
+            budget=context.incompleteMessages,
             refuse=self._refuse,
         )
         self._goOnReading()
@@ -467,7 +467,7 @@ class Exchange:
             self._answer(self._answerTo(Failure()))
             return
         context = self._context
-        pending = PendingBody(context.unfinished, content)
+        pending = PendingBody(context.incompleteMessages, content)
         seconds = context.settings.handler_timeout
         deadline = None
         if seconds:
@@ -583,7 +583,7 @@ class Exchange:
                 self._transport,
                 context.deadlines,
                 context.settings.send_timeout,
-                context.waiting,
+                context.sendBuffers,
                 self._cutOff,
             )
             self._sender = ResponseSender(
@@ -745,7 +745,7 @@ class Exchange:
         context = self._context
         site = self._content.site
         assert site is not None
-        self._pending = PendingBody(context.unfinished, content)
+        self._pending = PendingBody(context.incompleteMessages, content)
         channel = self._channel
         if channel is None:
             sender, self._sender = self._sender, None
@@ -757,7 +757,7 @@ class Exchange:
                 context.clock,
                 settings=context.settings,
                 deadlines=context.deadlines,
-                waiting=context.waiting,
+                sendBuffers=context.sendBuffers,
                 logLimit=context.logLimit,
                 done=self._channelDone,
                 refuse=self._refuse,

@@ -75,14 +75,14 @@ class PageChannel(HTTPChannel):
         *,
         settings: Settings,
         deadlines: Deadlines,
-        waiting: MemoryBudget,
+        sendBuffers: MemoryBudget,
         logLimit: LogLimit,
         done: Callable[[], object],
         refuse: Callable[[HandshakeRefused], object],
     ) -> None:
         """
         @param site: answers the requests.
-        @param waiting: over what waits to be sent in the whole server.
+        @param sendBuffers: over what waits to be sent in the whole server.
         @param logLimit: says whether a line about a client is for the log.
         @param done: is called after each response.
         @param refuse: is called when a body turns out to be no right form: to answer
@@ -101,7 +101,7 @@ class PageChannel(HTTPChannel):
         self._refuse = refuse
         self._settings = settings
         self._deadlines = deadlines
-        self._waiting = waiting
+        self._sendBuffers = sendBuffers
         self._output: PageOutput | None = None
         self._parsesForms = False
         self._method = b""
@@ -188,7 +188,7 @@ class PageChannel(HTTPChannel):
             transport,
             self._deadlines,
             self._settings.send_timeout,
-            self._waiting,
+            self._sendBuffers,
             self.cutOff,
         )
         super().makeConnection(transport)  # type: ignore[no-untyped-call]
