@@ -190,7 +190,7 @@ class IWebSocketTransport(Interface):
     """
 
     request: IHandshakeRequest = Attribute("The request that opened the connection.")
-    bytesWaiting: int = Attribute(
+    bufferedAmount: int = Attribute(
         "An upper bound of the bytes that wait to be sent because the peer doesn't "
         "read them. 0 if nothing waits."
     )
@@ -252,7 +252,7 @@ class IWebSocketTransport(Interface):
 
     def whenDrained() -> Deferred[None]:
         """
-        Wait until C{bytesWaiting} is 0: the kernel has taken everything that was sent
+        Wait until C{bufferedAmount} is 0: the kernel has taken everything that was sent
         before this call. With TLS and UNIX sockets, Twisted's transport has taken it,
         and has less than 64 KiB left to send.
 

@@ -341,7 +341,7 @@ def test_output_of_all() -> None:
     small = [_stall(world, 100_000) for _ in range(3)]
     large = [_stall(world, 900_000) for _ in range(2)]
     waiting = world.server.factory.sendBuffers
-    held = sum(each.transport.bytesWaiting for _, each in small + large)
+    held = sum(each.transport.bufferedAmount for _, each in small + large)
     assert waiting.used == held
     assert 3_000_000 < held < 3_600_000
     _, last = _stall(world, 800_000)
@@ -358,9 +358,9 @@ def test_output_of_all() -> None:
 
 
 def _isOpen(recorder: Recorder) -> bool:
-    before = recorder.transport.bytesWaiting
+    before = recorder.transport.bufferedAmount
     recorder.transport.sendTextMessage("?")
-    return recorder.failure is None and recorder.transport.bytesWaiting > before
+    return recorder.failure is None and recorder.transport.bufferedAmount > before
 
 
 def test_output_is_given_back() -> None:
@@ -379,7 +379,7 @@ def test_output_is_given_back() -> None:
     stalled[2][1].transport.sendBytesMessage(bytes(500_000))
     world.server.run()
     stalled[2][1].transport.sendBytesMessage(bytes(500_000))  # max-send-buffer
-    assert stalled[2][1].transport.bytesWaiting < 210_000
+    assert stalled[2][1].transport.bufferedAmount < 210_000
     stalled[3][0].shut()
     world.server.advance(60)
     assert waiting.used == 0

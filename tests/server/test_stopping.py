@@ -71,7 +71,7 @@ def test_close_in_batches() -> None:
     clients = [server.connect() for _ in range(1200)]
     for client in clients:
         client.stopReading()
-    closed = [id(each) for each in server.factory.connections if each.bytesWaiting]
+    closed = [id(each) for each in server.factory.connections if each.bufferedAmount]
     assert closed == []
     done = server.factory.closeConnections("maintenance")
 

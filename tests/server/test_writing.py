@@ -247,7 +247,7 @@ def test_cork_holds_no_heap() -> None:
     line.receive(frame(b"go"))
     assert line.wire.writes
     assert all(len(each) <= BATCH for each in line.wire.writes)
-    assert line.transport.bytesWaiting > 8 * 50_000 - BATCH
+    assert line.transport.bufferedAmount > 8 * 50_000 - BATCH
     line.readAll()
     assert line.reader.messages == [b"x" * 50_000] * 8
 
@@ -289,25 +289,25 @@ def test_order() -> None:
 # Backpressure
 
 
-def test_bytes_waiting() -> None:
-    """bytesWaiting: nothing while all is taken; all that waits, wherever it does, once
-    it isn't; nothing again at the end."""
+def test_buffered_amount() -> None:
+    """bufferedAmount: nothing while all is taken; all that waits, wherever it does,
+    once it isn't; nothing again at the end."""
     line = Line()
-    assert line.transport.bytesWaiting == 0
+    assert line.transport.bufferedAmount == 0
     line.transport.sendBytesMessage(b"x" * 1000)
     line.turn()
-    assert line.transport.bytesWaiting == 0
+    assert line.transport.bufferedAmount == 0
     line.transport.sendBytesMessage(b"x" * 300_000)
-    assert line.transport.bytesWaiting == 300_010
+    assert line.transport.bufferedAmount == 300_010
     line.transport.sendBytesMessage(b"x" * 1000)
-    assert line.transport.bytesWaiting == 301_014
+    assert line.transport.bufferedAmount == 301_014
     line.read()
-    assert line.transport.bytesWaiting == 301_014 - BATCH
+    assert line.transport.bufferedAmount == 301_014 - BATCH
     line.readAll()
-    assert line.transport.bytesWaiting == 0
+    assert line.transport.bufferedAmount == 0
     line.transport.sendBytesMessage(b"x" * 300_000)
     line.wire.abortConnection()
-    assert line.transport.bytesWaiting == 0
+    assert line.transport.bufferedAmount == 0
 
 
 def test_reading_pauses_with_writing() -> None:
@@ -378,7 +378,7 @@ def test_producer_that_produces() -> None:
                     line.transport.detachProducer()
                     break
                 line.transport.sendBytesMessage(b"x" * 30_000)
-                assert line.transport.bytesWaiting < BATCH * 2
+                assert line.transport.bufferedAmount < BATCH * 2
 
     pump = Pump()
     line.transport.attachProducer(pump)
@@ -459,13 +459,13 @@ def test_send_limit(size: int) -> None:
     blocked = b"b" * 70_000
     line.transport.sendBytesMessage(blocked)
     most = 0
-    while line.transport.bytesWaiting >= most:
-        most = line.transport.bytesWaiting
+    while line.transport.bufferedAmount >= most:
+        most = line.transport.bufferedAmount
         for _ in range(1000 // size + 1):
             line.transport.sendBytesMessage(b"x" * size)
         line.turn()
     assert MIB // 8 < most < MIB // 8 + 2 * (65_000 + 3000)
-    assert line.transport.bytesWaiting < 71_000
+    assert line.transport.bufferedAmount < 71_000
     check_gives_up(line, "max-send-buffer", [blocked])
 
 
@@ -478,10 +478,10 @@ def test_send_limit_is_exact() -> None:
     line.turn()
     line.transport.sendBytesMessage(first)
     line.turn()
-    assert line.transport.bytesWaiting == 200_000
+    assert line.transport.bufferedAmount == 200_000
     line.transport.sendBytesMessage(b"y" * 199_990)
     line.turn()
-    assert line.transport.bytesWaiting == 400_000
+    assert line.transport.bufferedAmount == 400_000
     line.transport.ping()
     check_gives_up(line, "max-send-buffer", [first])
 
@@ -524,10 +524,10 @@ def test_much_in_one_turn_to_one_who_does_not_read() -> None:
     line = Line(max_send_buffer=200_000)
     for _ in range(15):
         line.transport.sendBytesMessage(b"y" * 100_000)
-    burst = most = line.transport.bytesWaiting
+    burst = most = line.transport.bufferedAmount
     assert burst == 15 * 100_010
-    while line.transport.bytesWaiting >= most:
-        most = line.transport.bytesWaiting
+    while line.transport.bufferedAmount >= most:
+        most = line.transport.bufferedAmount
         line.turn()
         for _ in range(5):
             line.transport.sendBytesMessage(b"z" * 15_000)
@@ -542,7 +542,7 @@ def test_much_in_one_turn_is_bounded() -> None:
     most = 0
     for _ in range(100):
         line.transport.sendBytesMessage(b"x" * 100_000)
-        most = max(most, line.transport.bytesWaiting)
+        most = max(most, line.transport.bufferedAmount)
     assert MIB < most <= 2 * MIB
     check_gives_up(line, "max-send-buffer-total", [b"x" * 100_000])
 
@@ -570,10 +570,10 @@ def test_when_drained() -> None:
     assert done == ["at once", "corked"]
     while "x" not in done:
         line.read()
-    assert line.transport.bytesWaiting > 300_000
+    assert line.transport.bufferedAmount > 300_000
     line.readAll()
     assert done[2:] == ["x", "more"]
-    assert line.transport.bytesWaiting == 0
+    assert line.transport.bufferedAmount == 0
 
 
 def test_when_drained_and_lost(logs: Logs) -> None:
@@ -668,7 +668,7 @@ def test_send_limit_within_a_message() -> None:
     for _ in range(15):
         line.transport.sendBytesMessage(b"x" * 100_000)
         line.turn()
-    assert 7 * BATCH < line.transport.bytesWaiting < 9 * BATCH
+    assert 7 * BATCH < line.transport.bufferedAmount < 9 * BATCH
     check_gives_up(line, "max-send-buffer", [half])
 
 
@@ -745,9 +745,9 @@ def test_send_timeout() -> None:
     line.transport.sendBytesMessage(begun)
     line.transport.sendBytesMessage(b"dropped")
     line.server.advance(29.875)
-    assert line.transport.bytesWaiting == 300_010 + 9
+    assert line.transport.bufferedAmount == 300_010 + 9
     line.server.advance(0.125)
-    assert line.transport.bytesWaiting < 300_100
+    assert line.transport.bufferedAmount < 300_100
     check_gives_up(line, "send-timeout", [begun])
 
 
@@ -758,7 +758,7 @@ def test_send_timeout_is_for_each_batch() -> None:
     message = b"x" * (10 * MIB)
     line.transport.sendBytesMessage(message)
     rounds = 0
-    while line.transport.bytesWaiting:
+    while line.transport.bufferedAmount:
         line.server.advance(29)
         assert line.recorder.failure is None
         line.read()
@@ -889,7 +889,7 @@ def test_abort_in_mid_flush() -> None:
     assert producer.calls == ["pause", "stop"]
     assert line.wire.aborted
     assert line.recorder.names[-1] == "lost"
-    assert line.transport.bytesWaiting == 0
+    assert line.transport.bufferedAmount == 0
 
 
 def test_close_in_mid_flush() -> None:

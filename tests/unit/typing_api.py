@@ -89,7 +89,7 @@ class Greet(WebSocketProtocol):
         return Deferred()
 
     def connectionLost(self, reason: Failure) -> None:
-        waiting: int = self.transport.bytesWaiting
+        waiting: int = self.transport.bufferedAmount
         print(waiting)
 
 

@@ -26,7 +26,7 @@ The maximum length of a text in the list, in characters. A path may have thousan
 SORTS: Final[dict[str, Callable[[IServerConnection], float]]] = {
     "newest": lambda connection: connection.opened,
     "longest": lambda connection: -connection.opened,
-    "waiting": lambda connection: connection.bytesWaiting,
+    "waiting": lambda connection: connection.bufferedAmount,
 }
 """
 The orders of the list: the connections with the highest values come first.
@@ -109,7 +109,7 @@ class ClientList:
             connection.name,
             clip(path),
             connection.opened,
-            connection.bytesWaiting,
+            connection.bufferedAmount,
             clip(name) if name is not None else None,
         )
 

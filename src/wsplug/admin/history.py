@@ -97,7 +97,7 @@ class History:
             receivedBytes,
             sent,
             sentBytes,
-            sum(connection.bytesWaiting for connection in stalled),
+            sum(connection.bufferedAmount for connection in stalled),
             len(stalled),
             statistics.stalls - self._stalls,
             [

@@ -458,7 +458,7 @@ class Connection:
     # The application's transport
 
     @property
-    def bytesWaiting(self) -> int:
+    def bufferedAmount(self) -> int:
         return self.queue.waiting
 
     def whenDrained(self) -> Deferred[None]:

@@ -143,7 +143,7 @@ class Subscriber(WebSocketProtocol):
         """
         Make the answer, with as many messages of the past as fit into the backlog.
         """
-        room = self._push.backlog.size - self.transport.bytesWaiting
+        room = self._push.backlog.size - self.transport.bufferedAmount
         messages: list[Raw] = []
         for publication in reversed(history.publications):
             message = encodeMessage(request.channel, publication)
@@ -210,7 +210,7 @@ class BareSubscriber(WebSocketProtocol):
             self._sendPast(history)
 
     def _sendPast(self, history: History) -> None:
-        room = self._push.backlog.size - self.transport.bytesWaiting
+        room = self._push.backlog.size - self.transport.bufferedAmount
         first = len(history.publications)
         while first and room >= len(history.publications[first - 1].data):
             first -= 1
