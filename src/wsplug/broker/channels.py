@@ -86,7 +86,7 @@ class _Subscription:
         newest = len(self.waiting[-1][2].payload)
         return not self._burst.allows(turn, self.size - newest, newest, size)
 
-    def hold(self, now: float, offset: int, message: PreparedMessage) -> None:
+    def queue(self, now: float, offset: int, message: PreparedMessage) -> None:
         self.waiting.append((now, offset, message))
         self.size += len(message.payload)
 
@@ -109,15 +109,15 @@ class _Channel:
     One channel's connections.
     """
 
-    __slots__ = ("held", "ready")
+    __slots__ = ("queued", "ready")
 
     def __init__(self) -> None:
         # Dictionaries for sets that keep their order.
         self.ready: dict[IWebSocketTransport, None] = {}
-        self.held: dict[IWebSocketTransport, _Subscription] = {}
+        self.queued: dict[IWebSocketTransport, _Subscription] = {}
 
     def __len__(self) -> int:
-        return len(self.ready) + len(self.held)
+        return len(self.ready) + len(self.queued)
 
 
 @implementer(IPushProducer)
@@ -134,11 +134,11 @@ class _Member:
 
     def pauseProducing(self) -> None:
         self.isSlow = True
-        self._channels.hold(self._transport)
+        self._channels.pause(self._transport)
 
     def resumeProducing(self) -> None:
         self.isSlow = False
-        self._channels.release(self._transport)
+        self._channels.resume(self._transport)
 
     def stopProducing(self) -> None:
         self.isSlow = True
@@ -221,7 +221,7 @@ class Channels:
             )
         else:
             reading = self._broker.history(channel, since, limit)
-        there.held[transport] = subscription
+        there.queued[transport] = subscription
         if member is None:
             member = self._members[transport] = _Member(self, transport)
             member.names[channel] = None
@@ -230,7 +230,7 @@ class Channels:
             member.names[channel] = None
 
         def failed(failure: Failure) -> None:
-            if there.held.get(transport) is subscription:  # else it has left already
+            if there.queued.get(transport) is subscription:  # else it has left already
                 self.leave(transport, channel)
             joined.errback(failure)
 
@@ -254,7 +254,7 @@ class Channels:
             transport.detachProducer()
         there = self._channels[channel]
         there.ready.pop(transport, None)
-        there.held.pop(transport, None)
+        there.queued.pop(transport, None)
         if not there:
             del self._channels[channel]
             self._broker.unsubscribe(channel, self)
@@ -278,18 +278,18 @@ class Channels:
         if encoded is None:
             return
         message = PreparedMessage(encoded)
-        held = list(there.held.items())
+        queued = list(there.queued.items())
         broadcast(message, there.ready)
-        if held:
+        if queued:
             now = self._clock.seconds()
             offset = publication.offset if publication.isStored else 0
-            for transport, subscription in held:
-                subscription.hold(now, offset, message)
+            for transport, subscription in queued:
+                subscription.queue(now, offset, message)
                 self._bound(transport, subscription, now)
 
     # Slow readers
 
-    def hold(self, transport: IWebSocketTransport) -> None:
+    def pause(self, transport: IWebSocketTransport) -> None:
         """
         Pause a connection: its transport's buffer is full.
         """
@@ -297,10 +297,10 @@ class Channels:
             there = self._channels[channel]
             if transport in there.ready:
                 del there.ready[transport]
-                there.held[transport] = subscription = _Subscription()
+                there.queued[transport] = subscription = _Subscription()
                 subscription.joining = False
 
-    def release(self, transport: IWebSocketTransport) -> None:
+    def resume(self, transport: IWebSocketTransport) -> None:
         """
         Resume a connection: send its backlog.
         """
@@ -308,7 +308,7 @@ class Channels:
         if member is None:
             return
         for channel in list(member.names):
-            subscription = self._channels[channel].held.get(transport)
+            subscription = self._channels[channel].queued.get(transport)
             if subscription is not None and not subscription.joining:
                 self._drain(member, transport, channel, subscription)
 
@@ -323,7 +323,7 @@ class Channels:
         Send what was published while the history was read, except what is in it.
         """
         there = self._channels.get(channel)
-        if there is None or there.held.get(transport) is not subscription:
+        if there is None or there.queued.get(transport) is not subscription:
             return  # it has left meanwhile, or has left and joined again
         subscription.joining = False
         for item in list(subscription.waiting):
@@ -349,7 +349,7 @@ class Channels:
             transport.sendPreparedMessage(subscription.take())
         if not member.isSlow and channel in member.names:
             there = self._channels[channel]
-            there.held.pop(transport, None)
+            there.queued.pop(transport, None)
             there.ready[transport] = None
 
     def _bound(
