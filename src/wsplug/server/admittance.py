@@ -37,7 +37,7 @@ class Applicant(Opening, Protocol):
     excess: HandshakeRefused | None
 
     def giveWay(self) -> None:
-        """End: another connection needs the place."""
+        """End: another connection needs the slot."""
 
 
 class Admittance:

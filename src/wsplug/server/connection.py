@@ -360,7 +360,7 @@ class Connection:
                 context.deadlines.now(), client, self.name, self.opened, closed
             )
         finally:
-            # Whatever happened: its place is somebody else's.
+            # Whatever happened: its slot is somebody else's.
             self._whenLost(self)
 
     # The codec's sink

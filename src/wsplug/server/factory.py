@@ -41,7 +41,7 @@ from wsplug.server.patience import Patience
 from wsplug.server.protocol import WebSocketServerProtocol
 from wsplug.server.roster import Roster
 from wsplug.server.settings import Settings
-from wsplug.server.spare import SparePlaces
+from wsplug.server.spare import SpareSlots
 from wsplug.server.statistics import Statistics
 from wsplug.transport.flusher import Flusher
 from wsplug.transport.memorybudget import MemoryBudget
@@ -92,7 +92,7 @@ class WebSocketFactory(ServerFactory):
     incompleteMessages = _PartOf[MemoryBudget]("context")
     logLimit = _PartOf[LogLimit]("context")
     connections = _PartOf[set[Connection]]("roster")
-    spare = _PartOf[SparePlaces]("roster")
+    spare = _PartOf[SpareSlots]("roster")
     isFull = _PartOf[bool]("roster")
     starting = _PartOf[bool]("roster")
     draining = _PartOf[Draining | None]("roster")

@@ -377,7 +377,7 @@ class WebSocketServerProtocol(Protocol):
         if exchange is None:
             exchange = self._channel = Exchange(self)
         if self._roster.draining is not None or self.excess is not None:
-            exchange.end()  # nobody keeps a place that is there for a health check
+            exchange.end()  # nobody keeps a slot that is there for a health check
         return exchange.serve(head, rest, self._named)
 
     def requestDone(self, behind: bytes) -> None:
@@ -563,7 +563,7 @@ class WebSocketServerProtocol(Protocol):
         try:
             connection.open(switch, early)
         except BaseException:
-            # It is counted: only its loss gives the place back.
+            # It is counted: only its loss gives the slot back.
             self._log.failure("a connection could not be opened")
             transport.abortConnection()
 
@@ -722,7 +722,7 @@ class WebSocketServerProtocol(Protocol):
 
     def giveWay(self) -> None:
         """
-        End a connection over the server's limit, whose place another one needs.
+        End a connection over the server's limit, whose slot another one needs.
         """
         if self._channel is None and self.excess is not None:
             self.refuse(self.excess)

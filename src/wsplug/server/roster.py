@@ -15,13 +15,13 @@ from wsplug.errors import HandshakeRefused
 from wsplug.server.connection import Connection
 from wsplug.server.context import ConnectionContext
 from wsplug.server.draining import Draining, Opening, abortForStop
-from wsplug.server.spare import SparePlaces
+from wsplug.server.spare import SpareSlots
 
 __all__ = ["AttachedLogin", "Roster"]
 
 _LINGERING: Final = 0.05
 """
-The part of all places that refused connections may take up until their peers have
+The part of all slots that refused connections may take up until their peers have
 closed. Without it, a client that is refused often enough fills the server.
 """
 
@@ -58,7 +58,7 @@ class Roster:
         HTTP.
     @ivar lingering: those of them that were refused, and wait for their peers to close.
     @ivar sessions: the logins of open connections.
-    @ivar spare: the places over the limit, for health checks.
+    @ivar spare: the slots over the limit, for health checks.
     @ivar starting: whether new connections wait for the applications to start.
     @ivar failed: what everybody gets because an application didn't start.
     @ivar draining: how the connections are being closed, once they are.
@@ -71,7 +71,7 @@ class Roster:
         self.opening: set[Opening] = set()
         self.lingering: set[Opening] = set()
         self.sessions: dict[Connection, AttachedLogin] = {}
-        self.spare = SparePlaces()
+        self.spare = SpareSlots()
         self.starting = False
         self.failed: HandshakeRefused | None = None
         self.draining: Draining | None = None
@@ -120,7 +120,7 @@ class Roster:
         @param login: its client's, where clients have to log in.
         """
         if login is not None:
-            # First: a client that isn't let in after all takes no place.
+            # First: a client that isn't let in after all takes no slot.
             login.attach(connection)
             self.sessions[connection] = login
         self.opening.discard(protocol)
@@ -133,8 +133,8 @@ class Roster:
         """
         Say whether a refused connection may wait for its peer to have read why.
         """
-        places = self._context.settings.max_connections
-        if len(self.lingering) >= max(_FEW, int(places * _LINGERING)):
+        most = self._context.settings.max_connections
+        if len(self.lingering) >= max(_FEW, int(most * _LINGERING)):
             return False
         self.lingering.add(protocol)
         return True

@@ -1,10 +1,10 @@
 """
-The places over a full server's limit, in which requests are read all the same: they may
+The slots over a full server's limit, in which requests are read all the same: they may
 be health checks, and who asks whether the server is well isn't to hear that it is full,
 and restart it.
 
-A check needs its place for a moment. So who stays in one makes room for who comes: no
-number of idle connections takes these places from the checks.
+A check needs its slot for a moment. So who stays in one makes room for who comes: no
+number of idle connections takes these slots from the checks.
 """
 
 from __future__ import annotations
@@ -16,36 +16,36 @@ from twisted.internet.interfaces import IAddress
 
 from wsplug.networks import clientKey
 
-__all__ = ["PATIENCE", "Spare", "SparePlaces"]
+__all__ = ["PATIENCE", "Spare", "SpareSlots"]
 
 PATIENCE: Final = 2.0
 """
-Seconds that a request's head may take in one of these places.
+Seconds that a request's head may take in one of these slots.
 """
 
 _ALL: Final = 32
 """
-How many of these places there are.
+How many of these slots there are.
 """
 
 _EACH: Final = 8
 """
-How many of them those from one place on the net may have.
+How many of them the clients of one key may have.
 """
 
 
 class Spare(Protocol):
     """
-    A connection in such a place.
+    A connection in such a slot.
     """
 
     def giveWay(self) -> None:
         """
-        End: another one needs the place.
+        End: another one needs the slot.
         """
 
 
-class SparePlaces:
+class SpareSlots:
     """
     Those of one server.
     """
@@ -59,27 +59,27 @@ class SparePlaces:
 
     def take(self, connection: Spare, client: IAddress) -> None:
         """
-        Give a connection a place. Where there is none left, the oldest one that is from
-        the same place on the net gives way, or, where that has fewer than others, the
-        oldest of whoever has most.
+        Give a connection a slot. Where there is none left, the oldest one with the same
+        client key gives way, or, where that key has fewer than others, the oldest of
+        the key that has most.
 
         @param client: whom it is from.
         """
-        place = clientKey(client)
+        key = clientKey(client)
         counts = Counter(self._taken.values())
-        if counts[place] >= _EACH:
-            self._end(place)
+        if counts[key] >= _EACH:
+            self._end(key)
         elif len(self._taken) >= _ALL:
             self._end(counts.most_common(1)[0][0])
-        self._taken[connection] = place
+        self._taken[connection] = key
 
-    def _end(self, place: str) -> None:
-        oldest = next(each for each, at in self._taken.items() if at == place)
+    def _end(self, key: str) -> None:
+        oldest = next(each for each, at in self._taken.items() if at == key)
         del self._taken[oldest]
         oldest.giveWay()
 
     def leave(self, connection: Spare) -> None:
         """
-        Take a connection's place back, if it has one: it is refused, or gone.
+        Take a connection's slot back, if it has one: it is refused, or gone.
         """
         self._taken.pop(connection, None)

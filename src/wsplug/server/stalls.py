@@ -194,14 +194,14 @@ def findCulprit(
     mounts = list(mounts)
     if frame is None:
         return Sample(serving or "", "an unknown place")
-    where = _place(frame)
+    where = _location(frame)
     for each in _outwards(frame):
         names = _owners(str(each.f_globals.get("__name__")), mounts)
         if serving is not None:
             names &= {serving}
         if names:
             if each is not frame:
-                where += f", called from {_place(each)}"
+                where += f", called from {_location(each)}"
             # Of several in one package, nobody knows which it was.
             name = names.pop() if len(names) == 1 else ""
             return Sample(serving or name, where)
@@ -229,7 +229,7 @@ def _owners(module: str, mounts: Iterable[Mount]) -> set[str]:
     return owners
 
 
-def _place(frame: FrameType) -> str:
+def _location(frame: FrameType) -> str:
     code = frame.f_code
     return f"{code.co_filename}:{frame.f_lineno}, {code.co_name}"
 
