@@ -20,7 +20,8 @@ from wsplug.apps.chat.classic import ClassicProtocol
 from wsplug.apps.chat.delivery import Delivery
 from wsplug.apps.chat.nicknames import Nicknames
 from wsplug.apps.chat.notices import Notices, isServersEnd
-from wsplug.apps.chat.people import People, Person
+from wsplug.apps.chat.people import People
+from wsplug.apps.chat.person import Person
 from wsplug.apps.chat.presencelimits import PresenceLimits
 from wsplug.apps.chat.protocol import SUBPROTOCOL, ChatProtocol
 from wsplug.apps.chat.publishing import Publisher

@@ -13,7 +13,7 @@ from twisted.python.failure import Failure
 from wsplug import WebSocketProtocol, shielded
 from wsplug.apps.chat.classicmessages import CLASSIC, ClassicMessage, ClassicNotice
 from wsplug.apps.chat.messages import encode
-from wsplug.apps.chat.people import Person
+from wsplug.apps.chat.person import Person
 from wsplug.apps.chat.sanitizing import MAX_NAME, cleanColor, cleanLogin, nameKey
 from wsplug.displaynames import cleanName
 from wsplug.errors import BrokerError

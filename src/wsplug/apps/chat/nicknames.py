@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from wsplug.apps.chat.people import Person
+from wsplug.apps.chat.person import Person
 from wsplug.apps.chat.sanitizing import nameKey, numbered
 from wsplug.interfaces import IBroker
 from wsplug.jsonmessages import RequestRefused

@@ -1,29 +1,23 @@
 """
-People, their ids, and their connections.
+The people in a chat, and their ids.
 """
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Awaitable, Callable
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import Final
 
-from twisted.internet.defer import Deferred, DeferredLock
-from twisted.internet.interfaces import IDelayedCall
+from twisted.internet.defer import Deferred
 
 from wsplug.apps.chat.channelnames import ChannelNames
 from wsplug.apps.chat.messages import PersonInfo, encode, readPerson
-from wsplug.apps.chat.sanitizing import nameKey
+from wsplug.apps.chat.nicknames import Nicknames
+from wsplug.apps.chat.person import Person, locked
 from wsplug.interfaces import IBroker, IWebSocketTransport
 from wsplug.jsonmessages import RequestRefused
 
-if TYPE_CHECKING:
-    from wsplug.apps.chat.nicknames import Nicknames
-
-__all__ = ["Membership", "People", "Person", "locked"]
-
-_T = TypeVar("_T")
+__all__ = ["People"]
 
 _KNOWN: Final = "p-"
 """
@@ -34,69 +28,6 @@ _CLASSIC: Final = "c-"
 """
 The prefix of the ids of classic clients that haven't registered one.
 """
-
-
-class Membership:
-    """
-    A person's membership in a room.
-
-    @ivar transports: the person's connections in the room; none while the person is
-        away and may come back.
-    @ivar leaving: the call that ends the membership then.
-    @ivar isTold: whether the room was told that the person has joined.
-    """
-
-    def __init__(self) -> None:
-        self.transports: set[IWebSocketTransport] = set()
-        self.leaving: IDelayedCall | None = None
-        self.isTold = False
-
-
-class Person:
-    """
-    A person, with any number of connections.
-
-    @ivar id: the id that others know.
-    @ivar uid: the first id, which doesn't change when a classic client registers one.
-    @ivar wanted: the name that the person asked for.
-    @ivar name: the name that the person has.
-    @ivar nameKey: the key of the name, which is unique; empty without a name.
-    @ivar color: the colour of the name.
-    @ivar network: the network that the person connects from.
-    @ivar rank: who gets a name that two people want: 2 for a login with exactly this
-        name, 1 for a login whose name looks like it, 0 for everybody else.
-    @ivar isGuest: whether others are told that the person hasn't logged in.
-    @ivar rateKey: the key for rate limits. People without a key of their own are told
-        apart by network and name.
-    @ivar isClassic: whether this is a classic client without a login.
-    @ivar isKnown: whether the person is in the broker's presence.
-    @ivar memberships: by room.
-    @ivar transports: the person's connections.
-    @ivar lock: held while the name or the memberships change.
-    """
-
-    def __init__(
-        self, id: str, name: str, color: str, network: str, *, rank: int, isGuest: bool
-    ) -> None:
-        self.id = self.uid = id
-        self.wanted = self.name = name
-        self.nameKey = ""
-        self.color = color
-        self.network = network
-        self.rank = rank
-        self.isGuest = isGuest
-        self.rateKey = f"{network} {nameKey(name)}"
-        self.isClassic = False
-        self.isKnown = False
-        self.memberships: dict[str, Membership] = {}
-        self.transports: set[IWebSocketTransport] = set()
-        self.lock = DeferredLock()
-
-    def info(self) -> PersonInfo:
-        """
-        Return what others know of the person.
-        """
-        return PersonInfo(self.id, self.name, self.color, self.isGuest)
 
 
 class People:
@@ -282,17 +213,6 @@ class People:
             await self.unregister(person, person.id)
         finally:
             await named
-
-
-async def locked(person: Person, work: Callable[[], Awaitable[_T]]) -> _T:
-    """
-    Do something while holding a person's lock.
-    """
-    await person.lock.acquire()
-    try:
-        return await work()
-    finally:
-        person.lock.release()
 
 
 def _idOf(known: str, kind: bytes) -> str:

@@ -9,7 +9,7 @@ from typing import Final
 
 from twisted.internet.interfaces import IReactorTime
 
-from wsplug.apps.chat.people import Person
+from wsplug.apps.chat.person import Person
 from wsplug.jsonmessages import RequestRefused
 from wsplug.rates import RateLimiter
 

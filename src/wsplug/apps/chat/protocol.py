@@ -16,7 +16,7 @@ from wsplug import WebSocketProtocol, shielded
 from wsplug.apps.chat.channelnames import DIRECT
 from wsplug.apps.chat.delivery import MAX_RECOVERED, fitHistory
 from wsplug.apps.chat.messages import encode
-from wsplug.apps.chat.people import Membership, Person
+from wsplug.apps.chat.person import Membership, Person
 from wsplug.apps.chat.requests import (
     REQUEST,
     Find,

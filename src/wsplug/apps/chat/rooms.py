@@ -16,7 +16,8 @@ from wsplug.apps.chat.channelnames import ChannelNames
 from wsplug.apps.chat.events import Change
 from wsplug.apps.chat.messages import PersonInfo, encode, readPerson
 from wsplug.apps.chat.nicknames import Nicknames
-from wsplug.apps.chat.people import Membership, People, Person, locked
+from wsplug.apps.chat.people import People
+from wsplug.apps.chat.person import Membership, Person, locked
 from wsplug.apps.chat.presences import SHOWN, Teller
 from wsplug.errors import BrokerError
 from wsplug.interfaces import IBroker, IWebSocketTransport

@@ -13,7 +13,7 @@ from twisted.internet.interfaces import IReactorTime
 from wsplug.apps.chat.channelnames import DIRECT, ChannelNames
 from wsplug.apps.chat.events import Notice, Said
 from wsplug.apps.chat.messages import PersonInfo, encode
-from wsplug.apps.chat.people import Person
+from wsplug.apps.chat.person import Person
 from wsplug.apps.chat.presencelimits import MAX_PEOPLE
 from wsplug.apps.chat.publishing import Publisher
 from wsplug.apps.chat.requests import Sent, Typing
