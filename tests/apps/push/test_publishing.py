@@ -637,7 +637,8 @@ def test_options_are_finite() -> None:
     """
     server = makeServer()
     application: Any = server.application
-    assert msgspec.to_builtins(application.limits) == {
+    feeds = application.feeds
+    assert msgspec.to_builtins(feeds.limits) == {
         "history": 0,
         "maxHistory": 1000,
         "maxChannels": 100,
@@ -645,5 +646,5 @@ def test_options_are_finite() -> None:
     }
     over = post(server, b"x" * (64 * 1024 + 1), "?channel=a", kind="text/plain")
     assert over.body == b"a body of over 65536 bytes is not taken here\n"
-    assert application.backlog.size == 256 * 1024
-    assert application.backlog.age == 30
+    assert feeds.backlog.size == 256 * 1024
+    assert feeds.backlog.age == 30

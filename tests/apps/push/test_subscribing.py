@@ -248,10 +248,11 @@ def test_gone(server: MemoryServer) -> None:
     client = server.connect("/a")
     subscribe(client, "b")
     application: Any = server.application
-    assert application.messages.count("push/a") == 1
+    feeds = application.feeds
+    assert feeds.messages.count("push/a") == 1
     client.drop()
-    assert application.messages.count("push/a") == 0
-    assert application.messages.count("push/b") == 0
+    assert feeds.messages.count("push/a") == 0
+    assert feeds.messages.count("push/b") == 0
 
 
 # What was missed
@@ -378,7 +379,8 @@ def test_raw(server: MemoryServer) -> None:
     client.drop()
     publish(server, "a", b"more")
     application: Any = server.application
-    assert application.bare.count("push/a") == 1
+    feeds = application.feeds
+    assert feeds.bare.count("push/a") == 1
 
 
 @pytest.mark.parametrize("message", ["hello", b"\x00"])

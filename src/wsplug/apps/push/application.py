@@ -1,119 +1,36 @@
 """
-The push application: publishes to channels, and makes the subscribers' protocols.
+The push application: makes the subscribers' protocols.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import NamedTuple
-
-from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReactorTime
 
 from wsplug import WebSocketApplication
-from wsplug.apps.push.messages import Gap, Subscribe, encodeBare, encodeMessage
+from wsplug.apps.push.feeds import Feeds
+from wsplug.apps.push.messages import Subscribe
 from wsplug.apps.push.names import checkName
 from wsplug.apps.push.subscriber import BareSubscriber, Subscriber
-from wsplug.broker import Backlog, Channels, Publication
 from wsplug.errors import HandshakeRefused
-from wsplug.interfaces import IBroker, IHandshakeRequest
-from wsplug.jsonmessages import RequestRefused, WirePosition, write
+from wsplug.interfaces import IHandshakeRequest, IPlainResource
+from wsplug.jsonmessages import RequestRefused, WirePosition
 
-__all__ = ["Limits", "Published", "Push"]
-
-
-@dataclass(frozen=True)
-class Limits:
-    """
-    The limits for subscribers.
-
-    @ivar history: messages of the past that a subscriber gets by default.
-    @ivar maxHistory: messages of the past that it gets at most.
-    @ivar maxChannels: channels that a connection may be subscribed to.
-    @ivar maxChannelLength: characters that a channel's name may have.
-    """
-
-    history: int
-    maxHistory: int
-    maxChannels: int
-    maxChannelLength: int
-
-
-class Published(NamedTuple):
-    """
-    The result of publishing.
-
-    @ivar subscribers: the number of this server's connections that it was sent to.
-    """
-
-    publication: Publication
-    subscribers: int
+__all__ = ["Push"]
 
 
 class Push(WebSocketApplication):
     """
     The application.
 
-    @ivar pages: the page and the resource that takes publications, set by the plugin.
-    @ivar messages: the L{Channels} of subscribers that get JSON.
-    @ivar bare: the L{Channels} of subscribers that get the bare data.
+    @ivar feeds: the channels that it serves.
     """
 
-    def __init__(
-        self,
-        broker: IBroker,
-        clock: IReactorTime,
-        prefix: str,
-        limits: Limits,
-        backlog: Backlog,
-    ) -> None:
+    def __init__(self, feeds: Feeds, pages: IPlainResource) -> None:
         """
-        @param prefix: the prefix of the broker's channels, without the slash after it.
+        @param pages: the page and the resource that takes publications.
         """
-        self.limits = limits
-        self.backlog = backlog
-        self._broker = broker
-        self._prefix = f"{prefix}/"
-        self.messages = Channels(
-            broker,
-            clock,
-            lambda channel, publication: encodeMessage(
-                self._nameOf(channel), publication
-            ).decode("utf-8"),
-            lambda channel, count: write(Gap(self._nameOf(channel), count)),
-            backlog,
-        )
-        self.bare = Channels(
-            broker,
-            clock,
-            lambda _, publication: encodeBare(publication),
-            lambda channel, count: None,
-            backlog,
-        )
-
-    def channelOf(self, name: str) -> str:
-        """
-        Return the broker's channel for a client's channel.
-        """
-        return self._prefix + name
-
-    def _nameOf(self, channel: str) -> str:
-        return channel[len(self._prefix) :]
-
-    def publish(self, name: str, data: bytes, store: bool) -> Deferred[Published]:
-        """
-        Publish to a channel.
-
-        @return: fires when it is published; fails with L{wsplug.errors.BrokerError}.
-        """
-        channel = self.channelOf(name)
-
-        def published(publication: Publication) -> Published:
-            subscribers = self.messages.count(channel) + self.bare.count(channel)
-            return Published(publication, subscribers)
-
-        return self._broker.publish(channel, data, store).addCallback(published)
+        self.pages = pages
+        self.feeds = feeds
 
     def buildProtocol(self, request: IHandshakeRequest) -> Subscriber | BareSubscriber:
         """
@@ -129,7 +46,7 @@ class Push(WebSocketApplication):
             wanted = self._readWanted("/".join(request.segments), arguments)
             format = _only(arguments, "format") or "json"
             if format == "json":
-                return Subscriber(self, wanted)
+                return Subscriber(self.feeds, wanted)
             if format != "raw":
                 raise RequestRefused("invalid", "format: json or raw")
             return self._buildBare(wanted)
@@ -141,7 +58,7 @@ class Push(WebSocketApplication):
             raise RequestRefused("invalid", "format=raw: name a channel in the URL")
         if wanted[0].since is not None:
             raise RequestRefused("invalid", "since: allowed only with format=json")
-        return BareSubscriber(self, wanted)
+        return BareSubscriber(self.feeds, wanted)
 
     def _readWanted(
         self, path: str, arguments: Mapping[str, list[str]]
@@ -151,11 +68,12 @@ class Push(WebSocketApplication):
 
         @raise RequestRefused: the URL is malformed, or has too many channels.
         """
+        limits = self.feeds.limits
         names = dict.fromkeys([path] if path else [])
         names.update(dict.fromkeys(arguments.get("channel", ())))
-        if len(names) > self.limits.maxChannels:
+        if len(names) > limits.maxChannels:
             raise RequestRefused(
-                "too-many", f"channel: at most {self.limits.maxChannels} are allowed"
+                "too-many", f"channel: at most {limits.maxChannels} are allowed"
             )
         since, limit = _only(arguments, "since"), _only(arguments, "limit")
         if since is not None and len(names) != 1:
@@ -164,7 +82,7 @@ class Push(WebSocketApplication):
             raise RequestRefused("invalid", "limit: a number of messages")
         return [
             Subscribe(
-                checkName(name, self.limits.maxChannelLength),
+                checkName(name, limits.maxChannelLength),
                 None if since is None else _readPosition(since),
                 None if limit is None else int(limit),
             )

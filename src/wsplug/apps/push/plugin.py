@@ -12,7 +12,8 @@ from typing import Any, Final
 
 from zope.interface import implementer
 
-from wsplug.apps.push.application import Limits, Push
+from wsplug.apps.push.application import Push
+from wsplug.apps.push.feeds import Feeds, Limits
 from wsplug.apps.push.names import PART
 from wsplug.apps.push.publishing import PublishResource
 from wsplug.apps.push.tokens import Tokens, readTokens
@@ -135,17 +136,18 @@ class PushPlugin:
             options["backlog-age"] or math.inf,
             Overflow(options["overflow"]),
         )
-        push = Push(services.broker, services.clock, options["prefix"], limits, backlog)
+        feeds = Feeds(
+            services.broker, services.clock, options["prefix"], limits, backlog
+        )
         failures = Failures(
             services.clock, options["max-failures"], setting="max-failures"
         )
         publish = PublishResource(
-            push, tokens, options["max-size"], options["max-publications"], failures
+            feeds, tokens, options["max-size"], options["max-publications"], failures
         )
         pages = StaticFiles(_PAGES)
         pages.putChild(b"publish", publish)
-        push.pages = pages
-        return push
+        return Push(feeds, pages)
 
 
 push: Final = PushPlugin()

@@ -15,7 +15,7 @@ from twisted.internet.defer import Deferred, DeferredList
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from wsplug.apps.push.application import Published, Push
+from wsplug.apps.push.feeds import Feeds, Published
 from wsplug.apps.push.names import checkName
 from wsplug.apps.push.tokens import Tokens
 from wsplug.errors import BrokerError, PublicationTooLarge
@@ -110,7 +110,7 @@ class PublishResource(PlainResource):
 
     def __init__(
         self,
-        push: Push,
+        feeds: Feeds,
         tokens: Tokens,
         maxBodySize: int,
         maxPublications: int,
@@ -122,7 +122,7 @@ class PublishResource(PlainResource):
         @param failures: counts wrong tokens.
         """
         self.maxBodySize = maxBodySize
-        self._push = push
+        self._feeds = feeds
         self._tokens = tokens
         self._maxPublications = maxPublications
         self._failures = failures
@@ -142,7 +142,7 @@ class PublishResource(PlainResource):
             return _refuse(error)
         # All are begun before the first is waited for: a broker that writes them down
         # can do so at once.
-        begun = [self._push.publish(*draft) for draft in drafts]
+        begun = [self._feeds.publish(*draft) for draft in drafts]
         outcomes: list[Published | Failure] = []
         for publishing in begun:
             if not publishing.called or publishing.paused:
@@ -226,7 +226,7 @@ class PublishResource(PlainResource):
                 f"{len(drafts)} publications in one request; {self._maxPublications} "
                 "may be, counted in each channel that they are for",
             )
-        longest = self._push.limits.maxChannelLength
+        longest = self._feeds.limits.maxChannelLength
         for draft in drafts:
             checkName(draft.channel, longest)
         return drafts

@@ -5,13 +5,13 @@ Connections of subscribers, which subscribe by their URL or by messages.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from msgspec import Raw, Struct
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from wsplug import CloseCode, WebSocketProtocol
+from wsplug.apps.push.feeds import Feeds
 from wsplug.apps.push.messages import (
     FROM_CLIENTS,
     Notice,
@@ -29,9 +29,6 @@ from wsplug.broker import History
 from wsplug.errors import BrokerError
 from wsplug.jsonmessages import RequestRefused, WirePosition, read, refusal, write
 
-if TYPE_CHECKING:
-    from wsplug.apps.push.application import Push
-
 __all__ = ["BareSubscriber", "Subscriber"]
 
 
@@ -40,11 +37,11 @@ class Subscriber(WebSocketProtocol):
     A subscriber that speaks JSON.
     """
 
-    def __init__(self, push: Push, wanted: Sequence[Subscribe]) -> None:
+    def __init__(self, feeds: Feeds, wanted: Sequence[Subscribe]) -> None:
         """
         @param wanted: the subscriptions of the URL.
         """
-        self._push = push
+        self._feeds = feeds
         self._wanted = wanted
         self._names: set[str] = set()
 
@@ -77,7 +74,7 @@ class Subscriber(WebSocketProtocol):
         self._send(Notice(text))
 
     def connectionLost(self, reason: Failure) -> None:
-        self._push.messages.leaveAll(self.transport)
+        self._feeds.messages.leaveAll(self.transport)
 
     def _send(self, message: Struct) -> None:
         self.transport.sendTextMessage(write(message))
@@ -96,7 +93,7 @@ class Subscriber(WebSocketProtocol):
             self._send(self._answer(request, history))
 
     def _check(self, request: Subscribe) -> None:
-        limits = self._push.limits
+        limits = self._feeds.limits
         checkName(request.channel, limits.maxChannelLength, request.request)
         if request.channel in self._names:
             raise RequestRefused(
@@ -112,13 +109,13 @@ class Subscriber(WebSocketProtocol):
             )
 
     async def _join(self, request: Subscribe) -> History:
-        push = self._push
+        feeds = self._feeds
         since = None if request.since is None else request.since.position()
         self._names.add(request.channel)
         try:
-            return await push.messages.join(
+            return await feeds.messages.join(
                 self.transport,
-                push.channelOf(request.channel),
+                feeds.channelOf(request.channel),
                 since,
                 self._limitOf(request),
             )
@@ -134,7 +131,7 @@ class Subscriber(WebSocketProtocol):
         """
         Return how many messages of the past a request gets at most.
         """
-        limits = self._push.limits
+        limits = self._feeds.limits
         default = limits.history if request.since is None else limits.maxHistory
         wanted = default if request.limit is None else request.limit
         return min(wanted, limits.maxHistory)
@@ -143,7 +140,7 @@ class Subscriber(WebSocketProtocol):
         """
         Make the answer, with as many messages of the past as fit into the backlog.
         """
-        room = self._push.backlog.size - self.transport.bufferedAmount
+        room = self._feeds.backlog.size - self.transport.bufferedAmount
         messages: list[Raw] = []
         for publication in reversed(history.publications):
             message = encodeMessage(request.channel, publication)
@@ -164,7 +161,7 @@ class Subscriber(WebSocketProtocol):
         return answer
 
     def _unsubscribe(self, request: Unsubscribe) -> None:
-        push = self._push
+        feeds = self._feeds
         if request.channel not in self._names:
             error = RequestRefused(
                 "not-subscribed",
@@ -174,7 +171,7 @@ class Subscriber(WebSocketProtocol):
             self.transport.sendTextMessage(refusal(error))
             return
         self._names.discard(request.channel)
-        push.messages.leave(self.transport, push.channelOf(request.channel))
+        feeds.messages.leave(self.transport, feeds.channelOf(request.channel))
         self._send(Unsubscribed(request.channel, request.request))
 
 
@@ -183,8 +180,8 @@ class BareSubscriber(WebSocketProtocol):
     A subscriber that gets the bare data of publications.
     """
 
-    def __init__(self, push: Push, wanted: Sequence[Subscribe]) -> None:
-        self._push = push
+    def __init__(self, feeds: Feeds, wanted: Sequence[Subscribe]) -> None:
+        self._feeds = feeds
         self._wanted = wanted
 
     def negotiationFinished(self) -> Deferred[None]:
@@ -192,14 +189,14 @@ class BareSubscriber(WebSocketProtocol):
         return Deferred.fromCoroutine(self._subscribeAll(wanted))
 
     async def _subscribeAll(self, wanted: Sequence[Subscribe]) -> None:
-        push = self._push
-        limits = push.limits
+        feeds = self._feeds
+        limits = feeds.limits
         for request in wanted:
             limit = limits.history if request.limit is None else request.limit
             try:
-                history = await push.bare.join(
+                history = await feeds.bare.join(
                     self.transport,
-                    push.channelOf(request.channel),
+                    feeds.channelOf(request.channel),
                     None,
                     min(limit, limits.maxHistory),
                 )
@@ -210,7 +207,7 @@ class BareSubscriber(WebSocketProtocol):
             self._sendPast(history)
 
     def _sendPast(self, history: History) -> None:
-        room = self._push.backlog.size - self.transport.bufferedAmount
+        room = self._feeds.backlog.size - self.transport.bufferedAmount
         first = len(history.publications)
         while first and room >= len(history.publications[first - 1].data):
             first -= 1
@@ -234,4 +231,4 @@ class BareSubscriber(WebSocketProtocol):
         )
 
     def connectionLost(self, reason: Failure) -> None:
-        self._push.bare.leaveAll(self.transport)
+        self._feeds.bare.leaveAll(self.transport)
