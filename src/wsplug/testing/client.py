@@ -4,7 +4,8 @@ The client: what it sends, and what it has received.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable
+from typing import Final
 
 from wsplug.codec import (
     FIN,
@@ -26,9 +27,6 @@ from wsplug.codec import (
 from wsplug.errors import HandshakeRefused, ProtocolViolation
 from wsplug.payloads import toBytes, toClose, toMessage
 from wsplug.testing.transport import MemoryTransport
-
-if TYPE_CHECKING:
-    from wsplug.testing.server import MemoryServer
 
 __all__ = ["MemoryClient"]
 
@@ -55,7 +53,11 @@ class MemoryClient:
     @ivar pongs: payloads of the pongs that came.
     """
 
-    def __init__(self, server: MemoryServer, transport: MemoryTransport) -> None:
+    def __init__(self, transport: MemoryTransport, run: Callable[[], object]) -> None:
+        """
+        @param run: lets everything happen that is due, on both sides; called after
+            whatever the client does.
+        """
         self.transport = transport
         self.opened = False
         self.refused: HandshakeRefused | None = None
@@ -64,7 +66,7 @@ class MemoryClient:
         self.responseHeaders: dict[str, str] = {}
         self.pings: list[bytes] = []
         self.pongs: list[bytes] = []
-        self._server = server
+        self._run = run
         self._closed: tuple[int, str] | None = None
         self._sentClose = False
         self._reads = True
@@ -129,14 +131,14 @@ class MemoryClient:
         """
         number, text = toClose(None if code == CloseCode.NO_STATUS else code, reason)
         self._sendClose(pack_close(number, text))
-        self._server.run()
+        self._run()
 
     def drop(self) -> None:
         """
         Go away without a word.
         """
         self.transport.shut()
-        self._server.run()
+        self._run()
 
     def sendBytes(self, data: bytes) -> None:
         """
@@ -144,7 +146,7 @@ class MemoryClient:
         """
         data = toBytes(data, "what is sent as it is", hint="")
         self.transport.put(data)
-        self._server.run()
+        self._run()
 
     def stopReading(self) -> None:
         """
@@ -157,7 +159,7 @@ class MemoryClient:
         Read again.
         """
         self._reads = True
-        self._server.run()
+        self._run()
 
     def read(self) -> bool:
         """

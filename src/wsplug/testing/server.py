@@ -219,9 +219,8 @@ class MemoryServer:
         @raise wsplug.errors.HandshakeRefused: the server refuses it, with what status
             and body.
         """
-        client = MemoryClient(
-            self, self.connectTransport(address, certificate=certificate)
-        )
+        transport = self.connectTransport(address, certificate=certificate)
+        client = MemoryClient(transport, self.run)
         lines = [
             f"GET {target} HTTP/1.1",
             f"Host: {_HOST}",
@@ -237,7 +236,7 @@ class MemoryServer:
         if compression:
             lines.append("Sec-WebSocket-Extensions: permessage-deflate")
         lines.extend(f"{name}: {value}" for name, value in headers)
-        client.transport.put("\r\n".join([*lines, "", ""]).encode("latin-1"))
+        transport.put("\r\n".join([*lines, "", ""]).encode("latin-1"))
         self._clients.append(client)
         with self._loggedIn(avatar):
             self.run()
