@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from wsplug.broker.publication import History, Position, Publication
     from wsplug.errors import Side
-    from wsplug.plain import Response
+    from wsplug.responses import Response
 
 __all__ = [
     "IAvatar",
