@@ -4,16 +4,16 @@ A connection of an operator's: who it is, what is asked, and the answers.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final, Protocol
 
 import msgspec
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from wsplug import WebSocketProtocol
-from wsplug.admin.access import AccessDenied
-from wsplug.admin.clients import SORTS
+from wsplug.admin.access import Access, AccessDenied
+from wsplug.admin.actions import Actions
+from wsplug.admin.clients import SORTS, ClientList
 from wsplug.admin.messages import (
     REQUEST,
     Authenticate,
@@ -26,22 +26,61 @@ from wsplug.admin.messages import (
     Ping,
     Pong,
     SendNotice,
+    Welcome,
 )
+from wsplug.bases import WebSocketProtocol
 from wsplug.codec.closecodes import CloseCode
 from wsplug.errors import Side
 from wsplug.interfaces import IServerConnection, IWebSocketTransport
 from wsplug.jsonmessages import RequestRefused, read, refusal, write
 from wsplug.networks import nameOfAddress
+from wsplug.server.factory import WebSocketFactory
 
-if TYPE_CHECKING:
-    from wsplug.admin.status import StatusApplication
-
-__all__ = ["OperatorProtocol"]
+__all__ = ["OperatorProtocol", "Status"]
 
 TOKEN: Final = "admin-token-file"
 """
 The option that says what operators have to know.
 """
+
+
+class Status(Protocol):
+    """
+    What operators' connections need of the application.
+
+    @ivar access: says who is an operator.
+    @ivar server: the server's factory.
+    @ivar clients: the server's.
+    @ivar actions: what can be done to it.
+    """
+
+    access: Access
+    server: WebSocketFactory
+    clients: ClientList
+    actions: Actions
+
+    @property
+    def timeout(self) -> float:
+        """
+        Seconds in which operators have to log in; 0 for no limit.
+        """
+
+    def entered(self, transport: IWebSocketTransport) -> Welcome:
+        """
+        Keep an operator informed from now on.
+
+        @return: the state so far.
+        """
+
+    def left(self, transport: IWebSocketTransport) -> None:
+        """
+        Stop informing an operator.
+        """
+
+    def isServed(self, transport: IWebSocketTransport) -> bool:
+        """
+        Tell whether an operator is connected to the server's own endpoints.
+        """
 
 
 class OperatorProtocol(WebSocketProtocol):
@@ -51,7 +90,7 @@ class OperatorProtocol(WebSocketProtocol):
 
     _log = Logger()
 
-    def __init__(self, status: StatusApplication) -> None:
+    def __init__(self, status: Status) -> None:
         self._status = status
         self._isKnown = False
         self._deadline: IDelayedCall | None = None
