@@ -104,7 +104,7 @@ def test_stop_stores_what_waits(path: Path, clock: Clock) -> None:
 
 def test_backup(path: Path, clock: Clock) -> None:
     """
-    Where the file isn't as it was left, who comes back is told, and so is the log.
+    If the file isn't as it was left, returning subscribers are told, and it is logged.
     """
     broker, _ = _open(path, clock)
     result(broker.publish("a", b"1"))

@@ -1,19 +1,19 @@
 """
-Whether an SQLite file has all that was published in it, or is an older state of it:
-a backup that was restored, or what a failure of the machine has left.
+Detects whether an SQLite file has lost publications: because a backup was restored, or
+because the machine failed.
 
-It has to be known, since offsets that were given out after that state are given out
-again. Three things tell:
+The broker has to know, because it assigns the offsets of lost publications again. Three
+checks detect it:
 
-    - A file beside the database, the witness, is written anew at each opening and
-      closing, and the database has its content: where one of the two is restored, they
-      don't agree.
-    - The database has the witness's time of change, too. It is the system's own and
-      can't be set, as the time of writing can: where both are restored, it is another.
-    - The database has the name of the system's boot until it is closed. What was
-      committed then is there as long as the system runs, also after a C{kill -9}. With
-      it goes the number that the file has in the file system, for a copy of an open
-      database, which has the name of the boot as well, mostly is another file.
+    - A file beside the database, the witness, is rewritten at each opening and closing.
+      The database contains a copy of its content. If only one of the two is restored,
+      they differ.
+    - The database also contains the witness's change time (ctime). Unlike the
+      modification time, it can't be set. If both files are restored, it differs.
+    - While it is open, the database contains the ID of the system's boot. Committed
+      transactions survive C{kill -9} as long as the system runs. The inode number is
+      stored with it, because a copy of an open database has the same boot ID, but
+      usually another inode.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ __all__ = ["SUFFIX", "beginOpening", "endOpening", "isContinued", "readBoot"]
 
 SUFFIX: Final = "-opening"
 """
-What the witness's name has behind the database's.
+The suffix that the witness's name adds to the database's.
 """
 
 _BOOT: Final = "/proc/sys/kernel/random/boot_id"
@@ -39,9 +39,9 @@ _UNKNOWN: Final = "unknown"
 
 def readBoot() -> str | None:
     """
-    Name this run of the operating system.
+    Read the ID of the operating system's current boot.
 
-    @return: C{None} where it has no name: only Linux gives it one.
+    @return: C{None} if there is none. Only Linux has one.
     """
     try:
         with open(_BOOT, encoding="utf-8") as file:
@@ -52,23 +52,23 @@ def readBoot() -> str | None:
 
 def isContinued(database: sqlite3.Connection, path: str, boot: str | None) -> bool:
     """
-    Say whether a database is as its last opening has left it.
+    Say whether a database is in the state in which its last opening left it.
 
-    @param path: of the database.
-    @param boot: from L{readBoot}.
+    @param path: the path of the database.
+    @param boot: the result of L{readBoot}.
     """
     opening, mark, last = database.execute(
         "SELECT opening, mark, boot FROM state"
     ).fetchone()
     if last != _CLOSED and (boot is None or last != _runOf(path, boot)):
         return False
-    # One that was opened by older versions only has no witness yet.
+    # Older versions didn't write a witness.
     return not opening or _readWitness(path) == (opening, mark)
 
 
 def beginOpening(database: sqlite3.Connection, path: str, boot: str | None) -> None:
     """
-    Write down that a database is open.
+    Record that a database is open.
 
     @raise OSError: the witness can't be written.
     """
@@ -82,11 +82,11 @@ def beginOpening(database: sqlite3.Connection, path: str, boot: str | None) -> N
 
 def endOpening(database: sqlite3.Connection, path: str) -> None:
     """
-    Write down that a database is closed, once all that is in it is on the disk: with
-    another witness, so that copies that were made while it was open are told from it.
+    Record that a database is closed, after its content is on the disk. The witness is
+    rewritten, so that copies of the open database are recognized.
     """
     database.execute("PRAGMA synchronous = FULL")
-    with suppress(OSError):  # the one of the opening is good, too
+    with suppress(OSError):  # the opening's witness is still valid
         opening = secrets.token_hex(8)
         mark = _writeWitness(path, opening)
         database.execute("UPDATE state SET opening = ?, mark = ?", (opening, mark))
@@ -95,7 +95,7 @@ def endOpening(database: sqlite3.Connection, path: str) -> None:
 
 def _runOf(path: str, boot: str) -> str:
     """
-    Name what a database is in, as long as it is open: a run of the system, and a file.
+    Return what identifies an open database: the boot ID and the inode number.
     """
     return f"{boot} {os.stat(path).st_ino}"
 
@@ -110,9 +110,9 @@ def _readWitness(path: str) -> tuple[str, str] | None:
 
 def _writeWitness(path: str, opening: str) -> str:
     """
-    Write it; the one before stays where that can't be done, as on a full disk.
+    Replace the witness. If that fails, as on a full disk, the old one stays.
 
-    @return: its time of change.
+    @return: its change time, in nanoseconds.
     """
     witness = path + SUFFIX
     new = witness + ".new"

@@ -1,9 +1,8 @@
 """
-The tables of an SQLite file, and how an older file gets them.
+The tables of an SQLite file, and the migration of older files.
 
-What is done for a publication or a subscriber reads and writes a few rows, however many
-there are: each question that is asked then has an index of its own, and what would have
-to be counted is written down with each channel.
+Publishing and subscribing read and write a few rows, however many there are. Each query
+has an index, and each channel's row has its sums.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ __all__ = ["VERSION", "makeTables", "migrate", "renewEpoch", "renewEpochs"]
 
 VERSION: Final = 4
 """
-Of the tables, as C{PRAGMA user_version}.
+The version of the tables, as C{PRAGMA user_version}.
 """
 
 _PUBLICATIONS: Final = """
@@ -32,9 +31,9 @@ CREATE TABLE publications (
 ) WITHOUT ROWID;
 """
 
-# Of a channel: its publications from forgotten + 1 to last are there, none before them,
-# and none is missing between them. oldest is the time of the first of them, or NULL
-# where none is left; turn grows with each publication, whatever the clock does.
+# A channel's stored publications are those from forgotten + 1 to last, without gaps.
+# oldest is the time of the first of them, or NULL if there is none. turn grows with
+# each publication, independently of the clock.
 _CHANNELS: Final = """
 CREATE TABLE channels (
     id INTEGER PRIMARY KEY,
@@ -53,7 +52,7 @@ CREATE TABLE state (
 );
 """
 
-# What continuity.py has to know.
+# The columns for continuity.py.
 _OPENINGS: Final = """
 ALTER TABLE state ADD COLUMN opening TEXT NOT NULL DEFAULT '';
 ALTER TABLE state ADD COLUMN mark TEXT NOT NULL DEFAULT '';
@@ -77,7 +76,7 @@ ALTER TABLE channels ADD COLUMN turn INTEGER NOT NULL DEFAULT 0;
 """
 
 
-# Before version 4, other numbers were counted.
+# Before version 4, sizes were counted differently.
 _COUNT: Final = f"""
 UPDATE channels SET size = (
     SELECT coalesce(sum(length(data) + {OVERHEAD}), 0) FROM publications
@@ -92,7 +91,7 @@ UPDATE state SET size = (
 
 def makeTables(database: sqlite3.Connection) -> None:
     """
-    Make the tables in a file that has none.
+    Create the tables in an empty file.
     """
     _run(database, _CHANNELS + _PUBLICATIONS + _INDICES + _OPENINGS)
     database.execute("INSERT INTO state (size, epoch) VALUES (0, '')")
@@ -102,13 +101,13 @@ def makeTables(database: sqlite3.Connection) -> None:
 
 def migrate(database: sqlite3.Connection, version: int) -> None:
     """
-    Bring older tables to this version.
+    Migrate older tables to this version.
 
-    @raise sqlite3.DatabaseError: they are of another version still.
+    @raise sqlite3.DatabaseError: their version is unknown.
     """
     if version not in (1, 2, 3):
         raise sqlite3.DatabaseError(
-            f"it has version {version} of the tables, not {VERSION}"
+            f"it has version {version} of the tables; this wsplug needs {VERSION}"
         )
     if version == 1:
         _findGaps(database)
@@ -120,7 +119,7 @@ def migrate(database: sqlite3.Connection, version: int) -> None:
 
 def _findGaps(database: sqlite3.Connection) -> None:
     """
-    Write down what is forgotten of each channel of version 1.
+    Set C{forgotten}, C{oldest} and C{turn} of each channel of version 1.
     """
     _run(database, _FROM_1 + _INDICES)
     for identity, last in database.execute("SELECT id, last FROM channels").fetchall():
@@ -132,14 +131,14 @@ def _findGaps(database: sqlite3.Connection) -> None:
 
 def renewEpoch(database: sqlite3.Connection) -> None:
     """
-    Give channels that begin from now on another epoch than those that were there.
+    Give future channels a new epoch.
     """
     database.execute("UPDATE state SET epoch = ?", (secrets.token_hex(4),))
 
 
 def renewEpochs(database: sqlite3.Connection) -> None:
     """
-    Give all channels another epoch: no position that anybody has counts any more.
+    Give all channels a new epoch, which invalidates all positions.
     """
     renewEpoch(database)
     database.execute("UPDATE channels SET epoch = (SELECT epoch FROM state)")
@@ -147,8 +146,8 @@ def renewEpochs(database: sqlite3.Connection) -> None:
 
 def _forgetAllButTheEnd(database: sqlite3.Connection, identity: int, last: int) -> None:
     """
-    Have a channel keep what is behind the last gap: version 1 could forget something in
-    the midst of others.
+    Keep only a channel's publications after the last gap. Version 1 could forget
+    publications between others.
     """
     forgotten, oldest = last, None
     rows = database.execute(
@@ -171,7 +170,7 @@ def _forgetAllButTheEnd(database: sqlite3.Connection, identity: int, last: int) 
 
 def _run(database: sqlite3.Connection, statements: str) -> None:
     """
-    Execute several statements in the transaction that there is.
+    Execute several statements in the current transaction.
     """
     for statement in filter(str.strip, re.split(r";\n", statements)):
         database.execute(statement)

@@ -30,7 +30,7 @@ BROKERS: Final = {
     "sqlite:PATH": "in an SQLite file, still there after the process is killed",
 }
 """
-What there is, and where it keeps channels.
+The brokers, and where each keeps its channels.
 """
 
 RETENTION_OPTIONS: Final = (
@@ -55,38 +55,38 @@ RETENTION_OPTIONS: Final = (
     ),
 )
 """
-What can be set about each: how much of the past is there for those who come back.
+The options of every broker: how much history it keeps.
 """
 
 
 def makeBroker(description: str, reactor: Any) -> IBroker:
     """
-    Make what a C{--broker} describes.
+    Make the broker that a C{--broker} option describes.
 
-    @param description: C{memory} or C{sqlite:PATH}, with options behind it:
+    @param description: C{memory} or C{sqlite:PATH}, followed by options, as in
         C{memory:count=100:age=5m}.
-    @param reactor: the one that the server runs in.
-    @raise InvalidOption: it describes none.
+    @param reactor: the server's reactor.
+    @raise InvalidOption: the description is invalid.
     """
     (name, value), *words = splitDescription(description)
     try:
         arguments = [word for word, given in words if given is None]
         options = {word: given for word, given in words if given is not None}
         if len(options) + len(arguments) < len(words):
-            raise InvalidOption("an option is there twice")
+            raise InvalidOption("an option is given twice")
         if value is not None or name not in ("memory", "sqlite"):
             known = " or ".join(BROKERS)
-            raise InvalidOption(f"there is no such broker; there is {known}")
+            raise InvalidOption(f"unknown broker; use {known}")
         retention = _makeRetention(options)
         if name == "memory":
             if arguments:
-                pairOptions(words)  # which tells what is wrong
+                pairOptions(words)  # raises an error that names the mistake
             return MemoryBroker(reactor, retention)
         if len(arguments) != 1 or not arguments[0]:
-            raise InvalidOption(f"it needs the path of one file: sqlite:PATH; {COLONS}")
+            raise InvalidOption(f"it takes the path of one file: sqlite:PATH; {COLONS}")
         return SqliteBroker(arguments[0], reactor, retention)
     except InvalidOption as error:
-        # The name, and no more: other brokers' addresses have passwords in them.
+        # Only the name: the addresses of other brokers can contain passwords.
         kind = name.partition(":")[0]
         raise InvalidOption(f"--broker {kind}: {error}") from None
 

@@ -1,9 +1,9 @@
 """
-The broker that keeps channels in an SQLite file: what a publisher was told is stored
-survives the process.
+The broker that keeps channels in an SQLite file. Publications that a publisher knows to
+be stored survive the process.
 
-What is published while a batch is being stored makes the next batch, so that a busy
-server stores hundreds with one transaction. The reactor never waits for the disk.
+Publications that arrive while a batch is being stored form the next batch, so a busy
+server stores hundreds in one transaction. The reactor never waits for the disk.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ __all__ = ["MAX_PENDING_SIZE", "PENDING_OVERHEAD", "SqliteBroker"]
 
 MAX_PENDING_SIZE: Final = 64 * 1024 * 1024
 """
-Bytes that may wait to be stored. Publishing more fails until some are.
+The maximum of bytes that wait to be stored. Beyond it, publishing fails.
 """
 
 PENDING_OVERHEAD: Final = 900
 """
-Bytes that a publication counts for, besides its data, while it waits: what it takes.
+The memory, in bytes, that a waiting publication takes in addition to its data.
 """
 
 _BATCH: Final = 1000
 """
-Publications that one transaction stores at most.
+The maximum of publications in one transaction.
 """
 
 _SWEEPS: Final = 8
@@ -53,7 +53,7 @@ _T = TypeVar("_T")
 @implementer(IBroker)
 class SqliteBroker(LocalPresence):
     """
-    Channels of one process, in a file.
+    The channels of one process, in a file.
     """
 
     _log = Logger()
@@ -66,11 +66,11 @@ class SqliteBroker(LocalPresence):
         worker: Worker | None = None,
     ) -> None:
         """
-        @param path: of the file; it is made if it isn't there.
-        @param reactor: tells the time, in seconds since 1970, and runs what the
-            threads have to report.
+        @param path: the path of the file, which is created if it is missing.
+        @param reactor: an C{IReactorTime}, whose seconds count from 1970, and
+            C{IReactorFromThreads}, which gets the results of the thread.
         @param retention: how much of each channel is kept.
-        @param worker: does what takes its time; one with a thread by default.
+        @param worker: executes what blocks; by default, in a thread of its own.
         """
         super().__init__()
         self._path = path
@@ -102,15 +102,15 @@ class SqliteBroker(LocalPresence):
     def _started(self, wasLeftSo: bool) -> None:
         if not wasLeftSo:
             self._log.warn(
-                "broker: {path} isn't as it was left: it is a backup, or the machine "
-                "failed; who comes back to a channel is told that something may be "
-                "missing",
+                "broker: {path} isn't as it was left: it was restored from a backup, "
+                "or the machine failed; subscribers that return to a channel are told "
+                "that messages may be missing",
                 path=self._path,
             )
         self._sweepLater()
 
     def _startFailed(self, failure: Failure) -> None:
-        # First, whatever it was: a start that nobody waits for has a thread, too.
+        # First, for every error: the thread runs even if nobody waits for the start.
         self._worker.stop()
         failure.trap(sqlite3.Error, OSError)
         reason = getattr(failure.value, "strerror", None) or str(failure.value)
@@ -148,7 +148,7 @@ class SqliteBroker(LocalPresence):
             return fail(refusal)
         if self._pendingSize + _weigh(data) > MAX_PENDING_SIZE:
             waiting = f"{self._pendingSize} bytes wait to be stored"
-            return fail(BrokerError(f"{channel}: {waiting}; no more may"))
+            return fail(BrokerError(f"{channel}: {waiting}, which is the limit"))
         draft = Draft(channel, data, timeOfDay(self._reactor), store)
         published: Deferred[Publication] = Deferred()
         self._pending.append((draft, published))
@@ -160,7 +160,7 @@ class SqliteBroker(LocalPresence):
 
     def _storeNext(self) -> None:
         """
-        Store what waits, a batch at a time, until nothing does.
+        Store the waiting publications, one batch at a time.
         """
         if not self._pending:
             done, self._storing = self._storing, None
@@ -244,6 +244,6 @@ class SqliteBroker(LocalPresence):
 
 def _weigh(data: bytes) -> int:
     """
-    Say what a publication counts for while it waits.
+    Return the memory, in bytes, that a waiting publication takes.
     """
     return len(data) + PENDING_OVERHEAD

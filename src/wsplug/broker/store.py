@@ -1,10 +1,10 @@
 """
-Publications in an SQLite file. All of this runs in the worker's thread: it blocks.
+Publications in an SQLite file. All of this blocks, so it runs in the worker's thread.
 
-The file is in WAL mode: a committed transaction is in it, or in the log beside it, and
-survives the process, however that ends. C{synchronous} is C{NORMAL}, so that only a
-failure of the whole machine can cost the last transactions; the file stays whole, and
-L{wsplug.broker.continuity} tells that this may have happened.
+The file is in WAL mode: a committed transaction is in the file or in the log beside it,
+and survives any end of the process. C{synchronous} is C{NORMAL}: only a failure of the
+machine can lose the last transactions. The file stays consistent even then, and
+L{wsplug.broker.continuity} detects the possible loss.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _BUSIEST: Final = "WHERE oldest IS NOT NULL ORDER BY turn DESC LIMIT 1"
 @dataclass(frozen=True)
 class Draft:
     """
-    What is to become a publication.
+    A publication that is not stored yet.
     """
 
     channel: str
@@ -53,11 +53,12 @@ class _Channel:
     A row of C{channels}.
 
     @ivar last: the offset of the last publication.
-    @ivar forgotten: that of the last one that is forgotten; all behind it are there.
-    @ivar oldest: when the first that is there was published; C{None} where none is.
-    @ivar turn: its place among those in which something was published.
-    @ivar used: when something was published last, or somebody was there.
-    @ivar size: what its publications count for.
+    @ivar forgotten: the offset of the last forgotten publication; all later ones are
+        stored.
+    @ivar oldest: the time of the first stored publication; C{None} if there is none.
+    @ivar turn: orders the channels by their last publication.
+    @ivar used: the time of the last publication or of the last known subscriber.
+    @ivar size: the size of its publications in bytes, with their overhead.
     """
 
     id: int
@@ -76,7 +77,7 @@ class _Channel:
     @property
     def cost(self) -> int:
         """
-        What it counts for in all.
+        The bytes that count towards the total of all channels.
         """
         return 0 if self.oldest is None else self.size + channelCost(self.name)
 
@@ -91,7 +92,7 @@ class _Channel:
 
 class Store:
     """
-    One file, used by one process.
+    One file that one process uses.
     """
 
     def __init__(
@@ -101,11 +102,11 @@ class Store:
         boot: Callable[[], str | None] = readBoot,
     ) -> None:
         """
-        @param path: of the file; it is made if it isn't there.
+        @param path: the path of the file, which is created if it is missing.
         @param retention: how much of each channel is kept.
-        @param boot: names the run of the operating system.
+        @param boot: returns the ID of the operating system's current boot.
         """
-        # SQLite makes the others beside the one that a link leads to.
+        # SQLite creates its other files beside the target of a symbolic link.
         self._path = os.path.realpath(path)
         self._retention = retention
         self._database: sqlite3.Connection | None = None
@@ -116,19 +117,19 @@ class Store:
         """
         Open the file.
 
-        @return: whether it is as it was left; where it isn't, all channels have another
-            epoch, since there may have been more in them.
-        @raise OSError: it can't be made.
-        @raise sqlite3.Error: it can't be opened, is no database or another's, or is
-            in use.
+        @return: whether the file is in the state in which it was left. If not, it may
+            lack publications, and all channels get a new epoch.
+        @raise OSError: the file can't be created.
+        @raise sqlite3.Error: the file can't be opened, is in use, isn't a database, or
+            is the database of another program.
         """
-        # There are people's messages in it. What SQLite makes beside it gets its mode.
+        # It contains people's messages. SQLite's other files get the same mode.
         makePrivate(self._path)
         database = sqlite3.connect(
             self._path, timeout=0, isolation_level=None, check_same_thread=False
         )
         try:
-            # One process has the file: its offsets are what it says they are.
+            # Only one process may assign offsets.
             database.execute("PRAGMA locking_mode = EXCLUSIVE")
             database.execute("PRAGMA journal_mode = WAL")
             database.execute("PRAGMA synchronous = NORMAL")
@@ -150,23 +151,23 @@ class Store:
 
     def _prepare(self, database: sqlite3.Connection) -> None:
         """
-        See that the tables are there.
+        Create or migrate the tables.
         """
         version = database.execute("PRAGMA user_version").fetchone()[0]
         if version == 0:
             tables = database.execute("SELECT count(*) FROM sqlite_master")
             if tables.fetchone()[0]:
-                raise sqlite3.DatabaseError("it has other tables in it")
+                raise sqlite3.DatabaseError("it contains other tables")
             makeTables(database)
         elif version != VERSION:
             migrate(database, version)
-            # Version 1 left that to the umask.
+            # Version 1 left the modes of the files to the umask.
             for suffix in ("", "-wal", "-shm"):
                 keepToOwner(self._path + suffix)
 
     def close(self) -> None:
         """
-        Close the file; fine if it isn't open.
+        Close the file, if it is open.
         """
         database, self._database = self._database, None
         if database is not None:
@@ -175,13 +176,13 @@ class Store:
             finally:
                 database.close()
 
-    # What is asked of it
+    # Requests
 
     def add(self, drafts: Sequence[Draft]) -> list[Publication]:
         """
-        Store what is to be, all of it or nothing.
+        Store drafts: all of them or none.
 
-        @raise sqlite3.Error: it can't be stored.
+        @raise sqlite3.Error: they can't be stored.
         """
         publications = []
         touched: dict[str, _Channel] = {}
@@ -206,7 +207,7 @@ class Store:
 
     def position(self, channel: str) -> Position:
         """
-        Give a channel's end.
+        Return the position of a channel's end.
 
         @raise sqlite3.Error: it can't be read.
         """
@@ -216,7 +217,7 @@ class Store:
         self, channel: str, since: Position | None, limit: int | None, now: float
     ) -> History:
         """
-        Read what is kept, as C{IBroker.history} does.
+        Read the stored publications, as C{IBroker.history} does.
 
         @raise sqlite3.Error: it can't be read.
         """
@@ -248,11 +249,11 @@ class Store:
 
     def sweep(self, now: float, inUse: Sequence[str]) -> None:
         """
-        Forget what is too old, and the channels that nobody uses and that have been
-        empty for as long again.
+        Forget publications that are too old. Also forget channels that have had neither
+        publications nor subscribers for another such period.
 
-        @param inUse: channels that are kept.
-        @raise sqlite3.Error: it can't be.
+        @param inUse: the channels that have subscribers.
+        @raise sqlite3.Error: the file can't be changed.
         """
         oldest = now - self._retention.age
         with self._transaction() as database:
@@ -274,7 +275,7 @@ class Store:
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         """
-        Do all of something, or nothing.
+        Execute the body in a transaction, which is rolled back if the body fails.
         """
         database = self._opened
         database.execute("BEGIN IMMEDIATE")
@@ -282,14 +283,14 @@ class Store:
             yield database
             database.execute("COMMIT")
         except BaseException:
-            if database.in_transaction:  # SQLite ends it itself when the disk is full
+            if database.in_transaction:  # a full disk makes SQLite roll back
                 database.execute("ROLLBACK")
             raise
 
     @property
     def _opened(self) -> sqlite3.Connection:
         if self._database is None:
-            raise sqlite3.ProgrammingError("it is closed")
+            raise sqlite3.ProgrammingError("the file is closed")
         return self._database
 
     def _select(self, where: str, values: Sequence[object] = ()) -> list[_Channel]:
@@ -298,7 +299,9 @@ class Store:
 
     def _find(self, channel: str) -> _Channel | None:
         """
-        Read a channel's row; C{None} if nothing was ever stored in it.
+        Read a channel's row.
+
+        @return: C{None} if there is none.
         """
         found = self._select("WHERE name = ?", (channel,))
         return found[0] if found else None
@@ -306,13 +309,13 @@ class Store:
     def _positionOf(self, channel: _Channel | None) -> Position:
         if channel is not None:
             return channel.position
-        # It has the epoch that it will have once it begins.
+        # A new channel will get this epoch.
         epoch = self._opened.execute("SELECT epoch FROM state").fetchone()[0]
         return Position(0, epoch)
 
     def _make(self, draft: Draft) -> _Channel:
         """
-        Make a channel, in which nothing is yet.
+        Insert an empty channel.
         """
         position = self._positionOf(None)
         made = self._opened.execute(
@@ -327,7 +330,7 @@ class Store:
 
     def _append(self, channel: _Channel, draft: Draft) -> None:
         """
-        Keep one publication more; the channel's row is written later.
+        Insert a publication. The caller writes the channel's row later.
         """
         self._turn += 1
         channel.last += 1
@@ -344,7 +347,7 @@ class Store:
 
     def _write(self, channel: _Channel) -> None:
         """
-        Write a channel's row, and what it counts for in all.
+        Update a channel's row, and the total size of all channels.
         """
         database = self._opened
         database.execute(
@@ -367,7 +370,7 @@ class Store:
 
     def _trim(self, channel: _Channel, now: float) -> None:
         """
-        Forget what of a channel is beyond its bounds, and write its row.
+        Forget the publications that exceed a channel's limits, and write its row.
         """
         retention = self._retention
         oldest = now - retention.age
@@ -383,7 +386,7 @@ class Store:
 
     def _trimAll(self) -> None:
         """
-        Forget what is too much in all: the channels in which the least happens first.
+        Apply the total limit: forget publications of the least recently used channels.
         """
         while (excess := self._size() - self._retention.total) > 0:
             self._shrink(self._select(_QUIETEST)[0], excess)
@@ -394,7 +397,7 @@ class Store:
 
     def _shrink(self, channel: _Channel, excess: int) -> None:
         """
-        Forget so many bytes of a channel's at least, or all, and write its row.
+        Forget at least that many bytes of a channel, or all of it, and write its row.
         """
         enough = channel.size - excess
         self._forget(channel, lambda _: channel.size > enough)
@@ -402,10 +405,11 @@ class Store:
 
     def _forget(self, channel: _Channel, isTooMuch: Callable[[float], bool]) -> None:
         """
-        Forget the oldest of a channel's, as many as must be. What comes behind one that
-        is kept is kept: who has a position is to miss nothing that comes later.
+        Forget a channel's oldest publications, up to the first that may stay. No later
+        ones are forgotten, so that the history has no gaps.
 
-        @param isTooMuch: says, by its time, whether the oldest has to go.
+        @param isTooMuch: says whether the oldest publication, which has the given time,
+            has to be forgotten.
         """
         if channel.oldest is None or not isTooMuch(channel.oldest):
             return

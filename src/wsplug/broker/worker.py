@@ -19,7 +19,7 @@ _T = TypeVar("_T")
 
 class _Thread(Thread):
     """
-    One that the process doesn't wait for at its end: a disk may not answer.
+    A daemon thread: the process doesn't wait for it at its end, as a disk may hang.
     """
 
     def __init__(self, *arguments: Any, **keywords: Any) -> None:
@@ -34,12 +34,12 @@ class Worker:
     def __init__(self, reactor: Any, name: str) -> None:
         """
         @param reactor: an C{IReactorFromThreads}, which gets the results.
-        @param name: the thread's.
+        @param name: the name of the thread.
         """
         self._reactor = reactor
         self._pool = ThreadPool(minthreads=0, maxthreads=1, name=name)
         self._pool.threadFactory = _Thread
-        # Each is counted by one thread alone.
+        # Each is written by one thread only.
         self._given = self._done = 0
 
     def start(self) -> None:
@@ -50,7 +50,7 @@ class Worker:
 
     def do(self, work: Callable[[], _T]) -> Deferred[_T]:
         """
-        Execute a function after all earlier ones.
+        Execute a function in the thread, after all earlier ones.
 
         @return: fires with the function's result, or fails with its error.
         """
@@ -66,9 +66,8 @@ class Worker:
 
     def stop(self) -> None:
         """
-        End the thread, once it has done all that it was given. If it has not yet,
-        because somebody waits for it no longer, it is left to that: the reactor
-        doesn't wait.
+        End the thread after its remaining work. The reactor doesn't wait for work that
+        is still going on.
         """
         if self._done == self._given:
             self._pool.stop()
