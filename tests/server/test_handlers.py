@@ -69,6 +69,24 @@ def test_lost_while_it_runs(
     assert logs.failures() == []
 
 
+def test_lost_with_more_than_it_may_send(logs: Logs) -> None:
+    """What of a lost client's input is looked through for a close frame may be over a
+    limit: that ends nothing a second time."""
+    handler = Handler()
+    recorder = Recorder(text=handler.begin)
+    settings = Settings(max_message_rate=1)
+    server = MemoryServer(App(lambda _: recorder), settings=settings, exempt=())
+    client = server.connect()
+    client.sendBytes(frame(b"a") * 50)
+    client.transport.abortConnection()
+    server.run()
+    assert recorder.names[-2:] == ["text", "lost"]
+    assert recorder.closed.code == 1006
+    assert not server.factory.connections
+    assert len(server.factory.deadlines) == 0
+    assert logs.failures() == []
+
+
 def test_what_came_before_the_end() -> None:
     """What a client has sent before it ended in order is delivered, message by message,
     as long as none takes longer than close-timeout; then it is lost."""

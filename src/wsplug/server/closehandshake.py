@@ -149,8 +149,11 @@ class CloseHandshake:
 
     def exceed(self, code: int, reason: str, setting: str) -> None:
         """
-        Fail a connection whose peer is over a limit. No more is heard of what it sends.
+        Fail a connection whose peer is over a limit. Nothing more that it sends is
+        delivered.
         """
+        if self.state is State.LOST:
+            return  # its last input is looked through
         self._owner.gate.stop()
         if self.state in (State.OPEN, State.CLOSE_SENT):
             self.fail(ProtocolViolation(code, reason, setting))
@@ -209,6 +212,8 @@ class CloseHandshake:
         Give the peer its time to close. It begins when our close frame is out: while
         output waits before that, the send timeout watches over the peer.
         """
+        if self.state is State.LOST:
+            return
         owner = self._owner
         seconds = owner.context.settings.close_timeout
         if self._deadline is None and owner.output.deadline is None and seconds:
@@ -218,6 +223,8 @@ class CloseHandshake:
         """
         Give the peer its time later, or no more.
         """
+        if self._deadline is None:
+            return
         self._owner.context.deadlines.clear(self._deadline)
         self._deadline = None
 
