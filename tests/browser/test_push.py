@@ -156,7 +156,7 @@ def test_form(server: Server, visit: Visitor) -> None:
     expect(line).to_have_text("<b>hello</b> \u202eworld")
     page.get_by_label("Message").fill("x" * 100_000)
     page.get_by_role("button", name="Publish", exact=True).click()
-    expect(result).to_contain_text("a body of over 65536 bytes is not taken here")
+    expect(result).to_contain_text("the request's body is over 65536 bytes")
     assert "413" in made.errors.pop()
     stored = "JSON.stringify([localStorage, sessionStorage, document.cookie])"
     assert TOKEN not in page.evaluate(stored)

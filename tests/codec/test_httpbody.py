@@ -107,13 +107,13 @@ BAD = [
     (b"1" + b" " * 5000, "a chunk's first line is too long"),
     ((b"1;" + b"e" * 1000 + b"\r\nx\r\n") * 5, "over 4096 bytes of chunk extensions"),
     ((b"1" + b" " * 999 + b";\r\nx\r\n") * 5, "over 4096 bytes of chunk extensions"),
-    (b"0\r\nno field\r\n\r\n", "malformed trailer behind the request's body"),
-    (b"0\r\n a: b\r\n\r\n", "malformed trailer behind the request's body"),
-    (b"0\r\na : b\r\n\r\n", "malformed trailer behind the request's body"),
-    (b"0\r\na: \0\r\n\r\n", "malformed trailer behind the request's body"),
-    (b"0\r\na: b\nc: d\r\n\r\n", "malformed trailer behind the request's body"),
-    (b"0\r\n" + b"a: b\r\n" * 5000, "over 8192 bytes of trailers behind a body"),
-    (b"0\r\n" + b"a" * 9000, "over 8192 bytes of trailers behind a body"),
+    (b"0\r\nno field\r\n\r\n", "malformed trailer of the request's body"),
+    (b"0\r\n a: b\r\n\r\n", "malformed trailer of the request's body"),
+    (b"0\r\na : b\r\n\r\n", "malformed trailer of the request's body"),
+    (b"0\r\na: \0\r\n\r\n", "malformed trailer of the request's body"),
+    (b"0\r\na: b\nc: d\r\n\r\n", "malformed trailer of the request's body"),
+    (b"0\r\n" + b"a: b\r\n" * 5000, "over 8192 bytes of trailers"),
+    (b"0\r\n" + b"a" * 9000, "over 8192 bytes of trailers"),
 ]
 
 
@@ -129,9 +129,9 @@ def test_limit(parts: list[int]) -> None:
     its size, before anything of it is there; with a limit of 0, any is."""
     data = b"".join(b"%x\r\n%b\r\n" % (each, b"x" * each) for each in parts[:-1])
     data += b"%x\r\n" % parts[-1]
-    reason = f"a body of over {LIMIT} bytes is not taken here"
+    reason = f"the request's body is over {LIMIT} bytes"
     assert allWays(data) == ((413, reason), b"")
-    assert allWays(data, None, 0)[0] == (413, "no body is taken here")
+    assert allWays(data, None, 0)[0] == (413, "no request body is allowed")
     assert allWays(b"0\r\n\r\n", None, 0) == (b"", b"")
 
 

@@ -57,8 +57,12 @@ REFUSALS = [
     bad("folded", handshake(more=["X-A: 1", " 2"]), 400, "folded header"),
     bad("no colon", handshake(more=["X-A"]), 400, "malformed header"),
     bad("space at colon", handshake(more=["X-A : 1"]), 400, "malformed header"),
-    bad("body", handshake(more=["Content-Length: 5"]) + b"12345", 400, "no body"),
-    bad("chunks", handshake(more=["Transfer-Encoding: chunked"]), 400, "no body"),
+    bad(
+        "body", handshake(more=["Content-Length: 5"]) + b"12345", 400, "not have a body"
+    ),
+    bad(
+        "chunks", handshake(more=["Transfer-Encoding: chunked"]), 400, "not have a body"
+    ),
     bad(
         "two lengths",
         handshake(more=["Content-Length: 5", "Transfer-Encoding: chunked"]),
@@ -68,7 +72,7 @@ REFUSALS = [
     bad("gzip", handshake(more=["Transfer-Encoding: gzip"]), 501, "chunked"),
     bad("large", handshake(more=HUGE), 431, "over 16384 bytes", "max-head-size"),
     bad("many", handshake(more=MANY), 431, "over 100 headers", "max-headers"),
-    bad("POST", handshake("POST / HTTP/1.1"), 405, "is a GET"),
+    bad("POST", handshake("POST / HTTP/1.1"), 405, "must use GET"),
     bad("HEAD", handshake("HEAD / HTTP/1.1"), 405, ""),
     bad("HTTP/1.0", handshake("GET / HTTP/1.0"), 400, "HTTP/1.1"),
     bad("proxied", handshake(changes={"Connection": "close"}), 400, "proxy"),

@@ -324,7 +324,9 @@ def test_tls_where_there_is_none(served: Server, authority: Authority) -> None:
     seen = len(served.log)
     with pytest.raises(ssl.SSLError, match=r"(?i)wrong.version|record"):
         Client(port, trusting(authority))
-    served.waitForLog("refused: 400 this looks like TLS, and here is none", seen)
+    served.waitForLog(
+        "refused: 400 this looks like TLS; the port doesn't use TLS", seen
+    )
     checkEcho(port)
 
 

@@ -1,16 +1,16 @@
 """
 RFC 6455 and RFC 7692 without I/O: bytes in, messages out.
 
-Nothing here imports anything but the standard library and L{wsplug.errors}, knows the
-time, or raises for what a peer sends.
+This package imports only the standard library, L{wsplug.errors} and L{wsplug.build}. It
+doesn't know the time, and raises no errors for a peer's input.
 
-    - L{HeadParser} reads request heads, L{BodyParser} their bodies; L{check_upgrade}
-      judges a handshake.
+    - L{HeadParser} parses request heads, L{BodyParser} their bodies. L{check_upgrade}
+      checks a handshake.
     - L{MessageReceiver} turns bytes into messages for a L{MessageSink}.
-    - L{encode_frame} makes what is sent; L{pack_close} a close frame's payload.
-    - L{DeflatePolicy} agrees on compression, and gives the L{Deflater} and
-      L{Inflater} of a connection.
-    - L{advance} says which L{State} follows.
+    - L{encode_frame} encodes frames, L{pack_close} a close frame's payload.
+    - L{DeflatePolicy} negotiates compression, and makes the L{Deflater} and L{Inflater}
+      of a connection.
+    - L{advance} returns the next L{State}.
 """
 
 from wsplug.codec.closecodes import CloseCode, may_be_sent, pack_close, unpack_close

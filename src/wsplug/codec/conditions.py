@@ -1,9 +1,8 @@
 """
-What a request for a file may ask for besides the file: a part of it, or only a newer
-one (RFC 9110 sections 5.6.7, 13 and 14).
+Ranges and dates of requests for files (RFC 9110 sections 5.6.7, 13 and 14).
 
-Both are read strictly. What isn't understood is ignored, as it may be: then the whole
-file is the answer.
+Both are parsed strictly. Unsupported values are ignored, which the RFC allows: the
+answer is then the whole file.
 """
 
 from __future__ import annotations
@@ -18,8 +17,8 @@ __all__ = ["format_date", "read_date", "read_range"]
 
 _RANGE: Final = re.compile(rb"bytes=([0-9]{1,18})-([0-9]{1,18})?")
 """
-The one kind of range that is served: one, from a first byte on (RFC 9110 section
-14.1.2). A server may ignore any other (section 14.2).
+The supported kind of range: a single one with a first byte (RFC 9110 section 14.1.2).
+A server may ignore any other (section 14.2).
 """
 
 _DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -50,13 +49,13 @@ _ASCTIME: Final = re.compile(
 
 def read_range(values: Sequence[bytes], size: int) -> tuple[int, int] | None:
     """
-    Read which part of something is asked for.
+    Parse the requested range.
 
-    @param values: of the C{Range} headers.
-    @param size: of the whole, in bytes.
-    @return: the first byte and the one behind the last, both within the size. The first
-        one is the size where the part lies behind the end: it can't be given (section
-        15.5.17). C{None} for the whole.
+    @param values: the values of the C{Range} headers.
+    @param size: the size of the whole file, in bytes.
+    @return: the positions of the first byte and after the last byte, at most C{size}.
+        Both are C{size} if the range begins after the end and can't be satisfied
+        (section 15.5.17). C{None} for the whole file.
     """
     if len(values) != 1:
         return None
@@ -72,10 +71,10 @@ def read_range(values: Sequence[bytes], size: int) -> tuple[int, int] | None:
 
 def read_date(values: Sequence[bytes]) -> int | None:
     """
-    Read a date, in any of the three forms that have to be understood (section 5.6.7).
+    Parse a date in any of the three required formats (section 5.6.7).
 
-    @param values: of the header.
-    @return: seconds since 1970; C{None} where there is no date, or more than one.
+    @param values: the values of the header.
+    @return: seconds since 1970; C{None} if there is no valid date, or more than one.
     """
     if len(values) != 1:
         return None
@@ -84,7 +83,7 @@ def read_date(values: Sequence[bytes]) -> int | None:
         day, month, year, *time = match.groups()
     elif match := _RFC850.fullmatch(value):
         day, month, year, *time = match.groups()
-        # As of RFC 9110: one that seems to be over 50 years ahead is of the past.
+        # RFC 9110: a year that seems over 50 years in the future is in the past.
         year = (b"20" if int(year) < 70 else b"19") + year
     elif match := _ASCTIME.fullmatch(value):
         month, day, *time, year = match.groups()
@@ -98,9 +97,9 @@ def read_date(values: Sequence[bytes]) -> int | None:
 
 def format_date(seconds: float) -> bytes:
     """
-    Write a date down (section 5.6.7).
+    Format a date (section 5.6.7).
 
-    @param seconds: since 1970.
+    @param seconds: seconds since 1970.
     """
     at = gmtime(seconds)
     day, month = _DAYS[at.tm_wday], _MONTHS[at.tm_mon - 1]

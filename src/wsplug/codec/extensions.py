@@ -21,35 +21,36 @@ _PART: Final = re.compile(
     rb"(?P<end>[;,]|\Z)" % {b"token": TOKEN}
 )
 """
-A name, perhaps with a value, and what it ends with.
+A name with an optional value, and the separator after it.
 """
 
 _TOKEN_ONLY: Final = re.compile(TOKEN)
 
 _EMPTY: Final = re.compile(rb"[ \t]*(?:,|\Z)")
 """
-An element of the list in which nothing is.
+An empty element of the list.
 """
 
 _KEPT: Final = 32
 """
-Headers whose reading is kept for the next handshake: each kind of client offers the
-same at all times, and there are few kinds. Anybody can send others: no more are kept.
+The number of cached results. Each kind of client always sends the same header, and
+there are few kinds. The limit is for hostile clients, which can send any header.
 """
 
 _KEPT_SIZE: Final = 256
 """
-Bytes that one of those may have. Clients send a fifth of that.
+The maximum size of a cached header, in bytes. Clients send a fifth of that.
 """
 
 
 @dataclass(frozen=True)
 class Extension:
     """
-    One offer.
+    An offered extension.
 
-    @ivar name: the extension's, as it was sent: C{"permessage-deflate"}.
-    @ivar parameters: names and values in their order, C{None} for no value.
+    @ivar name: its name as sent, such as C{"permessage-deflate"}.
+    @ivar parameters: pairs of name and value, in the order sent. The value is C{None}
+        if there is none.
     """
 
     name: str
@@ -58,12 +59,12 @@ class Extension:
 
 def parse_extensions(values: Iterable[bytes]) -> tuple[Extension, ...]:
     """
-    Read all of a request's extension headers.
+    Parse all extension headers of a request.
 
-    @param values: of the headers, in their order.
-    @return: the offers, the client's preferred first.
-    @raise HandshakeRefused: one doesn't follow the grammar (400; the section wants
-        the connection failed then).
+    @param values: the values of the headers, in the order sent.
+    @return: the offers, in the client's order of preference.
+    @raise HandshakeRefused: a header is malformed (400; the section requires the
+        connection to fail).
     """
     offers: list[Extension] = []
     for value in values:
@@ -74,15 +75,15 @@ def parse_extensions(values: Iterable[bytes]) -> tuple[Extension, ...]:
 
 def _parse_value(value: bytes) -> tuple[Extension, ...]:
     """
-    Read one of the headers.
+    Parse one header.
 
-    @raise HandshakeRefused: it doesn't follow the grammar.
+    @raise HandshakeRefused: it is malformed.
     """
     offers: list[Extension] = []
     position = 0
     parts: list[tuple[str, str | None]] = []
     while position < len(value) or parts:
-        # RFC 9110 section 5.6.1.2: empty elements of a list are ignored.
+        # Ignore empty elements of a list (RFC 9110 section 5.6.1.2).
         empty = None if parts else _EMPTY.match(value, position)
         if empty is not None:
             position = empty.end()
@@ -95,7 +96,7 @@ def _parse_value(value: bytes) -> tuple[Extension, ...]:
         if match["end"] != b";":
             name, own_value = parts[0]
             if own_value is not None:
-                raise _malformed()  # an extension's name has no value itself
+                raise _malformed()  # an extension's name can't have a value
             offers.append(Extension(name, tuple(parts[1:])))
             parts = []
     return tuple(offers)
@@ -108,7 +109,7 @@ def _value(match: re.Match[bytes]) -> str | None:
     if match["quoted"] is not None:
         unquoted = re.sub(rb"\\(.)", rb"\1", match["quoted"])
         if not _TOKEN_ONLY.fullmatch(unquoted):
-            raise _malformed()  # must be a token once it is unquoted
+            raise _malformed()  # the unquoted value must be a token
         return unquoted.decode("ascii")
     value: bytes | None = match["value"]
     return None if value is None else value.decode("ascii")

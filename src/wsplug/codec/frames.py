@@ -1,7 +1,7 @@
 """
-Frames going out: opcodes, headers, whole frames (RFC 6455 section 5.2).
+Encodes frames: opcodes, headers, complete frames (RFC 6455 section 5.2).
 
-What a server sends for each message is C{wsplug.codec._frames} in the compiled build.
+In the compiled build, C{wsplug.codec._frames} encodes the server's messages.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ __all__ = [
     "encode_unmasked",
 ]
 
-# Plain integers rather than an enumeration: the receiver compares them for each frame.
+# Integers, not an enumeration: the receiver compares them for each frame.
 OP_CONTINUATION: Final = 0x0
 OP_TEXT: Final = 0x1
 OP_BINARY: Final = 0x2
@@ -38,12 +38,13 @@ OP_PONG: Final = 0xA
 FIN: Final = 0x80
 RSV1: Final = 0x40
 """
-On a message's first frame: it is compressed (RFC 7692 section 6).
+The bit of a message's first frame that says that the message is compressed (RFC 7692
+section 6).
 """
 
 MAX_CONTROL_SIZE: Final = 125
 """
-Bytes of payload that a control frame may have (RFC 6455 section 5.5).
+The maximum payload of a control frame, in bytes (RFC 6455 section 5.5).
 """
 
 
@@ -51,17 +52,17 @@ _SHORT_HEADERS: Final = tuple(
     tuple(bytes((first, size)) for size in range(126)) for first in range(256)
 )
 """
-The headers of short frames that aren't masked, by first byte and size.
+The headers of short unmasked frames, by first byte and size.
 """
 
 
 def encode_header(first: int, size: int, masked: bool = False) -> bytes:
     """
-    Make a frame's header, without the mask.
+    Encode a frame's header, without the masking key.
 
-    @param first: its first byte: L{FIN}, L{RSV1} and the opcode.
-    @param size: of the payload, in bytes.
-    @param masked: whether a mask follows, as it must from a client.
+    @param first: the first byte: L{FIN}, L{RSV1} and the opcode.
+    @param size: the size of the payload, in bytes.
+    @param masked: whether a masking key follows, as a client must send.
     """
     bit = 0x80 if masked else 0
     if size < 126:
@@ -73,11 +74,11 @@ def encode_header(first: int, size: int, masked: bool = False) -> bytes:
 
 def encode_frame(first: int, payload: bytes, mask: bytes | None = None) -> bytes:
     """
-    Make a whole frame.
+    Encode a complete frame.
 
-    @param first: its first byte: L{FIN}, L{RSV1} and the opcode.
-    @param payload: not masked yet.
-    @param mask: four unpredictable bytes where a client sends (section 5.3).
+    @param first: the first byte: L{FIN}, L{RSV1} and the opcode.
+    @param payload: the unmasked payload.
+    @param mask: a client's masking key, four unpredictable bytes (section 5.3).
     """
     if mask is None:
         return encode_unmasked(first, payload)
@@ -87,7 +88,7 @@ def encode_frame(first: int, payload: bytes, mask: bytes | None = None) -> bytes
 
 def encode_unmasked(first: int, payload: bytes) -> bytes:
     """
-    Make a whole frame, as a server sends it.
+    Encode a complete unmasked frame, as a server sends it.
 
     @param first: as for L{encode_frame}.
     """
@@ -99,10 +100,10 @@ def encode_unmasked(first: int, payload: bytes) -> bytes:
 
 def encode_text(first: int, text: str) -> bytes:
     """
-    Make a whole frame of a text, as a server sends it.
+    Encode a complete unmasked frame with a text, as a server sends it.
 
     @param first: as for L{encode_frame}.
-    @raise UnicodeEncodeError: there is half of a surrogate pair in it.
+    @raise UnicodeEncodeError: the text contains a lone surrogate.
     """
     return encode_unmasked(first, text.encode("utf-8"))
 

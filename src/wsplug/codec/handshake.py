@@ -1,5 +1,5 @@
 """
-The opening handshake: is this request one, and what answers it (RFC 6455 section 4.2).
+Checks and answers the opening handshake (RFC 6455 section 4.2).
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ __all__ = [
 
 _GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 """
-Section 1.3.
+The GUID for C{Sec-WebSocket-Accept} (section 1.3).
 """
 
 _KEY: Final = re.compile(rb"[A-Za-z0-9+/]{21}[AQgw]==")
 """
-16 bytes in base64, no bit too many (section 4.2.1 number 5).
+16 bytes in base64, with unused bits 0 (section 4.2.1 number 5).
 """
 
 _SUBPROTOCOL: Final = re.compile(TOKEN)
@@ -43,22 +43,22 @@ _SWITCH: Final = (
     b"Sec-WebSocket-Accept: "
 )
 """
-What each response begins with that accepts a handshake (section 4.2.2 number 5).
+The beginning of each response that accepts a handshake (section 4.2.2 number 5).
 """
 
 _FRAMING: Final = frozenset({b"connection", b"content-length", b"transfer-encoding"})
 """
-The headers of a refusal that say where it ends: they are not the application's.
+The headers that delimit a refusal. Applications can't set them.
 """
 
 
 class Upgrade(NamedTuple):
     """
-    What a right handshake asks for.
+    The content of a valid handshake.
 
     @ivar key: the value of C{Sec-WebSocket-Key}.
-    @ivar subprotocols: those that the client speaks, its preferred first.
-    @ivar extensions: those that it offers, its preferred first.
+    @ivar subprotocols: the client's subprotocols, in order of preference.
+    @ivar extensions: the client's offers, in order of preference.
     """
 
     key: bytes
@@ -68,7 +68,7 @@ class Upgrade(NamedTuple):
 
 def wants_upgrade(head: RequestHead) -> bool:
     """
-    Tell a handshake, right or wrong, from a request for a page.
+    Say whether a request is a handshake, valid or not, and not a plain HTTP request.
     """
     return _names(head, b"upgrade", b"websocket")
 
@@ -77,34 +77,34 @@ def check_upgrade(head: RequestHead) -> Upgrade | HandshakeRefused:
     """
     Check a handshake, in the order of section 4.2.1.
 
-    @param head: one that L{wants_upgrade}.
-    @return: what it asks for, or the refusal that answers it.
+    @param head: a head for which L{wants_upgrade} is true.
+    @return: the handshake's content, or the refusal that answers it.
     """
     try:
         return _check_upgrade(head)
     except HandshakeRefused as refusal:
-        # The traceback leads to the caller's frame, and that back to the refusal.
+        # The traceback refers to the caller's frame, which refers to the refusal.
         return refusal.with_traceback(None)
 
 
 def _check_upgrade(head: RequestHead) -> Upgrade:
     if head.method != b"GET":
         raise HandshakeRefused(
-            405, "a WebSocket handshake is a GET", headers=[(b"Allow", b"GET")]
+            405, "a WebSocket handshake must use GET", headers=[(b"Allow", b"GET")]
         )
     if head.version != (1, 1):
-        raise HandshakeRefused(400, "a WebSocket handshake is in HTTP/1.1")
+        raise HandshakeRefused(400, "a WebSocket handshake must use HTTP/1.1")
     if head.body_size != 0:
-        raise HandshakeRefused(400, "a WebSocket handshake has no body")
+        raise HandshakeRefused(400, "a WebSocket handshake must not have a body")
     if not _names(head, b"connection", b"upgrade"):
         raise HandshakeRefused(
-            400, "no 'Connection: Upgrade'; perhaps a proxy in between removes it"
+            400, "no 'Connection: Upgrade' header; a proxy may have removed it"
         )
     _check_version(head)
     keys = head.all(b"sec-websocket-key")
     if len(keys) != 1 or not _KEY.fullmatch(keys[0]):
         raise HandshakeRefused(
-            400, "Sec-WebSocket-Key must be there once, with 16 bytes in base64"
+            400, "Sec-WebSocket-Key must occur once, with 16 bytes in base64"
         )
     return Upgrade(
         keys[0],
@@ -115,7 +115,7 @@ def _check_upgrade(head: RequestHead) -> Upgrade:
 
 def _names(head: RequestHead, header: bytes, item: bytes) -> bool:
     """
-    Tell whether a header that is a list has an item, in whichever case.
+    Say whether a list header contains an item, ignoring case.
 
     @param item: in lower case.
     """
@@ -124,8 +124,10 @@ def _names(head: RequestHead, header: bytes, item: bytes) -> bool:
 
 def _check_version(head: RequestHead) -> None:
     """
-    Version 13 only (section 4.4). The drafts before RFC 6455 sent others, or none
-    but C{Sec-WebSocket-Key1} and C{-Key2}: they learn which one is spoken.
+    Require version 13 (section 4.4). Drafts of RFC 6455 sent other versions, or only
+    C{Sec-WebSocket-Key1} and C{-Key2}. The refusal names the supported version.
+
+    @raise HandshakeRefused: it is another version.
     """
     versions = head.all(b"sec-websocket-version")
     if len(versions) == 1 and versions[0] == b"13":
@@ -134,14 +136,14 @@ def _check_version(head: RequestHead) -> None:
         raise HandshakeRefused(400, "more than one Sec-WebSocket-Version header")
     raise HandshakeRefused(
         426,
-        "only version 13 of the WebSocket protocol (RFC 6455) is spoken here",
+        "only version 13 of the WebSocket protocol (RFC 6455) is supported",
         headers=[(b"Upgrade", b"websocket"), (b"Sec-WebSocket-Version", b"13")],
     )
 
 
 def _subprotocols(items: Iterable[bytes]) -> tuple[str, ...]:
     """
-    Read the offered subprotocols (section 4.1 number 10), each once.
+    Parse the offered subprotocols (section 4.1 number 10), without duplicates.
     """
     names: dict[str, None] = {}
     for item in items:
@@ -153,7 +155,7 @@ def _subprotocols(items: Iterable[bytes]) -> tuple[str, ...]:
 
 def accept_key(key: bytes) -> bytes:
     """
-    Make the value of C{Sec-WebSocket-Accept} (section 4.2.2 number 5.4).
+    Compute the value of C{Sec-WebSocket-Accept} (section 4.2.2 number 5.4).
     """
     return b2a_base64(sha1(key + _GUID).digest(), newline=False)
 
@@ -165,12 +167,12 @@ def encode_switch(
     headers: Iterable[tuple[bytes, bytes]] = (),
 ) -> bytes:
     """
-    Make the response that opens the connection (section 4.2.2 number 5).
+    Encode the response that opens the connection (section 4.2.2 number 5).
 
-    @param key: the client's.
-    @param subprotocol: the chosen one, if any.
+    @param key: the client's key.
+    @param subprotocol: the selected subprotocol, if any.
     @param extensions: the value of C{Sec-WebSocket-Extensions}, if any.
-    @param headers: further ones, free of line ends.
+    @param headers: additional headers, without line ends.
     """
     lines = [_SWITCH + accept_key(key)]
     if subprotocol is not None:
@@ -184,10 +186,10 @@ def encode_switch(
 
 def encode_refusal(refusal: HandshakeRefused, method: bytes = b"GET") -> bytes:
     """
-    Make the response that a refusal is. The connection ends with it.
+    Encode a refusal as a response, after which the connection is closed.
 
-    @param method: of the request: the answer to C{HEAD} has no body (RFC 9110 section
-        9.3.2).
+    @param method: the request's method. The response to C{HEAD} has no body (RFC 9110
+        section 9.3.2).
     """
     body = refusal.body
     headers = [pair for pair in refusal.headers if pair[0].lower() not in _FRAMING]
@@ -202,7 +204,7 @@ def encode_refusal(refusal: HandshakeRefused, method: bytes = b"GET") -> bytes:
     lines.extend(name + b": " + value for name, value in headers)
     lines.append(b"Content-Length: %d" % len(body))
     upgrades = any(name.lower() == b"upgrade" for name, _ in headers)
-    # Whoever sends Upgrade names it in Connection too (RFC 9110 section 7.8).
+    # Connection names Upgrade, too (RFC 9110 section 7.8).
     lines.append(b"Connection: Upgrade, close" if upgrades else b"Connection: close")
     head = b"\r\n".join(lines) + b"\r\n\r\n"
     return head if method == b"HEAD" else head + body

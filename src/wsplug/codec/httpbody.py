@@ -1,14 +1,13 @@
 """
-The body of an HTTP/1.1 request: as many bytes as its head says, or chunks.
+The parser for the body of an HTTP/1.1 request, of a given size or chunked.
 
-Goal: bytes of anybody's making come in, cut anywhere; out comes the body and what is
-behind it, or the refusal that answers it. It is as strict as L{HeadParser}: each
-leniency is one more way for a proxy in front to have found another end.
+Goal: untrusted bytes come in, split anywhere. The result is the body and the bytes
+after it, or the refusal that answers it. The parser is as strict as L{HeadParser}: each
+leniency is another way for a proxy in front to find a different end.
 
-Invariants: what is kept is at most C{limit} bytes of body and one line; a length is
-checked against the limit before a byte of what it announces is kept; each byte is
-looked at a bounded number of times; what is said about it is the same however it is
-cut.
+Invariants: at most C{limit} bytes of the body and one line are kept. A length is
+checked against the limit before any byte of it is kept. Each byte is examined a bounded
+number of times. The result doesn't depend on how the input is split.
 """
 
 from __future__ import annotations
@@ -24,29 +23,29 @@ __all__ = ["BodyParser", "body_too_large"]
 
 _MAX_LINE: Final = 1024
 """
-Bytes of a chunk's first line, without its end.
+The limit on a chunk's first line, in bytes, without its line end.
 """
 
 _MAX_EXTENSIONS: Final = 4096
 """
-Bytes of chunk extensions in one body (RFC 9112 section 7.1.1 wants a bound).
+The limit on the chunk extensions of a body, in bytes (RFC 9112 section 7.1.1).
 """
 
 _MAX_TRAILERS: Final = 8 * 1024
 """
-Bytes of the trailer section (RFC 9112 section 7.1.2). It is thrown away.
+The limit on the trailer section, in bytes (RFC 9112 section 7.1.2). It is discarded.
 """
 
 _CHUNK: Final = re.compile(rb"([0-9A-Fa-f]{1,15})(?:[ \t]*;[\t -~\x80-\xff]*)?")
 """
-What a chunk begins with (RFC 9112 section 7.1): its size, and perhaps extensions.
+The first line of a chunk (RFC 9112 section 7.1): its size and optional extensions.
 """
 
 _CHUNK_SO_FAR: Final = re.compile(
     rb"[0-9A-Fa-f]{1,15}(?:[ \t]*(?:;[\t -~\x80-\xff]*)?)?\r?"
 )
 """
-What may become one.
+A chunk's first line, or the beginning of one.
 """
 
 _TRAILER: Final = re.compile(rb"%b:[\t -~\x80-\xff]*" % TOKEN)
@@ -57,20 +56,20 @@ A field of the trailer section.
 
 def body_too_large(limit: int) -> HandshakeRefused:
     """
-    Refuse a request for the size of its body (RFC 9110 section 15.5.14).
+    Make the refusal of a request with too large a body (RFC 9110 section 15.5.14).
 
-    @param limit: bytes that it may have.
+    @param limit: the limit on the body, in bytes.
     """
-    reason = f"a body of over {limit} bytes is not taken here"
-    return HandshakeRefused(413, reason if limit else "no body is taken here")
+    reason = f"the request's body is over {limit} bytes"
+    return HandshakeRefused(413, reason if limit else "no request body is allowed")
 
 
 class BodyParser:
     """
-    Collects the body of one request.
+    Parses the body of one request.
 
-    @ivar received: bytes of it that are there.
-    @ivar rest: once it is whole: what came behind it. The caller takes it.
+    @ivar received: the size, in bytes, of the part that has arrived.
+    @ivar rest: the bytes after the complete body, which the caller takes.
     """
 
     __slots__ = (
@@ -86,19 +85,19 @@ class BodyParser:
 
     def __init__(self, size: int | None, limit: int) -> None:
         """
-        @param size: the number of bytes that it has, within the limit; C{None} where
-            it comes in chunks.
-        @param limit: bytes that it may have.
+        @param size: the body's size in bytes, within the limit; C{None} if it is
+            chunked.
+        @param limit: the limit on the body, in bytes.
         """
         self._body = bytearray()
         self._limit = limit
-        # Of the body, or of the chunk that is being read.
+        # The missing bytes of the body, or of the current chunk.
         self._missing = size or 0
         self._extensions = 0
         self._trailers = 0
-        # What is read line by line: the part of a line that is there.
+        # The part of the current line that has arrived.
         self._line = bytearray()
-        # What reads the next bytes. Not a method of this one, which would refer to it.
+        # Reads the next bytes. A bound method would be a reference cycle.
         self._step: Callable[[BodyParser, bytes, int], int]
         self._step = BodyParser._read_sized
         if size is None:
@@ -111,16 +110,16 @@ class BodyParser:
 
     def feed(self, data: bytes) -> bytes | HandshakeRefused | None:
         """
-        Take the next bytes.
+        Process the next bytes.
 
         @param data: any number of bytes.
-        @return: the body, once it is whole; the refusal, once it can be none: then
-            nothing more may be fed; C{None} while something of it is missing.
+        @return: the body, if it is complete; the refusal, if the bytes are invalid:
+            then no more may be fed; C{None} if the body is incomplete.
         """
         if self._step is BodyParser._read_sized and not self._body:
             missing = self._missing
             if len(data) >= missing:
-                # Nearly every body comes in one piece.
+                # Nearly every body arrives in one piece.
                 self.rest = data[missing:]
                 return data[:missing] if self.rest else data
         place = 0
@@ -129,7 +128,7 @@ class BodyParser:
             while place < size and self._step is not BodyParser._read_nothing:
                 place = self._step(self, data, place)
         except HandshakeRefused as refusal:
-            # The traceback leads to the caller's frame, and that back to the refusal.
+            # The traceback refers to the caller's frame, which refers to the refusal.
             return refusal.with_traceback(None)
         if self._step is not BodyParser._read_nothing:
             return None
@@ -138,13 +137,13 @@ class BodyParser:
 
     def _read_nothing(self, data: bytes, place: int) -> int:
         """
-        It is whole.
+        Read nothing: the body is complete.
         """
         return place
 
     def _take(self, data: bytes, place: int) -> int:
         """
-        Collect what is missing of the body, or of a chunk.
+        Collect missing bytes of the body, or of a chunk.
         """
         end = min(len(data), place + self._missing)
         self._body += data[place:end] if end - place < len(data) else data
@@ -161,11 +160,11 @@ class BodyParser:
 
     def _take_line(self, data: bytes, place: int, limit: int) -> tuple[int, bool]:
         """
-        Collect a line, with its end.
+        Collect a line, with its line end.
 
-        @param limit: bytes that it may have without its end: no more are kept than one
-            over that.
-        @return: the place behind what was taken, and whether the line is whole.
+        @param limit: the limit on the line, in bytes, without its line end. At most two
+            more bytes are kept.
+        @return: the position after the collected bytes, and whether the line is whole.
         """
         line = self._line
         had = len(line)
@@ -178,12 +177,12 @@ class BodyParser:
 
     def _read_size(self, data: bytes, place: int) -> int:
         """
-        Read the line that a chunk begins with.
+        Read the first line of a chunk.
         """
         place, whole = self._take_line(data, place, _MAX_LINE)
         line = bytes(self._line)
         if not whole:
-            # The first wrong byte says which rule it was, however the input is cut.
+            # The first invalid byte determines the reason, however input is split.
             if not _CHUNK_SO_FAR.fullmatch(line):
                 raise HandshakeRefused(400, "malformed chunk in the request's body")
             if len(line) > _MAX_LINE + 1:
@@ -213,7 +212,7 @@ class BodyParser:
 
     def _read_end(self, data: bytes, place: int) -> int:
         """
-        Read the line end behind a chunk.
+        Read the line end after a chunk.
         """
         line = self._line
         had = len(line)
@@ -228,21 +227,19 @@ class BodyParser:
 
     def _read_trailer(self, data: bytes, place: int) -> int:
         """
-        Read a line of the trailer section; an empty one ends the body.
+        Read a line of the trailer section. An empty line ends the body.
         """
         place, whole = self._take_line(data, place, _MAX_TRAILERS - self._trailers)
         line = self._line
         if not whole:
             if self._trailers + len(line) > _MAX_TRAILERS + 1:
-                raise HandshakeRefused(
-                    400, f"over {_MAX_TRAILERS} bytes of trailers behind a body"
-                )
+                raise HandshakeRefused(400, f"over {_MAX_TRAILERS} bytes of trailers")
             return place
         if len(line) == 2:
             self._step = BodyParser._read_nothing
             return place
         if not _TRAILER.fullmatch(line, 0, len(line) - 2):
-            raise HandshakeRefused(400, "malformed trailer behind the request's body")
+            raise HandshakeRefused(400, "malformed trailer of the request's body")
         self._trailers += len(line)
         line.clear()
         return place

@@ -1,13 +1,13 @@
 """
-The head of an HTTP/1 request: the one parser that the opening handshake has.
+The parser for the head of an HTTP/1 request, including the opening handshake.
 
-Goal: bytes of anybody's making come in, cut anywhere; out comes a head that means one
-thing only, or the refusal that answers it. It is stricter than RFC 9112 obliges to be
-(no bare line feeds, no folded lines, no whitespace around names), since each leniency
-is one more way for a proxy in front to have read something else.
+Goal: untrusted bytes come in, split anywhere. The result is a head with exactly one
+meaning, or the refusal that answers it. The parser is stricter than RFC 9112 requires:
+it allows no bare line feeds, no folded lines and no whitespace around names. Each
+leniency is another way for a proxy in front to read the same bytes differently.
 
-Invariants: what has been read is at most C{max_size} bytes; a byte that no head can
-hold is refused when it arrives; each byte is looked at a bounded number of times.
+Invariants: at most C{max_size} bytes are kept. A byte that no head can contain is
+refused when it arrives. Each byte is examined a bounded number of times.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ __all__ = [
 
 DEFAULT_MAX_HEAD_SIZE: Final = 16 * 1024
 """
-Bytes of request line and headers. Browsers send under 2 KiB without cookies; nginx
-takes 8 KiB a line, Node's http 16 KiB in all.
+The default limit on request line and headers, in bytes. Browsers send under 2 KiB
+without cookies. nginx allows 8 KiB per line, and Node's http 16 KiB in all.
 """
 
 DEFAULT_MAX_HEADERS: Final = 100
 """
-Header lines. Apache takes as many.
+The default limit on header lines. Apache's is the same.
 """
 
 _TOKEN_BYTE: Final = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]"
@@ -46,23 +46,23 @@ A token (RFC 9110 section 5.6.2), as the source of a regular expression.
 
 _CLEAN: Final = re.compile(rb"(?:[^\x00-\x08\x0a-\x1f\x7f]+|\r\n)*")
 """
-Whatever a head may hold: no control bytes but tabs and line ends.
+The bytes that a head may contain: no control bytes except tabs and line ends.
 """
 
 _CONTROLS: Final = bytes({*range(0x20), 0x7F} - {0x09})
 """
-The control bytes that L{_CLEAN} lets through in line ends only.
+The control bytes that L{_CLEAN} allows in line ends only.
 """
 
 _BEGINNING: Final = re.compile(rb"%b{1,32}(?: |\Z)" % _TOKEN_BYTE)
 """
-A method, so far. The longest registered one has 17 letters; the bound keeps the cost of
-looking again with each byte in bounds.
+A method, or the beginning of one. The longest registered method has 17 letters. The
+bound limits the cost of matching again with each byte.
 """
 
 _TLS: Final = b"\x16"
 """
-What TLS begins with: the content type of a handshake (RFC 8446 section 5.1).
+The first byte of TLS: the content type of a handshake (RFC 8446 section 5.1).
 """
 
 _REQUEST_LINE: Final = re.compile(rb"(%b) ([!-~]+) HTTP/([0-9]\.[0-9])\r\n" % TOKEN)
@@ -74,9 +74,9 @@ _VERSIONS: Final = {b"1.1": (1, 1), b"1.0": (1, 0)}
 
 _HEADER_LINE: Final = re.compile(rb"^(%b):[ \t]*([^\r]*)\r\n" % TOKEN, re.MULTILINE)
 """
-A field (RFC 9112 section 5). The value can be anything that L{_CLEAN} lets through; the
-whitespace behind it is stripped afterwards, since an expression that leaves it out
-looks at each run of it again for each of its bytes.
+A field (RFC 9112 section 5). The value can be anything that L{_CLEAN} allows. Trailing
+whitespace is stripped afterwards, because an expression that excludes it takes
+quadratic time for long runs of whitespace.
 """
 
 _HOST: Final = re.compile(
@@ -90,22 +90,23 @@ _SIZE: Final = re.compile(rb"[0-9]{1,18}")
 
 _ABSOLUTE: Final = re.compile(rb"(?i:https?)://([^/?#]*)([^#]*)")
 """
-The absolute form of a target (RFC 9112 section 3.2.2): who is asked, and for what.
+The absolute form of a target (RFC 9112 section 3.2.2): authority, path and query.
 """
 
 
 class RequestHead:
     """
-    A request's line and headers.
+    The request line and headers of a request.
 
-    @ivar raw: the head, with the empty line that ends it: as it came, but in origin
-        form where it came in absolute form.
-    @ivar method: as sent: C{b"GET"}.
-    @ivar target: C{b"/chat?room=1"}, or as sent where that is no path: C{b"*"}.
+    @ivar raw: the head with the empty line that ends it, as received. A target in
+        absolute form is converted to origin form.
+    @ivar method: the method as sent, such as C{b"GET"}.
+    @ivar target: the path and query, such as C{b"/chat?room=1"}; other targets as sent,
+        such as C{b"*"}.
     @ivar version: C{(1, 1)} or C{(1, 0)}.
-    @ivar headers: pairs of lower-case name and value, in their order.
-    @ivar body_size: the number of bytes that follow, 0 where none do; C{None} where
-        the body comes in chunks (RFC 9112 section 7.1).
+    @ivar headers: pairs of lower-case name and value, in the order sent.
+    @ivar body_size: the size of the body in bytes, 0 if there is none; C{None} if the
+        body is chunked (RFC 9112 section 7.1).
     """
 
     __slots__ = (
@@ -143,15 +144,15 @@ class RequestHead:
 
     def compact(self) -> None:
         """
-        Keep the bytes only, and read the headers from them again when asked: a
-        connection lasts, and hardly anybody looks at its handshake any more.
+        Keep only C{raw}, to save memory for the life of the connection. Headers that
+        are still needed are parsed from it again.
         """
         self._headers = None
         self._values = None
 
     def all(self, name: bytes) -> Sequence[bytes]:
         """
-        Give each value of a header.
+        Return all values of a header.
 
         @param name: in lower case.
         """
@@ -169,8 +170,8 @@ class RequestHead:
 
     def items(self, name: bytes) -> list[bytes]:
         """
-        Give the elements of a header that is a list (RFC 9110 section 5.6.1), the
-        empty ones left out.
+        Return the elements of a list header (RFC 9110 section 5.6.1), without the empty
+        ones.
 
         @param name: in lower case.
         """
@@ -185,10 +186,10 @@ class RequestHead:
 
 class HeadParser:
     """
-    Collects and reads one head after another from a connection's bytes.
+    Parses the heads in a connection's bytes, one after another.
 
-    @ivar rest: once a head is whole: what came behind it. The caller takes it.
-    @ivar begun: whether a part of a head is there.
+    @ivar rest: the bytes after a complete head, which the caller takes.
+    @ivar begun: whether a part of a head has arrived.
     """
 
     __slots__ = ("_buffer", "_clean", "_max_headers", "_max_size", "rest")
@@ -199,8 +200,8 @@ class HeadParser:
         max_headers: int = DEFAULT_MAX_HEADERS,
     ) -> None:
         """
-        @param max_size: bytes that a head may have.
-        @param max_headers: header lines that it may have.
+        @param max_size: the limit on a head, in bytes.
+        @param max_headers: the limit on its header lines.
         """
         self._max_size = max_size
         self._max_headers = max_headers
@@ -214,27 +215,27 @@ class HeadParser:
 
     def feed(self, data: bytes) -> RequestHead | HandshakeRefused | None:
         """
-        Take the next bytes.
+        Process the next bytes.
 
-        @param data: any number of bytes; not kept beyond the head's end but in
-            C{rest}.
-        @return: the head, once it is whole; the refusal, once it can be none: then
-            nothing more may be fed; C{None} while it may become one.
+        @param data: any number of bytes. Those after the head's end are kept in C{rest}
+            only.
+        @return: the head, if it is complete; the refusal, if the bytes are invalid:
+            then no more may be fed; C{None} if the head is incomplete.
         """
         try:
             return self._feed(data)
         except HandshakeRefused as refusal:
-            # The traceback leads to the caller's frame, and that back to the refusal.
+            # The traceback refers to the caller's frame, which refers to the refusal.
             return refusal.with_traceback(None)
 
     def _feed(self, data: bytes) -> RequestHead | None:
         buffer = self._buffer
         if not buffer:
-            # A client may send an empty line too many (RFC 9112 section 2.2).
+            # Ignore empty lines before the request line (RFC 9112 section 2.2).
             data = data.lstrip(b"\r\n") if data[:1] in (b"\r", b"\n") else data
             end = data.find(b"\r\n\r\n")
             if 0 <= end <= self._max_size - 4:
-                # Nearly every head comes in one piece, and nothing behind it.
+                # Nearly every head arrives in one piece, without anything after it.
                 whole = data[: end + 4]
                 if _is_clean(whole):
                     self.rest = data[end + 4 :]
@@ -243,7 +244,7 @@ class HeadParser:
         buffer += data
         end = buffer.find(b"\r\n\r\n", searched)
         size = len(buffer) if end < 0 else end + 4
-        # Looked at up to the limit first: garbage of any length is no large head.
+        # First check the bytes up to the limit: long garbage isn't a large head.
         self._check_bytes(min(size, self._max_size + 1))
         if size > self._max_size:
             raise HandshakeRefused(
@@ -261,26 +262,26 @@ class HeadParser:
 
     def _check_bytes(self, stop: int) -> None:
         """
-        Refuse what no head can hold, as soon as it is there.
+        Refuse bytes that no head can contain, as soon as they arrive.
         """
         buffer = self._buffer
         match = _CLEAN.match(buffer, self._clean, stop)
         self._clean = match.end() if match else 0
-        # A carriage return may yet become a line end.
+        # A carriage return may be the first half of a line end.
         possible = self._clean + (buffer[self._clean : stop][:1] == b"\r")
-        # The first wrong byte says which rule it was, however the input is cut.
+        # The first invalid byte determines the reason, however the input is split.
         if possible and not _BEGINNING.match(buffer, 0, possible):
             raise HandshakeRefused(400, "not an HTTP request")
         if not possible and buffer[:1] == _TLS:
-            raise HandshakeRefused(400, "this looks like TLS, and here is none")
+            raise HandshakeRefused(400, "this looks like TLS; the port doesn't use TLS")
         if possible < stop:
             raise HandshakeRefused(400, "control byte or bare line end in the head")
 
 
 def _is_clean(head: bytes) -> bool:
     """
-    Tell whether a head has all that L{HeadParser._check_bytes} asks for. Where it
-    hasn't, that says what is wrong.
+    Say whether a head passes L{HeadParser._check_bytes}, which finds the reason if it
+    doesn't.
     """
     controls = len(head) - len(head.translate(None, _CONTROLS))
     return controls == 2 * head.count(b"\r\n") and bool(_BEGINNING.match(head))
@@ -288,17 +289,17 @@ def _is_clean(head: bytes) -> bool:
 
 def _parse(raw: bytes, max_headers: int) -> RequestHead:
     """
-    Read a head that is whole, within its size and free of control bytes.
+    Parse a head that is complete, within its size and free of control bytes.
 
-    @raise HandshakeRefused: it is no right one.
+    @raise HandshakeRefused: the head is invalid.
     """
     match = _REQUEST_LINE.match(raw)
     if match is None:
         raise HandshakeRefused(400, "malformed request line")
     version = _VERSIONS.get(match[3])
     if version is None:
-        raise HandshakeRefused(505, "only HTTP/1.1 and HTTP/1.0 are spoken here")
-    # All lines but the request's and the empty one at the end.
+        raise HandshakeRefused(505, "only HTTP/1.1 and HTTP/1.0 are supported")
+    # All lines except the request line and the empty line at the end.
     count = raw.count(b"\r\n") - 2
     if count > max_headers:
         raise HandshakeRefused(
@@ -319,8 +320,8 @@ def _parse(raw: bytes, max_headers: int) -> RequestHead:
 
 def _read_headers(raw: bytes) -> tuple[tuple[bytes, bytes], ...]:
     """
-    Read the header lines of a head that is free of control bytes; those that are no
-    fields are left out.
+    Parse the header lines of a head that is free of control bytes. Malformed lines are
+    left out.
     """
     fields = _HEADER_LINE.findall(raw)
     return tuple([(name.lower(), value.rstrip(b" \t")) for name, value in fields])
@@ -328,7 +329,7 @@ def _read_headers(raw: bytes) -> tuple[tuple[bytes, bytes], ...]:
 
 def _malformed(raw: bytes) -> HandshakeRefused:
     """
-    Tell what is wrong with the first header line that is no field.
+    Make the refusal for the first malformed header line.
     """
     for line in raw.splitlines(keepends=True)[1:]:
         if line[:1] in (b" ", b"\t"):  # RFC 9112 section 5.2
@@ -340,7 +341,9 @@ def _malformed(raw: bytes) -> HandshakeRefused:
 
 def _check_host(head: RequestHead) -> None:
     """
-    Hold a request to one right Host (RFC 9112 section 3.2).
+    Require one valid Host header (RFC 9112 section 3.2).
+
+    @raise HandshakeRefused: it is missing, repeated or malformed.
     """
     hosts = head.all(b"host")
     if len(hosts) > 1:
@@ -353,12 +356,11 @@ def _check_host(head: RequestHead) -> None:
 
 def _to_origin_form(head: RequestHead) -> RequestHead:
     """
-    Make of a request in absolute form the same one in origin form, so that all that
-    reads it later sees one form. Its target says who is asked, whatever its Host does
-    (RFC 9112 section 3.2.2).
+    Convert a request in absolute form to origin form, so that later code sees only one
+    form. The target's host replaces the Host header (RFC 9112 section 3.2.2).
 
-    @return: the head, as it was if its target has another form.
-    @raise HandshakeRefused: the target names no right host.
+    @return: the converted head, or the same head if its target has another form.
+    @raise HandshakeRefused: the target's host is malformed.
     """
     match = _ABSOLUTE.fullmatch(head.target)
     if match is None:
@@ -378,17 +380,20 @@ def _to_origin_form(head: RequestHead) -> RequestHead:
 
 def _body_size(head: RequestHead) -> int | None:
     """
-    Tell how the body's end is found, where all who read the request must agree (RFC
-    9112 section 6.3).
+    Determine the size of the body, without any ambiguity between different readers of
+    the request (RFC 9112 section 6.3).
+
+    @return: as C{RequestHead.body_size}.
+    @raise HandshakeRefused: the size is ambiguous, malformed or unsupported.
     """
     sizes = head.all(b"content-length")
     if head.all(b"transfer-encoding"):
         if sizes or head.version == (1, 0):
             raise HandshakeRefused(400, "ambiguous length of the request's body")
-        # A list, whose empty elements don't count (RFC 9110 section 5.6.1.2).
+        # Empty elements of a list don't count (RFC 9110 section 5.6.1.2).
         codings = head.items(b"transfer-encoding")
         if [coding.lower() for coding in codings] != [b"chunked"]:
-            raise HandshakeRefused(501, "only the chunked transfer coding is spoken")
+            raise HandshakeRefused(501, "only the chunked transfer coding is supported")
         return None
     if not sizes:
         return 0

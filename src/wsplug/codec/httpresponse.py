@@ -18,9 +18,9 @@ _LINES: Final = {
 
 def has_body(status: int, method: bytes) -> bool:
     """
-    Say whether a response has a body at all (RFC 9110 section 6.4.1).
+    Say whether a response can have a body (RFC 9110 section 6.4.1).
 
-    @param method: the request's.
+    @param method: the request's method.
     """
     return status not in (204, 304) and status >= 200 and method != b"HEAD"
 
@@ -33,22 +33,23 @@ def encode_response_head(
     closes: bool,
 ) -> bytes:
     """
-    Write the head of a response down.
+    Encode the head of a response.
 
-    @param headers: further ones.
-    @param size: of the body that it has, or would have if it weren't one to C{HEAD}.
-    @param date: when it is made.
-    @param closes: whether the connection ends with it.
-    @raise ValueError: a header has a line end in it.
+    @param headers: additional headers.
+    @param size: the size of the body, in bytes. For C{HEAD}, the size that the body
+        would have.
+    @param date: the value of the C{Date} header.
+    @param closes: whether the connection is closed after the response.
+    @raise ValueError: a header contains a line end.
     """
     lines = [_LINES.get(status) or b"HTTP/1.1 %d Other" % status, b"Date: " + date]
     options = []
     for name, value in headers:
         lines.append(b"%b: %b" % (name, value))
         if name == b"Upgrade":
-            # It is named in Connection too (RFC 9110 section 7.8).
+            # Connection names it, too (RFC 9110 section 7.8).
             options.append(name)
-    # RFC 9110 section 8.6: these have none.
+    # Without Content-Length (RFC 9110 section 8.6).
     if status not in (204, 304):
         lines.append(b"Content-Length: %d" % size)
     if closes:
@@ -58,5 +59,5 @@ def encode_response_head(
     head = b"\r\n".join(lines)
     ends = len(lines) - 1
     if head.count(b"\n") != ends or head.count(b"\r") != ends:
-        raise ValueError("a response's header has a line end in it")
+        raise ValueError("a response's header contains a line end")
     return head + b"\r\n\r\n"

@@ -1,15 +1,16 @@
 """
-The PROXY protocol, versions 1 and 2: what a proxy that only passes bytes on says of the
-client, in front of the first byte (haproxy's C{proxy-protocol.txt}; sections are its).
+The PROXY protocol, versions 1 and 2: a header, in front of the first byte, in which a
+TCP proxy describes the client. Sections are those of haproxy's C{proxy-protocol.txt}.
 
-Goal: bytes come in, cut anywhere; out comes what the header says and what is behind it,
-or what is wrong with it.
+Goal: bytes come in, split anywhere. The result is the content of the header and the
+bytes after it, or the reason why the header is invalid.
 
-Invariants: at most L{MAX_SIZE} bytes of a header are kept; a byte that no header can
-begin with is refused when it arrives; how the input is cut changes nothing.
+Invariants: at most L{MAX_SIZE} bytes of a header are kept. A byte that no header can
+begin with is refused when it arrives. The result doesn't depend on how the input is
+split.
 
-The extensions of version 2 (TLVs) are passed over, the checksum C{PP2_TYPE_CRC32C}
-among them: what TCP has delivered from a trusted proxy isn't summed up again.
+The extensions of version 2 (TLVs) are skipped. That includes the checksum
+C{PP2_TYPE_CRC32C}: TCP delivers a trusted proxy's bytes without errors.
 """
 
 from __future__ import annotations
@@ -24,13 +25,13 @@ __all__ = ["MAX_SIZE", "ProxyHeader", "ProxyHeaderParser"]
 
 MAX_SIZE: Final = 4096
 """
-Bytes that a header of version 2 may have, though its length has room for 64 KiB: the
-addresses take at most 232, and the extensions that are in use some hundred more.
+The limit on a header of version 2, in bytes. The format allows 64 KiB, but addresses
+take at most 232 bytes, and the extensions in use some hundred more.
 """
 
 _MAX_LINE: Final = 107
 """
-Bytes that a header of version 1 may have (section 2.1).
+The maximum size of a header of version 1, in bytes (section 2.1).
 """
 
 _LINE: Final = b"PROXY "
@@ -43,7 +44,7 @@ _STREAM: Final = 1
 
 _FAMILIES: Final = {0x00: 0, 0x10: 12, 0x20: 36, 0x30: 216}
 """
-Bytes of the addresses of a family: none, IPv4, IPv6, UNIX.
+The size of the addresses of each family, in bytes: none, IPv4, IPv6, UNIX.
 """
 
 _PORT: Final = rb"(0|[1-9][0-9]{0,4})"
@@ -54,13 +55,13 @@ _TCP: Final = re.compile(
 
 class ProxyHeader(NamedTuple):
     """
-    What a header says.
+    The content of a header.
 
-    @ivar host: the client's address; C{None} where there is none to speak of: the
-        proxy connects on its own behalf, or for a client of another kind.
+    @ivar host: the client's IP address; C{None} if there is none: the proxy connects
+        for itself, or for a client without an IP address.
     @ivar port: the client's port, or 0.
-    @ivar path: of a client that came through a UNIX socket: that socket's path, or
-        empty; else C{None}.
+    @ivar path: the path of the client's UNIX socket, which can be empty; C{None} for
+        other clients.
     """
 
     host: Host | None = None
@@ -70,17 +71,17 @@ class ProxyHeader(NamedTuple):
     @property
     def namesClient(self) -> bool:
         """
-        Whether it says whom the connection is from.
+        Whether the header says who the client is.
         """
         return self.host is not None or self.path is not None
 
 
 class ProxyHeaderParser:
     """
-    Collects and reads the header of one connection.
+    Parses the header of one connection.
 
-    @ivar rest: once it is whole: what came behind it. The caller takes it.
-    @ivar begun: whether any byte has come.
+    @ivar rest: the bytes after the complete header, which the caller takes.
+    @ivar begun: whether any byte has arrived.
     """
 
     __slots__ = ("_buffer", "rest")
@@ -95,11 +96,11 @@ class ProxyHeaderParser:
 
     def feed(self, data: bytes) -> ProxyHeader | None:
         """
-        Take the next bytes.
+        Process the next bytes.
 
-        @return: the header, once it is whole; C{None} while it may become one.
-        @raise ValueError: it can be none. The message says why, in ASCII; nothing more
-            may be fed.
+        @return: the header, if it is complete; else C{None}.
+        @raise ValueError: the header is invalid. The message says why, in ASCII. No
+            more bytes may be fed.
         """
         buffer = self._buffer
         buffer += data
@@ -125,7 +126,7 @@ class ProxyHeaderParser:
             raise ValueError(f"PROXY header of unknown version or command {buffer[12]}")
         if len(buffer) < 14:
             return None
-        # What a proxy connects for itself has no family that matters.
+        # The family doesn't matter if the proxy connects for itself.
         kind = buffer[13] if buffer[12] == _PROXY else 0
         family, transport = kind & 0xF0, kind & 0x0F
         if family not in _FAMILIES or transport > 2:
@@ -136,7 +137,7 @@ class ProxyHeaderParser:
         if size > MAX_SIZE:
             raise ValueError(f"PROXY header of over {MAX_SIZE} bytes")
         if size < _PREFIX + _FAMILIES[family]:
-            raise ValueError("PROXY header that is too short for its addresses")
+            raise ValueError("PROXY header too short for its addresses")
         if len(buffer) < size:
             return None
         header = ProxyHeader()
@@ -153,9 +154,9 @@ class ProxyHeaderParser:
 
 def _read_line(line: bytes) -> ProxyHeader:
     """
-    Read a header of version 1, without its line end (section 2.1).
+    Parse a header of version 1, without its line end (section 2.1).
 
-    @raise ValueError: it is none.
+    @raise ValueError: it is malformed.
     """
     if line == b"PROXY UNKNOWN" or line.startswith(b"PROXY UNKNOWN "):
         return ProxyHeader()
@@ -177,7 +178,7 @@ def _read_host(text: bytes, version: int) -> Host | None:
 
 def _read_addresses(family: int, block: bytes) -> ProxyHeader:
     """
-    Read the addresses of a header of version 2: source, target, and their ports
+    Parse the addresses of a header of version 2: source, destination, and their ports
     (section 2.2).
     """
     if family == 0x10:
@@ -187,7 +188,7 @@ def _read_addresses(family: int, block: bytes) -> ProxyHeader:
         port = int.from_bytes(block[32:34], "big")
         return ProxyHeader(host.ipv4_mapped or host, port)
     if family == 0x30:
-        # A path ends at its first zero; an abstract name begins with one.
+        # A path ends at its first null byte; an abstract name begins with one.
         name = block[:108]
         return ProxyHeader(path=name.partition(b"\0")[0])
     return ProxyHeader()

@@ -477,7 +477,7 @@ def test_max_size(chunked: bool) -> None:
         assert output.startswith(b"HTTP/1.1 " + status), output
         assert output.count(b"HTTP/1.1") == 1
         if status == b"413":
-            assert b"a body of over 1000 bytes is not taken here" in output
+            assert b"the request's body is over 1000 bytes" in output
             assert transport.closedForWriting
         transport.shut()
         server.run()
@@ -645,6 +645,6 @@ def test_options_are_finite() -> None:
         "maxChannelLength": 100,
     }
     over = post(server, b"x" * (64 * 1024 + 1), "?channel=a", kind="text/plain")
-    assert over.body == b"a body of over 65536 bytes is not taken here\n"
+    assert over.body == b"the request's body is over 65536 bytes\n"
     assert feeds.backlog.size == 256 * 1024
     assert feeds.backlog.age == 30

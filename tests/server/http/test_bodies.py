@@ -56,7 +56,7 @@ BAD = {
     b"5\r\nabcdefg": "400 malformed chunk in the request's body",
     b"1;" + b"secret" * 999: "400 a chunk's first line is too long",
     b"0\r\n" + b"secret: x\r\n" * 999: "400 over 8192 bytes of trailers",
-    b"f" * 15 + b"\r\n": "413 a body of over 1000000 bytes is not taken here",
+    b"f" * 15 + b"\r\n": "413 the request's body is over 1000000 bytes",
 }
 
 

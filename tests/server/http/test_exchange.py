@@ -208,7 +208,7 @@ def test_unwanted_everywhere() -> None:
     for data in (SIZED, CHUNKED):
         response = parseResponse(raw(serve(Own(maxBodySize=0)), data).take())
         assert response.status == 413
-        assert response.body == b"no body is taken here\n"
+        assert response.body == b"no request body is allowed\n"
 
 
 def test_judged_first() -> None:
