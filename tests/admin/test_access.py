@@ -66,9 +66,9 @@ def test_no_token() -> None:
     [
         (b"", "there is no token"),
         (b"  \n", "there is no token"),
-        (b"s3&r!\n", "5 characters; it takes 32"),
+        (b"s3&r!\n", "5 characters; it needs 32"),
         (b"x" * 31, "31 characters"),
-        (b"x" * 2000, "1024 at most"),
+        (b"x" * 2000, "32 to 1024"),
         (b"two tokens of more than thirty-two characters", "one token"),
         (b"a" * 40 + b"\n" + b"b" * 40, "one token"),
         (b"\xff" * 40, "isn't ASCII"),

@@ -1,6 +1,6 @@
 """
-What the status page tells of a server besides its numbers: why clients left, and how it
-is set.
+What the status page shows besides the numbers: closed connections, refused handshakes,
+their causes, and the settings.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ __all__ = [
 
 _CAUSES = 100
 """
-Causes that are told at most: the most frequent ones.
+The maximum of causes that are shown: the most frequent ones.
 """
 
 _Event = TypeVar("_Event")
@@ -34,9 +34,9 @@ _Event = TypeVar("_Event")
 
 def newSince(events: deque[_Event], last: _Event | None) -> list[_Event]:
     """
-    Give those of the remembered events that came after one.
+    Return the remembered events that came after a given one.
 
-    @param last: the last known one; all are new if it isn't remembered any more.
+    @param last: the last known event. If it is no longer remembered, all are new.
     """
     found: list[_Event] = []
     for event in reversed(events):
@@ -49,7 +49,7 @@ def newSince(events: deque[_Event], last: _Event | None) -> list[_Event]:
 
 def showDisconnect(disconnect: Disconnect) -> DisconnectInfo:
     """
-    Make what operators get of a connection's end.
+    Describe a closed connection to operators.
     """
     return DisconnectInfo(
         disconnect.time,
@@ -67,7 +67,7 @@ def showDisconnect(disconnect: Disconnect) -> DisconnectInfo:
 
 def showRefusal(refusal: Refusal) -> RefusalInfo:
     """
-    Make what operators get of a refused handshake.
+    Describe a refused handshake to operators.
     """
     return RefusalInfo(
         refusal.time,
@@ -82,7 +82,7 @@ def showRefusal(refusal: Refusal) -> RefusalInfo:
 
 def listCauses(statistics: Statistics) -> list[Cause]:
     """
-    Count the ends of connections, and the refusals, by what caused them.
+    Count closed connections and refused handshakes by cause.
     """
     causes = [
         Cause("closed", application, code, side, setting, count)
@@ -99,7 +99,7 @@ def listCauses(statistics: Statistics) -> list[Cause]:
 
 def listSettings(settings: Settings, origins: Sequence[str]) -> list[SettingInfo]:
     """
-    Give the settings in force, as a configuration file would say them.
+    Return the current settings, as written in a configuration file.
     """
     values = asdict(settings)
     shown = [

@@ -1,6 +1,6 @@
 """
-What the server did in each of the last seconds: a few sums a second, whether anybody
-watches or not, so that a page has its charts as soon as it opens.
+The server's activity in each of the last seconds. It is always recorded, so that the
+status page shows its charts as soon as it opens.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ Seconds between two samples.
 
 KEPT: Final = 300
 """
-Samples that are kept.
+The number of samples that are kept.
 """
 
 _APPLICATIONS: Final = 50
 """
-Applications that a sample tells of one by one.
+The maximum of applications that a sample lists separately.
 """
 
 
 class _Totals(NamedTuple):
     """
-    An application's counters at one time.
+    An application's counters at one moment.
     """
 
     receivedMessages: int
@@ -48,7 +48,7 @@ class History:
     """
     The samples of one server.
 
-    @ivar samples: the latest at the end.
+    @ivar samples: the samples, oldest first.
     """
 
     def __init__(self, server: WebSocketFactory) -> None:
@@ -62,14 +62,14 @@ class History:
 
     def take(self) -> Sample:
         """
-        Take a sample of what has been since the last one.
+        Take a sample of the time since the last one.
         """
         server = self._server
         statistics = server.statistics
         now = server.clock.seconds()
         elapsed = now - self._before
         self._before = now
-        # The clock may have been set back.
+        # The clock can be set back.
         scale = 1 / elapsed if elapsed > 0.01 else 1.0
         before, self._traffic = self._traffic, _totals(statistics)
         accepted, refused = _countHandshakes(statistics)
@@ -127,7 +127,7 @@ def _totals(statistics: Statistics) -> dict[str, _Totals]:
 
 def _countHandshakes(statistics: Statistics) -> tuple[int, int]:
     """
-    Count those that were accepted, and those that were refused.
+    Count the accepted and the refused handshakes.
     """
     accepted = refused = 0
     for (_, status, _), count in statistics.handshakes.items():
@@ -140,7 +140,7 @@ def _countHandshakes(statistics: Statistics) -> tuple[int, int]:
 
 def _countClosings(statistics: Statistics) -> dict[str, int]:
     """
-    Count the connections that have ended, by application.
+    Count the closed connections of each application.
     """
     counts: dict[str, int] = {}
     for (name, *_), count in statistics.closings.items():
@@ -150,6 +150,6 @@ def _countClosings(statistics: Statistics) -> dict[str, int]:
 
 def _countOpen(statistics: Statistics, name: str, closings: dict[str, int]) -> int:
     """
-    Count an application's connections, without looking at each.
+    Count an application's open connections, without iterating over them.
     """
     return statistics.handshakes.get((name, 101, ""), 0) - closings.get(name, 0)

@@ -1,6 +1,6 @@
 """
-What goes over the status page's WebSocket, C{wsplug.status.v1};
-C{docs/reference/status.md} describes it.
+The messages of the status page's subprotocol, C{wsplug.status.v1}, which
+C{docs/reference/status.md} describes.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ __all__ = [
 SUBPROTOCOL: Final = "wsplug.status.v1"
 
 
-# What operators ask for
+# Requests
 
 
 class _Request(Struct, tag_field="type", kw_only=True):
@@ -55,7 +55,7 @@ class _Request(Struct, tag_field="type", kw_only=True):
 
 class Authenticate(_Request, tag="auth"):
     """
-    Who they are.
+    Authenticate with the token.
     """
 
     token: Annotated[str, Meta(max_length=1024)] = ""
@@ -63,7 +63,7 @@ class Authenticate(_Request, tag="auth"):
 
 class ListClients(_Request, tag="clients"):
     """
-    Who is connected.
+    List the connected clients.
     """
 
     sort: str = "newest"
@@ -73,7 +73,7 @@ class ListClients(_Request, tag="clients"):
 
 class SendNotice(_Request, tag="notice"):
     """
-    A text to everybody, to an application's clients, or to one.
+    Send a text to all clients, to an application's clients, or to one client.
     """
 
     text: Annotated[str, Meta(min_length=1, max_length=2000)]
@@ -83,7 +83,7 @@ class SendNotice(_Request, tag="notice"):
 
 class CloseClients(_Request, tag="close"):
     """
-    Close one connection, or all from a place.
+    Close one connection, or all connections from an address or network.
     """
 
     client: int | None = None
@@ -94,7 +94,7 @@ class CloseClients(_Request, tag="close"):
 
 class BanAddress(_Request, tag="ban"):
     """
-    Let nobody in from there for a while.
+    Ban an address or network for a while.
     """
 
     address: Annotated[str, Meta(max_length=100)]
@@ -104,7 +104,7 @@ class BanAddress(_Request, tag="ban"):
 
 class LiftBan(_Request, tag="lift"):
     """
-    Let them in again.
+    Lift a ban.
     """
 
     address: Annotated[str, Meta(max_length=100)]
@@ -112,7 +112,7 @@ class LiftBan(_Request, tag="lift"):
 
 class Drain(_Request, tag="drain"):
     """
-    Send everybody away, in order.
+    Drain the server.
     """
 
     for_good: bool = False
@@ -120,7 +120,7 @@ class Drain(_Request, tag="drain"):
 
 class Ping(_Request, tag="ping"):
     """
-    Whether the server is there.
+    Check whether the server responds.
     """
 
 
@@ -136,7 +136,7 @@ REQUEST: Final = msgspec.json.Decoder(
 )
 
 
-# What they get
+# Answers and events
 
 
 class _Answer(Struct, tag_field="type", omit_defaults=True, kw_only=True):
@@ -145,13 +145,13 @@ class _Answer(Struct, tag_field="type", omit_defaults=True, kw_only=True):
 
 class AuthRequired(_Answer, tag="auth-required"):
     """
-    The token has to come first.
+    The server requires the token before any other request.
     """
 
 
 class ApplicationSample(Struct):
     """
-    What one application did in a second.
+    The activity of one application in one second.
     """
 
     name: str
@@ -164,7 +164,10 @@ class ApplicationSample(Struct):
 
 class Sample(Struct):
     """
-    What the server did in a second. What is no number of the moment is a rate.
+    The activity of the server in one second.
+
+    C{connections}, C{opening}, C{waiting} (in bytes) and C{stalled} are current values.
+    C{stalls} is the number of new stalls. All others are rates per second.
     """
 
     time: float
@@ -185,7 +188,7 @@ class Sample(Struct):
 
 class DisconnectInfo(Struct):
     """
-    A connection's end.
+    A closed connection.
     """
 
     time: float
@@ -216,7 +219,7 @@ class RefusalInfo(Struct):
 
 class Cause(Struct):
     """
-    How many connections ended, or handshakes were refused, for one reason.
+    The number of closed connections, or refused handshakes, with one cause.
     """
 
     kind: str
@@ -229,7 +232,7 @@ class Cause(Struct):
 
 class BanInfo(Struct):
     """
-    A place that is banned.
+    A banned address or network.
     """
 
     address: str
@@ -239,7 +242,7 @@ class BanInfo(Struct):
 
 class SettingInfo(Struct):
     """
-    A setting in force.
+    A current setting.
     """
 
     name: str
@@ -249,10 +252,10 @@ class SettingInfo(Struct):
 
 class Welcome(_Answer, tag="welcome"):
     """
-    All there is to know at first.
+    The complete state of the server, for a new operator.
 
-    @ivar time: by the clock that all other times here are by.
-    @ivar today: the same moment, by the wall clock: seconds since 1970.
+    @ivar time: the time, in seconds of the clock that all other times here use.
+    @ivar today: the same moment in seconds since 1970.
     """
 
     version: str
@@ -275,7 +278,7 @@ class Welcome(_Answer, tag="welcome"):
 
 class Tick(_Answer, tag="sample"):
     """
-    What a second has brought. What hasn't changed isn't there.
+    The changes of one second. Unchanged values are left out.
     """
 
     sample: Sample
@@ -289,7 +292,7 @@ class Tick(_Answer, tag="sample"):
 
 class Client(Struct):
     """
-    Somebody who is connected.
+    A connected client.
     """
 
     id: int

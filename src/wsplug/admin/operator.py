@@ -1,5 +1,5 @@
 """
-A connection of an operator's: who it is, what is asked, and the answers.
+An operator's connection: authentication, requests and answers.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ __all__ = ["OperatorProtocol", "Status"]
 
 TOKEN: Final = "admin-token-file"
 """
-The option that says what operators have to know.
+The option with the file of the operators' token.
 """
 
 
@@ -85,7 +85,7 @@ class Status(Protocol):
 
 class OperatorProtocol(WebSocketProtocol):
     """
-    Answers nothing before the right token has come, where there is one.
+    Answers an operator's requests. If there is a token, it has to come first.
     """
 
     _log = Logger()
@@ -125,7 +125,7 @@ class OperatorProtocol(WebSocketProtocol):
             self._refuse(error, asked.request)
 
     def bytesMessageReceived(self, data: bytes) -> None:
-        self._refuse(RequestRefused("not-json", "this is no text message"), None)
+        self._refuse(RequestRefused("not-json", "send text messages only"), None)
 
     def connectionLost(self, reason: Failure) -> None:
         self._clearDeadline()
@@ -136,24 +136,24 @@ class OperatorProtocol(WebSocketProtocol):
 
     def _refuse(self, error: RequestRefused, request: Any) -> None:
         """
-        Say what is wrong. Who isn't known yet has no second try.
+        Send an error. Without authentication, there is no second try.
         """
         self.transport.sendTextMessage(refusal(error, request))
         if not self._isKnown:
-            self._turnAway("who you are isn't known", TOKEN)
+            self._turnAway("not authenticated", TOKEN)
 
     def _turnAway(self, reason: str, setting: str) -> None:
         """
-        Close, as the server does: it is none of an application's decisions.
+        Close the connection on behalf of the server.
         """
         connection = IServerConnection(self.transport)
         connection.close(CloseCode.POLICY_VIOLATION, reason, Side.SERVER, setting)
 
-    # Who
+    # Authentication
 
     def _authenticate(self, asked: Authenticate) -> None:
         if self._isKnown:
-            raise RequestRefused("invalid", "that is known already")
+            raise RequestRefused("invalid", "already authenticated")
         try:
             self._status.access.check(
                 asked.token, self.transport.request.getClientAddress()
@@ -185,7 +185,7 @@ class OperatorProtocol(WebSocketProtocol):
         if deadline is not None:
             deadline.cancel()
 
-    # What
+    # Requests
 
     def _answer(self, asked: Any) -> msgspec.Struct:
         status = self._status

@@ -1,5 +1,5 @@
 """
-Where operators are let in, and who is one.
+The options of administration: admin endpoints and the operators' token.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ _TOKEN_FILE: Final = "admin-token-file"
 @dataclass(frozen=True)
 class Administration:
     """
-    Where operators are let in. By default, that is nowhere.
+    Where operators connect. By default, administration is off.
 
-    @ivar endpoints: Twisted endpoint strings of their own.
-    @ivar tokenFile: the path of the file with their token; empty for none.
+    @ivar endpoints: the endpoint strings of the admin endpoints.
+    @ivar tokenFile: the path of the file with the operators' token; empty for none.
     """
 
     endpoints: tuple[str, ...] = option(
@@ -46,7 +46,7 @@ ADMINISTRATION: Final = optionsOf(Administration, "Administration")
 
 _SHORTEST: Final = 32
 """
-Characters that a token has at least: nobody guesses those.
+The minimum length of a token, in characters, against guessing.
 """
 
 _LONGEST: Final = 1024
@@ -56,11 +56,13 @@ _TOKEN: Final = re.compile(r"[\x21-\x7e]+")
 
 def makePrivate(description: str) -> str:
     """
-    Have a UNIX socket be the server's user's alone, unless its endpoint string says
-    for whom it is. Twisted's default is everybody on the machine.
+    Restrict a UNIX socket to the server's user, unless its endpoint string has a mode.
+    Twisted's default allows all users of the machine.
+
+    @return: the endpoint string with the mode.
     """
     words = list(splitDescription(description))
-    # The mode may also stand behind the path, without its name.
+    # The mode can also follow the path as a positional argument.
     unnamed = [word for word, value in words if value is None]
     isSaid = len(unnamed) > 2 or any(word == "mode" for word, value in words if value)
     kind, _, rest = description.partition(":")
@@ -69,11 +71,11 @@ def makePrivate(description: str) -> str:
 
 def readToken(path: str) -> str:
     """
-    Read the file with the token. If others on the machine can read or change it, too,
-    the log says so.
+    Read the file with the token. Log a warning if other users of the machine can read
+    or change it.
 
     @return: the token.
-    @raise InvalidOption: the file can't be read, or what is in it is no token.
+    @raise InvalidOption: the file can't be read, or doesn't contain a valid token.
     """
     name = _TOKEN_FILE
     try:
@@ -84,14 +86,13 @@ def readToken(path: str) -> str:
         raise InvalidOption(f"{name}: there is no token in {path}")
     if not _TOKEN.fullmatch(token):
         raise InvalidOption(
-            f"{name}: {path} has to have one token, of printable ASCII characters "
+            f"{name}: {path} has to contain one token of printable ASCII characters "
             "without spaces"
         )
     if not _SHORTEST <= len(token) <= _LONGEST:
         raise InvalidOption(
-            f"{name}: the token in {path} has {len(token)} characters; it takes "
-            f"{_SHORTEST} at least and {_LONGEST} at most, as from "
-            "'openssl rand -hex 32'"
+            f"{name}: the token in {path} has {len(token)} characters; it needs "
+            f"{_SHORTEST} to {_LONGEST}, as from 'openssl rand -hex 32'"
         )
     warnOfEverybody(path)
     return token

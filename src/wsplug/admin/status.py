@@ -1,6 +1,6 @@
 """
-The status page's application: it watches a server, and tells all who watch with it once
-a second.
+The status page's application: it watches a server and informs all connected operators
+once a second.
 """
 
 from __future__ import annotations
@@ -49,31 +49,31 @@ __all__ = ["PATH", "StatusApplication", "Watched"]
 
 PATH = "/-/status"
 """
-Where it is mounted.
+The path at which the status page is mounted.
 """
 
 
 class Watched(ServerState, Protocol):
     """
-    What can be known of the server, and done to it; L{wsplug.WebSocketService} is one.
+    The watched server, such as L{wsplug.WebSocketService}.
     """
 
     def drain(self, forGood: bool = False) -> object:
         """
-        Send everybody away, in order.
+        Close all connections gradually, and accept no new ones.
 
-        @param forGood: whether no other server takes its place.
+        @param forGood: whether no other server will take its place.
         """
 
 
 @implementer(IWebSocketApplication)
 class StatusApplication:
     """
-    What operators connect to.
+    The application that operators connect to.
 
-    @ivar access: says who is one.
-    @ivar clients: the server's.
-    @ivar actions: what can be done to it.
+    @ivar access: authenticates operators.
+    @ivar clients: the server's clients.
+    @ivar actions: the operators' actions.
     """
 
     subprotocols: Sequence[str] = (SUBPROTOCOL,)
@@ -85,7 +85,7 @@ class StatusApplication:
         origins: Sequence[str] = (SAME_HOST,),
     ) -> None:
         """
-        @param origins: those of the server, to be shown.
+        @param origins: the server's allowed origins, which are shown.
         """
         self.access = access
         self.pages: IPlainResource = statusPages()
@@ -99,7 +99,7 @@ class StatusApplication:
 
     def watch(self, watched: Watched) -> None:
         """
-        Say which server it is about, before anything else is done with it.
+        Set the watched server. This has to be called first.
         """
         server = watched.factory
         self.server: WebSocketFactory = server
@@ -113,7 +113,7 @@ class StatusApplication:
 
     def buildProtocol(self, request: IHandshakeRequest) -> OperatorProtocol:
         if SUBPROTOCOL not in request.subprotocols:
-            raise HandshakeRefused(400, f"the subprotocol {SUBPROTOCOL} is spoken here")
+            raise HandshakeRefused(400, f"offer the subprotocol {SUBPROTOCOL}")
         return OperatorProtocol(self)
 
     def startApplication(self) -> None:
@@ -152,7 +152,7 @@ class StatusApplication:
 
     def _look(self) -> None:
         """
-        Take note of what is known now.
+        Remember the current state, for comparison.
         """
         statistics = self.server.statistics
         disconnects, refusals = statistics.disconnects, statistics.refusals
@@ -164,30 +164,30 @@ class StatusApplication:
     @property
     def state(self) -> str:
         """
-        C{"ready"} where new clients are welcome; else why they aren't.
+        C{"ready"} if the server accepts clients; else the reason why it doesn't.
         """
         return whyNotReady(self._watched) or "ready"
 
-    # What the protocols call
+    # Called by the protocols
 
     @property
     def timeout(self) -> float:
         """
-        Seconds in which operators have to say who they are; 0 for any.
+        The time in seconds in which operators have to authenticate; 0 for no limit.
         """
         return self.server.settings.open_timeout
 
     def entered(self, transport: Any) -> Welcome:
         """
-        Tell an operator what a second brings, from now on.
+        Begin to send an operator each second's changes.
 
-        @return: all that it has missed.
+        @return: the state until now.
         """
         statistics = self.server.statistics
         if not self._operators:
             self._look()
         self._operators.add(transport)
-        # No more than those who are here know: they are told of the rest as well.
+        # Only the events that all operators know. The next tick brings the rest to all.
         disconnects = list(statistics.disconnects)
         refusals = list(statistics.refusals)
         newDisconnects = len(newSince(statistics.disconnects, self._disconnect))
@@ -218,7 +218,7 @@ class StatusApplication:
 
     def left(self, transport: IWebSocketTransport) -> None:
         """
-        Tell an operator nothing more.
+        Send an operator no more changes.
         """
         self._operators.discard(transport)
         if not self._operators:
@@ -226,6 +226,6 @@ class StatusApplication:
 
     def isServed(self, transport: Any) -> bool:
         """
-        Tell whether an operator comes in by the same door as the clients.
+        Say whether an operator is connected to the server's own endpoints.
         """
         return transport in self.server.connections
