@@ -73,7 +73,7 @@ TEXTS: dict[tuple[str, str], str] = {
     ("CONTRIBUTING", "the application"): "a picture",
     ("logs", "2026-11-21T11:18:07+0000"): "a line of a log, with its time",
     ("logs", "[wsplug.server.stalls#warn]"): "a line of a log, with a path",
-    ("tls", "TLS: the certificate from before"): "a line of a log, with its path",
+    ("tls", "TLS: the old certificate stays"): "a line of a log, with its path",
     ("status", '{"type":"sample"'): "shows the shape of a message, with dots in it",
 }
 """

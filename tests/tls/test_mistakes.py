@@ -105,11 +105,11 @@ def test_plain_without_pyopenssl(folder: Path) -> None:
 
 def test_expired(tmp_path: Path, authority: Authority) -> None:
     """
-    A certificate that has run out is served, with a warning: clients that check it go
+    An expired certificate is served, with a warning: clients that check it go
     away, and the server can be there before the new one is.
     """
     days = timedelta(days=1)
     authority.issue("old", HOST, begins=-2 * days, ends=-days).write(tmp_path)
     with start(tmp_path) as server:
-        server.waitForLog(f"the certificate in {tmp_path}/server.pem has run out")
+        server.waitForLog(f"the certificate in {tmp_path}/server.pem has expired")
         checkQuiet(server)

@@ -130,9 +130,7 @@ def test_mismatch(watched: Watched, authority: Authority, logs: Logs) -> None:
     issued = authority.issue("second", HOST)
     watched.paths[0].write_bytes(issued.certificate)
     watched.look(20)
-    (line,) = logs.lines(
-        "the certificate from before stays in use: tls-key: the key in"
-    )
+    (line,) = logs.lines("the old certificate stays in use: tls-key: the key in")
     assert "does not belong to the first certificate" in line
     (event,) = logs.events("stays in use")
     assert event["log_level"].name == "error"
@@ -219,8 +217,8 @@ NOW = datetime.now(timezone.utc)
         (timedelta(days=-2), "is not valid before"),
         (timedelta(0), None),
         (timedelta(days=22), None),
-        (timedelta(days=24), "runs out at"),
-        (timedelta(days=31), "has run out"),
+        (timedelta(days=24), "expires at"),
+        (timedelta(days=31), "has expired"),
     ],
 )
 def test_warned(
@@ -243,7 +241,7 @@ def test_reminded(issued: Issued, tmp_path: Path, logs: Logs) -> None:
     for _ in range(4):
         passed[0] += timedelta(days=1)
         watched.clock.advance(24 * 3600)
-    assert len(logs.lines("runs out at")) == 3
+    assert len(logs.lines("expires at")) == 3
 
 
 # The endpoint

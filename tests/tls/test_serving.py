@@ -105,7 +105,7 @@ def test_replaced(tmp_path: Path, authority: Authority) -> None:
                 third = authority.issue("third", HOST)
                 (tmp_path / "server.pem").write_bytes(third.certificate)
                 server.signal(signal.SIGHUP)
-                server.waitForLog("the certificate from before stays in use: tls-key: ")
+                server.waitForLog("the old certificate stays in use: tls-key: ")
                 with connectTo(server, trust) as newer:
                     assert newer.name == "second"
                 seen = len(server.log)

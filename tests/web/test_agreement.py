@@ -275,7 +275,7 @@ TLS_ROWS: dict[str, tuple[str | None, Any]] = {
         "peer did not return a certificate",
         serving.test_clients,
     ),
-    "has one that no given authority has signed, or that has run out": (
+    "has one that no given authority has signed, or that has expired": (
         "certificate verify failed",
         serving.test_clients,
     ),

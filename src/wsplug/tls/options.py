@@ -1,5 +1,5 @@
 """
-Which certificate the server shows, and which ones it asks for.
+The options of TLS: the server's certificate, and those of clients.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ __all__ = ["TLS", "TLSFiles", "TLSOptions"]
 @dataclass(frozen=True)
 class TLSFiles:
     """
-    Where the certificates are.
+    The files of the certificates. Relative paths are made absolute, because daemons
+    change their working directory.
 
-    @ivar certificate: the path of the server's own, with those in between that lead to
-        an authority behind it. Relative paths are made absolute: daemons move.
-    @ivar key: the path of its private key; C{None} where it is in the same file.
+    @ivar certificate: the path of the server's certificate, followed by its chain.
+    @ivar key: the path of its private key; C{None} if it is in the same file.
     @ivar clientCA: the path of the authorities that sign clients' certificates; C{None}
-        where clients aren't asked for any.
-    @ivar clientRequired: whether they have to show one.
+        if clients aren't asked for one.
+    @ivar clientRequired: whether clients need a certificate.
     """
 
     certificate: str
@@ -41,7 +41,7 @@ class TLSFiles:
     @property
     def paths(self) -> tuple[str, ...]:
         """
-        All of them.
+        The paths of all files.
         """
         paths = (self.certificate, self.key, self.clientCA)
         return tuple(path for path in paths if path is not None)
@@ -50,12 +50,13 @@ class TLSFiles:
 @dataclass(frozen=True)
 class TLSOptions:
     """
-    TLS for C{port}; endpoint strings have their own ways.
+    TLS for the option C{port}. Endpoint strings have their own TLS options.
 
-    @ivar certificate: a path; C{None} for no TLS.
-    @ivar key: a path.
-    @ivar clientCA: a path.
-    @ivar client: whether clients have to show a certificate.
+    @ivar certificate: the path of the certificate; C{None} for no TLS.
+    @ivar key: the path of the private key; C{None} if it is in the same file.
+    @ivar clientCA: the path of the clients' authorities; C{None} for no client
+        certificates.
+    @ivar client: C{required} or C{optional}: whether clients need a certificate.
     """
 
     certificate: str | None = option(
@@ -92,9 +93,9 @@ class TLSOptions:
 
     def findFiles(self) -> TLSFiles | None:
         """
-        Put the options together.
+        Make the files from the options.
 
-        @return: C{None} where there is to be no TLS.
+        @return: the files; C{None} for no TLS.
         @raise InvalidOption: a path is empty.
         """
         if self.certificate is None:

@@ -120,7 +120,7 @@ class ReloadedCertificate:
             self._loaded = load(self._files)
         except InvalidOption as error:
             self._log.error(
-                "TLS: the certificate from before stays in use: {error}",
+                "TLS: the old certificate stays in use: {error}",
                 error=str(error),
             )
         else:
@@ -145,11 +145,11 @@ class ReloadedCertificate:
         self._reminded = self._clock.seconds()
         now, loaded = self._now(), self._loaded
         if now >= loaded.ends:
-            what = "has run out"
+            what = "has expired"
         elif now < loaded.begins:
             what = f"is not valid before {loaded.begins:%Y-%m-%d %H:%M} UTC"
         elif loaded.ends - now < _SOON:
-            what = f"runs out at {loaded.ends:%Y-%m-%d %H:%M} UTC"
+            what = f"expires at {loaded.ends:%Y-%m-%d %H:%M} UTC"
         else:
             return
         self._log.warn(
