@@ -960,7 +960,7 @@ def test_more_than_it_says(pieces: tuple[bytes, ...], logs: Logs) -> None:
     server.run()
     assert transport.lost
     (line,) = logs.lines("cut off")
-    assert "more bytes than it says" in line
+    assert "longer than its Content-Length" in line
     assert not server.clock.getDelayedCalls()
 
 
@@ -973,7 +973,7 @@ def test_fewer_than_it_says(logs: Logs) -> None:
     assert b"404" not in transport.take()
     assert transport.aborted
     (line,) = logs.lines("cut off")
-    assert "fewer bytes than it says" in line
+    assert "shorter than its Content-Length" in line
     assert not server.clock.getDelayedCalls()
 
 

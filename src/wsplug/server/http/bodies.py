@@ -1,6 +1,6 @@
 """
-The bodies of plain HTTP requests: taken within their size, their time and the memory
-that the server has for what isn't whole.
+Receives the bodies of plain HTTP requests, within the limits on their size, their time
+and the server's memory for incomplete messages.
 """
 
 from __future__ import annotations
@@ -17,19 +17,20 @@ __all__ = ["MAX_BODY_SIZE", "BodyReader", "PendingBody"]
 
 MAX_BODY_SIZE: Final = 1024 * 1024
 """
-Bytes that a request's body may have where nobody says.
+The default limit on a request's body, in bytes.
 """
 
 _PIECE: Final = 16 * 1024
 """
-Bytes of a body that have to come in the time that a head has, until all is there.
+The minimum of bytes of an incomplete body that have to arrive in each period of
+C{open-timeout}.
 """
 
 
 class BodyReader:
     """
-    Reads one body. It has the time that a head has, and as much again for each
-    L{_PIECE} of it.
+    Receives one body. It may take as long as a head, and as long again for each
+    L{_PIECE} received.
     """
 
     __slots__ = (
@@ -53,12 +54,12 @@ class BodyReader:
         refuse: Callable[[HandshakeRefused], object],
     ) -> None:
         """
-        @param size: the number of bytes that it has; C{None} where it comes in chunks.
-        @param limit: bytes that it may have.
-        @param seconds: that a head has; 0 for any time.
-        @param budget: over what isn't whole in the whole server.
-        @param refuse: is called with why it isn't taken. It, or what it calls, calls
-            L{stop}.
+        @param size: the size of the body, in bytes; C{None} if it is chunked.
+        @param limit: the limit on the body, in bytes.
+        @param seconds: the time for a head, in seconds; 0 for no limit.
+        @param budget: the server's memory budget for incomplete messages.
+        @param refuse: called with the refusal, if the body isn't accepted. It has to
+            lead to a call of L{stop}.
         """
         self._parser = BodyParser(size, limit)
         self._deadlines = deadlines
@@ -66,21 +67,21 @@ class BodyReader:
         self._budget = budget
         self._refuse: Callable[[HandshakeRefused], object] | None = refuse
         self._deadline: Deadline | None = None
-        # Bytes that were there when that was set.
+        # The bytes that had arrived when the deadline was set.
         self._before = 0
 
     @property
     def rest(self) -> bytes:
         """
-        What has come behind it, once it is whole.
+        The bytes after the complete body.
         """
         return self._parser.rest
 
     def feed(self, data: bytes) -> bytes | None:
         """
-        Take the next bytes.
+        Process the next bytes.
 
-        @return: the body, once it is whole.
+        @return: the body, if it is complete; else C{None}.
         """
         parser, refuse = self._parser, self._refuse
         result = parser.feed(data) if data else None
@@ -98,7 +99,7 @@ class BodyReader:
 
     def stop(self) -> None:
         """
-        Take no more of it.
+        Stop receiving the body.
         """
         self._refuse = None
         self._deadlines.clear(self._deadline)
@@ -107,12 +108,12 @@ class BodyReader:
 
     def shed(self, used: int) -> None:
         """
-        The server can't hold all that isn't whole, and most of it is here.
+        Refuse the body: the budget is exceeded, and this is its largest part.
         """
         self._end(
             HandshakeRefused(
                 503,
-                "the server is full of what is not whole yet",
+                "the server has no memory for more incomplete messages",
                 headers=[(b"Retry-After", b"10")],
                 setting="max-incomplete-total",
             )
@@ -131,7 +132,7 @@ class BodyReader:
         self._end(
             HandshakeRefused(
                 408,
-                f"less than {_PIECE} bytes of a body in {self._seconds:g} seconds",
+                f"less than {_PIECE} bytes of the body in {self._seconds:g} seconds",
                 setting="open-timeout",
             )
         )
@@ -145,26 +146,26 @@ class BodyReader:
 
 class PendingBody:
     """
-    A body that somebody has to answer to, until it is done with.
+    The memory of a complete body whose request isn't answered yet.
     """
 
     __slots__ = ("_budget",)
 
     def __init__(self, budget: MemoryBudget, content: bytes) -> None:
         """
-        @param budget: over what is held in the whole server.
+        @param budget: the server's memory budget for incomplete messages.
         """
         self._budget = budget
         budget.reserve(self, len(content))
 
     def letGo(self) -> None:
         """
-        It is held no more.
+        Give the memory back.
         """
         self._budget.reserve(self, 0)
 
     def shed(self, used: int) -> None:
         """
-        The server is full. It is an application's, which nobody can take it from:
-        those go whose bodies aren't whole.
+        Do nothing, if the budget is exceeded: an application uses this body. Requests
+        with incomplete bodies are refused instead.
         """

@@ -1,7 +1,7 @@
 """
-The forms that browsers send, for resources that read them from C{request.args}: parsed
-in a time that grows with their size alone. C{twisted.web} leaves that to a parser of
-mail, which needs seconds for what a hostile client makes of a hundred kilobytes.
+Parses the forms that browsers send, for resources that read C{request.args}. The time
+is linear in the size of the form. C{twisted.web} uses a parser for mail, which can take
+seconds for a hostile body of 100 KB.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ __all__ = ["MAX_FIELDS", "readForm"]
 
 MAX_FIELDS: Final = 10_000
 """
-Fields that a form may have.
+The maximum of fields in a form.
 """
 
 _MAX_PART_HEAD: Final = 8 * 1024
 """
-Bytes of headers that a part may have.
+The limit on the headers of a part, in bytes.
 """
 
 _MAX_BOUNDARY: Final = 70
 """
-RFC 2046 section 5.1.1.
+The maximum length of a boundary, in bytes (RFC 2046 section 5.1.1).
 """
 
 _PARAMETER: Final = re.compile(
@@ -39,10 +39,10 @@ def readForm(contentType: bytes, body: bytes) -> dict[bytes, list[bytes]]:
     """
     Parse a body, if it is a form.
 
-    @param contentType: the request's header.
-    @return: the values of each field, by its name; nothing where it is no form.
-    @raise ValueError: it is a broken one. The message says how, and nothing that is in
-        it.
+    @param contentType: the value of the request's C{Content-Type} header.
+    @return: the values of each field, by name; empty if the body isn't a form.
+    @raise ValueError: the form is malformed. The message says how, without quoting the
+        form.
     """
     kind = contentType.partition(b";")[0].strip(b" \t").lower()
     if kind == b"application/x-www-form-urlencoded":
@@ -59,8 +59,8 @@ def _checkCount(count: int) -> None:
 
 def _readEncoded(body: bytes) -> dict[bytes, list[bytes]]:
     """
-    Parse C{a=1&b=2}. As C{twisted.web} does: a semicolon separates fields, too, and
-    what has no C{=} is none.
+    Parse C{a=1&b=2}. As in C{twisted.web}, semicolons separate fields, too, and fields
+    without C{=} are ignored.
     """
     _checkCount(body.count(b"&") + body.count(b";"))
     form: dict[bytes, list[bytes]] = {}
@@ -77,13 +77,13 @@ def _decode(value: bytes) -> bytes:
 
 def _readParts(contentType: bytes, body: bytes) -> dict[bytes, list[bytes]]:
     """
-    Parse a form in parts (RFC 7578).
+    Parse a multipart form (RFC 7578).
     """
     boundary = _parameters(contentType).get(b"boundary", b"")
     if not 0 < len(boundary) <= _MAX_BOUNDARY:
-        raise ValueError("a form without a right boundary")
+        raise ValueError("a form without a valid boundary")
     delimiter = b"\r\n--" + boundary
-    # The first one may be at the very beginning.
+    # The first delimiter may be at the beginning of the body.
     body = b"\r\n" + body
     _checkCount(body.count(delimiter))
     form: dict[bytes, list[bytes]] = {}
@@ -93,7 +93,7 @@ def _readParts(contentType: bytes, body: bytes) -> dict[bytes, list[bytes]]:
         padding, _, rest = part.partition(b"\r\n")
         head, found, value = (b"\r\n" + rest).partition(b"\r\n\r\n")
         if padding.strip(b" \t") or not found:
-            raise ValueError("a part of a form that isn't whole")
+            raise ValueError("a part of a form is incomplete")
         if len(head) > _MAX_PART_HEAD:
             raise ValueError(f"over {_MAX_PART_HEAD} bytes of headers in a form's part")
         headers = _headers(head)
@@ -101,7 +101,7 @@ def _readParts(contentType: bytes, body: bytes) -> dict[bytes, list[bytes]]:
         if name:
             coding = headers.get(b"content-transfer-encoding", b"").lower()
             form.setdefault(name, []).append(_decoded(value, coding))
-    raise ValueError("a form that isn't whole")
+    raise ValueError("a form is incomplete")
 
 
 def _headers(head: bytes) -> dict[bytes, bytes]:
@@ -116,9 +116,9 @@ def _headers(head: bytes) -> dict[bytes, bytes]:
 
 def _parameters(value: bytes) -> dict[bytes, bytes]:
     """
-    Read what is behind a header's first semicolon.
+    Parse the parameters of a header, after its first semicolon.
 
-    @raise ValueError: it is malformed.
+    @raise ValueError: they are malformed.
     """
     place = value.find(b";")
     parameters: dict[bytes, bytes] = {}
@@ -136,7 +136,7 @@ def _parameters(value: bytes) -> dict[bytes, bytes]:
 
 def _decoded(value: bytes, coding: bytes) -> bytes:
     """
-    Undo what RFC 7578 section 4.7 wants nobody to do.
+    Decode C{Content-Transfer-Encoding}, which RFC 7578 section 4.7 deprecates.
     """
     try:
         if coding == b"base64":
@@ -144,5 +144,5 @@ def _decoded(value: bytes, coding: bytes) -> bytes:
         if coding == b"quoted-printable":
             return a2b_qp(value)
     except Error:
-        pass  # as mail's parser has it: what can't be decoded is left as it is
+        pass  # like mail parsers, keep a value that can't be decoded
     return value

@@ -1,6 +1,6 @@
 """
-What of a request is kept from C{twisted.web}, whose own code for it isn't made for
-hostile clients: some headers that it fails at, forms, and what it makes of C{HEAD}.
+Protects C{twisted.web} from hostile requests: from headers that its code fails at, from
+forms, and from its handling of C{HEAD}.
 """
 
 from __future__ import annotations
@@ -33,43 +33,41 @@ __all__ = [
 
 FAILED: Final = "failed pages"
 """
-What the log limit counts such lines as.
+The category of these lines for the log limit.
 """
 
 _RANGE: Final = re.compile(rb"bytes=([0-9]{1,18})-([0-9]{1,18})?")
 """
-The one kind of range that is served: one, from a first byte on (RFC 9110 section
-14.1.2). A server may ignore any other (section 14.2), and the whole file is a right
-answer to it.
+The supported kind of range: a single one with a first byte (RFC 9110 section
+14.1.2). A server may ignore any other and send the whole file (section 14.2).
 """
 
 
 _KEEPS_CONTENT: Final = (http.Request.gotLength, server.Request.gotLength)
 """
-What Twisted's own requests do when they learn how large a body is: they make something
-to keep it in, C{content}.
+The methods in which Twisted's own requests create C{content} for the body.
 """
 
 
 def cleanHeaders(request: Any) -> None:
     """
-    Take away the headers of a C{twisted.web} request that its code may fail at. Each
-    has a right meaning when it isn't there.
+    Remove the headers of a C{twisted.web} request that its code may fail at. The
+    request is valid without each of them.
     """
     headers = request.requestHeaders
-    # The body is there already: nobody waits to be told to send it.
+    # The body has arrived already, so the client isn't waiting for 100 Continue.
     headers.removeHeader(b"expect")
     ranges = headers.getRawHeaders(b"range", [])
     if ranges and (
         len(ranges) > 1
         or not _isServedRange(ranges[0])
-        # What it compares isn't compared here (RFC 9110 section 13.1.5).
+        # If-Range isn't supported (RFC 9110 section 13.1.5).
         or headers.hasHeader(b"if-range")
     ):
         headers.removeHeader(b"range")
     dates = headers.getRawHeaders(b"if-modified-since", [])
     if dates and (len(dates) > 1 or not _isDate(dates[0])):
-        # RFC 9110 section 13.1.3: one that is no date is ignored.
+        # Invalid dates are ignored (RFC 9110 section 13.1.3).
         headers.removeHeader(b"if-modified-since")
 
 
@@ -85,18 +83,17 @@ def _isDate(value: bytes) -> bool:
     try:
         stringToDatetime(value.partition(b";")[0])
     except Exception:
-        # It raises whatever its steps do.
+        # It raises errors of many kinds.
         return False
     return True
 
 
 def isPersistent(request: Any, version: bytes) -> bool:
     """
-    Say whether another request may follow this one on its connection: RFC 9112 section
-    9.3.
+    Say whether another request may follow on the connection (RFC 9112 section 9.3).
 
-    @param request: one of C{twisted.web}.
-    @param version: of HTTP, as in the request's first line.
+    @param request: a request of C{twisted.web}.
+    @param version: the HTTP version, as in the request line.
     """
     options = b",".join(request.requestHeaders.getRawHeaders(b"connection", []))
     tokens = {token.strip(b" \t").lower() for token in options.split(b",")}
@@ -105,8 +102,8 @@ def isPersistent(request: Any, version: bytes) -> bool:
 
 class _Bodiless:
     """
-    A resource as C{HEAD} sees it: what it answers to C{GET}, without the body. Twisted
-    would log the whole request for each, with its query and the tokens in it.
+    Answers C{HEAD} like C{GET}, without the body. Twisted itself would log the whole
+    request, including tokens in its query.
     """
 
     def __init__(self, resource: IResource) -> None:
@@ -133,15 +130,15 @@ class _Bodiless:
 
 def guardHead(request: Any) -> None:
     """
-    Have a C{HEAD} request answered without a word in the log but the site's own, and
-    without a body, whatever the resource has to say to it.
+    Answer a C{HEAD} request without a body, whatever the resource returns, and without
+    log lines other than the site's.
 
-    @param request: one of C{twisted.web}, of which nobody knows the method yet.
+    @param request: a request of C{twisted.web} whose method isn't known yet.
     """
     render = getattr(type(request), "render", None)
     if render is None:
         return  # it has no resources
-    # No reference back: what is served isn't to wait for the collector.
+    # A weak reference, so that the request is freed without the garbage collector.
     served = ref(request)
 
     def renderBodiless(resource: IResource) -> Any:
@@ -155,17 +152,17 @@ def guardHead(request: Any) -> None:
 
 def guardContent(request: Any) -> None:
     """
-    Have a request's body kept in memory. C{twisted.web} would keep one of 100,000 bytes
-    in a temporary file.
+    Keep a request's body in memory. C{twisted.web} would write one of 100,000 bytes to
+    a temporary file.
 
-    @param request: is about to be received. One that does something of its own when it
-        learns how large its body is, or whose site does, is left alone.
+    @param request: a request that is about to be received. It isn't changed if its
+        class has its own C{gotLength}, or its site its own C{getContentFile}.
     """
     if hasattr(request.channel.site, "getContentFile"):
         return
     if getattr(type(request), "gotLength", None) not in _KEEPS_CONTENT:
         return
-    # No reference back: what is served isn't to wait for the collector.
+    # A weak reference, so that the request is freed without the garbage collector.
     served = ref(request)
 
     def gotLength(length: int | None) -> None:
@@ -177,15 +174,14 @@ def guardContent(request: Any) -> None:
 
 def guardFailures(request: Any, limit: LogLimit) -> None:
     """
-    Have the failures of a resource that isn't done at once counted as lines about the
-    client.
+    Count the logged failures of an asynchronous resource as lines about the client.
 
-    @param request: is about to be received.
+    @param request: a request that is about to be received.
     """
     fail = getattr(type(request), "processingFailed", None)
     if fail is None:
         return  # it has no resources
-    # No reference back: what is served isn't to wait for the collector.
+    # A weak reference, so that the request is freed without the garbage collector.
     served = ref(request)
 
     def processingFailed(reason: Failure) -> Any:
@@ -200,15 +196,15 @@ def guardForms(
     request: Any, parse: bool, refuse: Callable[[HandshakeRefused], object]
 ) -> None:
     """
-    Have a request's body parsed as a form only where somebody wants that, and not by
-    C{twisted.web}: its parser takes seconds for what a hostile client makes of a
-    hundred kilobytes, and raises for other bodies.
+    Parse a request's body as a form only if the resource wants it, and not with
+    C{twisted.web}'s parser. That one can take seconds for a hostile body of 100 KB, and
+    raises errors for other bodies.
 
-    @param request: is about to be received.
-    @param parse: whether the resource reads forms from C{request.args}. Others have the
-        body in C{request.content}.
-    @param refuse: is called when it is no right form: to answer so, and to end the
-        connection.
+    @param request: a request that is about to be received.
+    @param parse: whether the resource reads forms from C{request.args}. In any case,
+        the body is in C{request.content}.
+    @param refuse: called with the refusal if the form is malformed. It has to answer
+        and to close the connection.
     """
     kind = type(request)
 
@@ -216,11 +212,11 @@ def guardForms(
         headers = request.requestHeaders
         types = headers.getRawHeaders(b"content-type")
         if types is not None:
-            # It reads no form without one.
+            # Without it, Twisted parses no form.
             headers.removeHeader(b"content-type")
 
         def process() -> None:
-            # No reference back: what is served isn't to wait for the collector.
+            # Break the reference cycle, so that the request is freed at once.
             del request.process, request.requestReceived
             if types is not None:
                 headers.setRawHeaders(b"content-type", types)
@@ -244,9 +240,9 @@ def _addForm(request: Any, contentType: bytes) -> None:
     """
     Add the fields of a form to a request's arguments.
 
-    @raise ValueError: it is a broken one.
+    @raise ValueError: the form is malformed.
     """
-    # Sites of Twisted 26 can be told to parse none; there is no public way to ask.
+    # Sites of Twisted 26 can turn parsing off, without a public way to ask for it.
     if getattr(request, "_parsePOSTFormSubmission", True):
         form = readForm(contentType, request.content.read())
         request.content.seek(0)

@@ -1,7 +1,6 @@
 """
-What a connection has to send to a client of pages: handed over in pieces, so that it is
-known whether the client reads, and that it isn't waited for longer than for a
-WebSocket's.
+The waiting bytes of a plain HTTP connection. The transport gets them in pieces, which
+shows whether the client reads. The time limit is that of WebSocket connections.
 """
 
 from __future__ import annotations
@@ -17,16 +16,16 @@ __all__ = ["PageOutput"]
 
 _PIECE: Final = 64 * 1024
 """
-Bytes that the transport is given at a time: as many as it has when it says that it has
-enough. So no more than two of these are to be read until it has room again.
+The bytes that the transport gets at a time: as many as make it pause its producer. So
+it holds at most twice as many.
 """
 
 
 class PageOutput:
     """
-    The bytes that wait.
+    The bytes that wait to be sent.
 
-    @ivar blocked: whether the transport has enough.
+    @ivar blocked: whether the transport has paused this.
     """
 
     def __init__(
@@ -38,12 +37,13 @@ class PageOutput:
         cutOff: Callable[[str, str], object],
     ) -> None:
         """
-        @param transport: an C{ITransport} that says when it has enough, through
-            L{pause} and L{resume}.
-        @param seconds: for which the transport may have enough; 0 for ever.
-        @param budget: over what waits in the whole server.
-        @param cutOff: is called with the reason and the setting behind it when the
-            client is to be waited for no longer. It calls L{stop}.
+        @param transport: an C{ITransport}. The caller passes its C{pauseProducing} and
+            C{resumeProducing} on to L{pause} and L{resume}.
+        @param seconds: the maximum time between L{pause} and L{resume}, in seconds; 0
+            for no limit.
+        @param budget: the server's memory budget for waiting bytes.
+        @param cutOff: called with the reason and the setting behind it, if the client
+            doesn't read in time. It has to call L{stop}.
         """
         self._transport = transport
         self._deadlines = deadlines
@@ -51,7 +51,7 @@ class PageOutput:
         self._budget = budget
         self._cutOff: Callable[[str, str], object] | None = cutOff
         self._pieces: deque[bytes] = deque()
-        # Bytes of the first one that the transport was given.
+        # The bytes of the first piece that the transport has got.
         self._given = 0
         self._size = 0
         self._deadline: Deadline | None = None
@@ -61,13 +61,13 @@ class PageOutput:
     @property
     def isEmpty(self) -> bool:
         """
-        Whether the transport was given all of it, and has room for more.
+        Whether the transport has got all bytes, and has room for more.
         """
         return not self._pieces and not self.blocked
 
     def write(self, data: bytes) -> None:
         """
-        Send some bytes behind those that wait.
+        Send bytes after those that wait.
         """
         if not data or self._cutOff is None:
             return
@@ -88,13 +88,13 @@ class PageOutput:
                 pieces.popleft()
                 self._given = 0
             self._size -= len(piece)
-            # Last: the connection may end in this, or something be written.
+            # Last, because this may close the connection, or write again.
             self._transport.write(piece)
         self._budget.reserve(self, self._size)
 
     def whenEmpty(self, call: Callable[[], object]) -> None:
         """
-        Have something done once L{isEmpty}: now, if it is.
+        Call a function as soon as L{isEmpty} is true, which can be at once.
         """
         if self.isEmpty:
             call()
@@ -103,7 +103,7 @@ class PageOutput:
 
     def pause(self) -> None:
         """
-        The transport has enough.
+        Give the transport no more, until L{resume}.
         """
         if self.blocked or self._cutOff is None:
             return
@@ -113,7 +113,7 @@ class PageOutput:
 
     def resume(self) -> None:
         """
-        The transport has room again.
+        Give the transport more bytes.
         """
         self.blocked = False
         self._clear()
@@ -125,7 +125,7 @@ class PageOutput:
 
     def watch(self, seconds: float) -> None:
         """
-        Wait no longer than this until the connection is gone.
+        Cut the connection off unless it is lost within the given seconds.
         """
         self._clear()
         if seconds:
@@ -133,7 +133,7 @@ class PageOutput:
 
     def stop(self) -> None:
         """
-        Forget everything: the connection is gone, or somebody else's.
+        Discard the waiting bytes: the connection is lost or has another user.
         """
         self._clear()
         self._cutOff = self._whenEmpty = None
@@ -143,11 +143,13 @@ class PageOutput:
 
     def shed(self, used: int) -> None:
         """
-        The server can't hold all that waits, and most of it is here.
+        Cut the connection off: the budget is exceeded, and this is its largest part.
         """
         if self._cutOff is not None:
             self._cutOff(
-                "the server is full; it does not read its page", "max-send-buffer-total"
+                "the server has no memory for more waiting bytes, and the client "
+                "does not read its response",
+                "max-send-buffer-total",
             )
 
     def _clear(self) -> None:
@@ -157,4 +159,4 @@ class PageOutput:
     def _timedOut(self) -> None:
         self._deadline = None
         if self._cutOff is not None:
-            self._cutOff("does not read its page", "send-timeout")
+            self._cutOff("does not read its response", "send-timeout")

@@ -1,14 +1,14 @@
 """
-Plain HTTP for what others bring: C{twisted.web} answers, one request at a time.
+Plain HTTP with C{twisted.web}, one request at a time.
 
-Twisted's channel reads requests by itself, and would read a handshake as one more. So
-it is given each request only once L{Exchange<wsplug.server.http.exchange.Exchange>} has
-read all of it, and tells when it is done with the request: what comes then is parsed by
-wsplug again, and may be a handshake. Reverse proxies use connections like that.
+Twisted's channel would parse a handshake as another request. So it gets each request
+only after L{Exchange<wsplug.server.http.exchange.Exchange>} has received all of it, and
+reports the end of the response. wsplug itself then parses the next request, which may
+be a handshake: reverse proxies reuse connections in this way.
 
-C{HTTPChannel} calls its C{setLineMode}, a public method of C{LineReceiver}, when the
-response to a request is complete. That is the place to step in;
-C{tests/server/http/test_pages.py} fails if Twisted changes it.
+C{HTTPChannel} calls C{setLineMode}, a public method of C{LineReceiver}, when a response
+is complete. L{PageChannel} overrides it; C{tests/server/http/test_pages.py} fails if
+Twisted changes that.
 """
 
 from __future__ import annotations
@@ -56,16 +56,16 @@ __all__ = ["PageChannel"]
 
 _PAUSE: Final = 0.25
 """
-Seconds after which a producer that had nothing is asked again.
+The seconds until a producer without data is asked again.
 """
 
 
 class PageChannel(HTTPChannel):
     """
-    Answers the requests of one connection that are for resources of others.
+    Answers the requests of one connection that are for resources of C{twisted.web}.
 
     @ivar busy: whether a request is being answered.
-    @ivar logLimit: says whether a line about the client is for the log.
+    @ivar logLimit: says whether a line about the client is logged.
     """
 
     def __init__(
@@ -82,11 +82,11 @@ class PageChannel(HTTPChannel):
     ) -> None:
         """
         @param site: answers the requests.
-        @param sendBuffers: over what waits to be sent in the whole server.
-        @param logLimit: says whether a line about a client is for the log.
-        @param done: is called after each response.
-        @param refuse: is called when a body turns out to be no right form: to answer
-            so, and to end the connection.
+        @param sendBuffers: the server's memory budget for waiting bytes.
+        @param logLimit: says whether a line about a client is logged.
+        @param done: called after each response.
+        @param refuse: called with the refusal if a form is malformed. It has to answer
+            and to close the connection.
         """
         super().__init__()  # type: ignore[no-untyped-call]
         self.site = site
@@ -108,11 +108,11 @@ class PageChannel(HTTPChannel):
         self._client = UNNAMED
         self._login: Login | None = None
         self._ends = False
-        # Bytes that are missing of what a response says that it has; None where it
-        # says nothing of it.
+        # The bytes that the current response still lacks of its Content-Length; None
+        # if it has none.
         self._missing: int | None = None
         self._hasBody = True
-        # Bytes of responses so far, and when isStalled was asked last.
+        # The bytes of responses so far, and at the last call of isStalled.
         self.written = 0
         self._writtenBefore = 0
 
@@ -127,10 +127,10 @@ class PageChannel(HTTPChannel):
         """
         Begin to answer a request.
 
-        @param content: its whole body.
-        @param parsesForms: whether a form in it is to be parsed.
-        @param client: what is known of the client besides what the transport says.
-        @param login: the client's, which ends with the response.
+        @param content: the complete body.
+        @param parsesForms: whether a form is parsed.
+        @param client: what a proxy says about the client.
+        @param login: the client's login, which ends with the response.
         """
         self.busy = True
         self._client = client
@@ -139,7 +139,7 @@ class PageChannel(HTTPChannel):
         self._missing = None
         self._method = head.method
         raw = head.raw if head.body_size is not None else _withSize(head, len(content))
-        # The head is within wsplug's own limits already.
+        # wsplug has already checked its own limits on the head.
         self.totalHeadersSize = self.MAX_LENGTH = len(raw)
         self.maxHeaders = len(head.headers)
         with self.logLimit.blaming(self.getPeer(), FAILED):
@@ -149,13 +149,13 @@ class PageChannel(HTTPChannel):
 
     def getPeer(self) -> Any:
         """
-        Give the address of whom the request is from. Requests ask for it.
+        Return the client's address, for requests.
         """
         return self._client.address or super().getPeer()  # type: ignore[no-untyped-call]
 
     def isSecure(self) -> bool:
         """
-        Tell whether that client used TLS. Requests ask for it.
+        Say whether the client uses TLS, for requests.
         """
         if self._client.secure is not None:
             return self._client.secure
@@ -163,8 +163,8 @@ class PageChannel(HTTPChannel):
 
     def requestFactory(self, *arguments: Any, **keywords: Any) -> Any:  # type: ignore[override]
         """
-        Make a request that keeps its body in memory, where there is room for it: a file
-        would take a descriptor that nobody counts.
+        Make a request that keeps its body in memory, where the budget counts it. A file
+        would take a descriptor that isn't counted.
         """
         request: Any = self.site.requestFactory(*arguments, **keywords)
         guardContent(request)
@@ -181,7 +181,7 @@ class PageChannel(HTTPChannel):
         cleanHeaders(self.requests[-1])
         super().allHeadersReceived()  # type: ignore[no-untyped-call]
 
-    # What is sent
+    # Sending
 
     def makeConnection(self, transport: Any) -> None:
         self._output = PageOutput(
@@ -205,8 +205,8 @@ class PageChannel(HTTPChannel):
 
     def isStalled(self) -> bool:
         """
-        Say whether nothing of a response has come since this was asked before, and
-        nothing of it waits for the client.
+        Say whether the response has written nothing since the last call, and nothing of
+        it waits for the client.
         """
         before, self._writtenBefore = self._writtenBefore, self.written
         isSilent = self.written == before
@@ -219,7 +219,7 @@ class PageChannel(HTTPChannel):
         self, version: bytes, code: bytes, reason: bytes, headers: Any
     ) -> None:
         """
-        Send a response's head, behind what waits. Requests call it.
+        Send a response's head after the waiting bytes. Requests call this.
         """
         if not isinstance(headers, Headers):
             pairs, headers = headers, Headers()
@@ -239,10 +239,11 @@ class PageChannel(HTTPChannel):
 
     def _readSize(self, sizes: Sequence[bytes]) -> int | None:
         """
-        Read how many bytes a response says that it has. Where that is no number, nobody
-        can tell where it ends but by the connection's end.
+        Parse the size of a response. If it is malformed, the connection is closed after
+        the response, so that the client finds its end.
 
         @param sizes: the values of C{Content-Length}.
+        @return: the size in bytes; C{None} if it is unknown.
         """
         if not sizes:
             return None
@@ -253,15 +254,15 @@ class PageChannel(HTTPChannel):
 
     def _endForTooMuch(self) -> None:
         """
-        Give nobody what a response has more than it says, which would be read as the
-        next one.
+        Close the connection because a response exceeds its C{Content-Length}. Clients
+        would take the rest for the next response.
         """
         if not self._hasBody or not self.persistent:
-            return  # nothing else is expected; or it is the end anyway
+            return  # expected without a body; or the connection closes anyway
         self.persistent = 0
-        reason = "its page has more bytes than it says"
+        reason = "the response is longer than its Content-Length"
         logCutOff(self.logLimit, self.getPeer(), reason, None)
-        # Not now: it is in the midst of the response.
+        # Later, because the response is being written.
         self._clock.callLater(0, self._stopAndLose)
 
     def _stopAndLose(self) -> None:
@@ -271,13 +272,13 @@ class PageChannel(HTTPChannel):
 
     def requestDone(self, request: Any) -> None:
         """
-        A response is complete, as far as the resource is concerned. One that isn't what
-        it says ends the connection, so that the next one isn't taken for the rest.
+        End a response. If it is shorter than its C{Content-Length}, the connection is
+        closed, so that the client doesn't take the next response for the rest.
         """
         missing, self._missing = self._missing, None
         if missing:
             self.persistent = 0
-            self.cutOff("its page has fewer bytes than it says", None)
+            self.cutOff("the response is shorter than its Content-Length", None)
         super().requestDone(request)  # type: ignore[no-untyped-call]
 
     def pauseProducing(self) -> None:
@@ -290,7 +291,7 @@ class PageChannel(HTTPChannel):
         if output is None:
             return
         output.resume()
-        # It may have got enough again, or the connection be somebody else's.
+        # This may have blocked the output again, or given the connection away.
         if self._output is not None and not output.blocked:
             super().resumeProducing()  # type: ignore[no-untyped-call]
 
@@ -300,8 +301,8 @@ class PageChannel(HTTPChannel):
 
     def _close(self) -> None:
         """
-        End the connection once the client has read the rest, or the time for that is
-        over. TLS clients needn't answer (RFC 8446 section 6.1), and some don't.
+        Close the connection after the client has read the rest, or after a time limit.
+        TLS clients needn't answer (RFC 8446 section 6.1), and some don't.
         """
         output, transport = self._output, self.transport
         super().loseConnection()  # type: ignore[no-untyped-call]
@@ -311,12 +312,12 @@ class PageChannel(HTTPChannel):
 
     def cutOff(self, reason: str, setting: str | None) -> None:
         """
-        End a connection whose client, or whose response, takes too long.
+        Abort a connection in the middle of a response.
         """
         transport: Any = self.transport
         self._stopOutput()
         logCutOff(self.logLimit, self.getPeer(), reason, setting)
-        # Not now: it may be in the midst of a response.
+        # Later, because a response may be being written.
         self._clock.callLater(0, transport.abortConnection)
 
     def _stopOutput(self) -> None:
@@ -326,8 +327,8 @@ class PageChannel(HTTPChannel):
 
     def timeoutConnection(self) -> None:
         """
-        End a connection that nothing came on for a while, without a word in the log:
-        that is how kept connections end.
+        Close an idle connection, without a log line: persistent connections usually end
+        in this way.
         """
         self.loseConnection()
 
@@ -337,8 +338,8 @@ class PageChannel(HTTPChannel):
         if output is None or output.isEmpty:
             self._goOn()
             return
-        # The next response isn't to wait behind this one, nor are requests to be
-        # collected meanwhile: nothing more is read.
+        # Read nothing until the client has read this response, so that neither
+        # responses nor requests pile up.
         idle = self.setTimeout(None)  # type: ignore[no-untyped-call]
         transport: Any = self.transport
         transport.pauseProducing()
@@ -357,8 +358,7 @@ class PageChannel(HTTPChannel):
 
     def end(self) -> None:
         """
-        Have the connection end with the response that is under way, or else with the
-        next one.
+        Close the connection after the current response, or else after the next one.
         """
         self._ends = True
         if self.busy:
@@ -368,7 +368,8 @@ class PageChannel(HTTPChannel):
 
     def checkPersistence(self, request: Any, version: bytes) -> Any:
         """
-        Say whether another request may follow this one, and have the response say so.
+        Say whether another request may follow, and set the response's C{Connection}
+        header if not.
         """
         if not self._ends and isPersistent(request, version):
             return True
@@ -377,8 +378,8 @@ class PageChannel(HTTPChannel):
 
     def registerProducer(self, producer: Any, streaming: bool) -> None:
         """
-        Take a response from a producer. Files come from pull producers, which Twisted
-        would ask by the global reactor.
+        Send a producer's response. Files come from pull producers, for which Twisted
+        would use the global reactor.
         """
         seconds = self._settings.send_timeout
         puller = None if streaming else _Puller(producer, self, self._clock, seconds)
@@ -395,7 +396,7 @@ class PageChannel(HTTPChannel):
 
     def release(self) -> None:
         """
-        Let go of the connection, so that it can become a WebSocket's.
+        Release the connection, so that it can become a WebSocket connection.
         """
         self._done = None
         self._stopOutput()
@@ -405,7 +406,7 @@ class PageChannel(HTTPChannel):
 
     def lose(self, reason: Failure) -> None:
         """
-        Pass on that the connection is gone.
+        Tell the requests that the connection is lost.
         """
         self._done = None
         self._stopOutput()
@@ -415,10 +416,10 @@ class PageChannel(HTTPChannel):
 
 def _withSize(head: RequestHead, size: int) -> bytes:
     """
-    Write a request's head down as it is once its body is no more in chunks: RFC 9112
-    section 7.1.3.
+    Encode the head of a request whose chunked body was decoded (RFC 9112 section
+    7.1.3).
 
-    @param size: of the body.
+    @param size: the size of the body, in bytes.
     """
     lines = [b"%b %b HTTP/%d.%d" % (head.method, head.target, *head.version)]
     lines += [
@@ -432,9 +433,9 @@ def _withSize(head: RequestHead, size: int) -> bytes:
 @implementer(IPushProducer)
 class _Puller:
     """
-    Asks a pull producer for more, once in each turn of the reactor, unless the
-    transport has enough. One that had nothing is asked less often, and not for ever: as
-    Twisted's for a part of a file, when the file has become shorter.
+    Asks a pull producer for more data once in each iteration of the reactor, unless the
+    transport has paused it. A producer without data is asked less often, for a limited
+    time. Twisted's producer for a range has none if the file became shorter.
     """
 
     _log = Logger()
@@ -447,14 +448,15 @@ class _Puller:
         seconds: float,
     ) -> None:
         """
-        @param channel: ends the connection if the producer raises.
-        @param seconds: that the producer may have nothing, 0 for any time.
+        @param channel: the connection, which is aborted if the producer raises.
+        @param seconds: the time in seconds that the producer may be without data; 0 for
+            no limit.
         """
         self._producer: IPullProducer | None = producer
         self._channel: PageChannel | None = channel
         self._clock = clock
         self._seconds = seconds
-        # Since when it has been asked in vain.
+        # The time since which the producer has had no data.
         self._since: float | None = None
         self._call: IDelayedCall | None = None
 
@@ -469,7 +471,7 @@ class _Puller:
 
     def stopProducing(self) -> None:
         """
-        The connection is gone.
+        Stop the producer: the connection is lost.
         """
         producer = self._producer
         self.stop()
@@ -478,7 +480,7 @@ class _Puller:
 
     def stop(self) -> None:
         """
-        Ask no more.
+        Stop asking the producer.
         """
         self.pauseProducing()
         self._producer = self._channel = None
@@ -487,15 +489,15 @@ class _Puller:
         producer, channel = self._producer, self._channel
         assert producer is not None
         assert channel is not None
-        # Before it is asked: that may be the last time, or more than can be sent.
+        # Before the producer is asked, because that may stop or pause this.
         self._call = self._clock.callLater(0, self._pull)
         written = channel.written
         try:
             producer.resumeProducing()
         except BaseException:
-            # It is asked no more, and told so: this is the end of the response, and of
-            # the connection, on which nobody could tell where it was to end.
-            self._log.failure("a page could not be sent whole")
+            # Stop the producer and abort the connection, so that the client sees that
+            # the response is incomplete.
+            self._log.failure("a response could not be sent completely")
             transport: Any = channel.transport
             try:
                 self.stopProducing()
@@ -516,7 +518,7 @@ class _Puller:
             self._since = now
         self.pauseProducing()
         if self._seconds and now - self._since >= self._seconds:
-            reason = f"its page had nothing more for {self._seconds:g} seconds"
+            reason = f"the response had no more data for {self._seconds:g} seconds"
             channel.cutOff(reason, "send-timeout")
             return
         self._call = self._clock.callLater(_PAUSE, self._pull)

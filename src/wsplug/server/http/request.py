@@ -1,5 +1,5 @@
 """
-A plain HTTP request, as what answers it sees it.
+A plain HTTP request, as resources see it.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ __all__ = ["PlainRequest", "isPersistent"]
 @implementer(IPlainRequest)
 class PlainRequest(HandshakeRequest):
     """
-    Reads what is asked for from the parsed head.
+    A request with its parsed head.
 
-    @ivar head: that.
-    @ivar content: the body, once it has been taken.
+    @ivar head: the parsed head.
+    @ivar content: the body, after it was received.
     """
 
     __slots__ = ("content", "head")
@@ -38,9 +38,9 @@ class PlainRequest(HandshakeRequest):
         client: ClientInfo,
     ) -> None:
         """
-        @param segments: of the path, decoded.
-        @param depth: how many of them lead to what answers.
-        @param client: what is known of the client besides what the transport says.
+        @param segments: the decoded segments of the path.
+        @param depth: the number of segments that lead to the resource.
+        @param client: what a proxy says about the client.
         """
         super().__init__(head, transport, path, segments, depth, (), client)
         self.head = head
@@ -52,8 +52,7 @@ class PlainRequest(HandshakeRequest):
 
 def isPersistent(head: RequestHead) -> bool:
     """
-    Say whether another request may follow this one on its connection: RFC 9112 section
-    9.3.
+    Say whether another request may follow on the connection (RFC 9112 section 9.3).
     """
     if head.version != (1, 1):
         return False

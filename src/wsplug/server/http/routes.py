@@ -1,5 +1,5 @@
 """
-Who answers a plain HTTP request.
+Finds the resource for a plain HTTP request.
 """
 
 from __future__ import annotations
@@ -15,14 +15,13 @@ __all__ = ["Route", "Routes"]
 
 class Route(NamedTuple):
     """
-    Where a path leads.
+    The result for a path.
 
-    @ivar resource: what is there; C{None} for what C{twisted.web} finds in the site.
-    @ivar depth: how many of the path's segments lead to it.
-    @ivar headers: of each response, unless what answers sets others.
-    @ivar authenticator: has the client log in before anything else; C{None} where it
-        needn't.
-    @ivar isLogged: whether requests are for the log.
+    @ivar resource: the resource; C{None} if C{twisted.web} finds it in the site.
+    @ivar depth: the number of the path's segments that lead to the resource.
+    @ivar headers: headers of each response, unless the resource sets them itself.
+    @ivar authenticator: authenticates the client first; C{None} for no authentication.
+    @ivar isLogged: whether requests are logged.
     """
 
     resource: IPlainResource | None
@@ -34,13 +33,13 @@ class Route(NamedTuple):
 
 class Routes(Protocol):
     """
-    A site that knows who answers. One that doesn't leaves all to C{twisted.web}.
+    A site that finds resources itself. Other sites leave that to C{twisted.web}.
     """
 
     def route(self, path: bytes, segments: Sequence[bytes]) -> Route:
         """
-        Find out who answers.
+        Find the resource of a path.
 
-        @param path: the request's, as it was sent.
-        @param segments: of it, decoded.
+        @param path: the request's path as sent.
+        @param segments: the decoded segments of the path.
         """

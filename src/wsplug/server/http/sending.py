@@ -1,5 +1,5 @@
 """
-How the responses of the server's own leave: behind what waits, and files in pieces.
+Sends the server's own responses after the waiting bytes, and files in pieces.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _log = Logger(__name__)
 
 PIECE: Final = 64 * 1024
 """
-Bytes of a file that are read at a time, in one turn of the reactor.
+The bytes of a file that are read in one iteration of the reactor.
 """
 
 
@@ -30,9 +30,10 @@ def logCutOff(
     limit: LogLimit, client: IAddress, reason: str, setting: str | None
 ) -> None:
     """
-    Log that a client's connection was ended in the midst of a response.
+    Log that a client's connection was closed in the middle of a response.
 
-    @param limit: says whether it is for the log.
+    @param limit: says whether the line is logged.
+    @param setting: the setting behind the reason, if any.
     """
     if limit.allows(client, "cut off", setting):
         _log.info(
@@ -46,9 +47,9 @@ def logCutOff(
 @implementer(IPushProducer)
 class ResponseSender:
     """
-    Sends the responses of one connection, one by one.
+    Sends the responses of one connection, one after another.
 
-    @ivar written: bytes of responses so far.
+    @ivar written: the bytes of responses so far.
     """
 
     def __init__(
@@ -59,9 +60,9 @@ class ResponseSender:
         cutOff: Callable[[str, str | None], object],
     ) -> None:
         """
-        @param output: what waits. It is stopped with this.
-        @param cutOff: is called with the reason, and the setting behind it, when the
-            connection can't go on. It calls L{stop}.
+        @param output: the waiting bytes. L{stop} stops it, too.
+        @param cutOff: called with the reason and the setting behind it, if the
+            connection can't continue. It has to call L{stop}.
         """
         self._transport = transport
         self._output = output
@@ -78,23 +79,23 @@ class ResponseSender:
     @property
     def isEmpty(self) -> bool:
         """
-        Whether the transport has all of it, and room for more.
+        Whether the transport has all bytes, and room for more.
         """
         return self._file is None and self._output.isEmpty
 
     def send(self, data: bytes) -> None:
         """
-        Send the whole of a response, or what is in front of its file.
+        Send a complete response, or its head in front of a file.
         """
         self.written += len(data)
         self._output.write(data)
 
     def sendFile(self, body: FileBody, whenSent: Callable[[], object]) -> None:
         """
-        Send a file, which is closed then.
+        Send a file and close it.
 
-        @param whenSent: is called when all of it has been handed over. Where it can't
-            be sent whole, C{cutOff} is, and nobody takes the part for the whole.
+        @param whenSent: called when the whole file was written. If it can't be sent
+            completely, C{cutOff} is called instead, so that the client notices it.
         """
         self._file, self._missing, self._whenSent = body, body.size, whenSent
         self._pump()
@@ -107,15 +108,15 @@ class ResponseSender:
         try:
             data = body.read(min(self._missing, PIECE))
         except BaseException:
-            _log.failure("a file could not be sent whole")
-            self._fail("its page could not be read")
+            _log.failure("a file could not be sent completely")
+            self._fail("the file could not be read")
             return
         if not data:
-            self._fail("its page has become shorter")
+            self._fail("the file became shorter")
             return
         self._missing -= len(data)
         if self._missing:
-            # Others have their turn first.
+            # Other connections come first.
             self._call = self._callLater(0, self._pump)
             self.send(data)
             return
@@ -139,32 +140,33 @@ class ResponseSender:
 
     def whenEmpty(self, call: Callable[[], object]) -> None:
         """
-        Have something done once L{isEmpty}: now, if it is.
+        Call a function as soon as L{isEmpty} is true, which can be at once.
         """
         self._output.whenEmpty(call)
 
     def watch(self, seconds: float) -> None:
         """
-        Wait no longer than this until the connection is gone.
+        Cut the connection off unless it is lost within the given seconds.
         """
         self._output.watch(seconds)
 
     def letGo(self) -> None:
         """
-        Have the transport be somebody else's, or end; what waits is sent.
+        Release the transport, for another user or for closing. Waiting bytes are still
+        sent.
         """
         self._transport.unregisterProducer()
 
     def stop(self) -> None:
         """
-        Send nothing more: the connection is gone, or to be.
+        Send nothing more: the connection is lost or being closed.
         """
         self._stopped = True
         self._cutOff = None
         self._closeFile()
         self._output.stop()
 
-    # What the transport calls
+    # Called by the transport
 
     def pauseProducing(self) -> None:
         self._output.pause()
@@ -176,5 +178,5 @@ class ResponseSender:
 
     def stopProducing(self) -> None:
         """
-        The connection is gone, as its protocol is told.
+        Do nothing: the protocol is told that the connection is lost.
         """
