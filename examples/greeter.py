@@ -1,5 +1,5 @@
 """
-An application that knows who its clients are.
+An application that knows the names of its clients.
 
     twistd -n wsplug --app greeter.py --auth file:passwords
     twistd -n wsplug --app greeter.py --auth token:tokens

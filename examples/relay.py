@@ -1,9 +1,9 @@
 """
-An application with a protocol class: what one client of a room sends, the others get.
+A protocol class that relays each client's messages to the others in its room.
 
     twistd -n wsplug --app relay.py
 
-The room is the path: clients of ws://localhost:9000/lobby hear each other.
+The path names the room: the clients of ws://localhost:9000/lobby are in one room.
 """
 
 from typing import ClassVar
@@ -17,7 +17,7 @@ from wsplug.interfaces import IWebSocketTransport
 @application("relay", help="Send what a client says to all others in its room.")
 class Relay(WebSocketProtocol):
     """
-    One connection. The rooms belong to the class, and so to all of them.
+    One connection. All connections share the rooms, which belong to the class.
     """
 
     rooms: ClassVar[dict[str, set[IWebSocketTransport]]] = {}
@@ -34,7 +34,7 @@ class Relay(WebSocketProtocol):
             self.room.add(self.transport)
 
     def textMessageReceived(self, message: str) -> None:
-        # Framed once, and compressed once, however many they are.
+        # The message is framed and compressed only once for all clients.
         broadcast(message, self.room - {self.transport})
 
     def bytesMessageReceived(self, data: bytes) -> None:

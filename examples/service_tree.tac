@@ -1,9 +1,9 @@
-# wsplug in a Twisted service tree of one's own: a clock that tells all its clients the
-# time, beside whatever else the process does.
+# wsplug in your own Twisted service tree: a clock that sends all its clients the time,
+# next to the other services of the process.
 #
 #     twistd -ny service_tree.tac
 #
-# The port is 9000, or what the environment variable PORT says.
+# The environment variable PORT is the port; the default is 9000.
 
 import os
 from time import strftime
@@ -19,7 +19,7 @@ from wsplug.clocks import useSteadyTime
 
 class Clock:
     """
-    The application: all that it needs is buildProtocol.
+    The application. It only needs the method buildProtocol.
     """
 
     def __init__(self):
@@ -47,7 +47,8 @@ class ClockProtocol(WebSocketProtocol):
         self.clients.discard(self.transport)
 
 
-# The process is ours: deadlines are kept when the machine's clock is set.
+# This makes time limits independent of changes of the machine's clock. Call it only
+# if the reactor is yours.
 useSteadyTime(reactor)
 
 clock = Clock()

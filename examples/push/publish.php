@@ -1,12 +1,12 @@
 <?php
-// Publish from PHP, with nothing but its own functions.
+// Publish from PHP, without a library.
 //
 //     WSPLUG_TOKEN=secret php publish.php news weather
 //
-// WSPLUG_URL says where, if it isn't http://localhost:9000/publish.
+// WSPLUG_URL is the URL; the default is http://localhost:9000/publish.
 
 /**
- * Publish what can be written as JSON, and give what has become of it in each channel.
+ * Publish data as JSON, and return the result for each channel.
  */
 function publish(array $channels, mixed $data, bool $store = true): array
 {
@@ -19,7 +19,7 @@ function publish(array $channels, mixed $data, bool $store = true): array
         ],
         'content' => $body,
         'timeout' => 10,
-        'ignore_errors' => true, // the answer says what is wrong
+        'ignore_errors' => true, // the response contains the error message
     ]]);
     $url = getenv('WSPLUG_URL') ?: 'http://localhost:9000/publish';
     $answer = file_get_contents($url, false, $context);

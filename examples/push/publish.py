@@ -1,8 +1,8 @@
-# Publish from Python, with nothing but the standard library.
+# Publish from Python, with the standard library only.
 #
 #     WSPLUG_TOKEN=secret python publish.py news weather
 #
-# WSPLUG_URL says where, if it isn't http://localhost:9000/publish.
+# WSPLUG_URL is the URL; the default is http://localhost:9000/publish.
 
 import json
 import os
@@ -14,7 +14,7 @@ from urllib.request import Request, urlopen
 
 def publish(channels: list[str], data: object, store: bool = True) -> Any:
     """
-    Publish what can be written as JSON, and give what has become of it in each channel.
+    Publish data as JSON, and return the result for each channel.
     """
     request = Request(
         os.environ.get("WSPLUG_URL", "http://localhost:9000/publish"),

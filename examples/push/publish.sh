@@ -1,16 +1,16 @@
 #!/bin/sh
-# Publish what comes on standard input, with curl.
+# Publish the standard input with curl.
 #
 #     WSPLUG_TOKEN=secret sh publish.sh news < news.json
 #
-# WSPLUG_URL says where, if it isn't http://localhost:9000/publish.
+# WSPLUG_URL is the URL; the default is http://localhost:9000/publish.
 
 set -eu
 
 channel=${1:?which channel?}
 : "${WSPLUG_TOKEN:?the token is missing}"
 
-# The token goes by standard input too, so that it is in no list of processes.
+# curl reads the token from standard input, so that lists of processes don't show it.
 body=$(mktemp)
 trap 'rm -f "$body"' EXIT
 cat > "$body"

@@ -1,9 +1,9 @@
-# Push in a Twisted service tree of one's own: something in it publishes the time, each
-# second, in the channel "time".
+# Push in your own Twisted service tree, which publishes the time in the channel "time"
+# once a second.
 #
 #     twistd -ny service.tac
 #
-# The port is 9000, or what the environment variable PORT says.
+# The environment variable PORT is the port; the default is 9000.
 
 import json
 import os

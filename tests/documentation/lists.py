@@ -36,8 +36,8 @@ TESTED_ELSEWHERE: dict[tuple[str, str], str] = {
     ("process", "# greet.py"): "documentation/test_sessions.py::test_greet",
     ("proxies", "# nginx in front of wsplug"): "live/test_proxies.py::test_client",
     ("proxies", "# haproxy in front of wsplug"): "live/test_proxies.py::test_client",
-    ("proxies", "# haproxy that passes bytes on"): "live/test_proxies.py::test_client",
-    ("proxies", "# nginx that passes bytes on"): "live/test_proxies.py::test_client",
+    ("proxies", "# haproxy forwards TCP"): "live/test_proxies.py::test_client",
+    ("proxies", "# nginx forwards TCP"): "live/test_proxies.py::test_client",
     ("proxies", "proxy_set_header Forwarded"): "live/test_proxies.py::test_forwarded",
     ("proxies", "http-request set-header Forwarded"): (
         "live/test_proxies.py::test_forwarded"

@@ -25,6 +25,6 @@ def roll(arguments: str, conversation: IConversation) -> str:
 async def count(arguments: str, conversation: IConversation) -> list[str] | str:
     if arguments not in list("123456789"):
         return "Up to where? Type: count 3"
-    # A bot that works on this hears nothing else of this visitor; others it does.
+    # Until this is done, the visitor's other messages wait. Other visitors don't.
     await deferLater(conversation.services.clock, int(arguments) / 10, lambda: None)
     return [str(number) for number in range(1, int(arguments) + 1)]
