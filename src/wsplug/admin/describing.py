@@ -1,6 +1,6 @@
 """
-What the status page shows besides the numbers: closed connections, refused handshakes,
-their causes, and the settings.
+Describes closed connections, refused handshakes, their causes and the settings for the
+status page.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """
-Where operators connect: to admin endpoints or, with the token, to the server's own
+The endpoints of operators: admin endpoints or, with the token, the server's own
 endpoints. Without either, administration is off.
 """
 
@@ -41,7 +41,7 @@ The admin endpoints' own settings: they accept operators even if the server is f
 @dataclass(frozen=True)
 class AdminSettings:
     """
-    Where operators connect, and how they log in.
+    The operators' endpoints and their token.
 
     @ivar endpoints: the admin endpoints, with their names.
     @ivar token: the token that operators need; C{None} for none. Without endpoints and

@@ -46,12 +46,12 @@ The option with the file of the operators' token.
 
 class Status(Protocol):
     """
-    What operators' connections need of the application.
+    The status page's application, as operators' connections use it.
 
-    @ivar access: says who is an operator.
+    @ivar access: authenticates operators.
     @ivar server: the server's factory.
-    @ivar clients: the server's.
-    @ivar actions: what can be done to it.
+    @ivar clients: the server's clients.
+    @ivar actions: the operators' actions.
     """
 
     access: Access

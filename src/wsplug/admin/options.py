@@ -20,7 +20,7 @@ _TOKEN_FILE: Final = "admin-token-file"
 @dataclass(frozen=True)
 class Administration:
     """
-    Where operators connect. By default, administration is off.
+    The options of administration. By default, it is off.
 
     @ivar endpoints: the endpoint strings of the admin endpoints.
     @ivar tokenFile: the path of the file with the operators' token; empty for none.
@@ -29,7 +29,7 @@ class Administration:
     endpoints: tuple[str, ...] = option(
         text,
         (),
-        "Twisted endpoint string that lets operators in, and nobody else.",
+        "Twisted endpoint string for operators only.",
         name="admin",
         repeats=True,
     )

@@ -62,7 +62,7 @@ class TLSOptions:
     certificate: str | None = option(
         path,
         None,
-        "PEM file of the certificate with its chain. The port speaks TLS then.",
+        "PEM file of the certificate with its chain. It enables TLS on the port.",
         name="tls-cert",
         shown="none",
     )
@@ -85,8 +85,8 @@ class TLSOptions:
     client: str = option(
         choice("required", "optional"),
         "required",
-        "Whether clients need a certificate. With optional, those without one are let "
-        "in without a name.",
+        "Whether clients need a certificate. With optional, clients without one are "
+        "accepted, without a name.",
         name="tls-client",
         needs="tls-client-ca",
     )
