@@ -14,12 +14,14 @@ from twisted.internet.defer import (
     maybeDeferred,
     succeed,
 )
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from wsplug.errors import ConfigurationError, StartupError
+from wsplug.errors import ConfigurationError, HandshakeRefused, StartupError
 from wsplug.server.mounts import Mount, Mounts
 from wsplug.server.patience import Patience
+from wsplug.server.roster import Roster
 
 __all__ = ["Applications", "ListeningApplications"]
 
@@ -120,31 +122,25 @@ def _firstFailure(failure: Failure) -> Failure:
 
 class ListeningApplications:
     """
-    Applications that run as long as somebody listens, or a connection is left of that.
+    Applications that run while their server listens or has connections.
     """
 
     _log = Logger()
 
     def __init__(
-        self,
-        applications: Applications,
-        *,
-        isUsed: Callable[[], bool],
-        starting: Callable[[], object],
-        ready: Callable[[StartupError | None], object],
+        self, applications: Applications, roster: Roster, clock: IReactorTime
     ) -> None:
         """
-        @param isUsed: tells whether there are connections.
-        @param starting: is called before they start.
-        @param ready: is called once they have, or with why they haven't.
+        @param roster: the server's connections, which wait for the applications to
+            start.
         """
         self._applications = applications
-        self._isUsed = isUsed
-        self._starting = starting
-        self._ready = ready
+        self._roster = roster
+        self._clock = clock
         self._listening = self._runs = self._changes = False
         self._error: StartupError | None = None
         self._waiting: list[Deferred[None]] = []
+        roster.whenLeft = self._left
 
     def listen(self) -> None:
         """
@@ -153,10 +149,10 @@ class ListeningApplications:
         @raise StartupError: one has failed at once.
         """
         self._listening = True
-        self.check()
+        self._check()
         if self._error is not None and not self._changes:
             self._listening = False
-            self.check()
+            self._check()
             raise self._error
 
     def listenNoMore(self) -> None:
@@ -164,11 +160,19 @@ class ListeningApplications:
         Nobody listens any more.
         """
         self._listening = False
-        self.check()
+        self._check()
 
-    def check(self) -> None:
+    def _left(self) -> None:
         """
-        Find out whether they still have to run, as when a connection has gone.
+        A connection is gone, which may have been the last one.
+        """
+        if not self._listening:
+            # A proxy's may be counted again right away, as its client's.
+            self._clock.callLater(0, self._check)
+
+    def _check(self) -> None:
+        """
+        Find out whether they still have to run.
         """
         if not self._changes and self._isWanted() != self._runs:
             self._changes = True
@@ -184,15 +188,8 @@ class ListeningApplications:
         self._waiting.append(waiting)
         return waiting
 
-    @property
-    def listening(self) -> bool:
-        """
-        Whether somebody listens.
-        """
-        return self._listening
-
     def _isWanted(self) -> bool:
-        return self._listening or (self._runs and self._isUsed())
+        return self._listening or (self._runs and self._roster.count() > 0)
 
     async def _change(self) -> None:
         while self._isWanted() != self._runs:
@@ -208,11 +205,16 @@ class ListeningApplications:
                 each.callback(None)
 
     async def _start(self) -> None:
+        roster = self._roster
+        # Where all connections were closed, and none is left, it begins anew.
+        roster.draining = None
+        roster.awaitStart()
         self._error = None
-        self._starting()
         try:
             await self._applications.start()
         except StartupError as error:
             self._log.critical("{error}", error=str(error))
             self._error = error
-        self._ready(self._error)
+            roster.fail(HandshakeRefused(503, "the server did not start"))
+        else:
+            roster.serve()

@@ -20,7 +20,6 @@ from zope.interface import classImplements
 import twisted
 from wsplug.auth.authenticator import Authenticator
 from wsplug.codec import CloseCode
-from wsplug.errors import HandshakeRefused, StartupError
 from wsplug.guard.admission import EXEMPT, Admission
 from wsplug.guard.bans import Bans
 from wsplug.guard.hosts import HostRules
@@ -164,12 +163,8 @@ class WebSocketFactory(ServerFactory):
         )
         self._applications: ListeningApplications | None = None
         if startsApplications:
-            roster.whenLeft = self._left
             self._applications = ListeningApplications(
-                Applications(content.mounts, self.patience),
-                isUsed=lambda: roster.count() > 0,
-                starting=self._starting,
-                ready=self._started,
+                Applications(content.mounts, self.patience), roster, clock
             )
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
@@ -227,26 +222,6 @@ class WebSocketFactory(ServerFactory):
         if self._applications is None:
             return succeed(None)
         return self._applications.whenStopped()
-
-    def _starting(self) -> None:
-        # Where all connections were closed, and none is left, it begins anew.
-        self.roster.draining = None
-        self.roster.awaitStart()
-
-    def _started(self, error: StartupError | None) -> None:
-        if error is None:
-            self.roster.serve()
-        else:
-            self.roster.fail(HandshakeRefused(503, "the server did not start"))
-
-    def _left(self) -> None:
-        """
-        A connection is gone, which may have been the last one.
-        """
-        applications = self._applications
-        if applications is not None and not applications.listening:
-            # A proxy's may be counted again right away, as its client's.
-            self.clock.callLater(0, applications.check)
 
     def awaitStart(self) -> None:
         """
