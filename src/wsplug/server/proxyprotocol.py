@@ -9,7 +9,7 @@ those is no more than a request that can't be read.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from twisted.internet.address import UNIXAddress
 from twisted.internet.interfaces import IAddress, IListeningPort
@@ -24,9 +24,7 @@ from wsplug.guard.proxies import addressOf
 from wsplug.networks import nameOfAddress
 from wsplug.server.closing import LateInput, endWriting, logRefusal
 from wsplug.server.deadlines import Deadline
-
-if TYPE_CHECKING:
-    from wsplug.server.factory import WebSocketFactory
+from wsplug.server.parts import ServerParts
 
 __all__ = ["ProxiedFactory", "useProxyProtocol"]
 
@@ -39,7 +37,7 @@ class ProxiedFactory:
     anybody.
     """
 
-    def __init__(self, wrapped: Any, factory: WebSocketFactory) -> None:
+    def __init__(self, wrapped: Any, factory: ServerParts) -> None:
         """
         @param wrapped: what the port has had: C{factory}, or TLS for it.
         """
@@ -65,7 +63,7 @@ class _ProxiedConnection(Protocol):
 
     _log = Logger()
 
-    def __init__(self, wrapped: Any, factory: WebSocketFactory) -> None:
+    def __init__(self, wrapped: Any, factory: ServerParts) -> None:
         self._wrapped = wrapped
         self._factory = factory
         self._parser: ProxyHeaderParser | None = ProxyHeaderParser()
@@ -221,7 +219,7 @@ class _ProxiedConnection(Protocol):
         self._deadline = None
 
 
-def useProxyProtocol(port: IListeningPort, factory: WebSocketFactory) -> None:
+def useProxyProtocol(port: IListeningPort, factory: ServerParts) -> None:
     """
     Have those connections of a port that are from trusted proxies begin with a header.
 

@@ -200,7 +200,7 @@ class Roster:
         after: Deferred[None] | None = None,
     ) -> Deferred[None]:
         """
-        Close all connections, as L{wsplug.server.factory.WebSocketFactory} documents
+        Close all connections, as L{wsplug.server.parts.ServerParts} documents
         it.
 
         @raise RuntimeError: they are being closed already.
