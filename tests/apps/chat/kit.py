@@ -195,7 +195,14 @@ class Chat:
         whole = {"clock": clock, "broker": broker, **(server or {})}
         self.broker: Any = whole["broker"]
         self.server = MemoryServer(chat, options=given, **whole)
-        self.application: Any = self.server.application
+
+    @property
+    def service(self) -> Any:
+        """
+        The chat's parts, once somebody has connected.
+        """
+        application: Any = self.server.application
+        return application.chat
 
     def classic(self, path: str = "/", address: str = "192.0.2.1") -> Client:
         """

@@ -378,8 +378,8 @@ def test_notices_with_grace(room: Chat) -> None:
     assert first.new() == []
     chat.advance(2)
     assert first.new() == [{"type": "system", "message": "192.0.2.1 disconnected"}]
-    assert chat.application.notices._there == {("lobby", "192.0.2.9"): 1}
-    assert chat.application.notices._leaving == {}
+    assert chat.service.notices._there == {("lobby", "192.0.2.9"): 1}
+    assert chat.service.notices._leaving == {}
 
 
 def test_stop() -> None:
@@ -421,13 +421,13 @@ def test_left_while_it_comes(how: str) -> None:
         else:
             client.transport.abortConnection()
         chat.advance(10)
-    assert len(chat.application.people) == 0
+    assert len(chat.service.people) == 0
     present = chat.broker._broker._present
     assert present == {}
     told = [each["message"] for each in watcher.new("system")]
     assert told.count("192.0.2.1 connected") == told.count("192.0.2.1 disconnected")
-    assert chat.application.delivery.classic.count("chat:/:room:lobby") == 1
-    assert chat.application.delivery.classic.count("chat:/:to:5") == 0
+    assert chat.service.delivery.classic.count("chat:/:room:lobby") == 1
+    assert chat.service.delivery.classic.count("chat:/:to:5") == 0
 
 
 def test_broker_fails() -> None:

@@ -72,7 +72,7 @@ def test_many_are_told_together() -> None:
     assert last == "Guest 10, Guest 11, Guest 12 and 2 others joined"
     chat.advance(60)
     assert presence(watcher) == []
-    assert chat.application.rooms._teller._collected._calls == {}
+    assert chat.service.rooms._teller._collected._calls == {}
 
 
 def test_what_comes_to_nothing_is_not_told() -> None:
@@ -205,7 +205,7 @@ def test_classic_connections_are_counted() -> None:
     assert [each["message"] for each in watcher.new("system")] == [
         "192.0.2.8 connected"
     ]
-    assert chat.application.notices._collected._calls == {}
+    assert chat.service.notices._collected._calls == {}
 
 
 def change(event: str, name: str, *, quiet: bool = False) -> Change:

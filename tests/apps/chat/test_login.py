@@ -250,7 +250,7 @@ def test_classic_client_is_the_same_person(room: Chat) -> None:
     assert bea.ask(type="usermsg", to_id=id, message="x")["type"] == "sent"
     ann.memory.drop()
     room.advance(60)
-    assert len(room.application.people) == 2
+    assert len(room.service.people) == 2
 
 
 def test_who_has_not_logged_in_is_marked() -> None:

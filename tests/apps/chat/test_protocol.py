@@ -276,7 +276,7 @@ def test_said_once(room: Chat) -> None:
     assert [each["name"] for each in bea.new("usermsg")] == ["Ann", "Bea"]
     room.advance(301)
     assert again.ask(**message)["id"] != first["id"]
-    assert len(room.application.sender._publisher) == 1
+    assert len(room.service.sender._publisher) == 1
 
 
 def test_ref_of_what_failed() -> None:
@@ -420,7 +420,7 @@ def test_reload_makes_no_notice(room: Chat) -> None:
     bea.memory.close()
     room.advance(3)
     bea = room.person("Bea", "lobby")
-    assert room.application.rooms._leaving == set()
+    assert room.service.rooms._leaving == set()
     room.advance(60)
     assert ann.new() == []
     bea.memory.drop()
@@ -429,7 +429,7 @@ def test_reload_makes_no_notice(room: Chat) -> None:
     room.advance(3)
     (told,) = ann.new()
     assert (told["event"], told["name"]) == ("left", "Bea")
-    assert room.application.people.find(told["id"]) is None
+    assert room.service.people.find(told["id"]) is None
 
 
 def test_no_grace() -> None:
@@ -601,7 +601,7 @@ def test_refused_hello_changes_nothing(why: str) -> None:
     client.memory.drop()
     bea.memory.drop()
     chat.advance(60)
-    assert len(chat.application.people) == 2
+    assert len(chat.service.people) == 2
 
 
 def test_back_at_once() -> None:
@@ -1096,15 +1096,15 @@ def test_left_in_the_middle(how: str, grace: str) -> None:
         if events:
             assert (events[0], events[-1]) == ("joined", "left")
             assert events.count("joined") == events.count("left") == 1
-        assert len(chat.application.people) == 1
-        assert chat.application.delivery.modern.count("chat:/:room:lobby") == 1
+        assert len(chat.service.people) == 1
+        assert chat.service.delivery.modern.count("chat:/:room:lobby") == 1
     present = chat.broker._broker._present
     assert {channel: len(people) for channel, people in present.items()} == {
         "chat:/:people": 1,
         "chat:/:names": 1,
         "chat:/:room:lobby": 1,
     }
-    assert chat.application.rooms._leaving == set()
+    assert chat.service.rooms._leaving == set()
 
 
 def test_more_than_the_broker_keeps() -> None:

@@ -2,7 +2,8 @@
 C{--app chat}: rooms, names, direct messages and history, with a page, a subprotocol for
 programs, and support for the browser clients of the WebSocket tutorials.
 
-    - L{plugin} has the options, L{application} puts the parts together.
+    - L{plugin} has the options, L{application} makes the protocols of connections, and
+      L{service} puts the parts together.
     - L{protocol} serves connections that speak C{wsplug.chat.v1}, L{classic} those of
       the tutorials' clients.
     - L{person} describes a person; L{people}, L{nicknames} and L{rooms} know who is

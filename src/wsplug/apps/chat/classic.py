@@ -5,7 +5,7 @@ C{docs/reference/chat.md} describes what they send and get.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
@@ -15,12 +15,10 @@ from wsplug.apps.chat.classicmessages import CLASSIC, ClassicMessage, ClassicNot
 from wsplug.apps.chat.messages import encode
 from wsplug.apps.chat.person import Person
 from wsplug.apps.chat.sanitizing import MAX_NAME, cleanColor, cleanLogin, nameKey
+from wsplug.apps.chat.service import ChatService
 from wsplug.displaynames import cleanName
 from wsplug.errors import BrokerError
 from wsplug.jsonmessages import RequestRefused, brokerRefused, read, refusal
-
-if TYPE_CHECKING:
-    from wsplug.apps.chat.application import ChatApplication
 
 __all__ = ["ClassicProtocol"]
 
@@ -32,7 +30,7 @@ class ClassicProtocol(WebSocketProtocol):
 
     def __init__(
         self,
-        chat: ChatApplication,
+        chat: ChatService,
         room: str,
         address: str,
         network: str,

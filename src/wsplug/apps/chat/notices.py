@@ -6,6 +6,7 @@ first message, so notices have their addresses.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from enum import Enum
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -18,7 +19,7 @@ from wsplug.apps.chat.collecting import Collected
 from wsplug.apps.chat.presences import words
 from wsplug.errors import BrokerError, ConnectionClosed, Side
 
-__all__ = ["Notices", "isServersEnd"]
+__all__ = ["NoticePolicy", "Notices", "isServersEnd"]
 
 _SERVERS_END = (CloseCode.GOING_AWAY, CloseCode.SERVICE_RESTART)
 
@@ -38,6 +39,16 @@ def isServersEnd(reason: Failure) -> bool:
 
 def _nobody() -> dict[str, list[str]]:
     return {"connected": [], "disconnected": []}
+
+
+class NoticePolicy(str, Enum):
+    """
+    When a room is told that a classic client connects or disconnects.
+    """
+
+    AT_ONCE = "at-once"
+    GRACE = "grace"
+    OFF = "off"
 
 
 class Notices:

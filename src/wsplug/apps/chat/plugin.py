@@ -10,7 +10,8 @@ from typing import Any, Final
 from zope.interface import implementer
 
 from wsplug import Option
-from wsplug.apps.chat.application import ChatApplication, NoticePolicy
+from wsplug.apps.chat.application import ChatApplication
+from wsplug.apps.chat.notices import NoticePolicy
 from wsplug.apps.chat.sanitizing import cleanRoom
 from wsplug.broker import Overflow
 from wsplug.interfaces import (

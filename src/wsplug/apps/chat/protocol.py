@@ -6,7 +6,7 @@ C{docs/reference/chat.md} describes.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import msgspec
 from twisted.internet.defer import Deferred
@@ -37,6 +37,7 @@ from wsplug.apps.chat.requests import (
     Welcome,
 )
 from wsplug.apps.chat.sanitizing import MAX_NAME, cleanColor, cleanLogin, cleanRoom
+from wsplug.apps.chat.service import ChatService
 from wsplug.broker import History
 from wsplug.displaynames import cleanName
 from wsplug.errors import BrokerError
@@ -48,9 +49,6 @@ from wsplug.jsonmessages import (
     refusal,
 )
 
-if TYPE_CHECKING:
-    from wsplug.apps.chat.application import ChatApplication
-
 __all__ = ["SUBPROTOCOL", "ChatProtocol"]
 
 SUBPROTOCOL: Final = "wsplug.chat.v1"
@@ -61,9 +59,7 @@ class ChatProtocol(WebSocketProtocol):
     A connection of a person.
     """
 
-    def __init__(
-        self, chat: ChatApplication, room: str, network: str, login: str
-    ) -> None:
+    def __init__(self, chat: ChatService, room: str, network: str, login: str) -> None:
         """
         @param room: the room of the path.
         @param network: the network that the client connects from.
