@@ -25,7 +25,7 @@ from wsplug.guard.origins import SAME_HOST
 from wsplug.interfaces import IPlainRequest, IPlainResource
 from wsplug.plain import TEXT, PlainResource, Response, notFound
 from wsplug.server.adapting import folderOf
-from wsplug.server.http.exchange import logRequest
+from wsplug.server.http.requestlog import logRequest
 from wsplug.server.http.routes import Route
 from wsplug.server.mounts import Mounts
 from wsplug.staticfiles import StaticFiles
