@@ -30,8 +30,8 @@ def test_cannot_be_held(tmp_path: Path) -> None:
         done = process.finish()
     assert done.status == 1
     (line,) = done.err.splitlines()
-    assert line.startswith("wsplug: max-connections 5000 can't be held: this process")
-    assert line.endswith("or say max-connections 236")
+    assert line.startswith("wsplug: max-connections 5000 is too high: this process")
+    assert line.endswith("or set max-connections to 236")
 
 
 def test_default_is_lowered(tmp_path: Path) -> None:

@@ -176,7 +176,7 @@ def test_daemon(tmp_path: Path) -> None:
             second = runTwistd(tmp_path, *command, f"--listen={TCP}")
             assert second.status == 1
             assert second.err.startswith("wsplug: ")
-            assert f"runs already, as process {pid} of pid" in second.err
+            assert f"already runs as process {pid} (pid" in second.err
             assert second.err.count("\n") == 1
             assert "Traceback" not in second.out + second.err
             with connect(f"ws://{HOST}:{port}") as client:

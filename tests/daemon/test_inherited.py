@@ -109,10 +109,10 @@ def test_unix_of_somebody_else(tmp_path: Path) -> None:
 
 
 MISTAKES = {
-    "index": ("domain=INET:index=1", "no such socket was handed over (LISTEN_FDS"),
-    "name": ("domain=INET:name=web", "no such socket was handed over"),
-    "domain": ("domain=INET6:index=0", "of another domain: domain=INET"),
-    "no domain": ("domain=ETHER:index=0", "its domain is INET, INET6 or UNIX"),
+    "index": ("domain=INET:index=1", "systemd passed no such socket (LISTEN_FDS"),
+    "name": ("domain=INET:name=web", "systemd passed no such socket"),
+    "domain": ("domain=INET6:index=0", "has another domain: domain=INET"),
+    "no domain": ("domain=ETHER:index=0", "the domain has to be INET, INET6 or UNIX"),
     "neither": ("domain=INET", "exactly one of descriptor index or name"),
 }
 
@@ -178,7 +178,7 @@ def test_not_listening() -> None:
                 takeOver(endpoint, reactor)
     with open(os.devnull) as none:
         endpoint = AdoptedStreamServerEndpoint(reactor, none.fileno(), socket.AF_INET)
-        with pytest.raises(InvalidOption, match="is no socket"):
+        with pytest.raises(InvalidOption, match="isn't a socket"):
             takeOver(endpoint, reactor)
 
 
@@ -208,4 +208,4 @@ def test_no_descriptor_left() -> None:
         reactor.advance(1)
         assert port not in reactor.getReaders()
     lines = [formatEvent(event) for event in events]
-    assert len([line for line in lines if "can't take a connection" in line]) == 2
+    assert len([line for line in lines if "can't accept a connection" in line]) == 2

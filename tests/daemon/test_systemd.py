@@ -131,7 +131,7 @@ def test_nobody_listens(tmp_path: Path) -> None:
         notifier.ready()
         notifier.stopping()
     (line,) = [formatEvent(each) for each in events]
-    assert line.startswith("can't tell systemd: ")
+    assert line.startswith("can't notify systemd: ")
 
 
 def test_status_line() -> None:

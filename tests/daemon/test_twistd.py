@@ -146,7 +146,7 @@ def test_second_start(tmp_path: Path) -> None:
             *("--pidfile=pid", "--logfile=log", "wsplug"),
             *("--app=echo", f"--listen={TCP}"),
         )
-        checkLine(second, f"runs already, as process {pid} of pid")
+        checkLine(second, f"already runs as process {pid} (pid")
         assert (tmp_path / "log").read_bytes() == log
         checkEcho(portOf(addressOf(tmp_path / "log")))
 
@@ -384,7 +384,7 @@ starts = Application(lambda: None)
         ),
         pytest.param(
             "dies",
-            "wsplug: the daemon has ended before it was up; its log may say why\n",
+            "wsplug: the daemon ended before it was up; its log may say why\n",
             marks=pytest.mark.slow,
         ),
         pytest.param("starts", "", marks=pytest.mark.slow),

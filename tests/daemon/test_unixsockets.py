@@ -103,7 +103,7 @@ def test_somebody_listens(tmp_path: Path) -> None:
         assert failure.check(StartupError)
         assert str(failure.value) == (
             f"can't listen on {path}: Cannot acquire lock; process {os.getpid()} has "
-            f"locked it; if that is no server, remove {path}.lock"
+            f"locked it; if that isn't a server, remove {path}.lock"
         )
         with socket.socket(socket.AF_UNIX) as client:
             client.connect(str(path))

@@ -38,9 +38,9 @@ def test_too_many() -> None:
     with pytest.raises(InvalidOption) as caught:
         fitConnections(5000, 1024, asked=True)
     message = str(caught.value)
-    assert "max-connections 5000 can't be held" in message
+    assert "max-connections 5000 is too high" in message
     assert str(5000 + RESERVED) in message
-    assert f"max-connections {1024 - RESERVED}" in message
+    assert f"max-connections to {1024 - RESERVED}" in message
 
 
 def test_raised() -> None:

@@ -1,4 +1,4 @@
 """
-The server as a process of the system: ports that another process takes over, systemd,
-and what C{twistd} needs to know before it starts.
+The server as a process of the operating system: inherited sockets, systemd, the log,
+and the checks before C{twistd} starts.
 """

@@ -1,5 +1,5 @@
 """
-How many connections the process may have at all: each takes a file descriptor.
+How many connections the process can hold: each one takes a file descriptor.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ __all__ = ["RESERVED", "fitConnections", "raiseLimit"]
 
 RESERVED: Final = 64
 """
-Descriptors that are left for the log, ports, databases and all else.
+Descriptors that are left for the log, ports, databases and everything else.
 """
 
 
 def raiseLimit() -> int:
     """
-    Raise the process's own limit of open files as far as it may be.
+    Raise the process's own limit of open files as far as the system allows.
 
-    @return: the limit then; L{UNLIMITED} where there is none.
+    @return: the new limit; L{UNLIMITED} if there is none.
     """
     if sys.platform == "win32":
         return UNLIMITED
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
-        # Some systems take less than they say.
+        # Some systems accept less than the limit that they report.
         with suppress(ValueError, OSError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
             soft = hard
@@ -41,21 +41,21 @@ def raiseLimit() -> int:
 
 def fitConnections(wanted: int, limit: int, asked: bool) -> int:
     """
-    Say how many connections there can be.
+    Return how many connections the server can hold.
 
-    @param wanted: as many are wanted.
+    @param wanted: the number that C{max-connections} has.
     @param limit: of open files, from L{raiseLimit}.
-    @param asked: whether somebody has asked for just that many. If not, or if they have
-        asked for as many as there can be, it may be fewer.
-    @raise InvalidOption: so many can't be held.
+    @param asked: whether the user has set C{max-connections}. If not, or if it is
+        C{unlimited}, the result may be smaller than C{wanted}.
+    @raise InvalidOption: the user has asked for more than the limit allows.
     """
     possible = max(limit - RESERVED, 1)
     if wanted <= possible:
         return wanted
     if asked and wanted < UNLIMITED:
         raise InvalidOption(
-            f"max-connections {wanted} can't be held: this process may have {limit} "
-            f"files open; let it have {wanted + RESERVED} (LimitNOFILE= of systemd, or "
-            f"ulimit -n), or say max-connections {possible}"
+            f"max-connections {wanted} is too high: this process may open {limit} "
+            f"files; raise that to {wanted + RESERVED} (LimitNOFILE= of systemd, or "
+            f"ulimit -n), or set max-connections to {possible}"
         )
     return possible

@@ -1,10 +1,10 @@
 """
-Sockets that were listened on before this process was there: systemd's, by Twisted's
-endpoint C{systemd:}.
+Inherited sockets: systemd listens on them before this process starts, and passes them
+on through Twisted's endpoint C{systemd:}.
 
-Twisted takes them over as they are, but for UNIX sockets: there it changes the file's
-mode (which only its owner may), and removes the file at the end, though the socket
-isn't ours. So these have a port of their own here.
+Twisted adopts TCP sockets unchanged. Of a UNIX socket it changes the file's mode, which
+only the owner may do, and removes the file at the end, although systemd owns the
+socket. So UNIX sockets have their own port class here.
 """
 
 from __future__ import annotations
@@ -34,35 +34,36 @@ __all__ = ["UNIXListener", "explainSystemd", "takeOver"]
 
 _ACCEPTS: Final = 100
 """
-Connections that are taken at a time.
+Connections that are accepted in one turn of the reactor.
 """
 
 _FULL: Final = 1.0
 """
-Seconds for which none is, when no descriptor is left.
+Seconds that accepting pauses when no descriptor is left.
 """
 
 
 def explainSystemd(error: BaseException) -> str:
     """
-    Say what is wrong about an endpoint C{systemd:...} that could not be made.
+    Explain why an endpoint C{systemd:...} could not be created.
     """
     if isinstance(error, (IndexError, KeyError)):
         return (
-            "no such socket was handed over (LISTEN_FDS, LISTEN_FDNAMES): it takes a "
-            ".socket unit that belongs to the service"
+            "systemd passed no such socket (LISTEN_FDS, LISTEN_FDNAMES): the service "
+            "needs a .socket unit"
         )
     if isinstance(error, AttributeError):
-        return "its domain is INET, INET6 or UNIX"
+        return "the domain has to be INET, INET6 or UNIX"
     return str(error)
 
 
 def takeOver(endpoint: IStreamServerEndpoint, reactor: Any) -> IStreamServerEndpoint:
     """
-    Give an endpoint that listens on its inherited socket as it should, if it has one.
+    Replace an endpoint whose socket is an inherited UNIX socket. Others are returned
+    unchanged.
 
-    @raise InvalidOption: its socket isn't what the endpoint's string says, or doesn't
-        listen.
+    @raise InvalidOption: the inherited socket doesn't match the endpoint's string, or
+        doesn't listen.
     """
     if not isinstance(endpoint, AdoptedStreamServerEndpoint):
         return endpoint
@@ -72,15 +73,15 @@ def takeOver(endpoint: IStreamServerEndpoint, reactor: Any) -> IStreamServerEndp
             listens = listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
     except OSError as error:
         raise InvalidOption(
-            f"descriptor {endpoint.fileno} is no socket: {error.strerror}"
+            f"descriptor {endpoint.fileno} isn't a socket: {error.strerror}"
         ) from None
     if family != endpoint.addressFamily:
         word = family.name.removeprefix("AF_")
-        raise InvalidOption(f"the socket is of another domain: domain={word}")
+        raise InvalidOption(f"the socket has another domain: domain={word}")
     if kind != socket.SOCK_STREAM or not listens:
         raise InvalidOption(
-            "the socket doesn't listen for connections: it takes ListenStream= and no "
-            "Accept=yes in the .socket unit"
+            "the socket doesn't listen for connections: the .socket unit needs "
+            "ListenStream=, and no Accept=yes"
         )
     if family == socket.AF_UNIX:
         return _UNIXEndpoint(reactor, endpoint.fileno)
@@ -90,7 +91,7 @@ def takeOver(endpoint: IStreamServerEndpoint, reactor: Any) -> IStreamServerEndp
 @implementer(IStreamServerEndpoint)
 class _UNIXEndpoint:
     """
-    Where a UNIX socket that is somebody else's is to be listened on.
+    The endpoint of an inherited UNIX socket.
     """
 
     def __init__(self, reactor: Any, fd: int) -> None:
@@ -111,7 +112,7 @@ class _UNIXEndpoint:
 @implementer(IListeningPort)
 class UNIXListener(FileDescriptor):
     """
-    A UNIX socket that is somebody else's, listened on.
+    The port of an inherited UNIX socket.
     """
 
     _log = Logger()
@@ -120,8 +121,8 @@ class UNIXListener(FileDescriptor):
         self, reactor: Any, listener: socket.socket, factory: IProtocolFactory
     ) -> None:
         """
-        @param listener: one that listens; it is closed at the end, which leaves its
-            file and those who wait in its queue to whoever has it too.
+        @param listener: the listening socket. The port closes it at the end. Its file
+            and its queue stay for the process that owns the socket.
         """
         super().__init__(reactor)
         listener.setblocking(False)
@@ -136,7 +137,7 @@ class UNIXListener(FileDescriptor):
 
     def stopListening(self) -> Deferred[None]:
         """
-        @return: fires with C{None}: it is closed already.
+        @return: has fired with C{None}: the port closes at once.
         """
         if self.connected:
             self.connectionLost(Failure(CONNECTION_DONE))
@@ -159,14 +160,14 @@ class UNIXListener(FileDescriptor):
 
     def doRead(self) -> None:
         """
-        Take those who wait.
+        Accept the connections in the queue.
         """
         for _ in range(_ACCEPTS):
             try:
                 accepted, _ = self._listener.accept()
             except OSError as error:
                 if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS):
-                    self._log.warn("can't take a connection: {error}", error=error)
+                    self._log.warn("can't accept a connection: {error}", error=error)
                     self._rest()
                 return
             with accepted:

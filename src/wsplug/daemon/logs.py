@@ -1,8 +1,8 @@
 """
-The log's lines: one for each event, as text or as JSON, and nothing that anybody sends
-makes one look like two or like another.
+The lines of the log: one for each event, as text or as JSON. Text that a client sends
+can't forge a line or split one in two.
 
-C{twistd} writes to where its own options say; it is given what makes the lines.
+The options of C{twistd} say where the log is written.
 """
 
 from __future__ import annotations
@@ -50,28 +50,28 @@ _LEGACY: Final = frozenset(
     }
 )
 """
-What events of C{twisted.python.log} have for the observer's sake, and events that went
-past one of its observers.
+Keys that C{twisted.python.log} and its observers add to events for their own use.
 """
 
 _MODE: Final = 0o640
 """
-Of a new log file: clients' addresses and applications' tracebacks aren't for everybody.
+The mode of a new log file. It contains clients' addresses and tracebacks, which not
+every user may read.
 """
 
 _OURS: Final = ("time", "level", "namespace", "message", "traceback")
 
 _DEPTH: Final = 4
 """
-How deep lists and mappings go.
+How deep lists and mappings are nested in a JSON line.
 """
 
 
 def formatText(event: LogEvent) -> str | None:
     """
-    Make a line as C{twistd} does; further lines of an event, as a traceback has, begin
-    with a tab. What isn't printable is escaped: carriage returns, the commands of
-    terminals, the line ends of Unicode.
+    Format an event as C{twistd} does. Further lines of an event, such as a traceback,
+    begin with a tab. Unprintable characters are escaped: carriage returns, terminal
+    commands, Unicode line ends.
 
     @return: C{None} for an event without a text.
     """
@@ -83,14 +83,14 @@ def formatText(event: LogEvent) -> str | None:
 
 def formatJSON(event: LogEvent) -> str | None:
     """
-    Make a line that is a JSON object, in ASCII.
+    Format an event as a JSON object in one line of ASCII.
 
     @return: C{None} for an event without a text.
     """
     message = formatEvent(event)
     failure = event.get("log_failure")
     if failure is None and isinstance(event.get("failure"), Failure):
-        # By twisted.python.log.err, which has the traceback in the text.
+        # From twisted.python.log.err, whose text contains the traceback.
         failure = event["failure"]
         message = safe_str(event.get("why") or "Unhandled Error")
     if not message and failure is None:
@@ -112,7 +112,7 @@ def formatJSON(event: LogEvent) -> str | None:
 
 def _isOwn(key: str, value: object) -> bool:
     """
-    Say whether it is a field of the event's own that isn't in its message already.
+    Return whether a key is the event's own field, and not in its message already.
     """
     return (
         not key.startswith("log_")
@@ -132,13 +132,13 @@ def _formatTraceback(failure: Failure) -> str:
     try:
         return str(failure.getTraceback())
     except Exception as error:
-        # It has the text of somebody's exception in it, and may call their code.
+        # The traceback calls the exception's own code for its text.
         return f"can't be shown: {safe_str(error)}"
 
 
 def _plain(value: object, depth: int = 0) -> object:
     """
-    Make what JSON has.
+    Convert a value to a type that JSON has.
     """
     if isinstance(value, Enum):
         return _plain(value.value, depth)
@@ -170,11 +170,11 @@ _FORMATS: Final[Mapping[str, Callable[[LogEvent], str | None]]] = {
 
 def findOtherFormat(options: Any) -> str | None:
     """
-    Say what the log's format is up to, if not to wsplug: a logger of the user's own,
-    and syslog, have formats of their own.
+    Find out whether something other than wsplug sets the format of the log: a logger
+    of the user's, or syslog.
 
-    @param options: C{twistd}'s; C{None} where something else reads the arguments.
-    @return: its name; C{None} where there is no such thing.
+    @param options: C{twistd}'s; C{None} if another program reads the arguments.
+    @return: its name; C{None} if wsplug sets the format.
     """
     if not isinstance(options, ServerOptions):
         return "another program than twistd"
@@ -189,15 +189,15 @@ def _leaveOut(
     format: Callable[[LogEvent], str | None],
 ) -> Callable[[LogEvent], str | None]:
     """
-    Have nothing made of events that are too many of a client's.
+    Leave out events that exceed the log limit of a client.
     """
     return lambda event: None if isLeftOut(event) else format(event)
 
 
 def _modeOf(path: str) -> int:
     """
-    Give the mode that a log file gets: the one that it has, or, where there is none
-    yet, L{_MODE} without what the umask takes away.
+    Return the mode for a log file: its own if it exists, or else L{_MODE} without the
+    bits of the umask.
     """
     try:
         return stat.S_IMODE(os.stat(path).st_mode)
@@ -211,20 +211,20 @@ def makeObserver(
     options: Any, name: str, reactor: IReactorFromThreads
 ) -> FileLogObserver:
     """
-    Make an observer that writes to where C{twistd}'s own would: there is no public way
-    to have it say which file that is, or to give it another format. SIGUSR1 rotates the
-    file, as it does with C{twistd}'s own.
+    Make an observer that writes to the same file as C{twistd}'s own. C{twistd} has no
+    public way to ask for that file, or to set another format. SIGUSR1 rotates the
+    file, as with C{twistd}'s own observer.
 
     @param options: C{twistd}'s.
-    @param name: of the format: C{"text"} or C{"json"}.
-    @raise SystemExit: a daemon is to log to its standard output, or the file can't be
-        written; its code is the line that says so.
+    @param name: the format: C{"text"} or C{"json"}.
+    @raise SystemExit: a daemon can't log to its standard output, or the file can't be
+        written. Its code is the error message.
     """
     format = _leaveOut(_FORMATS[name])
     path = options.get("logfile")
     isDaemon = hasattr(os, "fork") and not options.get("nodaemon")
     if isDaemon and path == "-":
-        sys.exit("wsplug: a daemon has no standard output to log to; say --logfile")
+        sys.exit("wsplug: a daemon has no standard output to log to; use --logfile")
     if not isDaemon and path in (None, "", "-"):
         return FileLogObserver(sys.stdout, format)
     path = path or "twistd.log"

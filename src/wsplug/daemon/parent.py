@@ -1,10 +1,10 @@
 """
-The process that starts a daemon, which waits until that is up.
+The process that starts a daemon, and waits until the daemon is up.
 
-C{twistd} forks, and the process that it was started as waits until the daemon has
-called C{startService}: when an application fails later than that, it has ended with
-status 0 already. So it waits here, from right after the fork, until the applications
-have started; and if they don't it says why, in whole.
+C{twistd} forks, and its parent process waits only until the daemon has called
+C{startService}. When an application fails later, the parent has ended with status 0
+already. So the parent waits here, from right after the fork, until the applications
+have started. If they fail, it prints the whole error.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from typing import Final, NoReturn
 __all__ = ["DaemonsParent"]
 
 _UP: Final = b"0"
-_DIED: Final = "the daemon has ended before it was up; its log may say why"
+_DIED: Final = "the daemon ended before it was up; its log may say why"
 
 
 class DaemonsParent:
     """
-    What a daemon tells the process that has started it. It is made there, right before
-    the fork.
+    Tells the parent process how the start of the daemon ends. The parent creates this
+    object right before the fork.
     """
 
     def __init__(self, end: Callable[[int], NoReturn] = os._exit) -> None:
@@ -43,16 +43,16 @@ class DaemonsParent:
 
     def failed(self, message: str) -> None:
         """
-        It won't be.
+        The daemon fails to start.
 
-        @param message: why, in one line.
+        @param message: the reason, in one line.
         """
         self._tell(message.encode("utf-8", "backslashreplace"))
 
     def _tell(self, data: bytes) -> None:
         if self._write < 0:
             return
-        with suppress(BrokenPipeError):  # nobody may wait any more
+        with suppress(BrokenPipeError):  # the parent may be gone
             os.write(self._write, data)
         os.close(self._write)
         os.close(self._read)
@@ -60,7 +60,7 @@ class DaemonsParent:
 
     def _forked(self) -> None:
         """
-        Wait, in the process that has forked; its children, which may fork too, don't.
+        Wait, in the process that has forked. Its children may fork too, and don't wait.
         """
         if os.getpid() != self._pid or self._read < 0:
             return
@@ -76,5 +76,5 @@ class DaemonsParent:
                 message = data.decode("utf-8", "replace") or _DIED
                 os.write(2, f"wsplug: {message}\n".encode("utf-8", "replace"))
         finally:
-            # Not even a Ctrl-C lets it go on as if it hadn't waited.
+            # A Ctrl-C ends the wait, and the process with it.
             self._end(status)

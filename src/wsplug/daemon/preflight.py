@@ -1,7 +1,7 @@
 """
-What C{twistd}'s own options ask for and the system won't give: found before anything is
-done, and told in one line. C{twistd} itself would tell some of it in a traceback, and
-some only in the log.
+Checks of C{twistd}'s own options against the system, before the start. Each error is
+one line. C{twistd} itself reports some of these errors in a traceback, and some only in
+the log.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ def checkTwistd(options: Mapping[str, Any]) -> None:
     Check C{twistd}'s options.
 
     @param options: as C{twistd} has parsed them.
-    @raise StartupError: it couldn't start so.
+    @raise StartupError: C{twistd} can't start with them.
     """
     _checkUser(options)
     if options.get("chroot"):
-        return  # the other paths mean something else then
+        return  # the other paths are below the new root
     rundir = options.get("rundir") or "."
     if not os.path.isdir(rundir):
         raise StartupError(f"there is no folder {rundir} (--rundir)")
@@ -67,15 +67,15 @@ def _checkUser(options: Mapping[str, Any]) -> None:
             getpwuid(uid)
         except KeyError:
             raise StartupError(
-                f"there is no user {uid} (--uid), so its group is unknown: say --gid"
+                f"there is no user {uid} (--uid), so its group is unknown: use --gid"
             ) from None
 
 
 def _checkPidfile(path: Path) -> None:
     """
-    Find out whether the server that has written a pidfile still runs, and remove the
-    file if not: also where another process has got that server's number meanwhile,
-    which C{twistd} would take for it.
+    Check that the server of a pidfile doesn't run any more, and remove the file. A
+    process that has reused the server's process ID doesn't count, although C{twistd}
+    mistakes it for the server.
     """
     try:
         content = path.read_text("ascii", "replace").strip()
@@ -89,12 +89,12 @@ def _checkPidfile(path: Path) -> None:
             f"{path} (--pidfile) has no process ID in it; remove it if no server of "
             "yours wrote it"
         )
-    # An empty one is left by a full disk, or by a power failure.
+    # A full disk or a power failure leaves an empty file.
     pid = int(content or "0")
     if pid and pid != os.getpid() and isServer(pid):
         raise StartupError(
-            f"it runs already, as process {pid} of {path}; another one takes "
-            "another --pidfile"
+            f"the server already runs as process {pid} ({path}); a second server "
+            "needs another --pidfile"
         )
     _checkWritable(path, "--pidfile")
     try:

@@ -1,5 +1,5 @@
 """
-Whether a process, of which only the number is known, is a server that runs.
+Whether a process ID belongs to a running server.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ __all__ = ["isServer"]
 
 def isServer(pid: int) -> bool:
     """
-    Tell whether a process runs and may be a server of C{twistd}'s.
+    Return whether a process runs and may be a server that C{twistd} has started.
     """
     if not _runs(pid):
         return False
@@ -34,7 +34,7 @@ def _runs(pid: int) -> bool:
 
 def _commandOf(pid: int) -> list[str] | None:
     """
-    Give the command line of a process; C{None} where the system doesn't tell.
+    Return the command line of a process; C{None} if the system doesn't show it.
     """
     try:
         line = Path(f"/proc/{pid}/cmdline").read_bytes()
@@ -45,8 +45,8 @@ def _commandOf(pid: int) -> list[str] | None:
 
 def _isTwistd(command: list[str]) -> bool:
     """
-    Tell whether a process may be one of C{twistd}'s: whether it is run by a program of
-    the same name as this one.
+    Return whether a process may be C{twistd}: whether its program is called C{twistd},
+    or has the same name as this one.
     """
     name = os.path.basename(sys.argv[0])
     return any(os.path.basename(word) in (name, "twistd") for word in command[:4])

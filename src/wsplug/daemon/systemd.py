@@ -1,9 +1,10 @@
 """
-Telling systemd how the service is (C{sd_notify(3)}; C{Type=notify} in its unit).
+Notifications about the service's state to systemd (C{sd_notify(3)}; C{Type=notify} in
+the unit).
 
-Datagrams of lines C{NAME=VALUE} go to the socket that the environment names. The
-watchdog gets a sign of life from the reactor itself: where something hangs, none goes
-out, and systemd starts the service anew.
+They are datagrams of lines C{NAME=VALUE}, sent to the socket that the environment
+names. The reactor itself sends the keep-alives for the watchdog. When the reactor
+hangs, they stop, and systemd restarts the service.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ __all__ = ["Notifier", "describe", "makeNotifier"]
 
 _STATUS_INTERVAL: Final = 10.0
 """
-Seconds between two looks at what the status is.
+Seconds between two checks of the status.
 """
 
 _VARIABLES: Final = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
@@ -33,11 +34,12 @@ def makeNotifier(
     status: Callable[[], str],
 ) -> Notifier | None:
     """
-    Make what tells systemd, if that wants to be told.
+    Make the notifier, if systemd expects notifications.
 
-    @param environment: the process's. What it says about this is taken out of it:
-        programs that the process starts aren't to tell anything.
-    @param status: gives the line that C{systemctl status} shows.
+    @param environment: the process's. The variables for notifications are removed, so
+        that child processes send none.
+    @param status: returns the line that C{systemctl status} shows.
+    @return: C{None} if systemd expects no notifications.
     """
     address, usec, pid = (environment.pop(name, "") for name in _VARIABLES)
     if not address.startswith(("/", "@")):
@@ -50,7 +52,7 @@ def makeNotifier(
 
 class Notifier:
     """
-    Tells systemd.
+    Sends notifications to systemd.
     """
 
     _log = Logger()
@@ -63,10 +65,10 @@ class Notifier:
         watchdog: float = 0.0,
     ) -> None:
         """
-        @param address: the socket's path, or with C{@} in front its abstract name.
+        @param address: the socket's path, or C{@} and its abstract name.
         @param status: see L{makeNotifier}.
-        @param watchdog: seconds after which systemd takes silence for the end; 0 where
-            it doesn't mind.
+        @param watchdog: seconds without a keep-alive after which systemd restarts the
+            service; 0 if there is no watchdog.
         """
         self._address = "\0" + address[1:] if address[0] == "@" else address
         self._status = status
@@ -92,14 +94,14 @@ class Notifier:
 
     def stopping(self) -> None:
         """
-        The service drains, or stops. Signs of life go on until L{stop}.
+        The service drains, or stops. Keep-alives continue until L{stop}.
         """
         self._send("STOPPING=1")
         self._tellStatus()
 
     def stop(self) -> None:
         """
-        Tell nothing more.
+        Send nothing more.
         """
         loops, self._loops = self._loops, []
         for loop in loops:
@@ -122,13 +124,13 @@ class Notifier:
                 out.sendto(data, flags, self._address)
         except OSError as error:
             if not self._failed:
-                self._log.warn("can't tell systemd: {error}", error=error)
+                self._log.warn("can't notify systemd: {error}", error=error)
             self._failed = True
 
 
 def describe(connections: int, ready: bool) -> str:
     """
-    Put the service's state in a line.
+    Describe the service's state in a line.
     """
     plural = "" if connections == 1 else "s"
     state = f"{connections} connection{plural}"

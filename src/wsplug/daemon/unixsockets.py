@@ -1,10 +1,10 @@
 """
-How a UNIX socket is listened on again after a process that was killed: what that has
-left behind, a lock and a socket that nobody listens on, is removed.
+UNIX sockets that a killed process has left behind. Its lock and its socket are removed,
+so that the server can listen there again.
 
-Twisted's lock is a symbolic link to the number of its process. It is stale when no such
-process runs. In a container that isn't enough: the next process has the same number as
-the one before, usually 1, and would wait for itself for ever.
+Twisted's lock is a symbolic link whose target is the process ID. Twisted considers it
+stale when no such process runs. That isn't enough in a container: the new process has
+the same ID as the one before, usually 1, and finds the socket locked by itself.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ def listenOn(
     endpoint: IStreamServerEndpoint, factory: IProtocolFactory
 ) -> Deferred[IListeningPort]:
     """
-    Listen on an endpoint, and once more if what was in the way is a UNIX socket that
-    nobody listens on.
+    Listen on an endpoint. If a stale UNIX socket is in the way, remove it and listen
+    again.
 
     @return: fires with the port, or fails as the endpoint's C{listen} does.
     """
@@ -48,7 +48,7 @@ def listenOn(
         if path is None or not _isStale(path):
             return failure
         _log.info(
-            "removing what a process that is gone has left of {path}",
+            "removing the stale socket {path}: its process is gone",
             path=os.fsdecode(path),
         )
         for left in (path, _lockOf(path)):
@@ -62,9 +62,9 @@ def listenOn(
 
 def explainLock(error: CannotListenError) -> str:
     """
-    Say what is in the way of listening on a UNIX socket, and what to do.
+    Explain what prevents listening on a UNIX socket, and what you can do.
 
-    @return: empty where the error says it all.
+    @return: empty if the error says enough.
     """
     path = _pathOf(error)
     if path is None or isinstance(error.socketError, OSError):
@@ -73,13 +73,13 @@ def explainLock(error: CannotListenError) -> str:
     pid = _holderOf(path)
     if pid is None:
         return f"; {lock} is in the way"
-    return f"; process {pid} has locked it; if that is no server, remove {lock}"
+    return f"; process {pid} has locked it; if that isn't a server, remove {lock}"
 
 
 def _pathOf(error: BaseException | None) -> bytes | None:
     """
-    Give the path of the socket that an error is about; C{None} if it is about another
-    kind, or about a name that is in no file system.
+    Return the path of the UNIX socket that an error is about; C{None} for another kind
+    of socket, and for a name in the abstract namespace.
     """
     path = getattr(error, "port", None)
     if not isinstance(path, bytes) or not path or path.startswith(b"\0"):
@@ -93,7 +93,7 @@ def _lockOf(path: bytes) -> bytes:
 
 def _holderOf(path: bytes) -> int | None:
     """
-    Give the number of the process that has locked a socket.
+    Return the ID of the process that has locked a socket.
     """
     try:
         return int(os.readlink(_lockOf(path)))
@@ -103,11 +103,11 @@ def _holderOf(path: bytes) -> int | None:
 
 def _isStale(path: bytes) -> bool:
     """
-    Say whether nobody listens on a socket, nor is about to.
+    Return whether no process listens on a socket, or is about to.
     """
     holder = _holderOf(path)
     if holder is not None and holder != os.getpid() and isServer(holder):
-        # It has locked the socket, and may be about to listen on it.
+        # That server may be about to listen.
         return False
     try:
         if not stat.S_ISSOCK(os.lstat(path).st_mode):
@@ -117,7 +117,7 @@ def _isStale(path: bytes) -> bool:
     except OSError:
         return False
     with socket.socket(socket.AF_UNIX) as probe:
-        # One whose queue is full has somebody who listens: this isn't to wait for it.
+        # Don't wait: if the queue is full, a process listens.
         probe.setblocking(False)
         try:
             probe.connect(path)
