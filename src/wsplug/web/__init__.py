@@ -1,3 +1,3 @@
 """
-What plain HTTP requests get: C{twisted.web} resources.
+The web pages of the server: its site and its built-in resources.
 """

@@ -1,9 +1,9 @@
 """
-The server's counters as Prometheus' families of metrics. Only this module needs
+The server's counters as Prometheus metrics. Only this module needs
 C{prometheus-client}.
 
-Everything is read when it is asked for. No label has a value that a client can choose:
-see L{wsplug.server.statistics.Statistics}.
+Each scrape reads the counters. A client can't choose the value of any label: see
+L{wsplug.server.statistics.Statistics}.
 """
 
 from __future__ import annotations
@@ -41,12 +41,12 @@ __all__ = ["FAMILIES", "Family", "Scraper"]
 
 class Family(NamedTuple):
     """
-    What is the same of each metric of a family.
+    A family of metrics.
 
     @ivar name: as Prometheus shows it.
     @ivar kind: C{"counter"}, C{"gauge"} or C{"histogram"}.
-    @ivar labels: their names.
-    @ivar help: what is measured.
+    @ivar labels: the names of the labels.
+    @ivar help: what it measures.
     """
 
     name: str
@@ -61,10 +61,13 @@ _BUILD: Final = Family(
     "wsplug_build_info",
     "gauge",
     ("version", "codec", "twisted", "python"),
-    "1; the labels say what runs",
+    "always 1; the labels give the versions",
 )
 _START: Final = Family(
-    "wsplug_start_time_seconds", "gauge", (), "when the server was made, in Unix time"
+    "wsplug_start_time_seconds",
+    "gauge",
+    (),
+    "when the server was created, in Unix time",
 )
 _CONNECTIONS: Final = Family(
     "wsplug_connections", "gauge", _APPLICATION, "open WebSocket connections"
@@ -73,10 +76,13 @@ _OPENING: Final = Family(
     "wsplug_opening_connections",
     "gauge",
     (),
-    "connections that are no WebSocket yet: handshakes under way, and pages",
+    "connections that aren't WebSockets yet: handshakes and pages",
 )
 _MAX_CONNECTIONS: Final = Family(
-    "wsplug_max_connections", "gauge", (), "the limit of both together: max-connections"
+    "wsplug_max_connections",
+    "gauge",
+    (),
+    "the limit for both together: max-connections",
 )
 _HANDSHAKES: Final = Family(
     "wsplug_handshakes_total",
@@ -88,19 +94,19 @@ _CLOSINGS: Final = Family(
     "wsplug_closings_total",
     "counter",
     ("application", "code", "side", "setting"),
-    "connections that ended, as the log and connectionLost tell it",
+    "connections that ended, with the labels as in the log and in connectionLost",
 )
 _RECEIVED_MESSAGES: Final = Family(
     "wsplug_received_messages_total",
     "counter",
     _APPLICATION,
-    "whole messages that an application got",
+    "whole messages that an application received",
 )
 _RECEIVED_BYTES: Final = Family(
     "wsplug_received_bytes_total",
     "counter",
     _APPLICATION,
-    "bytes that came after the handshake, as they were on the network",
+    "bytes received after the handshake, as on the network",
 )
 _SENT_MESSAGES: Final = Family(
     "wsplug_sent_messages_total",
@@ -112,7 +118,7 @@ _SENT_BYTES: Final = Family(
     "wsplug_sent_bytes_total",
     "counter",
     _APPLICATION,
-    "bytes of frames and 101s, sent or waiting to be",
+    "bytes of frames and 101 responses, sent or waiting to be sent",
 )
 _SEND_BUFFERS: Final = Family(
     "wsplug_send_buffer_bytes", "gauge", (), "output that waits for clients to read it"
@@ -121,25 +127,25 @@ _INCOMPLETE_MESSAGES: Final = Family(
     "wsplug_incomplete_message_bytes",
     "gauge",
     (),
-    "held of messages and bodies that are not whole yet",
+    "bytes of incomplete messages and bodies",
 )
 _LATENCY: Final = Family(
     "wsplug_message_seconds",
     "histogram",
     _APPLICATION,
-    "how long an application took for a message, from the first scrape on",
+    "how long an application took for a message, measured from the first scrape on",
 )
 _STALLS: Final = Family(
     "wsplug_reactor_stalls_total",
     "counter",
     _APPLICATION,
-    "how often the reactor was held for longer than stall-threshold",
+    "how often the reactor was blocked for longer than stall-threshold",
 )
 _STALL_SECONDS: Final = Family(
     "wsplug_reactor_stall_seconds_total",
     "counter",
     _APPLICATION,
-    "seconds that these stalls took",
+    "how long these stalls took in all",
 )
 
 FAMILIES: Final = (
@@ -161,18 +167,18 @@ FAMILIES: Final = (
     _STALL_SECONDS,
 )
 """
-All families that are wsplug's own.
+All of wsplug's own families.
 """
 
 
 class Scraper:
     """
-    Writes down all metrics of a server.
+    Encodes all metrics of a server.
     """
 
     def __init__(self, factory: WebSocketFactory) -> None:
         self._statistics = factory.statistics
-        # Never the global registry: there may be several servers in a process.
+        # Not the global registry, because a process may have several servers.
         self._registry = CollectorRegistry()
         self._registry.register(_ServerCollector(factory))
         ProcessCollector(registry=self._registry)
@@ -181,12 +187,12 @@ class Scraper:
 
     def scrape(self, accept: str) -> tuple[bytes, str]:
         """
-        Write them down. The first time begins to measure how long applications take:
-        who never asks needn't pay for it.
+        Encode the metrics. The first call begins to measure how long applications take,
+        so that a server without scrapes doesn't pay for it.
 
-        @param accept: the request's C{Accept}.
-        @return: OpenMetrics, or Prometheus' text where that isn't accepted, and its
-            content type.
+        @param accept: the request's C{Accept} header.
+        @return: OpenMetrics if the client accepts it, or else Prometheus' text format;
+            and the content type.
         """
         self._statistics.measureLatency()
         encode, kind = choose_encoder(accept)
@@ -201,7 +207,7 @@ class _ServerCollector(Collector):
     def __init__(self, factory: WebSocketFactory) -> None:
         self._factory = factory
         self._began = time.time()
-        # So that those that nobody has used yet are there, with zeros.
+        # So that applications without connections appear too, with zeros.
         for mount in factory.mounts:
             factory.statistics.trafficOf(mount.name)
 
@@ -296,7 +302,7 @@ _BOUNDS: Final = [*map(str, LATENCY_BOUNDS), "+Inf"]
 
 def _addLatency(family: HistogramMetricFamily, name: str, latency: Latency) -> None:
     """
-    Add an application's histogram, in which each class includes those below it.
+    Add an application's histogram. Each bucket includes those below it.
     """
     buckets = list(zip(_BOUNDS, accumulate(latency.counts), strict=True))
     family.add_metric([name], buckets, latency.total)

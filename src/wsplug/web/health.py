@@ -1,9 +1,9 @@
 """
-C{/-/health}: what load balancers and orchestrators ask.
+C{/-/health}: the health checks of load balancers and orchestrators.
 
-The server is I{live} as long as it answers at all, and I{ready} while new clients are
-welcome. Who is ill is restarted, who isn't ready is only sent nobody: so a server that
-starts, stops or is full is live, but not ready.
+The server is I{live} as long as it answers at all, and I{ready} while it accepts new
+clients. An orchestrator restarts a server that isn't live. It sends no clients to one
+that isn't ready. So a server that is starting, stopping or full is live, but not ready.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ __all__ = ["Health", "ServerState", "whyNotReady"]
 
 class ServerState(Protocol):
     """
-    What has to be known of the server; L{wsplug.WebSocketService} has it.
+    The state that health checks read. L{wsplug.WebSocketService} provides it.
     """
 
     factory: WebSocketFactory
@@ -28,15 +28,16 @@ class ServerState(Protocol):
     @property
     def isReady(self) -> bool:
         """
-        Whether it listens, all applications have started, and it isn't stopping.
+        Whether the server listens, all applications have started, and it isn't
+        stopping.
         """
 
 
 def whyNotReady(server: ServerState) -> str | None:
     """
-    Say why a new client should rather go elsewhere.
+    Return why a new client should connect to another server.
 
-    @return: C{None} where it is welcome.
+    @return: C{None} if this server is ready.
     """
     factory = server.factory
     if factory.starting:
@@ -72,7 +73,7 @@ class Health(PlainResource):
 
 class _Live(PlainResource):
     """
-    Says that the reactor turns, by saying anything.
+    Shows that the reactor runs: it always answers 200.
     """
 
     def respond(self, request: IPlainRequest) -> Response:
@@ -84,7 +85,7 @@ _LIVE: Final = _Live()
 
 class _Ready(PlainResource):
     """
-    Says whether new clients are welcome.
+    Answers whether the server is ready.
     """
 
     def __init__(self, server: ServerState) -> None:
@@ -97,7 +98,7 @@ class _Ready(PlainResource):
 
 def _answer(answer: dict[str, object], reason: str | None) -> Response:
     """
-    Answer in JSON: 200, or 503 where there is a reason.
+    Answer in JSON: 200, or 503 with a reason.
     """
     if reason is not None:
         answer["reason"] = reason

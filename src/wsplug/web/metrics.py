@@ -14,21 +14,19 @@ from wsplug.server.factory import WebSocketFactory
 
 __all__ = ["MISSING", "Metrics", "NoMetrics", "checkMetrics", "hasPrometheus"]
 
-MISSING: Final = (
-    "/-/metrics needs prometheus-client: pip install 'wsplug[metrics]' brings it"
-)
+MISSING: Final = "/-/metrics needs prometheus-client: pip install 'wsplug[metrics]'"
 
 
 def hasPrometheus() -> bool:
     """
-    Say whether C{prometheus-client} is installed.
+    Return whether C{prometheus-client} is installed.
     """
     return find_spec("prometheus_client") is not None
 
 
 def checkMetrics() -> None:
     """
-    Make sure that there can be metrics, where they are asked for by name.
+    Check that the server can serve metrics.
 
     @raise InvalidOption: C{prometheus-client} is missing.
     """
@@ -38,7 +36,7 @@ def checkMetrics() -> None:
 
 class _AtAnyPath(PlainResource):
     """
-    What answers whatever is below its path, too.
+    A resource that also answers for all paths below its own.
     """
 
     def find(self, request: IPlainRequest) -> IPlainResource | None:
@@ -51,8 +49,8 @@ class Metrics(_AtAnyPath):
     """
 
     def __init__(self, factory: WebSocketFactory) -> None:
-        # Here, for it needs what may not be installed; but not with the first scrape,
-        # for it takes a while.
+        # Imported here, because prometheus-client is optional. The import is slow, so
+        # that it doesn't wait for the first scrape.
         from wsplug.web.collector import Scraper
 
         self._scraper = Scraper(factory)
@@ -70,7 +68,7 @@ class Metrics(_AtAnyPath):
 
 class NoMetrics(_AtAnyPath):
     """
-    Says why there are no metrics.
+    Answers 404, with the reason why there are no metrics.
     """
 
     def respond(self, request: IPlainRequest) -> Response:

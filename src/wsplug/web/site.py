@@ -1,10 +1,10 @@
 """
-The site in front of the applications: each one's pages at its path, and what the server
-itself has to offer at C{/-/}.
+The site in front of the applications: each application's pages at its path, and the
+server's own files and resources at C{/-/}.
 
-The files at C{/-/} are below each application's path too (C{/chat/-/wsplug.js}): so a
-page refers to them as C{-/wsplug.js}, wherever it is mounted, and behind whatever
-proxy. What tells of the server, as C{/-/health}, is at the root only.
+The files at C{/-/} are below each application's path too (C{/chat/-/wsplug.js}). So a
+page can refer to them as C{-/wsplug.js}, wherever it is mounted, and behind any proxy.
+The built-in resources, such as C{/-/health}, are at the root only.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ __all__ = ["makeSite"]
 
 OWN: Final = b"-"
 """
-The segment of a path below which is what the server itself has to offer.
+The path segment below which the server's own files and resources are.
 """
 
 _STATIC: Final = Path(__file__).with_name("static")
@@ -43,8 +43,8 @@ _STATIC: Final = Path(__file__).with_name("static")
 
 class _UpgradeRequired(PlainResource):
     """
-    Says that only WebSockets are to be had here (RFC 9110 section 15.5.22), whatever is
-    asked for.
+    Answers every request with 426: the application has no pages, only WebSockets (RFC
+    9110 section 15.5.22).
     """
 
     def find(self, request: IPlainRequest) -> IPlainResource | None:
@@ -57,7 +57,7 @@ class _UpgradeRequired(PlainResource):
 
 class _Nothing(PlainResource):
     """
-    Says that nothing is at a path, and what can be asked of the server as a whole (RFC
+    Answers with 404, and C{OPTIONS *} with the methods of the server as a whole (RFC
     9110 section 9.3.7).
     """
 
@@ -77,12 +77,13 @@ _NOTHING_HERE: Final = _Nothing()
 
 class _ForeignPages(Resource):
     """
-    The root for C{twisted.web}: finds the resource of others that a path belongs to.
+    The root for C{twisted.web}: finds the application's C{twisted.web} resource for a
+    path.
     """
 
     def __init__(self, mounts: Mounts, headers: Sequence[tuple[bytes, bytes]]) -> None:
         """
-        @param headers: of each response, unless what answers sets others.
+        @param headers: are added to each response that doesn't set them itself.
         """
         super().__init__()  # type: ignore[no-untyped-call]
         self._mounts = mounts
@@ -105,19 +106,18 @@ class _ForeignPages(Resource):
 
 def _isOwn(segments: Sequence[bytes], own: Mapping[bytes, IPlainResource]) -> bool:
     """
-    Say whether a path is that of something that tells of the server.
+    Return whether a path belongs to a built-in resource.
     """
     return len(segments) > 1 and segments[0] == OWN and segments[1] in own
 
 
 class _Site(Site):
     """
-    Knows what of it tells of the server, and logs requests as wsplug logs connections:
-    nothing of a query or another header, for there may be secrets in those, and nothing
-    of health checks and the like.
+    Routes requests, and logs them. The log leaves out queries and headers, which may
+    contain secrets, and requests for built-in resources, such as health checks.
     """
 
-    # Resources below it that want forms parsed have this as True.
+    # A resource below the site can set this to True to have its forms parsed.
     parsesForms = False
 
     def __init__(
@@ -138,12 +138,13 @@ class _Site(Site):
         self._headers = headers
         self._landing = landing
         self._static = StaticFiles(_STATIC)
-        # Those of the applications, by their paths.
+        # The applications' folders, by their paths in the file system.
         self._folders: dict[str, StaticFiles] = {}
 
     def route(self, path: bytes, segments: Sequence[bytes]) -> Route:
         """
-        Find out who answers a request: see L{wsplug.server.http.routes.Routes}.
+        Find the resource that answers a request: see
+        L{wsplug.server.http.routes.Routes}.
         """
         headers = self._headers
         if not path.startswith(b"/"):
@@ -166,8 +167,8 @@ class _Site(Site):
 
     def _resourceOf(self, pages: Any) -> IPlainResource | None:
         """
-        Give what answers for an application's pages; C{None} where that is for
-        C{twisted.web}.
+        Return the resource for an application's pages; C{None} if C{twisted.web}
+        answers.
         """
         if pages is None:
             return _UPGRADE
@@ -183,20 +184,21 @@ class _Site(Site):
 
     def isHealthCheck(self, path: bytes) -> bool:
         """
-        Say whether what is at a path is to be had also where nothing else is.
+        Return whether a path is that of the health check, which is served even where
+        nothing else is.
         """
         return self._ownName(path) == b"health" and b"health" in self._own
 
     def _ownName(self, path: bytes) -> bytes:
         """
-        Give the name below C{/-/}; empty for other paths.
+        Return the name below C{/-/}; empty for other paths.
         """
         first, _, rest = path[1:].partition(b"/")
         return rest.partition(b"/")[0] if first == OWN else b""
 
     def log(self, request: Any) -> None:
         """
-        Log what C{twisted.web} has answered.
+        Log a request that C{twisted.web} has answered.
         """
         if self._ownName(request.path) in self._own:
             return
@@ -218,15 +220,15 @@ def makeSite(
     """
     Make the site for a server's applications.
 
-    @param mounts: where they are.
-    @param clock: for its timeouts.
-    @param own: what tells of the server, by its name below C{/-/}. It is looked up for
-        each request, so that it can be filled later.
-    @param authenticator: has visitors log in, if it asks for passwords.
-    @param frameAncestors: which sites may show the pages in a frame; see
+    @param mounts: the applications and their paths.
+    @param clock: the clock for timeouts.
+    @param own: the built-in resources, by their names below C{/-/}. Each request looks
+        them up, so that you can add them later.
+    @param authenticator: logs visitors in, if it asks for passwords.
+    @param frameAncestors: the sites that may show the pages in a frame; see
         L{wsplug.guard.framing.frameHeaders}.
-    @param landing: what is at C{/}, in place of an application's page.
-    @raise ValueError: one of those is none.
+    @param landing: the resource at C{/}, in place of an application's page.
+    @raise ValueError: one of C{frameAncestors} isn't valid.
     """
     if authenticator is not None and not authenticator.asksPages:
         authenticator = None
