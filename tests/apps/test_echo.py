@@ -158,7 +158,7 @@ def test_flood_and_away() -> None:
         ({"delay": "-1"}, "delay takes a time in seconds from 0 to 3600, not '-1'"),
         ({"delay": "soon"}, "delay takes a time in seconds from 0 to 3600, not 'soon'"),
         ({"backlog": "0"}, "backlog takes a size like 65536"),
-        ({"suffix": "x"}, "there are: prefix, delay, backlog"),
+        ({"suffix": "x"}, "the options are: prefix, delay, backlog"),
     ],
 )
 def test_mistakes(options: dict[str, object], words: str) -> None:

@@ -243,7 +243,7 @@ def test_file(tmp_path: Path) -> None:
     [
         (["--auth", "nonsense"], "auth: there is no 'nonsense'"),
         (["--auth", "file:/no/where"], "auth file: can't read"),
-        (["--auth-cookie", "a"], "auth-cookie goes with auth, which isn't there"),
+        (["--auth-cookie", "a"], "auth-cookie goes with auth, which isn't set"),
         (["--auth-first-message", "no"], "auth-first-message goes with auth"),
         (["--auth", "memory:a:b", "--auth-cookie", "a b"], "the name of a cookie"),
         (["--auth", "memory:a:b", "--auth-first-message", "x"], "one of browsers"),

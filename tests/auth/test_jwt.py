@@ -496,7 +496,7 @@ def test_wrong_key(keys: Keys, tmp_path: Path) -> None:
         ("key=K:algorithm=hs256", "algorithm takes one of HS256"),
         ("key=K:algorithm=HS256:RS256", "options are key=value, and option 3 isn't"),
         ("key=K:algorithm=HS256:algorithm=RS256", "options 2 and 3 have the same name"),
-        ("key=K:algorithm=HS256:issuers=x", "there is no option 'issuers'"),
+        ("key=K:algorithm=HS256:issuers=x", "unknown option 'issuers'"),
         (
             "key=K:algorithm=HS256:leeway=-1",
             "leeway takes a time in seconds from 0 to 3600",

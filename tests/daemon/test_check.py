@@ -101,7 +101,7 @@ def test_bad(tmp_path: Path) -> None:
         "--broker sqlite:no/broker: there is no folder no",
         "no application 'ecko'",
         "no file 'missing.py'",
-        "there is no option 'x'",
+        "unknown option 'x'",
         "can't listen on 'carrier:pigeon'",
         f"can't listen on port {port} of 127.0.0.1: Address already in use",
     ]

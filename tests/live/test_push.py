@@ -272,7 +272,7 @@ def test_mistakes(tmp_path: Path) -> None:
         ("token=a:token-file=b", "give either token or token-file, not both"),
         ("prefix=a/b", "prefix takes letters, digits"),
         ("overflow=none", "overflow takes one of close, oldest, latest"),
-        ("max-channels=0", "max-channels takes a whole number from 1 on"),
+        ("max-channels=0", "max-channels takes a whole number of at least 1"),
     ):
         command = [TWISTD, "-n", "--pidfile="]
         command += ["wsplug", f"--app=push:{options}", f"--listen={TCP}"]

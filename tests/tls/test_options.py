@@ -103,4 +103,4 @@ def test_not_for_endpoint_strings(files: tuple[Path, Path]) -> None:
     """They have their own way, and the error says which."""
     with pytest.raises(SystemExit) as caught:
         parse(f"--tls-cert={files[0]}", f"--tls-key={files[1]}", "--listen=tcp:0")
-    assert "in listen, say ssl:PORT:privateKey=PATH" in str(caught.value.code)
+    assert "in listen, use ssl:PORT:privateKey=PATH" in str(caught.value.code)

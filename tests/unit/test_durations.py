@@ -65,7 +65,7 @@ def suggestions(what: str) -> Iterator[str]:
     """
     yield from re.findall(r"'([^']*)'", what)
     yield from re.findall(r"\b(0) for", what)
-    ends = re.search(r"from (-?[0-9.e+]+) (?:to (-?[0-9.e+]+)|on)", what)
+    ends = re.search(r"(?:from|at least) (-?[0-9.e+]+)(?: to (-?[0-9.e+]+))?", what)
     if ends is not None:
         yield from (each for each in ends.groups() if each is not None)
     for like in re.findall(r"\blike ([^'(]+?)(?:, or|, 0 for|$)", what):

@@ -127,7 +127,7 @@ def test_parse_options() -> None:
         ({}, "the option 'history' is missing"),
         (
             {"history": "1", "x": "2"},
-            "there is no option 'x'; there are: path, history",
+            "unknown option 'x'; the options are: path, history",
         ),
         ({"history": "x"}, "history takes a whole number from 0 to 100, not 'x'"),
     ],
@@ -141,7 +141,7 @@ def test_parse_options_wrongly(values: dict[str, object], words: str) -> None:
 
 def test_parse_no_options() -> None:
     """Where there are none, it says so."""
-    with pytest.raises(InvalidOption, match="there are: none"):
+    with pytest.raises(InvalidOption, match="the options are: none"):
         parseOptions([], {"x": "1"})
 
 

@@ -382,7 +382,7 @@ def test_make_mounts(here: Path) -> None:
 @pytest.mark.parametrize(
     ("description", "error", "words"),
     [
-        ("echo:x=1", InvalidOption, "--app echo: there is no option 'x'"),
+        ("echo:x=1", InvalidOption, "--app echo: unknown option 'x'"),
         ("two.py:shout:times=x", InvalidOption, "--app two.py:shout: times takes"),
         ("echo:path=x", InvalidOption, "a path to mount at"),
         ("echo:compression=maybe", InvalidOption, "compression takes yes or no"),

@@ -67,7 +67,7 @@ def test_every_setting_is_an_option() -> None:
         ([], "no application to serve"),
         (["--app", "nothing-like-it"], "no application 'nothing-like-it'"),
         (["--app", "ecko"], "did you mean 'echo'?"),
-        (["--app", "echo:x=1"], "there is no option 'x'"),
+        (["--app", "echo:x=1"], "unknown option 'x'"),
         (["--app", "echo", "--app", "echo"], "both mounted at /echo"),
         (["--app", "missing.py"], "no file"),
         (["--app", ""], "name is missing"),

@@ -1,17 +1,17 @@
 """
-From a configuration to a service: what C{twistd wsplug}, C{wsplug check} and a service
-tree of your own share::
+From a configuration to a service. C{twistd wsplug}, C{wsplug check} and your own
+service tree share this::
 
     from wsplug.assembly import assemble, readConfiguration
 
     parts = assemble(readConfiguration("wsplug.toml"), reactor)
     parts.makeService().setServiceParent(application)
 
-    - L{Configuration} has a group for each kind of options.
-    - L{readConfiguration} reads one from a file; L{combine} makes one of a command line
-      and a file.
-    - L{assemble} makes everything that it speaks of. What is wrong about it is found
-      then, before anything listens.
+    - L{Configuration} has a group for each kind of option.
+    - L{readConfiguration} reads one from a file. L{combine} makes one from a command
+      line and a file.
+    - L{assemble} makes all parts of the server. It reports errors in the configuration
+      before the server listens.
 """
 
 from wsplug.assembly.combining import combine, readConfiguration

@@ -1,5 +1,5 @@
 """
-The command line and the configuration file, put together.
+The command line and the configuration file, combined.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ _Group = TypeVar("_Group")
 
 def readConfiguration(path: str) -> Configuration:
     """
-    Read a configuration from a file, as for a service in a tree of one's own.
+    Read a configuration from a file, for a service in your own service tree.
 
-    @raise InvalidOption: it can't be read, or something in it is wrong.
+    @raise InvalidOption: the file can't be read, or something in it is wrong.
     """
     return combine({}, readFile(path))
 
@@ -35,12 +35,11 @@ def combine(
     commandLine: Mapping[str, object], file: Mapping[str, object]
 ) -> Configuration:
     """
-    Put the command line and the file together: where both say something, the command
-    line wins.
+    Combine the command line and the file. The command line takes precedence.
 
-    @param commandLine: parsed values by name; what wasn't given isn't there.
-    @param file: from L{readFile}.
-    @raise InvalidOption: what results can't be.
+    @param commandLine: the parsed values of the options that were given, by name.
+    @param file: the values from L{readFile}.
+    @raise InvalidOption: the options contradict each other, or one is missing.
     """
     values: dict[str, Any] = dict(file)
     if "listen" in commandLine and "port" not in commandLine:
@@ -50,18 +49,18 @@ def combine(
     values.update(commandLine)
     if not values.get("app"):
         raise InvalidOption(
-            "no application to serve: say --app NAME; --list-apps shows which there are"
+            "no application to serve: use --app NAME; --list-apps shows all names"
         )
     for option in OPTIONS:
         if option.name in values and option.needs and option.needs not in values:
             raise InvalidOption(
-                f"{option.name} goes with {option.needs}, which isn't there"
+                f"{option.name} goes with {option.needs}, which isn't set"
             )
     listening = _make(Listening, values)
     listening.describe()
     if "tls-cert" in values and not listening.usesPort:
         raise InvalidOption(
-            "tls-cert goes with port; in listen, say ssl:PORT:privateKey=PATH"
+            "tls-cert goes with port; in listen, use ssl:PORT:privateKey=PATH"
         )
     return Configuration(
         tuple(values["app"]),

@@ -40,8 +40,8 @@ __all__ = [
 
 _BACKLOG: Final = 1024
 """
-Connections that the kernel accepts while the reactor is busy. With Twisted's default,
-50, some clients would have to try again after seconds when all come back at once.
+Connections that the kernel accepts while the reactor is busy. Twisted's default is 50:
+when all clients reconnect at once, some have to try again after seconds.
 """
 
 
@@ -50,9 +50,9 @@ class Listening:
     """
     Where the server listens.
 
-    @ivar port: C{None} where nobody said one: it is L{DEFAULT_PORT} then, unless there
-        are C{endpoints}.
-    @ivar interface: an address; empty for all of IPv4.
+    @ivar port: C{None} if it isn't set. The server then listens on C{endpoints}, or on
+        L{DEFAULT_PORT} if there are none.
+    @ivar interface: an address; empty for all IPv4 addresses.
     @ivar endpoints: Twisted endpoint strings.
     @ivar reusePort: whether other processes may listen on the same TCP ports.
     """
@@ -91,16 +91,17 @@ class Listening:
 
     def describe(self) -> list[tuple[str, str]]:
         """
-        Give all endpoint strings, each with its name for messages. That of C{port} is
-        the first.
+        Return all endpoint strings, each with its name for messages. The endpoint of
+        C{port} comes first.
 
-        @raise InvalidOption: C{interface} is there, and no C{port}.
+        @return: pairs of a name and an endpoint string.
+        @raise InvalidOption: C{interface} is set, and C{port} isn't.
         """
         endpoints = [(description, description) for description in self.endpoints]
         if not self.usesPort:
             if self.interface:
                 raise InvalidOption(
-                    "interface goes with port; in listen, say "
+                    "interface goes with port; in listen, use "
                     "tcp:PORT:interface=ADDRESS"
                 )
             return endpoints
@@ -117,9 +118,9 @@ class Listening:
 @dataclass(frozen=True)
 class Operation:
     """
-    What the server runs with.
+    How the server runs.
 
-    @ivar broker: describes the broker that the applications share.
+    @ivar broker: the description of the broker that the applications share.
     @ivar metrics: C{"auto"}, C{"yes"} or C{"no"}.
     @ivar logFormat: C{"text"} or C{"json"}.
     """
@@ -128,12 +129,12 @@ class Operation:
         text,
         "memory",
         "Where channels are kept: memory or sqlite:PATH. :count=, :size= and :age= "
-        "limit what a channel keeps, :total= what all keep together.",
+        "limit each channel, :total= limits all channels together.",
     )
     metrics: str = option(
         choice("auto", "yes", "no"),
         "auto",
-        "Whether there are metrics at /-/metrics. With auto, there are where "
+        "Whether to serve metrics at /-/metrics. auto serves them if "
         "prometheus-client is installed.",
     )
     logFormat: str = option(
@@ -145,7 +146,7 @@ class Operation:
     @property
     def hasMetrics(self) -> bool | None:
         """
-        C{metrics} as a service takes it: C{None} for C{"auto"}.
+        C{metrics} as L{wsplug.WebSocketService} takes it: C{None} for C{"auto"}.
         """
         return {"yes": True, "no": False}.get(self.metrics)
 
@@ -153,11 +154,10 @@ class Operation:
 @dataclass(frozen=True)
 class Configuration:
     """
-    What a server is to be.
+    The configuration of a server.
 
     @ivar applications: the applications to serve.
-    @ivar given: the names of the options that were given, and not left at their
-        defaults.
+    @ivar given: the names of the options that the user has set.
     """
 
     applications: tuple[Description, ...]
@@ -205,7 +205,7 @@ CONFIG: Final = Option(
     "config",
     path,
     None,
-    "TOML file with the same options. The command line wins over it.",
+    "TOML file with the same options. The command line takes precedence.",
     shown="none",
 )
 
@@ -221,5 +221,5 @@ COMMANDS: Final = (
     Option("version", boolean, False, "Show the versions.", flag=True),
 )
 """
-What only the command line takes.
+The options that only the command line has.
 """

@@ -1,5 +1,5 @@
 """
-Endpoints, made of the strings that describe them.
+Endpoints, made from the strings that describe them.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ _INSTALL_TLS: Final = "TLS needs pyOpenSSL: pip install 'wsplug[tls]'"
 
 def makeEndpoint(reactor: Any, name: str, description: str) -> IStreamServerEndpoint:
     """
-    Make an endpoint of a Twisted endpoint string.
+    Make an endpoint from a Twisted endpoint string.
 
-    @param name: what error messages call it.
-    @raise InvalidOption: it can't be made.
+    @param name: the name for error messages.
+    @raise InvalidOption: the string is wrong, or a file that it names is.
     """
     try:
         return takeOver(serverFromString(reactor, description), reactor)
     except (Exception, SystemExit) as error:
-        # Endpoint plugins raise whatever they like: a wrong word, a missing file.
+        # Endpoint plugins raise any exception: for a wrong word, for a missing file.
         reason = " ".join(str(error).split()) or type(error).__name__
         if isinstance(error, TypeError):
-            # It tells of the plugin's function, not of the string.
-            reason = "these are not the arguments of this kind of endpoint"
+            # Its text is about the plugin's function, not about the string.
+            reason = "the arguments are wrong for this kind of endpoint"
         elif "systemd:" in description:
             reason = explainSystemd(error)
         elif isinstance(error, ImportError) and description.startswith("ssl:"):

@@ -1,12 +1,12 @@
 """
-The configuration file: C{wsplug.toml}, with the command line's names::
+The configuration file, C{wsplug.toml}, with the option names of the command line::
 
     port = 9000
     max-message-size = "64KiB"
     origin = ["https://example.org"]
     app = ["echo", "chat.py:path=/chat"]
 
-C{app} can be tables too, with C{use} for the name and a key for each option::
+C{app} can also be tables, with C{use} for the name and a key for each option::
 
     [[app]]
     use = "echo"
@@ -41,12 +41,12 @@ def readFile(
     """
     Read a configuration file.
 
-    @param errors: takes what is wrong about single keys, which are left out then; where
-        not given, the first of those is raised.
-    @return: its values by the options' names: one each, or a tuple for an option that
-        repeats; for C{app}, L{Description}s.
-    @raise InvalidOption: it can't be read, isn't TOML, or has an unknown key or a wrong
-        value. The message names the file and the line, key or table.
+    @param errors: collects the errors of single keys, and the result leaves those keys
+        out. Without this list, the first such error is raised.
+    @return: the values by the options' names. An option that repeats has a tuple of
+        values, and C{app} a tuple of L{Description}s.
+    @raise InvalidOption: the file can't be read, isn't TOML, or has an unknown key or a
+        wrong value. The message names the file and the line, key or table.
     """
     try:
         document = tomllib.loads(readBytes(path, "can't read").decode("utf-8"))
@@ -89,7 +89,7 @@ def _readApplication(item: object, index: int) -> Description:
         return parseDescription(item)
     if not isinstance(item, dict):
         what = "an array" if isinstance(item, list) else repr(item)
-        raise InvalidOption(f"app takes texts or tables, not {what}")
+        raise InvalidOption(f"app takes strings or tables, not {what}")
     values = dict(item)
     use = values.pop("use", None)
     if not isinstance(use, str):

@@ -1,6 +1,6 @@
 """
-The parts of a server, made of its configuration: applications, endpoints, broker,
-logins.
+The parts of a server, made from its configuration: applications, endpoints, broker,
+authentication.
 """
 
 from __future__ import annotations
@@ -33,15 +33,14 @@ _SYSTEMD: Final = "systemd:"
 
 class Attempt(Protocol):
     """
-    How a part is made, and what happens where it can't be.
+    Makes a part, and decides what happens if that fails.
     """
 
     def __call__(self, make: Any, *arguments: Any) -> Any:
         """
-        Make it: C{make(*arguments)}, which may raise a
-        L{wsplug.errors.ConfigurationError}.
+        Call C{make(*arguments)}, which may raise a L{wsplug.errors.ConfigurationError}.
 
-        @return: the part. Where the error is noted and not raised, C{None}.
+        @return: the part; C{None} if the error is recorded instead of raised.
         """
 
 
@@ -52,18 +51,18 @@ def _orRaise(make: Any, *arguments: Any) -> Any:
 @dataclass
 class Parts:
     """
-    Everything that a configuration speaks of. Nothing is started yet.
+    All parts of a server. None is started yet.
 
-    @ivar configuration: the configuration, with as many connections as the process can
-        have.
-    @ivar reactor: the reactor that the server is going to run in.
-    @ivar mounts: the applications.
-    @ivar endpoints: where to listen, with names. An endpoint is C{None} where only
-        systemd has its socket.
-    @ivar broker: what the applications share.
+    @ivar configuration: the configuration, with C{max-connections} reduced to what the
+        process can hold.
+    @ivar reactor: the reactor that the server runs in.
+    @ivar mounts: the applications and their paths.
+    @ivar endpoints: where to listen: pairs of a name and an endpoint. The endpoint is
+        C{None} if only systemd has its socket.
+    @ivar broker: the broker that the applications share.
     @ivar authentication: how clients log in.
-    @ivar admin: where operators are let in.
-    @ivar reloaded: what can be read again while the server runs.
+    @ivar admin: where operators log in.
+    @ivar reloaded: the parts that L{reload} reads again while the server runs.
     """
 
     configuration: Configuration
@@ -82,7 +81,7 @@ class Parts:
         Make the service.
 
         @param kind: the class of the service.
-        @param more: what it takes besides.
+        @param more: further arguments for the class.
         """
         configuration = self.configuration
         return kind(
@@ -100,7 +99,7 @@ class Parts:
 
     def reload(self) -> None:
         """
-        Read again what can be, as the certificates.
+        Read files again that may have changed, such as certificates.
         """
         for each in self.reloaded:
             each.reload()
@@ -116,11 +115,11 @@ def assemble(
     """
     Make the parts of a server.
 
-    @param attempt: makes each one. By default, the first error is raised.
-    @param hasSystemd: whether systemd has started this process, so that its sockets can
-        be had.
-    @raise wsplug.errors.ConfigurationError: one can't be made. The message says which
-        option is wrong and how to mend it.
+    @param attempt: makes each part. By default, the first error is raised.
+    @param hasSystemd: whether systemd may have started this process and passed sockets
+        to it.
+    @raise wsplug.errors.ConfigurationError: a part can't be made. The message says
+        which option is wrong, and how to correct it.
     """
     configuration = attempt(_fit, configuration) or configuration
     operation = configuration.operation
@@ -149,9 +148,9 @@ def assemble(
 
 def _fit(configuration: Configuration) -> Configuration:
     """
-    Have no more connections than the process may have open files.
+    Reduce the number of connections to what the process can hold.
 
-    @raise InvalidOption: the configuration asks for more.
+    @raise wsplug.errors.InvalidOption: the user has set a higher number.
     """
     settings = configuration.settings
     possible = fitConnections(

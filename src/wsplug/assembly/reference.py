@@ -1,5 +1,5 @@
 """
-The reference of all options, made of their declarations::
+The reference of all options, made from their declarations::
 
     python -m wsplug.assembly.reference docs/reference/options.md
 """
@@ -26,23 +26,23 @@ _HEAD: Final = """\
 
 Each option can be given on the command line of `twistd wsplug` and `wsplug check`, as
 `--port`, and in the [configuration file](#the-configuration-file), as `port`. The
-command line wins over the file.
+command line takes precedence over the file.
 
-- A **size** is a number of bytes, or one with a unit: `65536`, `64KiB`, `1MiB`,
+- A **size** is a number of bytes, or a number with a unit: `65536`, `64KiB`, `1MiB`,
   `2GiB`.
 - **Seconds** can have a fraction or a unit: `0.5`, `10`, `5m`, `1h`.
 - `unlimited` switches off a limit for a size or a number, `off` a timeout. No limit
   is off by default. See [what 0, off and unlimited
   mean](limits.md#what-0-off-and-unlimited-mean).
-- An option that can be **repeated** is given several times on the command line. In
+- You give an option that can be **repeated** several times on the command line. In
   the file, its value is an array.
 """
 
 _ABOUT: Final = {
     "Applications": """\
-`wsplug --list-apps` shows what can be served. A single application is at `/`, several
-are at `/NAME`, unless `path=` says otherwise. The rest of a request's path belongs to
-the application.
+`wsplug --list-apps` shows all applications. A single application is at `/`, several
+are at `/NAME`, unless you set `path=`. The rest of a request's path belongs to the
+application.
 """,
     "Listening": """\
 See [where it listens](../guides/operating.md#where-it-listens) and
@@ -68,13 +68,13 @@ See [the broker](broker.md), [metrics](metrics.md) and [logs](logs.md).
 """,
     "Limits": """\
 An address is an IPv4 address or an IPv6 network of 64 bits. While a client doesn't
-read what it is sent, nothing is read from it either. [Limits](limits.md) explains how
-these options work together and what to set. [How connections end](closing.md) lists
-every way in which a connection ends, with its code, its reason and its option.
+read its messages, the server doesn't read from it either. [Limits](limits.md) explains
+how these options work together and what to set. [How connections end](closing.md)
+lists every way in which a connection ends, with its code, its reason and its option.
 """,
 }
 """
-What the page says of groups of options besides.
+The text of the page about each group of options.
 """
 
 _FILE: Final = """\
@@ -101,28 +101,28 @@ times = 3
 application, and each other key is one of its options. `wsplug check --config
 wsplug.toml` reports everything that is wrong with a file.
 
-Only the command line takes these:
+Only the command line has these options:
 """
 
 _APPLICATIONS: Final = """\
 ## Options of applications
 
-They stand behind the application's name, `--app chat:path=/team:history=200`, or in
-its table in the file. A colon in a value is written `\\:`. Every application takes
-these:
+They follow the application's name, `--app chat:path=/team:history=200`, or are keys of
+its table in the file. Write `\\:` for a colon in a value. Every application has these
+options:
 """
 
 _BROKER: Final = """\
 ## Options of the broker
 
-They stand behind its name: `--broker memory:count=100:age=5m`, `--broker
+They follow its name: `--broker memory:count=100:age=5m`, `--broker
 sqlite:channels.db:total=1GiB`.
 """
 
 _JWT: Final = """\
 ## Options of signed tokens
 
-They stand behind `jwt:`, as in `--auth
+They follow `jwt:`, as in `--auth
 jwt:key=key.pem:algorithm=ES256:audience=chat`. See
 [authentication](../guides/authentication.md#signed-tokens).
 """

@@ -1,5 +1,5 @@
 """
-What the commands show: versions, and the applications with their options.
+The output of C{--version} and C{--list-apps}.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ __all__ = ["listApplications", "oneLine", "showVersions"]
 
 def showVersions() -> str:
     """
-    Give a line with the versions of wsplug and what it runs on.
+    Return a line with the versions of wsplug, Twisted and Python.
     """
     return (
         f"wsplug {wsplug.__version__} (codec: {describeBuild()}), "
@@ -28,14 +28,14 @@ def showVersions() -> str:
 
 def listApplications() -> str:
     """
-    Give lines with the applications, their options, and what doesn't load.
+    Return lines with the applications, their options, and the plugins that don't load.
     """
     lines = []
     for plugin in findApplications():
         lines.append(f"{plugin.name}: {plugin.help}")
         lines.extend(_describe(option) for option in plugin.options)
     lines.append("")
-    lines.append("Each application takes these too:")
+    lines.append("Each application also takes these options:")
     lines.extend(_describe(option) for option in MOUNT_OPTIONS)
     failures = findFailures()
     if failures:
@@ -47,7 +47,7 @@ def listApplications() -> str:
 
 def oneLine(error: Exception) -> str:
     """
-    Give what an error says in one line.
+    Return the text of an error in one line.
     """
     return " ".join(str(error).split())
 

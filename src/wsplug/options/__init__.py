@@ -1,12 +1,12 @@
 """
-Options: how each is declared, once, for the command line, the configuration file,
+Options. Each one is declared once, for the command line, the configuration file,
 C{wsplug check}, the help, the reference and the type.
 
-    - An L{Option} has a name, a kind, a default and a help text. Plugins have a tuple
-      of them; the server's own are fields of groups, made by L{option}.
-    - A kind makes the value from text, as L{size} does, or says in a C{ValueError} what
-      it takes.
-    - L{splitDescription} and L{pairOptions} take C{NAME:key=value} apart.
+    - An L{Option} has a name, a kind, a default and a help text. A plugin has a tuple
+      of options. The server's own options are fields of groups, made by L{option}.
+    - A kind parses the value, as L{size} does. It raises a C{ValueError} that says
+      which values it takes.
+    - L{splitDescription} and L{pairOptions} parse C{NAME:key=value}.
 """
 
 from wsplug.options.descriptions import COLONS, pairOptions, splitDescription

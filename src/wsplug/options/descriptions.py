@@ -13,14 +13,14 @@ __all__ = ["COLONS", "pairOptions", "splitDescription"]
 
 COLONS: Final = "a colon in a value is written \\:"
 """
-The hint for somebody who has written a plain one.
+The hint for a user who has written a plain colon.
 """
 
 
 def splitDescription(description: str) -> Iterable[tuple[str, str | None]]:
     """
-    Take a description apart by the rules of Twisted's endpoint strings: colons
-    separate, and a backslash takes the meaning from what is behind it.
+    Split a description by the rules of Twisted's endpoint strings: colons separate the
+    parts, and a backslash escapes the next character.
 
     @return: the parts: key and value, or text and C{None}.
     """
@@ -42,11 +42,11 @@ def splitDescription(description: str) -> Iterable[tuple[str, str | None]]:
 
 def pairOptions(words: Iterable[tuple[str, str | None]]) -> dict[str, str]:
     """
-    Take parts of a description, from L{splitDescription}, for options.
+    Turn parts of a description, from L{splitDescription}, into options.
 
     @return: the values by the options' names.
-    @raise InvalidOption: one isn't C{key=value}, or is there twice. The message says
-        which one, but nothing that is in it: any may be a piece of a secret.
+    @raise InvalidOption: a part isn't C{key=value}, or a key appears twice. The message
+        gives the part's number and not its text, which may be a piece of a secret.
     """
     values: dict[str, str] = {}
     for number, (key, value) in enumerate(words, 1):

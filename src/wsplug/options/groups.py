@@ -7,8 +7,8 @@ A field is declared once, with its option::
     class Listening:
         port: int = option(integer(0, 65535), 9000, "TCP port to listen on")
 
-From that come the type, the option on the command line and in the configuration file,
-its help with its default, and its row in the reference.
+This gives the type, the option on the command line and in the configuration file, its
+help with its default, and its row in the reference.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ _KEY: Final = "wsplug.option"
 @dataclass(frozen=True)
 class _Declared:
     """
-    A group's field.
+    A field of a group.
 
-    @ivar field: its name.
-    @ivar option: its option; C{None} for a group in the group.
-    @ivar group: that group's type.
+    @ivar field: the field's name.
+    @ivar option: the field's option; C{None} for a group in the group.
+    @ivar group: the type of the inner group.
     """
 
     field: str
@@ -58,14 +58,14 @@ def option(
     formerly: tuple[str, ...] = (),
 ) -> _T:
     """
-    Declare the option of a dataclass's field. What can be said is what an L{Option}
-    has.
+    Declare the option of a dataclass's field. The parameters are the attributes of
+    L{Option}.
 
-    @param name: the option's name; made from the field's where not given.
-    @return: a C{dataclasses.Field}. Its type is said to be that of the default, so
-        that the field can be declared with the type of its values.
+    @param name: the option's name. By default, it is derived from the field's name.
+    @return: a C{dataclasses.Field}. Its declared type is that of the default, so that
+        you can declare the field with the type of its values.
     """
-    # The name follows when the dataclass knows that of the field.
+    # optionsOf adds the name, when the dataclass knows the field's name.
     declared = Option(
         name, kind, default, help, shown, group, repeats, flag, needs, formerly
     )
@@ -75,10 +75,10 @@ def option(
 
 def optionsOf(group: type, heading: str = "") -> tuple[Option, ...]:
     """
-    Give the options of a group's fields, and of the groups in it.
+    Return the options of a group's fields, and of the groups in it.
 
     @param group: a dataclass.
-    @param heading: their C{group}, where they don't say another one.
+    @param heading: the C{group} of options that have none.
     """
     found: list[Option] = []
     for each in _declaredIn(group):
@@ -91,7 +91,7 @@ def optionsOf(group: type, heading: str = "") -> tuple[Option, ...]:
 
 def optionOf(group: type, name: str) -> Option:
     """
-    Give the option of a group's field.
+    Return the option of a group's field.
 
     @param group: a dataclass.
     @param name: the field's name.
@@ -106,11 +106,11 @@ def optionOf(group: type, name: str) -> Option:
 
 def makeGroup(group: type[_Group], values: Mapping[str, Any]) -> _Group:
     """
-    Make a group of parsed values.
+    Make a group from parsed values.
 
-    @param values: by the options' names; those that aren't there have their defaults,
-        and others are passed over.
-    @raise ValueError: the group refuses what results.
+    @param values: the values by the options' names. Missing options get their defaults.
+        Values for options of other groups are ignored.
+    @raise ValueError: the group refuses the values.
     """
     made: dict[str, Any] = {}
     for each in _declaredIn(group):
@@ -136,8 +136,8 @@ def _declaredIn(group: Any) -> list[_Declared]:
 
 def _nameOf(declared: Field[Any]) -> str:
     """
-    Make an option's name of a field's: C{max-headers} of C{max_headers}, C{reuse-port}
-    of C{reusePort}.
+    Derive an option's name from a field's name: C{max-headers} from C{max_headers},
+    C{reuse-port} from C{reusePort}.
     """
     words = re.sub("[A-Z]", lambda match: "-" + match[0].lower(), declared.name)
     return words.replace("_", "-")

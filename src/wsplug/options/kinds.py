@@ -1,6 +1,6 @@
 """
-Kinds of values: each makes an option's value from text, and shows one as its user would
-write it.
+Kinds of values: each one parses an option's value, and writes a value as its user
+would.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ _T = TypeVar("_T")
 
 Kind = Callable[[str], Any]
 """
-What makes a value from text, or raises C{ValueError} with what it takes. Any function
-will do; a L{ValueKind} can show its values, too.
+A function that parses a value, or raises a C{ValueError} that says which values it
+takes. A L{ValueKind} can also show its values.
 """
 
 UNLIMITED: Final = sys.maxsize // 4
 """
-The value of a limit that is switched off: larger than any value can be, and still small
-enough to calculate with.
+The value of a limit that is switched off. It is larger than any real value, and small
+enough for arithmetic without an overflow in C.
 """
 
 
@@ -52,15 +52,15 @@ class ValueKind(Generic[_T]):
     """
     A kind of value.
 
-    @ivar words: what it takes, in a few words, for the reference.
-    @ivar show: writes a value as text that the kind makes the same value from.
+    @ivar words: which values it takes, in a few words, for the reference.
+    @ivar show: writes a value as text that the kind parses as the same value.
     """
 
     def __init__(
         self, parse: Callable[[str], _T], words: str, show: Callable[[Any], str]
     ) -> None:
         """
-        @param parse: makes a value from text, or raises C{ValueError}.
+        @param parse: parses a value, or raises C{ValueError}.
         """
         self._parse = parse
         self.words = words
@@ -94,14 +94,14 @@ def _kind(
 
 def describeKind(kind: Kind) -> str:
     """
-    Say in a few words what a kind takes.
+    Return in a few words which values a kind takes.
     """
     return kind.words if isinstance(kind, ValueKind) else "text"
 
 
 def showValue(kind: Kind, value: Any) -> str:
     """
-    Write a value as somebody would who gives it.
+    Write a value as a user would.
     """
     if isinstance(kind, ValueKind):
         return str(kind.show(value))
@@ -155,7 +155,7 @@ def path(value: str) -> str:
 @_kind("text")
 def secret(value: str) -> str:
     """
-    Any text that is for nobody to read: no error quotes it.
+    Any text that has to stay secret: no error message quotes it.
     """
     return value
 
@@ -175,7 +175,7 @@ def boolean(value: str) -> bool:
 
 def integer(low: int, high: int) -> ValueKind[int]:
     """
-    A whole number in a range, both ends in it.
+    A whole number in a range, including both ends.
     """
 
     def parse(value: str) -> int:
@@ -188,7 +188,7 @@ def integer(low: int, high: int) -> ValueKind[int]:
 
 def number(low: float, high: float) -> ValueKind[float]:
     """
-    A number in a range, both ends in it.
+    A number in a range, including both ends.
     """
 
     def parse(value: str) -> float:
@@ -202,7 +202,7 @@ def number(low: float, high: float) -> ValueKind[float]:
 
 def _plain(value: float) -> str:
     """
-    Write a number as it may be given: without an exponent.
+    Write a number without an exponent.
     """
     return str(int(value)) if value == int(value) else repr(value)
 
@@ -210,13 +210,13 @@ def _plain(value: float) -> str:
 @_kind("number, or `unlimited`", _showCount)
 def count(value: str) -> int:
     """
-    A whole number from 1 on, or C{unlimited}.
+    A whole number of at least 1, or C{unlimited}.
     """
     if value == "unlimited":
         return UNLIMITED
     if re.fullmatch(r"[0-9]{1,18}", value) and int(value) > 0:
         return int(value)
-    raise ValueError("a whole number from 1 on, or 'unlimited'")
+    raise ValueError("a whole number of at least 1, or 'unlimited'")
 
 
 _UNITS: Final = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
@@ -235,7 +235,7 @@ def _sizeOf(value: str) -> int | None:
 @_kind("size, or `unlimited`", _showSize)
 def size(value: str) -> int:
     """
-    A number of bytes, C{KiB}, C{MiB} or C{GiB} from 1 on, or C{unlimited}.
+    A number of bytes, C{KiB}, C{MiB} or C{GiB}, at least 1, or C{unlimited}.
     """
     read = _sizeOf(value)
     if not read:
@@ -246,8 +246,8 @@ def size(value: str) -> int:
 @_kind("size, or `unlimited`", _showSize)
 def threshold(value: str) -> int:
     """
-    A size from which on something is done: a number of bytes as L{size} has it; C{0}
-    for always, C{unlimited} for never.
+    The smallest size for which the server does something: a number of bytes like
+    L{size}, C{0} for always, or C{unlimited} for never.
     """
     read = _sizeOf(value)
     if read is None:
@@ -269,8 +269,9 @@ def _secondsOf(value: str) -> float | None:
 @_kind("seconds, or `off`", _showLimit)
 def seconds(value: str) -> float:
     """
-    A limit in time: seconds, minutes (C{5m}) or hours (C{1h}), or C{off} for none,
-    which is 0. The number 0 isn't taken: it could be meant as either.
+    A timeout: seconds, minutes (C{5m}) or hours (C{1h}), or C{off} for none. C{off} is
+    stored as 0. The kind refuses the number 0, because it could mean "at once" or
+    "never".
     """
     read = 0.0 if value == "off" else _secondsOf(value)
     if read is None or (not read and value != "off"):
@@ -281,8 +282,8 @@ def seconds(value: str) -> float:
 @_kind("seconds", _showNumber)
 def delay(value: str) -> float:
     """
-    A time for which something waits or goes on: as L{seconds}, or C{0} or C{off}, which
-    are the same: none, it happens at once.
+    A time for which something waits or lasts: like L{seconds}, or C{0} or C{off}, which
+    both mean no delay.
     """
     read = 0.0 if value == "off" else _secondsOf(value)
     if read is None:
@@ -292,7 +293,7 @@ def delay(value: str) -> float:
 
 def delayUpTo(high: float) -> ValueKind[float]:
     """
-    A L{delay} of at most some seconds.
+    A L{delay} with a maximum in seconds.
     """
 
     def parse(value: str) -> float:
@@ -307,7 +308,7 @@ def delayUpTo(high: float) -> ValueKind[float]:
 @_kind("seconds", _showPeriod)
 def period(value: str) -> float:
     """
-    A time that has to be: as L{seconds}, but neither C{0} nor C{off}.
+    A time of more than 0: like L{seconds}, but without C{off}.
     """
     read = _secondsOf(value)
     if not read:
@@ -317,7 +318,7 @@ def period(value: str) -> float:
 
 def wholeSeconds(low: int, high: int) -> ValueKind[int]:
     """
-    A time of whole seconds in a range, both ends in it.
+    A time of whole seconds in a range, including both ends.
     """
 
     def parse(value: str) -> int:

@@ -1,5 +1,5 @@
 """
-One option, and how the values of several are read.
+One option, and the parser for the values of several.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ __all__ = ["REQUIRED", "Option", "findRenamed", "parseOptions"]
 
 REQUIRED: Final = object()
 """
-The default of an option that has none.
+The default of an option that the user has to set.
 """
 
 
@@ -26,19 +26,19 @@ class Option:
     """
     One option.
 
-    @ivar name: in lower case with dashes: C{"max-message-size"}.
-    @ivar kind: makes the value from text; raises C{ValueError} with what it takes.
-    @ivar default: the value where none is given, or L{REQUIRED}.
+    @ivar name: the name, in lower case with dashes: C{"max-message-size"}.
+    @ivar kind: parses the value, or raises a C{ValueError} that says which values it
+        takes.
+    @ivar default: the default value, or L{REQUIRED}.
     @ivar help: one line.
-    @ivar shown: the default in words, where the value doesn't say it, as C{None} or
-        an empty text.
-    @ivar group: the heading that it stands under in the reference.
-    @ivar repeats: whether it can be given several times; its value is a tuple then, and
-        each item is of the kind.
-    @ivar flag: whether it is a word alone on the command line: C{--reuse-port}.
+    @ivar shown: the default in words, for defaults such as C{None} or an empty text.
+    @ivar group: the option's heading in the reference.
+    @ivar repeats: whether the option can be given several times. Its value is then a
+        tuple, and the kind parses each item.
+    @ivar flag: whether the option has no value on the command line: C{--reuse-port}.
     @ivar needs: another option, without which this one has no effect.
-    @ivar formerly: its earlier names. They are refused with a line that has the new
-        one.
+    @ivar formerly: earlier names. The server refuses them, with a line that gives the
+        new name.
     """
 
     name: str
@@ -55,14 +55,14 @@ class Option:
     @property
     def isSecret(self) -> bool:
         """
-        Whether nobody is to read the value in an error or in the log.
+        Whether the value has to stay out of error messages and the log.
         """
         return self.kind is secret
 
     @property
     def shownDefault(self) -> str:
         """
-        The default as the user would write it.
+        The default as a user would write it.
         """
         if self.shown is not None:
             return self.shown
@@ -79,7 +79,7 @@ class Option:
 
     def show(self, value: Any) -> str:
         """
-        Write a value as the user would.
+        Write a value as a user would.
         """
         if self.repeats:
             return ", ".join(showValue(self.kind, each) for each in value) or "none"
@@ -87,12 +87,12 @@ class Option:
 
     def parse(self, value: object) -> Any:
         """
-        Make the option's value.
+        Parse the option's value.
 
-        @param value: text, or a number or boolean of TOML; where the option L{repeats},
-            a list of texts, or one alone.
-        @raise InvalidOption: it is of another kind; the message names the option, the
-            value unless it is L{secret}, and what would be right.
+        @param value: text, or a TOML number or boolean. If the option L{repeats}, a
+            list of texts, or a single text.
+        @raise InvalidOption: the value is wrong. The message names the option, the
+            value unless it is L{secret}, and the right values.
         """
         if self.repeats:
             return self._parseItems(value)
@@ -113,8 +113,8 @@ class Option:
         items = []
         for item in value if isinstance(value, (list, tuple)) else [value]:
             if not isinstance(item, str):
-                # Not the item: there may be a secret in a description in it.
-                raise InvalidOption(f"{self.name} takes texts, not {_kindOf(item)}")
+                # The item may be a description with a secret, so don't quote it.
+                raise InvalidOption(f"{self.name} takes strings, not {_kindOf(item)}")
             try:
                 items.append(self.kind(item))
             except ValueError as error:
@@ -122,12 +122,12 @@ class Option:
         return tuple(items)
 
     def _quote(self, value: object) -> str:
-        return "what was given" if self.isSecret else repr(value)
+        return "the given value" if self.isSecret else repr(value)
 
 
 def _kindOf(item: object) -> str:
     """
-    Say what kind of a TOML value something is.
+    Return the type of a TOML value, for an error message.
     """
     if isinstance(item, list):
         return "an array"
@@ -136,9 +136,9 @@ def _kindOf(item: object) -> str:
 
 def findRenamed(options: Iterable[Option], name: str) -> str | None:
     """
-    Say what an earlier name of an option is called now.
+    Return a line with the new name of an option that was renamed.
 
-    @return: a line; C{None} where no option had this name.
+    @return: C{None} if no option had this name.
     """
     for option in options:
         if name in option.formerly:
@@ -150,26 +150,27 @@ def parseOptions(
     options: Sequence[Option], values: Mapping[str, object]
 ) -> dict[str, Any]:
     """
-    Make a value for each of some options.
+    Parse the values of several options.
 
-    @param values: what was given, by name.
-    @raise InvalidOption: one is unknown, missing or wrong.
+    @param values: the given values, by name.
+    @return: the parsed values and the defaults, by name.
+    @raise InvalidOption: an option is unknown, missing or wrong.
     """
     known = {option.name: option for option in options}
-    # Behind a colon in a secret, its rest looks like an option.
+    # The rest of a secret behind a colon looks like an option.
     hides = any(option.isSecret and option.name in values for option in options)
     for number, name in enumerate(values, 1):
         if name not in known:
             names = ", ".join(known) or "none"
             if hides:
-                raise InvalidOption(f"option {number} is none of: {names}; {COLONS}")
+                raise InvalidOption(f"option {number} isn't one of: {names}; {COLONS}")
             renamed = findRenamed(options, name)
             if renamed is not None:
                 raise InvalidOption(renamed)
-            # As the rest of a URL's port and path.
+            # Such as the port and path of a URL.
             hint = "" if re.fullmatch(r"[\w-]+", name) else f"; {COLONS}"
             raise InvalidOption(
-                f"there is no option {name!r}; there are: {names}{hint}"
+                f"unknown option {name!r}; the options are: {names}{hint}"
             )
     parsed = {}
     for option in options:

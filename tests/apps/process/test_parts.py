@@ -364,7 +364,7 @@ def test_stop_without_guard() -> None:
         ({"grace": "never"}, "grace takes a time in seconds"),
         ({"input-timeout": "0"}, "input-timeout takes a time in seconds"),
         ({"mode": "own"}, "mode takes one of client, shared, room"),
-        ({"max-programs": "0"}, "max-programs takes a whole number from 1 on"),
+        ({"max-programs": "0"}, "max-programs takes a whole number of at least 1"),
     ],
 )
 def test_mistakes(
