@@ -1,10 +1,10 @@
 """
-Which build runs.
+Whether the compiled or the pure-Python build runs.
 
-The hot modules are ordinary Python that Cython can compile: an installation with a C
-compiler at hand has both, the C{.py} and the extension module beside it, which Python
-prefers. The environment variable C{WSPLUG_PURE}, set to anything but C{0}, has the
-C{.py} run all the same.
+The hot modules are ordinary Python that Cython can compile. If a C compiler is present,
+the installation puts an extension module beside each C{.py}, and Python prefers the
+extension. If you set the environment variable C{WSPLUG_PURE} to anything but C{0},
+Python runs the C{.py} instead.
 """
 
 from __future__ import annotations
@@ -46,13 +46,13 @@ HOT_MODULES: Final = (
     "wsplug.transport.traffic",
 )
 """
-The modules that are compiled: the way of a message, from bytes to the application and
-back. Those whose classes get a C layout have a C{.pxd} beside them.
+The modules that are compiled. They handle a message on its way from bytes to the
+application and back. A module whose classes have a C layout has a C{.pxd} beside it.
 """
 
 MARK: Final = "wsplug-source-digest:"
 """
-What stands in an extension module in front of the L{digestOf} its source.
+The mark in an extension module in front of the L{digestOf} its source.
 """
 
 _PACKAGE: Final = Path(__file__).parent
@@ -67,7 +67,7 @@ def _is_built() -> bool:
 
 class _SourceFinder:
     """
-    Finds the hot modules' sources, past the extension modules.
+    Finds the sources of the hot modules instead of the extension modules.
     """
 
     @staticmethod
@@ -77,7 +77,7 @@ class _SourceFinder:
         target: ModuleType | None = None,
     ) -> ModuleSpec | None:
         """
-        Find a module, as C{sys.meta_path} wants it.
+        Find a module, for C{sys.meta_path}.
         """
         if name not in HOT_MODULES:
             return None
@@ -91,7 +91,7 @@ Whether the compiled modules run.
 
 DESCRIPTION: Final = "compiled" if COMPILED else "pure Python"
 """
-What C{--version} and the log say of it.
+The build's name in C{--version} and the log.
 """
 
 
@@ -102,8 +102,8 @@ def _fileOf(name: str, suffix: str) -> Path:
 
 def digestOf(name: str) -> str:
     """
-    Give the digest of what a hot module is compiled from: its C{.py}, and its C{.pxd}
-    where it has one.
+    Return the digest of a hot module's sources: its C{.py}, and its C{.pxd} if it has
+    one.
 
     @param name: one of L{HOT_MODULES}.
     """
@@ -117,7 +117,7 @@ def digestOf(name: str) -> str:
 
 def _isStale(name: str, file: Path) -> bool:
     """
-    Say whether an extension module was compiled from another source than the one beside
+    Return whether an extension module was compiled from other sources than those beside
     it.
     """
     return f"{MARK}{digestOf(name)}".encode("ascii") not in file.read_bytes()
@@ -125,10 +125,10 @@ def _isStale(name: str, file: Path) -> bool:
 
 def describeBuild() -> str:
     """
-    Say which of the hot modules really run compiled.
+    Describe which hot modules are loaded compiled.
 
-    @return: C{"compiled"} where all do, and from the sources that are here; C{"pure
-        Python"} where none does; else what is wrong, and with which modules.
+    @return: C{"compiled"} if all are, from the present sources; C{"pure Python"} if
+        none is; else a description of the error, with the modules' names.
     """
     files = {name: Path(str(import_module(name).__file__)) for name in HOT_MODULES}
     compiled = [name for name in HOT_MODULES if files[name].suffix != ".py"]
@@ -145,6 +145,5 @@ def describeBuild() -> str:
 
 
 if _is_built() and not COMPILED:
-    # The package imports this before anything else: nobody has imported the compiled
-    # ones yet.
+    # The package imports this module first, before any compiled module.
     sys.meta_path.insert(0, _SourceFinder)

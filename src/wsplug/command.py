@@ -1,9 +1,9 @@
 """
-The command: C{wsplug}.
+The command C{wsplug}.
 
-C{wsplug check} takes the options of C{twistd wsplug} and says whether that would start:
-it makes everything that they speak of, and listens for a moment. It collects what is
-wrong, as far as one mistake doesn't hide another.
+C{wsplug check} takes the options of C{twistd wsplug}, and reports whether the server
+can start with them. It makes all parts of the server, and listens for a moment. It
+collects all errors, unless one hides another.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from wsplug.tap import Options
 __all__ = ["CheckOptions", "main"]
 
 _USAGE = """\
-Usage: wsplug check [options]   say whether "twistd wsplug [options]" would start
-       wsplug --list-apps       show the applications, and what does not load
+Usage: wsplug check [options]   check whether "twistd wsplug [options]" can start
+       wsplug --list-apps       show the applications, and plugins that don't load
        wsplug --version         show the versions
 
 wsplug check --help shows the options. To run the server: twistd wsplug --help\
@@ -38,15 +38,15 @@ wsplug check --help shows the options. To run the server: twistd wsplug --help\
 
 class CheckOptions(Options):
     """
-    The options of C{twistd wsplug}, read to find all that is wrong with them.
+    The options of C{twistd wsplug}, read to collect their errors.
 
-    @ivar errors: that.
+    @ivar errors: the errors so far.
     """
 
     synopsis = "Usage: wsplug check [options] --app NAME[:key=value...] [--app ...]"
 
     optFlags: ClassVar = [
-        ["no-listen", None, "Don't try to listen: for a server that runs already."]
+        ["no-listen", None, "Don't try to listen, for example while the server runs."]
     ]
 
     hasSystemd = False
@@ -57,15 +57,15 @@ class CheckOptions(Options):
 
     def readFile(self, path: str) -> dict[str, object]:
         """
-        Read a configuration file, as far as it is right.
+        Read a configuration file, and leave out what is wrong in it.
         """
         return readFile(path, self.errors)
 
     def attempt(self, make: Callable[..., Any], *arguments: Any) -> Any:
         """
-        Make something of the arguments, or note why that isn't possible.
+        Call a function that makes a part from arguments, and record its error.
 
-        @return: C{None} in this case.
+        @return: the part; C{None} after an error.
         """
         try:
             return make(*arguments)
@@ -75,13 +75,13 @@ class CheckOptions(Options):
 
     def fail(self, error: ConfigurationError) -> None:
         """
-        Note it. What comes behind it in the reading hasn't been looked at.
+        Record an error. The arguments behind it aren't checked.
         """
         self.errors.append(error)
 
     def checkSurroundings(self) -> None:
         """
-        Check nothing: this isn't C{twistd}.
+        Do nothing: this command has no C{twistd} options.
         """
 
 
@@ -89,7 +89,7 @@ def main(arguments: list[str] | None = None) -> None:
     """
     Run the command.
 
-    @param arguments: those of the process where not given.
+    @param arguments: by default, the process's arguments.
     @raise SystemExit: always.
     """
     words = sys.argv[1:] if arguments is None else arguments
@@ -112,7 +112,7 @@ _SHOWN: Final[Mapping[str, Callable[[], str]]] = {
     "--version": showVersions,
 }
 """
-What is shown, by the word that asks for it.
+Functions that return the text for an option.
 """
 
 
@@ -129,7 +129,7 @@ def check(arguments: list[str]) -> None:
 
 _COMMANDS: Final[Mapping[str, Callable[[list[str]], None]]] = {"check": check}
 """
-The commands, by their names: each takes the arguments behind it.
+The commands by their names. Each one takes the arguments that follow its name.
 """
 
 
@@ -172,7 +172,7 @@ def _checkBroker(description: str, good: list[str]) -> None:
 @inlineCallbacks
 def _checkEndpoints(options: CheckOptions, good: list[str]) -> Any:
     """
-    Listen on each endpoint at the same time, and no more.
+    Listen on all endpoints at the same time, and stop.
     """
     ports = []
     for name, endpoint in options.parts.endpoints:
@@ -195,11 +195,11 @@ def _checkEndpoints(options: CheckOptions, good: list[str]) -> Any:
 
 def _findNotes(options: CheckOptions) -> list[str]:
     """
-    Find what doesn't keep the server from starting, but may be a surprise.
+    Find facts that don't prevent the start, but may surprise the user.
     """
     notes: list[str] = []
     if not hasattr(options, "parts"):
-        notes.append("more may be wrong; this has to be mended before it is looked at")
+        notes.append("more may be wrong; correct these errors and check again")
         return notes
     notes.extend(
         f"{name}: only systemd has this socket, so it wasn't tried"
@@ -210,7 +210,7 @@ def _findNotes(options: CheckOptions) -> list[str]:
     possible = configuration.settings.max_connections
     if possible < usual and "max-connections" not in configuration.given:
         notes.append(
-            f"max-connections is {possible} instead of {usual}: a "
-            "process may have no more descriptors here; see ulimit -n, LimitNOFILE="
+            f"max-connections is {possible} instead of {usual}, because a process may "
+            "open no more files here; see ulimit -n, LimitNOFILE="
         )
     return notes

@@ -1,6 +1,6 @@
 """
-Answers to plain HTTP requests that don't need C{twisted.web}: what an
-L{IPlainResource<wsplug.interfaces.IPlainResource>} is made of.
+Responses to plain HTTP requests without C{twisted.web}: the building blocks of an
+L{IPlainResource<wsplug.interfaces.IPlainResource>}.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ __all__ = [
 
 TEXT: Final = (b"Content-Type", b"text/plain; charset=utf-8")
 """
-The header of answers that are a line of text.
+The header of responses that are a line of text.
 """
 
 _NOT_STORED: Final = (b"Cache-Control", b"no-store")
@@ -36,13 +36,13 @@ _METHODS: Final = frozenset(
     (b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"CONNECT", b"OPTIONS", b"TRACE")
 ) | {b"PATCH"}
 """
-Those that everybody knows (RFC 9110 section 9.1, RFC 5789).
+The standard methods (RFC 9110 section 9.1, RFC 5789).
 """
 
 
 def refused(refusal: HandshakeRefused) -> Response:
     """
-    Make the answer that a refusal is.
+    Make the response for a refusal.
     """
     if refusal.body is not None:
         return Response(refusal.status, refusal.headers, refusal.body)
@@ -52,26 +52,27 @@ def refused(refusal: HandshakeRefused) -> Response:
 
 def notFound() -> Response:
     """
-    Say that nothing is at a path.
+    Make a 404 response.
     """
     return Response(404, [TEXT], b"nothing is here\n")
 
 
 def redirect(location: bytes) -> Response:
     """
-    Say where to go.
+    Make a 302 response.
 
-    @param location: a URI, which may be relative; percent-encoded.
+    @param location: a URI, percent-encoded. It may be relative.
     """
     return Response(302, [(b"Location", location), TEXT], b"it is elsewhere\n")
 
 
 def methodNotAllowed(method: bytes, allowed: Sequence[bytes]) -> Response:
     """
-    Say which methods there are (RFC 9110 section 15.5.6), or that nobody knows this one
-    (section 15.6.2).
+    Make a 405 response with the allowed methods (RFC 9110 section 15.5.6), or a 501
+    response to an unknown method (section 15.6.2).
 
-    @param method: the request's.
+    @param method: the request's method.
+    @param allowed: the methods of the resource.
     """
     if method not in _METHODS:
         return Response(501, [TEXT], b"this method isn't known here\n")
@@ -82,10 +83,10 @@ def methodNotAllowed(method: bytes, allowed: Sequence[bytes]) -> Response:
 @implementer(IPlainResource)
 class PlainResource:
     """
-    What is at one path, with or without a slash behind it, and takes no bodies:
-    subclasses answer.
+    A resource at one path, with or without a final slash, that takes no bodies.
+    Subclasses implement L{respond}.
 
-    @ivar methods: those that it answers to.
+    @ivar methods: the methods that it answers.
     """
 
     maxBodySize = 0

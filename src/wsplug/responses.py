@@ -1,5 +1,5 @@
 """
-Whole answers to plain HTTP requests. L{wsplug.plain} exports them.
+Whole responses to plain HTTP requests. L{wsplug.plain} exports these classes.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ __all__ = ["FileBody", "Response"]
 
 class FileBody:
     """
-    A part of a file that is to be sent. Whoever sends it closes it.
+    A part of a file, as the body of a response. The sender closes it.
 
-    @ivar size: the number of bytes, from where the file is at.
+    @ivar size: the number of bytes, from the file's current position.
     """
 
     __slots__ = ("_file", "size")
 
     def __init__(self, file: BinaryIO, size: int) -> None:
         """
-        @param file: an open one, of which nobody reads anything else.
+        @param file: an open file, which nothing else reads.
         """
         self._file = file
         self.size = size
@@ -30,26 +30,27 @@ class FileBody:
         """
         Read the next bytes.
 
-        @return: some of them; none at the end of the file, which may have become
-            shorter.
-        @raise OSError: that can't be done.
+        @return: at most C{size} bytes; none at the end of the file, which may be
+            shorter than it was.
+        @raise OSError: reading fails.
         """
         return self._file.read(size)
 
     def close(self) -> None:
         """
-        Read no more.
+        Close the file.
         """
         self._file.close()
 
 
 class Response:
     """
-    The whole answer to a request.
+    The whole response to a request.
 
     @ivar status: the HTTP status.
-    @ivar headers: names and values; not those that say where it ends, and no date.
-    @ivar body: what answers C{GET}: to C{HEAD} it isn't sent.
+    @ivar headers: names and values. The server adds the date, and the headers for the
+        length of the body.
+    @ivar body: the body for C{GET}. The server doesn't send it for C{HEAD}.
     """
 
     __slots__ = ("body", "headers", "status")

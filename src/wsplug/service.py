@@ -1,8 +1,7 @@
 """
 The whole server as a Twisted service: applications, ports, pages.
 
-This is what C{twistd wsplug} runs, and what a Twisted shop puts in its own service
-tree.
+C{twistd wsplug} runs it, and you can put it into your own service tree.
 """
 
 from __future__ import annotations
@@ -60,14 +59,13 @@ __all__ = ["WebSocketService", "explainListening"]
 _RESTARTING: Final = ("the server restarts", CloseCode.SERVICE_RESTART)
 _STOPPING: Final = ("the server is stopping", CloseCode.GOING_AWAY)
 """
-Why connections are closed.
+The reasons and codes with which connections are closed.
 """
 
 _PATIENCE: Final = 1.5
 """
-Seconds for which those who have just connected are served while the server drains,
-where another process has taken its place: a packet that was lost is sent again after
-one second.
+Seconds for which the draining server still serves new connections on a port that
+another process shares or takes over. A lost packet is sent again after one second.
 """
 
 
@@ -75,15 +73,15 @@ class WebSocketService(Service):
     """
     Serves applications on any number of endpoints.
 
-    It listens in C{privilegedStartService}, so that low ports can be had before
-    C{twistd} gives up its rights, and starts the applications in C{startService},
-    without them. Nobody is served before all applications have started.
+    It listens in C{privilegedStartService}, before C{twistd} drops its privileges, so
+    that it can use low ports. It starts the applications in C{startService}, without
+    privileges. It serves clients once all applications have started.
 
     A subclass may override its hooks: L{becameReady}, L{startRefused}, L{startFailed}
     and L{drainingStarted}.
 
     @ivar factory: the L{WebSocketFactory}; its C{connections} are the open ones.
-    @ivar ports: what listens, once it does.
+    @ivar ports: the listening ports.
     """
 
     _log = Logger()
@@ -104,22 +102,21 @@ class WebSocketService(Service):
     ) -> None:
         """
         @param mounts: the applications and their paths.
-        @param endpoints: where to listen; with a name each where error messages should
-            have one.
-        @param reactor: the one that the service runs in.
-        @param settings: the limits and timeouts; the default ones where not given.
-        @param access: who may connect; the defaults where not given.
-        @param authentication: how clients log in; without it, nobody has to.
-        @param admin: where operators are let in; without it, nowhere.
-        @param broker: what the applications were given as C{services.broker}. It is
-            started before them and stopped after them.
-        @param metrics: whether there are metrics at C{/-/metrics}. With C{None}, there
-            are where C{prometheus-client} is installed.
-        @param maxBodySize: bytes that a request's body may have, where the
-            application's C{pages} don't say.
-        @raise wsplug.errors.InvalidOption: two mounts have the same path, or there
-            have to be metrics and C{prometheus-client} is missing.
-        @raise ValueError: the size is no whole number, or negative.
+        @param endpoints: where to listen. Each can have a name for error messages.
+        @param reactor: the reactor that the service runs in.
+        @param settings: the limits and timeouts.
+        @param access: which clients may connect.
+        @param authentication: how clients log in. By default, clients don't log in.
+        @param admin: where operators log in. By default, there is no such endpoint.
+        @param broker: the broker that the applications have as C{services.broker}. It
+            starts before them and stops after them.
+        @param metrics: whether to serve metrics at C{/-/metrics}; C{None} serves them
+            if C{prometheus-client} is installed.
+        @param maxBodySize: bytes that a request's body may have, unless the
+            application's C{pages} set another limit.
+        @raise wsplug.errors.InvalidOption: two mounts have the same path, or C{metrics}
+            is true and C{prometheus-client} is missing.
+        @raise ValueError: the size isn't a whole number, or is negative.
         """
         access = access if access is not None else Access()
         self._admin = AdminEndpoints(
@@ -172,8 +169,8 @@ class WebSocketService(Service):
     @property
     def isReady(self) -> bool:
         """
-        Whether new connections are served: it listens everywhere, all applications have
-        started, and it neither drains nor stops.
+        Whether the service serves new connections: it listens on all endpoints, all
+        applications have started, and it neither drains nor stops.
         """
         return (
             self._serves
@@ -187,8 +184,8 @@ class WebSocketService(Service):
         """
         Listen.
 
-        @raise ListeningFailed: an endpoint can't be listened on. It is a
-            C{CannotListenError}, and a L{StartupError}.
+        @raise ListeningFailed: the service can't listen on an endpoint. The error is
+            both a C{CannotListenError} and a L{StartupError}.
         @raise StartupError: the service was stopped before.
         """
         self._refuseSecondStart()
@@ -197,12 +194,12 @@ class WebSocketService(Service):
 
     def startService(self) -> None:
         """
-        Start the applications, and listen where that wasn't done yet.
+        Start the applications, and listen unless C{privilegedStartService} has done so.
 
-        @raise ListeningFailed: an endpoint can't be listened on.
+        @raise ListeningFailed: the service can't listen on an endpoint.
         @raise StartupError: an application failed at once, or the service was stopped
-            before: a new one has to be made. For an application that fails later, see
-            L{startFailed}.
+            before, so that you need a new one. For an application that fails later,
+            see L{startFailed}.
         """
         self._refuseSecondStart()
         super().startService()  # type: ignore[no-untyped-call]
@@ -238,7 +235,7 @@ class WebSocketService(Service):
 
     def _startNow(self, start: Any) -> None:
         """
-        Take a step of starting, and raise what of it fails at once.
+        Take a step of the start, and raise an error that it reports at once.
         """
         self._starting = True
         start()
@@ -275,12 +272,13 @@ class WebSocketService(Service):
     def _listensForOperators(self, port: IListeningPort) -> None:
         self._admin.listens(port)
         self._log.info(
-            "operators are let in at {address}", address=nameOfAddress(port.getHost())
+            "the admin endpoint listens on {address}",
+            address=nameOfAddress(port.getHost()),
         )
 
     def _listens(self, port: IListeningPort) -> None:
         if self._drained is not None:
-            # Too late, as that of an endpoint which has taken its time.
+            # The endpoint was slow, and the service stops already.
             maybeDeferred(port.stopListening)
             return
         self.ports.append(port)
@@ -307,11 +305,11 @@ class WebSocketService(Service):
         address = port.getHost()
         self._log.info("listening on {address}", address=nameOfAddress(address))
         if hostOf(address) is None and not isLocal(address):
-            # As an onion service's: its own program brings the clients.
+            # Such as an onion service: its own program forwards the clients.
             self._log.warn(
-                "the clients of {address} may all come from one address, that of what "
-                "brings them; while it is exempt, as 127.0.0.1 is, no limit for "
-                "addresses holds for them",
+                "all clients of {address} may have one address, that of the program "
+                "that forwards them; while it is exempt, as 127.0.0.1 is, no limit per "
+                "address applies to them",
                 address=nameOfAddress(address),
                 setting="exempt",
             )
@@ -382,7 +380,7 @@ class WebSocketService(Service):
 
     def becameReady(self) -> None:
         """
-        New connections are served from now on. Does nothing by default.
+        The service serves new connections from now on. Does nothing by default.
         """
 
     def startRefused(self, error: StartupError) -> None:
@@ -393,8 +391,8 @@ class WebSocketService(Service):
 
     def startFailed(self, error: StartupError) -> None:
         """
-        Starting fails after C{startService} has returned, so that nobody can catch the
-        error. Stops the service by default.
+        The start fails after C{startService} has returned, so that its caller can't
+        catch the error. Stops the service by default.
         """
         self.stopService()
 
@@ -408,16 +406,16 @@ class WebSocketService(Service):
 
     def drain(self, forGood: bool = False) -> Deferred[None]:
         """
-        Listen no more, and close all connections: with 1012, so that clients come back
-        soon, to the server that takes this one's place. The applications go on.
+        Stop listening, and close all connections. The code 1012 tells clients to
+        reconnect soon, to the server's replacement. The applications keep running.
 
-        Where another process can have the place already, as on a shared port or on
-        systemd's socket, who has connected before the end is still served, if only for
-        a moment. Else it gets 503.
+        On a port that another process may share or take over, such as a systemd socket,
+        clients that connect before the port closes are still served for a moment. On
+        other ports they get 503.
 
-        @param forGood: whether nothing takes its place: then they are closed with 1001.
-        @return: fires with C{None} once all connections are gone. It doesn't fail. If
-            they are being closed already, this is of no other effect.
+        @param forGood: whether there is no replacement. The code is 1001 then.
+        @return: fires with C{None} once all connections are gone. It doesn't fail. A
+            second call has no other effect than to return this.
         """
         if self._drained is None:
             self._drained = Deferred()
@@ -461,8 +459,8 @@ class WebSocketService(Service):
 
     def hurry(self) -> None:
         """
-        End at once all connections, and what a stop waits for: ports, applications and
-        the broker, those that are starting and those that are stopping.
+        End all connections at once, and stop waiting for ports, applications and the
+        broker, whether they are starting or stopping.
         """
         self._patience.hurry(self._endNow)
 
@@ -474,9 +472,9 @@ class WebSocketService(Service):
 
     def stopService(self) -> Deferred[None]:
         """
-        Drain for good, if that hasn't begun yet, and stop the applications.
+        Drain for good, unless that has begun already, and stop the applications.
 
-        @return: fires with C{None} once all that is done.
+        @return: fires with C{None} once everything has stopped.
         """
         if self.running:
             super().stopService()  # type: ignore[no-untyped-call]
@@ -491,7 +489,8 @@ class WebSocketService(Service):
         await self.drain(forGood=True)
         self._serves = False
         await self._applications.stop()
-        # As a broker that opens its file: its thread would outlive the reactor.
+        # For instance a broker that opens its file, in a thread that would outlive the
+        # reactor.
         await self._starts.wait()
         if self._broker is not None and self._brokerStarted:
             self._brokerStarted = False

@@ -1,6 +1,6 @@
 """
-The factory that serves mounted applications, with its pages and its logins: what a
-service listens with, and what tests connect to in memory.
+The factory that serves mounted applications, with pages and logins. A service listens
+with it, and tests connect to it in memory.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ def makeFactory(
 
     @param mounts: the applications and their paths.
     @param clock: the reactor, or a clock in its place.
-    @param own: what tells of the server, by its name below C{/-/}. It is looked up for
-        each request, so that it can be filled later.
-    @param maxBodySize: bytes that a request's body may have, where the application's
-        C{pages} don't say.
-    @raise wsplug.errors.InvalidOption: two mounts have the same path, or nobody can be
-        made who judges logins.
+    @param own: the built-in resources, by their names below C{/-/}. Each request looks
+        them up, so that you can add them later.
+    @param maxBodySize: bytes that a request's body may have, unless the application's
+        C{pages} set another limit.
+    @raise wsplug.errors.InvalidOption: two mounts have the same path, or an option for
+        logins is wrong.
     @raise ValueError: the size is negative.
     """
     authenticator = None

@@ -1,5 +1,5 @@
 """
-What of a server is still starting, when it is to stop already.
+The parts of a server that are still starting when the server stops.
 """
 
 from __future__ import annotations
@@ -16,23 +16,23 @@ __all__ = ["Starts"]
 
 class Starts:
     """
-    The starts that aren't over.
+    Keeps track of unfinished starts.
     """
 
     def __init__(self, patience: Patience) -> None:
         """
-        @param patience: waits for them, once the server stops.
+        @param patience: waits for them when the server stops.
         """
         self._patience = patience
         self._names: dict[Deferred[Any], str] = {}
 
     def add(self, name: str, start: Deferred[Any]) -> None:
         """
-        Add one.
+        Add a start.
 
-        @param name: of what starts, for the log.
-        @param start: fires when it has, or when what it had begun was ended again. It
-            is cancelled where that takes too long.
+        @param name: the name of the part, for the log.
+        @param start: fires when the part has started, or has undone an interrupted
+            start. It is cancelled if it takes too long when the server stops.
         """
         self._names[start] = name
         start.addBoth(self._isOver, start)
@@ -43,9 +43,9 @@ class Starts:
 
     def wait(self) -> Deferred[Any]:
         """
-        Wait for them: the server stops.
+        Wait for all starts, because the server stops.
 
-        @return: fires once all are over, or have had their time. It doesn't fail.
+        @return: fires once all are over, or their time is up. It doesn't fail.
         """
         return gatherResults(
             [
@@ -57,8 +57,8 @@ class Starts:
 
 def _endOf(start: Deferred[Any]) -> Deferred[None]:
     """
-    Give what fires with C{None} at the end of a start, however that ends, and cancels
-    the start if it is cancelled.
+    Return a deferred for the end of a start. It fires with C{None}, whether the start
+    succeeds or fails. Cancelling it cancels the start.
     """
     end: Deferred[None] = Deferred(lambda _: cancel(start))
 

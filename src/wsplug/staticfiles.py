@@ -1,5 +1,5 @@
 """
-A folder of pages that the server answers itself.
+A folder of static files, served without C{twisted.web}.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ ABSENT: Final = (
     errno.ENAMETOOLONG,
 )
 """
-What opening fails with where there is no file any more.
+The error numbers of opening a file that doesn't exist any more.
 """
 
 _FORBIDDEN: Final = (errno.EACCES, errno.EPERM)
@@ -57,8 +57,8 @@ _ENCODINGS: Final = {".gz": b"gzip", ".bz2": b"bzip2"}
 
 _SEPARATORS: Final = tuple(each for each in ("/", os.sep, os.altsep, "\0") if each)
 
-# Ask again each time, at the price of a 304: after an update of the server, no page
-# runs with a script from before.
+# Browsers revalidate every file, at the price of a 304. So after an update of the
+# server, no page runs with an old script.
 _HEADERS: Final = (
     (b"Cache-Control", b"no-cache"),
     (b"X-Content-Type-Options", b"nosniff"),
@@ -67,15 +67,15 @@ _HEADERS: Final = (
 
 def openFile(path: str) -> BinaryIO:
     """
-    Open a file, which may be another one than a moment ago: what is no regular file
-    isn't waited for.
+    Open a regular file. The path may lead to another file than a moment ago, such as a
+    FIFO, which must not block the server.
 
-    @raise OSError: it isn't there, or is none.
+    @raise OSError: the file doesn't exist, can't be read, or isn't a regular file.
     """
     descriptor = os.open(path, _FLAGS)
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise FileNotFoundError(errno.ENOENT, "no regular file", path)
+            raise FileNotFoundError(errno.ENOENT, "not a regular file", path)
         return os.fdopen(descriptor, "rb", buffering=0)
     except BaseException:
         os.close(descriptor)
@@ -85,7 +85,7 @@ def openFile(path: str) -> BinaryIO:
 @cache
 def _types() -> Mapping[str, str]:
     """
-    Give the types of files by the ends of their names.
+    Return the media types by the extensions of file names.
     """
     types: Mapping[str, str] = loadMimeTypes()
     return types
@@ -93,7 +93,7 @@ def _types() -> Mapping[str, str]:
 
 def _typeOf(path: str) -> list[tuple[bytes, bytes]]:
     """
-    Tell of what kind a file is, by its name.
+    Return the headers for a file's media type and encoding, by its name.
     """
     name, extension = os.path.splitext(path.lower())
     encoding = _ENCODINGS.get(extension)
@@ -109,10 +109,10 @@ def sendFile(
     request: IPlainRequest, path: str, headers: Iterable[tuple[bytes, bytes]] = ()
 ) -> Response:
     """
-    Answer with a file, or a part of it, or that it is the same as before.
+    Answer with a file, a part of it, or 304 if it is unchanged.
 
-    @param headers: further ones.
-    @raise OSError: the file isn't there, or can't be read.
+    @param headers: further headers of the response.
+    @raise OSError: the file doesn't exist, or can't be read.
     """
     file = openFile(path)
     try:
@@ -136,8 +136,8 @@ def _answerWith(request: IPlainRequest, path: str, file: BinaryIO) -> Response:
             return Response(304, headers)
     headers += [(b"Accept-Ranges", b"bytes"), *_typeOf(path)]
     part = None
-    # RFC 9110 section 14.2: it is for GET alone. What If-Range compares isn't compared
-    # here (section 13.1.5).
+    # RFC 9110 section 14.2: ranges are for GET only. With If-Range, the whole file is
+    # sent, as section 13.1.5 allows.
     if request.method == b"GET" and not request.getHeaders(b"if-range"):
         part = read_range(request.getHeaders(b"range"), size)
     if part is None:
@@ -153,12 +153,12 @@ def _answerWith(request: IPlainRequest, path: str, file: BinaryIO) -> Response:
 
 class StaticFiles(PlainResource):
     """
-    The files of a folder, at their names, and what else is put among them. What isn't a
-    regular file in it, or the index of a folder, isn't there: no FIFO, which would hold
-    the server until somebody writes to it, and no symbolic link that leads out of the
-    folder.
+    The files of a folder, and resources that you put among them. It serves regular
+    files and the indexes of folders. Everything else is 404: a FIFO, which would block
+    the server until another process writes to it, and a symbolic link that leads out
+    of the folder.
 
-    It is what becomes of an application's C{pages} where that is a path.
+    The server makes one for an application whose C{pages} is a path.
 
     @ivar followsLinks: whether symbolic links may lead out of the folder.
     """
@@ -171,8 +171,8 @@ class StaticFiles(PlainResource):
         followsLinks: bool = False,
     ) -> None:
         """
-        @param path: of the folder.
-        @param headers: of each file, besides those that all have.
+        @param path: the path of the folder.
+        @param headers: further headers of each response with a file.
         """
         self.path = os.path.abspath(os.fspath(path))
         self.followsLinks = followsLinks
@@ -181,7 +181,7 @@ class StaticFiles(PlainResource):
 
     def putChild(self, name: bytes, child: IPlainResource) -> None:
         """
-        Put something else at a name, whether or not there is a file.
+        Put a resource at a name. It hides a file of this name.
 
         @param name: a segment of a path, decoded.
         """
@@ -219,7 +219,7 @@ class StaticFiles(PlainResource):
 
     def _respond(self, request: IPlainRequest, names: Sequence[bytes]) -> Response:
         """
-        @raise OSError: there is nothing, or it can't be read.
+        @raise OSError: the file doesn't exist, or can't be read.
         """
         isFolder = not names or not names[-1]
         path = self._locate(names[:-1] if names and not names[-1] else names)
@@ -233,7 +233,7 @@ class StaticFiles(PlainResource):
         if not self._isWithin(path):
             return notFound()
         if not names or names[-1]:
-            # Relative addresses would lead beside the folder.
+            # Without the slash, relative links on the page lead to the wrong folder.
             return redirect(_withSlash(request))
         for name in _INDEXES:
             index = os.path.join(path, name)
@@ -245,7 +245,7 @@ class StaticFiles(PlainResource):
 
     def _locate(self, names: Sequence[bytes]) -> str | None:
         """
-        Give the path that names lead to; C{None} where one is no name.
+        Return the path that segments lead to; C{None} if one isn't a file name.
         """
         parts = []
         for name in names:
@@ -262,18 +262,18 @@ class StaticFiles(PlainResource):
 
     def _isWithin(self, path: str) -> bool:
         """
-        Say whether a path leads to something in the folder.
+        Return whether a path leads into the folder.
         """
         if self.followsLinks:
             return True
-        # For each request: the folder may be behind a link that is changed.
+        # Resolved for each request: a link on the way to the folder may change.
         root, real = os.path.realpath(self.path), os.path.realpath(path)
         return os.path.commonpath((real, root)) == root
 
 
 def _withSlash(request: IPlainRequest) -> bytes:
     """
-    Give a request's path with a slash behind it, and its query.
+    Return a request's path with a slash appended, and its query.
     """
     path, mark, query = request.uri.partition(b"?")
     return path + b"/" + mark + query

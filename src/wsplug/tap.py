@@ -1,8 +1,8 @@
 """
-The command: C{twistd wsplug}. It reads the arguments; L{wsplug.assembly} does the rest.
+The command C{twistd wsplug}. It reads the arguments. L{wsplug.assembly} does the rest.
 
-Whatever can be wrong about its arguments is found while they are read, before anything
-listens, and is one line on standard error and exit status 1.
+It finds errors in the arguments before the server listens. An error is one line on
+standard error, with exit status 1.
 """
 
 from __future__ import annotations
@@ -38,9 +38,10 @@ class Options(usage.Options):
     """
     The command line.
 
-    @ivar reactor: the one that the server is going to run in.
-    @ivar configuration: once the arguments are read: what they and the file say.
-    @ivar parts: once the arguments are read: what the server is made of.
+    @ivar reactor: the reactor that the server runs in.
+    @ivar configuration: the configuration from the arguments and the file. It is set
+        when the arguments are read.
+    @ivar parts: the parts of the server. They are set when the arguments are read.
     """
 
     synopsis = "[options] --app NAME[:key=value...] [--app ...]"
@@ -55,7 +56,7 @@ class Options(usage.Options):
 
     def __init__(self, reactor: Any = None) -> None:
         """
-        @param reactor: for C{twistd}, which gives none, the installed one.
+        @param reactor: by default, the installed reactor, as for C{twistd}.
         """
         self._given: dict[str, Any] = {}
         self._file: dict[str, object] = {}
@@ -65,13 +66,14 @@ class Options(usage.Options):
     @property
     def reactor(self) -> Any:
         if self._reactor is None:
-            # Not before the arguments are read: "twistd --reactor" installs it then.
+            # Imported late, because "twistd --reactor" installs it when it reads the
+            # arguments.
             from twisted.internet import reactor
 
             self._reactor = reactor
         return self._reactor
 
-    # Those of OPTIONS have their methods from there: see below.
+    # The methods of the other options are made from OPTIONS: see below.
 
     def opt_config(self, path: str) -> None:
         self._file = self.attempt(self.readFile, path) or {}
@@ -98,7 +100,7 @@ class Options(usage.Options):
         """
         Read the arguments.
 
-        @raise SystemExit: they are wrong; its code is the line that says how.
+        @raise SystemExit: the arguments are wrong. Its code is the error message.
         """
         try:
             super().parseOptions(options)  # type: ignore[no-untyped-call]
@@ -107,21 +109,21 @@ class Options(usage.Options):
 
     def fail(self, error: ConfigurationError) -> None:
         """
-        End: the arguments are wrong.
+        Exit, because the arguments are wrong.
         """
         sys.exit(f"wsplug: {oneLine(error)}")
 
     def parseArgs(self, *arguments: str) -> None:
         if arguments:
-            # Of a description, only the name: there may be a secret in the rest.
+            # Quote only the name of a description. The rest may contain a secret.
             (name, _), *_ = splitDescription(arguments[0])
             raise usage.UsageError(
-                f"unexpected argument {name!r}; applications go with --app"
+                f"unexpected argument {name!r}; use --app for applications"
             )
 
     def postOptions(self) -> None:
         """
-        Make everything that the arguments speak of, so that all errors in them show.
+        Make all parts of the server, which finds the errors in the arguments.
         """
         commandLine = {
             option.name: value
@@ -146,23 +148,24 @@ class Options(usage.Options):
 
     def attempt(self, make: Callable[..., Any], *arguments: Any) -> Any:
         """
-        Make something of the arguments.
+        Call a function that makes a part from arguments.
 
-        @param make: may raise a L{ConfigurationError}; so does this then.
+        @param make: the function. It may raise a L{ConfigurationError}, which this
+            passes on.
         """
         return make(*arguments)
 
     def checkSurroundings(self) -> None:
         """
-        Check what C{twistd} itself is told.
+        Check C{twistd}'s own options.
 
-        @raise ConfigurationError: the server can't start so.
+        @raise ConfigurationError: the server can't start with them.
         """
         name, other = self.configuration.operation.logFormat, self._findOtherFormat()
         if name != "text" and other is not None:
             raise InvalidOption(
-                f"log-format {name} doesn't go together with {other}, which has a "
-                "format of its own"
+                f"log-format {name} has no effect with {other}, which has its own "
+                "format"
             )
         if self.parent is not None:
             checkTwistd(self.parent)
@@ -172,9 +175,9 @@ class Options(usage.Options):
 
     def makeObserver(self) -> ILogObserver | None:
         """
-        Make what writes the log.
+        Make the log observer.
 
-        @return: C{None} where that isn't for wsplug to say.
+        @return: C{None} if something other than wsplug writes the log.
         """
         if self._findOtherFormat() is not None:
             return None
@@ -184,7 +187,7 @@ class Options(usage.Options):
 
 def _explain(error: Exception) -> ConfigurationError:
     """
-    Say what is called otherwise now.
+    Explain an error. For an option that was renamed, give its new name.
     """
     unknown = _UNKNOWN.search(str(error))
     renamed = findRenamed(OPTIONS, unknown[1]) if unknown is not None else None
@@ -193,7 +196,7 @@ def _explain(error: Exception) -> ConfigurationError:
 
 def _makeMethod(option: Option) -> Callable[..., None]:
     """
-    Make the method by which C{usage.Options} takes an option.
+    Make the method that C{usage.Options} calls for an option.
     """
 
     def take(self: Options, value: str) -> None:
@@ -215,7 +218,7 @@ def _methodOf(option: Option) -> str:
 
 def _document(option: Option) -> None:
     """
-    Give an option's method its help.
+    Set the help of an option's method.
     """
     isCommand = option in COMMANDS and option.flag
     method = getattr(Options, _methodOf(option))
@@ -230,7 +233,7 @@ for _option in (*OPTIONS, *COMMANDS):
 
 def makeService(options: Options) -> IService:
     """
-    Make the service that C{twistd} runs.
+    Make the service for C{twistd}.
     """
     keepFreedMemory()
     twistd = options.parent

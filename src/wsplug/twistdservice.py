@@ -1,6 +1,6 @@
 """
-The service as C{twistd} runs it: with signals, a log of its own, systemd, and a parent
-that waits for it.
+The service as C{twistd} runs it: with signal handlers, its own log, notifications to
+systemd, and a parent process that waits for it.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ __all__ = ["Reloaded", "TwistdService"]
 
 class Reloaded(Protocol):
     """
-    What is read again on SIGHUP.
+    Something that SIGHUP reloads.
     """
 
     def reload(self) -> None:
-        """Read it again. What can't be read is logged, and stays as it was."""
+        """Read the files again. If that fails, log it and keep the old state."""
 
 
 class TwistdService(WebSocketService):
     """
-    The service as the process's main thing.
+    The service of a process of its own.
     """
 
     def __init__(
@@ -51,11 +51,12 @@ class TwistdService(WebSocketService):
         **keywords: Any,
     ) -> None:
         """
-        @param makeObserver: makes what writes the log, if wsplug does.
-        @param reloaded: what is read again on SIGHUP.
-        @param parent: waits for this to be up; C{None} where nobody does.
+        @param makeObserver: makes the log observer, if wsplug writes the log.
+        @param reloaded: the parts that SIGHUP reloads.
+        @param parent: the parent process that waits for this one; C{None} if there is
+            none.
         """
-        # The process is wsplug's: nobody else's delayed calls are changed by this.
+        # wsplug owns the process, so this changes no other program's delayed calls.
         useSteadyTime(reactor)
         super().__init__(*arguments, reactor=reactor, **keywords)
         self._reactor = reactor
@@ -69,7 +70,7 @@ class TwistdService(WebSocketService):
         return describe(len(self.factory.connections), self.isReady)
 
     def privilegedStartService(self) -> None:
-        # Before anybody can know that the server is there.
+        # Before another process can see the server and signal it.
         self._handleSIGHUP()
         self._handleSIGUSR1()
         self._handleEarlySignals()
@@ -77,8 +78,8 @@ class TwistdService(WebSocketService):
 
     def setServiceParent(self, parent: Any) -> None:
         """
-        Become C{twistd}'s service. It looks for what writes the log in the application
-        that it makes, once this is in it.
+        Become C{twistd}'s service. C{twistd} takes the log observer from the
+        application that contains this service.
         """
         super().setServiceParent(parent)  # type: ignore[no-untyped-call]
         if isinstance(parent, Componentized):
@@ -96,8 +97,8 @@ class TwistdService(WebSocketService):
             "up to {count} connections", count=self.factory.settings.max_connections
         )
         super().startService()
-        # Right after the reactor's own handlers are there, not when all else that is
-        # for this moment has been done.
+        # Right after the reactor installs its own handlers, not after everything else
+        # that runs at startup.
         self._reactor.addSystemEventTrigger("during", "startup", self._handleSignals)
 
     def becameReady(self) -> None:
@@ -112,13 +113,13 @@ class TwistdService(WebSocketService):
 
     def _handleSignals(self) -> None:
         """
-        Close the last connections at once on a second SIGINT. On the first, Twisted's
-        own handler stops the server in order.
+        End all connections at once on a second SIGINT. On the first one, Twisted's own
+        handler stops the server gracefully.
         """
         call = self._reactor.callFromThread
         if not callable(signal.getsignal(signal.SIGINT)):
-            return  # it is ignored, as of what a shell has started with &
-        # Twisted leaves its own one out where another one was there before.
+            return  # it is ignored, as in a shell job started with &
+        # Twisted doesn't install its handler over another one, so call it directly.
         interrupt = self._reactor.sigInt
 
         def handleSIGINT(number: int, frame: Any) -> None:
@@ -132,14 +133,14 @@ class TwistdService(WebSocketService):
 
     def _handleEarlySignals(self) -> None:
         """
-        Remember a SIGTERM or SIGINT that comes before the reactor runs: one would end
-        the process with its pidfile left, and the other raise somewhere, where it may
-        be taken for something else.
+        Remember a SIGTERM or SIGINT that comes before the reactor runs. Otherwise
+        SIGTERM would end the process and leave its pidfile behind, and SIGINT would
+        raise C{KeyboardInterrupt} in any code, which may mistake it for another error.
 
-        On SIGTERM, the server stops in order, and with exit status 0. Twisted's own
-        handler stops it in order too, but has C{twistd} kill itself with the signal at
-        the end. The reactor takes that handler from its method when it starts, so that
-        it is replaced there: a signal never meets Twisted's.
+        SIGTERM stops the server gracefully, with exit status 0. Twisted's own handler
+        stops it gracefully too, but at the end C{twistd} kills itself with the signal.
+        The reactor installs its method C{sigTerm} when it starts. So this replaces the
+        method, and no signal reaches Twisted's handler.
         """
         reactor, terminate = self._reactor, self._terminate
         signal.signal(signal.SIGTERM, lambda *_: reactor.callWhenRunning(terminate))
@@ -163,8 +164,7 @@ class TwistdService(WebSocketService):
 
     def _handleSIGHUP(self) -> None:
         """
-        Read again what can be, in place of the signal's own effect, which is to end the
-        process.
+        Reload on SIGHUP. By default, the signal ends the process.
         """
         reload: Callable[[], None] = self._reload
         if hasattr(signal, "SIGHUP"):
@@ -174,8 +174,9 @@ class TwistdService(WebSocketService):
 
     def _handleSIGUSR1(self) -> None:
         """
-        Say that there is no log file to rotate, where nothing handles the signal: its
-        own effect is to end the process, and what rotates logs sends it to anybody.
+        Log on SIGUSR1 that there is no log file to rotate, unless another handler is
+        installed. By default, the signal ends the process, and programs that rotate
+        logs send it whether or not there is a log file.
         """
         if not hasattr(signal, "SIGUSR1"):
             return
@@ -187,7 +188,7 @@ class TwistdService(WebSocketService):
         self._log.info(
             "SIGHUP: reading the certificates again"
             if self._reloaded
-            else "SIGHUP: there is nothing to read again"
+            else "SIGHUP: there is nothing to reload"
         )
         for each in self._reloaded:
             each.reload()
@@ -203,7 +204,7 @@ class TwistdService(WebSocketService):
 
     def _say(self, error: StartupError) -> None:
         """
-        Tell the user, not only the log, which has taken C{sys.stderr} over by now.
+        Print an error for the user. The log has replaced C{sys.stderr} by now.
         """
         if self._parent is not None:
             self._parent.failed(str(error))
@@ -213,8 +214,8 @@ class TwistdService(WebSocketService):
 
 def _exitWithFailure() -> None:
     """
-    Have the process end with status 1 once C{twistd} is done. It has no way to say so
-    while the reactor runs, and must still remove its pidfile.
+    Make the process end with status 1 once C{twistd} is done. C{twistd} offers no way
+    to set the status while the reactor runs, and must still remove its pidfile.
     """
 
     def end() -> None:

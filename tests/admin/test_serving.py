@@ -38,8 +38,8 @@ PATIENCE = 60.0
 
 def adminPort(server: Server) -> int:
     """The port of the admin endpoint."""
-    server.waitForLog("operators are let in at")
-    (address,) = re.findall(r"operators are let in at (\S+)$", server.log, re.M)
+    server.waitForLog("the admin endpoint listens on")
+    (address,) = re.findall(r"the admin endpoint listens on (\S+)$", server.log, re.M)
     return portOf(address)
 
 
@@ -234,7 +234,7 @@ def test_unix(tmp_path: Path) -> None:
     """An endpoint on a UNIX socket is for the server's user alone."""
     path = tmp_path / "admin.sock"
     with serve(tmp_path, f"--admin=unix:{path}") as server:
-        server.waitForLog("operators are let in at")
+        server.waitForLog("the admin endpoint listens on")
         assert path.stat().st_mode & 0o777 == 0o600
         with unix_connect(
             str(path),

@@ -396,7 +396,7 @@ def test_listening_elsewhere(logs: Logs) -> None:
         "listening on abc.onion:80",
         "listening on 192.0.2.2:9000",
     ]
-    (warning,) = logs.events("may all come from one address")
+    (warning,) = logs.events("may have one address")
     assert warning["setting"] == "exempt"
     assert warning["address"] == "abc.onion:80"
     service.stopService()

@@ -126,7 +126,7 @@ def test_nothing_to_read_again(tmp_path: Path) -> None:
         for _ in range(3):
             seen = len(server.log)
             server.signal(signal.SIGHUP)
-            server.waitForLog("SIGHUP: there is nothing to read again", seen)
+            server.waitForLog("SIGHUP: there is nothing to reload", seen)
             checkEcho(server.port)
         checkQuiet(server)
 
@@ -171,7 +171,7 @@ def test_daemon(tmp_path: Path, authority: Authority) -> None:
                     client.check()
             else:
                 os.kill(pid, signal.SIGHUP)
-                logged("SIGHUP: there is nothing to read again")
+                logged("SIGHUP: there is nothing to reload")
         finally:
             os.kill(pid, signal.SIGTERM)
         waitUntil(lambda: not pidfile.exists(), "it has ended")
@@ -458,7 +458,7 @@ def test_endpoint_string(tmp_path: Path, authority: Authority) -> None:
             readAll(plain)
         server.waitForLog("failed in TLS: this is HTTP without TLS")
         server.signal(signal.SIGHUP)
-        server.waitForLog("SIGHUP: there is nothing to read again")
+        server.waitForLog("SIGHUP: there is nothing to reload")
         with connectTo(server, trusting(authority)) as client:
             client.check()
         checkQuiet(server)

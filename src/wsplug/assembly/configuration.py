@@ -215,7 +215,7 @@ COMMANDS: Final = (
         "list-apps",
         boolean,
         False,
-        "Show the applications with their options, and what does not load.",
+        "Show the applications with their options, and plugins that do not load.",
         flag=True,
     ),
     Option("version", boolean, False, "Show the versions.", flag=True),
