@@ -199,7 +199,9 @@ MEASURES: tuple[Server, ...] = (
     ),
     Server("without-cork", "... without the cork", _without("cork")),
     Server("without-shared-frames", "... framed for each", _without("shared-frames")),
-    Server("without-places", "... read by way of a buffer", _without("places")),
+    Server(
+        "without-get-buffer", "... read through dataReceived", _without("get-buffer")
+    ),
     Server(
         "without-kept-memory",
         "... with glibc's own thresholds",

@@ -47,7 +47,7 @@ def _withoutDirectTransport() -> None:
     module.useDirectTransport = lambda port, epollSet: None
 
 
-def _withoutPlaces() -> None:
+def _withoutGetBuffer() -> None:
     def upgrade(transport: Any, connection: Any) -> None:
         transport.protocol = connection
 
@@ -74,7 +74,7 @@ MEASURES: dict[str, Callable[[], None]] = {
     "cork": _withoutCork,
     "epoll-set": _withoutEpollSet,
     "direct-transport": _withoutDirectTransport,
-    "places": _withoutPlaces,
+    "get-buffer": _withoutGetBuffer,
     "shared-frames": _withoutSharedFrames,
 }
 

@@ -43,7 +43,7 @@ def test_files() -> None:
     ("file", "constant", "said"),
     [
         ("sockets.py", "READ_SIZE", "the same buffer of {} KiB"),
-        ("sockets.py", "MAX_PLACED_SIZE", "at most {m} MiB at a time"),
+        ("sockets.py", "MAX_BUFFERED_READ", "at most {m} MiB at a time"),
         ("masking.py", "FIRST_BUFFER_SIZE", "begins with at most {} KiB"),
         ("sendqueue.py", "_CORK_SIZE", "at most {} KiB are held back"),
         ("sendqueue.py", "BATCH", "{} KiB at a time"),

@@ -256,7 +256,7 @@ def test_lose_after_half_close(wire: Wire) -> None:
 
 class _Large:
     """
-    A connection that is getting a large message: what it is sent goes to its place.
+    A connection that is getting a large message: what it is sent goes to its buffer.
     """
 
     def __init__(self, size: int) -> None:
@@ -280,9 +280,9 @@ class _Large:
         self.lost = reason
 
 
-def test_read_into_place(wire: Wire) -> None:
+def test_read_into_buffer(wire: Wire) -> None:
     """
-    While a connection has a place for what comes, it is read into that, and by the
+    While a connection has a buffer for what comes, it is read into that, and by the
     usual way before and after.
     """
     client, _, transport = wire.connect()
@@ -299,7 +299,7 @@ def test_read_into_place(wire: Wire) -> None:
     assert connection.fed == b", world"
 
 
-def test_nothing_to_read_into_place(wire: Wire) -> None:
+def test_nothing_to_read_into_buffer(wire: Wire) -> None:
     """
     An event without data, as may happen, is nothing.
     """

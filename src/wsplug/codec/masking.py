@@ -64,24 +64,24 @@ def apply_mask(data: bytes, mask: bytes) -> bytes:
 
 FIRST_BUFFER_SIZE: Final = 256 * 1024
 """
-Bytes for which a place is made before any has come: a peer's word alone gets no more.
+Bytes for which a buffer is made before any has come: a peer's word alone gets no more.
 """
 
 BUFFER_GROWTH: Final = 4
 """
-By how much a place grows when it is full: what has come is copied a bounded number of
+By how much a buffer grows when it is full: what has come is copied a bounded number of
 times, and no more than this much memory is held for it.
 """
 
 _MIN_REST: Final = 64 * 1024
 """
-Bytes that it is worth while to show the place of.
+Bytes of the buffer that it is worth while to show.
 """
 
 
 class PayloadBuffer:
     """
-    A payload that comes in pieces, unmasked into the place where it will stay.
+    A payload that comes in pieces, unmasked into the buffer where it will stay.
 
     @ivar filled: how many bytes of it are here.
     """
@@ -105,7 +105,7 @@ class PayloadBuffer:
 
     def _grow(self, needed: int) -> None:
         """
-        Have a place for more of it.
+        Have a buffer for more of it.
 
         @param needed: for how many bytes at least.
         """
@@ -133,7 +133,7 @@ class PayloadBuffer:
 
     def rest(self) -> memoryview:
         """
-        Show the place of what is missing, or of some of it, to be written to, and
+        Show the buffer of what is missing, or of some of it, to be written to, and
         L{accept}ed. Release it before anything else is done.
         """
         wanted = min(self._size, self.filled + _MIN_REST)
@@ -143,7 +143,7 @@ class PayloadBuffer:
 
     def accept(self, size: int, mask: bytes) -> None:
         """
-        Unmask, in its place, what was written to the beginning of L{rest}.
+        Unmask, in the buffer, what was written to the beginning of L{rest}.
 
         @param size: how many bytes were.
         @param mask: as for L{add}.

@@ -61,13 +61,13 @@ ever and never be done.
 
 _MAX_WHOLE: Final = 4 * 1024 * 1024
 """
-Bytes for which a place is made because a frame declares them. A longer message's grows
+Bytes for which a buffer is made because a frame declares them. A longer message's grows
 as it comes: a peer's word alone gets no more.
 """
 
 _MIN_BUFFER: Final = 64 * 1024
 """
-Missing bytes for which it is worth while to be read into their place.
+Missing bytes for which it is worth while to be read into the buffer.
 """
 
 _FRAGMENTS_AT_A_TIME: Final = 256
@@ -259,7 +259,7 @@ class MessageReceiver:
 
     def get_buffer(self) -> PayloadBuffer | None:
         """
-        Give the payload into whose place its next bytes may be read, without a way
+        Give the payload into whose buffer its next bytes may be read, without a way
         through L{feed}; L{buffer_updated} goes on from there. C{None} where little or
         nothing is known of what comes next: then it has to be fed.
         """
@@ -516,7 +516,7 @@ class MessageReceiver:
 
     def _read_buffer(self) -> None:
         """
-        Go on with what was read into the payload's place.
+        Go on with what was read into the payload's buffer.
         """
         whole = self._whole
         assert whole is not None

@@ -245,7 +245,7 @@ class Connection:
 
     def getBuffer(self) -> PayloadBuffer | None:
         """
-        Give the place of a large message that is under way, to be read into in place
+        Give the buffer of a large message that is under way, to be read into instead
         of a L{dataReceived}: see L{MessageReceiver.get_buffer}.
         """
         return self._receiver.get_buffer()

@@ -15,7 +15,7 @@ from wsplug.build import COMPILED
 from wsplug.codec.masking import PayloadBuffer
 
 __all__ = [
-    "MAX_PLACED_SIZE",
+    "MAX_BUFFERED_READ",
     "READ_SIZE",
     "receive",
     "receive_into",
@@ -29,9 +29,9 @@ Bytes that are read from one connection before others have their turn. They can 
 thousands of frames; what is more doesn't make it faster, but has others wait longer.
 """
 
-MAX_PLACED_SIZE: Final = 1024 * 1024
+MAX_BUFFERED_READ: Final = 1024 * 1024
 """
-The same, of a large message, whose bytes are read straight into its place.
+The same, of a large message, whose bytes are read straight into its buffer.
 """
 
 _JOINED_SIZE: Final = 16 * 1024
@@ -65,12 +65,12 @@ def receive(source: socket) -> bytes | None:
 
 def receive_into(source: socket, payload: PayloadBuffer) -> int | None:
     """
-    Read what is there into the place of a payload, up to L{MAX_PLACED_SIZE}.
+    Read what is there into the buffer of a payload, up to L{MAX_BUFFERED_READ}.
 
     @return: how many bytes; 0 and C{None} as L{receive} gives none of them.
     @raise OSError: the connection is broken.
     """
-    with payload.rest() as rest, rest[:MAX_PLACED_SIZE] as room:
+    with payload.rest() as rest, rest[:MAX_BUFFERED_READ] as room:
         try:
             return source.recv_into(room)
         except BlockingIOError:

@@ -1,5 +1,5 @@
 """
-Large payloads are read directly into their buffer, without L{MessageReceiver.feed}.
+Large payloads, read straight into their buffer: the way past L{MessageReceiver.feed}.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ LIMIT = 1 << 23
 
 class Source:
     """
-    A stream of bytes, read as by a transport: into a buffer if there is one.
+    A stream of bytes, read as a transport reads it: into a buffer where there is one.
     """
 
     def __init__(self, data: bytes, from_client: bool = True) -> None:
@@ -26,7 +26,7 @@ class Source:
             self.sink, max_message_size=LIMIT, from_client=from_client
         )
         self.data = data
-        self.placed = 0
+        self.buffered = 0
 
     def read(self, size: int) -> None:
         payload = self.receiver.get_buffer()
@@ -37,7 +37,7 @@ class Source:
                 size = min(size, len(rest), len(self.data))
                 rest[:size] = self.data[:size]
             self.receiver.buffer_updated(size)
-            self.placed += size
+            self.buffered += size
         self.data = self.data[size:]
 
     def read_all(self, size: int) -> list[EventTuple]:
@@ -54,8 +54,8 @@ def _large(size: int, seed: int = 1) -> bytes:
 @pytest.mark.parametrize("masked", [True, False])
 def test_binary(step: int, masked: bool) -> None:
     """
-    Large and small messages arrive unchanged and in order. Most of a large one is read
-    directly into its buffer.
+    Messages arrive as they were sent, one after another and small ones between them;
+    most of a large one goes past the input.
     """
     messages = [_large(300_001), b"small", _large(70_000, 2), b"", _large(65_536, 3)]
     key = b"\x37\xfa\x21\x3d" if masked else None
@@ -63,23 +63,23 @@ def test_binary(step: int, masked: bool) -> None:
     source = Source(wire, from_client=masked)
     assert source.read_all(step) == [("binary", message) for message in messages]
     if step <= 65_536:
-        assert source.placed > 150_000
+        assert source.buffered > 150_000
 
 
 @pytest.mark.parametrize("step", [997, 65_537])
 def test_text(step: int) -> None:
     """
-    Reads can split characters anywhere.
+    Characters are cut anywhere between two reads.
     """
     text = "é日😀a" * 30_000
     source = Source(frame(0x81, text.encode()) + frame(0x81, b"next"))
     assert source.read_all(step) == [("text", text), ("text", "next")]
-    assert source.placed > 150_000
+    assert source.buffered > 150_000
 
 
 def test_bad_byte_is_refused_as_it_arrives() -> None:
     """
-    An invalid byte in a text is refused at once, not after the message (section 8.1).
+    A wrong byte of a text ends it all at once, not at the message's end (section 8.1).
     """
     wire = frame(0x81, b"a" * 100_000 + b"\xff" + b"a" * 100_000)
     source = Source(wire)
@@ -92,17 +92,17 @@ def test_bad_byte_is_refused_as_it_arrives() -> None:
 
 def test_cut_at_the_end() -> None:
     """
-    A text must not end inside a character (section 5.6).
+    A text may not end inside a character (section 5.6).
     """
     source = Source(frame(0x81, b"a" * 100_000 + "é".encode()[:1]))
     assert source.read_all(50_000) == [("violation", 1007, "text is not UTF-8", None)]
 
 
-def test_no_buffer() -> None:
+def test_no_place() -> None:
     """
-    There is no buffer before a header is read, for small payloads, for the end of a
-    large one, for fragments and control frames, for a message over the limit on
-    allocation in advance, and while the receiver is paused or stopped.
+    There is no buffer before a header is read, for a small payload, for the end of a
+    large one, for fragments, control frames, a message beyond what is made room for
+    ahead, and while nothing is to be delivered.
     """
     receiver = MessageReceiver(Recorder(), max_message_size=1 << 30)
     assert receiver.get_buffer() is None
@@ -127,7 +127,7 @@ def test_no_buffer() -> None:
 
 def test_over_the_limit() -> None:
     """
-    There is no buffer for a message over the limit (section 10.4).
+    No buffer is made for what is over the limit (section 10.4).
     """
     sink = Recorder()
     receiver = MessageReceiver(sink, max_message_size=100_000)
@@ -138,14 +138,14 @@ def test_over_the_limit() -> None:
 
 def test_stopped_while_it_is_read() -> None:
     """
-    Bytes that were read into the buffer before the receiver stopped are discarded.
+    What was read into the buffer of a message that nobody wants any more is dropped.
     """
     sink = Recorder()
     receiver = MessageReceiver(sink, max_message_size=1 << 20)
     receiver.feed(encode_frame(FIN | OP_BINARY, bytes(200_000), b"abcd")[:50])
-    place = receiver.get_buffer()
-    assert place is not None
-    with place.rest() as rest:
+    buffer = receiver.get_buffer()
+    assert buffer is not None
+    with buffer.rest() as rest:
         rest[:1000] = bytes(1000)
     receiver.stop()
     receiver.buffer_updated(1000)
@@ -159,7 +159,7 @@ class TestPayloadBuffer:
 
     def test_pieces(self) -> None:
         """
-        Pieces are unmasked as they arrive, from any position in the input.
+        Pieces are unmasked as they come, from wherever they stand in the input.
         """
         payload = PayloadBuffer(8)
         payload.add(b"..\x36\x37\x32\x33..", 2, 6, b"WVSR")
@@ -174,8 +174,8 @@ class TestPayloadBuffer:
 
     def test_nothing_is_written_beyond(self) -> None:
         """
-        More bytes than the buffer has room for, or a negative number, raise
-        C{ValueError}. So does taking an incomplete payload.
+        Neither more than it has, nor what isn't in the input, nor with a mask that is
+        none.
         """
         payload = PayloadBuffer(4)
         with pytest.raises(ValueError, match="more bytes"):
@@ -190,7 +190,7 @@ class TestPayloadBuffer:
 
     def test_what_was_taken_stays(self) -> None:
         """
-        A payload doesn't change after it was taken.
+        The payload that was given away doesn't change any more.
         """
         payload = PayloadBuffer(4)
         payload.add(b"1234", 0, 4, b"")
@@ -200,11 +200,11 @@ class TestPayloadBuffer:
         assert taken == b"1234"
 
     @pytest.mark.parametrize("piece", [1000, 70_000, 10_000_000])
-    @pytest.mark.parametrize("placed", [False, True])
-    def test_grows(self, piece: int, placed: bool) -> None:
+    @pytest.mark.parametrize("buffered", [False, True])
+    def test_grows(self, piece: int, buffered: bool) -> None:
         """
-        A large payload's buffer grows as bytes arrive: it is never much larger than the
-        received bytes, and keeps all of them.
+        A large payload's buffer grows as it comes: what is held is never much more than
+        what is here, and nothing is lost on the way.
         """
         size = 3 * 1024 * 1024 + 5
         data = bytes(range(256)) * (size // 256 + 1)
@@ -212,7 +212,7 @@ class TestPayloadBuffer:
         assert payload.allocated == FIRST_BUFFER_SIZE
         while payload.filled < size:
             start = payload.filled
-            if placed:
+            if buffered:
                 with payload.rest() as rest:
                     count = min(piece, len(rest))
                     assert count > 0
