@@ -11,11 +11,8 @@ the two.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
-from types import CoroutineType
 from typing import Any, Final
 
-from twisted.internet.defer import CancelledError, Deferred, fail
 from twisted.internet.interfaces import (
     IAddress,
     IHalfCloseableProtocol,
@@ -32,7 +29,6 @@ from zope.interface import implementer
 from wsplug.codec import (
     HeadParser,
     RequestHead,
-    Upgrade,
     check_upgrade,
     encode_refusal,
     encode_switch,
@@ -45,7 +41,6 @@ from wsplug.guard.proxies import UNNAMED
 from wsplug.interfaces import IWebSocketProtocol
 from wsplug.networks import nameOfAddress
 from wsplug.server.admittance import Admittance
-from wsplug.server.cancelling import cancel
 from wsplug.server.closing import (
     LATE_LARGE_SIZE,
     LATE_SIZE,
@@ -59,20 +54,15 @@ from wsplug.server.content import Content
 from wsplug.server.context import ConnectionContext
 from wsplug.server.deadlines import Deadline
 from wsplug.server.disconnects import explainTLS, speaksTLS
+from wsplug.server.handshakes import PendingHandshake
 from wsplug.server.http.exchange import Exchange
 from wsplug.server.mounts import Mount, splitPath
 from wsplug.server.request import HandshakeRequest, splitTarget
 from wsplug.server.roster import Roster
-from wsplug.server.sessions import Session
 from wsplug.server.spare import PATIENCE
 from wsplug.transport.direct import DirectTransport
 
 __all__ = ["WebSocketServerProtocol"]
-
-_LATER: Final = (Deferred, CoroutineType, Failure)
-"""
-What an application returns in place of an answer.
-"""
 
 _SILENCE: Final = 10.0
 """
@@ -109,7 +99,7 @@ class WebSocketServerProtocol(Protocol):
 
     # What there is for as long as the handshake isn't over: see _handOver.
     _parser: HeadParser | None = None
-    _answer: Deferred[Any] | None = None
+    _handshake: PendingHandshake | None = None
     excess: HandshakeRefused | None = None
     _method = b""
     _channel: Exchange | None = None
@@ -119,7 +109,6 @@ class WebSocketServerProtocol(Protocol):
 
     # Whether TLS, where the transport speaks it, has begun.
     _secured = False
-    _session: Session | None = None
     _late: LateInput | None = None
     _lateLimit = LATE_SIZE
 
@@ -202,7 +191,10 @@ class WebSocketServerProtocol(Protocol):
                 len(data), self._deadline is not None, self.abort, self._lateLimit
             )
             return
-        if self._answer is not None or (self._early and self._roster.starting):
+        handshake = self._handshake
+        if (handshake is not None and handshake.isWaiting) or (
+            self._early and self._roster.starting
+        ):
             self._early += data
         elif channel is not None and channel.busy:
             self._read(channel.feed(data))
@@ -224,9 +216,9 @@ class WebSocketServerProtocol(Protocol):
                 channel.lose(reason)
             except BaseException:
                 self._log.failure("a page failed at its connection's end")
-        answer, self._answer = self._answer, None
-        cancel(answer)
-        self._endSession()
+        handshake, self._handshake = self._handshake, None
+        if handshake is not None:
+            handshake.lose()
         self._admittance.removeOpening(self)
 
     # Clients that close their side for writing once they have asked for something
@@ -449,52 +441,10 @@ class WebSocketServerProtocol(Protocol):
             self._named,
         )
         self._early = rest
-        self._ask(mount, request, upgrade)
-
-    def _ask(self, mount: Mount, request: HandshakeRequest, upgrade: Upgrade) -> None:
-        """
-        Ask the application for what will serve the connection.
-        """
-        try:
-            answer: Any = self._build(mount, request)
-            if not isinstance(answer, _LATER):
-                # Nearly every one answers at once.
-                self._accept(answer, mount, request, upgrade)
-                return
-        except BaseException:
-            # As a Deferred would: not even an application's sys.exit() ends the server.
-            self._refuseWith(Failure(), mount)
-            return
-        if isinstance(answer, Failure):
-            answer = fail(answer)
-        elif isinstance(answer, CoroutineType):
-            answer = Deferred.fromCoroutine(answer)
-        self._answer = answer
-        answer.addBoth(self._answered)
-        answer.addCallback(self._accept, mount, request, upgrade)
-        answer.addErrback(self._refuseWith, mount)
-        if self._answer is not None:
-            transport: Any = self.transport
-            transport.pauseProducing()
-            self._setDeadline(partial(self._answerTimedOut, mount.name))
-
-    def _build(self, mount: Mount, request: HandshakeRequest) -> Any:
-        """
-        Have the application make what serves the connection: where clients have to log
-        in, once this one has.
-        """
-        authenticator = self._admittance.authenticator
-        if authenticator is None or not mount.auth:
-            return mount.application.buildProtocol(request)
-        self._session = Session(
-            self.context,
-            self._admittance,
-            authenticator,
-            mount,
-            request,
-            self,
+        self._handshake = PendingHandshake(
+            self, self.context, self._admittance, mount, request, upgrade
         )
-        return self._session.begin()
+        self._handshake.ask()
 
     def changeAccount(self, account: Account) -> None:
         """
@@ -502,34 +452,33 @@ class WebSocketServerProtocol(Protocol):
         """
         self.account = account
 
-    def _endSession(self) -> None:
-        session, self._session = self._session, None
-        if session is not None:
-            session.end()
+    def waitForAnswer(self) -> None:
+        """
+        Read nothing more until the application has answered, or is too late.
+        """
+        transport: Any = self.transport
+        transport.pauseProducing()
+        self._setDeadline(self._answerTimedOut)
 
-    def _answered(self, result: Any) -> Any:
-        if self._answer is None:
-            # Too late: the peer is gone, or was told so.
-            if isinstance(result, Failure):
-                result.trap(CancelledError)
-                # Its traceback's frames, Twisted's among them, refer to it again.
-                result.cleanFailure()
-            return None
-        self._answer = None
+    def answerReceived(self) -> None:
+        """
+        Read again: the application has answered.
+        """
         self._clearDeadline()
         transport: Any = self.transport
         transport.resumeProducing()
-        return result
 
-    def _accept(
-        self,
-        application: IWebSocketProtocol | None,
-        mount: Mount,
-        request: HandshakeRequest,
-        upgrade: Upgrade,
+    def accept(
+        self, application: IWebSocketProtocol | None, handshake: PendingHandshake
     ) -> None:
+        """
+        Open the connection.
+
+        @param application: the application's protocol; C{None} if it refuses.
+        """
         if self._parser is None:
             return  # gone meanwhile
+        mount, request = handshake.mount, handshake.request
         if application is None:
             refusal = HandshakeRefused(403, "the application takes no connection")
             self.refuse(refusal, mount.name)
@@ -539,7 +488,7 @@ class WebSocketServerProtocol(Protocol):
         subprotocol = request.subprotocol = _chooseSubprotocol(request, mount)
         agreement = None
         if mount.compression and context.deflatePolicy is not None:
-            agreement = context.deflatePolicy.negotiate(upgrade.extensions)
+            agreement = context.deflatePolicy.negotiate(handshake.upgrade.extensions)
         connection = Connection(
             request,
             transport,
@@ -551,14 +500,14 @@ class WebSocketServerProtocol(Protocol):
             whenLost=self._admittance.remove,
         )
         switch = encode_switch(
-            upgrade.key,
+            handshake.upgrade.key,
             subprotocol,
             agreement.header() if agreement is not None else None,
             request.takeResponseHeaders(),
         )
         request.compact()
-        early, session = self._early, self._session
-        self._roster.open(self, connection, mount.name, session)
+        early = self._early
+        self._roster.open(self, connection, mount.name, handshake.session)
         self._handOver(connection)
         try:
             connection.open(switch, early)
@@ -586,7 +535,7 @@ class WebSocketServerProtocol(Protocol):
             calls: Any = self
             calls.dataReceived = connection.dataReceived
 
-    def _refuseWith(self, failure: Failure, mount: Mount) -> None:
+    def refuseWith(self, failure: Failure, mount: Mount) -> None:
         """
         Refuse a handshake as the application wants it, or because it failed.
         """
@@ -601,7 +550,8 @@ class WebSocketServerProtocol(Protocol):
             )
             refusal = HandshakeRefused(500, "the application failed")
             self.refuse(refusal, mount.name)
-        failure.cleanFailure()  # as in _answered
+        # Its traceback's frames refer to it again.
+        failure.cleanFailure()
 
     # Ends
 
@@ -629,7 +579,8 @@ class WebSocketServerProtocol(Protocol):
         self._refused = True
         self._lateLimit = lateLimit
         self._early = b""
-        self._endSession()
+        if self._handshake is not None:
+            self._handshake.logOut()
         self._roster.spare.leave(self)
         if self._channel is not None:
             self._channel.release()
@@ -682,11 +633,12 @@ class WebSocketServerProtocol(Protocol):
         elif not patience and not parser.begun and speaksTLS(self.transport):
             # One that a browser keeps for later would not close when it is told.
             self._endIdle()
+        elif self._handshake is not None and self._handshake.isWaiting:
+            if not patience:
+                self._handshake.refuse(refusal)
         elif not patience:
-            answer, self._answer = self._answer, None
             self.refuse(refusal)
-            cancel(answer)
-        elif self._answer is None:
+        else:
             self._clearDeadline()
             self._setDeadline(lambda: self._requestMissing(refusal), patience)
 
@@ -758,23 +710,10 @@ class WebSocketServerProtocol(Protocol):
             )
         )
 
-    def _answerTimedOut(self, name: str) -> None:
+    def _answerTimedOut(self) -> None:
         self._deadline = None
-        answer, self._answer = self._answer, None
-        seconds = self.context.settings.open_timeout
-        session = self._session
-        late = "no answer from the application"
-        if session is not None and not session.isLoggedIn:
-            late = "credentials not checked"
-        self.refuse(
-            HandshakeRefused(
-                503,
-                f"{late} in {seconds:g} seconds",
-                setting="open-timeout",
-            ),
-            name,
-        )
-        cancel(answer)
+        if self._handshake is not None:
+            self._handshake.refuseLate()
 
     def _setDeadline(
         self, call: Callable[[], object], seconds: float | None = None

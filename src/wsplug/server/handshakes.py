@@ -1,0 +1,208 @@
+"""
+Handshakes that an application is asked about, and the login that may come first.
+"""
+
+from __future__ import annotations
+
+from types import CoroutineType
+from typing import Any, Final, Protocol
+
+from twisted.internet.defer import CancelledError, Deferred, fail
+from twisted.python.failure import Failure
+
+from wsplug.codec import Upgrade
+from wsplug.errors import HandshakeRefused
+from wsplug.interfaces import IWebSocketProtocol
+from wsplug.server.admittance import Admittance
+from wsplug.server.cancelling import cancel
+from wsplug.server.context import ConnectionContext
+from wsplug.server.mounts import Mount
+from wsplug.server.request import HandshakeRequest
+from wsplug.server.sessions import AccountHolder, Session
+
+__all__ = ["PendingHandshake"]
+
+_LATER: Final = (Deferred, CoroutineType, Failure)
+"""
+What an application returns in place of an answer.
+"""
+
+
+class Asker(AccountHolder, Protocol):
+    """
+    The connection that the handshake is for.
+    """
+
+    def waitForAnswer(self) -> None:
+        """
+        Pause reading, until L{answerReceived} or L{PendingHandshake.refuseLate}.
+        """
+
+    def answerReceived(self) -> None:
+        """
+        Read again.
+        """
+
+    def accept(
+        self, application: IWebSocketProtocol | None, handshake: PendingHandshake
+    ) -> None:
+        """
+        Open the connection.
+
+        @param application: the application's protocol; C{None} if it refuses.
+        """
+
+    def refuseWith(self, failure: Failure, mount: Mount) -> None:
+        """
+        Refuse the handshake: the application refuses it, or has failed.
+        """
+
+    def refuse(self, refusal: HandshakeRefused, name: str = "") -> None:
+        """
+        Refuse the handshake.
+        """
+
+
+class PendingHandshake:
+    """
+    A handshake that is correct, and that the application accepts or refuses.
+
+    @ivar mount: the application.
+    @ivar request: the request.
+    @ivar upgrade: what the client has asked for.
+    @ivar session: the client's login; C{None} if clients needn't log in.
+    """
+
+    __slots__ = (
+        "_admittance",
+        "_answer",
+        "_asker",
+        "_context",
+        "mount",
+        "request",
+        "session",
+        "upgrade",
+    )
+
+    def __init__(
+        self,
+        asker: Asker,
+        context: ConnectionContext,
+        admittance: Admittance,
+        mount: Mount,
+        request: HandshakeRequest,
+        upgrade: Upgrade,
+    ) -> None:
+        self._asker = asker
+        self._context = context
+        self._admittance = admittance
+        self._answer: Deferred[Any] | None = None
+        self.mount = mount
+        self.request = request
+        self.upgrade = upgrade
+        self.session: Session | None = None
+
+    @property
+    def isWaiting(self) -> bool:
+        """
+        Whether the answer is still to come.
+        """
+        return self._answer is not None
+
+    def ask(self) -> None:
+        """
+        Ask the application for what will serve the connection.
+        """
+        asker = self._asker
+        try:
+            answer: Any = self._build()
+            if not isinstance(answer, _LATER):
+                # Nearly every one answers at once.
+                asker.accept(answer, self)
+                return
+        except BaseException:
+            # As a Deferred would: not even an application's sys.exit() ends the server.
+            asker.refuseWith(Failure(), self.mount)
+            return
+        if isinstance(answer, Failure):
+            answer = fail(answer)
+        elif isinstance(answer, CoroutineType):
+            answer = Deferred.fromCoroutine(answer)
+        self._answer = answer
+        answer.addBoth(self._answered)
+        answer.addCallback(asker.accept, self)
+        answer.addErrback(asker.refuseWith, self.mount)
+        if self._answer is not None:
+            asker.waitForAnswer()
+
+    def _build(self) -> Any:
+        """
+        Have the application make what serves the connection: where clients have to log
+        in, once this one has.
+        """
+        mount, request = self.mount, self.request
+        authenticator = self._admittance.authenticator
+        if authenticator is None or not mount.auth:
+            return mount.application.buildProtocol(request)
+        self.session = Session(
+            self._context,
+            self._admittance,
+            authenticator,
+            mount,
+            request,
+            self._asker,
+        )
+        return self.session.begin()
+
+    def _answered(self, result: Any) -> Any:
+        if self._answer is None:
+            # Too late: the peer is gone, or was told so.
+            if isinstance(result, Failure):
+                result.trap(CancelledError)
+                # Its traceback's frames, Twisted's among them, refer to it again.
+                result.cleanFailure()
+            return None
+        self._answer = None
+        self._asker.answerReceived()
+        return result
+
+    def refuseLate(self) -> None:
+        """
+        Refuse the handshake: the answer takes too long.
+        """
+        late = "no answer from the application"
+        if self.session is not None and not self.session.isLoggedIn:
+            late = "credentials not checked"
+        seconds = self._context.settings.open_timeout
+        self.refuse(
+            HandshakeRefused(
+                503, f"{late} in {seconds:g} seconds", setting="open-timeout"
+            ),
+            self.mount.name,
+        )
+
+    def refuse(self, refusal: HandshakeRefused, name: str = "") -> None:
+        """
+        Refuse the handshake instead of waiting for the answer.
+
+        @param name: the name of the application, if it is the one that is late.
+        """
+        answer, self._answer = self._answer, None
+        self._asker.refuse(refusal, name)
+        cancel(answer)
+
+    def lose(self) -> None:
+        """
+        Stop waiting for the answer, and log out: the client is gone.
+        """
+        answer, self._answer = self._answer, None
+        cancel(answer)
+        self.logOut()
+
+    def logOut(self) -> None:
+        """
+        End the login, if there is one.
+        """
+        session, self.session = self.session, None
+        if session is not None:
+            session.end()
