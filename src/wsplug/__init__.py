@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 # Imported first: it decides whether the compiled modules or their sources are used.
 import wsplug.build  # noqa: F401
+from wsplug.version import __version__
 
 if TYPE_CHECKING:
     from wsplug.auth.options import Authentication
@@ -53,8 +54,6 @@ __all__ = [
     "broadcast",
     "shielded",
 ]
-
-__version__ = "0.2.0"
 
 _MODULES = {
     "CloseCode": "wsplug.codec.closecodes",

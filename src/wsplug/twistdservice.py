@@ -16,13 +16,13 @@ from typing import Any, Protocol
 from twisted.logger import ILogObserver
 from twisted.python.components import Componentized
 
-import wsplug
 from wsplug.build import DESCRIPTION
 from wsplug.clocks import useSteadyTime
 from wsplug.daemon.parent import DaemonsParent
 from wsplug.daemon.systemd import describe, makeNotifier
 from wsplug.errors import StartupError
 from wsplug.service import WebSocketService
+from wsplug.version import __version__
 
 __all__ = ["Reloaded", "TwistdService"]
 
@@ -90,7 +90,7 @@ class TwistdService(WebSocketService):
     def startService(self) -> None:
         self._log.info(
             "wsplug {version}, codec: {codec}",
-            version=wsplug.__version__,
+            version=__version__,
             codec=DESCRIPTION,
         )
         self._log.info(

@@ -222,11 +222,17 @@ def test_circles() -> None:
             for node in ast.walk(function)
         }
         for node in ast.walk(tree):
-            if id(node) in inner or not isinstance(node, ast.ImportFrom):
+            if id(node) in inner:
                 continue
-            for alias in node.names:
-                name = f"{node.module}.{alias.name}"
-                target = name if name in modules else str(node.module)
+            if isinstance(node, ast.Import):
+                names = [(alias.name, alias.name) for alias in node.names]
+            elif isinstance(node, ast.ImportFrom):
+                module = str(node.module)
+                names = [(f"{module}.{alias.name}", module) for alias in node.names]
+            else:
+                continue
+            for name, module in names:
+                target = name if name in modules else module
                 if target in modules:
                     yield target
 

@@ -13,7 +13,6 @@ from twisted.internet.interfaces import IDelayedCall
 from zope.interface import implementer
 
 import twisted
-import wsplug
 from wsplug.admin.access import Access
 from wsplug.admin.actions import Actions, showBan
 from wsplug.admin.clients import ClientList
@@ -43,6 +42,7 @@ from wsplug.networks import nameOfAddress
 from wsplug.server.broadcasting import broadcast
 from wsplug.server.factory import WebSocketFactory
 from wsplug.server.statistics import Disconnect, Refusal
+from wsplug.version import __version__
 from wsplug.web.health import ServerState, whyNotReady
 
 __all__ = ["PATH", "StatusApplication", "Watched"]
@@ -193,7 +193,7 @@ class StatusApplication:
         newDisconnects = len(newSince(statistics.disconnects, self._disconnect))
         newRefusals = len(newSince(statistics.refusals, self._refusal))
         return Welcome(
-            version=wsplug.__version__,
+            version=__version__,
             codec=DESCRIPTION,
             python=f"{platform.python_implementation()} {platform.python_version()}",
             twisted=str(twisted.__version__),

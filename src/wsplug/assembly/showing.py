@@ -7,10 +7,10 @@ from __future__ import annotations
 import platform
 
 import twisted
-import wsplug
 from wsplug.build import describeBuild
 from wsplug.options import Option
 from wsplug.plugins import MOUNT_OPTIONS, findApplications, findFailures
+from wsplug.version import __version__
 
 __all__ = ["listApplications", "oneLine", "showVersions"]
 
@@ -20,7 +20,7 @@ def showVersions() -> str:
     Return a line with the versions of wsplug, Twisted and Python.
     """
     return (
-        f"wsplug {wsplug.__version__} (codec: {describeBuild()}), "
+        f"wsplug {__version__} (codec: {describeBuild()}), "
         f"Twisted {twisted.__version__}, "
         f"{platform.python_implementation()} {platform.python_version()}"
     )

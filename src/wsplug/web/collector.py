@@ -30,11 +30,11 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 import twisted
-import wsplug
 from wsplug.build import DESCRIPTION
 from wsplug.options import UNLIMITED
 from wsplug.server.factory import WebSocketFactory
 from wsplug.transport.traffic import LATENCY_BOUNDS, Latency
+from wsplug.version import __version__
 
 __all__ = ["FAMILIES", "Family", "Scraper"]
 
@@ -221,7 +221,7 @@ class _ServerCollector(Collector):
         build = _gauge(_BUILD)
         build.add_metric(
             [
-                wsplug.__version__,
+                __version__,
                 DESCRIPTION,
                 twisted.__version__,
                 platform.python_version(),

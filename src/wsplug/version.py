@@ -1,0 +1,9 @@
+"""
+The version of wsplug.
+"""
+
+from __future__ import annotations
+
+__all__ = ["__version__"]
+
+__version__ = "0.2.0"
