@@ -148,7 +148,7 @@ def test_descriptors(tmp_path: Path) -> None:
     with Process([*command, "--app=echo", "--port=0"], tmp_path) as process:
         finished = process.finish()
     assert finished.status == 0
-    assert "note: max-connections is 192 instead of 10000: " in finished.out
+    assert "note: max-connections is 192 instead of 10000, " in finished.out
 
 
 @pytest.mark.slow

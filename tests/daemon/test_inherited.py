@@ -160,7 +160,9 @@ def test_without_systemd(tmp_path: Path) -> None:
         "--listen=systemd:domain=INET:index=0",
     )
     assert finished.status == 1
-    assert "(LISTEN_FDS, LISTEN_FDNAMES): it takes a .socket unit" in finished.err
+    assert (
+        "(LISTEN_FDS, LISTEN_FDNAMES): the service needs a .socket unit" in finished.err
+    )
     assert finished.err.count("\n") == 1
 
 

@@ -619,6 +619,18 @@ def test_path(
     assert request.segments == segments
 
 
+def test_args_of_any_bytes() -> None:
+    """A query may have any bytes, coded; the application gets them as they are."""
+    app = App()
+    MemoryServer(app).connect("/?name=J%C3%B6rg&%ff=%00&plus=a+b")
+    (request,) = app.requests
+    assert request.args == {
+        b"name": ["Jörg".encode()],
+        b"\xff": [b"\0"],
+        b"plus": [b"a b"],
+    }
+
+
 def test_request() -> None:
     """All that an application can know of the handshake."""
     app = App()

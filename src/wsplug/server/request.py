@@ -112,8 +112,14 @@ class HandshakeRequest:
 
     @property
     def args(self) -> dict[bytes, list[bytes]]:
-        query = splitTarget(self._head.target)[1]
-        return parse_qs(query, keep_blank_values=True)
+        # As text, and as Latin-1, which has a character for each byte: of bytes, this
+        # function takes none outside of ASCII.
+        query = splitTarget(self._head.target)[1].decode("latin-1")
+        found = parse_qs(query, keep_blank_values=True, encoding="latin-1")
+        return {
+            name.encode("latin-1"): [value.encode("latin-1") for value in values]
+            for name, values in found.items()
+        }
 
     @property
     def requestHeaders(self) -> Headers:

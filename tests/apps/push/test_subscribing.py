@@ -19,6 +19,7 @@ from tests.apps.push.kit import (
     take,
     takeAll,
 )
+from tests.server.kit import Logs
 from wsplug.broker import History
 from wsplug.errors import BrokerError, HandshakeRefused
 from wsplug.jsontext import MAX_DEPTH
@@ -591,3 +592,16 @@ def test_past_has_a_size() -> None:
     bare = server.connect(f"/?{query}&format=raw")
     assert bare.closed is None
     assert 5 <= len(bare.messages) < 20
+
+
+@pytest.mark.parametrize(
+    "query", ["channel=%C3%A4", "channel=%ff", "channel=a&limit=%ff"]
+)
+def test_query_that_is_not_ascii(query: str, logs: Logs) -> None:
+    """
+    What can be no channel's name, and no number, is a mistake of the client's.
+    """
+    with pytest.raises(HandshakeRefused) as caught:
+        makeServer().connect(f"/?{query}")
+    assert caught.value.status == 400
+    assert logs.failures() == []

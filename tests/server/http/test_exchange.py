@@ -157,6 +157,50 @@ def test_head_and_date() -> None:
     assert response.all("connection") == []
 
 
+def test_pipelined_requests_take_turns() -> None:
+    """A client that sends many requests at once gets one answer in a turn of the
+    reactor, and others get theirs between; what it goes on sending isn't read until
+    what has come is used up, and a handshake behind it all is served."""
+    server = serve(own := Own())
+    busy, other = server.connectTransport(), server.connectTransport()
+    busy.put(get("/a") * 400)
+    busy.put(get("/a") * 400 + handshake())
+    other.put(get("/b") * 2)
+    busy.step()
+    other.step()
+    assert [each.path for each in own.requests] == [b"/a", b"/b"]
+    server.clock.advance(0)
+    assert [each.path for each in own.requests][:4] == [b"/a", b"/b"] * 2
+    assert not busy.reading
+    data = b""
+    server.run()
+    while part := busy.take():
+        data += part
+        server.run()
+    responses = parseResponses(data)
+    assert [each.status for each in responses] == [200] * 800 + [101]
+    assert busy.reading
+    assert len(parseResponses(other.take())) == 2
+
+
+@pytest.mark.parametrize("end", ["drain", "close"])
+def test_stop_while_a_response_is_sent(end: str) -> None:
+    """Once the client has the response that was under way as the server began to stop,
+    its connection ends: nothing else is waited for."""
+    server = serve(Own(lambda _: Response(200, [], b"x" * 3_000_000)))
+    transport = raw(server, get("/a"))
+    stopping = server.factory.closeConnections(patience=5.0 if end == "drain" else 0.0)
+    data = b""
+    while part := transport.take():
+        data += part
+        server.run()
+    assert len(parseResponse(data).body) == 3_000_000
+    server.advance(0.1)
+    assert transport.lost
+    assert stopping.called
+    assert isClean(server)
+
+
 # Bodies that nobody wants
 
 

@@ -360,8 +360,10 @@ def test_two_pages_that_take_time() -> None:
     transport = raw(serving.server, get("/later") + get("/later") + get("/a"))
     assert len(serving.page.later) == 1
     serving.page.finish()
+    serving.server.run()
     assert len(serving.page.later) == 1
     serving.page.finish()
+    serving.server.run()
     bodies = [page.body for page in parseResponses(transport.take())]
     assert bodies == [b"late", b"late", b"page /a"]
 

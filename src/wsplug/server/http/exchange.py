@@ -191,6 +191,7 @@ class Exchange:
         Release the connection, so that it can become a WebSocket connection, or end.
         """
         self._stop()
+        self._resumeReading()
         self._pages.release()
         self._output.release()
 
@@ -246,10 +247,13 @@ class Exchange:
         Take a step after an asynchronous wait.
         """
         ahead = self._run(step)
+        if self.busy or self._isOver:
+            return
+        if self._end is not None:
+            self._end.requestDone(ahead)
+        # Not before what is here already is used up.
         if not self.busy and not self._isOver:
             self._resumeReading()
-            if self._end is not None:
-                self._end.requestDone(ahead)
 
     def _goOn(self, step: Callable[[], object]) -> None:
         if self._isInside:
@@ -517,8 +521,28 @@ class Exchange:
 
     def _finish(self) -> None:
         """
-        Get ready for the next request.
+        Get ready for the next request. One that is here already waits for its turn: a
+        client that pipelines requests doesn't hold up the others.
         """
+        if self._isLast and not self._pages.isOpen:
+            # L{end} was called when the head of this response was out.
+            self._close()
+        elif self._ahead:
+            self._context.scheduler.add(self)
+        else:
+            self._ready()
+
+    def resume(self) -> None:
+        """
+        Go on with the next request. The scheduler calls it.
+        """
+        if not self._isOver:
+            self._runLater(self._ready)
+
+    def _ready(self) -> None:
+        if self._isLast and not self._pages.isOpen:
+            self._close()
+            return
         self.busy = False
         if self._pages.isOpen:
             return
