@@ -296,7 +296,9 @@ class WebSocketServerProtocol(Protocol):
             head = self._parser.feed(data)
             self._identify(head)
             if head is None:
-                if self._deadline is None and not self._roster.starting:
+                # An empty line begins no request (RFC 9112 section 2.2).
+                begun = self._parser.begun
+                if begun and self._deadline is None and not self._roster.starting:
                     self._awaitHead()
                 return
             self._clearDeadline()

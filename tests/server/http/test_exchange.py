@@ -183,6 +183,21 @@ def test_pipelined_requests_take_turns() -> None:
     assert len(parseResponses(other.take())) == 2
 
 
+def test_empty_line_behind_a_body() -> None:
+    """RFC 9112 section 2.2: an empty line that a client sends behind a body begins no
+    request, and isn't waited for as one."""
+    server = serve(own := Own())
+    transport = raw(server, SIZED + b"\r\n")
+    assert parseResponse(transport.take()).status == 200
+    server.advance(30)
+    assert transport.take() == b""
+    assert not transport.lost
+    transport.put(get("/b"))
+    server.run()
+    assert parseResponse(transport.take()).status == 200
+    assert len(own.requests) == 2
+
+
 @pytest.mark.parametrize("end", ["drain", "close"])
 def test_stop_while_a_response_is_sent(end: str) -> None:
     """Once the client has the response that was under way as the server began to stop,
@@ -406,10 +421,15 @@ async def _failsLater(_: IPlainRequest) -> Any:
     raise KeyError("broken")
 
 
+async def _answersNothingLater(_: IPlainRequest) -> Any:
+    return None
+
+
 FAILING: list[Respond] = [
     _raises,
     _failsLater,
     lambda _: None,
+    _answersNothingLater,
     lambda _: Response(200, [(b"A", b"b\r\nInjected: yes")]),
 ]
 
@@ -430,11 +450,12 @@ def test_fails(respond: Respond, logs: Logs) -> None:
     assert server.request("GET", "/-/wsplug.js").status == 200
 
 
-def test_failures_fill_no_log(logs: Logs) -> None:
+@pytest.mark.parametrize("respond", [_raises, _answersNothingLater])
+def test_failures_fill_no_log(respond: Respond, logs: Logs) -> None:
     """A client that has a resource fail again and again gets as many tracebacks into
     the log as lines of another kind."""
     server = MemoryServer(
-        App(pages=Own(_raises)), settings=Settings(max_address_log_rate=1), exempt=()
+        App(pages=Own(respond)), settings=Settings(max_address_log_rate=1), exempt=()
     )
     for _ in range(50):
         response = parseResponse(raw(server, get("/a")).take())

@@ -24,17 +24,21 @@ def askResource(
     """
     Have a resource answer a request.
 
-    @raise TypeError: its answer is of another type.
+    @raise TypeError: its answer is of another type. A C{Deferred} fails with it.
     """
     answer = resource.respond(request)
-    if isinstance(answer, Response):
-        return answer
     if isinstance(answer, CoroutineType):
         answer = Deferred.fromCoroutine(answer)
-    if not isinstance(answer, Deferred):
-        kind = type(answer).__name__
-        raise TypeError(f"a resource has to answer with a Response, not {kind}")
-    return answer
+    if isinstance(answer, Deferred):
+        return answer.addCallback(_checked)
+    return _checked(answer)
+
+
+def _checked(answer: object) -> Response:
+    if isinstance(answer, Response):
+        return answer
+    kind = type(answer).__name__
+    raise TypeError(f"a resource has to answer with a Response, not {kind}")
 
 
 class PendingAnswer:
