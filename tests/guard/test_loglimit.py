@@ -131,6 +131,31 @@ def test_flood(data: bytes, what: str, logs: Logs) -> None:
     assert line.endswith(f" more lines are left out: {what} 190 (max-address-log-rate)")
 
 
+def test_failing_handshakes(logs: Logs) -> None:
+    """
+    The tracebacks of an application that fails in each handshake are under the limit,
+    too, and counted; each handshake is answered.
+    """
+
+    def build(_: object) -> None:
+        raise RuntimeError("each time")
+
+    server = MemoryServer(
+        App(build),
+        settings=Settings(max_address_log_rate=1, max_address_handshake_rate=1000),
+        exempt=(),
+    )
+    for _ in range(50):
+        send(server, handshake())
+    # The line about each refusal counts, too, and comes second.
+    assert len(logs.failures()) == len(logs.lines("refused: 500")) == 5
+    assert sum(server.factory.statistics.handshakes.values()) == 50
+    server.advance(10)
+    (line,) = logs.lines("left out")
+    assert "failed handshakes 45" in line
+    assert "refused 45" in line
+
+
 def test_refused_connections(logs: Logs) -> None:
     """
     So it is of those who are refused because they come too often.

@@ -385,9 +385,10 @@ class WebSocketServerProtocol(Protocol):
         End the connection for a request that an application failed at, or the server
         itself, in a way that leaves no answer.
         """
-        self._log.failure(
-            "a request of {peer} failed", failure, peer=nameOfAddress(self.client)
-        )
+        if self.context.logLimit.allows(self.client, "failed requests"):
+            self._log.failure(
+                "a request of {peer} failed", failure, peer=nameOfAddress(self.client)
+            )
         channel = self._channel
         if channel is None or not channel.isStarted:
             self.refuse(HandshakeRefused(500, "the application failed"))
@@ -544,12 +545,13 @@ class WebSocketServerProtocol(Protocol):
         if isinstance(failure.value, HandshakeRefused):
             self.refuse(failure.value, mount.name)
         else:
-            self._log.failure(
-                "{application} failed in the handshake of {peer}",
-                failure,
-                application=mount.name,
-                peer=nameOfAddress(self.client),
-            )
+            if self.context.logLimit.allows(self.client, "failed handshakes"):
+                self._log.failure(
+                    "{application} failed in the handshake of {peer}",
+                    failure,
+                    application=mount.name,
+                    peer=nameOfAddress(self.client),
+                )
             refusal = HandshakeRefused(500, "the application failed")
             self.refuse(refusal, mount.name)
         # Its traceback's frames refer to it again.
