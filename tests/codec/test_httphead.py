@@ -343,3 +343,26 @@ def test_empty_lines_begin_nothing() -> None:
     for octet in b"\r\n\r\n":
         assert parser.feed(bytes([octet])) is None
         assert parser.begun is False
+
+
+@pytest.mark.parametrize(
+    ("data", "method"),
+    [
+        (b"", b""),
+        (b"HEA", b""),
+        (b"HEAD /", b"HEAD"),
+        (b"\r\nHEAD / HTTP/1.1\r\nBad Name: a\r\n\r\n", b"HEAD"),
+        (b"HEAD / HTTP/1.1\nHost: a\n\n", b"HEAD"),
+        (b"\x16\x03\x01\x02", b""),
+        (b"HEAD\r\n\r\n", b""),
+    ],
+)
+def test_method_of_an_incomplete_head(data: bytes, method: bytes) -> None:
+    """It is known as soon as it is there, however the bytes are split."""
+    whole, single = HeadParser(), HeadParser()
+    whole.feed(data)
+    assert whole.method == method
+    for number in range(len(data)):
+        if single.feed(data[number : number + 1]) is not None:
+            break
+    assert single.method == method

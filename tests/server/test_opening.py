@@ -135,6 +135,43 @@ def test_refused_head_has_no_body() -> None:
 
 
 @pytest.mark.parametrize(
+    ("rest", "status"),
+    [
+        ("Bad Name: a\r\n\r\n", 400),
+        (f"X: {'x' * 17_000}\r\n\r\n", 431),
+        ("Host: a\r\n", 408),
+    ],
+    ids=["malformed", "too large", "too late"],
+)
+@pytest.mark.parametrize("method", ["HEAD", "GET"])
+@pytest.mark.parametrize("before", ["", "HEAD", "GET"])
+@pytest.mark.parametrize("size", [7, 100_000])
+def test_refusal_of_an_incomplete_head(
+    rest: str, status: int, method: str, before: str, size: int
+) -> None:
+    """
+    Whether a refusal has a body depends on the method of the request that it is for,
+    also where that isn't whole or correct, and not on the one before (RFC 9110 section
+    9.3.2).
+    """
+    server = MemoryServer(App())
+    transport = server.connectTransport()
+    if before:
+        transport.put(f"{before} /none HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+        server.run()
+        assert transport.take().startswith(b"HTTP/1.1 426 ")
+    data = f"{method} / HTTP/1.1\r\n{rest}".encode()
+    for start in range(0, len(data), size):
+        transport.put(data[start : start + size])
+        server.run()
+    if status == 408:
+        server.advance(10)
+    head, _, body = transport.take().partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 %d " % status)
+    assert bool(body) == (method == "GET")
+
+
+@pytest.mark.parametrize(
     ("data", "status", "words", "setting"),
     [pytest.param(*(*row.values, None)[:4], id=str(row.id)) for row in REFUSALS],
 )

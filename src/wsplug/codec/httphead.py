@@ -60,6 +60,11 @@ A method, or the beginning of one. The longest registered method has 17 letters.
 bound limits the cost of matching again with each byte.
 """
 
+_METHOD: Final = re.compile(rb"(%b{1,32}) " % _TOKEN_BYTE)
+"""
+A whole method, where a head begins.
+"""
+
 _TLS: Final = b"\x16"
 """
 The first byte of TLS: the content type of a handshake (RFC 8446 section 5.1).
@@ -213,6 +218,15 @@ class HeadParser:
     def begun(self) -> bool:
         return bool(self._buffer)
 
+    @property
+    def method(self) -> bytes:
+        """
+        The method of the head that is incomplete or was refused; empty if the method
+        itself is.
+        """
+        match = _METHOD.match(self._buffer)
+        return bytes(match[1]) if match is not None else b""
+
     def feed(self, data: bytes) -> RequestHead | HandshakeRefused | None:
         """
         Process the next bytes.
@@ -225,6 +239,9 @@ class HeadParser:
         try:
             return self._feed(data)
         except HandshakeRefused as refusal:
+            if not self._buffer:
+                # It was parsed without the buffer; its method is still asked for.
+                self._buffer += data.lstrip(b"\r\n")[: self._max_size]
             # The traceback refers to the caller's frame, which refers to the refusal.
             return refusal.with_traceback(None)
 
@@ -254,11 +271,11 @@ class HeadParser:
             )
         if end < 0:
             return None
-        raw = bytes(buffer[:size])
+        head = _parse(bytes(buffer[:size]), self._max_headers)
         self.rest = bytes(buffer[size:])
         self._buffer = bytearray()
         self._clean = 0
-        return _parse(raw, self._max_headers)
+        return head
 
     def _check_bytes(self, stop: int) -> None:
         """

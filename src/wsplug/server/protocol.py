@@ -305,11 +305,11 @@ class WebSocketServerProtocol(Protocol):
             if isinstance(head, HandshakeRefused):
                 self.refuse(head)
                 return
+            self._method = head.method
             unwelcome = self._admittance.refusalOf(self.client)
             if unwelcome is not None:
                 self.refuse(unwelcome)
                 return
-            self._method = head.method
             rest, self._parser.rest = self._parser.rest, b""
             if not self._mayBeServed(head, rest):
                 return
@@ -565,11 +565,15 @@ class WebSocketServerProtocol(Protocol):
 
         @param name: of the application that refuses; empty where it isn't known.
         """
-        if self._parser is None:
+        parser = self._parser
+        if parser is None:
             return
         logRefusal(self._log, self.context.logLimit, self.client, refusal, name)
         self._admittance.countRefused(self.client, name, refusal)
-        answer = encode_refusal(refusal, self._method)
+        # The response's form depends on the request that it is for, which may not have
+        # come whole (RFC 9110 section 9.3.2).
+        method = parser.method if parser.begun else self._method
+        answer = encode_refusal(refusal, method)
         self.answerLast(answer, LATE_LARGE_SIZE if refusal.status == 413 else LATE_SIZE)
 
     def answerLast(self, data: bytes, lateLimit: int = LATE_LARGE_SIZE) -> None:
