@@ -17,7 +17,7 @@ from importlib.util import module_from_spec, spec_from_file_location
 from types import ModuleType
 from typing import Any
 
-from zope.interface import implementer
+from zope.interface import Interface, implementer
 from zope.interface.exceptions import Invalid
 from zope.interface.verify import verifyObject
 
@@ -226,6 +226,25 @@ def _importModule(name: str) -> ModuleType:
         raise PluginFailed(f"{name} does not load: {explainImport(error)}") from None
 
 
+def _namesIn(module: ModuleType, *interfaces: type[Interface]) -> list[str]:
+    """
+    Give the names of what a module has that provides one of some interfaces.
+    """
+    return [
+        name
+        for name, value in vars(module).items()
+        if any(each.providedBy(value) for each in interfaces)
+    ]
+
+
+def _hintAt(module: ModuleType) -> str:
+    """
+    Say which applications a module has, to whoever has named another.
+    """
+    names = _namesIn(module, IWebSocketApplicationPlugin, IWebSocketApplication)
+    return f"; it has {' and '.join(map(repr, names))}" if names else ""
+
+
 def _choose(module: ModuleType, description: Description) -> object:
     if description.attribute is not None:
         found: object = module
@@ -235,13 +254,10 @@ def _choose(module: ModuleType, description: Description) -> object:
             except AttributeError:
                 raise UnknownApplication(
                     f"{description.name} has no {description.attribute!r}"
+                    + _hintAt(module)
                 ) from None
         return found
-    names = [
-        name
-        for name, value in vars(module).items()
-        if IWebSocketApplicationPlugin.providedBy(value)
-    ]
+    names = _namesIn(module, IWebSocketApplicationPlugin)
     if not names:
         raise UnknownApplication(
             f"{description.name} has no application: decorate a coroutine function "

@@ -97,7 +97,10 @@ MISTAKES: dict[str, tuple[list[str], list[str]]] = {
     "raising file": (["--app=raises.py"], ["RuntimeError: no way", "line 2"]),
     "empty file": (["--app=empty.py"], ["empty.py has no application"]),
     "several in a file": (["--app=two.py"], ["two.py:one or two.py:two"]),
-    "none of that name in a file": (["--app=two.py:six"], ["two.py has no 'six'"]),
+    "none of that name in a file": (
+        ["--app=two.py:six"],
+        ["two.py has no 'six'; it has 'one' and 'two'"],
+    ),
     "imports what is missing": (["--app=needs.py"], ["'nothing_of_that_name'"]),
     "module": (["--app=there.is.none:x"], ["no module 'there'"]),
     "module's attribute": (["--app=os:nothing"], ["os has no 'nothing'"]),

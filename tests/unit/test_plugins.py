@@ -156,6 +156,23 @@ def test_several_in_a_file(here: Path) -> None:
     assert "two.py:shout or two.py:whisper" in str(caught.value)
 
 
+def test_name_that_a_file_does_not_have(here: Path) -> None:
+    """The error says which applications the file has, plugins or not."""
+    (here / "two.py").write_text(TWO)
+    with pytest.raises(UnknownApplication) as caught:
+        load("two.py:cry")
+    assert str(caught.value) == "two.py has no 'cry'; it has 'shout' and 'whisper'"
+    (here / "one.py").write_text(
+        "from wsplug import WebSocketApplication\n"
+        "class Room(WebSocketApplication):\n"
+        "    def buildProtocol(self, request): ...\n"
+        "room = Room()\n"
+    )
+    with pytest.raises(UnknownApplication) as caught:
+        load("one.py:hall")
+    assert str(caught.value) == "one.py has no 'hall'; it has 'room'"
+
+
 BROKEN = [
     ("none.py", "x = 1", UnknownApplication, "has no application"),
     ("none.py:y", "x = 1", UnknownApplication, "none.py has no 'y'"),
