@@ -88,6 +88,7 @@ COMMANDS_NOT_RUN: dict[tuple[str, str], str] = {
     ),
     ("chat-room", "python -m pytest"): "tests/packaging: once it is installed",
     ("chat-room", "pip wheel"): "tests/packaging runs it",
+    ("README", "python3 -m venv env"): "tests/packaging makes one of its own",
     ("README", "pip install . &&"): "tests/packaging runs it",
     ("README", "WSPLUG_PURE_BUILD=1 pip install ."): "tests/packaging runs it",
     ("README", "pip install '.[test]' && pytest"): ".ci/run runs it: newest",
