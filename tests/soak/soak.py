@@ -159,7 +159,7 @@ def _ports(server: Server) -> list[int]:
     found: list[str] = []
 
     def listens() -> bool:
-        found[:] = re.findall(r"(?:listening on|let in at) (\S+)$", server.log, re.M)
+        found[:] = re.findall(r"listen(?:ing|s) on (\S+)$", server.log, re.M)
         return len(found) == 3
 
     waitUntil(listens, "the server listens on all ports")
