@@ -1,12 +1,11 @@
 """
-The Twisted face: the protocol and factory that perform the upgrade and the framing, and
-give whole messages to applications.
+The server's protocol and factory on Twisted: they perform the handshake and the
+framing, and pass whole messages to applications.
 
-    - L{WebSocketFactory} makes a L{WebSocketServerProtocol} for each connection: HTTP,
-      up to a right handshake.
-    - L{Connection} serves it from then on.
-    - L{Mount} says which application is at which path, L{Settings} how connections are
-      treated.
+    - L{WebSocketFactory} makes a L{WebSocketServerProtocol} for each connection. It
+      speaks HTTP until a handshake succeeds.
+    - L{Connection} serves the WebSocket from then on.
+    - L{Mount} says which application is at which path, L{Settings} which limits apply.
 """
 
 from wsplug.server.broadcasting import broadcast

@@ -1,6 +1,6 @@
 """
-What is mounted, made an L{IWebSocketApplication}: it is what an object has that counts,
-not what it declares. What can't be used of it is an error before anybody is served.
+Makes an L{IWebSocketApplication} of each mounted object. An object's methods count, not
+the interfaces that it declares. An unusable object is an error at the start.
 """
 
 from __future__ import annotations

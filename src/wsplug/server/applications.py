@@ -1,5 +1,5 @@
 """
-Starting and stopping what is mounted.
+Starts and stops the mounted applications.
 """
 
 from __future__ import annotations

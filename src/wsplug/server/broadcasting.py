@@ -1,5 +1,5 @@
 """
-One message to many connections.
+Sends one message to many connections.
 """
 
 from __future__ import annotations

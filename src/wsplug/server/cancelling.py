@@ -1,5 +1,5 @@
 """
-Cancelling what somebody else's code waits for.
+Cancels Deferreds of code that isn't the server's: applications, checkers, brokers.
 """
 
 from __future__ import annotations

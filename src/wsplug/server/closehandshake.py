@@ -1,6 +1,6 @@
 """
-The closing handshake of a connection (RFC 6455 section 7): who has begun it, what the
-peer still sends meanwhile, and how the TCP connection ends.
+The closing handshake of a connection (RFC 6455 section 7): which side has started it,
+what the peer may still send, and how the TCP connection ends.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """
-How a TCP connection ends, and what the application and the log are told about it.
+How a TCP connection ends, and what the application and the log learn about it.
 """
 
 from __future__ import annotations

@@ -1,14 +1,14 @@
 """
-A WebSocket connection: the way of a message between the codec and the application.
+A WebSocket connection: it carries messages between the codec and the application.
 
-In: the transport calls C{dataReceived}, that feeds the codec, the codec calls back once
-for each whole message, and that calls the application. Out: the application's
-C{sendTextMessage} frames, and puts the frame into the L{SendQueue}; that goes to the
-transport when the input that is being handled is done (it is I{corked} until then), or
-in the same turn of the reactor where there is none.
+Input: the transport calls C{dataReceived}, which feeds the codec. The codec calls back
+once for each whole message, and the callback calls the application. Output: the
+application's C{sendTextMessage} puts a frame into the L{SendQueue}. The queue is
+I{corked} while input is handled, and is flushed to the transport at the end. Outside of
+that, it is flushed in the same turn of the reactor.
 
-While the peer doesn't read, nothing is read from it either, so that a client that only
-asks and never listens stops itself.
+While the peer doesn't read, the server reads nothing from it. A client that only sends
+requests and reads no answers therefore stops itself.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """
-What requests are answered with: the mounted applications, and the site for plain HTTP.
+What answers requests: the mounted applications, and the site for plain HTTP.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """
-What all connections of a server share: its settings, its clock, and what counts, bounds
-and schedules their work.
+What all connections of a server share: settings, clock, deadlines, memory budgets,
+statistics and scheduler.
 """
 
 from __future__ import annotations

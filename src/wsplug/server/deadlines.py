@@ -1,10 +1,10 @@
 """
-Deadlines by the thousand: one call to the reactor for all that fall due in a tick.
+Thousands of deadlines with one delayed call to the reactor, for the next tick in which
+any of them is due.
 
-A server with 10,000 idle connections has tens of thousands of timeouts that are set
-often and hardly ever reached. Here setting and clearing one is an insertion into and a
-removal from a set; the reactor has a single delayed call, for the next tick that
-anything falls due in, and none when nothing does.
+A server with 10,000 idle connections has tens of thousands of timeouts. They are set
+often and seldom reached. Here, setting and clearing a deadline adds an entry to a set
+and removes it. Without deadlines there is no delayed call.
 """
 
 from __future__ import annotations

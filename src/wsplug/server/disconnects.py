@@ -1,5 +1,5 @@
 """
-Why a connection was lost, as far as the network or TLS tells.
+Why a connection was lost, as far as the network or TLS reports it.
 """
 
 from __future__ import annotations

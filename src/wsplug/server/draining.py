@@ -1,9 +1,9 @@
 """
-Draining: the end of all of a server's connections, when it stops or restarts.
+Draining: closes all of a server's connections when it stops or restarts.
 
-They are told in batches and in no order, spread over a time: so the clients, which will
-come back, don't all do so in the same moment, nor those first that came first. Who is
-still there at the deadline is aborted.
+Connections are closed in batches and in random order, spread over a time. So the
+clients don't all reconnect at the same moment, and those that connected first aren't
+always the first to be closed. What is still open at the deadline is aborted.
 """
 
 from __future__ import annotations

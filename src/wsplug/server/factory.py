@@ -1,5 +1,6 @@
 """
-The factory: it makes the protocol of each connection, from what they all share.
+The factory: it makes the protocol of each connection, and passes it what all
+connections share.
 """
 
 from __future__ import annotations

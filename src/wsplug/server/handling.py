@@ -1,6 +1,6 @@
 """
-The handlers of a connection that take their time: what holds its input until it is
-done, how long it may, and what becomes of it when the connection is lost.
+Handlers that return a Deferred or a coroutine: they hold back their connection's input
+until they are done, have a time limit, and are cancelled when the connection is lost.
 """
 
 from __future__ import annotations

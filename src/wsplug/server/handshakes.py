@@ -1,5 +1,5 @@
 """
-Handshakes that an application is asked about, and the login that may come first.
+Asks the application about a handshake, after the login if one is required.
 """
 
 from __future__ import annotations

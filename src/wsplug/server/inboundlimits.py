@@ -1,7 +1,7 @@
 """
-What comes in on one connection, as far as it is limited: messages and bytes a second,
-of the connection and of its account; how much work compressed messages and fragments
-make before others have their turn; and what is held of a message that isn't whole.
+Limits on a connection's input: the messages and bytes in a second, of the connection
+and of its account; the work of compressed messages and fragments before other
+connections have their turn; and the memory of incomplete messages.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """
-The gate in front of a connection's input: what holds it shut, and when the transport
-reads again.
+The gate in front of a connection's input: what closes it, and when the transport reads
+again.
 """
 
 from __future__ import annotations

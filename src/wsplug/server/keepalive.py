@@ -1,9 +1,10 @@
 """
-Signs of life: a peer that has been silent is asked for one, and dropped without it.
+Pings: a peer that has been silent is pinged, and dropped if it doesn't answer.
 
-Only what the peer sends counts: bytes can be sent to a dead one for many minutes. But a
-ping may lie behind megabytes in the kernel: one that takes what is in front of it, and
-the network says that it does, has its time from when the ping has come to it.
+Only what the peer sends proves that it is alive: the kernel accepts bytes for a dead
+peer for many minutes. But a ping can be queued behind megabytes in the kernel. As long
+as the peer acknowledges those, the timeout doesn't end. It starts again when the ping
+has reached the peer.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """
-Which application is at which path.
+The applications by their paths.
 """
 
 from __future__ import annotations

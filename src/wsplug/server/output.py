@@ -1,6 +1,6 @@
 """
-What becomes of a connection whose peer is slow to read: its input is held, its producer
-is paused, and when it takes too long, or too much waits for it, it is closed.
+What happens to a connection whose peer reads slowly: its input and its producer are
+paused, and it is closed when too much waits for it, or for too long.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
 """
-The parts that a server is made of, and what others read of them and do with them.
+The parts of a server, and the operations on them that the factory and the service
+share.
 """
 
 from __future__ import annotations

@@ -1,8 +1,6 @@
 """
-What a stop waits for, and how long.
-
-All that it waits for is other people's: an application that ends, a broker that writes,
-a port that closes. None of it may keep the process for ever.
+What a stopping server waits for, and for how long: applications that stop, brokers that
+write, ports that close. Each wait has a limit, so that none can prevent the exit.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """
-One message to many connections, framed and compressed once.
+A message for many connections, which is framed and compressed once.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """
-An application's producer, paused and resumed as the peer reads.
+Pauses and resumes an application's producer, depending on how fast the peer reads.
 """
 
 from __future__ import annotations

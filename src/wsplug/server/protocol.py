@@ -1,11 +1,9 @@
 """
-The beginning of each connection: HTTP, until a right handshake makes it a WebSocket or
-a refusal ends it.
+The HTTP phase of each connection, until a handshake succeeds or is refused.
 
-Each request's head is parsed once, by L{wsplug.codec.HeadParser}. A plain one goes on
-to the L{Exchange}, and the next is parsed here again. Once a handshake is accepted,
-the L{Connection} takes the transport's calls over, and nothing of this is left between
-the two.
+L{wsplug.codec.HeadParser} parses the head of each request once. The L{Exchange} answers
+plain requests, and the next request is parsed here again. When a handshake is accepted,
+the L{Connection} replaces this protocol as the receiver of the transport's calls.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """
-The PROXY protocol on a port: a trusted proxy's connection begins with a header that
-says who the client is. It is read and taken away here, below TLS and everything else;
-from then on the transport's C{getPeer} gives the client, and nobody above knows better.
+The PROXY protocol on a port: a connection of a trusted proxy starts with a header that
+names the client. It is parsed and removed here, below TLS. From then on, the
+transport's C{getPeer} returns the client's address.
 
-Connections from anybody else are served as they are: a header that comes on one of
-those is no more than a request that can't be read.
+Other connections are served without this: a PROXY header that comes on one of them is
+an invalid request.
 """
 
 from __future__ import annotations

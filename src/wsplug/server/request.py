@@ -1,5 +1,5 @@
 """
-The handshake's request, as applications see it.
+The request of a handshake, as applications see it.
 """
 
 from __future__ import annotations

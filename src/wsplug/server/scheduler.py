@@ -1,12 +1,12 @@
 """
-A fair scheduler: connections that make much work of little input wait for each other,
-and not everybody else for them.
+A fair scheduler for connections whose input is expensive: they wait for each other, and
+the other connections don't wait for them.
 
-What a compressed message inflates to can be a thousand times what came, and a read can
-have thousands of frames with a byte in each. Were all that has come from a hundred such
-peers handled at once, others would wait for seconds. So a connection that has had its
-share of a pass yields, and those that have yielded resume one after the other, for a
-short time in each turn of the reactor, in which all others are served, too.
+A compressed message can inflate to a thousand times its size, and one read can contain
+thousands of frames of one byte. If the input of a hundred such peers were handled at
+once, everybody else would wait for seconds. So a connection that has used its share
+yields. The connections that have yielded resume one after the other, for a short time
+in each turn of the reactor.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
 """
-A client that has to log in: from its handshake, or its first message, to its logout.
+The session of a client that has to log in: from its handshake or its first message to
+its logout.
 """
 
 from __future__ import annotations

@@ -1,10 +1,9 @@
 """
-The slots over a full server's limit, in which requests are read all the same: they may
-be health checks, and who asks whether the server is well isn't to hear that it is full,
-and restart it.
+Spare slots beyond C{max-connections}, so that a full server still answers health
+checks. Otherwise an orchestrator would restart it for being full.
 
-A check needs its slot for a moment. So who stays in one makes room for who comes: no
-number of idle connections takes these slots from the checks.
+A health check needs its slot for a moment only. So when all slots are taken, an older
+connection is closed for a new one. Idle connections can't keep health checks out.
 """
 
 from __future__ import annotations

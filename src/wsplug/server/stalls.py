@@ -1,14 +1,14 @@
 """
-Who holds the reactor.
+Detects what blocks the reactor.
 
-While an application computes, or waits for a disk, nobody else is served: the reactor
-doesn't turn. A thread asks the reactor a few times a second to show that it does. If
-the answer takes too long, the thread looks where the reactor's thread is, and the log
-says so once it goes on; or before, if that takes very long.
+While an application computes or waits for a disk, the server serves nobody. A thread
+asks the reactor a few times a second to respond. If the response takes too long, the
+thread takes the stack of the reactor's thread. The log shows it once the reactor runs
+again, or earlier if that takes very long.
 
-What it sees is time that passes while one thing is being done. A C function that sleeps
-without giving other threads their turn looks like a stopped process, and is passed over
-like one; see L{StallDetector.look}.
+It sees only time that passes within one operation. A C function that sleeps without
+releasing the GIL looks like a stopped process, and is ignored like one: see
+L{StallDetector.look}.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """
-What the server counts: handshakes, closings, messages, bytes, and which application is
-at work.
+The server's counters: handshakes, closed connections, messages, bytes, and which
+application is running.
 
-It only counts. Pages and exporters read the numbers when somebody asks for them.
+Pages and exporters read them on request.
 """
 
 from __future__ import annotations
