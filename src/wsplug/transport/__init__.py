@@ -1,7 +1,7 @@
 """
-Bytes to and from sockets: the epoll set, the direct transport, the send queue and the
-flusher, and how ports are shared and closed.
+Moves bytes to and from sockets: the epoll set, the direct transport, the send queue,
+the flusher, and shared and closing ports.
 
-It knows no WebSocket: it carries what the server's connections frame. So nothing here
-imports C{wsplug.server}.
+It knows nothing about WebSockets, and imports nothing from C{wsplug.server}, which does
+the framing.
 """

@@ -1,8 +1,8 @@
 """
-What is sent, or published, in one turn of the reactor.
+Tells a burst, much output in one turn of the reactor, from a peer that doesn't read.
 
-However much it is, it is no sign of a peer that doesn't read: the kernel takes what
-waits only between two turns, so that only what waited before could have been read.
+The kernel accepts waiting bytes only between two turns. So only what waited before the
+turn shows that the peer is slow.
 """
 
 from __future__ import annotations

@@ -1,15 +1,14 @@
 """
-The transport of a TCP connection: straight to the socket.
+The transport of a TCP connection, which writes directly to the socket.
 
-Twisted's own puts what is written into a buffer, arms the descriptor for writing, waits
-for the reactor's next turn, sends, and disarms it. Here the socket is tried first, by
-L{DirectTransport.write} or by a connection's
-L{wsplug.transport.sendqueue.SendQueue}; the descriptor is armed only for what the
-kernel doesn't take. Order is kept, since nothing is sent past
-what waits in Twisted's buffer.
+Twisted's own transport buffers a write, arms the descriptor, waits for the reactor's
+next turn, sends, and disarms the descriptor. Here, L{DirectTransport.write} or a
+connection's L{wsplug.transport.sendqueue.SendQueue} tries the socket first. The
+descriptor is armed only for the bytes that the kernel doesn't accept. While bytes wait
+in Twisted's buffer, new ones are queued behind them, so the order is kept.
 
 C{twisted.internet.tcp.Port} documents its C{transport} attribute as the place for a
-transport class of one's own.
+custom transport class.
 """
 
 from __future__ import annotations

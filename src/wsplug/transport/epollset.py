@@ -1,15 +1,15 @@
 """
-The connections' own epoll set: one descriptor in whichever reactor runs.
+An epoll set for all connections, which is one descriptor for the reactor.
 
-Twisted's reactors wrap each event in a logging context, and arm, disarm and dispatch
-through layers made for every kind of descriptor. The kernel has a shorter way: an epoll
-set is itself a descriptor that is readable when anything in it is. So the reactor sees
-one readable descriptor; on that event all connections that are ready are served in one
-tight pass, and what they had to send is flushed at its end.
+Twisted's reactors wrap each event in a logging context, and arm, disarm and dispatch in
+layers made for every kind of descriptor. An epoll set is itself a descriptor, and is
+readable when any descriptor in it is ready. So the reactor watches one descriptor. When
+it is readable, all ready connections are served in one pass, and their output is
+flushed at the end of it.
 
-It is fair: in one pass a connection is read from once, up to the bounds in
-L{wsplug.transport.sockets}, and a pass takes a bounded number of connections before the
-reactor has its turn again.
+A pass is fair: it reads from each connection once, up to the limits in
+L{wsplug.transport.sockets}, and serves a limited number of connections before the
+reactor continues.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """
-Corks: what is sent while something is being handled leaves once that is done.
+Collects output while input is handled, and flushes it at the end.
 
 A hundred replies to a hundred pipelined requests, or eight broadcasts to a thousand
-subscribers, cost one system call for each connection and not one for each message.
-Nothing waits for a timer: the flush comes at the end of the pass over what was
-readable, or in the same turn of the reactor for what is sent outside of one.
+subscribers, take one system call for each connection instead of one for each message.
+No timer delays them: output is flushed at the end of the pass over the readable
+sockets, or in the same turn of the reactor if it is sent outside of one.
 """
 
 from __future__ import annotations

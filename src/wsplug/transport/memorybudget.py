@@ -1,6 +1,6 @@
 """
-A budget for what waits in the whole server, so that no number of peers can fill the
-memory: where it is reached, those who hold most of it go first.
+A budget for the memory that the whole server buffers, so that no number of peers can
+exhaust it. When it is used up, the connections that use most of it release it first.
 """
 
 from __future__ import annotations

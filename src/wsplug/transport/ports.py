@@ -1,15 +1,15 @@
 """
-How a port is closed: without losing whoever has come already.
+Closes ports without losing clients that have already connected.
 
-The system accepts connections by itself and keeps them in the listening socket's queue
-until they are taken; were the socket closed, all in there would be reset. What is done
-about it depends on whose socket it is:
+The system accepts connections by itself, and keeps them in the listening socket's queue
+until the process takes them. If the socket were closed, all connections in the queue
+would be reset. What happens instead depends on who owns the socket:
 
-    - our own: the queue is emptied first. Those in it are told that the server stops.
-    - one of several that share the port (L{wsplug.transport.sharing}): new
-      ones go to the others first, and those in the queue are served.
-    - one that was there before the server, as systemd's: it stays open with whoever
-      gave it to us, and its queue is the next process's.
+    - The server: it empties the queue first. Clients in it learn that the server stops.
+    - Several processes that share the port (L{wsplug.transport.sharing}): new
+      connections go to the others first, and those in the queue are served.
+    - Somebody else, such as systemd: the socket stays open with its owner, and the next
+      process serves its queue.
 """
 
 from __future__ import annotations

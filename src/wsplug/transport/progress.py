@@ -1,8 +1,8 @@
 """
-How far a peer has come with what it was sent: what the kernel knows of it.
+How much of what was sent a peer has received, as far as the kernel knows.
 
-The kernel takes megabytes for a connection at once, and nobody who asks it for room
-again hears of a peer that reads them slowly, but steadily.
+The kernel buffers megabytes for a connection. So the send buffer alone doesn't show
+that a peer reads slowly, but steadily.
 """
 
 from __future__ import annotations

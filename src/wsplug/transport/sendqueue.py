@@ -1,10 +1,10 @@
 """
-What goes out on one connection: collected while it is corked, handed to the transport
-as fast as that takes it, counted where it doesn't.
+The output of one connection: collected while it is corked, written as fast as the
+transport accepts it, and counted while it waits.
 
-What there is no room for stays here, where it can be bounded and dropped. The queue is
-its transport's producer. A L{DirectTransport} takes what the kernel does; another, as
-TLS', is handed a L{BATCH} at a time.
+What the transport doesn't accept stays here, where it can be limited and dropped. The
+queue is the producer of its transport. A L{DirectTransport} takes as much as the kernel
+does. Other transports, such as that of TLS, get one L{BATCH} at a time.
 """
 
 from __future__ import annotations

@@ -1,30 +1,30 @@
 """
-One port for several processes at a time (C{SO_REUSEPORT}), so that a new one listens
+Shares one port among several processes (C{SO_REUSEPORT}), so that a new one listens
 before the old one stops.
 
-The system shares the connections to such a port out among all sockets that listen on
-it. A process that stops has to see to it that none is lost, since what waits in the
-queue of a socket that is closed is reset. So it
+The system distributes the connections among all sockets that listen on the port. When a
+socket is closed, the connections in its queue are reset. A process that stops avoids
+that in three steps:
 
-    1. has new connections sent to the other socket, where there is just one other, by a
-       program for the whole group of sockets that consists of one instruction, "return
-       its index" (C{SO_ATTACH_REUSEPORT_CBPF}, Linux 4.5). With more sockets there is
-       no such program, for it would send everybody to one of them: the system goes on
-       sharing them out, and this process serves its part for the moment;
-    2. throws away, by a filter on its own socket, what SYN packets come in the last
-       moment before it is closed. The clients send them again after a second, and they
-       go elsewhere then;
-    3. serves what comes out of the queue meanwhile, since the handshakes that were
-       under way end there, takes the program off the group again, for it would hold for
-       sockets that join later, and closes the socket with nothing in it.
+    1. If exactly one other socket listens, the process attaches a program to the group
+       of sockets that sends all new connections to the other socket: one instruction
+       that returns its index (C{SO_ATTACH_REUSEPORT_CBPF}, Linux 4.5). With more
+       sockets, the program would send everybody to one of them. So the system keeps on
+       distributing, and this process serves its share for the moment.
+    2. Just before it closes the socket, it attaches a filter to it that drops SYN
+       packets. The clients send them again after a second, and reach another process.
+    3. Meanwhile, TCP handshakes that were under way end in the queue, and the process
+       serves these connections. Then it removes the program from the group, because it
+       would affect sockets that join later, and closes the socket with an empty queue.
 
-A process that is killed in the midst of this leaves its program with the group, where
-it would send everybody to a socket that joins. So one that joins takes off what it
-finds. If another one is about to leave just then, the system shares the connections to
-it out among three, and the process that leaves serves its part for the moment.
+A process that is killed during these steps leaves its program with the group. The
+program would send everybody to a socket that joins. So each process that joins removes
+the program that it finds. If another process is about to leave at that moment, the
+system distributes the connections among three sockets, and the process that leaves
+serves its share for the moment.
 
-And a process that starts doesn't listen before it is ready, since it gets its share of
-the connections from then on.
+A process gets its share of the connections as soon as it listens. So it listens only
+when it is ready.
 """
 
 from __future__ import annotations

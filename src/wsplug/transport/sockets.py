@@ -1,9 +1,8 @@
 """
-Reading from and writing to a socket that doesn't block, with as little around the
-system's call as can be.
+Reads from and writes to a nonblocking socket, with as little as possible around the
+system call.
 
-Plain Python does it with the socket's methods, the compiled build with
-C{wsplug.transport._sockets}.
+Plain Python uses the socket's methods, the compiled build C{wsplug.transport._sockets}.
 """
 
 from __future__ import annotations

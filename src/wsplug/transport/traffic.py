@@ -1,5 +1,5 @@
 """
-What is counted of the connections of one application: messages, bytes, and how long the
+Counters for the connections of one application: messages, bytes, and how long the
 application takes.
 """
 
