@@ -1,8 +1,8 @@
 """
 Connections for coroutines.
 
-This is built on the public interfaces alone: a L{CoroutineProtocol} is an
-L{IWebSocketProtocol} like any other. It attaches itself as a producer, and so knows
+This module uses only the public interfaces: a L{CoroutineProtocol} is an
+L{IWebSocketProtocol} like any other. It registers itself as a producer, and so learns
 when the peer is slow.
 """
 

@@ -1,6 +1,6 @@
 """
-A folder of static files for C{twisted.web}, for applications that put other resources
-of C{twisted.web} beside them.
+A folder of static files for C{twisted.web}, for applications that combine it with other
+resources of C{twisted.web}.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """
-Masking: the exclusive-or that every client puts over its payloads (RFC 6455 section
+Masking: the exclusive-or that every client applies to its payloads (RFC 6455 section
 5.3).
 
 Plain Python does it with one exclusive-or of two large integers, the compiled build

@@ -1,23 +1,24 @@
 """
-Frames coming in, up to whole messages (RFC 6455 sections 5 and 8, RFC 7692 section 6).
+Parses frames, and assembles messages (RFC 6455 sections 5 and 8, RFC 7692 section 6).
 
-This is the hot loop. It is written to be compiled: attributes with one type each, no
-generators, slices whose ends are known, integers compared and not objects.
+This is the hot loop, written for the compiler: each attribute has one type, and there
+are no generators, no slices without known ends, and no comparisons of objects where
+integers do.
 
-Goal: bytes come in, cut anywhere; each whole message, ping, pong and close goes to the
-sink as soon as its last byte is there; the first wrong byte ends it all, with the rule
-that it broke.
+Goal: bytes come in, split anywhere. Each whole message, ping, pong and close goes to
+the sink as soon as its last byte is there. The first wrong byte ends the input, with
+the rule that it broke.
 
-Plan: a message that lies in one frame in one piece of input, as nearly all do, is cut
-out, unmasked and delivered. Whatever is cut by the input's end goes the longer way: a
-header's bytes are collected in C{_head} and looked at one by one, a payload's pieces
-are unmasked, inflated and checked as they come, and collected in place: in C{_whole}
-where the frame says how long the message is, else in C{_message}.
+Plan: nearly every message is one frame in one piece of input. It is cut out, unmasked
+and delivered. What the end of the input splits takes the longer way: the bytes of a
+header are collected in C{_head} and examined one by one. The pieces of a payload are
+unmasked, inflated and checked as they come, and collected in place: in C{_whole} if the
+frame says how long the message is, otherwise in C{_message}.
 
-Invariants: lengths are checked against the limit before a byte of payload is kept; no
-more is held than a header, a control frame, one message within the limit, and the
-piece of input that a paused sink is not ready for; each byte is copied a bounded
-number of times, however the input is cut.
+Invariants: lengths are checked against the limit before a byte of payload is kept. At
+most a header, a control frame, one message within the limit, and the piece of input
+that a paused sink isn't ready for are kept. Each byte is copied a bounded number of
+times, however the input is split.
 """
 
 from __future__ import annotations

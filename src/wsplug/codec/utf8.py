@@ -1,5 +1,5 @@
 """
-UTF-8, checked while it arrives (RFC 6455 section 8.1).
+Checks UTF-8 while it arrives (RFC 6455 section 8.1).
 """
 
 from __future__ import annotations

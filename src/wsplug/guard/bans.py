@@ -1,5 +1,5 @@
 """
-Bans: addresses and networks that an operator has shut out for some time.
+Bans: addresses and networks that an operator has blocked for some time.
 """
 
 from __future__ import annotations

@@ -2,11 +2,11 @@
 A limit on log lines per client, so that a client that is refused ten thousand times a
 second doesn't fill the disk.
 
-What is over the limit is counted, and told in one line every ten seconds.
+Lines over the limit are counted, and reported in one line every ten seconds.
 
-What others log while they serve a client, as C{twisted.web} does for a resource that
-fails, knows nothing of that. So it is noted on whose behalf they run, and what writes
-the log asks L{isLeftOut}.
+Other code that logs while it serves a client, as C{twisted.web} does for a resource
+that fails, doesn't know the limit. So the server notes which client it is serving, and
+whatever writes the log calls L{isLeftOut}.
 """
 
 from __future__ import annotations

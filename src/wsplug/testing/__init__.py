@@ -1,5 +1,5 @@
 """
-Testing applications in memory: no sockets, no sleeping, no real time.
+Tests applications in memory: without sockets, sleeping or real time.
 
 ::
 
@@ -11,7 +11,7 @@ Testing applications in memory: no sockets, no sleeping, no real time.
         client.send("hello")
         assert client.messages == ["HELLO"]
 
-Between client and application is the whole of wsplug, down to the bytes: handshake,
+All of wsplug runs between client and application, down to the bytes: handshake,
 framing, limits, timeouts, closing. Only the network and the clock are replaced.
 """
 

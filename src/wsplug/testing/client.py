@@ -1,5 +1,5 @@
 """
-The client: what it sends, and what it has received.
+The client of a test: what it sends, and what it has received.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """
-What plain HTTP requests get, taken apart.
+The responses to plain HTTP requests, parsed.
 """
 
 from __future__ import annotations

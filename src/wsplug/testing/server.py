@@ -1,5 +1,5 @@
 """
-The server, with its application and its clock.
+The server of a test, with its application and its clock.
 """
 
 from __future__ import annotations

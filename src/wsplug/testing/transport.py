@@ -1,5 +1,5 @@
 """
-The network: the server's end of a connection, which leads to a client in the same test.
+The network of a test: the server's end of a connection to a client in the same process.
 """
 
 from __future__ import annotations
