@@ -34,7 +34,7 @@ class Access:
         see L{frameHeaders}.
     @ivar exempt: the networks to which the limits for addresses and the rates don't
         apply.
-    @ivar proxies: the proxies whose word about the client is believed.
+    @ivar proxies: the proxies that are trusted to name the client.
     """
 
     origins: tuple[str, ...] = option(

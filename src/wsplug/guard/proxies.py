@@ -75,7 +75,7 @@ class ProxySettings:
     trusted: tuple[str, ...] = option(
         text,
         (),
-        "Address or network of a proxy whose word about the client is believed. "
+        "Address or network of a proxy that is trusted to name the client. "
         "`unix` stands for UNIX sockets.",
         name="trusted-proxy",
         repeats=True,

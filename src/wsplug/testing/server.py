@@ -122,7 +122,7 @@ class MemoryServer:
         @param clock: another one to use.
         @param broker: another one to use, which has been started, as that of another
             server in the same test.
-        @param proxies: whose word about the client is believed; without it, nobody's.
+        @param proxies: are trusted to name the client; by default, there are none.
         @param portal: has clients log in; see L{wsplug.WebSocketService}. Those that
             L{connect} gives an avatar don't have to.
         @param authCookie: as for the service.

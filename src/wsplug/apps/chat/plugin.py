@@ -45,13 +45,13 @@ OPTIONS: Final = (
         "history",
         integer(0, 500),
         50,
-        "messages of the past that somebody gets who joins a room",
+        "latest messages that a person gets when joining a room",
     ),
     Option(
         "names",
         choice("suffix", "refuse"),
         "suffix",
-        "what happens if a name is taken: suffix adds a number, or refuse",
+        "what happens if a name is taken: it gets a number, or is refused",
     ),
     Option(
         "login-names",

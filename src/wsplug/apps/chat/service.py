@@ -43,7 +43,7 @@ class ChatService:
     @ivar channelNames: the names of the chat's channels.
     @ivar offered: the rooms that the page offers.
     @ivar otherRooms: whether there are others.
-    @ivar history: messages of the past that somebody gets who joins a room.
+    @ivar history: latest messages that a person gets when joining a room.
     @ivar maxLength: characters that a message may have.
     @ivar maxRooms: rooms that a connection may join.
     """

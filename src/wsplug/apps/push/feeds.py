@@ -23,8 +23,8 @@ class Limits:
     """
     The limits for subscribers.
 
-    @ivar history: messages of the past that a subscriber gets by default.
-    @ivar maxHistory: messages of the past that it gets at most.
+    @ivar history: latest messages that a subscriber gets by default.
+    @ivar maxHistory: latest messages that it gets at most.
     @ivar maxChannels: channels that a connection may be subscribed to.
     @ivar maxChannelLength: characters that a channel's name may have.
     """

@@ -65,13 +65,13 @@ class PushPlugin:
             "history",
             integer(0, 10**6),
             0,
-            "messages of the past that a subscriber gets by default",
+            "latest messages that a subscriber gets by default",
         ),
         Option(
             "max-history",
             count,
             1000,
-            "messages of the past that a subscriber gets at most",
+            "latest messages that a subscriber gets at most",
         ),
         Option(
             "max-channels",
