@@ -131,7 +131,9 @@ def test_error_codes() -> None:
 def test_closing() -> None:
     """docs/reference/closing.md has what an operator does."""
     closing = (DOCS / "reference" / "closing.md").read_text("utf-8")
-    assert "| an operator closes it; bans its address | server |" in closing
+    assert (
+        "| an operator closed the connection; banned its address | server |" in closing
+    )
     assert "| comes from an address that an operator has banned | 403 |" in closing
 
 

@@ -57,6 +57,6 @@ def test_numbers() -> None:
     The bounds in its text are those in the code.
     """
     text = PAGE.replace("\n", " ")
-    assert f"{OVERHEAD} bytes besides" in text
-    assert f"{CHANNEL_OVERHEAD} bytes and its name" in text
+    assert f"{OVERHEAD} bytes." in text
+    assert f"{CHANNEL_OVERHEAD} bytes plus its name" in text
     assert f"{MAX_PENDING_SIZE // 1024**2} MiB wait" in PAGE.replace("\n", " ")

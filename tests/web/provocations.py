@@ -240,16 +240,19 @@ CLOSINGS: dict[str, tuple[Provocation, ...]] = {
         opened(endings._peerCloses),
         opened(endings._peerClosesWithoutCode),
     ),
-    "the client went away without closing": (opened(endings._peerDrops),),
+    "the client disconnected without closing": (opened(endings._peerDrops),),
     "the application called `loseConnection(code, reason)`": (
         opened(endings._applicationCloses),
         opened(endings._bothClose),
     ),
     "the application called `abortConnection()`": (opened(endings._applicationAborts),),
-    "the application raised": (opened(endings._applicationRaises),),
-    "the application took too long over a message": (opened(_handlerWaits),),
-    "a reserved bit or opcode, an unmasked frame, a long or fragmented control frame, "
-    "a wrong continuation, a length not in its shortest form, a bad close code": (
+    "the application raised an exception": (opened(endings._applicationRaises),),
+    "the application took longer than `handler-timeout` for a message": (
+        opened(_handlerWaits),
+    ),
+    "the client sent a reserved bit or opcode, an unmasked frame, a long or "
+    "fragmented control frame, an unexpected continuation, a length not in its "
+    "shortest form, or an invalid close code": (
         opened(endings._violates),
         *(
             opened(_sends(data))
@@ -264,70 +267,66 @@ CLOSINGS: dict[str, tuple[Provocation, ...]] = {
             )
         ),
     ),
-    "text or a close reason that is not UTF-8, a message that does not inflate": (
-        opened(endings._violatesUTF8),
-    ),
-    "a message over the limit: declared, collected or inflated": (
-        opened(endings._isTooBig),
-    ),
-    "a message in more frames than the limit": (opened(_fragments, max_fragments=2),),
-    "too many messages, or control frames, on the connection": (
+    "the client sent text or a close reason that isn't UTF-8, or a message that "
+    "can't be inflated": (opened(endings._violatesUTF8),),
+    "a message was too large: its declared length, its fragments together, or "
+    "its inflated size": (opened(endings._isTooBig),),
+    "a message had too many frames": (opened(_fragments, max_fragments=2),),
+    "too many messages or control frames came on the connection": (
         overdrawn(1, 11, max_message_rate=1),
     ),
-    "too many bytes on the connection": (overdrawn(10, 9, max_byte_rate=1),),
-    "too many messages from the address, or of the user": (
+    "too many bytes came on the connection": (overdrawn(10, 9, max_byte_rate=1),),
+    "too many messages came from the address or the user": (
         overdrawn(1, 11, max_address_message_rate=1),
     ),
-    "too many bytes from the address, or of the user": (
+    "too many bytes came from the address or the user": (
         overdrawn(10, 9, max_address_byte_rate=1),
     ),
-    "too much of all messages that are not whole; this is one of the largest": (
-        _unfinished,
-    ),
-    "too much waits for all clients; for this one most of it": (
+    "all incomplete messages together were too large, and this was one of the "
+    "largest": (_unfinished,),
+    "too much output waited for all clients together, and this one had the most": (
         _waiting,
         _waitingWithin,
     ),
-    "more than the limit waits for a client that does not read": (
+    "too much output waited for a client that doesn't read": (
         opened(endings._readsNothing),
         opened(endings._readsNothingAtFirst),
     ),
-    "a client does not read 128 KiB in time": (opened(endings._readsTooSlowly),),
-    "a client answers no ping in time, and takes nothing of what is in front of it": (
-        opened(endings._staysSilent),
-    ),
-    "the first message has no token, or a wrong one": (
+    "the client took too long to read 128 KiB": (opened(endings._readsTooSlowly),),
+    "the client didn't answer a ping in time, and acknowledged nothing of what "
+    "was sent before the ping": (opened(endings._staysSilent),),
+    "the first message had no token, or a wrong one": (
         loggingIn("hello"),
         loggingIn(auth(), WRONG),
     ),
-    "no token comes as first message in time": (loggingIn(None, seconds=11),),
-    "… or it is not checked, or the application does not answer, in time": (
+    "no first message with a token came in time": (loggingIn(None, seconds=11),),
+    "… or the token wasn't checked, or the application didn't answer, in time": (
         loggingIn(auth(), Deferred, 11),
         loggingIn(auth(), seconds=11, build=lambda _: Deferred()),
     ),
-    "… or it was one of too many that were no good from the address": (
+    "… or too many wrong tokens came from the address": (
         loggingIn(auth(), WRONG, before=1, max_auth_failures=1),
     ),
-    "… or its user has too many connections, comes too often, or has sent too much "
-    "just now": (
+    "… or the user has too many connections, connects too often, or has just "
+    "sent too much": (
         loggingIn(auth(), before=1, exempt=(), max_address_connections=1),
         loggingIn(auth(), before=10, exempt=(), max_address_handshake_rate=1),
         _userCoolsDown,
     ),
-    "… or it can't be checked, because what checks it failed": (
+    "… or the token couldn't be checked, because the checker failed": (
         loggingIn(auth(), RuntimeError("no database")),
     ),
-    "… and the application refuses the client then: with 503, with another status from "
-    "500 on, with any other": tuple(
+    "… and then the application refused the client: with 503, with another "
+    "status from 500 on, with any other status": tuple(
         loggingIn(auth(), build=_raising(status)) for status in (503, 500, 402)
     ),
-    "the token that the client came with has expired": (_expires,),
-    "an operator closes it; bans its address": (
+    "the client's token has expired": (_expires,),
+    "an operator closed the connection; banned its address": (
         operated(type="close", address=CLIENT, code=4001, reason="enough"),
         operated(type="ban", address=CLIENT, seconds=60),
     ),
-    "no admin token comes in time": (unknown(None, 11),),
-    "the admin token is wrong, or something else comes before it": (
+    "no admin token came in time": (unknown(None, 11),),
+    "the admin token was wrong, or another message came before it": (
         unknown('{"type": "auth", "token": "wrong"}'),
         unknown('{"type": "ping"}'),
         unknown("hello"),
@@ -336,7 +335,7 @@ CLOSINGS: dict[str, tuple[Provocation, ...]] = {
     "the server stops: `SIGINT`, `stopService()`, `drain(forGood=True)`": (
         opened(endings._serverStops),
     ),
-    "… and the client has not closed in time": (
+    "… and the client hasn't closed in time": (
         opened(_restartsInVain),
         opened(endings._serverStopsInVain, close_timeout=0),
         opened(endings._serverStopsInHaste, close_timeout=0),
@@ -548,8 +547,8 @@ def status(**options: Any) -> Provocation:
 
 
 REFUSALS: dict[str, tuple[Provocation, ...]] = {
-    "is no HTTP request, has control bytes or bare line ends in its head, a folded or "
-    "malformed header, no Host or two": opening(
+    "isn't HTTP, has control bytes or bare line ends in its head, has a folded "
+    "or malformed header, or has no Host or two": opening(
         "no request line",
         "NUL",
         "bare line feed",
@@ -558,16 +557,16 @@ REFUSALS: dict[str, tuple[Provocation, ...]] = {
         "no Host",
         "two Hosts",
     ),
-    "has a head over the limit": (sent(handshake(), max_head_size=20),),
+    "has too large a head": (sent(handshake(), max_head_size=20),),
     "has too many headers": (sent(handshake(), max_headers=2),),
-    "is not whole in time": (_late,),
-    "is none, but TLS, where there is no TLS": opening("TLS"),
-    "is in another HTTP than 1.1 or 1.0": opening("HTTP/2"),
-    "has a body of ambiguous length; one in a coding other than chunked": opening(
+    "isn't complete in time": (_late,),
+    "is a TLS handshake on a port without TLS": opening("TLS"),
+    "has an HTTP version other than 1.1 and 1.0": opening("HTTP/2"),
+    "has a body of ambiguous length; in a coding other than chunked": opening(
         "two lengths", "gzip"
     ),
-    "has a body that is larger than what is at its path takes, or any where nothing is "
-    "taken": (
+    "has a larger body than the resource at its path takes, or any body if the "
+    "resource takes none": (
         body("Content-Length: 2000000"),
         sent(handshake(OWN_FILE, {"Upgrade": None}, ["Content-Length: 1"])),
     ),
@@ -576,14 +575,13 @@ REFUSALS: dict[str, tuple[Provocation, ...]] = {
         body("Transfer-Encoding: chunked", content=f"1;{'e' * 1000}\r\nx\r\n" * 5),
         body("Transfer-Encoding: chunked", content="0\r\n" + "a: b\r\n" * 3000),
     ),
-    "has a body that is not whole, where the server holds too much; this is one of the "
-    "largest": (
+    "has an incomplete body while all incomplete ones together are too large, "
+    "and this is one of the largest": (
         body("Content-Length: 9000", content="x" * 5000, max_incomplete_total=4000),
     ),
-    "has a body that is no right form, or one of over 10 000 fields, where a resource "
-    "wants forms": (form(b"nonsense"), form(b"a=b&" * 10_001)),
-    "has a body that comes too slowly: less than 16 KiB in each `open-timeout`, before "
-    "it is whole": (
+    "has a malformed form as its body, or one with more than 10 000 fields, for "
+    "a resource that parses forms": (form(b"nonsense"), form(b"a=b&" * 10_001)),
+    "has a body that arrives too slowly: less than 16 KiB in each `open-timeout`": (
         body("Content-Length: 20", seconds=17),
         body("Transfer-Encoding: chunked", seconds=17),
     ),
@@ -591,55 +589,57 @@ REFUSALS: dict[str, tuple[Provocation, ...]] = {
     "asks to upgrade in HTTP/1.0, with a body, or without `Connection: Upgrade`": (
         opening("HTTP/1.0", "body", "no Connection")
     ),
-    "has another `Sec-WebSocket-Version` than 13, or none": opening(
+    "has a `Sec-WebSocket-Version` other than 13, or none": opening(
         "draft 8", "no version"
     ),
-    "has a `Sec-WebSocket-Key` that is not 16 bytes in base64, a malformed subprotocol "
-    "or extension": opening("no key", "subprotocol", "extension"),
-    "asks for a path that nothing is mounted at": (sent(handshake(), path="/a"),),
+    "has a `Sec-WebSocket-Key` that isn't 16 bytes in base64, or a malformed "
+    "subprotocol or extension": opening("no key", "subprotocol", "extension"),
+    "is for a path at which nothing is mounted": (sent(handshake(), path="/a"),),
     "comes from a page whose origin is not allowed": opening("Origin"),
-    "comes from the machine itself, unmarked by a proxy, and from a page of a host "
-    "that isn't known to be the server's": (_rebound,),
-    "says twice who it is": (credentials("a", "b"),),
-    "does not say who it is, or has a wrong password or token": (
+    "comes from the machine itself without a mark of a proxy, and from a page "
+    "whose host isn't known to be the server's": (_rebound,),
+    "has credentials twice": (credentials("a", "b"),),
+    "has no credentials, or a wrong password or token": (
         credentials(),
         credentials("a"),
     ),
-    "… and was not the first: from its address, with passwords of all": (
+    "… after too many failures: from its address, or with passwords from all "
+    "addresses": (
         credentials("a", max_auth_failures=1),
         guesses(max_auth_failures_total=1),
     ),
-    "… or that can't be checked, because what checks it failed": (
+    "… or credentials that can't be checked, because the checker failed": (
         credentials("a", answer=RuntimeError("no database")),
     ),
-    "… or was not checked in time": (credentials("a", answer=Deferred),),
+    "… or credentials that weren't checked in time": (
+        credentials("a", answer=Deferred),
+    ),
     "is refused by the application": (sent(handshake(), _raising(402)),),
-    "… because it raised": (sent(handshake(), _fails),),
-    "… because it did not answer in time": (
+    "… because it raised an exception": (sent(handshake(), _fails),),
+    "… because it didn't answer in time": (
         sent(handshake(), lambda _: Deferred(), seconds=11),
     ),
-    "is for a page of the application's own code that is not answered in time": (
+    "is for a page that the application's code doesn't answer in time": (
         _waitsForPage,
     ),
-    "comes from a trusted proxy, without a right PROXY header in front of the "
-    "connection, where `proxy-protocol` asks for one": (proxied(handshake()),),
-    "… that is not whole in time": (proxied(LINE[:-1], 11),),
-    "is one connection too many": (_full,),
-    "is one too many from its address, or of its user": (
+    "comes from a trusted proxy whose connection doesn't begin with a valid "
+    "PROXY header, although `proxy-protocol` requires one": (proxied(handshake()),),
+    "… or whose PROXY header isn't complete in time": (proxied(LINE[:-1], 11),),
+    "exceeds the number of connections": (_full,),
+    "exceeds the number of connections of its address or its user": (
         crowded(2, max_address_connections=1),
     ),
-    "comes too soon after too many others from its address": (
+    "exceeds the rate of handshakes from its address": (
         crowded(11, max_address_handshake_rate=1),
     ),
-    "comes from an address from which too many messages or bytes came just now": (
+    "comes from an address that has just sent too many messages or bytes": (
         _coolsDown,
     ),
     "comes from an address that an operator has banned": (_banned,),
     "is for the status page without its subprotocol": (status(),),
-    "is for an admin endpoint without a token, by a name that isn't one of its own": (
-        status(strict=True),
-    ),
-    "… or from a page of another host": (
+    "is for an admin endpoint without a token, and its Host isn't one of the "
+    "endpoint's names": (status(strict=True),),
+    "… or comes from a page of another host": (
         status(
             strict=True,
             changes={"Host": "localhost", "Origin": "http://evil.example"},

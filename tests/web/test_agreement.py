@@ -264,10 +264,10 @@ ALERT = "the alert's name"
 TLS_ROWS: dict[str, tuple[str | None, Any]] = {
     "speaks HTTP without TLS": ("http request", serving.test_not_tls),
     "speaks something else": ("wrong version number", serving.test_not_tls),
-    "is not done with the handshake in time": (None, serving.test_half_handshake),
+    "doesn't complete the handshake in time": (None, serving.test_half_handshake),
     "speaks TLS 1.1 or older only": ("unsupported protocol", serving.test_old_client),
     "has no cipher in common with the server": ("no shared cipher", None),
-    "offers protocols, and not `http/1.1` among them (ALPN, RFC 7301)": (
+    "offers protocols without `http/1.1` (ALPN, RFC 7301)": (
         "no application protocol",
         endpoints.test_only_other_protocols,
     ),
@@ -275,11 +275,11 @@ TLS_ROWS: dict[str, tuple[str | None, Any]] = {
         "peer did not return a certificate",
         serving.test_clients,
     ),
-    "has one that no given authority has signed, or that has expired": (
+    "has a certificate that no given authority has signed, or that has expired": (
         "certificate verify failed",
         serving.test_clients,
     ),
-    "doesn't trust the server's certificate, or goes away with another alert": (
+    "doesn't trust the server's certificate, or sends another alert": (
         ALERT,
         serving.test_distrustful_client,
     ),
