@@ -677,7 +677,7 @@ def test_shared_restarts(tmp_path: Path) -> None:
             connection.send("x")
             assert closed(connection) == (
                 1012,
-                "the program ended with status 3; it is going to start again",
+                "the program ended with status 3; it will be restarted",
             )
         with pytest.raises(InvalidStatus) as refused:
             reach(server)

@@ -151,7 +151,7 @@ def test_restart() -> None:
     stage.exits(3)
     assert client.closed == (
         1012,
-        "the program ended with status 3; it is going to start again",
+        "the program ended with status 3; it will be restarted",
     )
     with pytest.raises(HandshakeRefused) as refused:
         stage.connect()

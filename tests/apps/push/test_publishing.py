@@ -186,7 +186,7 @@ def test_from_python(server: MemoryServer) -> None:
     [
         (b"", "", "application/json", 400, "invalid JSON"),
         (b"{", "", "application/json", 400, "invalid JSON"),
-        (b"\xff", "", "application/json", 400, "no UTF-8"),
+        (b"\xff", "", "application/json", 400, "isn't UTF-8"),
         (b"[" * 10_000, "", "application/json", 400, "invalid JSON"),
         (b'{"channel":"a","data":' + b"[" * 9999, "", "application/json", 400, "JSON"),
         (b'{"data":1,"channel":3,', "", "application/json", 400, "invalid JSON"),

@@ -190,7 +190,7 @@ class Conversation(WebSocketProtocol):
             running.cancel()
         except BaseException:
             # The canceller is the command's own code.
-            self._log.failure("a command can't be cancelled")
+            self._log.failure("a command's Deferred could not be cancelled")
 
     def _say(self, text: str) -> None:
         self.transport.sendTextMessage(text)

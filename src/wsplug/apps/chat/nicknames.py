@@ -73,7 +73,7 @@ class Nicknames:
                 return candidate, key
             if not (self._suffixes or isForced or person.rank):
                 break
-        raise RequestRefused("name-in-use", f"somebody else is called {name}")
+        raise RequestRefused("name-in-use", f"another person has the name {name}")
 
     async def drop(self, key: str) -> None:
         """

@@ -109,7 +109,7 @@ class Room:
             pass  # its output and how it ended can still be seen
         elif self._ending is not None and self._clock.seconds() < self._restartAt:
             rest = self._restartAt - self._clock.seconds()
-            raise unavailable(f"{self._ending}; it is going to start again", rest)
+            raise unavailable(f"{self._ending}; it will be restarted", rest)
         else:
             self._programs.check(owner)
 
@@ -165,9 +165,11 @@ class Room:
             return
         self._restartAt = self._clock.seconds() + delay
         self._log.warn(
-            "{ending}; it starts again in {delay:.1f} s", ending=ending, delay=delay
+            "{ending}; it will be restarted in {delay:.1f} s",
+            ending=ending,
+            delay=delay,
         )
-        self._close(CloseCode.SERVICE_RESTART, f"{ending}; it is going to start again")
+        self._close(CloseCode.SERVICE_RESTART, f"{ending}; it will be restarted")
         if self._whenOver is None:
             self._setTimer(delay, self.start)
         else:

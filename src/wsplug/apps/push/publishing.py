@@ -224,7 +224,7 @@ class PublishResource(PlainResource):
             raise RequestRefused(
                 "too-many",
                 f"{len(drafts)} publications in one request; {self._maxPublications} "
-                "may be, counted in each channel that they are for",
+                "are allowed, and one for several channels counts for each",
             )
         longest = self._feeds.limits.maxChannelLength
         for draft in drafts:
@@ -235,7 +235,7 @@ class PublishResource(PlainResource):
         try:
             text = body.decode("utf-8")
         except UnicodeDecodeError as error:
-            raise RequestRefused("not-json", f"this is no UTF-8: {error}") from None
+            raise RequestRefused("not-json", f"the body isn't UTF-8: {error}") from None
         publications = read(_fromPublishers, text)
         if isinstance(publications, _Publication):
             publications = [publications]
