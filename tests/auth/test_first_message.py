@@ -171,7 +171,7 @@ def test_application_that_waits(greeter: Greeter, login: Login) -> None:
         (auth(""), "malformed token"),
         (auth("\u00e9"), "malformed token"),
         (auth("x" * 8193), "the token is over 8192 bytes"),
-        (auth("wrong"), "the token is not known"),
+        (auth("wrong"), "the token is unknown"),
     ],
 )
 def test_refused(
@@ -365,8 +365,8 @@ def test_too_many_failures(greeter: Greeter, login: Login) -> None:
         client.send(auth())
         closings.append(client.closed)
     assert closings == [
-        (1008, "the token is not known"),
-        (1008, "the token is not known"),
+        (1008, "the token is unknown"),
+        (1008, "the token is unknown"),
         (1013, "too many failed logins"),
     ]
     assert len(login.asked) == 2

@@ -208,9 +208,9 @@ def test_token(greeter: Greeter, tokens: str) -> None:
     assert server.connect(headers=[bearer("sesame")]).messages == ["hello bob"]
     assert challenges(refused(server)) == [BEARER]
     refusal = refused(server, bearer("wrong"))
-    assert (refusal.status, refusal.reason) == (401, "the token is not known")
+    assert (refusal.status, refusal.reason) == (401, "the token is unknown")
     assert challenges(refusal) == [
-        BEARER + ', error="invalid_token", error_description="the token is not known"'
+        BEARER + ', error="invalid_token", error_description="the token is unknown"'
     ]
 
 
@@ -259,7 +259,7 @@ def test_cookie(greeter: Greeter, tokens: str) -> None:
         refusal = refused(server, cookie, origin=origin)
         assert (refusal.status, refusal.reason) == (401, "log in first")
     wrong = refused(server, ("Cookie", "session=wrong"), origin=ORIGIN)
-    assert wrong.reason == "the token is not known"
+    assert wrong.reason == "the token is unknown"
     wrong = refused(server, ("Cookie", "session=a,b"), origin=ORIGIN)
     assert wrong.reason == "malformed token"
     assert refused(server, ("Cookie", "other=sesame"), origin=ORIGIN).status == 401

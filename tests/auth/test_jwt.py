@@ -235,7 +235,7 @@ def test_signature(keys: Keys) -> None:
         ({"sub": ""}, "the token has no sub"),
         ({"sub": 7}, "the token has no sub"),
         ({"sub": None}, "the token has no sub"),
-        ({"sub": "\ud800"}, "the token's sub is no text"),
+        ({"sub": "\ud800"}, "the token's sub isn't text"),
         ({"aud": "api"}, "the token is for another audience"),
         ({"aud": ["api"]}, "the token is for another audience"),
         ({"aud": None}, "the token is for another audience"),

@@ -189,9 +189,9 @@ def test_request_unanswered() -> None:
     server = MemoryServer(App())
     form = Form()  # type: ignore[no-untyped-call]
     server.factory.site = Site(form, reactor=server.clock)
-    with pytest.raises(AssertionError, match=r"no whole response.*begun"):
+    with pytest.raises(AssertionError, match=r"the response is incomplete.*begun"):
         server.request("GET")
-    with pytest.raises(AssertionError, match="no whole response has come: b''"):
+    with pytest.raises(AssertionError, match="the response is incomplete: b''"):
         server.request("PUT", headers=[("Content-Length", "1")])
 
 

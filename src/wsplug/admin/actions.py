@@ -113,7 +113,8 @@ class Actions:
         size = len(asked.reason.encode("utf-8", "replace"))
         if size > MAX_REASON_SIZE:
             raise RequestRefused(
-                "too-long", f"reason: {size} bytes; {MAX_REASON_SIZE} are the most"
+                "too-long",
+                f"reason: {size} bytes; at most {MAX_REASON_SIZE} are allowed",
             )
         if asked.client is not None:
             chosen = [self._find(asked.client)]
@@ -142,7 +143,9 @@ class Actions:
         network = _parse(asked.address)
         own = hostOf(operator)
         if isHere and own is not None and own in network:
-            raise RequestRefused("own-address", "this is where you are yourself")
+            raise RequestRefused(
+                "own-address", "the ban would include your own address"
+            )
         try:
             ban = self._server.bans.add(network, asked.seconds, asked.note)
         except ValueError as error:

@@ -219,7 +219,7 @@ class Authenticator:
             if isinstance(error, LoginRefused):
                 reason = error.reason
             elif IBearerToken.providedBy(credentials):
-                reason = "the token is not known"
+                reason = "the token is unknown"
             raise self._refuse(reason, isInvalid=True) from None
         except (CancelledError, GeneratorExit):
             raise

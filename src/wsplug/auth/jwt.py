@@ -135,7 +135,7 @@ class JWTChecker:
         try:
             identity = Identity.of(name, claims)
         except UnicodeEncodeError:
-            raise LoginRefused(f"the token's {claim} is no text", True) from None
+            raise LoginRefused(f"the token's {claim} isn't text", True) from None
         if expires is not None and self._options["expiry"] != "login":
             credentials.lasts = expires - self._now()
         return identity

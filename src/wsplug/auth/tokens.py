@@ -94,7 +94,7 @@ class TokenChecker:
         self._refresh()
         index = findDigest(credentials.token, [digest for _, digest in self._tokens])
         if index is None:
-            raise LoginRefused("the token is not known")
+            raise LoginRefused("the token is unknown")
         return self._tokens[index][0]
 
     def _stat(self) -> tuple[int, int, int] | None:

@@ -175,7 +175,9 @@ class SqliteBroker(LocalPresence):
             self._stored, self._notStored, callbackArgs=(batch,), errbackArgs=(batch,)
         )
         stored.addErrback(
-            lambda failure: self._log.failure("broker: after storing", failure)
+            lambda failure: self._log.failure(
+                "broker: a callback failed after storing", failure
+            )
         )
         stored.addCallback(lambda _: self._storeNext())
 

@@ -136,7 +136,7 @@ def parseRule(rule: str) -> tuple[Origin, bool]:
     scheme, host, _ = origin
     if scheme in ("ws", "wss"):
         better = scheme.replace("ws", "http") + rule[len(scheme) :]
-        raise _wrong(rule, f"the page's origin is meant: use {better}")
+        raise _wrong(rule, f"a rule is the page's origin: use {better}")
     last = host.removesuffix(".").rpartition(".")[2]
     if last.isdigit() or last.startswith("0x"):
         _checkIPv4(rule, host, wildcard is not None)

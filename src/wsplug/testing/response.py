@@ -40,7 +40,7 @@ def parseResponse(data: bytes, method: str) -> MemoryResponse:
         response.begin()
         body = response.read()
     except HTTPException:
-        raise AssertionError(f"no whole response has come: {data!r}") from None
+        raise AssertionError(f"the response is incomplete: {data!r}") from None
     headers: dict[str, str] = {}
     for name, value in response.getheaders():
         name = name.lower()
