@@ -32,7 +32,7 @@ __all__ = ["MemoryClient"]
 
 _MASK: Final = b"\x37\xfa\x21\x3d"
 """
-Any mask will do where nobody listens in.
+Any mask will do in a test.
 """
 
 
@@ -40,23 +40,24 @@ class MemoryClient:
     """
     A client, and what it has received so far.
 
-    Unless it has stopped reading, it reads what comes, and answers pings and closes as
-    browsers do.
+    Unless it has stopped reading, it reads what arrives, and answers pings and closes
+    as browsers do.
 
-    @ivar transport: the connection's other end.
+    @ivar transport: the server's end of the connection.
     @ivar opened: whether the handshake is done.
-    @ivar refused: the answer to it, if that is an HTTP error.
-    @ivar messages: all messages that have come: C{str} for text, C{bytes} for binary.
-    @ivar subprotocol: the chosen one.
-    @ivar responseHeaders: the 101's, by lower-case name.
-    @ivar pings: payloads of the pings that came.
-    @ivar pongs: payloads of the pongs that came.
+    @ivar refused: the refusal, if the server has refused the handshake.
+    @ivar messages: the messages that have arrived and haven't been taken: C{str} for
+        text, C{bytes} for binary.
+    @ivar subprotocol: the subprotocol that the server has chosen.
+    @ivar responseHeaders: the headers of the 101 response, by lower-case name.
+    @ivar pings: the payloads of the pings that have arrived.
+    @ivar pongs: the payloads of the pongs that have arrived.
     """
 
     def __init__(self, transport: MemoryTransport, run: Callable[[], object]) -> None:
         """
-        @param run: lets everything happen that is due, on both sides; called after
-            whatever the client does.
+        @param run: runs everything that is due, on both sides. The client calls it
+            after each action.
         """
         self.transport = transport
         self.opened = False
@@ -74,13 +75,13 @@ class MemoryClient:
         self._receiver: MessageReceiver | None = None
         self._deflater: Deflater | None = None
 
-    # Looking
+    # State
 
     @property
     def closed(self) -> tuple[int, str] | None:
         """
-        Code and reason of the close frame that came; 1006 where the connection ended
-        without; C{None} as long as it hasn't.
+        The code and reason of the close frame; 1006 if the connection ended without
+        one; C{None} if it hasn't ended.
         """
         if self._closed is None and self.transport.closedForWriting:
             return 1006, ""
@@ -88,22 +89,22 @@ class MemoryClient:
 
     def receive(self) -> str | bytes:
         """
-        Take the first message.
+        Take the oldest message.
 
-        @raise AssertionError: there is none.
+        @raise AssertionError: there is no message.
         """
         if not self.messages:
             raise AssertionError(f"no message has come (closed: {self.closed})")
         return self.messages.pop(0)
 
-    # Doing
+    # Actions
 
     def send(self, message: str | bytes) -> None:
         """
         Send a message.
 
         @param message: text for a text message, bytes for a binary one.
-        @raise TypeError: it is neither text nor bytes-like.
+        @raise TypeError: the message is neither text nor bytes-like.
         """
         plain = toMessage(message)
         text = isinstance(plain, str)
@@ -125,8 +126,8 @@ class MemoryClient:
         """
         Send a close frame.
 
-        @param code: C{None} or 1005 for none.
-        @raise TypeError: the code is no whole number, or the reason no text.
+        @param code: the close code; C{None} or 1005 for a close without one.
+        @raise TypeError: the code isn't an integer, or the reason isn't text.
         @raise ValueError: a client may not send this code.
         """
         number, text = toClose(None if code == CloseCode.NO_STATUS else code, reason)
@@ -135,14 +136,14 @@ class MemoryClient:
 
     def drop(self) -> None:
         """
-        Go away without a word.
+        Disconnect without a closing handshake.
         """
         self.transport.shut()
         self._run()
 
     def sendBytes(self, data: bytes) -> None:
         """
-        Send bytes as they are.
+        Send bytes without a frame around them.
         """
         data = toBytes(data, "what is sent as it is", hint="")
         self.transport.put(data)
@@ -150,7 +151,7 @@ class MemoryClient:
 
     def stopReading(self) -> None:
         """
-        Read nothing more, so that the server's output piles up.
+        Stop reading, so that the server's output waits.
         """
         self._reads = False
 
@@ -163,9 +164,10 @@ class MemoryClient:
 
     def read(self) -> bool:
         """
-        Read what there is, unless this has stopped reading. The server calls it.
+        Read what has arrived, unless the client has stopped reading. The server calls
+        this.
 
-        @return: whether there was anything.
+        @return: whether something was read.
         """
         data = self.transport.take() if self._reads else b""
         if data:

@@ -15,11 +15,12 @@ __all__ = ["MemoryResponse", "parseResponse"]
 @dataclass(frozen=True)
 class MemoryResponse:
     """
-    What a plain HTTP request gets.
+    The response to a plain HTTP request.
 
     @ivar status: the HTTP status.
-    @ivar headers: by lower-case name; what came several times has commas between.
-    @ivar body: without what it may have been wrapped in to be sent.
+    @ivar headers: the headers by lower-case name. Several with one name are joined by
+        commas.
+    @ivar body: the body, without a transfer coding.
     """
 
     status: int
@@ -29,10 +30,10 @@ class MemoryResponse:
 
 def parseResponse(data: bytes, method: str) -> MemoryResponse:
     """
-    Take a response apart.
+    Parse a response.
 
-    @param method: the request's, which says whether there is a body.
-    @raise AssertionError: it isn't whole.
+    @param method: the request's method, which decides whether there is a body.
+    @raise AssertionError: the response is incomplete.
     """
     source: Any = _Source(data)
     response = HTTPResponse(source, method=method)
@@ -50,7 +51,7 @@ def parseResponse(data: bytes, method: str) -> MemoryResponse:
 
 class _Source:
     """
-    What C{HTTPResponse} takes for a socket.
+    Stands in for the socket of an C{HTTPResponse}.
     """
 
     def __init__(self, data: bytes) -> None:

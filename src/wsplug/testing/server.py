@@ -42,15 +42,15 @@ _HOST: Final = "server.example:9000"
 
 CLIENT: Final = "192.0.2.1"
 """
-The address of clients that are given no other.
+The address of clients for which a test gives none.
 """
 
 
 _HERE: Final = "198.51.100.1"
 _HERE6: Final = "2001:db8:5::1"
 """
-The server's own addresses: of a network that no client of a test is from, which would
-be the server's machine.
+The server's own addresses. A client with one of them would count as being on the
+server's machine, so they are in a network of their own.
 """
 
 
@@ -62,7 +62,7 @@ def _addressOf(address: str, port: int) -> IPv4Address | IPv6Address:
 
 class _Given(Authenticator):
     """
-    Asks nobody anything: who it is was said already.
+    Logs clients in with a given avatar, without credentials.
     """
 
     def __init__(self, avatar: object) -> None:
@@ -78,11 +78,11 @@ class _Given(Authenticator):
 
 class MemoryServer:
     """
-    A server with one application, and a clock that stands still until it is turned.
+    A server with one application, and a clock that only moves when you advance it.
 
     @ivar clock: a C{twisted.internet.task.Clock}.
     @ivar application: the L{IWebSocketApplication}.
-    @ivar broker: the L{IBroker} that it was given.
+    @ivar broker: the L{IBroker} of the application.
     @ivar factory: the L{WebSocketFactory}.
     """
 
@@ -109,27 +109,27 @@ class MemoryServer:
         """
         @param application: a plugin (what C{@application} makes is one) or an
             L{IWebSocketApplication}.
-        @param options: of a plugin: those that aren't left at their defaults, as the
-            command line or the configuration file would give them.
-        @param path: where it is mounted.
-        @param settings: the server's.
+        @param options: the plugin's options, as on the command line or in the
+            configuration file. The others have their defaults.
+        @param path: where the application is mounted.
+        @param settings: the server's settings.
         @param origins: which pages may connect.
         @param hosts: names by which pages on the server's own machine may reach it.
         @param frameAncestors: which sites may show the application's pages in a frame.
-        @param exempt: networks that the limits for each address, and the rates, don't
-            hold for: clients that are given no address, unless it is said.
-        @param compression: whether the mount allows it.
-        @param clock: another one to use.
-        @param broker: another one to use, which has been started, as that of another
-            server in the same test.
+        @param exempt: networks to which the limits for addresses and the rates don't
+            apply. By default, these are the clients for which a test gives no address.
+        @param compression: whether the mount allows compression.
+        @param clock: the clock to use instead of a new one.
+        @param broker: the broker to use instead of a new one, for instance that of
+            another server in the same test. It has been started.
         @param proxies: are trusted to name the client; by default, there are none.
-        @param portal: has clients log in; see L{wsplug.WebSocketService}. Those that
-            L{connect} gives an avatar don't have to.
+        @param portal: logs clients in; see L{wsplug.WebSocketService}. Clients with the
+            C{avatar} of L{connect} needn't log in.
         @param authCookie: as for the service.
         @param authFirstMessage: as for the service.
-        @param auth: whether the mount wants clients to log in, if there is a portal.
+        @param auth: whether the mount requires a login, if there is a portal.
         @raise wsplug.errors.InvalidOption: an option is unknown or wrong.
-        @raise Exception: whatever C{startApplication} failed with.
+        @raise Exception: C{startApplication} failed with it.
         """
         self.clock = clock if clock is not None else Clock()
         self.broker = broker if broker is not None else MemoryBroker(self.clock)
@@ -174,11 +174,11 @@ class MemoryServer:
         self, address: str = CLIENT, *, certificate: Certificate | None = None
     ) -> MemoryTransport:
         """
-        Connect without a handshake: for bytes of one's own.
+        Connect without a handshake, to send your own bytes.
 
-        @param address: the client's, IPv4 or IPv6.
-        @param certificate: the one that the client shows: the connection counts as one
-            over TLS then. It is checked by nobody.
+        @param address: the client's address, IPv4 or IPv6.
+        @param certificate: the client's certificate. With one, the connection counts as
+            one over TLS. The certificate isn't checked.
         """
         peer = _addressOf(address, next(self._ports))
         host = _addressOf(_HERE6 if ":" in address else _HERE, 9000)
@@ -208,16 +208,17 @@ class MemoryServer:
 
         @param target: path and query.
         @param headers: further request headers.
-        @param subprotocols: those that the client offers.
-        @param origin: the page's, as a browser sends it.
-        @param compression: whether it offers permessage-deflate.
-        @param address: the client's, IPv4 or IPv6.
-        @param certificate: the one that the client shows, over TLS then.
-        @param avatar: who it has proved to be already: C{request.avatar}.
-        @return: the client. It is open already, unless the application answers the
+        @param subprotocols: the subprotocols that the client offers.
+        @param origin: the origin of the page, as a browser sends it.
+        @param compression: whether the client offers permessage-deflate.
+        @param address: the client's address, IPv4 or IPv6.
+        @param certificate: the client's certificate. With one, the connection counts as
+            one over TLS.
+        @param avatar: the user who is logged in: C{request.avatar}.
+        @return: the client. Its connection is open, unless the application answers the
             handshake later: see L{MemoryClient.opened}.
-        @raise wsplug.errors.HandshakeRefused: the server refuses it, with what status
-            and body.
+        @raise wsplug.errors.HandshakeRefused: the server refuses the handshake. The
+            exception has the status and the body.
         """
         transport = self.connectTransport(address, certificate=certificate)
         client = MemoryClient(transport, self.run)
@@ -247,7 +248,7 @@ class MemoryServer:
     @contextmanager
     def _loggedIn(self, avatar: object) -> Iterator[None]:
         """
-        Have whoever connects meanwhile be somebody.
+        Log in each client that connects within the context.
         """
         if avatar is None:
             yield
@@ -268,17 +269,17 @@ class MemoryServer:
         address: str = CLIENT,
     ) -> MemoryResponse:
         """
-        Send a plain HTTP request, as for one of the application's pages, over a
-        connection of its own.
+        Send a plain HTTP request, for instance for one of the application's pages, over
+        a connection of its own.
 
-        @param method: as C{"GET"}.
+        @param method: the method, such as C{"GET"}.
         @param target: path and query.
         @param headers: further request headers.
-        @param body: the request's.
-        @param address: the client's, IPv4 or IPv6.
+        @param body: the body of the request.
+        @param address: the client's address, IPv4 or IPv6.
         @return: the response.
-        @raise AssertionError: none has come, or only a part; as where what answers
-            waits for something.
+        @raise AssertionError: there is no response, or only a part of it, for instance
+            because the resource is waiting.
         """
         lines = [f"{method} {target} HTTP/1.1", f"Host: {_HOST}"]
         if body:
@@ -297,7 +298,7 @@ class MemoryServer:
 
     def run(self) -> None:
         """
-        Let everything happen that is due, on both sides.
+        Run everything that is due, on both sides.
         """
         moved = True
         while moved:
@@ -309,10 +310,10 @@ class MemoryServer:
 
     def advance(self, seconds: float) -> None:
         """
-        Let time pass, in steps of at most an eighth of a second: a number that sums up
-        without rounding.
+        Let time pass, in steps of at most an eighth of a second, which add up without
+        rounding.
 
-        @param seconds: with 0, what is due happens, as by L{run}.
+        @param seconds: how much time passes. 0 runs what is due, as L{run} does.
         """
         if not seconds:
             self.run()
@@ -326,7 +327,7 @@ class MemoryServer:
         """
         Stop as the service does: close all connections, then stop the application.
 
-        @return: fires when that is done; time may have to pass.
+        @return: fires when that is done, which may need L{advance}.
         """
         stopping = self.factory.closeConnections()
         stop = self.application.stopApplication

@@ -28,13 +28,13 @@ __all__ = ["MemoryTLSTransport", "MemoryTransport"]
 @implementer(ITCPTransport, IPushProducer)
 class MemoryTransport:
     """
-    The server's end of a connection that goes nowhere.
+    The server's end of a connection in memory.
 
-    @ivar bufferSize: bytes that may wait here before the producer is paused, as in
-        Twisted's own transports.
-    @ivar reading: whether the protocol wants to get data.
-    @ivar aborted: whether the protocol ended it with C{abortConnection}.
-    @ivar protocol: the one that gets what comes.
+    @ivar bufferSize: bytes that may wait before the producer is paused, as in Twisted's
+        own transports.
+    @ivar reading: whether the protocol reads.
+    @ivar aborted: whether the protocol has called C{abortConnection}.
+    @ivar protocol: the protocol that receives the data.
     """
 
     bufferSize = 64 * 1024
@@ -141,21 +141,21 @@ class MemoryTransport:
 
     def put(self, data: bytes) -> None:
         """
-        Send to the protocol; what it doesn't want to read yet is kept.
+        Send data to the protocol. It is kept while the protocol doesn't read.
         """
         self._in += data
 
     def shut(self) -> None:
         """
-        Close the client's end: the protocol gets what was put, then the news.
+        Close the client's end. The protocol first receives the data that was put.
         """
         self._eof = True
 
     def step(self) -> bool:
         """
-        Move what can move.
+        Deliver what can be delivered.
 
-        @return: whether anything did.
+        @return: whether something was delivered.
         """
         if self._lost:
             return False
@@ -173,7 +173,7 @@ class MemoryTransport:
 
     def _end(self) -> bool:
         """
-        Tell the protocol of the client's end, as Twisted's transports do.
+        Report the end of the client's data to the protocol, as Twisted's transports do.
         """
         halfCloseable: Any = IHalfCloseableProtocol(self.protocol, None)
         if halfCloseable is None:
@@ -188,8 +188,8 @@ class MemoryTransport:
 
     def _isOver(self) -> bool:
         """
-        Say whether the protocol has ended the connection, and all is sent. To a client
-        that has ended too, that is so as soon as the network has it.
+        Say whether the protocol has ended the connection and everything is sent. If the
+        client has closed its end, it is enough that the network has the output.
         """
         room = self.bufferSize if self._eofTold else 0
         return self.disconnecting and len(self._out) <= room
@@ -197,14 +197,14 @@ class MemoryTransport:
     @property
     def lost(self) -> bool:
         """
-        Whether the connection is gone.
+        Whether the connection is lost.
         """
         return self._lost
 
     @property
     def closedForWriting(self) -> bool:
         """
-        Whether the client, having read all, would read the end.
+        Whether the client, after reading everything, gets an end of file.
         """
         return self._lost or (self._halfClosed and not self._out)
 
@@ -222,8 +222,8 @@ class MemoryTransport:
 @implementer(INegotiated)
 class MemoryTLSTransport(MemoryTransport):
     """
-    The server's end of a connection that is encrypted, as far as anybody can tell, and
-    whose client has shown a certificate.
+    The server's end of a connection that counts as encrypted, and whose client has a
+    certificate.
     """
 
     negotiatedProtocol = None
