@@ -28,11 +28,13 @@ def _rows(text: str) -> list[list[str]]:
 
 def test_options() -> None:
     """
-    The table of options has all of them, with their defaults.
+    The table is the options, with their defaults and their help.
     """
     rows = _rows(PAGE.partition("## Options")[2].partition("## ")[0])[2:]
-    documented = [(row[0].strip("`"), row[1]) for row in rows]
-    assert documented == [(each.name, each.shownDefault) for each in chat.options]
+    documented = [(row[0].strip("`"), *row[1:]) for row in rows]
+    assert documented == [
+        (each.name, each.shownDefault, each.help) for each in chat.options
+    ]
 
 
 def test_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
