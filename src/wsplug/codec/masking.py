@@ -64,33 +64,34 @@ def apply_mask(data: bytes, mask: bytes) -> bytes:
 
 FIRST_BUFFER_SIZE: Final = 256 * 1024
 """
-Bytes for which a buffer is made before any has come: a peer's word alone gets no more.
+The largest buffer that is allocated before any of its bytes has arrived. What a peer
+announces reserves no more.
 """
 
 BUFFER_GROWTH: Final = 4
 """
-By how much a buffer grows when it is full: what has come is copied a bounded number of
-times, and no more than this much memory is held for it.
+The factor by which a full buffer grows. It bounds how often bytes are copied, and how
+much memory is allocated for the bytes that have arrived.
 """
 
 _MIN_REST: Final = 64 * 1024
 """
-Bytes of the buffer that it is worth while to show.
+The least number of bytes for which reading into the buffer pays.
 """
 
 
 class PayloadBuffer:
     """
-    A payload that comes in pieces, unmasked into the buffer where it will stay.
+    A payload that arrives in pieces. Each is unmasked into the buffer where it stays.
 
-    @ivar filled: how many bytes of it are here.
+    @ivar filled: how many bytes of the payload have arrived.
     """
 
     __slots__ = ("_buffer", "_size", "filled")
 
     def __init__(self, size: int) -> None:
         """
-        @param size: how many bytes it will have.
+        @param size: the length of the payload in bytes.
         """
         self._size = size
         self._buffer = bytearray(min(size, FIRST_BUFFER_SIZE))
@@ -99,26 +100,26 @@ class PayloadBuffer:
     @property
     def allocated(self) -> int:
         """
-        Bytes of memory that are held for it.
+        The size of the allocated memory in bytes.
         """
         return len(self._buffer)
 
     def _grow(self, needed: int) -> None:
         """
-        Have a buffer for more of it.
+        Grow the buffer.
 
-        @param needed: for how many bytes at least.
+        @param needed: the least size in bytes.
         """
         size = min(self._size, max(needed, BUFFER_GROWTH * len(self._buffer)))
         self._buffer.extend(bytes(size - len(self._buffer)))
 
     def add(self, data: bytes, start: int, end: int, mask: bytes) -> None:
         """
-        Add the next bytes of it.
+        Add the next bytes of the payload.
 
-        @param data: not kept.
+        @param data: contains the bytes; not kept.
         @param start: where in C{data} they begin.
-        @param end: where they end: no more than are missing.
+        @param end: where they end. There may be no more than are missing.
         @param mask: four bytes, the first of which belongs to the first of them; none
             where they aren't masked.
         """
@@ -133,8 +134,8 @@ class PayloadBuffer:
 
     def rest(self) -> memoryview:
         """
-        Show the buffer of what is missing, or of some of it, to be written to, and
-        L{accept}ed. Release it before anything else is done.
+        Return a view of the buffer for the missing bytes, or some of them. Write to it,
+        release it, and then call L{accept} before any other method.
         """
         wanted = min(self._size, self.filled + _MIN_REST)
         if wanted > len(self._buffer):
@@ -143,9 +144,10 @@ class PayloadBuffer:
 
     def accept(self, size: int, mask: bytes) -> None:
         """
-        Unmask, in the buffer, what was written to the beginning of L{rest}.
+        Unmask, within the buffer, the bytes that were written to the beginning of
+        L{rest}.
 
-        @param size: how many bytes were.
+        @param size: the number of these bytes.
         @param mask: as for L{add}.
         """
         end = self.filled + size
@@ -158,13 +160,14 @@ class PayloadBuffer:
 
     def view(self) -> memoryview:
         """
-        Show what is here. Release it before L{take}.
+        Return a view of the bytes that have arrived. Release it before L{take}.
         """
         return memoryview(self._buffer)[: self.filled]
 
     def take(self) -> bytes:
         """
-        Give the payload, once it is all here; this is of no use after that.
+        Return the payload, when all of it has arrived. The object can't be used
+        afterwards.
         """
         if self.filled < self._size:
             raise ValueError("the payload isn't all here")

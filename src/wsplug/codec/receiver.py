@@ -62,30 +62,31 @@ ever and never be done.
 
 _MAX_WHOLE: Final = 4 * 1024 * 1024
 """
-Bytes for which a buffer is made because a frame declares them. A longer message's grows
-as it comes: a peer's word alone gets no more.
+The largest buffer that is allocated because a frame declares a length. The buffer of a
+longer message grows as bytes arrive.
 """
 
 _MIN_BUFFER: Final = 64 * 1024
 """
-Missing bytes for which it is worth while to be read into the buffer.
+The least number of missing bytes for which reading into the buffer pays.
 """
 
 _FRAGMENTS_AT_A_TIME: Final = 256
 """
-Fragments after which the sink is told: each is work, and most are no message.
+The number of fragments after which the sink gets their count. Each one is work, even if
+it completes no message.
 """
 
 _MAX_LIMIT: Final = 1 << 60
 """
-What sums of a limit and a little more are still safe with, in 64 bits.
+The largest limit. Sums with it and a little more still fit into 64 bits.
 """
 
 
 class MessageSink(Protocol):
     """
-    What a receiver delivers to. A method may call any method of the receiver, and
-    must not raise.
+    The receiver of messages. Its methods may call any method of the receiver, and must
+    not raise.
     """
 
     def text_received(self, message: str) -> None:
@@ -101,10 +102,10 @@ class MessageSink(Protocol):
         """A pong: 125 bytes at most."""
 
     def close_received(self, code: int, reason: str) -> None:
-        """A close frame; 1005 where it has no code. Nothing follows."""
+        """A close frame; the code is 1005 if it has none. Nothing follows."""
 
     def fragments_received(self, count: int) -> None:
-        """So many frames more that were no whole message, of this one or several."""
+        """The count of further fragments that completed no message."""
 
     def violation_received(self, violation: ProtocolViolation) -> None:
         """The peer broke a rule. Nothing follows."""
@@ -197,7 +198,7 @@ class MessageReceiver:
             L{stop}.
         @param max_message_size: bytes that a message may have, inflated.
         @param max_fragments: frames that a message may come in.
-        @param inflater: where compression was agreed on, the connection's own.
+        @param inflater: the connection's inflater, if compression was negotiated.
         @param from_client: whether the peer is a client, whose frames must be masked;
             a server's must not be (section 5.1).
         """
@@ -235,7 +236,7 @@ class MessageReceiver:
 
     def limit(self, max_message_size: int) -> None:
         """
-        Change the limit: for messages that begin from now on.
+        Change the limit for messages that begin from now on.
 
         @param max_message_size: bytes that a message may have, inflated.
         """
@@ -243,9 +244,9 @@ class MessageReceiver:
 
     def feed(self, data: bytes) -> None:
         """
-        Take the next bytes, and deliver what they complete.
+        Parse the next bytes, and deliver what they complete.
 
-        It never raises, whatever the peer sends: the sink gets the violation.
+        This never raises, whatever the peer sends: the sink gets the violation.
 
         @param data: any number of bytes; kept only while the receiver is paused.
         """
@@ -260,9 +261,9 @@ class MessageReceiver:
 
     def get_buffer(self) -> PayloadBuffer | None:
         """
-        Give the payload into whose buffer its next bytes may be read, without a way
-        through L{feed}; L{buffer_updated} goes on from there. C{None} where little or
-        nothing is known of what comes next: then it has to be fed.
+        Return the payload whose next bytes may be read directly into its buffer. Call
+        L{buffer_updated} afterwards. C{None} if the next bytes aren't known to belong
+        to a large payload: then call L{feed}.
         """
         if self._left < _MIN_BUFFER or self._paused or self._running:
             return None
@@ -270,8 +271,8 @@ class MessageReceiver:
 
     def incomplete_size(self) -> int:
         """
-        Give the number of bytes that are held: for a message that isn't whole yet, and
-        of what a paused sink is not ready for.
+        Return the number of bytes that are kept: of an incomplete message, and of input
+        that a paused sink isn't ready for.
         """
         size = len(self._input) - self._position
         message, whole = self._message, self._whole
@@ -283,7 +284,7 @@ class MessageReceiver:
 
     def buffer_updated(self, size: int) -> None:
         """
-        Go on with what was read into L{get_buffer}.
+        Continue with the bytes that were read into L{get_buffer}.
 
         @param size: how many bytes were, from the beginning of C{rest()}.
         """
@@ -294,21 +295,21 @@ class MessageReceiver:
 
     def pause(self) -> None:
         """
-        Deliver nothing more until L{resume}. What is fed meanwhile is kept: the caller
-        bounds it by not reading.
+        Deliver nothing until L{resume}. Input that is fed before that is kept, and the
+        caller limits it by not reading.
         """
         self._paused = True
 
     def resume(self) -> None:
         """
-        Go on delivering, at once.
+        Continue to deliver, immediately.
         """
         self._paused = False
         self._run()
 
     def look_ahead(self, seen: int) -> int:
         """
-        Look for a close frame in what is held while the sink is paused.
+        Look for a close frame in the kept input while the sink is paused.
 
         @param seen: what this gave before in the same pause, or 0.
         @return: the number of bytes in front of which there is none; where one begins
@@ -338,7 +339,7 @@ class MessageReceiver:
 
     def skip(self, size: int) -> None:
         """
-        Leave out some bytes of what is held, up to the beginning of a frame.
+        Skip some bytes of the kept input, up to the beginning of a frame.
         """
         self._position += size
         self._collecting = False
@@ -347,7 +348,7 @@ class MessageReceiver:
 
     def stop(self) -> None:
         """
-        Throw away what is here and all that is fed from now on, and let go of the
+        Discard the kept input and everything that is fed from now on, and release the
         sink.
         """
         self._stopped = True
@@ -359,8 +360,8 @@ class MessageReceiver:
 
     def _run(self) -> None:
         """
-        Read the input up to its end, a pause or a violation: the one place where a
-        broken rule becomes the sink's.
+        Parse the input up to its end, a pause or a violation. Only here does the sink
+        get a violation.
         """
         if self._running:
             return  # called from the sink: the outer loop goes on
@@ -392,7 +393,7 @@ class MessageReceiver:
 
     def _read_frame(self) -> None:
         """
-        Read a frame that begins here: the way of nearly all.
+        Parse a frame that is complete in the input, as nearly all are.
         """
         data = self._input
         start = self._position
@@ -439,8 +440,8 @@ class MessageReceiver:
 
     def _read_head_slowly(self) -> None:
         """
-        Read a header that the input's end cuts, or has cut, one byte at a time, so
-        that a wrong first or second byte doesn't wait for the others.
+        Parse a header that is split by the end of the input, one byte at a time. So a
+        wrong first or second byte is found at once.
         """
         head = self._head
         assert head is not None
@@ -469,7 +470,7 @@ class MessageReceiver:
 
     def _begin_payload(self, first: int, size: int, mask: bytes) -> None:
         """
-        Go on to a payload that is not all here yet.
+        Start a payload that hasn't arrived completely.
         """
         self._first = first
         self._left = size
@@ -517,7 +518,7 @@ class MessageReceiver:
 
     def _read_buffer(self) -> None:
         """
-        Go on with what was read into the payload's buffer.
+        Continue with the bytes that were read into the payload's buffer.
         """
         whole = self._whole
         assert whole is not None
@@ -532,7 +533,7 @@ class MessageReceiver:
 
     def _turn_mask(self, size: int) -> None:
         """
-        Have the mask's first byte be the one for the next byte of payload.
+        Rotate the mask, so that its first byte is the one for the next byte of payload.
         """
         mask = self._mask
         turn = size & 3
@@ -579,8 +580,8 @@ class MessageReceiver:
 
     def _check_size(self, first: int, size: int) -> None:
         """
-        Check a data frame's declared length against the limit, with what its message
-        has already, before any of it is kept.
+        Check the declared length of a data frame, together with the fragments before
+        it, against the limit, before any of it is kept.
         """
         if first & 0x08:
             return
@@ -608,7 +609,7 @@ class MessageReceiver:
 
     def _begin_message(self, first: int) -> None:
         """
-        Start to collect a message, or go on with one.
+        Start to collect a message, or continue one.
         """
         opcode = first & 0x0F
         if opcode == OP_CONTINUATION:
@@ -630,7 +631,8 @@ class MessageReceiver:
 
     def _collect(self, piece: bytes) -> None:
         """
-        Add a piece of payload, unmasked, to the message, inflated.
+        Inflate an unmasked piece of payload, if it is compressed, and add it to the
+        message.
         """
         message = self._message
         assert message is not None
@@ -711,7 +713,7 @@ class MessageReceiver:
 
 def _head_size(second: int) -> int:
     """
-    Give the size of a whole header from its second byte (section 5.2).
+    Return the size of a whole header, by its second byte (section 5.2).
     """
     size = second & 0x7F
     extra = 0 if size < 126 else 2 if size == 126 else 8
@@ -737,7 +739,7 @@ def _extended_length(data: bytes, position: int, extra: int) -> int:
 
 def _check_close_prefix(payload: bytearray) -> None:
     """
-    Check the part of a close frame that is here already.
+    Check the part of a close frame that has arrived.
     """
     if len(payload) >= 2:
         unpack_close(bytes(payload[:2]))
