@@ -5,17 +5,23 @@ How much one address may have written into the log (wsplug.guard.loglimit).
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from twisted.cred.credentials import IUsernamePassword
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
+from twisted.internet.defer import fail
 from twisted.internet.task import Clock
 from twisted.logger import capturedLogs
 
+from tests.auth.kit import ORIGIN, Greeter, Login, basic, checkedBy
 from tests.server.kit import App, Logs, frame, handshake
 from tests.server.test_clients import Page
-from wsplug import Settings
+from wsplug import HandshakeRefused, Settings
 from wsplug.guard.loglimit import MAX_CLIENTS, LogLimit
+from wsplug.interfaces import IBearerToken
 from wsplug.networks import Networks
 from wsplug.options import UNLIMITED
 from wsplug.testing import MemoryServer
@@ -154,6 +160,77 @@ def test_failing_handshakes(logs: Logs) -> None:
     (line,) = logs.lines("left out")
     assert "failed handshakes 45" in line
     assert "refused 45" in line
+
+
+def serveUsers(login: Login) -> MemoryServer:
+    return MemoryServer(
+        Greeter(),
+        portal=checkedBy(login),
+        settings=Settings(max_address_log_rate=1, max_address_handshake_rate=1000),
+        exempt=(),
+    )
+
+
+def logInByHandshake(server: MemoryServer) -> None:
+    with pytest.raises(HandshakeRefused):
+        server.connect(headers=[basic("ann", "secret")])
+
+
+def logInByPage(server: MemoryServer) -> None:
+    answer = server.request("GET", "/", headers=[basic("ann", "secret")])
+    assert answer.status == 500
+
+
+def logInByMessage(server: MemoryServer) -> None:
+    client = server.connect(origin=ORIGIN)
+    client.send('{"type": "auth", "token": "sesame"}')
+    assert client.closed == (1011, "credentials can't be checked")
+
+
+@pytest.mark.parametrize(
+    "logIn", [logInByHandshake, logInByPage, logInByMessage], ids=lambda it: it.__name__
+)
+def test_failing_checkers(logIn: Callable[[MemoryServer], None], logs: Logs) -> None:
+    """
+    The tracebacks of a checker that fails at each login are under the limit, too, and
+    counted, wherever the credentials come from. Each login is answered.
+    """
+    login = Login(IUsernamePassword, IBearerToken)
+    server = serveUsers(login)
+    for _ in range(50):
+        login.answer = fail(RuntimeError("no database"))
+        logIn(server)
+    # The lines about each refusal, closing or request count, too.
+    failures = len(logs.failures())
+    assert 0 < failures < 10
+    assert len(login.asked) == 50
+    server.advance(10)
+    (line,) = logs.lines("left out")
+    assert f"failed logins {50 - failures}" in line
+
+
+def test_failing_logouts(logs: Logs) -> None:
+    """
+    So are those of a realm that fails at each logout.
+    """
+    login = Login(IUsernamePassword)
+
+    def logOut() -> None:
+        raise RuntimeError("no database")
+
+    def requestAvatar(name: bytes, mind: object, *interfaces: Any) -> Any:
+        return interfaces[0], None, logOut
+
+    setattr(login, "requestAvatar", requestAvatar)  # noqa: B010
+    server = serveUsers(login)
+    for _ in range(50):
+        server.connect(headers=[basic("ann", "secret")]).drop()
+    # The lines about each login and closing count, too.
+    failures = len(logs.failures())
+    assert 0 < failures < 10
+    server.advance(10)
+    (line,) = logs.lines("left out")
+    assert f"failed logouts {50 - failures}" in line
 
 
 def test_refused_connections(logs: Logs) -> None:

@@ -7,7 +7,8 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 from numbers import Real
 from typing import Any, ClassVar, Final
 
@@ -15,7 +16,7 @@ from twisted.cred.credentials import Anonymous, IAnonymous, IUsernamePassword
 from twisted.cred.error import LoginFailed, Unauthorized
 from twisted.cred.portal import Portal
 from twisted.internet.defer import CancelledError
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -45,6 +46,12 @@ _WRONG: Final = (LoginFailed, Unauthorized)
 The errors of a portal for wrong credentials.
 """
 
+_Allows = Callable[[IAddress, str], bool]
+"""
+Says whether a line about a client is logged; see
+L{wsplug.guard.loglimit.LogLimit.allows}.
+"""
+
 
 @dataclass(frozen=True)
 class Login:
@@ -54,11 +61,13 @@ class Login:
     @ivar avatar: from the realm.
     @ivar logout: to be called once, when the connection has ended.
     @ivar lasts: seconds until it expires; C{None} for never.
+    @ivar mayLog: says whether an error of C{logout} is logged.
     """
 
     avatar: object
     logout: Callable[[], object]
     lasts: float | None = None
+    mayLog: Callable[[], bool] = field(default=lambda: True, compare=False)
 
     _log: ClassVar = Logger()
 
@@ -81,12 +90,13 @@ class Login:
 
     def end(self) -> None:
         """
-        Log out. Errors are logged.
+        Log out. Errors are logged, if the client's lines aren't too many.
         """
         try:
             self.logout()
         except BaseException:
-            self._log.failure("logging out failed")
+            if self.mayLog():
+                self._log.failure("logging out failed")
 
 
 class Authenticator:
@@ -185,22 +195,23 @@ class Authenticator:
 
     # Checking them
 
-    async def logIn(self, credentials: Any, request: Any) -> Login:
+    async def logIn(self, credentials: Any, request: Any, allows: _Allows) -> Login:
         """
         Log in with the portal.
 
         @param request: the request with the credentials.
+        @param allows: says whether an error of a checker or a realm is logged.
         @raise HandshakeRefused: they are wrong, or there were too many failures.
         """
         if IAnonymous.providedBy(credentials):
-            return await self._judge(credentials, request)
+            return await self._judge(credentials, request, allows)
         # Tokens can't be guessed, even from many addresses. So only passwords have a
         # limit for all clients, which would lock out those with a right token.
         isPassword = IUsernamePassword.providedBy(credentials)
         counters = self._failures.countersOf(request.getClientAddress(), isPassword)
         self._count(counters)
         try:
-            login = await self._judge(credentials, request)
+            login = await self._judge(credentials, request, allows)
         except BaseException as error:
             if not isinstance(error, HandshakeRefused) or error.status != 401:
                 self._discount(counters)
@@ -208,7 +219,8 @@ class Authenticator:
         self._discount(counters)
         return login
 
-    async def _judge(self, credentials: Any, request: Any) -> Login:
+    async def _judge(self, credentials: Any, request: Any, allows: _Allows) -> Login:
+        client = request.getClientAddress()
         try:
             judged: Any = self._portal.login(credentials, request, IAvatar)
             result: Any = await judged.addErrback(_clean)
@@ -225,10 +237,12 @@ class Authenticator:
             raise
         except BaseException:
             # Not even a checker's sys.exit() reaches the caller.
-            raise self._cannotJudge() from None
-        return self._enter(credentials, result)
+            raise self._cannotJudge(client, allows) from None
+        return self._enter(credentials, result, client, allows)
 
-    def _enter(self, credentials: Any, result: Any) -> Login:
+    def _enter(
+        self, credentials: Any, result: Any, client: IAddress, allows: _Allows
+    ) -> Login:
         """
         Accept a portal's result if it is a valid login that hasn't expired.
 
@@ -237,25 +251,29 @@ class Authenticator:
         login = None
         try:
             _, avatar, logout = result
-            login = Login(avatar, logout)
+            mayLog = partial(allows, client, "failed logouts")
+            login = Login(avatar, logout, mayLog=mayLog)
             lasts = _readEnd(getattr(credentials, "lasts", None))
         except BaseException:
             if login is not None:
                 login.end()
-            raise self._cannotJudge() from None
+            raise self._cannotJudge(client, allows) from None
         if lasts is not None and lasts <= 0.0:
             login.end()
             raise self._refuse("the token has expired", isInvalid=True)
         return replace(login, lasts=lasts)
 
-    def _cannotJudge(self) -> HandshakeRefused:
+    def _cannotJudge(self, client: IAddress, allows: _Allows) -> HandshakeRefused:
         """
         Log an error of a checker or a realm, and make the refusal for it.
         """
-        self._log.failure("credentials could not be checked")
+        if allows(client, "failed logins"):
+            self._log.failure("credentials could not be checked")
         return HandshakeRefused(500, "credentials can't be checked", setting="auth")
 
-    async def logInWith(self, message: FirstMessage, request: Any) -> Login:
+    async def logInWith(
+        self, message: FirstMessage, request: Any, allows: _Allows
+    ) -> Login:
         """
         Log in with the token of a first message; see L{logIn}.
         """
@@ -264,7 +282,7 @@ class Authenticator:
             credentials = readToken(message.token.encode("utf-8", "replace"))
         except LoginRefused as error:
             raise self._refuse(error.reason, isInvalid=True) from None
-        return await self.logIn(credentials, request)
+        return await self.logIn(credentials, request, allows)
 
     def _count(self, counters: Counters) -> None:
         """

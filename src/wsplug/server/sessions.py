@@ -116,7 +116,8 @@ class Session:
             if authenticator.awaitsMessage(request):
                 return _TokenProtocol(self, self._context)
             raise authenticator.refuseNobody()
-        self._take(await authenticator.logIn(credentials, request))
+        allows = self._context.logLimit.allows
+        self._take(await authenticator.logIn(credentials, request, allows))
         return await self._build()
 
     async def logInWith(self, text: str) -> tuple[IWebSocketProtocol, str]:
@@ -129,7 +130,8 @@ class Session:
         @raise HandshakeRefused: the client may not come in.
         """
         message = readFirstMessage(text)
-        self._take(await self._authenticator.logInWith(message, self._request))
+        allows = self._context.logLimit.allows
+        self._take(await self._authenticator.logInWith(message, self._request, allows))
         protocol = await self._build()
         if protocol is None:
             raise HandshakeRefused(403, "the application takes no connection")

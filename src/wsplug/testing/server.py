@@ -72,7 +72,7 @@ class _Given(Authenticator):
     def find(self, request: Any, trusted: bool, cookies: bool = True) -> Any:
         return self._avatar
 
-    async def logIn(self, credentials: Any, request: Any) -> Login:
+    async def logIn(self, credentials: Any, request: Any, allows: object) -> Login:
         return Login(credentials, lambda: None)
 
 

@@ -13,6 +13,7 @@ from twisted.python.failure import Failure
 
 from wsplug.auth.authenticator import Authenticator, Login
 from wsplug.errors import HandshakeRefused
+from wsplug.guard.loglimit import LogLimit
 from wsplug.guard.origins import OWN_ORIGIN
 from wsplug.server.cancelling import cancel
 from wsplug.server.closing import logRefusal
@@ -63,7 +64,9 @@ class RequestLogin:
         """
         request = self._request
         assert request is not None
-        loggingIn = Deferred.fromCoroutine(_logIn(authenticator, request))
+        loggingIn = Deferred.fromCoroutine(
+            _logIn(authenticator, request, self._context.logLimit)
+        )
         self._loggingIn = loggingIn
         loggingIn.addCallbacks(self._loggedIn, self._notLoggedIn)
         loggingIn.addErrback(self._fail)
@@ -123,7 +126,9 @@ class RequestLogin:
         self._refuse(HandshakeRefused(503, reason, setting="open-timeout"))
 
 
-async def _logIn(authenticator: Authenticator, request: PlainRequest) -> Login:
+async def _logIn(
+    authenticator: Authenticator, request: PlainRequest, limit: LogLimit
+) -> Login:
     """
     Check the client's password, which browsers ask for, or its token.
     """
@@ -134,4 +139,4 @@ async def _logIn(authenticator: Authenticator, request: PlainRequest) -> Login:
     credentials = authenticator.find(request, trusted, cookies=False)
     if credentials is None:
         raise authenticator.refuseNobody()
-    return await authenticator.logIn(credentials, request)
+    return await authenticator.logIn(credentials, request, limit.allows)
