@@ -29,6 +29,7 @@ from typing import Any, Final
 from wsplug.printable import escapeUnprintable
 
 __all__ = [
+    "OPERATOR",
     "BrokerError",
     "ConfigurationError",
     "ConnectionClosed",
@@ -162,6 +163,12 @@ class ProtocolViolation(PeerError):
 
     def __str__(self) -> str:
         return f"{self.code} {self.reason}"
+
+
+OPERATOR: Final = "operator"
+"""
+The name in place of a setting's if an operator has ended or refused a connection.
+"""
 
 
 class Side(str, Enum):

@@ -5,7 +5,6 @@ The actions of operators: notices, closings, bans and draining.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Final
 
 from twisted.internet.interfaces import IAddress
 from twisted.logger import Logger
@@ -25,19 +24,14 @@ from wsplug.admin.messages import (
     SendNotice,
 )
 from wsplug.codec.closecodes import MAX_REASON_SIZE, CloseCode, may_be_sent
-from wsplug.errors import Side
+from wsplug.errors import OPERATOR, Side
 from wsplug.guard.bans import Ban, parsePrefix
 from wsplug.interfaces import IServerConnection
 from wsplug.jsonmessages import RequestRefused
 from wsplug.networks import Network, hostOf, nameOfAddress
 from wsplug.server.factory import WebSocketFactory
 
-__all__ = ["OPERATOR", "Actions", "showBan"]
-
-OPERATOR: Final = "operator"
-"""
-The name in place of a setting's if an operator has ended or refused a connection.
-"""
+__all__ = ["Actions", "showBan"]
 
 
 def showBan(ban: Ban) -> BanInfo:

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 from twisted.internet.interfaces import IAddress, IReactorTime
 
-from wsplug.errors import HandshakeRefused
+from wsplug.errors import OPERATOR, HandshakeRefused
 from wsplug.networks import (
     IPV6_PREFIX_LENGTH,
     MAPPED,
@@ -149,9 +149,7 @@ class Bans:
         for length in self._lengths[host.version]:
             ban = self._bans.get(ip_network(f"{host}/{length}", strict=False))
             if ban is not None and ban.until > now:
-                return HandshakeRefused(
-                    403, "this address is banned", setting="operator"
-                )
+                return HandshakeRefused(403, "this address is banned", setting=OPERATOR)
         return None
 
     def _sweep(self) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from tests.apps.chat.kit import STEP, Chat, Client, key
 from wsplug.broker import MemoryBroker, Retention
+from wsplug.errors import OPERATOR, Side
 
 
 def test_welcome(room: Chat) -> None:
@@ -442,6 +443,25 @@ def test_no_grace() -> None:
     bea.memory.close()
     chat.server.run()
     assert [each["event"] for each in ann.new()] == ["left"]
+
+
+@pytest.mark.parametrize("code", [1001, 1012])
+def test_closed_by_operator(code: int) -> None:
+    """
+    An operator may close a connection with a code that the server also has for its own
+    stop. The room is told that this person leaves, and that later ones do.
+    """
+    chat = Chat(grace="off")
+    chat.person("Bea", "lobby")
+    (connection,) = chat.server.factory.connections
+    ann, cat = chat.person("Ann", "lobby"), chat.person("Cat", "lobby")
+    ann.new()
+    connection.close(code, "", Side.SERVER, OPERATOR)
+    chat.server.run()
+    cat.memory.close()
+    chat.server.run()
+    told = [(each["event"], each["name"]) for each in ann.new()]
+    assert told == [("left", "Bea"), ("left", "Cat")]
 
 
 def test_names(room: Chat) -> None:

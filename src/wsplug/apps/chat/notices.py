@@ -17,7 +17,7 @@ from twisted.python.failure import Failure
 from wsplug import CloseCode
 from wsplug.apps.chat.collecting import Collected
 from wsplug.apps.chat.presences import words
-from wsplug.errors import BrokerError, ConnectionClosed, Side
+from wsplug.errors import OPERATOR, BrokerError, ConnectionClosed, Side
 
 __all__ = ["NoticePolicy", "Notices", "isServersEnd"]
 
@@ -27,13 +27,15 @@ _SERVERS_END = (CloseCode.GOING_AWAY, CloseCode.SERVICE_RESTART)
 def isServersEnd(reason: Failure) -> bool:
     """
     Tell whether a connection was closed because the server stops or restarts. Then
-    nobody is left to get notices.
+    nobody is left to get notices. An operator may close a single connection with the
+    same codes.
     """
     closed: Any = reason.value
     return (
         isinstance(closed, ConnectionClosed)
         and closed.side is Side.SERVER
         and closed.code in _SERVERS_END
+        and closed.setting != OPERATOR
     )
 
 
