@@ -12,13 +12,11 @@ from twisted.python.failure import Failure
 
 from wsplug import WebSocketProtocol, shielded
 from wsplug.apps.chat.classicmessages import CLASSIC, ClassicMessage, ClassicNotice
-from wsplug.apps.chat.messages import encode
 from wsplug.apps.chat.person import Person
-from wsplug.apps.chat.sanitizing import MAX_NAME, cleanColor, cleanLogin, nameKey
+from wsplug.apps.chat.sanitizing import checkName, cleanColor, cleanLogin, nameKey
 from wsplug.apps.chat.service import ChatService
-from wsplug.displaynames import cleanName
 from wsplug.errors import BrokerError
-from wsplug.jsonmessages import RequestRefused, brokerRefused, read, refusal
+from wsplug.jsonmessages import RequestRefused, brokerRefused, read, refusal, write
 
 __all__ = ["ClassicProtocol"]
 
@@ -73,7 +71,7 @@ class ClassicProtocol(WebSocketProtocol):
         )
 
     def noticeReceived(self, text: str) -> None:
-        self.transport.sendTextMessage(encode(ClassicNotice(text)).decode())
+        self.transport.sendTextMessage(write(ClassicNotice(text)))
 
     def connectionLost(self, reason: Failure) -> None:
         self._lost = True
@@ -145,7 +143,7 @@ class ClassicProtocol(WebSocketProtocol):
         if name:
             await self._rename(name)
         answer = ClassicNotice("Initial message received")
-        self.transport.sendTextMessage(encode(answer).decode())
+        self.transport.sendTextMessage(write(answer))
 
     async def _say(self, said: ClassicMessage) -> None:
         chat, person = self._chat, self._person
@@ -172,7 +170,7 @@ class ClassicProtocol(WebSocketProtocol):
         """
         if self._login or said.name is None:
             return self._login
-        return _checkName(said.name)
+        return checkName(str(said.name))
 
     async def _rename(self, name: str, *, isChanged: bool = False) -> None:
         """
@@ -227,12 +225,3 @@ class ClassicProtocol(WebSocketProtocol):
         await chat.delivery.classic.join(transport, channel, limit=0)
         if self._room in person.memberships and before != id:
             await chat.rooms.identify(person)
-
-
-def _checkName(name: str | int | float) -> str:
-    clean = cleanName(str(name))
-    if len(clean) > MAX_NAME:
-        raise RequestRefused(
-            "too-long", f"name: {len(clean)} characters; at most {MAX_NAME} are allowed"
-        )
-    return clean

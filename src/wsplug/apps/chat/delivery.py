@@ -28,6 +28,7 @@ from wsplug.apps.chat.presences import summary
 from wsplug.apps.chat.requests import Gap
 from wsplug.broker import Backlog, Channels, History, Publication
 from wsplug.interfaces import IBroker
+from wsplug.jsonmessages import write
 
 __all__ = ["MAX_RECOVERED", "Delivery", "fitHistory"]
 
@@ -102,25 +103,25 @@ class Delivery:
 
     def _encodeModern(self, channel: str, publication: Publication) -> str | None:
         event = self._read(publication, self._channelNames.roomOf(channel))
-        return None if event is None else encode(event).decode()
+        return None if event is None else write(event)
 
     def _encodeGap(self, channel: str, count: int) -> str:
-        return encode(Gap(self._channelNames.roomOf(channel), count)).decode()
+        return write(Gap(self._channelNames.roomOf(channel), count))
 
     def _encodeClassic(self, channel: str, publication: Publication) -> str | None:
         event = self._read(publication, self._channelNames.roomOf(channel))
         if isinstance(event, Said):
             said = ClassicSaid(event.name, event.message, event.color)
-            return encode(said).decode()
+            return write(said)
         if isinstance(event, Notice):
-            return encode(ClassicNotice(event.message)).decode()
+            return write(ClassicNotice(event.message))
         if isinstance(event, (Presence, Presences)):
             words = summary(event)
-            return encode(ClassicNotice(words)).decode() if words else None
+            return write(ClassicNotice(words)) if words else None
         return None
 
     def _encodeClassicGap(self, channel: str, count: int) -> str:
-        return encode(ClassicNotice(f"{count} messages are missing here")).decode()
+        return write(ClassicNotice(f"{count} messages are missing here"))
 
 
 def fitHistory(history: History) -> History:

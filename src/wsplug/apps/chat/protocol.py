@@ -15,7 +15,6 @@ from twisted.python.failure import Failure
 from wsplug import WebSocketProtocol, shielded
 from wsplug.apps.chat.channelnames import DIRECT
 from wsplug.apps.chat.delivery import MAX_RECOVERED, fitHistory
-from wsplug.apps.chat.messages import encode
 from wsplug.apps.chat.person import Membership, Person
 from wsplug.apps.chat.requests import (
     REQUEST,
@@ -36,10 +35,9 @@ from wsplug.apps.chat.requests import (
     Typing,
     Welcome,
 )
-from wsplug.apps.chat.sanitizing import MAX_NAME, cleanColor, cleanLogin, cleanRoom
+from wsplug.apps.chat.sanitizing import checkName, cleanColor, cleanLogin, cleanRoom
 from wsplug.apps.chat.service import ChatService
 from wsplug.broker import History
-from wsplug.displaynames import cleanName
 from wsplug.errors import BrokerError
 from wsplug.jsonmessages import (
     RequestRefused,
@@ -47,6 +45,7 @@ from wsplug.jsonmessages import (
     brokerRefused,
     read,
     refusal,
+    write,
 )
 
 __all__ = ["SUBPROTOCOL", "ChatProtocol"]
@@ -115,7 +114,7 @@ class ChatProtocol(WebSocketProtocol):
             self._send(answer)
 
     def _send(self, message: msgspec.Struct) -> None:
-        self.transport.sendTextMessage(encode(message).decode())
+        self.transport.sendTextMessage(write(message))
 
     # People
 
@@ -302,13 +301,9 @@ class ChatProtocol(WebSocketProtocol):
 
 
 def _checkName(name: str) -> str:
-    clean = cleanName(name)
+    clean = checkName(name)
     if not clean:
         raise RequestRefused("empty", "name: it has no visible characters")
-    if len(clean) > MAX_NAME:
-        raise RequestRefused(
-            "too-long", f"name: {len(clean)} characters; at most {MAX_NAME} are allowed"
-        )
     return clean
 
 

@@ -9,10 +9,12 @@ from typing import Final
 from unicodedata import normalize
 
 from wsplug.displaynames import cleanName, isVisible
+from wsplug.jsonmessages import RequestRefused
 
 __all__ = [
     "MAX_NAME",
     "MAX_ROOM",
+    "checkName",
     "cleanColor",
     "cleanLogin",
     "cleanMessage",
@@ -58,6 +60,21 @@ def nameKey(name: str) -> str:
     """
     plain = normalize("NFKC", normalize("NFKC", name).casefold())
     return "".join(_STACKERS.sub("", plain).split())
+
+
+def checkName(name: str) -> str:
+    """
+    Make a display name from the name that somebody asks for.
+
+    @return: the name; empty if nothing visible is left.
+    @raise RequestRefused: it is too long.
+    """
+    clean = cleanName(name)
+    if len(clean) > MAX_NAME:
+        raise RequestRefused(
+            "too-long", f"name: {len(clean)} characters; at most {MAX_NAME} are allowed"
+        )
+    return clean
 
 
 def cleanLogin(login: str) -> str:
