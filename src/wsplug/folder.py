@@ -13,7 +13,7 @@ from twisted.web.resource import IResource
 from twisted.web.server import Request
 from twisted.web.static import File
 
-from wsplug.staticfiles import ABSENT, openFile
+from wsplug.staticfiles import ABSENT, HEADERS, isWithin, openFile
 
 __all__ = ["Folder"]
 
@@ -56,12 +56,8 @@ class Folder(File):
         """
         Tell whether this is a file or folder that may be served.
         """
-        if not self.followsLinks:
-            # For each request, because a link to the folder may change.
-            root, real = os.path.realpath(self._top), os.path.realpath(self.path)
-            if os.path.commonpath((real, root)) != root:
-                return False
-        return bool(self.isfile() or self.isdir())
+        isInside = self.followsLinks or isWithin(self.path, self._top)
+        return isInside and bool(self.isfile() or self.isdir())
 
     def openForReading(self) -> BinaryIO:
         """
@@ -88,10 +84,8 @@ class Folder(File):
         self.restat(False)
         if not self._isServed():
             return notFound().render(request)
-        # Browsers revalidate each time, which costs a 304: after an update of the
-        # server, no page runs with an old script.
-        request.setHeader(b"Cache-Control", b"no-cache")
-        request.setHeader(b"X-Content-Type-Options", b"nosniff")
+        for name, value in HEADERS:
+            request.setHeader(name, value)
         try:
             return super().render_GET(request)  # type: ignore[no-untyped-call]
         except OSError as error:

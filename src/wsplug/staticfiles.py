@@ -25,7 +25,7 @@ from wsplug.plain import (
     redirect,
 )
 
-__all__ = ["ABSENT", "StaticFiles", "openFile", "sendFile"]
+__all__ = ["ABSENT", "HEADERS", "StaticFiles", "isWithin", "openFile", "sendFile"]
 
 _FLAGS: Final = (
     os.O_RDONLY
@@ -57,12 +57,14 @@ _ENCODINGS: Final = {".gz": b"gzip", ".bz2": b"bzip2"}
 
 _SEPARATORS: Final = tuple(each for each in ("/", os.sep, os.altsep, "\0") if each)
 
-# Browsers revalidate every file, at the price of a 304. So after an update of the
-# server, no page runs with an old script.
-_HEADERS: Final = (
+HEADERS: Final = (
     (b"Cache-Control", b"no-cache"),
     (b"X-Content-Type-Options", b"nosniff"),
 )
+"""
+The headers of each response with a file. Browsers revalidate every file, at the price
+of a 304. So after an update of the server, no page runs with an old script.
+"""
 
 
 def openFile(path: str) -> BinaryIO:
@@ -80,6 +82,15 @@ def openFile(path: str) -> BinaryIO:
     except BaseException:
         os.close(descriptor)
         raise
+
+
+def isWithin(path: str, folder: str) -> bool:
+    """
+    Return whether a path leads into a folder. Symbolic links are resolved each time,
+    because one on the way to the folder may change, too.
+    """
+    root, real = os.path.realpath(folder), os.path.realpath(path)
+    return os.path.commonpath((real, root)) == root
 
 
 @cache
@@ -122,7 +133,7 @@ def sendFile(
         raise
     if not isinstance(answer.body, FileBody):
         file.close()
-    answer.headers[:0] = [*headers, *_HEADERS]
+    answer.headers[:0] = [*headers, *HEADERS]
     return answer
 
 
@@ -264,11 +275,7 @@ class StaticFiles(PlainResource):
         """
         Return whether a path leads into the folder.
         """
-        if self.followsLinks:
-            return True
-        # Resolved for each request: a link on the way to the folder may change.
-        root, real = os.path.realpath(self.path), os.path.realpath(path)
-        return os.path.commonpath((real, root)) == root
+        return self.followsLinks or isWithin(path, self.path)
 
 
 def _withSlash(request: IPlainRequest) -> bytes:
