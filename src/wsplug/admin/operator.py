@@ -4,7 +4,7 @@ An operator's connection: authentication, requests and answers.
 
 from __future__ import annotations
 
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 import msgspec
 from twisted.internet.interfaces import IDelayedCall
@@ -28,6 +28,7 @@ from wsplug.admin.messages import (
     SendNotice,
     Welcome,
 )
+from wsplug.admin.options import TOKEN_FILE
 from wsplug.bases import WebSocketProtocol
 from wsplug.codec.closecodes import CloseCode
 from wsplug.errors import Side
@@ -37,11 +38,6 @@ from wsplug.networks import nameOfAddress
 from wsplug.server.factory import WebSocketFactory
 
 __all__ = ["OperatorProtocol", "Status"]
-
-TOKEN: Final = "admin-token-file"
-"""
-The option with the file of the operators' token.
-"""
 
 
 class Status(Protocol):
@@ -140,7 +136,7 @@ class OperatorProtocol(WebSocketProtocol):
         """
         self.transport.sendTextMessage(refusal(error, request))
         if not self._isKnown:
-            self._turnAway("not authenticated", TOKEN)
+            self._turnAway("not authenticated", TOKEN_FILE)
 
     def _turnAway(self, reason: str, setting: str) -> None:
         """

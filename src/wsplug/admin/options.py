@@ -12,9 +12,12 @@ from wsplug.errors import InvalidOption
 from wsplug.files import readBytes, warnOfEverybody
 from wsplug.options import option, optionsOf, path, splitDescription, text
 
-__all__ = ["ADMINISTRATION", "Administration", "makePrivate", "readToken"]
+__all__ = ["ADMINISTRATION", "TOKEN_FILE", "Administration", "makePrivate", "readToken"]
 
-_TOKEN_FILE: Final = "admin-token-file"
+TOKEN_FILE: Final = "admin-token-file"
+"""
+The option with the file of the operators' token.
+"""
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,7 @@ class Administration:
         path,
         "",
         "File with the token that operators need.",
-        name=_TOKEN_FILE,
+        name=TOKEN_FILE,
         shown="none",
     )
 
@@ -77,7 +80,7 @@ def readToken(path: str) -> str:
     @return: the token.
     @raise InvalidOption: the file can't be read, or doesn't contain a valid token.
     """
-    name = _TOKEN_FILE
+    name = TOKEN_FILE
     try:
         token = readBytes(path, f"{name}: can't read").decode("ascii").strip()
     except UnicodeDecodeError:
