@@ -8,7 +8,6 @@ from __future__ import annotations
 import secrets
 from collections import OrderedDict, deque
 from itertools import islice
-from typing import Final
 
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -26,11 +25,6 @@ from wsplug.clocks import timeOfDay
 from wsplug.interfaces import IBroker, ISubscriber
 
 __all__ = ["MemoryBroker"]
-
-_SWEEPS: Final = 8
-"""
-The number of searches for expired publications within their maximum age.
-"""
 
 
 class _Channel:
@@ -214,8 +208,9 @@ class MemoryBroker(LocalPresence):
 
     def _sweepLater(self) -> None:
         if self._sweep is None:
-            seconds = max(1.0, self._retention.age / _SWEEPS)
-            self._sweep = self._clock.callLater(seconds, self._sweepAll)
+            self._sweep = self._clock.callLater(
+                self._retention.sweepInterval, self._sweepAll
+            )
 
     def _sweepAll(self) -> None:
         """

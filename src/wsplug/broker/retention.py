@@ -22,6 +22,11 @@ OVERHEAD: Final = 160
 Bytes of memory that a publication takes besides its data.
 """
 
+_SWEEPS: Final = 8
+"""
+The number of searches for expired publications within their maximum age.
+"""
+
 CHANNEL_OVERHEAD: Final = 900
 """
 Bytes of memory that a channel with publications takes besides them and its name.
@@ -52,6 +57,13 @@ class Retention:
     size: int = 1024 * 1024
     age: float = 86400.0
     total: int = 256 * 1024 * 1024
+
+    @property
+    def sweepInterval(self) -> float:
+        """
+        The seconds between two searches for expired publications.
+        """
+        return max(1.0, self.age / _SWEEPS)
 
     def refusalOf(self, channel: str, data: bytes) -> PublicationTooLarge | None:
         """

@@ -45,8 +45,6 @@ _BATCH: Final = 1000
 The maximum of publications in one transaction.
 """
 
-_SWEEPS: Final = 8
-
 _T = TypeVar("_T")
 
 
@@ -232,8 +230,9 @@ class SqliteBroker(LocalPresence):
     # Forgetting
 
     def _sweepLater(self) -> None:
-        seconds = max(1.0, self._retention.age / _SWEEPS)
-        self._sweep = self._reactor.callLater(seconds, self._sweepNow)
+        self._sweep = self._reactor.callLater(
+            self._retention.sweepInterval, self._sweepNow
+        )
 
     def _sweepNow(self) -> None:
         self._sweep = None
