@@ -7,7 +7,8 @@ C{twistd wsplug} runs it, and you can put it into your own service tree.
 from __future__ import annotations
 
 import select
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any, Final
 
 from twisted.application.service import Service
@@ -255,17 +256,18 @@ class WebSocketService(Service):
         self._listening = True
         self._socketsBefore = openSockets()
         for name, endpoint in self._endpoints:
-            listening: Deferred[Any] = listenOn(endpoint, self.factory)
-            listening.addCallback(self._listens)
-            listening.addErrback(explainListening, name)
-            listening.addErrback(self._failed)
-        self._admin.listen(self._listenForOperators)
+            self._listenOn(self._listens, name, endpoint, self.factory)
+        self._admin.listen(partial(self._listenOn, self._listensForOperators))
 
-    def _listenForOperators(
-        self, name: str, endpoint: IStreamServerEndpoint, factory: WebSocketFactory
+    def _listenOn(
+        self,
+        listens: Callable[[IListeningPort], object],
+        name: str,
+        endpoint: IStreamServerEndpoint,
+        factory: WebSocketFactory,
     ) -> None:
         listening: Deferred[Any] = listenOn(endpoint, factory)
-        listening.addCallback(self._listensForOperators)
+        listening.addCallback(listens)
         listening.addErrback(explainListening, name)
         listening.addErrback(self._failed)
 
