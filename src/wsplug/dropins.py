@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import os
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 
 from twisted.python.modules import getModule
+from zope.interface.verify import verifyObject
 
-__all__ = ["explainImport", "findBrokenDropIns", "findPlugins"]
+__all__ = ["brokenContract", "explainImport", "findBrokenDropIns", "findPlugins"]
 
 
 def findPlugins(interface: Any) -> list[Any]:
@@ -40,6 +41,26 @@ def findBrokenDropIns() -> list[tuple[str, str]]:
     @return: file and reason for each.
     """
     return [problem for _, problem in _loadAll() if problem is not None]
+
+
+def brokenContract(
+    plugin: Any, interface: Any, *checks: Callable[[Any], object]
+) -> str | None:
+    """
+    Check whether a plugin fulfils the contract of an interface.
+
+    @param checks: further checks, which raise an error if it doesn't.
+    @return: the reason why it doesn't, in one line; C{None} if it does.
+    """
+    try:
+        verifyObject(interface, plugin)
+        interface.validateInvariants(plugin)
+        for check in checks:
+            check(plugin)
+    except Exception as error:
+        # Invalid, or any error of a computed attribute.
+        return " ".join(str(error).split()) or type(error).__name__
+    return None
 
 
 _Loaded = tuple[Any, "tuple[str, str] | None"]

@@ -19,9 +19,13 @@ from typing import Any
 
 from zope.interface import Interface, implementer
 from zope.interface.exceptions import Invalid
-from zope.interface.verify import verifyObject
 
-from wsplug.dropins import explainImport, findBrokenDropIns, findPlugins
+from wsplug.dropins import (
+    brokenContract,
+    explainImport,
+    findBrokenDropIns,
+    findPlugins,
+)
 from wsplug.errors import InvalidOption, PluginFailed, UnknownApplication
 from wsplug.interfaces import (
     IBroker,
@@ -306,15 +310,8 @@ def _adapt(found: object, name: str) -> IWebSocketApplicationPlugin:
 def _brokenContract(
     plugin: Any, interface: Any = IWebSocketApplicationPlugin
 ) -> str | None:
-    try:
-        verifyObject(interface, plugin)
-        interface.validateInvariants(plugin)
-        if interface is IWebSocketApplicationPlugin:
-            _checkShown(plugin)
-    except Exception as error:
-        # Invalid, or any error of a computed attribute.
-        return " ".join(str(error).split()) or type(error).__name__
-    return None
+    checks = [_checkShown] if interface is IWebSocketApplicationPlugin else []
+    return brokenContract(plugin, interface, *checks)
 
 
 def _checkShown(plugin: Any) -> None:

@@ -5,11 +5,10 @@ A bot's commands, by their words.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import Final
 from unicodedata import normalize
 
 from twisted.logger import Logger
-from zope.interface.verify import verifyObject
 
 from wsplug import dropins
 from wsplug.interfaces import ICommand
@@ -50,7 +49,7 @@ def indexCommands(commands: Iterable[ICommand]) -> Mapping[str, ICommand]:
     """
     found: dict[str, ICommand] = {}
     for command in commands:
-        reason = _brokenContract(command)
+        reason = dropins.brokenContract(command, ICommand)
         if reason is not None:
             _log.warn(
                 "the command {command!r} is left out: {reason}",
@@ -69,16 +68,6 @@ def indexCommands(commands: Iterable[ICommand]) -> Mapping[str, ICommand]:
                     loser=command,
                 )
     return found
-
-
-def _brokenContract(command: Any) -> str | None:
-    try:
-        verifyObject(ICommand, command)
-        ICommand.validateInvariants(command)
-    except Exception as error:
-        # Invalid, or whatever a property raises.
-        return " ".join(str(error).split()) or type(error).__name__
-    return None
 
 
 def findCommand(commands: Mapping[str, ICommand], word: str) -> ICommand | None:
