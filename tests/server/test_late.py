@@ -112,6 +112,21 @@ def test_goes_on_with_what_is_too_large(begin: Begin) -> None:
     assert transport.aborted
 
 
+def test_goes_on_with_a_body_at_a_stop() -> None:
+    """A client whose body is on its way when the server stops may have megabytes of it
+    under way, too, and gets the answer."""
+    server = MemoryServer(App(pages=Page()))
+    transport = server.connectTransport()
+    transport.put(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\nhello")
+    server.run()
+    server.factory.closeConnections()
+    server.advance(1.25)
+    assert b" 503 " in transport.take()
+    assert 16_000 * KB < flood(server, transport, 100_000 * KB) < 18_000 * KB
+    server.advance(5.5)
+    assert transport.aborted
+
+
 @pytest.mark.parametrize("begin", BEGINNINGS)
 def test_without_a_time(begin: Begin) -> None:
     """Where it has no time to close, it is ended when it has sent as much."""

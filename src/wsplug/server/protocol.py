@@ -579,11 +579,11 @@ class WebSocketServerProtocol(Protocol):
         Send an answer, and end the connection, whatever the client still sends.
 
         @param lateLimit: bytes of that which are read and thrown away, so that it can
-            see why.
+            see why. A larger L{_lateLimit} stays.
         """
         self._parser = None
         self._refused = True
-        self._lateLimit = lateLimit
+        self._lateLimit = max(self._lateLimit, lateLimit)
         self._early = b""
         if self._handshake is not None:
             self._handshake.logOut()
