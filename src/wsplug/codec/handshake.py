@@ -70,7 +70,7 @@ def wants_upgrade(head: RequestHead) -> bool:
     """
     Say whether a request is a handshake, valid or not, and not a plain HTTP request.
     """
-    return _names(head, b"upgrade", b"websocket")
+    return head.lists(b"upgrade", b"websocket")
 
 
 def check_upgrade(head: RequestHead) -> Upgrade | HandshakeRefused:
@@ -96,7 +96,7 @@ def _check_upgrade(head: RequestHead) -> Upgrade:
         raise HandshakeRefused(400, "a WebSocket handshake must use HTTP/1.1")
     if head.body_size != 0:
         raise HandshakeRefused(400, "a WebSocket handshake must not have a body")
-    if not _names(head, b"connection", b"upgrade"):
+    if not head.lists(b"connection", b"upgrade"):
         raise HandshakeRefused(
             400, "no 'Connection: Upgrade' header; a proxy may have removed it"
         )
@@ -111,15 +111,6 @@ def _check_upgrade(head: RequestHead) -> Upgrade:
         _subprotocols(head.items(b"sec-websocket-protocol")),
         parse_extensions(head.all(b"sec-websocket-extensions")),
     )
-
-
-def _names(head: RequestHead, header: bytes, item: bytes) -> bool:
-    """
-    Say whether a list header contains an item, ignoring case.
-
-    @param item: in lower case.
-    """
-    return item in [each.lower() for each in head.items(header)]
 
 
 def _check_version(head: RequestHead) -> None:

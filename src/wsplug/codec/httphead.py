@@ -188,6 +188,15 @@ class RequestHead:
         parts = b",".join(values).split(b",")
         return [part for part in (part.strip(b" \t") for part in parts) if part]
 
+    def lists(self, name: bytes, item: bytes) -> bool:
+        """
+        Say whether a list header contains an item, ignoring case.
+
+        @param name: in lower case.
+        @param item: in lower case.
+        """
+        return item in [each.lower() for each in self.items(name)]
+
 
 class HeadParser:
     """

@@ -347,8 +347,7 @@ class Exchange:
             self._take(ahead[:size] if self._ahead else ahead)
             return
         # RFC 9110 section 10.1.1. HTTP/1.0 clients don't know this status.
-        expected = head.items(b"expect") if head.version == (1, 1) else []
-        if b"100-continue" in [each.lower() for each in expected]:
+        if head.version == (1, 1) and head.lists(b"expect", b"100-continue"):
             self._open().send(b"HTTP/1.1 100 Continue\r\n\r\n")
         context = self._context
         self._body = BodyReader(

@@ -54,7 +54,4 @@ def isPersistent(head: RequestHead) -> bool:
     """
     Say whether another request may follow on the connection (RFC 9112 section 9.3).
     """
-    if head.version != (1, 1):
-        return False
-    options = head.items(b"connection")
-    return not options or b"close" not in [each.lower() for each in options]
+    return head.version == (1, 1) and not head.lists(b"connection", b"close")
