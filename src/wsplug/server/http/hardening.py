@@ -28,7 +28,6 @@ __all__ = [
     "guardFailures",
     "guardForms",
     "guardHead",
-    "isPersistent",
 ]
 
 FAILED: Final = "failed pages"
@@ -86,18 +85,6 @@ def _isDate(value: bytes) -> bool:
         # It raises errors of many kinds.
         return False
     return True
-
-
-def isPersistent(request: Any, version: bytes) -> bool:
-    """
-    Say whether another request may follow on the connection (RFC 9112 section 9.3).
-
-    @param request: a request of C{twisted.web}.
-    @param version: the HTTP version, as in the request line.
-    """
-    options = b",".join(request.requestHeaders.getRawHeaders(b"connection", []))
-    tokens = {token.strip(b" \t").lower() for token in options.split(b",")}
-    return version == b"HTTP/1.1" and b"close" not in tokens
 
 
 class _Bodiless:

@@ -45,9 +45,9 @@ from wsplug.server.http.hardening import (
     guardFailures,
     guardForms,
     guardHead,
-    isPersistent,
 )
 from wsplug.server.http.pageoutput import PageOutput
+from wsplug.server.http.request import isPersistent
 from wsplug.server.http.sending import logCutOff
 from wsplug.server.settings import Settings
 from wsplug.transport.memorybudget import MemoryBudget
@@ -107,6 +107,7 @@ class PageChannel(HTTPChannel):
         self._method = b""
         self._client = UNNAMED
         self._login: Login | None = None
+        self._isPersistent = True
         self._ends = False
         # The bytes that the current response still lacks of its Content-Length; None
         # if it has none.
@@ -138,6 +139,7 @@ class PageChannel(HTTPChannel):
         self._login = login
         self._missing = None
         self._method = head.method
+        self._isPersistent = isPersistent(head)
         raw = head.raw if head.body_size is not None else _withSize(head, len(content))
         # wsplug has already checked its own limits on the head.
         self.totalHeadersSize = self.MAX_LENGTH = len(raw)
@@ -371,7 +373,7 @@ class PageChannel(HTTPChannel):
         Say whether another request may follow, and set the response's C{Connection}
         header if not.
         """
-        if not self._ends and isPersistent(request, version):
+        if self._isPersistent and not self._ends:
             return True
         request.responseHeaders.setRawHeaders(b"connection", [b"close"])
         return False
