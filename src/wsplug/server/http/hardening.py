@@ -87,6 +87,17 @@ def _isDate(value: bytes) -> bool:
     return True
 
 
+def _override(request: Any, name: str, method: Callable[..., Any]) -> None:
+    """
+    Replace a method of one request.
+
+    @param method: takes the request and the method's arguments.
+    """
+    # A weak reference, so that the request is freed without the garbage collector.
+    served = ref(request)
+    setattr(request, name, lambda *arguments: method(served(), *arguments))
+
+
 class _Bodiless:
     """
     Answers C{HEAD} like C{GET}, without the body. Twisted itself would log the whole
@@ -125,16 +136,13 @@ def guardHead(request: Any) -> None:
     render = getattr(type(request), "render", None)
     if render is None:
         return  # it has no resources
-    # A weak reference, so that the request is freed without the garbage collector.
-    served = ref(request)
 
-    def renderBodiless(resource: IResource) -> Any:
-        request: Any = served()
+    def renderBodiless(request: Any, resource: IResource) -> Any:
         if request.method == b"HEAD":
             return render(request, _Bodiless(resource))
         return render(request, resource)
 
-    request.render = renderBodiless
+    _override(request, "render", renderBodiless)
 
 
 def guardContent(request: Any) -> None:
@@ -149,14 +157,11 @@ def guardContent(request: Any) -> None:
         return
     if getattr(type(request), "gotLength", None) not in _KEEPS_CONTENT:
         return
-    # A weak reference, so that the request is freed without the garbage collector.
-    served = ref(request)
+    _override(request, "gotLength", _createContent)
 
-    def gotLength(length: int | None) -> None:
-        request: Any = served()
-        request.content = BytesIO()
 
-    request.gotLength = gotLength
+def _createContent(request: Any, length: int | None) -> None:
+    request.content = BytesIO()
 
 
 def guardFailures(request: Any, limit: LogLimit) -> None:
@@ -168,15 +173,12 @@ def guardFailures(request: Any, limit: LogLimit) -> None:
     fail = getattr(type(request), "processingFailed", None)
     if fail is None:
         return  # it has no resources
-    # A weak reference, so that the request is freed without the garbage collector.
-    served = ref(request)
 
-    def processingFailed(reason: Failure) -> Any:
-        request: Any = served()
+    def processingFailed(request: Any, reason: Failure) -> Any:
         with limit.blaming(request.channel.getPeer(), FAILED):
             return fail(request, reason)
 
-    request.processingFailed = processingFailed
+    _override(request, "processingFailed", processingFailed)
 
 
 def guardForms(
