@@ -5,16 +5,16 @@ How a TCP connection ends, and what the application and the log learn about it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from time import time
 from typing import Any, Final
 
 from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import IAddress, ISSLTransport, ITCPTransport
-from twisted.logger import Logger, LogLevel
+from twisted.logger import Logger
 
 from wsplug.errors import ConnectionClosed, HandshakeRefused
 from wsplug.guard.loglimit import LogLimit
 from wsplug.networks import nameOfAddress
+from wsplug.server.quicklog import logInfo
 from wsplug.transport.direct import watchForEnd
 
 __all__ = [
@@ -160,29 +160,21 @@ def logClosing(
     limit: LogLimit, client: IAddress, application: str, closed: ConnectionClosed
 ) -> None:
     """
-    Log why a connection has ended. The event is made here and given to the observer,
-    as C{Logger.info} would: that looks for the level among all that there are and for
-    a failure under way, each time, and there are as many of these as connections.
+    Log why a connection has ended.
 
     @param limit: says whether it is for the log.
     @param application: the name of what served it.
     """
     if not limit.allows(client, "closed", closed.setting):
         return
-    _log.observer(
-        {
-            "log_logger": _log,
-            "log_level": LogLevel.info,
-            "log_namespace": _log.namespace,
-            "log_source": None,
-            "log_format": "{peer} {application}: {closed}",
-            "log_time": time(),
-            "peer": nameOfAddress(client),
-            "application": application,
-            "closed": closed,
-            "code": closed.code,
-            "reason": closed.reason,
-            "side": str(closed.side),
-            "setting": closed.setting,
-        }
+    logInfo(
+        _log,
+        "{peer} {application}: {closed}",
+        peer=nameOfAddress(client),
+        application=application,
+        closed=closed,
+        code=closed.code,
+        reason=closed.reason,
+        side=str(closed.side),
+        setting=closed.setting,
     )

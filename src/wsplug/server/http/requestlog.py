@@ -4,14 +4,14 @@ The log line of each plain HTTP request.
 
 from __future__ import annotations
 
-from time import time
 from typing import Final
 
 from twisted.internet.interfaces import IAddress
-from twisted.logger import Logger, LogLevel
+from twisted.logger import Logger
 
 from wsplug.guard.loglimit import LogLimit
 from wsplug.networks import nameOfAddress
+from wsplug.server.quicklog import logInfo
 
 __all__ = ["logRequest"]
 
@@ -28,24 +28,17 @@ def logRequest(
 ) -> None:
     """
     Log that a request was answered. The query and the headers may contain secrets, so
-    they are left out. The event goes straight to the observer: C{Logger.info} takes
-    longer than the answer does.
+    they are left out.
 
     @param limit: decides whether the request is logged.
     """
     if not limit.allows(client, "requests"):
         return
-    _log.observer(
-        {
-            "log_logger": _log,
-            "log_level": LogLevel.info,
-            "log_namespace": _log.namespace,
-            "log_source": None,
-            "log_format": "{peer} {method} {path}: {status}",
-            "log_time": time(),
-            "peer": nameOfAddress(client),
-            "method": method.decode("ascii", "backslashreplace"),
-            "path": path[:_MAX_PATH].decode("ascii", "backslashreplace"),
-            "status": status,
-        }
+    logInfo(
+        _log,
+        "{peer} {method} {path}: {status}",
+        peer=nameOfAddress(client),
+        method=method.decode("ascii", "backslashreplace"),
+        path=path[:_MAX_PATH].decode("ascii", "backslashreplace"),
+        status=status,
     )
