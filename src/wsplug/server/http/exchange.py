@@ -340,11 +340,9 @@ class Exchange:
             self._refuse(body_too_large(limit))
             return
         self._isUnread = False
-        ahead = self._ahead
-        if size is not None and len(ahead) >= size and not head.all(b"expect"):
-            # Nearly every body comes with its head.
-            self._ahead = ahead[size:]
-            self._take(ahead[:size] if self._ahead else ahead)
+        content = self._popBody(head)
+        if content is not None:
+            self._take(content)
             return
         # RFC 9110 section 10.1.1. HTTP/1.0 clients don't know this status.
         if head.version == (1, 1) and head.lists(b"expect", b"100-continue"):
@@ -360,6 +358,19 @@ class Exchange:
         )
         self._resumeReading()
         self._readBody()
+
+    def _popBody(self, head: RequestHead) -> bytes | None:
+        """
+        Take the body off what is here already. Nearly every body comes with its head.
+
+        @return: C{None} if the body is still to come. A client that sends C{Expect} may
+            leave it out.
+        """
+        size, ahead = head.body_size, self._ahead
+        if size is None or len(ahead) < size or head.all(b"expect"):
+            return None
+        self._ahead = ahead[size:]
+        return ahead[:size]
 
     def _readBody(self) -> None:
         body = self._body
@@ -460,8 +471,9 @@ class Exchange:
         request, route = self._request, self._route
         assert request is not None
         method = request.head.method
-        if self._isUnread:
-            self._dropBody(request.head)
+        if self._isUnread and self._popBody(request.head) is not None:
+            # No resource takes it. It is dropped, so that the connection can stay open.
+            self._isUnread = False
         closes = self._isUnread or self._isLast or not isPersistent(request.head)
         data, file = self._encoder.encode(method, answer, route.headers, closes)
         if route.isLogged:
@@ -478,18 +490,6 @@ class Exchange:
             return
         self._open().send(data)
         self._sent(closes)
-
-    def _dropBody(self, head: RequestHead) -> None:
-        """
-        Drop a body that no resource takes, if all of it is here already, so that the
-        connection can stay open. A client that sends C{Expect} may have left the body
-        out.
-        """
-        size = head.body_size
-        ahead = self._ahead
-        if size is not None and len(ahead) >= size and not head.all(b"expect"):
-            self._ahead = ahead[size:]
-            self._isUnread = False
 
     def _answerWithFile(
         self, data: bytes, body: FileBody, hasBody: bool, closes: bool
