@@ -523,10 +523,7 @@ class Exchange:
         Get ready for the next request. One that is here already waits for its turn: a
         client that pipelines requests doesn't hold up the others.
         """
-        if self._isLast and not self._pages.isOpen:
-            # L{end} was called when the head of this response was out.
-            self._close()
-        elif self._ahead:
+        if self._ahead and not self._endsNow:
             self._context.scheduler.add(self)
         else:
             self._ready()
@@ -538,8 +535,16 @@ class Exchange:
         if not self._isOver:
             self._runLater(self._ready)
 
+    @property
+    def _endsNow(self) -> bool:
+        """
+        Whether L{end} was called when the head of the last response was out.
+        C{twisted.web} ends its connections itself.
+        """
+        return self._isLast and not self._pages.isOpen
+
     def _ready(self) -> None:
-        if self._isLast and not self._pages.isOpen:
+        if self._endsNow:
             self._close()
             return
         self.busy = False

@@ -72,7 +72,6 @@ class ResponseSender:
         self._file: FileBody | None = None
         self._missing = 0
         self._whenSent: Callable[[], object] | None = None
-        self._stopped = False
         self.written = 0
         transport.registerProducer(self, True)
 
@@ -123,7 +122,8 @@ class ResponseSender:
         whenSent = self._whenSent
         self._closeFile()
         self.send(data)
-        if whenSent is not None and not self._stopped:
+        # Sending may have stopped this.
+        if whenSent is not None and self._cutOff is not None:
             whenSent()
 
     def _fail(self, reason: str) -> None:
@@ -161,7 +161,6 @@ class ResponseSender:
         """
         Send nothing more: the connection is lost or being closed.
         """
-        self._stopped = True
         self._cutOff = None
         self._closeFile()
         self._output.stop()
