@@ -22,6 +22,7 @@ from tests.server.kit import App, Logs, handshake, parseResponse, parseResponses
 from wsplug import HandshakeRefused, Settings
 from wsplug.interfaces import IPlainRequest, IPlainResource
 from wsplug.plain import FileBody, PlainResource, Response
+from wsplug.server.http.responses import ResponseEncoder
 from wsplug.staticfiles import StaticFiles
 from wsplug.testing import MemoryServer
 
@@ -155,6 +156,17 @@ def test_head_and_date() -> None:
     assert response.all("date") == ["Sun, 06 Nov 1994 08:49:37 GMT"]
     assert response.all("content-length") == ["3"]
     assert response.all("connection") == []
+
+
+def test_response_that_is_used_again() -> None:
+    """A resource may answer with the same response again: the server leaves it as it
+    is."""
+    answer = Response(200, [(b"X-A", b"b")], b"hello")
+    encoder = ResponseEncoder(MemoryServer(App()).factory.context)
+    for added in ((b"X-C", b"d"), (b"X-E", b"f"), (b"x-a", b"g")):
+        data, _ = encoder.encode(b"GET", answer, [added], False)
+        assert data.count(b"\r\nX-") == (1 if added[0] == b"x-a" else 2)
+        assert answer.headers == [(b"X-A", b"b")]
 
 
 def test_pipelined_requests_take_turns() -> None:

@@ -50,8 +50,10 @@ class ResponseEncoder:
         """
         sent = response.headers
         if headers:
+            # A copy: a resource may answer with the same response again.
             present = {name.lower() for name, _ in sent}
-            sent += [each for each in headers if each[0].lower() not in present]
+            added = [each for each in headers if each[0].lower() not in present]
+            sent = sent + added
         hasBody = has_body(response.status, method)
         body = _readSmall(response.body) if hasBody else response.body
         data = encode_response_head(
