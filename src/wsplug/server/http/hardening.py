@@ -5,7 +5,6 @@ forms, and from its handling of C{HEAD}.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from io import BytesIO
 from typing import Any, Final
@@ -17,6 +16,7 @@ from twisted.web.error import UnsupportedMethod
 from twisted.web.http import stringToDatetime
 from twisted.web.resource import IResource
 
+from wsplug.codec import read_range
 from wsplug.errors import HandshakeRefused
 from wsplug.guard.loglimit import LogLimit
 from wsplug.server.http.forms import readForm
@@ -35,13 +35,6 @@ FAILED: Final = "failed pages"
 The category of these lines for the log limit.
 """
 
-_RANGE: Final = re.compile(rb"bytes=([0-9]{1,18})-([0-9]{1,18})?")
-"""
-The supported kind of range: a single one with a first byte (RFC 9110 section
-14.1.2). A server may ignore any other and send the whole file (section 14.2).
-"""
-
-
 _KEEPS_CONTENT: Final = (http.Request.gotLength, server.Request.gotLength)
 """
 The methods in which Twisted's own requests create C{content} for the body.
@@ -57,25 +50,14 @@ def cleanHeaders(request: Any) -> None:
     # The body has arrived already, so the client isn't waiting for 100 Continue.
     headers.removeHeader(b"expect")
     ranges = headers.getRawHeaders(b"range", [])
-    if ranges and (
-        len(ranges) > 1
-        or not _isServedRange(ranges[0])
-        # If-Range isn't supported (RFC 9110 section 13.1.5).
-        or headers.hasHeader(b"if-range")
-    ):
+    # Whether a range is supported doesn't depend on the file's size. If-Range isn't
+    # (RFC 9110 section 13.1.5).
+    if ranges and (read_range(ranges, 1) is None or headers.hasHeader(b"if-range")):
         headers.removeHeader(b"range")
     dates = headers.getRawHeaders(b"if-modified-since", [])
     if dates and (len(dates) > 1 or not _isDate(dates[0])):
         # Invalid dates are ignored (RFC 9110 section 13.1.3).
         headers.removeHeader(b"if-modified-since")
-
-
-def _isServedRange(value: bytes) -> bool:
-    found = _RANGE.fullmatch(value)
-    if found is None:
-        return False
-    first, last = found.groups()
-    return last is None or int(first) <= int(last)
 
 
 def _isDate(value: bytes) -> bool:
