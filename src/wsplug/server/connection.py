@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
 from time import perf_counter
-from typing import Any, Final
+from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred, fail
 from twisted.internet.error import ConnectionDone
@@ -65,8 +65,6 @@ from wsplug.transport.sendqueue import SendQueue
 __all__ = ["Connection"]
 
 _log = Logger(__name__)
-
-_KEEPALIVE: Final = KEEPALIVE
 
 
 class Connection:
@@ -415,7 +413,7 @@ class Connection:
             self.limits.takeMessage(self._flusher.began)
         if not self.isOpen:
             return
-        if payload != _KEEPALIVE:
+        if payload != KEEPALIVE:
             self._tell("pongReceived", payload)
 
     def close_received(self, code: int, reason: str) -> None:
