@@ -209,8 +209,7 @@ class StaticFiles(PlainResource):
     def judge(self, request: IPlainRequest) -> Response | None:
         if request.method in self.methods:
             return None
-        names = request.postpath
-        path = self._locate(names[:-1] if names and not names[-1] else names)
+        path = self._locate(request.postpath)
         if path is None or not os.path.exists(path) or not self._isWithin(path):
             return notFound()
         return super().judge(request)
@@ -233,7 +232,7 @@ class StaticFiles(PlainResource):
         @raise OSError: the file doesn't exist, or can't be read.
         """
         isFolder = not names or not names[-1]
-        path = self._locate(names[:-1] if names and not names[-1] else names)
+        path = self._locate(names)
         if path is None:
             return notFound()
         mode = os.stat(path).st_mode
@@ -257,9 +256,11 @@ class StaticFiles(PlainResource):
     def _locate(self, names: Sequence[bytes]) -> str | None:
         """
         Return the path that segments lead to; C{None} if one isn't a file name.
+
+        @param names: the segments. The last one is empty after a slash.
         """
         parts = []
-        for name in names:
+        for name in names[:-1] if names and not names[-1] else names:
             try:
                 part = name.decode("utf-8")
             except UnicodeDecodeError:
