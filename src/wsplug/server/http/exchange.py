@@ -32,7 +32,7 @@ from wsplug.server.http.idletimer import IdleTimer
 from wsplug.server.http.login import RequestLogin
 from wsplug.server.http.request import PlainRequest, isPersistent
 from wsplug.server.http.requestlog import logRequest
-from wsplug.server.http.responses import ResponseEncoder, ResponseOutput
+from wsplug.server.http.responses import ResponseOutput, encodeResponse
 from wsplug.server.http.routes import Route
 from wsplug.server.http.sending import ResponseSender, logCutOff
 from wsplug.server.mounts import splitPath
@@ -95,7 +95,6 @@ class Exchange:
         self._body: BodyReader | None = None
         self._isUnread = False
         self._login: RequestLogin | None = None
-        self._encoder = ResponseEncoder(end.context)
         self._output = ResponseOutput(end.context, end.transport)
         self._pages = PageHandover(end.context, end.content, end.transport)
         self._idle: IdleTimer | None = None
@@ -475,7 +474,9 @@ class Exchange:
             # No resource takes it. It is dropped, so that the connection can stay open.
             self._isUnread = False
         closes = self._isUnread or self._isLast or not isPersistent(request.head)
-        data, file = self._encoder.encode(method, answer, route.headers, closes)
+        data, file = encodeResponse(
+            self._context.clock, method, answer, route.headers, closes
+        )
         if route.isLogged:
             client = request.getClientAddress()
             limit = self._context.logLimit

@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
+from twisted.internet.interfaces import IReactorTime
+
 from wsplug.clocks import timeOfDay
 from wsplug.codec import format_date
 from wsplug.codec.httpresponse import encode_response_head, has_body
@@ -17,65 +19,47 @@ from wsplug.server.context import ConnectionContext
 from wsplug.server.http.pageoutput import PageOutput
 from wsplug.server.http.sending import PIECE, ResponseSender
 
-__all__ = ["ResponseEncoder", "ResponseOutput"]
+__all__ = ["ResponseOutput", "encodeResponse"]
 
+# The date is formatted once a second.
 _dateOf = lru_cache(4)(format_date)
 
 
-class ResponseEncoder:
+def encodeResponse(
+    clock: IReactorTime,
+    method: bytes,
+    response: Response,
+    headers: Sequence[tuple[bytes, bytes]],
+    closes: bool,
+) -> tuple[bytes, FileBody | None]:
     """
-    Encodes responses as bytes.
+    Encode a response as bytes. A small file is read and closed.
+
+    @param clock: gives the date.
+    @param method: the request's method.
+    @param headers: are added unless the response sets them.
+    @param closes: whether the connection ends with the response.
+    @return: the bytes, and the file that comes after them. The caller sends the file if
+        the response has a body, and closes it.
     """
-
-    def __init__(self, context: ConnectionContext) -> None:
-        self._context = context
-        self._dateSecond = -1
-        self._dateNow = b""
-
-    def encode(
-        self,
-        method: bytes,
-        response: Response,
-        headers: Sequence[tuple[bytes, bytes]],
-        closes: bool,
-    ) -> tuple[bytes, FileBody | None]:
-        """
-        Encode a response. A small file is read and closed.
-
-        @param method: the request's method.
-        @param headers: are added unless the response sets them.
-        @param closes: whether the connection ends with the response.
-        @return: the bytes, and the file that comes after them. The caller sends the
-            file if the response has a body, and closes it.
-        """
-        sent = response.headers
-        if headers:
-            # A copy: a resource may answer with the same response again.
-            present = {name.lower() for name, _ in sent}
-            added = [each for each in headers if each[0].lower() not in present]
-            sent = sent + added
-        hasBody = has_body(response.status, method)
-        body = _readSmall(response.body) if hasBody else response.body
-        data = encode_response_head(
-            response.status,
-            sent,
-            len(body) if isinstance(body, bytes) else body.size,
-            self._date(),
-            closes,
-        )
-        if isinstance(body, FileBody):
-            return data, body
-        return (data + body if hasBody else data), None
-
-    def _date(self) -> bytes:
-        """
-        Return the date of a response. It is computed once a second.
-        """
-        second = int(self._context.deadlines.now())
-        if second != self._dateSecond:
-            self._dateSecond = second
-            self._dateNow = _dateOf(int(timeOfDay(self._context.clock)))
-        return self._dateNow
+    sent = response.headers
+    if headers:
+        # A copy: a resource may answer with the same response again.
+        present = {name.lower() for name, _ in sent}
+        added = [each for each in headers if each[0].lower() not in present]
+        sent = sent + added
+    hasBody = has_body(response.status, method)
+    body = _readSmall(response.body) if hasBody else response.body
+    data = encode_response_head(
+        response.status,
+        sent,
+        len(body) if isinstance(body, bytes) else body.size,
+        _dateOf(int(timeOfDay(clock))),
+        closes,
+    )
+    if isinstance(body, FileBody):
+        return data, body
+    return (data + body if hasBody else data), None
 
 
 class ResponseOutput:
