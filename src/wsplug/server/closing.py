@@ -15,6 +15,7 @@ from wsplug.errors import ConnectionClosed, HandshakeRefused
 from wsplug.guard.loglimit import LogLimit
 from wsplug.networks import nameOfAddress
 from wsplug.server.quicklog import logInfo
+from wsplug.transport.below import belowTLS
 from wsplug.transport.direct import watchForEnd
 
 __all__ = [
@@ -125,8 +126,8 @@ def endIdle(transport: Any) -> None:
     for later.
     """
     transport.loseConnection()
-    below = getattr(transport, "transport", None)
-    if below is not None and ISSLTransport.providedBy(transport):
+    below = belowTLS(transport)
+    if below is not None and below is not transport:
         below.loseConnection()
 
 

@@ -18,10 +18,11 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from twisted.internet import tcp
-from twisted.internet.interfaces import IListeningPort, ISSLTransport
+from twisted.internet.interfaces import IListeningPort
 from twisted.internet.main import CONNECTION_DONE, CONNECTION_LOST
 from twisted.python.failure import Failure
 
+from wsplug.transport.below import belowTLS
 from wsplug.transport.epollset import EpollSet
 from wsplug.transport.sockets import receive, receive_into, send
 
@@ -228,10 +229,9 @@ def watchForEnd(transport: Any, whenEnded: Callable[[], object]) -> None:
 
     @param whenEnded: see L{DirectTransport.watchForEnd}.
     """
-    if ISSLTransport.providedBy(transport):
-        transport = getattr(transport, "transport", None)
-    if isinstance(transport, DirectTransport):
-        transport.watchForEnd(whenEnded)
+    below = belowTLS(transport)
+    if isinstance(below, DirectTransport):
+        below.watchForEnd(whenEnded)
 
 
 def hasEnded(transport: Any) -> bool:
@@ -239,9 +239,7 @@ def hasEnded(transport: Any) -> bool:
     Say whether the peer of a connection that nothing is read from sends nothing more,
     where the system tells: on any socket, also below TLS.
     """
-    if ISSLTransport.providedBy(transport):
-        transport = getattr(transport, "transport", None)
-    handle = getattr(transport, "getHandle", None)
+    handle = getattr(belowTLS(transport), "getHandle", None)
     if handle is None or not hasattr(select, "poll"):
         return False
     try:

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
-from twisted.internet.interfaces import ISSLTransport
+from wsplug.transport.below import belowTLS
 
 __all__ = ["AskProgress", "Progress", "progressOf"]
 
@@ -51,10 +51,8 @@ def progressOf(transport: Any) -> Progress | None:
     """
     if sys.platform != "linux":
         return None
-    if ISSLTransport.providedBy(transport):
-        transport = getattr(transport, "transport", None)
     try:
-        handle = transport.getHandle()
+        handle = belowTLS(transport).getHandle()
         return _ask(handle) if isinstance(handle, socket.socket) else None
     except (AttributeError, OSError, ValueError):
         return None  # it has none, or none any more
