@@ -160,6 +160,25 @@ def test_shown_default(default: object, shown: str | None, text: str) -> None:
     assert Option("a", options.text, default, "", shown).shownDefault == text
 
 
+LONG: list[tuple[Kind, str, Any]] = [
+    (options.seconds, "1234567", 1234567.0),
+    (options.seconds, "0.000001", 0.000001),
+    (options.delay, "100000.25", 100000.25),
+    (options.delayUpTo(1e9), "14000000", 14000000.0),
+    (options.period, "1234567", 1234567.0),
+    (options.number(0, 1e9), "0.0000001", 0.0000001),
+    (options.number(0, 1e9), "1234567.5", 1234567.5),
+]
+
+
+@pytest.mark.parametrize(("kind", "text", "value"), [*RIGHT, *LONG])
+def test_shown_value(kind: Kind, text: str, value: Any) -> None:
+    """What is shown of a value can be written into a configuration file, and means the
+    same value."""
+    assert kind(text) == value
+    assert kind(options.showValue(kind, value)) == value
+
+
 SECRET = "S3cr3t"
 
 SECRETS = [Option("token", options.secret, "", "what only few know"), *OPTIONS]

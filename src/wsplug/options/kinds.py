@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any, Final, Generic, TypeVar
 
 __all__ = [
@@ -121,19 +122,22 @@ def _showSize(value: int) -> str:
     return str(value)
 
 
-def _showLimit(value: float) -> str:
-    return f"{value:g}" if value else "off"
-
-
 def _showNumber(value: float) -> str:
-    return f"{value:g}"
+    """
+    Write a number with all its digits and without an exponent.
+    """
+    return f"{Decimal(repr(value)):f}".removesuffix(".0")
+
+
+def _showLimit(value: float) -> str:
+    return _showNumber(value) if value else "off"
 
 
 def _showPeriod(value: float) -> str:
     for unit, name in ((3600, "h"), (60, "m")):
         if value and value % unit == 0:
-            return f"{value / unit:g}{name}"
-    return f"{value:g}"
+            return f"{_showNumber(value / unit)}{name}"
+    return _showNumber(value)
 
 
 @_kind("text")
@@ -190,21 +194,15 @@ def number(low: float, high: float) -> ValueKind[float]:
     """
     A number in a range, including both ends.
     """
+    words = f"number from {_showNumber(low)} to {_showNumber(high)}"
 
     def parse(value: str) -> float:
         plain = re.fullmatch(r"-?[0-9]{1,18}(\.[0-9]{1,18})?", value)
         if plain and low <= float(value) <= high:
             return float(value)
-        raise ValueError(f"a number from {_plain(low)} to {_plain(high)}")
+        raise ValueError(f"a {words}")
 
-    return _kind(f"number from {_plain(low)} to {_plain(high)}", _showNumber)(parse)
-
-
-def _plain(value: float) -> str:
-    """
-    Write a number without an exponent.
-    """
-    return str(int(value)) if value == int(value) else repr(value)
+    return _kind(words, _showNumber)(parse)
 
 
 @_kind("number, or `unlimited`", _showCount)
@@ -299,10 +297,10 @@ def delayUpTo(high: float) -> ValueKind[float]:
     def parse(value: str) -> float:
         read = 0.0 if value == "off" else _secondsOf(value)
         if read is None or read > high:
-            raise ValueError(f"a time in seconds from 0 to {_plain(high)}")
+            raise ValueError(f"a time in seconds from 0 to {_showNumber(high)}")
         return read
 
-    return _kind(f"seconds, at most {_plain(high)}", _showNumber)(parse)
+    return _kind(f"seconds, at most {_showNumber(high)}", _showNumber)(parse)
 
 
 @_kind("seconds", _showPeriod)
