@@ -18,9 +18,10 @@ from twisted.internet.protocol import Factory
 from twisted.internet.task import react
 
 from wsplug.assembly import readFile
-from wsplug.assembly.showing import listApplications, oneLine, showVersions
+from wsplug.assembly.showing import listApplications, showVersions
 from wsplug.errors import ConfigurationError, StartupError
 from wsplug.options import splitDescription
+from wsplug.printable import oneLine
 from wsplug.server.settings import Settings
 from wsplug.service import explainListening
 from wsplug.tap import Options

@@ -16,6 +16,8 @@ from typing import Any
 from twisted.python.modules import getModule
 from zope.interface.verify import verifyObject
 
+from wsplug.printable import oneLine
+
 __all__ = ["brokenContract", "explainImport", "findBrokenDropIns", "findPlugins"]
 
 
@@ -59,7 +61,7 @@ def brokenContract(
             check(plugin)
     except Exception as error:
         # Invalid, or any error of a computed attribute.
-        return " ".join(str(error).split()) or type(error).__name__
+        return oneLine(error)
     return None
 
 

@@ -7,7 +7,7 @@ Only the standard library is imported here, because L{wsplug.errors} uses it.
 
 from __future__ import annotations
 
-__all__ = ["escapeUnprintable"]
+__all__ = ["escapeUnprintable", "oneLine"]
 
 
 def escapeUnprintable(text: str, keep: str = "") -> str:
@@ -25,3 +25,10 @@ def escapeUnprintable(text: str, keep: str = "") -> str:
         else ascii(character)[1:-1]
         for character in text
     )
+
+
+def oneLine(error: BaseException) -> str:
+    """
+    Return the text of an error in one line; its type's name if it has no text.
+    """
+    return " ".join(str(error).split()) or type(error).__name__

@@ -19,7 +19,7 @@ from twisted.python import usage
 
 from wsplug.assembly import Configuration, Parts, assemble, combine, readFile
 from wsplug.assembly.configuration import APP, COMMANDS, OPTIONS
-from wsplug.assembly.showing import listApplications, oneLine, showVersions
+from wsplug.assembly.showing import listApplications, showVersions
 from wsplug.daemon.logs import findOtherFormat, makeObserver
 from wsplug.daemon.parent import DaemonsParent
 from wsplug.daemon.preflight import checkTwistd
@@ -27,6 +27,7 @@ from wsplug.errors import ConfigurationError, InvalidOption
 from wsplug.memory import keepFreedMemory
 from wsplug.options import Option, findRenamed, splitDescription
 from wsplug.plugins import parseDescription
+from wsplug.printable import oneLine
 from wsplug.twistdservice import TwistdService
 
 __all__ = ["Options", "makeService"]

@@ -4,7 +4,7 @@ Text that is safe to print.
 
 from __future__ import annotations
 
-from wsplug.printable import escapeUnprintable
+from wsplug.printable import escapeUnprintable, oneLine
 
 
 def test_escapes() -> None:
@@ -23,3 +23,11 @@ def test_keeps() -> None:
     Characters that are wanted stay.
     """
     assert escapeUnprintable("a\tb\nc", keep="\t") == "a\tb\\nc"
+
+
+def test_one_line() -> None:
+    """
+    An error is one line, even if it has no text.
+    """
+    assert oneLine(ValueError("a\n  b")) == "a b"
+    assert oneLine(AssertionError()) == "AssertionError"

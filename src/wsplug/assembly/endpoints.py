@@ -11,6 +11,7 @@ from twisted.internet.interfaces import IStreamServerEndpoint
 
 from wsplug.daemon.inherited import explainSystemd, takeOver
 from wsplug.errors import InvalidOption
+from wsplug.printable import oneLine
 from wsplug.tls.options import TLSFiles
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def makeEndpoint(reactor: Any, name: str, description: str) -> IStreamServerEndp
         return takeOver(serverFromString(reactor, description), reactor)
     except (Exception, SystemExit) as error:
         # Endpoint plugins raise any exception: for a wrong word, for a missing file.
-        reason = " ".join(str(error).split()) or type(error).__name__
+        reason = oneLine(error)
         if isinstance(error, TypeError):
             # Its text is about the plugin's function, not about the string.
             reason = "the arguments are wrong for this kind of endpoint"

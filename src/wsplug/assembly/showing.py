@@ -12,7 +12,7 @@ from wsplug.options import Option
 from wsplug.plugins import MOUNT_OPTIONS, findApplications, findFailures
 from wsplug.version import __version__
 
-__all__ = ["listApplications", "oneLine", "showVersions"]
+__all__ = ["listApplications", "showVersions"]
 
 
 def showVersions() -> str:
@@ -43,13 +43,6 @@ def listApplications() -> str:
         lines.append("These do not load:")
         lines.extend(f"    {name}: {reason}" for name, reason in failures)
     return "\n".join(lines)
-
-
-def oneLine(error: Exception) -> str:
-    """
-    Return the text of an error in one line.
-    """
-    return " ".join(str(error).split())
 
 
 def _describe(option: Option) -> str:

@@ -25,6 +25,7 @@ from wsplug.auth.realm import Realm
 from wsplug.errors import InvalidOption
 from wsplug.files import readBytes, warnOfEverybody
 from wsplug.interfaces import IBearerToken
+from wsplug.printable import oneLine
 
 __all__ = ["makeChecker", "makePortal", "takes"]
 
@@ -73,7 +74,7 @@ def makeChecker(description: str) -> Any:
         checker = factory.generateChecker(argument)
     except (Exception, SystemExit) as error:
         # Third-party factories may raise anything.
-        reason = " ".join(str(error).split()) or type(error).__name__
+        reason = oneLine(error)
         raise InvalidOption(f"auth {name}: {reason}") from None
     if isinstance(checker, InMemoryUsernamePasswordDatabaseDontUse):
         # Twisted's factory stores text; credentials over HTTP are bytes.
