@@ -1,11 +1,10 @@
 """
-What C{docs/guides/operating.md} says of options and commands is so.
+What C{docs/guides/operating.md} says of options is so.
 """
 
 from __future__ import annotations
 
 import re
-import shlex
 from pathlib import Path
 
 from twisted.internet.endpoints import serverFromString
@@ -43,19 +42,6 @@ def test_options() -> None:
     assert len(rows) == 4
     for row in rows:
         assert row == real[row[0]]
-
-
-def test_commands(tmp_path: Path) -> None:
-    """
-    Each command line of the page has options that there are.
-    """
-    lines = re.findall(r"^\$ twistd .*? wsplug (--.*)$", PAGE, re.MULTILINE)
-    assert len(lines) == 2
-    for line in lines:
-        words = shlex.split(line)
-        if "--config" not in words:
-            Options().parseOptions(words)
-    assert {"--config"} < {f"--{name.rstrip('=')}" for name in Options().longOpt}
 
 
 def configuration(title: str) -> str:

@@ -14,10 +14,8 @@ import pytest
 from tests.apps.chat.kit import Chat, key
 from wsplug.apps.chat import chat
 from wsplug.apps.chat.requests import Request
-from wsplug.tap import Options
 
 DOCS = Path(__file__).parents[3] / "docs"
-GUIDE = (DOCS / "guides" / "chat.md").read_text("utf-8")
 PAGE = (DOCS / "reference" / "chat.md").read_text("utf-8")
 
 
@@ -35,18 +33,6 @@ def test_options() -> None:
     assert documented == [
         (each.name, each.shownDefault, each.help) for each in chat.options
     ]
-
-
-def test_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """
-    The command lines can be read.
-    """
-    monkeypatch.chdir(tmp_path)
-    Path("passwords").write_text("ann:sesame\n")
-    commands = re.findall(r"^\$ twistd -n wsplug (.*)$", GUIDE + PAGE, re.M)
-    assert len(commands) == 3
-    for command in commands:
-        Options().parseOptions(command.split())
 
 
 def _examples() -> list[dict[str, Any]]:

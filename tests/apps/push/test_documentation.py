@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import json
 import re
-import shlex
 from pathlib import Path
 from typing import Any
 
@@ -48,16 +47,10 @@ def test_options(plugin: IWebSocketApplicationPlugin, section: str) -> None:
     assert _rows(_section(section)) == actual
 
 
-def test_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_paths() -> None:
     """
-    Each command line can be read.
+    Beside each other, each application is at its name.
     """
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "tokens").write_text("a" * 32 + "\n")
-    lines = re.findall(r"twistd -n wsplug (--.*)", PAGE)
-    assert len(lines) >= 2
-    for line in lines:
-        Options().parseOptions(shlex.split(line))
     options = Options()
     options.parseOptions(["--app", "push", "--app", "ticker"])
     assert [mount.path for mount in options.parts.mounts] == ["/push", "/ticker"]
