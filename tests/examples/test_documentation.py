@@ -217,7 +217,7 @@ def test_documented_channels() -> None:
 
 def test_documented_resource() -> None:
     """
-    The resource in docs/applications.md takes what is sent to it, and no more.
+    The resource in docs/guides/applications.md takes what is sent to it, and no more.
     """
     (block,) = (each for each in _blocks(APPLICATIONS, "python") if "Votes" in each)
     counted: list[bytes] = []

@@ -1,5 +1,5 @@
 """
-What docs/tls.md says is so.
+What docs/guides/tls.md says is so.
 """
 
 from __future__ import annotations
