@@ -11,6 +11,7 @@ import pytest
 
 from tests.admin.kit import TOKEN, Board
 from tests.admin.test_serving import adminPort
+from tests.documentation.pages import codeIn
 from tests.processes import TCP, serve
 from wsplug.admin.clients import SORTS
 from wsplug.admin.history import KEPT
@@ -42,7 +43,7 @@ def test_options() -> None:
 
 def test_configuration(tmp_path: Path) -> None:
     """The example can be read."""
-    (block,) = re.findall(r"```toml\n(.*?)```", PAGE, re.S)
+    (block,) = codeIn(PAGE, "toml")
     path = tmp_path / "wsplug.toml"
     path.write_text(block, "utf-8")
     configuration = combine({}, readFile(str(path)))
@@ -61,7 +62,7 @@ def test_script(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """The example talks to a server, with a token and without."""
-    (block,) = re.findall(r"```python\n(.*?)```", PAGE, re.S)
+    (block,) = codeIn(PAGE, "python")
     path = tmp_path / "admin-token"
     path.write_text(token + "\n")
     path.chmod(0o600)
@@ -140,11 +141,7 @@ def test_closing() -> None:
 def test_notices() -> None:
     """The application in docs/guides/applications.md tells its clients notices."""
     text = (DOCS / "guides" / "applications.md").read_text("utf-8")
-    (block,) = (
-        each
-        for each in re.findall(r"```python\n(.*?)```", text, re.S)
-        if "noticeReceived" in each
-    )
+    (block,) = (each for each in codeIn(text, "python") if "noticeReceived" in each)
     names: dict[str, Any] = {"__name__": "documentation"}
     exec(block, names)
     board = Board()

@@ -16,6 +16,7 @@ from twisted.internet.defer import Deferred
 from websockets.sync.client import connect
 
 from tests.apps.botkit import BUNDLED, ask, clockAt, serveBot
+from tests.documentation.pages import codeIn
 from tests.processes import HOST, serve
 from tests.server.conftest import logs
 from tests.server.kit import Logs
@@ -35,10 +36,6 @@ PAGE = (Path(__file__).parents[2] / "docs" / "guides" / "bot.md").read_text("utf
 def _section(title: str) -> str:
     (found,) = re.findall(rf"^##+ {title}\n(.*?)(?=^##|\Z)", PAGE, re.M | re.S)
     return str(found)
-
-
-def _blocks(text: str, language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.M | re.S)
 
 
 def _tables(text: str) -> list[list[list[str]]]:
@@ -70,7 +67,7 @@ def test_configuration(tmp_path: Path) -> None:
     What is said to set options, on the command line or in a file, does.
     """
     path = tmp_path / "wsplug.toml"
-    path.write_text(_blocks(_section("Options"), "toml")[0], "utf-8")
+    path.write_text(codeIn(_section("Options"), "toml")[0], "utf-8")
     (fromFile,) = combine({}, readFile(str(path))).applications
     options = parseOptions(bot.options, fromFile.values)
     assert (options["age"], options["timeout"]) == (
@@ -145,13 +142,13 @@ def rolling(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """
     A folder with the page's modules, and imports from it.
     """
-    own, dropIn, _ = _blocks(_section("A command of your own"), "python")
+    own, dropIn, _ = codeIn(_section("A command of your own"), "python")
     plugins = tmp_path / "twisted" / "plugins"
     plugins.mkdir(parents=True)
     for path, code in [
         (tmp_path / "rolling.py", own),
         (plugins / "rolling_dropin.py", dropIn),
-        (tmp_path / "shop.py", _blocks(PAGE, "python")[-2]),
+        (tmp_path / "shop.py", codeIn(PAGE, "python")[-2]),
     ]:
         assert code.startswith(f"# {path.relative_to(tmp_path)}\n")
         path.write_text(code, "utf-8")
@@ -167,7 +164,7 @@ def test_ownCommand(rolling: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """
     code = (rolling / "rolling.py").read_text("utf-8").partition("\n")[2]
     assert len([line for line in code.splitlines() if line]) == 5
-    talking = _blocks(PAGE, "python")[0]
+    talking = codeIn(PAGE, "python")[0]
     environment = {"PYTHONPATH": str(rolling)}
     with serve(rolling, "--app=bot", environment=environment) as server:
         url = f"ws://{HOST}:{server.port}/"
@@ -185,7 +182,7 @@ def test_waitingCommand() -> None:
     """
     The coroutine makes its tea, and remembers how much.
     """
-    code = _blocks(_section("A command of your own"), "python")[2]
+    code = codeIn(_section("A command of your own"), "python")[2]
     server, client = serveBot(_names(code)["tea"])
     for cups in (1, 2):
         client.send("tea")
@@ -214,14 +211,14 @@ def test_otherBots(rolling: Path) -> None:
     lines = ask(client, "help").splitlines()
     assert [line.split(":")[0] for line in lines[1:]] == ["bye", "help", "roll"]
     assert ask(client, "hello") == "You have entered: hello"
-    _names(_blocks(PAGE, "python")[-1])["test_roll"]()
+    _names(codeIn(PAGE, "python")[-1])["test_roll"]()
 
 
 def test_list() -> None:
     """
     C{commands.json} is as the example has it.
     """
-    (block,) = _blocks(PAGE, "json")
+    (block,) = codeIn(PAGE, "json")
     server, _ = serveBot()
     documented = json.loads(block)["commands"]
     served = json.loads(server.request("GET", "/commands.json").body)["commands"]

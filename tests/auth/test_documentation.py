@@ -18,6 +18,7 @@ from twisted.internet.testing import MemoryReactorClock
 
 from tests.auth.kit import Greeter, basic, bearer, passwords
 from tests.conftest import missing
+from tests.documentation.pages import codeIn
 from wsplug import HandshakeRefused
 from wsplug.assembly import combine, readFile
 from wsplug.auth import Avatar, makePortal
@@ -44,11 +45,6 @@ def _section(title: str) -> str:
 def _rows(text: str) -> list[list[str]]:
     lines = re.findall(r"^\| (.*) \|$", text, re.MULTILINE)
     return [[cell.strip() for cell in line.split(" | ")] for line in lines][2:]
-
-
-def _blocks(language: str) -> list[str]:
-    pattern = rf"^```{language}\n(.*?)^```$"
-    return re.findall(pattern, PAGE, re.MULTILINE | re.DOTALL)
 
 
 def _commands() -> list[str]:
@@ -147,7 +143,7 @@ def test_configuration(folder: Path) -> None:
     """
     Its configuration file can be served.
     """
-    (block,) = _blocks("toml")
+    (block,) = codeIn(PAGE, "toml")
     path = folder / "wsplug.toml"
     path.write_text(block.replace("/etc/wsplug/", ""), "utf-8")
     assert combine({}, readFile(str(path))).settings.max_auth_failures == 20
@@ -160,7 +156,7 @@ def test_making_tokens(tmp_path: Path) -> None:
     """
     A token that its function makes lets its bearer in.
     """
-    _, make, hello, _ = _blocks("python")
+    _, make, hello, _ = codeIn(PAGE, "python")
     names: dict[str, Any] = {}
     exec(make, names)
     secret = tmp_path / "secret"
@@ -183,7 +179,7 @@ def test_service_tree() -> None:
     The service with a portal of its own lets in whom its checker knows.
     """
     names: dict[str, Any] = {}
-    exec(_blocks("python")[-1], names)
+    exec(codeIn(PAGE, "python")[-1], names)
     assert names["service"].parent is not None
     server = MemoryServer(names["Greeter"](), portal=names["portal"])
     client = server.connect(headers=[basic("ann", "correct horse")])
@@ -198,7 +194,7 @@ def test_wire(tmp_path: Path) -> None:
     """
     from tests.auth.kit import ORIGIN, writeTokens
 
-    (block,) = _blocks("json")
+    (block,) = codeIn(PAGE, "json")
     sent, expected = block.splitlines()
     token = json.loads(sent)["token"]
     portal = makePortal([writeTokens(tmp_path / "tokens", ann=token)])

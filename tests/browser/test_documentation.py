@@ -16,14 +16,10 @@ from websockets.typing import Subprotocol
 
 from tests.browser.conftest import Visitor
 from tests.browser.test_client import APPLICATION, CLIENT, Other
+from tests.documentation.pages import codeIn, readPage
 from tests.processes import HOST, serve
 
-DOCUMENTATION = Path(__file__).parents[2] / "docs" / "reference" / "browser-client.md"
-
-
-def _blocks(language: str) -> list[str]:
-    text = DOCUMENTATION.read_text("utf-8")
-    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+PAGE = readPage("browser-client")
 
 
 @pytest.mark.everyday
@@ -31,7 +27,7 @@ def test_examples(visit: Visitor, tmp_path: Path) -> None:
     """
     All of them, in one page, do what the page says.
     """
-    script = "\n".join([*_blocks("js"), "Object.assign(window, {news, lobby});"])
+    script = "\n".join([*codeIn(PAGE, "js"), "Object.assign(window, {news, lobby});"])
     with serve(tmp_path, f"--app={APPLICATION}") as server:
         url = f"http://{HOST}:{server.port}/"
         made = visit(url)
@@ -66,7 +62,7 @@ def test_chat(visit: Visitor, tmp_path: Path) -> None:
     The example with a room of the chat's shows what people say there, and nothing when
     they come and go.
     """
-    block = _blocks("js")[-1]
+    block = codeIn(PAGE, "js")[-1]
     assert "wsplug.chat.v1" in block
     with serve(tmp_path, "--app=chat", "--app=echo") as server:
         made = visit(f"http://{HOST}:{server.port}/echo/")
@@ -99,7 +95,7 @@ def test_wire() -> None:
     """
     What it shows of the wire is JSON.
     """
-    (block,) = _blocks("json")
+    (block,) = codeIn(PAGE, "json")
     decoder = json.JSONDecoder()
     kinds = []
     rest = block.strip()
@@ -118,7 +114,7 @@ def test_options() -> None:
     The options, with their defaults, are those that the client has.
     """
     source = CLIENT.read_text("utf-8")
-    section = DOCUMENTATION.read_text("utf-8").partition("| option | default |")[2]
+    section = PAGE.partition("| option | default |")[2]
     rows = re.findall(r"^\| (`.*?) \| (.*?) \|", section.partition("\n\n")[0], re.M)
     documented = {
         name: default

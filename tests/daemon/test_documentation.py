@@ -11,6 +11,7 @@ from twisted.internet.endpoints import serverFromString
 from twisted.internet.protocol import Factory
 from twisted.internet.testing import MemoryReactorClock
 
+from tests.documentation.pages import codeIn
 from wsplug.assembly import combine, readFile
 from wsplug.assembly.configuration import LISTENING
 from wsplug.plugins import Description
@@ -48,9 +49,7 @@ def configuration(title: str) -> str:
     """
     Give the configuration that a section shows.
     """
-    (block,) = re.findall(
-        r"^```toml\n(.*?)^```$", section(title), re.MULTILINE | re.DOTALL
-    )
+    (block,) = codeIn(section(title), "toml")
     return str(block)
 
 

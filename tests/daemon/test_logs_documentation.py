@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from twisted.internet.testing import MemoryReactorClock
 
+from tests.documentation.pages import codeIn
 from tests.server.http.test_pageoutput import Whole
 from tests.server.http.test_pages import get
 from tests.server.kit import App, Logs, Recorder, handshake, raw, serve
@@ -118,7 +119,7 @@ def test_example() -> None:
     """
     The example of a line is one of the kind that it shows.
     """
-    (block,) = re.findall(r"^```json\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    (block,) = codeIn(PAGE, "json")
     line = json.loads(block)
     assert set(line) == ALWAYS | set(re.findall(r"`(\w+)`", EVENTS[0][2]))
     assert line["message"] in PAGE.partition("## JSON")[0]
@@ -134,7 +135,7 @@ def test_configurations(tmp_path: Path) -> None:
         words = [word for word in shlex.split(line) if "log-format" not in word]
         Options().parseOptions([word for word in words if word != "json"])
         assert "--log-format json" in line
-    (block,) = re.findall(r"^```toml\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    (block,) = codeIn(PAGE, "toml")
     path = tmp_path / "wsplug.toml"
     path.write_text(block, "utf-8")
     assert combine({}, readFile(str(path))).operation.logFormat == "json"

@@ -17,6 +17,7 @@ __all__ = [
     "Block",
     "allBlocks",
     "blocksOf",
+    "codeIn",
     "findPage",
     "readPage",
 ]
@@ -149,6 +150,14 @@ def blocksOf(path: Path) -> Iterator[Block]:
     assert fence is None, f"{page}: the block in line {start - 1} has no end"
     if code:
         yield _indented(page, start, code, section)
+
+
+def codeIn(text: str, *languages: str) -> list[str]:
+    """
+    Give the code of a text's fenced blocks in some languages.
+    """
+    blocks = re.findall(r"^```(.*?)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    return [code for language, code in blocks if language in languages]
 
 
 def _indented(page: str, start: int, code: list[str], section: str) -> Block:

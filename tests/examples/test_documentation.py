@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from twisted.internet import task, threads
 
-from tests.documentation.pages import readPage
+from tests.documentation.pages import codeIn, readPage
 from tests.server.kit import App
 from wsplug import clocks
 from wsplug.assembly import combine, readFile
@@ -28,10 +28,6 @@ APPLICATIONS = readPage("applications")
 CHANNELS = readPage("channels")
 TESTING = readPage("testing")
 EMBEDDING = readPage("embedding")
-
-
-def _blocks(text: str, language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
 
 
 def _rows(text: str) -> list[list[str]]:
@@ -76,7 +72,7 @@ def test_application() -> None:
     The README's ten lines are an application, at most ten of them, and its test
     passes.
     """
-    code, test = _blocks(README, "python")
+    code, test = codeIn(README, "python")
     assert len(code.strip().splitlines()) <= 10
     names = _run(code)
     exec(test.replace("from shout import shout\n", ""), names)
@@ -88,8 +84,8 @@ def test_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     The configuration file on the page of options can be served, beside the README's
     application.
     """
-    (block,) = _blocks(OPTIONS, "toml")
-    (tmp_path / "shout.py").write_text(_blocks(README, "python")[0], "utf-8")
+    (block,) = codeIn(OPTIONS, "toml")
+    (tmp_path / "shout.py").write_text(codeIn(README, "python")[0], "utf-8")
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "wsplug.toml"
     path.write_text(block, "utf-8")
@@ -124,7 +120,7 @@ def test_documented_applications() -> None:
     The applications in docs/guides/applications.md work, and the test of one of them in
     docs/guides/testing.md passes.
     """
-    blocks = _blocks(APPLICATIONS, "python")
+    blocks = codeIn(APPLICATIONS, "python")
     names = _run(blocks[0])
     count = _only_plugin(names)
     server = MemoryServer(count, options={"step": "2"})
@@ -138,7 +134,7 @@ def test_documented_applications() -> None:
     assert client.messages == ["hello"]
     assert parrot.help == "Say it again."
 
-    (test,) = _blocks(TESTING, "python")
+    (test,) = codeIn(TESTING, "python")
     exec(test.replace("from count import count\n", ""), names)
     names["test_count"]()
 
@@ -147,7 +143,7 @@ def test_documented_shielding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     """
     The ledger in docs/guides/applications.md has what a client said.
     """
-    (block,) = (each for each in _blocks(APPLICATIONS, "python") if "ledger" in each)
+    (block,) = (each for each in codeIn(APPLICATIONS, "python") if "ledger" in each)
     monkeypatch.chdir(tmp_path)
     # In this thread, and at once.
     monkeypatch.setattr(threads, "deferToThread", lambda call, *data: call(*data))
@@ -162,7 +158,7 @@ def test_documented_broadcast() -> None:
     """
     relay, report = (
         _only_plugin(_run(block))
-        for block in _blocks(CHANNELS, "python")
+        for block in codeIn(CHANNELS, "python")
         if "@application" in block
     )
     server = MemoryServer(relay)
@@ -182,7 +178,7 @@ def test_documented_embedding(monkeypatch: pytest.MonkeyPatch) -> None:
     """
     The service and the factory in docs/guides/embedding.md can be made.
     """
-    service, _, program = _blocks(EMBEDDING, "python")
+    service, _, program = codeIn(EMBEDDING, "python")
     monkeypatch.setattr(clocks, "useSteadyTime", lambda reactor: None)
     monkeypatch.setattr(task, "react", lambda main: None)
     names = _run(service)
@@ -199,7 +195,7 @@ def test_documented_channels() -> None:
     The application with channels in docs/guides/channels.md: who comes later has the
     last ten, all have what comes then, and who left nothing.
     """
-    (block,) = (each for each in _blocks(CHANNELS, "python") if "Channels" in each)
+    (block,) = (each for each in codeIn(CHANNELS, "python") if "Channels" in each)
     server = MemoryServer(_only_plugin(_run(block)))
     first = server.connect()
     said = [str(number) for number in range(12)]
@@ -219,7 +215,7 @@ def test_documented_resource() -> None:
     """
     The resource in docs/guides/applications.md takes what is sent to it, and no more.
     """
-    (block,) = (each for each in _blocks(APPLICATIONS, "python") if "Votes" in each)
+    (block,) = (each for each in codeIn(APPLICATIONS, "python") if "Votes" in each)
     counted: list[bytes] = []
     names = _run(block)
     names["count"] = counted.append

@@ -13,6 +13,7 @@ import pytest
 from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
 from websockets.asyncio.server import ServerConnection
 
+from tests.documentation.pages import codeIn
 from wsplug import ConnectionClosed, Side, WebSocket
 from wsplug.interfaces import (
     IHandshakeRequest,
@@ -90,7 +91,7 @@ def test_samples(page: str, answer: str) -> None:
     """
     What the servers become are applications.
     """
-    (block,) = re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    (block,) = codeIn(page, "python")
     names: dict[str, Any] = {"__name__": "documentation"}
     exec(block, names)
     (application,) = (names[name] for name in ("Parrot", "shout") if name in names)

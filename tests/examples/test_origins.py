@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from twisted.internet.testing import MemoryReactorClock
 
+from tests.documentation.pages import codeIn
 from wsplug.assembly import combine, readFile
 from wsplug.guard.origins import OriginRules
 from wsplug.tap import Options
@@ -24,7 +25,7 @@ def test_configuration(tmp_path: Path) -> None:
     """
     The file and the command line can be served, and say the same.
     """
-    (block,) = re.findall(r"^```toml\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    (block,) = codeIn(PAGE, "toml")
     path = tmp_path / "wsplug.toml"
     path.write_text(block, "utf-8")
     assert combine({}, readFile(str(path))).access.origins == RULES

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from twisted.internet.testing import MemoryReactorClock
 
+from tests.documentation.pages import codeIn
 from wsplug.assembly import combine, readFile
 from wsplug.codec.proxyheader import MAX_SIZE
 from wsplug.guard import proxies
@@ -27,7 +28,7 @@ def test_examples() -> None:
     """
     The page shows each example, as it is.
     """
-    shown = re.findall(r"^```(?:nginx|haproxy)\n(.*?)^```$", PAGE, re.M | re.S)
+    shown = codeIn(PAGE, "nginx", "haproxy")
     assert sorted(shown) == sorted(
         path.read_text("utf-8") for path in EXAMPLES.iterdir()
     )
@@ -49,7 +50,7 @@ def test_configuration(tmp_path: Path) -> None:
     """
     The configuration file can be served.
     """
-    (block,) = re.findall(r"^```toml\n(.*?)^```$", PAGE, re.M | re.S)
+    (block,) = codeIn(PAGE, "toml")
     path = tmp_path / "wsplug.toml"
     path.write_text(block, "utf-8")
     configuration = combine({}, readFile(str(path)))

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from twisted.internet.testing import MemoryReactorClock
 
-from tests.documentation.pages import readPage
-from tests.examples.test_documentation import ROOT, _blocks, _only_plugin, _rows, _run
+from tests.documentation.pages import codeIn, readPage
+from tests.examples.test_documentation import ROOT, _only_plugin, _rows, _run
 from tests.live.certificates import Authority
 from tests.processes import HOST
 from wsplug import WebSocketService
@@ -59,7 +59,7 @@ def test_configuration(folder: Path) -> None:
     """
     The file says what the first command line does.
     """
-    (block,) = _blocks(PAGE, "toml")
+    (block,) = codeIn(PAGE, "toml")
     path = folder / "wsplug.toml"
     path.write_text(block, "utf-8")
     said = combine({}, readFile(str(path)))
@@ -88,7 +88,7 @@ def test_hook(tmp_path: Path) -> None:
     """
     The deploy hook is a script, and copies both files before it sends the signal.
     """
-    (script,) = _blocks(PAGE, "sh")
+    (script,) = codeIn(PAGE, "sh")
     path = tmp_path / "hook"
     path.write_text(script, "ascii")
     subprocess.run(["sh", "-n", str(path)], check=True, timeout=60)
@@ -136,7 +136,7 @@ def test_application() -> None:
     """
     from cryptography.x509 import load_pem_x509_certificate
 
-    server = MemoryServer(_only_plugin(_run(_blocks(PAGE, "python")[0])))
+    server = MemoryServer(_only_plugin(_run(codeIn(PAGE, "python")[0])))
     assert server.connect().receive() == "nobody"
     shown = load_pem_x509_certificate(Authority().issue("ann").certificate)
     client = server.connect(certificate=shown)
@@ -147,10 +147,10 @@ def test_service(folder: Path) -> None:
     """
     The service listens with TLS on the port that it says.
     """
-    makeService: Any = _run(_blocks(PAGE, "python")[1])["makeService"]
+    makeService: Any = _run(codeIn(PAGE, "python")[1])["makeService"]
     reactor = MemoryReactorClock()
     files = TLSFiles("fullchain.pem", "privkey.pem")
-    application = MemoryServer(_only_plugin(_run(_blocks(PAGE, "python")[0])))
+    application = MemoryServer(_only_plugin(_run(codeIn(PAGE, "python")[0])))
     service = makeService(reactor, application.application, files)
     assert isinstance(service, WebSocketService)
     service.privilegedStartService()

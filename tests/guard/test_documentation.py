@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.documentation.pages import codeIn
 from wsplug.assembly import combine, readFile
 from wsplug.daemon.descriptors import RESERVED, fitConnections
 from wsplug.errors import InvalidOption
@@ -24,7 +25,7 @@ def test_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """
     The example can be read, and means what it says.
     """
-    (block,) = re.findall(r"```toml\n(.*?)```", LIMITS, re.S)
+    (block,) = codeIn(LIMITS, "toml")
     (tmp_path / "wsplug.toml").write_text(block, "utf-8")
     configuration = combine({}, readFile(str(tmp_path / "wsplug.toml")))
     assert configuration.settings.max_connections == 20000

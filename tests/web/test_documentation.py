@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.documentation.pages import codeIn
 from tests.web.kit import Telling
 from wsplug.assembly import combine, readFile
 from wsplug.tap import Options
@@ -108,7 +109,7 @@ def test_configurations(tmp_path: Path) -> None:
         options = Options()
         options.parseOptions(shlex.split(line))
         assert options.configuration.operation.metrics == "yes"
-    (block,) = re.findall(r"^```toml\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    (block,) = codeIn(PAGE, "toml")
     path = tmp_path / "wsplug.toml"
     path.write_text(block, "utf-8")
     assert combine({}, readFile(str(path))).operation.metrics == "yes"

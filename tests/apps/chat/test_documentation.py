@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.apps.chat.kit import Chat, key
+from tests.documentation.pages import codeIn
 from wsplug.apps.chat import chat
 from wsplug.apps.chat.requests import Request
 
@@ -38,7 +39,7 @@ def test_options() -> None:
 def _examples() -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     decoder = json.JSONDecoder()
-    for block in re.findall(r"^```json\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL):
+    for block in codeIn(PAGE, "json"):
         while block.strip():
             value, end = decoder.raw_decode(block.strip())
             found.append(value)

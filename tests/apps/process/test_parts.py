@@ -21,6 +21,7 @@ from twisted.logger import ILogObserver, formatEvent, globalLogPublisher
 from zope.interface import provider
 
 from tests.apps.process.kit import CAT, Stage
+from tests.documentation.pages import codeIn
 from wsplug import HandshakeRefused
 from wsplug.apps.process import process
 from wsplug.apps.process.framing import Lines
@@ -457,7 +458,7 @@ def test_documented_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         values = {"command": description.values["command"]}
         assert isinstance(values["command"], str)
         assert shlex.split(values["command"])
-    (block,) = re.findall(r"^```toml\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    (block,) = codeIn(PAGE, "toml")
     path = tmp_path / "wsplug.toml"
     path.write_text(block, "utf-8")
     for application in combine({}, readFile(str(path))).applications:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.apps.push.kit import makeServer, post, publish, subscribe, take
+from tests.documentation.pages import codeIn
 from wsplug.apps.push import push
 from wsplug.apps.ticker import ticker
 from wsplug.interfaces import IWebSocketApplicationPlugin
@@ -29,11 +30,6 @@ def _rows(text: str) -> list[list[str]]:
     lines = re.findall(r"^\| (.*) \|$", text, re.MULTILINE)
     rows = [[cell.strip().strip("`") for cell in line.split(" | ")] for line in lines]
     return rows[2:]
-
-
-def _blocks(text: str, language: str) -> list[str]:
-    blocks = re.findall(r"^```(\w*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
-    return [block for each, block in blocks if each == language]
 
 
 @pytest.mark.parametrize(
@@ -60,7 +56,7 @@ def test_conversation() -> None:
     """
     The conversation takes place as it is written.
     """
-    lines = _blocks(_section("Subscribing"), "")[0].splitlines()
+    lines = codeIn(_section("Subscribing"), "")[0].splitlines()
     server = makeServer()
     server.clock.advance(1763712000)
     for data in (b"one", b"two"):
@@ -100,7 +96,7 @@ def test_answer() -> None:
     """
     section = _section("Publishing")
     (body,) = re.findall(r"--data-binary '(\[.*?\])'", section, re.DOTALL)
-    (shown,) = (json.loads(block) for block in _blocks(section, "json"))
+    (shown,) = (json.loads(block) for block in codeIn(section, "json"))
     server = makeServer()
     for target in ("/news", "/?channel=news&channel=weather"):
         server.connect(target)
@@ -129,7 +125,7 @@ def test_python() -> None:
     """
     The line that publishes in Python does.
     """
-    (line,) = _blocks(_section("Publishing"), "python")
+    (line,) = codeIn(_section("Publishing"), "python")
     server = makeServer()
     client = server.connect("/news?format=raw")
     exec(line, {"services": server})
@@ -143,7 +139,7 @@ def test_ticker() -> None:
     """
     server = MemoryServer(ticker)
     client = server.connect()
-    (block,) = _blocks(_section("A ticker"), "")
+    (block,) = codeIn(_section("A ticker"), "")
     for line in block.splitlines():
         if line.startswith("→ "):
             client.send(line[2:])
