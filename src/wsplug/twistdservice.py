@@ -59,7 +59,6 @@ class TwistdService(WebSocketService):
         # wsplug owns the process, so this changes no other program's delayed calls.
         useSteadyTime(reactor)
         super().__init__(*arguments, reactor=reactor, **keywords)
-        self._reactor = reactor
         self._makeObserver = makeObserver
         self._reloaded = reloaded
         self._parent = parent
