@@ -91,7 +91,8 @@ Whether the compiled modules run.
 
 DESCRIPTION: Final = "compiled" if COMPILED else "pure Python"
 """
-The build's name in C{--version} and the log.
+The build's name in the log, the metrics and the status page. C{--version} has more: see
+L{describeBuild}.
 """
 
 

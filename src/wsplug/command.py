@@ -19,6 +19,7 @@ from twisted.internet.task import react
 
 from wsplug.assembly import readFile
 from wsplug.assembly.showing import listApplications, showVersions
+from wsplug.daemon.inherited import needsSystemd
 from wsplug.errors import ConfigurationError, StartupError
 from wsplug.options import splitDescription
 from wsplug.printable import oneLine
@@ -205,7 +206,7 @@ def _findNotes(options: CheckOptions) -> list[str]:
     notes.extend(
         f"{name}: only systemd has this socket, so it wasn't tried"
         for name, endpoint in options.parts.endpoints
-        if endpoint is None and "systemd:" in name
+        if endpoint is None and needsSystemd(name)
     )
     configuration, usual = options.parts.configuration, Settings.max_connections
     possible = configuration.settings.max_connections

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IStreamServerEndpoint
 
-from wsplug.daemon.inherited import explainSystemd, takeOver
+from wsplug.daemon.inherited import explainSystemd, needsSystemd, takeOver
 from wsplug.errors import InvalidOption
 from wsplug.printable import oneLine
 from wsplug.tls.options import TLSFiles
@@ -37,7 +37,7 @@ def makeEndpoint(reactor: Any, name: str, description: str) -> IStreamServerEndp
         if isinstance(error, TypeError):
             # Its text is about the plugin's function, not about the string.
             reason = "the arguments are wrong for this kind of endpoint"
-        elif "systemd:" in description:
+        elif needsSystemd(description):
             reason = explainSystemd(error)
         elif isinstance(error, ImportError) and description.startswith("ssl:"):
             reason = f"{_INSTALL_TLS} ({error})"

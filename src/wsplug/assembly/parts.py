@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from wsplug.admin.endpoints import AdminSettings
 from wsplug.admin.options import Administration, makePrivate, readToken
@@ -16,6 +16,7 @@ from wsplug.assembly.endpoints import addTLS, makeEndpoint
 from wsplug.auth.options import Authentication
 from wsplug.broker import MemoryBroker, makeBroker
 from wsplug.daemon.descriptors import fitConnections, raiseLimit
+from wsplug.daemon.inherited import needsSystemd
 from wsplug.interfaces import IBroker
 from wsplug.plugins import Services, makeMount
 from wsplug.server.mounts import Mount, Mounts
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
     from wsplug.twistdservice import Reloaded
 
 __all__ = ["Attempt", "Parts", "assemble"]
-
-_SYSTEMD: Final = "systemd:"
 
 
 class Attempt(Protocol):
@@ -182,7 +181,7 @@ def _makeEndpoints(parts: Parts, attempt: Attempt, hasSystemd: bool) -> None:
         reactor = SharingReactor(reactor)
     for name, description in listening.describe():
         made = None
-        if hasSystemd or _SYSTEMD not in description:
+        if hasSystemd or not needsSystemd(description):
             made = attempt(makeEndpoint, reactor, name, description)
         parts.endpoints.append((name, made))
     files = attempt(parts.configuration.tls.findFiles)

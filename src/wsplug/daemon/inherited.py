@@ -30,7 +30,7 @@ from zope.interface import implementer
 
 from wsplug.errors import InvalidOption
 
-__all__ = ["UNIXListener", "explainSystemd", "takeOver"]
+__all__ = ["UNIXListener", "explainSystemd", "needsSystemd", "takeOver"]
 
 _ACCEPTS: Final = 100
 """
@@ -41,6 +41,14 @@ _FULL: Final = 1.0
 """
 Seconds that accepting pauses when no descriptor is left.
 """
+
+
+def needsSystemd(description: str) -> bool:
+    """
+    Return whether an endpoint string names a socket that systemd passes on, also where
+    other endpoints wrap it.
+    """
+    return "systemd:" in description
 
 
 def explainSystemd(error: BaseException) -> str:
