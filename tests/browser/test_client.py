@@ -14,7 +14,7 @@ import pytest
 from websockets.sync.client import connect
 
 from tests.browser.conftest import Visit, Visitor
-from tests.processes import HOST, Server, serve
+from tests.processes import HOST, Server, serve, waitUntil
 
 APPLICATION = Path(__file__).with_name("application.py")
 
@@ -429,7 +429,7 @@ def test_dead(visit: Visitor, mortal: Server, noticed: str) -> None:
     as soon as there is a reason to doubt it. What was missed comes later.
     """
     quiet = 200 if noticed == "silence" else 60_000
-    page = start(visit, mortal.port, f"{{quiet: {quiet}, timeout: 300}}")
+    page = start(visit, mortal.port, f"{{quiet: {quiet}, timeout: 1000}}")
     follow(page, "news")
     with Other(mortal.port) as other:
         other.publish("news", "one")
@@ -441,7 +441,7 @@ def test_dead(visit: Visitor, mortal: Server, noticed: str) -> None:
             page.wait("told.closings.length")
             assert page.run("told.closings[0]") == {
                 "code": 1006,
-                "reason": "no answer in 300 ms",
+                "reason": "no answer in 1000 ms",
                 "wasClean": False,
             }
             # To one that hangs, each attempt ends too.
@@ -465,28 +465,33 @@ def test_check(visit: Visitor, server: Server) -> None:
     with Other(server.port) as other:
         assert "ping" not in other.ask("seen")["types"]
         follow(page, "news")
-        page.run("new Promise((resolve) => setTimeout(resolve, 150))")
-        assert "ping" in other.ask("seen")["types"]
+        waitUntil(lambda: "ping" in other.ask("seen")["types"], "a check")
         assert page.run("told.states") == ["connecting", "open"]
-        mute = start(visit, server.port, "{quiet: 20, check: {type: 'mine'}}")
-        mute.run("new Promise((resolve) => setTimeout(resolve, 150))")
-        assert "mine" in other.ask("seen")["types"]
+        start(visit, server.port, "{quiet: 20, check: {type: 'mine'}}")
+        waitUntil(lambda: "mine" in other.ask("seen")["types"], "a check of its own")
 
 
 def test_check_only_silence(visit: Visitor, server: Server) -> None:
     """
-    A connection on which something comes isn't asked.
+    A connection on which something comes isn't asked. (A machine that is too busy to
+    answer in time makes silence of its own.)
     """
     page = start(visit, server.port, "{quiet: 400}")
     follow(page, "news")
-    page.run(
+    silence = page.run(
         """async () => {
-          const end = Date.now() + 1000;
-          while (Date.now() < end) await ask({type: "echo"});
+          const end = performance.now() + 1000;
+          let [last, longest] = [performance.now(), 0];
+          while (last < end) {
+            await ask({type: "echo"});
+            const now = performance.now();
+            [last, longest] = [now, Math.max(longest, now - last)];
+          }
+          return longest;
         }"""
     )
     with Other(server.port) as other:
-        assert "ping" not in other.ask("seen")["types"]
+        assert "ping" not in other.ask("seen")["types"] or silence > 300
 
 
 # Greeting
@@ -839,7 +844,8 @@ def test_position_of_an_empty_channel(
 @pytest.mark.parametrize("times", [1, 2])
 def test_lost_answer(visit: Visitor, server: Server, times: int) -> None:
     """
-    A subscription whose answer never comes is tried again, on another connection.
+    A subscription whose answer never comes is tried again, on another connection. An
+    answer that a busy machine gives too late counts as lost, too.
     """
     page = start(visit, server.port, "{timeout: 100}")
     with Other(server.port) as other:
@@ -848,8 +854,8 @@ def test_lost_answer(visit: Visitor, server: Server, times: int) -> None:
         page.wait("got.news.length", "told")
         other.publish("news", 1)
     waitFor(page, "news", FRESH, 1)
-    assert page.run("told.closings.length") == times
-    assert page.run("told.closings[0].reason") == "no answer in 100 ms"
+    reasons = page.run("told.closings.map((closing) => closing.reason)")
+    assert reasons.count("no answer in 100 ms") >= times
 
 
 def test_refused_subscription(visit: Visitor, server: Server) -> None:
