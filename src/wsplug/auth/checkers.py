@@ -17,11 +17,12 @@ from twisted.cred.credentials import IAnonymous, IUsernamePassword
 from twisted.cred.error import LoginFailed, Unauthorized
 from twisted.cred.portal import Portal
 from twisted.cred.strcred import findCheckerFactories
-from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
 from wsplug.auth.credentials import LoginRefused
 from wsplug.auth.realm import Realm
+from wsplug.awaiting import maybeAwait
 from wsplug.errors import InvalidOption
 from wsplug.files import readBytes, warnOfEverybody
 from wsplug.interfaces import IBearerToken
@@ -144,8 +145,8 @@ class _AnyOf:
         *first, last = self._checkers
         for checker in first:
             try:
-                return await maybeDeferred(checker.requestAvatarId, credentials)
+                return await maybeAwait(checker.requestAvatarId, credentials)
             except (LoginFailed, Unauthorized) as error:
                 if isinstance(error, LoginRefused) and error.isGenuine:
                     raise
-        return await maybeDeferred(last.requestAvatarId, credentials)
+        return await maybeAwait(last.requestAvatarId, credentials)

@@ -11,13 +11,13 @@ from twisted.internet.defer import (
     CancelledError,
     Deferred,
     gatherResults,
-    maybeDeferred,
     succeed,
 )
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from wsplug.awaiting import maybeAwait
 from wsplug.errors import ConfigurationError, HandshakeRefused, StartupError
 from wsplug.server.mounts import Mount, Mounts
 from wsplug.server.patience import Patience
@@ -85,7 +85,7 @@ class Applications:
                 f"{failure.getErrorMessage()}"
             )
 
-        starting: Deferred[Any] = maybeDeferred(mount.application.startApplication)
+        starting: Deferred[Any] = maybeAwait(mount.application.startApplication)
         starting.addCallback(started).addErrback(failed)
         if self._tell is not None:
             self._tell(mount.name, starting)
@@ -102,7 +102,7 @@ class Applications:
             await self._stop(mount)
 
     def _stop(self, mount: Mount) -> Deferred[None]:
-        stopping: Deferred[Any] = maybeDeferred(mount.application.stopApplication)
+        stopping: Deferred[Any] = maybeAwait(mount.application.stopApplication)
         stopping = self._patience.wait(mount.name, stopping, "stopping")
         return stopping.addErrback(
             lambda failure: self._log.failure(

@@ -13,7 +13,7 @@ requests and reads no answers therefore stops itself.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from time import perf_counter
 from typing import Any
 
@@ -24,6 +24,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import classImplements
 
+from wsplug.awaiting import LATER, toDeferred
 from wsplug.codec.closecodes import CloseCode
 from wsplug.codec.compression import Deflater
 from wsplug.codec.deflate import DeflateAgreement
@@ -601,9 +602,8 @@ class Connection:
         @param began: when it was called, where that is to be known.
         """
         traffic = self._traffic
-        if isinstance(result, Coroutine):
-            result = Deferred.fromCoroutine(result)
-        if isinstance(result, Deferred):
+        if isinstance(result, LATER):
+            result = toDeferred(result)
             result.addErrback(self.applicationFailed)
             # It may have fired already, as a coroutine that waited for nothing has.
             if not result.called or result.paused:

@@ -4,12 +4,12 @@ Asks the application about a handshake, after the login if one is required.
 
 from __future__ import annotations
 
-from types import CoroutineType
 from typing import Any, Final, Protocol
 
 from twisted.internet.defer import CancelledError, Deferred, fail
 from twisted.python.failure import Failure
 
+from wsplug.awaiting import LATER, toDeferred
 from wsplug.codec import Upgrade
 from wsplug.errors import HandshakeRefused
 from wsplug.interfaces import IWebSocketProtocol
@@ -22,7 +22,7 @@ from wsplug.server.sessions import AccountHolder, Session
 
 __all__ = ["PendingHandshake"]
 
-_LATER: Final = (Deferred, CoroutineType, Failure)
+_LATER: Final = (*LATER, Failure)
 """
 What an application returns in place of an answer.
 """
@@ -124,10 +124,7 @@ class PendingHandshake:
             # As a Deferred would: not even an application's sys.exit() ends the server.
             asker.refuseWith(Failure(), self.mount)
             return
-        if isinstance(answer, Failure):
-            answer = fail(answer)
-        elif isinstance(answer, CoroutineType):
-            answer = Deferred.fromCoroutine(answer)
+        answer = fail(answer) if isinstance(answer, Failure) else toDeferred(answer)
         self._answer = answer
         answer.addBoth(self._answered)
         answer.addCallback(asker.accept, self)

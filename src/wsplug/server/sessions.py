@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, Final, Protocol
 
 import msgspec
-from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -19,6 +19,7 @@ from wsplug.auth.credentials import (
     LoginRefused,
     readFirstMessage,
 )
+from wsplug.awaiting import maybeAwait
 from wsplug.codec import CloseCode
 from wsplug.errors import HandshakeRefused, Side
 from wsplug.guard.admission import Account
@@ -180,7 +181,7 @@ class Session:
             holder.changeAccount(account)
 
     async def _build(self) -> Any:
-        return await maybeDeferred(self._mount.application.buildProtocol, self._request)
+        return await maybeAwait(self._mount.application.buildProtocol, self._request)
 
     # The connection
 
@@ -280,7 +281,7 @@ class _TokenProtocol:
         finally:
             self._clearDeadline()
         self._session.watch()
-        await maybeDeferred(self._transport.switchProtocol, protocol, answer)
+        await maybeAwait(self._transport.switchProtocol, protocol, answer)
 
     def _close(self, refusal: HandshakeRefused) -> None:
         """

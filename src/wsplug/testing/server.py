@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from twisted.cred.portal import Portal
 from twisted.internet.address import IPv4Address, IPv6Address
-from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
 from wsplug.auth.authenticator import Authenticator, Login
 from wsplug.auth.options import Authentication
 from wsplug.auth.realm import Realm
+from wsplug.awaiting import maybeAwait
 from wsplug.broker import MemoryBroker
 from wsplug.guard.access import Access
 from wsplug.guard.origins import SAME_HOST
@@ -165,7 +166,7 @@ class MemoryServer:
         self._clients: list[MemoryClient] = []
         self._ports = iter(range(50000, 1 << 30))
         failures: list[Failure] = []
-        starting = maybeDeferred(self.application.startApplication)
+        starting = maybeAwait(self.application.startApplication)
         starting.addErrback(failures.append)
         if failures:
             failures[0].raiseException()
@@ -331,6 +332,6 @@ class MemoryServer:
         """
         stopping = self.factory.closeConnections()
         stop = self.application.stopApplication
-        stopping.addCallback(lambda _: maybeDeferred(stop))
+        stopping.addCallback(lambda _: maybeAwait(stop))
         self.run()
         return stopping

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -15,6 +15,7 @@ from zope.interface import implementer
 
 from wsplug import WebSocketProtocol
 from wsplug.apps.bot.vocabulary import findCommand
+from wsplug.awaiting import maybeAwait
 from wsplug.interfaces import (
     ICommand,
     IConversation,
@@ -111,7 +112,7 @@ class Conversation(WebSocketProtocol):
         word = command.words[0]
         over: Deferred[None] = Deferred()
         self._over = over
-        running: Deferred[Any] = maybeDeferred(command.respond, arguments, self)
+        running: Deferred[Any] = maybeAwait(command.respond, arguments, self)
         running.addCallback(self._answer, over)
         running.addErrback(self._failed, word, over)
         if self._over is not over:

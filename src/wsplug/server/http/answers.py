@@ -5,10 +5,10 @@ The answer of a resource: given at once, or later.
 from __future__ import annotations
 
 from collections.abc import Callable
-from types import CoroutineType
 
 from twisted.internet.defer import Deferred
 
+from wsplug.awaiting import LATER, toDeferred
 from wsplug.interfaces import IPlainRequest, IPlainResource
 from wsplug.plain import Response
 from wsplug.server.context import ConnectionContext
@@ -27,10 +27,8 @@ def askResource(
     @raise TypeError: its answer is of another type. A C{Deferred} fails with it.
     """
     answer = resource.respond(request)
-    if isinstance(answer, CoroutineType):
-        answer = Deferred.fromCoroutine(answer)
-    if isinstance(answer, Deferred):
-        return answer.addCallback(_checked)
+    if isinstance(answer, LATER):
+        return toDeferred(answer).addCallback(_checked)
     return _checked(answer)
 
 
