@@ -21,7 +21,14 @@ from typing import Any, Final, ParamSpec, TypeVar
 from twisted.internet.defer import CancelledError, Deferred, fail, succeed
 from twisted.python.failure import Failure
 
-__all__ = ["LATER", "fromCoroutine", "maybeAwait", "toDeferred"]
+__all__ = [
+    "LATER",
+    "TaskDeferred",
+    "fromCoroutine",
+    "maybeAwait",
+    "toDeferred",
+    "whenLoopRuns",
+]
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -52,6 +59,22 @@ _EAGER: Final[dict[str, Any]] = (
 Has a task begin at once, as Twisted's coroutines do. Older versions of Python begin it
 in the loop's next turn.
 """
+
+
+class TaskDeferred(Deferred[_T]):
+    """
+    A C{Deferred} that any asyncio task may await, also one that isn't wsplug's: within
+    C{asyncio.gather}, for example.
+    """
+
+    def __await__(self) -> Generator[Any, None, _T]:
+        if not self.called and _runsLoop():
+            return self._awaitInTask()
+        return self.__iter__()
+
+    def _awaitInTask(self) -> Generator[Any, None, _T]:
+        yield from _watch(self)
+        return (yield from self.__iter__())
 
 
 def fromCoroutine(work: Coroutine[Any, Any, _T]) -> Deferred[_T]:
@@ -113,6 +136,27 @@ def toDeferred(result: Awaitable[Any]) -> Deferred[Any]:
         return fromCoroutine(result)
     assert isinstance(result, asyncio.Future)
     return fromCoroutine(_wait(result))
+
+
+def whenLoopRuns(reactor: Any) -> Deferred[None]:
+    """
+    Wait until coroutines may await everything that a reactor has to offer.
+
+    @return: fires at once, except under asyncio's reactor before it runs.
+    """
+    from twisted.internet.asyncioreactor import AsyncioSelectorReactor
+
+    runs: Deferred[None] = Deferred()
+    if isinstance(reactor, AsyncioSelectorReactor) and not _runsLoop():
+        # What is called at the reactor's start comes before the loop's.
+        reactor.callLater(0, runs.callback, None)
+    else:
+        runs.callback(None)
+    return runs
+
+
+def _runsLoop() -> bool:
+    return asyncio._get_running_loop() is not None
 
 
 async def _wait(future: Awaitable[_T]) -> _T:

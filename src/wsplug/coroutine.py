@@ -18,6 +18,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from wsplug.awaiting import TaskDeferred, fromCoroutine
 from wsplug.errors import ConnectionClosed
 from wsplug.interfaces import (
     IHandshakeRequest,
@@ -98,7 +99,7 @@ class WebSocket:
         self._check()
         if self._asked is not None:
             raise RuntimeError("another coroutine is already waiting for a message")
-        self._asked = Deferred(self._forget)
+        self._asked = TaskDeferred(self._forget)
         message = await self._asked
         if message is None:
             assert self.closed is not None
@@ -131,7 +132,7 @@ class WebSocket:
         while self._slow and self.closed is None:
             if self._drained is None:
                 self._drained = Deferred()
-            waiting: Deferred[None] = Deferred()
+            waiting: Deferred[None] = TaskDeferred()
             self._drained.chainDeferred(waiting)
             await waiting
         self._check()
@@ -143,7 +144,7 @@ class WebSocket:
         @raise ConnectionClosed: the connection is closed meanwhile.
         """
         self._check()
-        sleep: Deferred[None] = Deferred(self._forgetSleep)
+        sleep: Deferred[None] = TaskDeferred(self._forgetSleep)
         clock = self._services.clock
         self._sleeps[sleep] = clock.callLater(seconds, self._wake, sleep)
         await sleep
@@ -239,7 +240,7 @@ class CoroutineProtocol:
         transport.attachProducer(self)
 
     def negotiationFinished(self) -> None:
-        running = Deferred.fromCoroutine(self._function(self._socket))
+        running = fromCoroutine(self._function(self._socket))
         running.addCallbacks(lambda _: self._socket.close(), self._failed)
 
     def textMessageReceived(self, message: str) -> Deferred[None] | None:

@@ -31,6 +31,7 @@ from twisted.python.failure import Failure
 
 from wsplug.admin.endpoints import AdminEndpoints, AdminSettings
 from wsplug.auth.options import Authentication
+from wsplug.awaiting import whenLoopRuns
 from wsplug.codec import CloseCode
 from wsplug.daemon.unixsockets import listenOn
 from wsplug.errors import StartupError
@@ -318,6 +319,7 @@ class WebSocketService(Service):
 
     def _startApplications(self) -> None:
         starting: Deferred[Any] = self._startBroker()
+        starting.addCallback(lambda _: whenLoopRuns(self._reactor))
         starting.addCallback(lambda _: self._startMounted())
         starting.addCallback(lambda _: self._serve())
         starting.addErrback(self._failed)

@@ -12,6 +12,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
+from tests.documentation.pages import codeIn, readPage
 from tests.live.certificates import makeCertificate
 from tests.processes import HOST, TCP, checkEcho, portOf, serve, upgrade
 
@@ -54,3 +55,109 @@ def test_reactor(reactor: str, tmp_path: Path) -> None:
             assert client.protocol.close_code == 1012
         assert "Traceback" not in server.log + server.err
         assert "SIGTERM: stopping" in server.log
+
+
+ASYNC = """
+import asyncio
+
+from wsplug import WebSocketApplication, WebSocketProtocol, application
+
+
+@application("both")
+async def both(socket):
+    first, _ = await asyncio.gather(socket.receive(), asyncio.sleep(0))
+    await socket.sleep(0)
+    await asyncio.wait_for(socket.send(first), 30)
+
+
+class Waiting(WebSocketProtocol):
+    async def textMessageReceived(self, message):
+        if message == "fail":
+            await asyncio.sleep(0)
+            raise SystemExit(7)
+        self.transport.sendTextMessage("waiting")
+        try:
+            await asyncio.sleep(1000)
+        except asyncio.CancelledError:
+            print("cancelled at the connection's end", flush=True)
+            raise
+
+
+class Waiters(WebSocketApplication):
+    async def startApplication(self):
+        await asyncio.sleep(0.01)
+        print("started with asyncio", flush=True)
+
+    async def buildProtocol(self, request):
+        await asyncio.sleep(0)
+        return Waiting()
+
+    async def stopApplication(self):
+        await asyncio.sleep(0)
+        print("stopped with asyncio", flush=True)
+
+
+waiters = Waiters()
+"""
+"""
+Applications that await what a library for asyncio gives them.
+"""
+
+
+def test_library_of_asyncio(tmp_path: Path) -> None:
+    """
+    Under asyncio's reactor, applications await aiohttp's requests next to Deferreds: in
+    coroutines for a connection, in methods, and at the start and the stop. Whatever
+    they raise is theirs, and the end of a connection cancels what they wait for.
+    """
+    (tmp_path / "asking.py").write_text(ASYNC)
+    (sample,) = codeIn(readPage("asyncio"), "python")
+    (tmp_path / "status.py").write_text(sample)
+    with serve(
+        tmp_path,
+        "--app=status.py:path=/",
+        "--app=asking.py:both:path=/both",
+        "--app=asking.py:waiters:path=/wait",
+        twistd=["--reactor=asyncio"],
+    ) as server:
+        server.waitForLog("started with asyncio")
+        with connect(f"ws://{HOST}:{server.port}") as client:
+            for _ in range(3):
+                client.send(f"http://{HOST}:{server.port}/-/health")
+                assert client.recv(60) == "200 OK"
+        with connect(f"ws://{HOST}:{server.port}/both") as client:
+            client.send("hello")
+            assert client.recv(60) == "hello"
+        with connect(f"ws://{HOST}:{server.port}/wait") as client:
+            client.send("wait")
+            assert client.recv(60) == "waiting"
+        server.waitForLog("cancelled at the connection's end")
+        with connect(f"ws://{HOST}:{server.port}/wait") as client:
+            client.send("fail")
+            with pytest.raises(ConnectionClosed):
+                client.recv(60)
+            assert client.protocol.close_code == 1011
+        assert server.stop() == 0
+        assert "stopped with asyncio" in server.log
+        assert "was never awaited" not in server.log + server.err
+
+
+def test_without_asyncio(tmp_path: Path) -> None:
+    """
+    Under another reactor, an application that awaits something of asyncio fails with
+    one line that names the way out.
+    """
+    (tmp_path / "asking.py").write_text(
+        "import asyncio\n"
+        "from wsplug import application\n\n\n"
+        "@application('late')\n"
+        "async def late(socket):\n"
+        "    await asyncio.sleep(0)\n"
+        "    await asyncio.sleep(1)\n"
+    )
+    with serve(tmp_path, "--app=asking.py:late") as server:
+        with connect(f"ws://{HOST}:{server.port}") as client:
+            with pytest.raises(ConnectionClosed):
+                client.recv(60)
+            assert client.protocol.close_code == 1011
+        server.waitForLog("start the server with 'twistd --reactor=asyncio'")

@@ -108,6 +108,34 @@ def test_errors_of_deferreds() -> None:
     assert inLoop(work) == "no"
 
 
+def test_in_any_task() -> None:
+    """
+    What wsplug's sockets give can be awaited in tasks that aren't wsplug's, too.
+    """
+    fires: Deferred[int] = awaiting.TaskDeferred()
+    fails: Deferred[int] = awaiting.TaskDeferred()
+    cancelled: Deferred[int] = awaiting.TaskDeferred()
+    fired: Deferred[int] = awaiting.TaskDeferred()
+    fired.callback(4)
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        loop.call_soon(fires.callback, 1)
+        loop.call_soon(fails.errback, KeyError("x"))
+        waits = [asyncio.ensure_future(wait(each)) for each in (fires, fails, fired)]
+        one, error, four = await asyncio.gather(*waits, return_exceptions=True)
+        assert (one, four) == (1, 4)
+        assert isinstance(error, KeyError)
+        with pytest.raises(asyncio.TimeoutError):
+            await asyncio.wait_for(wait(cancelled), 0.001)
+
+    async def wait(done: Deferred[int]) -> int:
+        return await done
+
+    asyncio.run(main())
+    assert cancelled.called
+
+
 @pytest.mark.parametrize("error", [KeyError("x"), SystemExit(3), KeyboardInterrupt()])
 def test_errors(error: BaseException) -> None:
     """

@@ -21,6 +21,7 @@ FACADES = [
 ]
 FOR_APPLICATIONS = [
     "wsplug.auth",
+    "wsplug.awaiting",
     "wsplug.broker",
     "wsplug.clocks",
     "wsplug.digests",
