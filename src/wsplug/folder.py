@@ -6,14 +6,25 @@ resources of C{twisted.web}.
 from __future__ import annotations
 
 import os
-from typing import Any, BinaryIO
+from time import time
+from typing import Any
 
 from twisted.web.pages import notFound
 from twisted.web.resource import IResource
 from twisted.web.server import Request
 from twisted.web.static import File
 
-from wsplug.staticfiles import ABSENT, HEADERS, isWithin, openFile
+from wsplug.codec import check_conditions, format_date
+from wsplug.responses import FileBody
+from wsplug.staticfiles import (
+    HEADERS,
+    UNMET,
+    StoredFile,
+    isWithin,
+    modifiedAt,
+    openFile,
+    refuseFile,
+)
 
 __all__ = ["Folder"]
 
@@ -59,13 +70,41 @@ class Folder(File):
         isInside = self.followsLinks or isWithin(self.path, self._top)
         return isInside and bool(self.isfile() or self.isdir())
 
-    def openForReading(self) -> BinaryIO:
+    def openForReading(self) -> StoredFile:
         """
-        Open the file, without blocking if it has become a FIFO or the like.
+        Make sure that the file can be read, without blocking if it has become a FIFO or
+        the like. It is open only while a piece of it is read.
 
-        @raise OSError: it is gone, or isn't a regular file.
+        @raise OSError: it is gone, can't be read, or isn't a regular file.
         """
-        return openFile(self.path)
+        with openFile(self.path) as file:
+            return StoredFile(self.path, os.fstat(file.fileno()))
+
+    def getModificationTime(self) -> float:
+        """
+        Return the time for C{Last-Modified}.
+        """
+        seconds: float = super().getModificationTime()
+        return modifiedAt(seconds)
+
+    def _judge(self, request: Request) -> int | None:
+        """
+        Evaluate the conditions of a request.
+
+        @return: 412 or 304, which is the answer then; C{None} for the usual one.
+        @raise OSError: the file can't be read. Then no condition applies.
+        """
+        self.openForReading()
+        headers = request.requestHeaders
+        modified = modifiedAt(self.getModificationTime())
+        verdict = check_conditions(
+            lambda name: headers.getRawHeaders(name, []), modified, time()
+        )
+        # Twisted ignores If-None-Match, which comes before it.
+        headers.removeHeader(b"if-modified-since")
+        if verdict == 304:
+            request.setHeader(b"last-modified", format_date(modified))
+        return verdict
 
     def getChild(self, path: bytes, request: Request) -> IResource:
         try:
@@ -87,13 +126,27 @@ class Folder(File):
         for name, value in HEADERS:
             request.setHeader(name, value)
         try:
-            return super().render_GET(request)  # type: ignore[no-untyped-call]
+            verdict = self._judge(request) if self.isfile() else None
+            if verdict is None:
+                return super().render_GET(request)  # type: ignore[no-untyped-call]
         except OSError as error:
-            if error.errno not in ABSENT:
-                raise
-            # Since the check, it was deleted or replaced by a socket or the like.
-            for name in (b"Accept-Ranges", b"Content-Type"):
-                request.responseHeaders.removeHeader(name)
-            return notFound().render(request)
+            return _refuse(request, error)
+        request.setResponseCode(verdict)
+        return UNMET if verdict == 412 else b""
 
     render_HEAD = render_GET
+
+
+def _refuse(request: Request, error: OSError) -> bytes | FileBody:
+    """
+    Answer that a file can't be read: since the check, it may have been deleted or
+    replaced by a socket or the like.
+
+    @raise OSError: the error isn't one of those that are expected.
+    """
+    answer = refuseFile(error)
+    request.responseHeaders.removeHeader(b"accept-ranges")
+    request.setResponseCode(answer.status)
+    for name, value in answer.headers:
+        request.setHeader(name, value)
+    return answer.body

@@ -5,21 +5,37 @@ Whole responses to plain HTTP requests. L{wsplug.plain} exports these classes.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import BinaryIO
+from typing import Protocol
 
-__all__ = ["FileBody", "Response"]
+__all__ = ["FileBody", "Readable", "Response"]
+
+
+class Readable(Protocol):
+    """
+    What L{FileBody} needs of a file.
+    """
+
+    def read(self, size: int, /) -> bytes:
+        """Read the next bytes: at most so many, and none at the end."""
+
+    def close(self) -> None:
+        """Close the file."""
 
 
 class FileBody:
     """
     A part of a file, as the body of a response. The sender closes it.
 
+    A file that stays open takes a descriptor, which C{max-connections} doesn't count,
+    until the client has read the response or C{send-timeout} has passed.
+    L{wsplug.staticfiles.sendFile} keeps none open.
+
     @ivar size: the number of bytes, from the file's current position.
     """
 
     __slots__ = ("_file", "size")
 
-    def __init__(self, file: BinaryIO, size: int) -> None:
+    def __init__(self, file: Readable, size: int) -> None:
         """
         @param file: an open file, which nothing else reads.
         """

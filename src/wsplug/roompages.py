@@ -9,7 +9,7 @@ from urllib.parse import quote_from_bytes
 
 from wsplug.interfaces import IPlainRequest, IPlainResource
 from wsplug.plain import PlainResource, Response, notFound, redirect
-from wsplug.staticfiles import sendFile
+from wsplug.staticfiles import refuseFile, sendFile
 
 __all__ = ["RoomPages"]
 
@@ -44,7 +44,10 @@ class RoomPages(PlainResource):
             # The server's built-in files are only below the application's own path.
             return redirect(b"../" * depth + b"-/" + _quoted(segments[-1]))
         path = self._files.get(segments[-1], self._files[b"index.html"])
-        return sendFile(request, path)
+        try:
+            return sendFile(request, path)
+        except OSError as error:
+            return refuseFile(error)
 
 
 def _quoted(segment: bytes) -> bytes:

@@ -10,11 +10,12 @@ import stat
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from math import ceil
+from time import time
 from typing import BinaryIO, Final
 
 from twisted.web.static import loadMimeTypes
 
-from wsplug.codec import format_date, read_date, read_range
+from wsplug.codec import check_conditions, format_date, read_range
 from wsplug.interfaces import IPlainRequest, IPlainResource
 from wsplug.plain import (
     TEXT,
@@ -25,7 +26,19 @@ from wsplug.plain import (
     redirect,
 )
 
-__all__ = ["ABSENT", "HEADERS", "StaticFiles", "isWithin", "openFile", "sendFile"]
+__all__ = [
+    "ABSENT",
+    "EXHAUSTED",
+    "HEADERS",
+    "UNMET",
+    "StaticFiles",
+    "StoredFile",
+    "isWithin",
+    "modifiedAt",
+    "openFile",
+    "refuseFile",
+    "sendFile",
+]
 
 _FLAGS: Final = (
     os.O_RDONLY
@@ -49,7 +62,20 @@ The error numbers of opening a file that doesn't exist any more.
 
 _FORBIDDEN: Final = (errno.EACCES, errno.EPERM)
 
-_EXHAUSTED: Final = (errno.EMFILE, errno.ENFILE)
+EXHAUSTED: Final = (errno.EMFILE, errno.ENFILE)
+"""
+The error numbers of opening a file when too many are open.
+"""
+
+UNMET: Final = b"a condition of the request is not met\n"
+"""
+The body of a 412.
+"""
+
+_SMALL: Final = 64 * 1024
+"""
+The most bytes that are read at once, together with the head of the response.
+"""
 
 _INDEXES: Final = ("index.html", "index.htm")
 
@@ -76,12 +102,19 @@ def openFile(path: str) -> BinaryIO:
     """
     descriptor = os.open(path, _FLAGS)
     try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise FileNotFoundError(errno.ENOENT, "not a regular file", path)
+        _checkKind(os.fstat(descriptor), path)
         return os.fdopen(descriptor, "rb", buffering=0)
     except BaseException:
         os.close(descriptor)
         raise
+
+
+def _checkKind(state: os.stat_result, path: str) -> None:
+    """
+    @raise OSError: a file isn't a regular one.
+    """
+    if not stat.S_ISREG(state.st_mode):
+        raise FileNotFoundError(errno.ENOENT, "not a regular file", path)
 
 
 def isWithin(path: str, folder: str) -> bool:
@@ -116,50 +149,137 @@ def _typeOf(path: str) -> list[tuple[bytes, bytes]]:
     return [*headers, (b"Content-Type", kind.encode("ascii"))]
 
 
+class StoredFile:
+    """
+    A file that is open only while a piece of it is read. So a client that doesn't read
+    its response holds no descriptor beside that of its connection.
+    """
+
+    __slots__ = ("_path", "_place", "_version")
+
+    def __init__(self, path: str, state: os.stat_result, place: int = 0) -> None:
+        """
+        @param state: what C{os.fstat} said of the file when the response's head was
+            made. Every piece is from the same version of it.
+        @param place: the position of the first byte to read.
+        """
+        self._path = path
+        self._version = _versionOf(state)
+        self._place = place
+
+    def seek(self, place: int) -> None:
+        """
+        Set the position of the next byte to read.
+        """
+        self._place = place
+
+    def read(self, size: int) -> bytes:
+        """
+        Read the next bytes.
+
+        @return: at most C{size} bytes; none at the end of the file.
+        @raise OSError: the file can't be read, or was changed or replaced meanwhile.
+        """
+        # Without a file object, which would take as long as the rest.
+        descriptor = os.open(self._path, _FLAGS)
+        try:
+            state = os.fstat(descriptor)
+            _checkKind(state, self._path)
+            if _versionOf(state) != self._version:
+                raise OSError(errno.ESTALE, "the file was changed", self._path)
+            os.lseek(descriptor, self._place, os.SEEK_SET)
+            data = os.read(descriptor, size)
+        finally:
+            os.close(descriptor)
+        self._place += len(data)
+        return data
+
+    def close(self) -> None:
+        """
+        Do nothing: the file is closed.
+        """
+
+
+def _versionOf(state: os.stat_result) -> tuple[int, int, int, int]:
+    return state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns
+
+
+def modifiedAt(seconds: float) -> int:
+    """
+    Return the time of a file's modification in whole seconds, for C{Last-Modified}. A
+    time in the future becomes the current one (RFC 9110 section 8.8.2.1). So no time
+    stands for two versions of a file that are written in the same second. A time before
+    1970, which some clients can't read, becomes the beginning of that year.
+
+    @param seconds: as from C{os.stat}.
+    """
+    return max(min(ceil(seconds), int(time())), 0)
+
+
 def sendFile(
     request: IPlainRequest, path: str, headers: Iterable[tuple[bytes, bytes]] = ()
 ) -> Response:
     """
-    Answer with a file, a part of it, or 304 if it is unchanged.
+    Answer with a file or a part of it, or with what the conditions of the request lead
+    to: 304 if it is unchanged, 412 if they aren't met.
 
     @param headers: further headers of the response.
     @raise OSError: the file doesn't exist, or can't be read.
     """
-    file = openFile(path)
-    try:
+    with openFile(path) as file:
         answer = _answerWith(request, path, file)
-    except BaseException:
-        file.close()
-        raise
-    if not isinstance(answer.body, FileBody):
-        file.close()
     answer.headers[:0] = [*headers, *HEADERS]
     return answer
 
 
 def _answerWith(request: IPlainRequest, path: str, file: BinaryIO) -> Response:
     state = os.fstat(file.fileno())
-    size, modified = state.st_size, ceil(state.st_mtime)
+    size, modified = state.st_size, modifiedAt(state.st_mtime)
     headers = [(b"Last-Modified", format_date(modified))]
-    if not request.getHeaders(b"if-none-match"):  # RFC 9110 section 13.1.3
-        since = read_date(request.getHeaders(b"if-modified-since"))
-        if since is not None and since >= modified:
-            return Response(304, headers)
+    verdict = check_conditions(request.getHeaders, modified, time())
+    if verdict == 412:
+        return Response(412, [TEXT], UNMET)
+    if verdict == 304:
+        return Response(304, headers)
     headers += [(b"Accept-Ranges", b"bytes"), *_typeOf(path)]
+    isRead = request.method == b"GET"
     part = None
     # RFC 9110 section 14.2: ranges are for GET only. With If-Range, the whole file is
     # sent, as section 13.1.5 allows.
-    if request.method == b"GET" and not request.getHeaders(b"if-range"):
+    if isRead and not request.getHeaders(b"if-range"):
         part = read_range(request.getHeaders(b"range"), size)
-    if part is None:
-        return Response(200, headers, FileBody(file, size))
-    first, end = part
-    if first == end:
-        return Response(416, [(b"Content-Range", b"bytes */%d" % size)])
-    file.seek(first)
-    place = b"bytes %d-%d/%d" % (first, end - 1, size)
-    headers.append((b"Content-Range", place))
-    return Response(206, headers, FileBody(file, end - first))
+    first, end = (0, size) if part is None else part
+    if part is not None:
+        if first == end:
+            return Response(416, [(b"Content-Range", b"bytes */%d" % size)])
+        place = b"bytes %d-%d/%d" % (first, end - 1, size)
+        headers.append((b"Content-Range", place))
+    status = 200 if part is None else 206
+    if isRead and end - first <= _SMALL:
+        file.seek(first)
+        data = file.read(end - first)
+        if len(data) == end - first:
+            return Response(status, headers, data)
+    return Response(
+        status, headers, FileBody(StoredFile(path, state, first), end - first)
+    )
+
+
+def refuseFile(error: OSError) -> Response:
+    """
+    Return the answer to a request for a file that can't be opened.
+
+    @param error: is being handled.
+    @raise OSError: that error, if it is none of those that are expected.
+    """
+    if error.errno in ABSENT:
+        return notFound()
+    if error.errno in _FORBIDDEN:
+        return Response(403, [TEXT], b"this can't be read\n")
+    if error.errno in EXHAUSTED:
+        headers = [TEXT, (b"Retry-After", b"1")]
+        return Response(503, headers, b"too many files are open\n")
+    raise error
 
 
 class StaticFiles(PlainResource):
@@ -218,14 +338,7 @@ class StaticFiles(PlainResource):
         try:
             return self._respond(request, request.postpath)
         except OSError as error:
-            if error.errno in ABSENT:
-                return notFound()
-            if error.errno in _FORBIDDEN:
-                return Response(403, [TEXT], b"this can't be read\n")
-            if error.errno in _EXHAUSTED:
-                headers = [TEXT, (b"Retry-After", b"1")]
-                return Response(503, headers, b"too many files are open\n")
-            raise
+            return refuseFile(error)
 
     def _respond(self, request: IPlainRequest, names: Sequence[bytes]) -> Response:
         """

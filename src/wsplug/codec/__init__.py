@@ -15,7 +15,12 @@ doesn't know the time, and raises no errors for a peer's input.
 
 from wsplug.codec.closecodes import CloseCode, may_be_sent, pack_close, unpack_close
 from wsplug.codec.compression import Deflater, Inflater
-from wsplug.codec.conditions import format_date, read_date, read_range
+from wsplug.codec.conditions import (
+    check_conditions,
+    format_date,
+    read_date,
+    read_range,
+)
 from wsplug.codec.deflate import DeflateAgreement, DeflatePolicy
 from wsplug.codec.extensions import Extension, parse_extensions
 from wsplug.codec.frames import (
@@ -73,6 +78,7 @@ __all__ = [
     "advance",
     "apply_mask",
     "body_too_large",
+    "check_conditions",
     "check_upgrade",
     "encode_frame",
     "encode_header",

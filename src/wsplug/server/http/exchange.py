@@ -563,13 +563,15 @@ class Exchange:
         self.busy = self._isOver = True
         self._output.close()
 
-    def _cutOff(self, reason: str, setting: str | None) -> None:
+    def _cutOff(
+        self, reason: str, setting: str | None, failure: Failure | None = None, /
+    ) -> None:
         """
         End a connection because the client, or the response, takes too long.
         """
         client = self._client.address or self._transport.getPeer()
         self._isOver = True
         self._output.stop()
-        logCutOff(self._context.logLimit, client, reason, setting)
+        logCutOff(self._context.logLimit, client, reason, setting, failure)
         # Later, because the caller may be in the middle of a response.
         self._context.clock.callLater(0, self._transport.abortConnection)

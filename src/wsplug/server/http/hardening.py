@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from io import BytesIO
+from time import time
 from typing import Any, Final
 from weakref import ref
 
@@ -16,7 +17,7 @@ from twisted.web.error import UnsupportedMethod
 from twisted.web.http import stringToDatetime
 from twisted.web.resource import IResource
 
-from wsplug.codec import read_range
+from wsplug.codec import read_date, read_range
 from wsplug.errors import HandshakeRefused
 from wsplug.guard.loglimit import LogLimit
 from wsplug.server.http.forms import readForm
@@ -55,7 +56,7 @@ def cleanHeaders(request: Any) -> None:
     if ranges and (read_range(ranges, 1) is None or headers.hasHeader(b"if-range")):
         headers.removeHeader(b"range")
     dates = headers.getRawHeaders(b"if-modified-since", [])
-    if dates and (len(dates) > 1 or not _isDate(dates[0])):
+    if dates and (read_date(dates, time()) is None or not _isDate(dates[0])):
         # Invalid dates are ignored (RFC 9110 section 13.1.3).
         headers.removeHeader(b"if-modified-since")
 

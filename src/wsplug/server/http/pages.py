@@ -496,6 +496,12 @@ class _Puller:
         written = channel.written
         try:
             producer.resumeProducing()
+        except OSError as error:
+            # Such as a file that was changed or removed. The log limit applies.
+            self.stopProducing()
+            reason = f"the response could not be read: {error.strerror or error}"
+            channel.cutOff(reason, None)
+            return
         except BaseException:
             # Stop the producer and abort the connection, so that the client sees that
             # the response is incomplete.

@@ -17,7 +17,7 @@ from wsplug.plain import FileBody, Response
 from wsplug.server.closing import endIdle
 from wsplug.server.context import ConnectionContext
 from wsplug.server.http.pageoutput import PageOutput
-from wsplug.server.http.sending import PIECE, ResponseSender
+from wsplug.server.http.sending import PIECE, CutOff, ResponseSender
 
 __all__ = ["ResponseOutput", "encodeResponse"]
 
@@ -96,7 +96,7 @@ class ResponseOutput:
         before, self._writtenBefore = self._writtenBefore, sender.written
         return sender.written == before and sender.isEmpty
 
-    def open(self, cutOff: Callable[[str, str | None], object]) -> ResponseSender:
+    def open(self, cutOff: CutOff) -> ResponseSender:
         """
         Take the transport, unless that is done already.
 

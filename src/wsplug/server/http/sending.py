@@ -5,10 +5,11 @@ Sends the server's own responses after the waiting bytes, and files in pieces.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from twisted.internet.interfaces import IAddress, IDelayedCall, IPushProducer
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from wsplug.guard.loglimit import LogLimit
@@ -16,7 +17,7 @@ from wsplug.networks import nameOfAddress
 from wsplug.plain import FileBody
 from wsplug.server.http.pageoutput import PageOutput
 
-__all__ = ["PIECE", "ResponseSender", "logCutOff"]
+__all__ = ["PIECE", "CutOff", "ResponseSender", "logCutOff"]
 
 _log = Logger(__name__)
 
@@ -26,16 +27,38 @@ The bytes of a file that are read in one iteration of the reactor.
 """
 
 
+class CutOff(Protocol):
+    """
+    Ends a connection in the middle of a response.
+    """
+
+    def __call__(
+        self, reason: str, setting: str | None, failure: Failure | None = None, /
+    ) -> object:
+        """
+        @param reason: for the log.
+        @param setting: the setting behind the reason, if any.
+        @param failure: the exception behind it, if that shows a bug.
+        """
+
+
 def logCutOff(
-    limit: LogLimit, client: IAddress, reason: str, setting: str | None
+    limit: LogLimit,
+    client: IAddress,
+    reason: str,
+    setting: str | None,
+    failure: Failure | None = None,
 ) -> None:
     """
     Log that a client's connection was closed in the middle of a response.
 
     @param limit: says whether the line is logged.
     @param setting: the setting behind the reason, if any.
+    @param failure: the exception behind it, which is logged with its traceback.
     """
     if limit.allows(client, "cut off", setting):
+        if failure is not None:
+            _log.failure("a file could not be sent completely", failure)
         _log.info(
             "{peer} cut off: {reason}",
             peer=nameOfAddress(client),
@@ -57,7 +80,7 @@ class ResponseSender:
         transport: Any,
         output: PageOutput,
         callLater: Callable[..., IDelayedCall],
-        cutOff: Callable[[str, str | None], object],
+        cutOff: CutOff,
     ) -> None:
         """
         @param output: the waiting bytes. L{stop} stops it, too.
@@ -67,7 +90,7 @@ class ResponseSender:
         self._transport = transport
         self._output = output
         self._callLater = callLater
-        self._cutOff: Callable[[str, str | None], object] | None = cutOff
+        self._cutOff: CutOff | None = cutOff
         self._call: IDelayedCall | None = None
         self._file: FileBody | None = None
         self._missing = 0
@@ -106,9 +129,11 @@ class ResponseSender:
             return
         try:
             data = body.read(min(self._missing, PIECE))
+        except OSError as error:
+            self._fail(f"the file could not be read: {error.strerror or error}")
+            return
         except BaseException:
-            _log.failure("a file could not be sent completely")
-            self._fail("the file could not be read")
+            self._fail("the file could not be read", Failure())
             return
         if not data:
             self._fail("the file became shorter")
@@ -126,9 +151,9 @@ class ResponseSender:
         if whenSent is not None and self._cutOff is not None:
             whenSent()
 
-    def _fail(self, reason: str) -> None:
+    def _fail(self, reason: str, failure: Failure | None = None) -> None:
         if self._cutOff is not None:
-            self._cutOff(reason, None)
+            self._cutOff(reason, None, failure)
 
     def _closeFile(self) -> None:
         body, self._file, self._whenSent = self._file, None, None
