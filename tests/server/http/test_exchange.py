@@ -283,6 +283,61 @@ def test_unwanted_everywhere() -> None:
         assert response.body == b"no request body is allowed\n"
 
 
+EMPTY = [b"0\r\n\r\n", b"000;a=b\r\n\r\n", b"0\r\nTrailer: value\r\n\r\n"]
+
+
+@pytest.mark.parametrize("step", [1, 10_000])
+@pytest.mark.parametrize("chunks", EMPTY)
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_empty_chunks(tmp_path: Path, method: str, chunks: bytes, step: int) -> None:
+    """A chunked body of no bytes is none (RFC 9112 section 7.1), so a resource that
+    takes no bodies answers the request. The connection is kept."""
+    (tmp_path / "a.txt").write_text("content", "ascii")
+    (tmp_path / "b.txt").write_text("other", "ascii")
+    for path in (b"a.txt", b"-/wsplug.js"):
+        server = serve(str(tmp_path))
+        data = get("/PATH", method, "Transfer-Encoding: chunked") + chunks
+        data = data.replace(b"PATH", path) + get("/b.txt")
+        transport = server.connectTransport()
+        for start in range(0, len(data), step):
+            transport.put(data[start : start + step])
+            server.run()
+        output = transport.take()
+        assert output.startswith(b"HTTP/1.1 200 ")
+        assert output.endswith(b"\r\n\r\nother")
+        assert output.count(b"HTTP/1.1 ") == 2
+        assert not transport.lost
+
+
+@pytest.mark.parametrize(
+    ("behind", "status"), [(b"", 408), (b"0\r\n", 408), (b"1", 408), (b"1\r\n", 413)]
+)
+def test_chunks_that_nobody_wants(behind: bytes, status: int) -> None:
+    """Where no body is taken, a chunked one is refused with its first chunk. It may
+    take as long as a head to turn out to be empty."""
+    server = serve(own := Own(maxBodySize=0))
+    head = get("/a", "GET", "Transfer-Encoding: chunked")
+    transport = raw(server, head + behind)
+    if status == 408:
+        server.advance(9)
+        assert transport.take() == b""
+        server.advance(2)
+    assert parseResponse(transport.take()).status == status
+    assert own.requests == []
+    server.advance(6)
+    assert transport.lost
+    assert isClean(server)
+
+
+def test_expected_chunks() -> None:
+    """A client that waits for a request to go on has a body (RFC 9110 section 10.1.1):
+    where none is taken, that is refused at once."""
+    server = serve(Own(maxBodySize=0))
+    lines = ("Transfer-Encoding: chunked", "Expect: 100-continue")
+    transport = raw(server, get("/a", "POST", *lines))
+    assert parseResponse(transport.take()).status == 413
+
+
 def test_judged_first() -> None:
     """Who may not do something is told so before the body has come."""
 

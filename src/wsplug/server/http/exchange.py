@@ -335,7 +335,10 @@ class Exchange:
         if size == 0:
             self._take(b"")
             return
-        if not limit or (size is not None and size > limit):
+        # A chunked body may turn out to be empty, but not with Expect (RFC 9110 section
+        # 10.1.1).
+        least = size if size is not None else bool(head.all(b"expect"))
+        if least > limit:
             self._refuse(body_too_large(limit))
             return
         self._isUnread = False
