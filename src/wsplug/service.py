@@ -49,6 +49,7 @@ from wsplug.server.settings import Settings
 from wsplug.server.stalls import StallDetector
 from wsplug.serving import makeFactory
 from wsplug.starting import Starts
+from wsplug.transport.accepting import boundAcceptLines
 from wsplug.transport.direct import useDirectTransport
 from wsplug.transport.epollset import EpollSet
 from wsplug.transport.ports import closePort, isInherited, openSockets
@@ -273,6 +274,7 @@ class WebSocketService(Service):
         listening.addErrback(self._failed)
 
     def _listensForOperators(self, port: IListeningPort) -> None:
+        boundAcceptLines(port, self._reactor)
         self._admin.listens(port)
         self._log.info(
             "the admin endpoint listens on {address}",
@@ -302,6 +304,7 @@ class WebSocketService(Service):
         self._announce(port.port)
 
     def _announce(self, port: IListeningPort) -> None:
+        boundAcceptLines(port, self._reactor)
         useDirectTransport(port, self._epollSet)
         if self.factory.proxies.settings.protocol:
             useProxyProtocol(port, self.factory)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from twisted.internet.task import Clock
 from twisted.internet.testing import MemoryReactorClock
 
 from tests.documentation.pages import codeIn
@@ -29,6 +30,7 @@ from wsplug.server.stalls import StallDetector
 from wsplug.server.statistics import Statistics
 from wsplug.tap import Options
 from wsplug.testing import MemoryServer
+from wsplug.transport.accepting import AcceptFailures
 
 PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "logs.md").read_text("utf-8")
 EVENTS = rows(PAGE.partition("The fields of the event follow")[2])
@@ -62,6 +64,10 @@ def _failInHandshake() -> None:
     raw(MemoryServer(App(raises)), handshake())
 
 
+def _cannotAccept() -> None:
+    AcceptFailures(Clock()).add("Too many open files")
+
+
 def _stall() -> None:
     seconds, worked = count(0.0), count(0.0)
     calls: list[Any] = []
@@ -85,6 +91,7 @@ CAUSES: list[Callable[[], None]] = [
     _cutOff,
     _fail,
     _failInHandshake,
+    _cannotAccept,
     _stall,
 ]
 

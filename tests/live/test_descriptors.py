@@ -8,10 +8,11 @@ import http.client
 import os
 import socket
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
+from websockets.sync.client import connect
 
 from tests.processes import HOST, PATIENCE, TWISTD, Server, checkEcho, waitUntil
 
@@ -115,3 +116,56 @@ def test_clients_that_read_nothing(tmp_path: Path) -> None:
         for client in clients:
             client.close()
         assert server.stop() == 0
+
+
+HOARD = """
+import os
+from wsplug import application
+
+@application("hoard", help="Opens files until none can be opened.")
+async def hoard(socket):
+    opened = []
+    async for message in socket:
+        try:
+            while message == "open":
+                opened.append(os.open(os.devnull, os.O_RDONLY))
+        except OSError as error:
+            await socket.send(error.strerror)
+        while message == "close" and opened:
+            os.close(opened.pop())
+        await socket.send("done")
+"""
+
+
+def test_no_descriptor_left(tmp_path: Path) -> None:
+    """
+    When an application has taken all descriptors, connections are ended at once, and a
+    hundred of them are one line in the log. Once there are descriptors again, the
+    server serves as before.
+    """
+    (tmp_path / "hoard.py").write_text(HOARD, "ascii")
+    with Server(tmp_path, ["--app=hoard.py"], program=LIMITED) as server:
+        checkHealth(server.port)
+        start = len(server.log)
+        with connect(f"ws://{HOST}:{server.port}/", open_timeout=PATIENCE) as other:
+            other.send("open")
+            assert other.recv(PATIENCE) == "Too many open files"
+            assert other.recv(PATIENCE) == "done"
+            for _ in range(100):
+                client = socket.create_connection((HOST, server.port), PATIENCE)
+                with client, suppress(ConnectionError):
+                    assert client.recv(1) == b""
+            other.send("close")
+            assert other.recv(PATIENCE) == "done"
+            checkHealth(server.port)
+        assert server.stop() == 0
+        # It may have taken over ten seconds on a slow machine.
+        lines = [line for line in server.log[start:].splitlines() if "accept" in line]
+        assert lines
+        assert "can't accept a connection: Too many open files" in lines[0]
+        others = [
+            line for line in lines[1:] if "more connections: Too many" not in line
+        ]
+        assert others == []
+        assert "EMFILE" not in server.log
+        assert "Traceback" not in server.log

@@ -24,11 +24,11 @@ from twisted.internet.interfaces import (
     IStreamServerEndpoint,
 )
 from twisted.internet.main import CONNECTION_DONE
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from wsplug.errors import InvalidOption
+from wsplug.transport.accepting import AcceptFailures
 
 __all__ = ["UNIXListener", "explainSystemd", "needsSystemd", "takeOver"]
 
@@ -123,8 +123,6 @@ class UNIXListener(FileDescriptor):
     The port of an inherited UNIX socket.
     """
 
-    _log = Logger()
-
     def __init__(
         self, reactor: Any, listener: socket.socket, factory: IProtocolFactory
     ) -> None:
@@ -137,6 +135,7 @@ class UNIXListener(FileDescriptor):
         self._reactor = reactor
         self._listener = listener
         self._factory = factory
+        self._failures = AcceptFailures(reactor)
 
     def startListening(self) -> None:
         self._factory.doStart()
@@ -175,7 +174,7 @@ class UNIXListener(FileDescriptor):
                 accepted, _ = self._listener.accept()
             except OSError as error:
                 if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS):
-                    self._log.warn("can't accept a connection: {error}", error=error)
+                    self._failures.add(error.strerror or str(error))
                     self._rest()
                 return
             with accepted:
