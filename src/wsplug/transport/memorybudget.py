@@ -35,13 +35,18 @@ class MemoryBudget:
 
     @ivar limit: in bytes.
     @ivar used: bytes that are held now, by all.
+    @ivar claimable: the bytes that L{claim} may take now. Claims use at most half of
+        the budget, so that they can't take all of it from the holders. Only a single
+        claim may be larger.
     """
 
-    __slots__ = ("_holders", "_shedding", "limit", "used")
+    __slots__ = ("_claimed", "_holders", "_shedding", "claimable", "limit", "used")
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self.used = 0
+        self.claimable = limit
+        self._claimed = 0
         self._holders: dict[Holder, int] = {}
         self._shedding = False
 
@@ -63,6 +68,30 @@ class MemoryBudget:
         self.used += size - before
         if self.used > self.limit and not self._shedding:
             self._shed()
+
+    def claim(self, size: int) -> None:
+        """
+        Use memory that nobody can be asked to release.
+
+        @param size: in bytes, at most L{claimable}. L{release} takes the same.
+        """
+        self._claim(size)
+        if self.used > self.limit and not self._shedding:
+            self._shed()
+
+    def release(self, size: int) -> None:
+        """
+        Give back what was claimed.
+
+        @param size: in bytes.
+        """
+        self._claim(-size)
+
+    def _claim(self, size: int) -> None:
+        self.used += size
+        self._claimed += size
+        limit = self.limit // 2 if self._claimed else self.limit
+        self.claimable = max(0, limit - self._claimed)
 
     def _shed(self) -> None:
         """

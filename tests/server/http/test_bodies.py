@@ -10,11 +10,15 @@ from io import BytesIO
 from typing import Any
 
 import pytest
+from twisted.internet.defer import Deferred
 from twisted.web.resource import Resource
 
 from tests.server.http.test_pages import get
-from tests.server.kit import App, Logs, parseResponse, raw
+from tests.server.kit import App, Logs, frame, parseResponse, raw
 from wsplug import Settings
+from wsplug.codec import OP_TEXT
+from wsplug.interfaces import IPlainRequest
+from wsplug.plain import PlainResource, Response
 from wsplug.testing import MemoryServer, MemoryTransport
 
 CHUNKED = "Transfer-Encoding: chunked"
@@ -189,4 +193,85 @@ def test_held_until_it_is_answered(leaves: bool) -> None:
     else:
         never.request.finish()
     server.run()
+    assert server.factory.incompleteMessages.used == 0
+
+
+class Late(PlainResource):
+    """Answers when the test wants it to, and only small bodies at once."""
+
+    methods = (b"POST",)
+    maxBodySize = 1_000_000
+
+    def __init__(self) -> None:
+        self.waiting: list[Deferred[Response]] = []
+
+    def respond(self, request: IPlainRequest) -> Any:
+        if request.getHeader(b"x-now") is not None:
+            return Response(200, [], b"%d" % len(request.content))
+        self.waiting.append(Deferred())
+        return self.waiting[-1]
+
+
+def post(size: int, *headers: str) -> bytes:
+    return get("/", "POST", f"Content-Length: {size}", *headers) + b"x" * size
+
+
+@pytest.mark.parametrize("foreign", [False, True])
+def test_what_applications_have(foreign: bool, logs: Logs) -> None:
+    """Bodies that came in one read use at most half of max-incomplete-total as long as
+    they aren't answered. The rest gets a 503 before the application is asked, and
+    messages that are still arriving have the other half."""
+    never, late = Never(), Late()  # type: ignore[no-untyped-call]
+    server = make(never if foreign else late, max_incomplete_total=100_000)
+    incomplete = server.factory.incompleteMessages
+    transports = [raw(server, post(8000)) for _ in range(60)]
+    assert incomplete.used == 48_000
+    outputs = [each.take() for each in transports]
+    assert outputs[:6] == [b""] * 6
+    for output in outputs[6:]:
+        response = parseResponse(output)
+        assert response.status == 503
+        assert response.all("retry-after") == ["10"]
+    if not foreign:
+        assert len(late.waiting) == 6
+    event = logs.events("refused")[0]
+    assert event["setting"] == "max-incomplete-total"
+    client = server.connect()
+    client.transport.put(frame(b"x" * 40_000, OP_TEXT))
+    server.run()
+    assert incomplete.used == 88_000
+    assert client.closed is None
+    for each in transports[:6]:
+        each.abortConnection()
+    server.run()
+    for waiting in late.waiting:
+        waiting.callback(Response(200, [], b""))
+    assert incomplete.used == 40_000
+    assert raw(server, post(8000)).take() == b""
+    assert incomplete.used == 48_000
+
+
+def test_message_gives_way() -> None:
+    """Messages that are incomplete don't keep requests from being answered: the largest
+    of them makes room."""
+    server = make(late := Late(), max_incomplete_total=100_000)
+    begin(server, 60_000, False)
+    large = begin(server, 38_000, True)
+    assert raw(server, post(8000)).take() == b""
+    assert len(late.waiting) == 1
+    assert server.factory.incompleteMessages.used <= 100_000
+    assert large.take() == b""
+
+
+def test_body_over_half() -> None:
+    """A body that is larger than half of the budget is taken if it is the only one; one
+    over the whole budget never is, also where it came in one read."""
+    server = make(late := Late(), max_incomplete_total=10_000)
+    assert parseResponse(raw(server, post(10_001)).take()).status == 503
+    assert raw(server, post(9_000)).take() == b""
+    assert parseResponse(raw(server, post(1)).take()).status == 503
+    assert parseResponse(raw(server, post(1, "X-Now: 1")).take()).status == 503
+    assert parseResponse(raw(server, post(0, "X-Now: 1")).take()).body == b"0"
+    late.waiting[0].callback(Response(200, [], b""))
+    assert parseResponse(raw(server, post(9_000, "X-Now: 1")).take()).body == b"9000"
     assert server.factory.incompleteMessages.used == 0

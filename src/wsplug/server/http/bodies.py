@@ -13,7 +13,7 @@ from wsplug.errors import HandshakeRefused
 from wsplug.server.deadlines import Deadline, Deadlines
 from wsplug.transport.memorybudget import MemoryBudget
 
-__all__ = ["MAX_BODY_SIZE", "BodyReader", "PendingBody"]
+__all__ = ["MAX_BODY_SIZE", "BodyReader", "PendingBody", "outOfMemory"]
 
 MAX_BODY_SIZE: Final = 1024 * 1024
 """
@@ -25,6 +25,20 @@ _PIECE: Final = 16 * 1024
 The minimum of bytes of an incomplete body that have to arrive in each period of
 C{open-timeout}.
 """
+
+
+def outOfMemory(what: str) -> HandshakeRefused:
+    """
+    Make the refusal of a request that C{max-incomplete-total} leaves no memory for.
+
+    @param what: what there is too much of, in the plural.
+    """
+    return HandshakeRefused(
+        503,
+        f"the server has no memory for more {what}",
+        headers=[(b"Retry-After", b"10")],
+        setting="max-incomplete-total",
+    )
 
 
 class BodyReader:
@@ -110,14 +124,7 @@ class BodyReader:
         """
         Refuse the body: the budget is exceeded, and this is its largest part.
         """
-        self._end(
-            HandshakeRefused(
-                503,
-                "the server has no memory for more incomplete messages",
-                headers=[(b"Retry-After", b"10")],
-                setting="max-incomplete-total",
-            )
-        )
+        self._end(outOfMemory("incomplete messages"))
 
     def _await(self) -> None:
         self._before = self._parser.received
@@ -146,26 +153,24 @@ class BodyReader:
 
 class PendingBody:
     """
-    The memory of a complete body whose request isn't answered yet.
+    The memory of a complete body that an application has until it has answered.
     """
 
-    __slots__ = ("_budget",)
+    __slots__ = ("_budget", "_size")
 
     def __init__(self, budget: MemoryBudget, content: bytes) -> None:
         """
-        @param budget: the server's memory budget for incomplete messages.
+        @param budget: the server's memory budget for incomplete messages. The body has
+            to be claimable.
         """
         self._budget = budget
-        budget.reserve(self, len(content))
+        self._size = len(content)
+        budget.claim(self._size)
 
     def letGo(self) -> None:
         """
         Give the memory back.
         """
-        self._budget.reserve(self, 0)
-
-    def shed(self, used: int) -> None:
-        """
-        Do nothing, if the budget is exceeded: an application uses this body. Requests
-        with incomplete bodies are refused instead.
-        """
+        size, self._size = self._size, 0
+        if size:
+            self._budget.release(size)

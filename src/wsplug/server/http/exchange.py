@@ -26,7 +26,7 @@ from wsplug.plain import TEXT, FileBody, Response, notFound, refused
 from wsplug.server.content import Content
 from wsplug.server.context import ConnectionContext
 from wsplug.server.http.answers import PendingAnswer, askResource
-from wsplug.server.http.bodies import BodyReader
+from wsplug.server.http.bodies import BodyReader, outOfMemory
 from wsplug.server.http.handover import PageHandover
 from wsplug.server.http.idletimer import IdleTimer
 from wsplug.server.http.login import RequestLogin
@@ -390,6 +390,10 @@ class Exchange:
         """
         request, resource = self._request, self._resource
         assert request is not None
+        # Also a body that came in one read may have to wait in an application.
+        if len(content) > self._context.incompleteMessages.claimable:
+            self._refuse(outOfMemory("unanswered requests"))
+            return
         if resource is None:
             self._passOn(request, content)
             return
