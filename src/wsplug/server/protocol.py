@@ -372,6 +372,13 @@ class WebSocketServerProtocol(Protocol):
             exchange.end()  # nobody keeps a slot that is there for a health check
         return exchange.serve(head, rest, self._named)
 
+    @property
+    def hasBegunHead(self) -> bool:
+        """
+        Whether a part of the next request's head has arrived.
+        """
+        return self._parser is not None and self._parser.begun
+
     def requestDone(self, behind: bytes) -> None:
         """
         Go on with what has come behind a request that something was waited for.

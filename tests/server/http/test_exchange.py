@@ -138,6 +138,34 @@ class Foreign(Resource):
         return b"foreign"
 
 
+@pytest.mark.parametrize("foreign", [False, True])
+@pytest.mark.parametrize("goesOn", [False, True])
+def test_not_idle(foreign: bool, goesOn: bool, logs: Logs) -> None:
+    """A connection on which the head of a request has begun isn't idle: the head has
+    its own time, and the next minute begins with the response."""
+    pages = Foreign() if foreign else Own()  # type: ignore[no-untyped-call]
+    server = serve(pages, open_timeout=10)
+    transport = raw(server, get("/a"))
+    server.advance(58)
+    transport.put(get("/b")[:20])
+    server.advance(9)
+    parseResponse(transport.take())
+    assert not transport.lost
+    if not goesOn:
+        server.advance(2)
+        assert parseResponse(transport.take()).status == 408
+        return
+    transport.put(get("/b")[20:])
+    server.advance(59)
+    assert parseResponse(transport.take()).status == 200
+    assert not transport.lost
+    count = len(logs.lines())
+    server.advance(2)
+    assert transport.lost
+    assert len(logs.lines()) == count
+    assert isClean(server)
+
+
 def test_own_and_foreign() -> None:
     """On one connection, both kinds of resources answer, and a WebSocket follows."""
     app = App(pages=Foreign())  # type: ignore[no-untyped-call]

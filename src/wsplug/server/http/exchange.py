@@ -59,6 +59,10 @@ class ServerEnd(Protocol):
     content: Content
     transport: Any
 
+    @property
+    def hasBegunHead(self) -> bool:
+        """Whether a part of the next request's head has arrived."""
+
     def refuse(self, refusal: HandshakeRefused) -> None:
         """Answer with an error, log it, and end the connection."""
 
@@ -436,7 +440,7 @@ class Exchange:
         """
         if not self._pages.isOpen:
             self._output.release()
-            self._pages.open(self._pageDone, self._refuse)
+            self._pages.open(self._pageDone, self._refuse, self._awaitsRequest)
         if self._isLast:
             self._pages.end()
         login = None if self._login is None else self._login.take()
@@ -564,7 +568,14 @@ class Exchange:
         self._idle.start()
 
     def _isIdle(self) -> bool:
-        return not (self.busy or self._pages.isOpen or self._isOver)
+        return not (self.busy or self._pages.isOpen) and self._awaitsRequest()
+
+    def _awaitsRequest(self) -> bool:
+        """
+        Whether nothing of a next request has arrived. A head that has begun has a
+        deadline of its own.
+        """
+        return self._end is not None and not self._end.hasBegunHead
 
     def _close(self) -> None:
         self.busy = self._isOver = True

@@ -97,7 +97,10 @@ class PageHandover:
         return None if found is None else found[0].application.pages
 
     def open(
-        self, done: Callable[[], object], refuse: Callable[[HandshakeRefused], object]
+        self,
+        done: Callable[[], object],
+        refuse: Callable[[HandshakeRefused], object],
+        isIdle: Callable[[], bool],
     ) -> None:
         """
         Give the transport to C{twisted.web}.
@@ -105,6 +108,7 @@ class PageHandover:
         @param done: is called after each response. It calls L{requestDone}.
         @param refuse: is called when a form can't be parsed. It answers, and ends the
             connection.
+        @param isIdle: returns whether the connection still waits for a request.
         """
         context, site = self._context, self._content.site
         assert site is not None
@@ -117,6 +121,7 @@ class PageHandover:
             logLimit=context.logLimit,
             done=done,
             refuse=refuse,
+            isIdle=isIdle,
         )
         self._channel.makeConnection(self._transport)
 

@@ -79,6 +79,7 @@ class PageChannel(HTTPChannel):
         logLimit: LogLimit,
         done: Callable[[], object],
         refuse: Callable[[HandshakeRefused], object],
+        isIdle: Callable[[], bool],
     ) -> None:
         """
         @param site: answers the requests.
@@ -87,6 +88,7 @@ class PageChannel(HTTPChannel):
         @param done: called after each response.
         @param refuse: called with the refusal if a form is malformed. It has to answer
             and to close the connection.
+        @param isIdle: returns whether nothing of a next request has arrived.
         """
         super().__init__()  # type: ignore[no-untyped-call]
         self.site = site
@@ -99,6 +101,7 @@ class PageChannel(HTTPChannel):
         self._puller: _Puller | None = None
         self._done: Callable[[], object] | None = done
         self._refuse = refuse
+        self._isIdle = isIdle
         self._settings = settings
         self._deadlines = deadlines
         self._sendBuffers = sendBuffers
@@ -332,7 +335,8 @@ class PageChannel(HTTPChannel):
         Close an idle connection, without a log line: persistent connections usually end
         in this way.
         """
-        self.loseConnection()
+        if self._isIdle():
+            self.loseConnection()
 
     def setLineMode(self, extra: bytes = b"") -> Any:
         super().setLineMode()  # type: ignore[no-untyped-call]
