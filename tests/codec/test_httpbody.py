@@ -27,6 +27,8 @@ def read(chunks: Iterable[bytes], size: int | None, limit: int = LIMIT) -> Resul
             rest += chunk
             continue
         result = parser.feed(chunk)
+        while result is None and parser.rest:
+            result = parser.feed(parser.rest)
         assert parser.received <= limit
         rest = parser.rest
     if isinstance(result, HandshakeRefused):
@@ -133,6 +135,45 @@ def test_limit(parts: list[int]) -> None:
     assert allWays(data) == ((413, reason), b"")
     assert allWays(data, None, 0)[0] == (413, "no request body is allowed")
     assert allWays(b"0\r\n\r\n", None, 0) == (b"", b"")
+
+
+STEPS = 1024
+
+
+@pytest.mark.parametrize(
+    ("chunk", "steps", "limit"),
+    [(b"1\r\nx\r\n", 1, 5000), (b"001;\r\nx\r\n", 3, 2000)],
+)
+@pytest.mark.parametrize("cut", [0, 1, 4])
+def test_work_of_chunks(chunk: bytes, steps: int, limit: int, cut: int) -> None:
+    """One call reads so many small chunks at most, and leaves the rest for the next
+    one: they are as much work as large ones."""
+    parser = BodyParser(None, limit)
+    parser.feed(chunk[:cut])
+    rest = (chunk * limit)[cut:] + b"0\r\n\r\nGET /"
+    result = None
+    calls = 0
+    while result is None:
+        before = parser.received
+        result = parser.feed(rest)
+        rest = parser.rest
+        calls += 1
+        size = limit if result is not None else parser.received
+        assert size - before <= STEPS // steps + 1
+    assert (result, rest) == (b"x" * limit, b"GET /")
+    assert calls == limit * steps // STEPS + 1
+
+
+def test_work_of_trailers() -> None:
+    """The same holds for the lines of a trailer section."""
+    parser = BodyParser(None, LIMIT)
+    rest = b"0\r\n" + b"a:\r\n" * 2000 + b"\r\n"
+    sizes = []
+    while (result := parser.feed(rest)) is None:
+        sizes.append(len(rest) - len(parser.rest))
+        rest = parser.rest
+    assert result == b""
+    assert sizes == [3 + 4 * (STEPS - 1)]
 
 
 def test_nothing_refers_to_itself() -> None:

@@ -99,6 +99,8 @@ def _body(chunks: Sequence[bytes], size: int | None) -> tuple[Any, bytes]:
     parser = BodyParser(size, BODY_LIMIT)
     for place, chunk in enumerate(chunks):
         result = parser.feed(chunk)
+        while result is None and parser.rest:
+            result = parser.feed(parser.rest)
         assert parser.received <= BODY_LIMIT
         if isinstance(result, HandshakeRefused):
             assert result.status in (400, 413)

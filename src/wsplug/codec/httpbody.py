@@ -7,7 +7,8 @@ leniency is another way for a proxy in front to find a different end.
 
 Invariants: at most C{limit} bytes of the body and one line are kept. A length is
 checked against the limit before any byte of it is kept. Each byte is examined a bounded
-number of times. The result doesn't depend on how the input is split.
+number of times, and one call does a bounded amount of work, however small the chunks
+are. The result doesn't depend on how the input is split.
 """
 
 from __future__ import annotations
@@ -34,6 +35,17 @@ The limit on the chunk extensions of a body, in bytes (RFC 9112 section 7.1.1).
 _MAX_TRAILERS: Final = 8 * 1024
 """
 The limit on the trailer section, in bytes (RFC 9112 section 7.1.2). It is discarded.
+"""
+
+_MAX_STEPS: Final = 1024
+"""
+The limit on the chunks and lines that are read in one call. Larger reads with more than
+64 bytes for each chunk don't reach it.
+"""
+
+_PLAIN_SIZE: Final = re.compile(rb"([0-9A-Fa-f]{1,15})\r\n")
+"""
+The first line of nearly every chunk, with its line end.
 """
 
 _CHUNK: Final = re.compile(rb"([0-9A-Fa-f]{1,15})(?:[ \t]*;[\t -~\x80-\xff]*)?")
@@ -69,7 +81,9 @@ class BodyParser:
     Parses the body of one request.
 
     @ivar received: the size, in bytes, of the part that has arrived.
-    @ivar rest: the bytes after the complete body, which the caller takes.
+    @ivar rest: the bytes after the complete body, which the caller takes. If the body
+        is incomplete, the bytes that are too much work for one call. The caller feeds
+        them again, after other work.
     """
 
     __slots__ = (
@@ -79,6 +93,7 @@ class BodyParser:
         "_line",
         "_missing",
         "_step",
+        "_steps",
         "_trailers",
         "rest",
     )
@@ -102,6 +117,8 @@ class BodyParser:
         self._step = BodyParser._read_sized
         if size is None:
             self._step = BodyParser._read_size
+        # The chunks and lines that the current call may still read.
+        self._steps = 0
         self.rest = b""
 
     @property
@@ -114,7 +131,8 @@ class BodyParser:
 
         @param data: any number of bytes.
         @return: the body, if it is complete; the refusal, if the bytes are invalid:
-            then no more may be fed; C{None} if the body is incomplete.
+            then no more may be fed; C{None} if the body is incomplete, or if C{rest}
+            has to be fed.
         """
         if self._step is BodyParser._read_sized and not self._body:
             missing = self._missing
@@ -124,15 +142,19 @@ class BodyParser:
                 return data[:missing] if self.rest else data
         place = 0
         size = len(data)
+        self._steps = _MAX_STEPS
         try:
-            while place < size and self._step is not BodyParser._read_nothing:
+            while place < size and self._steps > 0:
+                if self._step is BodyParser._read_nothing:
+                    break
+                self._steps -= 1
                 place = self._step(self, data, place)
         except HandshakeRefused as refusal:
             # The traceback refers to the caller's frame, which refers to the refusal.
             return refusal.with_traceback(None)
+        self.rest = data[place:]
         if self._step is not BodyParser._read_nothing:
             return None
-        self.rest = data[place:]
         return bytes(self._body)
 
     def _read_nothing(self, data: bytes, place: int) -> int:
@@ -175,10 +197,37 @@ class BodyParser:
         del line[end + 2 :]
         return place + len(line) - had, True
 
+    def _read_whole(self, data: bytes, place: int) -> int:
+        """
+        Read the plain chunks that have arrived in one piece. All others are left, even
+        if they are invalid.
+        """
+        body, steps = self._body, self._steps
+        room = self._limit - len(body)
+        while steps > 0:
+            match = _PLAIN_SIZE.match(data, place)
+            if match is None:
+                break
+            size = int(match[1], 16)
+            start = match.end()
+            end = start + size
+            if not 0 < size <= room or data[end : end + 2] != b"\r\n":
+                break
+            body += data[start:end]
+            room -= size
+            place = end + 2
+            steps -= 1
+        self._steps = steps
+        return place
+
     def _read_size(self, data: bytes, place: int) -> int:
         """
-        Read the first line of a chunk.
+        Read the first line of a chunk, after the chunks that can be read at once.
         """
+        if not self._line:
+            place = self._read_whole(data, place)
+            if place == len(data) or not self._steps:
+                return place
         place, whole = self._take_line(data, place, _MAX_LINE)
         line = bytes(self._line)
         if not whole:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import tempfile
 from io import BytesIO
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from twisted.internet.defer import Deferred
 from twisted.web.resource import Resource
 
 from tests.server.http.test_pages import get
-from tests.server.kit import App, Logs, frame, parseResponse, raw
+from tests.server.kit import App, Logs, frame, parseResponse, parseResponses, raw
 from wsplug import Settings
 from wsplug.codec import OP_TEXT
 from wsplug.interfaces import IPlainRequest
@@ -274,4 +275,75 @@ def test_body_over_half() -> None:
     assert parseResponse(raw(server, post(0, "X-Now: 1")).take()).body == b"0"
     late.waiting[0].callback(Response(200, [], b""))
     assert parseResponse(raw(server, post(9_000, "X-Now: 1")).take()).body == b"9000"
+    assert server.factory.incompleteMessages.used == 0
+
+
+class Watch:
+    """Takes turns as those do that make much work, and notes how much of all bodies has
+    been read then."""
+
+    def __init__(self, server: MemoryServer) -> None:
+        self.server = server
+        self.used: list[int] = []
+        server.factory.context.scheduler.add(self)
+
+    def resume(self) -> None:
+        factory = self.server.factory
+        self.used.append(factory.incompleteMessages.used)
+        if len(factory.context.scheduler) > 1:
+            factory.context.scheduler.add(self)
+
+
+def test_small_chunks_take_turns() -> None:
+    """Clients that send chunks of a byte take turns with each other and with everybody
+    else: in one turn of the reactor, each has only so many of them read. Nothing more
+    is read from the network until these are used up."""
+    server = make(late := Late())
+    transports = [server.connectTransport() for _ in range(10)]
+    data = get("/", "POST", CHUNKED, "X-Now: 1") + chunks(1) * 5000
+    for each in transports:
+        each.put(data)
+        each.step()
+    incomplete = server.factory.incompleteMessages
+    used = [0, incomplete.used]
+    assert not any(each.reading for each in transports)
+    watch = Watch(server)
+    server.clock.advance(0)
+    used += watch.used
+    assert used[-1] == 50_000
+    assert all(0 < after - before <= 10 * 1024 for before, after in pairwise(used))
+    transports[0].put(chunks(1) + b"0\r\n\r\n" + post(1, "X-Now: 1"))
+    server.run()
+    responses = parseResponses(transports[0].take())
+    assert [each.body for each in responses] == [b"5001", b"1"]
+    assert all(each.reading for each in transports)
+    transports[1].put(b"x")
+    server.run()
+    assert parseResponse(transports[1].take()).status == 400
+    for each in transports:
+        each.abortConnection()
+    server.advance(6)
+    assert incomplete.used == 0
+    assert late.waiting == []
+    assert len(server.factory.deadlines) == 0
+
+
+@pytest.mark.parametrize("ends", [False, True])
+def test_small_chunks_of_one_who_goes(ends: bool) -> None:
+    """A client that has gone when its turn comes is forgotten; one that has only ended
+    its side has its answer."""
+    server = make(Late())
+    transport = server.connectTransport()
+    body = chunks(1) * 5000 + b"0\r\n\r\n"
+    transport.put(get("/", "POST", CHUNKED, "X-Now: 1") + body)
+    transport.step()
+    if ends:
+        transport.shut()
+    else:
+        transport.abortConnection()
+    server.run()
+    output = transport.take()
+    assert parseResponse(output).body == b"5000" if ends else output == b""
+    server.advance(6)
+    assert transport.lost
     assert server.factory.incompleteMessages.used == 0

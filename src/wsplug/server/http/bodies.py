@@ -87,7 +87,8 @@ class BodyReader:
     @property
     def rest(self) -> bytes:
         """
-        The bytes after the complete body.
+        The bytes after the complete body. If the body is incomplete, the bytes that
+        L{feed} has to get again, after other connections have had their turn.
         """
         return self._parser.rest
 

@@ -106,6 +106,8 @@ class Exchange:
         self._ahead = b""
         self._isPaused = False
         self._isInside = False
+        # Whether the body waits for its turn.
+        self._yields = False
         # Whether the connection ends with the next response; whether it has ended.
         self._isLast = False
         self._isOver = False
@@ -136,7 +138,7 @@ class Exchange:
         if self._isOver:
             return b""
         self._ahead = self._ahead + data if self._ahead else data
-        if self._body is not None:
+        if self._body is not None and not self._yields:
             return self._run(self._readBody)
         if len(self._ahead) > _AHEAD and not self._isPaused:
             self._isPaused = True
@@ -362,7 +364,6 @@ class Exchange:
             budget=context.incompleteMessages,
             refuse=self._refuse,
         )
-        self._resumeReading()
         self._readBody()
 
     def _popBody(self, head: RequestHead) -> bytes | None:
@@ -383,10 +384,28 @@ class Exchange:
         assert body is not None
         data, self._ahead = self._ahead, b""
         content = body.feed(data)
+        if self._body is None:
+            return  # refused
+        self._ahead = body.rest
+        if content is None and self._ahead:
+            # Many small chunks are as much work as large ones.
+            self._yield()
+            return
         if content is not None:
             self._body = None
-            self._ahead = body.rest
+        self._resumeReading()
+        if content is not None:
             self._take(content)
+
+    def _yield(self) -> None:
+        """
+        Go on with the body after other connections have had their turn.
+        """
+        self._yields = True
+        self._context.scheduler.add(self)
+        if not self._isPaused:
+            self._isPaused = True
+            self._transport.pauseProducing()
 
     def _take(self, content: bytes) -> None:
         """
@@ -542,10 +561,11 @@ class Exchange:
 
     def resume(self) -> None:
         """
-        Go on with the next request. The scheduler calls it.
+        Go on with the body, or with the next request. The scheduler calls it.
         """
+        self._yields = False
         if not self._isOver:
-            self._runLater(self._ready)
+            self._runLater(self._ready if self._body is None else self._readBody)
 
     @property
     def _endsNow(self) -> bool:
