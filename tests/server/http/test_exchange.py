@@ -521,12 +521,21 @@ async def _answersNothingLater(_: IPlainRequest) -> Any:
     return None
 
 
+def _injects(_: IPlainRequest) -> Response:
+    return Response(200, [(b"A", b"b\r\nInjected: yes")])
+
+
+async def _injectsLater(request: IPlainRequest) -> Response:
+    return _injects(request)
+
+
 FAILING: list[Respond] = [
     _raises,
     _failsLater,
     lambda _: None,
     _answersNothingLater,
-    lambda _: Response(200, [(b"A", b"b\r\nInjected: yes")]),
+    _injects,
+    _injectsLater,
 ]
 
 
@@ -546,7 +555,9 @@ def test_fails(respond: Respond, logs: Logs) -> None:
     assert server.request("GET", "/-/wsplug.js").status == 200
 
 
-@pytest.mark.parametrize("respond", [_raises, _answersNothingLater])
+@pytest.mark.parametrize(
+    "respond", [_raises, _answersNothingLater, _injects, _injectsLater]
+)
 def test_failures_fill_no_log(respond: Respond, logs: Logs) -> None:
     """A client that has a resource fail again and again gets as many tracebacks into
     the log as lines of another kind."""
