@@ -285,6 +285,29 @@ def test_body_waits_for_the_login() -> None:
     assert login.logouts == [b"ann", b"bob", b"eve", b"eve"]
 
 
+def test_no_memory_for_bodies_before_the_login(logs: Logs) -> None:
+    """
+    What has come of a body counts for all clients together while the login takes its
+    time. Where it is too much, the client gets a 503, and is logged in no more.
+    """
+    cancelled: list[Any] = []
+    login = Login(IUsernamePassword)
+    login.answer = Deferred(cancelled.append)
+    settings = Settings(max_incomplete_total=10_000)
+    server = MemoryServer(Taker(), portal=checkedBy(login), settings=settings)
+    head = _head("/", "Content-Length: 5", ": ".join(basic("bob", "x")))
+    transport = raw(server, head + b"again" + b"\r\n" * 4_000)
+    assert server.factory.incompleteMessages.used > 8_000
+    assert transport.take() == b""
+    transport.put(b"\r\n" * 2_000)
+    server.run()
+    assert parseResponse(transport.take()).status == 503
+    (event,) = logs.events("refused")
+    assert event["setting"] == "max-incomplete-total"
+    assert len(cancelled) == 1
+    assert server.factory.incompleteMessages.used == 0
+
+
 def test_never_checked(greeter: Greeter, logs: Logs) -> None:
     """
     Whoever checks credentials has as long as for a handshake.

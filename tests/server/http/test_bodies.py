@@ -278,9 +278,34 @@ def test_body_over_half() -> None:
     assert server.factory.incompleteMessages.used == 0
 
 
+def test_requests_that_wait(logs: Logs) -> None:
+    """Requests that a client sends behind one that isn't answered yet count, too. Where
+    there are too many, the connection with most of them ends with the answer."""
+    server = make(late := Late(), max_incomplete_total=100_000)
+    incomplete = server.factory.incompleteMessages
+    behind = get("/", "POST", "Content-Length: 0", "X-Now: 1", "X: " + "x" * 9000)
+    transports = [raw(server, post(1) + behind * count) for count in (3, 5, 0)]
+    size = 8 * len(behind)
+    assert incomplete.used == size + 3
+    late.waiting[2].callback(Response(200, [], b""))
+    transports[2].put(post(1) + behind * 4)
+    server.run()
+    assert incomplete.used == 7 * len(behind) + 3
+    for each in late.waiting:
+        if not each.called:
+            each.callback(Response(200, [], b"late"))
+    server.advance(0)
+    answers = [parseResponses(each.take()) for each in transports]
+    assert [len(each) for each in answers] == [4, 1, 6]
+    server.run()
+    assert [each.lost for each in transports] == [False, True, False]
+    assert incomplete.used == 0
+    assert logs.lines("refused") == []
+
+
 class Watch:
-    """Takes turns as those do that make much work, and notes how much of all bodies has
-    been read then."""
+    """Takes turns as those do that make much work, and notes how much of all bodies is
+    kept then."""
 
     def __init__(self, server: MemoryServer) -> None:
         self.server = server
@@ -305,13 +330,14 @@ def test_small_chunks_take_turns() -> None:
         each.put(data)
         each.step()
     incomplete = server.factory.incompleteMessages
-    used = [0, incomplete.used]
     assert not any(each.reading for each in transports)
+    # What has come is kept. Each chunk that is read becomes five bytes less.
+    used = [10 * 30_000, incomplete.used]
     watch = Watch(server)
     server.clock.advance(0)
     used += watch.used
     assert used[-1] == 50_000
-    assert all(0 < after - before <= 10 * 1024 for before, after in pairwise(used))
+    assert all(0 < before - after <= 5 * 10_240 for before, after in pairwise(used))
     transports[0].put(chunks(1) + b"0\r\n\r\n" + post(1, "X-Now: 1"))
     server.run()
     responses = parseResponses(transports[0].take())

@@ -47,6 +47,11 @@ _AHEAD: Final = 16 * 1024
 Bytes of later requests that are kept during a response. Then reading pauses.
 """
 
+_UNCOUNTED: Final = 4096
+"""
+Bytes of later requests that aren't worth counting for C{max-incomplete-total}.
+"""
+
 _FOREIGN: Final = Route(None)
 
 
@@ -102,8 +107,10 @@ class Exchange:
         self._output = ResponseOutput(end.context, end.transport)
         self._pages = PageHandover(end.context, end.content, end.transport)
         self._idle: IdleTimer | None = None
-        # The bytes that came behind the request, and whether they paused reading.
+        # The bytes that came behind the request, how many of them the memory budget
+        # knows of, and whether they paused reading.
         self._ahead = b""
+        self._counted = 0
         self._isPaused = False
         self._isInside = False
         # Whether the body waits for its turn.
@@ -143,7 +150,32 @@ class Exchange:
         if len(self._ahead) > _AHEAD and not self._isPaused:
             self._isPaused = True
             self._transport.pauseProducing()
+        self._countAhead()
         return b""
+
+    def _countAhead(self) -> None:
+        """
+        Tell the memory budget how many bytes wait for the current request's end.
+        """
+        size = len(self._ahead)
+        if size <= _UNCOUNTED or self._isOver:
+            size = 0
+        if size != self._counted:
+            self._counted = size
+            self._context.incompleteMessages.reserve(self, size)
+
+    def shed(self, used: int) -> None:
+        """
+        Release the bytes that wait: the budget is exceeded, and these are its largest
+        part. If they are a body, the request is refused. If they are later requests,
+        the connection ends with the current response.
+        """
+        self._ahead = b""
+        self._countAhead()
+        if self.awaitsBody:
+            self._refuse(outOfMemory("incomplete messages"))
+        else:
+            self.end()
 
     @property
     def awaitsBody(self) -> bool:
@@ -211,6 +243,7 @@ class Exchange:
     def _stop(self) -> None:
         self._end = None
         self._isOver = True
+        self._countAhead()
         if self._idle is not None:
             idle, self._idle = self._idle, None
             idle.stop()
@@ -243,8 +276,11 @@ class Exchange:
         finally:
             self._isInside = False
         if self.busy or self._isOver:
+            self._countAhead()
             return b""
         ahead, self._ahead = self._ahead, b""
+        if self._counted:
+            self._countAhead()
         return ahead
 
     def _runLater(self, step: Callable[[], object]) -> None:
