@@ -13,8 +13,14 @@ from collections.abc import Iterator
 from typing import NoReturn
 
 import pytest
+from hypothesis import settings
 
 __all__ = ["missing"]
+
+# Without a deadline: how long an example takes depends on what else the machine does.
+settings.register_profile("default", deadline=None, max_examples=40)
+settings.register_profile("ci", deadline=None, max_examples=500)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 
 def missing(reason: str) -> NoReturn:
