@@ -27,7 +27,7 @@ from wsplug.apps.process import process
 from wsplug.apps.process.framing import Lines
 from wsplug.apps.process.guard import read
 from wsplug.apps.process.options import OPTIONS
-from wsplug.apps.process.stderr import LINES, SECONDS, ErrorLog
+from wsplug.apps.process.stderr import BURST, INTERVAL, RATE, ErrorLog
 from wsplug.assembly import combine, readFile
 from wsplug.auth import Avatar
 from wsplug.errors import InvalidOption
@@ -140,19 +140,36 @@ def test_errors_are_logged(logged: list[str]) -> None:
 
 def test_errors_are_bounded(logged: list[str]) -> None:
     """
-    Only so many lines in so much time go to the log, cut where they are long; the
-    others are counted.
+    The log takes so many lines at once and so many per second after that, and splits
+    long ones. It counts the others, and says every ten seconds how many there were.
     """
     clock = Clock()
     log = ErrorLog("it", clock)
-    log.feed(b"x\n" * (LINES + 7) + b"y" * 2500 + b"\n")
-    assert len(logged) == LINES
-    clock.advance(SECONDS)
+    log.feed(b"x\n" * (BURST + 7) + b"y" * 2500 + b"\n")
+    assert len(logged) == BURST
+    clock.advance(1)
+    log.feed(b"x\n" * 100)
+    assert logged[BURST:] == ["it: x"] * int(RATE)
+    clock.advance(INTERVAL - 1)
+    assert logged[BURST + int(RATE) :] == ["it: 105 more lines on standard error"]
     log.feed(b"z" * 2500)
-    assert logged[LINES] == "it: 10 more lines on standard error"
-    assert logged[LINES + 1 :] == ["it: " + "z" * 1000] * 2
+    assert logged[-2:] == ["it: " + "z" * 1000] * 2
     log.finish()
     assert logged[-1] == "it: " + "z" * 500
+    assert clock.getDelayedCalls() == []
+
+
+def test_left_out_errors_are_told_at_the_end(logged: list[str]) -> None:
+    """
+    A program that ends has its count of left out lines logged at once, and no timer
+    goes on.
+    """
+    clock = Clock()
+    log = ErrorLog("it", clock)
+    log.feed(b"x\n" * (BURST + 7))
+    log.finish()
+    assert logged[BURST:] == ["it: 7 more lines on standard error"]
+    assert clock.getDelayedCalls() == []
 
 
 def test_errors_to_the_client() -> None:

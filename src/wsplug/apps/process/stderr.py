@@ -6,22 +6,29 @@ from __future__ import annotations
 
 from typing import Final
 
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
 from wsplug.apps.process.framing import Lines
 from wsplug.printable import escapeUnprintable
+from wsplug.rates import TokenBucket
 
 __all__ = ["ErrorLog"]
 
-LINES: Final = 50
+RATE: Final = 5.0
 """
-Lines of a program that are logged within L{SECONDS}. Further lines are counted.
+Lines of a program that are logged per second in the long run. Further lines are
+counted.
 """
 
-SECONDS: Final = 10.0
+BURST: Final = 50
 """
-Seconds for which lines are counted.
+Lines of a program that are logged at once.
+"""
+
+INTERVAL: Final = 10.0
+"""
+Seconds between two summaries of the lines that were left out.
 """
 
 _LENGTH: Final = 1000
@@ -44,9 +51,9 @@ class ErrorLog:
         self._name = name
         self._clock = clock
         self._lines = Lines(_LENGTH)
-        self._until = 0.0
-        self._logged = 0
+        self._bucket = TokenBucket(RATE, BURST, clock.seconds())
         self._skipped = 0
+        self._telling: IDelayedCall | None = None
 
     def feed(self, data: bytes) -> None:
         """
@@ -61,18 +68,16 @@ class ErrorLog:
         """
         for line in self._lines.finish():
             self._write(line)
-        self._tellSkipped()
+        if self._telling is not None:
+            self._telling.cancel()
+            self._tellSkipped()
 
     def _write(self, line: str | bytes) -> None:
-        now = self._clock.seconds()
-        if now >= self._until:
-            self._tellSkipped()
-            self._until = now + SECONDS
-            self._logged = 0
-        if self._logged >= LINES:
+        if self._bucket.take(self._clock.seconds()):
             self._skipped += 1
+            if self._telling is None:
+                self._telling = self._clock.callLater(INTERVAL, self._tellSkipped)
             return
-        self._logged += 1
         self._log.warn(
             "{program}: {line}",
             program=self._name,
@@ -80,10 +85,10 @@ class ErrorLog:
         )
 
     def _tellSkipped(self) -> None:
+        self._telling = None
         skipped, self._skipped = self._skipped, 0
-        if skipped:
-            self._log.warn(
-                "{program}: {count} more lines on standard error",
-                program=self._name,
-                count=skipped,
-            )
+        self._log.warn(
+            "{program}: {count} more lines on standard error",
+            program=self._name,
+            count=skipped,
+        )
