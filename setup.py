@@ -91,7 +91,7 @@ def _extensions() -> list[Extension]:
             [
                 Extension(
                     f"{package}.{source.stem}",
-                    [str(source), *_sealOf(package, source)],
+                    [str(source), _sealOf(package, source)],
                     extra_compile_args=arguments,
                 )
                 for source in _sources(package)
@@ -103,13 +103,11 @@ def _extensions() -> list[Extension]:
     return sorted(extensions, key=_sizeOf, reverse=True)
 
 
-def _sealOf(package: str, source: Path) -> list[str]:
+def _sealOf(package: str, source: Path) -> str:
     """
-    Write the C file that puts the digest of a hot module's source into its extension
+    Write the C file that puts the digest of a module's source into its extension
     module: C{wsplug --version} compares it with the source that is installed.
     """
-    if source.suffix != ".py":
-        return []
     digest = _BUILD["digestOf"](f"{package}.{source.stem}")
     text = (
         "#if defined(__GNUC__)\n__attribute__((used))\n#endif\n"
@@ -119,7 +117,7 @@ def _sealOf(package: str, source: Path) -> list[str]:
     seal.parent.mkdir(parents=True, exist_ok=True)
     if not seal.exists() or seal.read_text(encoding="ascii") != text:
         seal.write_text(text, encoding="ascii")
-    return [str(seal)]
+    return str(seal)
 
 
 def _sizeOf(extension: Extension) -> int:
@@ -128,15 +126,16 @@ def _sizeOf(extension: Extension) -> int:
 
 def _sources(package: str) -> list[Path]:
     """
-    Give what is compiled of a package: what is Cython's own, and the hot modules.
+    Return the sources of a package that are compiled.
     """
     folder = Path("src", *package.split("."))
-    hot = [
-        folder / f"{name}.py"
-        for parent, _, name in (name.rpartition(".") for name in _BUILD["HOT_MODULES"])
-        if parent == package
+    suffixes = {"HOT_MODULES": ".py", "NATIVE_MODULES": ".pyx"}
+    return [
+        folder / f"{name.rpartition('.')[2]}{suffix}"
+        for modules, suffix in suffixes.items()
+        for name in _BUILD[modules]
+        if name.rpartition(".")[0] == package
     ]
-    return [*sorted(folder.glob("*.pyx")), *hot]
 
 
 # One compiler for each processor.

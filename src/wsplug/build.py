@@ -4,7 +4,8 @@ Whether the compiled or the pure-Python build runs.
 The hot modules are ordinary Python that Cython can compile. If a C compiler is present,
 the installation puts an extension module beside each C{.py}, and Python prefers the
 extension. If you set the environment variable C{WSPLUG_PURE} to anything but C{0},
-Python runs the C{.py} instead.
+Python runs the C{.py} instead. It also does if the build is incomplete, that is, if
+an extension module is missing: compiled modules rely on each other.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ __all__ = [
     "DESCRIPTION",
     "HOT_MODULES",
     "MARK",
+    "NATIVE_MODULES",
     "describeBuild",
     "digestOf",
 ]
@@ -50,19 +52,40 @@ The modules that are compiled. They handle a message on its way from bytes to th
 application and back. A module whose classes have a C layout has a C{.pxd} beside it.
 """
 
+NATIVE_MODULES: Final = (
+    "wsplug.codec._frames",
+    "wsplug.codec._masking",
+    "wsplug.codec._utf8",
+    "wsplug.transport._sockets",
+)
+"""
+The modules that are written in Cython, each for the C{.py} of the same name without
+the underscore, which imports it in the compiled build.
+"""
+
 MARK: Final = "wsplug-source-digest:"
 """
 The mark in an extension module in front of the L{digestOf} its source.
 """
 
+_MODULES: Final = (*HOT_MODULES, *NATIVE_MODULES)
+
 _PACKAGE: Final = Path(__file__).parent
 
 
-def _is_built() -> bool:
-    return any(
-        _PACKAGE.joinpath("codec", f"receiver{suffix}").exists()
-        for suffix in EXTENSION_SUFFIXES
-    )
+def _fileOf(name: str, suffix: str) -> Path:
+    _, *parts = name.split(".")
+    return _PACKAGE.joinpath(*parts[:-1], f"{parts[-1]}{suffix}")
+
+
+def _isBuilt(name: str) -> bool:
+    return any(_fileOf(name, suffix).exists() for suffix in EXTENSION_SUFFIXES)
+
+
+_MISSING: Final = [name for name in _MODULES if not _isBuilt(name)]
+"""
+The modules that have no extension module.
+"""
 
 
 class _SourceFinder:
@@ -84,32 +107,27 @@ class _SourceFinder:
         return spec_from_file_location(name, _fileOf(name, ".py"))
 
 
-COMPILED: Final = _is_built() and os.environ.get("WSPLUG_PURE", "0") in ("", "0")
+COMPILED: Final = not _MISSING and os.environ.get("WSPLUG_PURE", "0") in ("", "0")
 """
 Whether the compiled modules run.
 """
 
 DESCRIPTION: Final = "compiled" if COMPILED else "pure Python"
 """
-The build's name in the log, the metrics and the status page. C{--version} has more: see
-L{describeBuild}.
+The build's name in the metrics and on the status page. C{--version} and the log have
+more: see L{describeBuild}.
 """
-
-
-def _fileOf(name: str, suffix: str) -> Path:
-    _, *parts = name.split(".")
-    return _PACKAGE.joinpath(*parts[:-1], f"{parts[-1]}{suffix}")
 
 
 def digestOf(name: str) -> str:
     """
-    Return the digest of a hot module's sources: its C{.py}, and its C{.pxd} if it has
-    one.
+    Return the digest of a module's sources: its C{.py} or C{.pyx}, and its C{.pxd} if
+    it has one.
 
-    @param name: one of L{HOT_MODULES}.
+    @param name: one of L{HOT_MODULES} or L{NATIVE_MODULES}.
     """
     digest = sha256()
-    for suffix in (".py", ".pxd"):
+    for suffix in (".py", ".pyx", ".pxd"):
         file = _fileOf(name, suffix)
         if file.exists():
             digest.update(file.read_bytes().replace(b"\r\n", b"\n"))
@@ -126,25 +144,36 @@ def _isStale(name: str, file: Path) -> bool:
 
 def describeBuild() -> str:
     """
-    Describe which hot modules are loaded compiled.
+    Describe which modules are loaded compiled.
 
-    @return: C{"compiled"} if all are, from the present sources; C{"pure Python"} if
-        none is; else a description of the error, with the modules' names.
+    @return: C{"compiled"} with the number of modules if all are, from the present
+        sources; C{"pure Python"} if none is and none is built; else a description of
+        what is wrong with the build, with the modules' names.
     """
     files = {name: Path(str(import_module(name).__file__)) for name in HOT_MODULES}
-    compiled = [name for name in HOT_MODULES if files[name].suffix != ".py"]
+    if COMPILED:
+        for name in NATIVE_MODULES:
+            files[name] = Path(str(import_module(name).__file__))
+    compiled = [name for name in files if files[name].suffix != ".py"]
     if not compiled:
-        return "pure Python"
-    plain = [name for name in HOT_MODULES if name not in compiled]
+        return _describePure()
+    plain = [name for name in _MODULES if name not in compiled]
     stale = [name for name in compiled if _isStale(name, files[name])]
+    count = f"compiled, {len(compiled)} of {len(_MODULES)} modules"
     wrong = []
     if plain:
-        wrong.append(f"{len(compiled)} of {len(files)} modules; not {', '.join(plain)}")
+        wrong.append(f"INCOMPLETE: pure Python: {', '.join(plain)}")
     if stale:
         wrong.append(f"STALE: built from other sources: {', '.join(stale)}")
-    return "; ".join(["compiled", *wrong])
+    return "; ".join([count, *wrong])
 
 
-if _is_built() and not COMPILED:
+def _describePure() -> str:
+    if not _MISSING or len(_MISSING) == len(_MODULES):
+        return "pure Python"
+    return f"pure Python; INCOMPLETE: not built: {', '.join(_MISSING)}"
+
+
+if len(_MISSING) < len(_MODULES) and not COMPILED:
     # The package imports this module first, before any compiled module.
     sys.meta_path.insert(0, _SourceFinder)

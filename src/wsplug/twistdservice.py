@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from twisted.logger import ILogObserver
 from twisted.python.components import Componentized
 
-from wsplug.build import DESCRIPTION
+from wsplug.build import describeBuild
 from wsplug.clocks import useSteadyTime
 from wsplug.daemon.parent import DaemonsParent
 from wsplug.daemon.systemd import describe, makeNotifier
@@ -90,7 +90,7 @@ class TwistdService(WebSocketService):
         self._log.info(
             "wsplug {version}, codec: {codec}",
             version=__version__,
-            codec=DESCRIPTION,
+            codec=describeBuild(),
         )
         self._log.info(
             "up to {count} connections", count=self.factory.settings.max_connections

@@ -6,12 +6,14 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import subprocess
 import sys
 from importlib import import_module
 from importlib.machinery import EXTENSION_SUFFIXES
 from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -25,6 +27,7 @@ from wsplug.build import (
     DESCRIPTION,
     HOT_MODULES,
     MARK,
+    NATIVE_MODULES,
     describeBuild,
     digestOf,
 )
@@ -191,29 +194,94 @@ def test_each_module_is_described(monkeypatch: pytest.MonkeyPatch) -> None:
     """
     The command says which modules really run compiled: all, or which ones don't.
     """
-    assert describeBuild() == DESCRIPTION
+    modules = len(HOT_MODULES) + len(NATIVE_MODULES)
+    if COMPILED:
+        assert describeBuild() == f"compiled, {modules} of {modules} modules"
+    else:
+        assert describeBuild() == "pure Python"
     connection: Any = import_module("wsplug.server.connection")
     monkeypatch.setattr(connection, "__file__", f"{connection.__file__}.so")
     if not COMPILED:
         monkeypatch.setattr("wsplug.build._isStale", lambda name, file: False)
-        assert describeBuild().startswith(f"compiled; 1 of {len(HOT_MODULES)} modules")
+        start = f"compiled, 1 of {modules} modules; INCOMPLETE: pure Python: wsplug."
+        assert describeBuild().startswith(start)
         assert "wsplug.server.inboundlimits" in describeBuild()
 
 
-def test_stale_module(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.mark.parametrize("stale", [HOT_MODULES[0], *NATIVE_MODULES])
+def test_stale_module(
+    stale: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     """
-    An extension module of another source than the one that is here is told of.
+    If an extension module was compiled from other sources than those beside it, the
+    command says so, whatever language the module is written in.
     """
-    files = {}
-    for name in HOT_MODULES:
-        files[name] = file = tmp_path / f"{name}.so"
+    modules = (*HOT_MODULES, *NATIVE_MODULES)
+    loaded = {}
+    for name in modules:
+        file = tmp_path / f"{name}.so"
         file.write_bytes(b"\0" + MARK.encode() + digestOf(name).encode() + b"\0")
-        monkeypatch.setattr(import_module(name), "__file__", str(file))
-    assert describeBuild() == "compiled"
-    stale = "wsplug.codec.receiver"
+        loaded[name] = SimpleNamespace(__file__=str(file))
+    monkeypatch.setattr("wsplug.build.COMPILED", True)
+    monkeypatch.setattr("wsplug.build.import_module", loaded.__getitem__)
+    whole = f"compiled, {len(modules)} of {len(modules)} modules"
+    assert describeBuild() == whole
     other = digestOf("wsplug.server.connection").encode()
-    files[stale].write_bytes(b"\0" + MARK.encode() + other + b"\0")
-    assert describeBuild() == f"compiled; STALE: built from other sources: {stale}"
+    Path(loaded[stale].__file__).write_bytes(b"\0" + MARK.encode() + other + b"\0")
+    assert describeBuild() == f"{whole}; STALE: built from other sources: {stale}"
+
+
+@pytest.mark.parametrize("name", NATIVE_MODULES)
+def test_digest_has_cython(name: str) -> None:
+    """
+    The digest of a module in Cython is that of its sources: each differs from the
+    others, and from that of a module without sources.
+    """
+    digests = {digestOf(each) for each in (*NATIVE_MODULES, "wsplug.codec.missing")}
+    assert len(digests) == len(NATIVE_MODULES) + 1
+    folder, _, last = name[len("wsplug.") :].rpartition(".")
+    assert (Path(wsplug.__file__).parent / folder / f"{last}.pyx").exists()
+
+
+def test_incomplete_build(tmp_path: Path) -> None:
+    """
+    If extension modules are missing, the sources of all run, and the command says which
+    are missing.
+    """
+    package = Path(wsplug.__file__).parent
+    shutil.copytree(
+        package,
+        tmp_path / "wsplug",
+        ignore=shutil.ignore_patterns("*.so", "__pycache__", "pages"),
+    )
+    # It isn't loaded: that would fail.
+    tmp_path.joinpath("wsplug", "codec", f"receiver{EXTENSION_SUFFIXES[0]}").touch()
+    code = "from wsplug.build import *; print(DESCRIPTION); print(describeBuild())"
+    described = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": str(tmp_path), "WSPLUG_PURE": "0"},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    ).stdout.splitlines()
+    missing = ", ".join((*HOT_MODULES[1:], *NATIVE_MODULES))
+    assert described == [
+        "pure Python",
+        f"pure Python; INCOMPLETE: not built: {missing}",
+    ]
+
+
+def test_all_sources_are_listed() -> None:
+    """
+    Each C{.pyx} of the package is one of the modules that are built.
+    """
+    package = Path(wsplug.__file__).parent
+    found = {
+        ".".join(path.relative_to(package.parent).with_suffix("").parts)
+        for path in package.rglob("*.pyx")
+    }
+    assert found == set(NATIVE_MODULES)
 
 
 def test_digest_has_the_declarations(monkeypatch: pytest.MonkeyPatch) -> None:
