@@ -15,7 +15,14 @@ from twisted.web.resource import Resource
 from twisted.web.server import Site
 from twisted.web.static import File
 
-from wsplug import Mount, Settings, WebSocketFactory, WebSocketProtocol, application
+from wsplug import (
+    Access,
+    Mount,
+    Settings,
+    WebSocketFactory,
+    WebSocketProtocol,
+    application,
+)
 from wsplug.folder import Folder
 
 __all__ = ["ownsite"]
@@ -83,7 +90,11 @@ def main(folder: str) -> None:
     )
     site = Quiet(makePages(File(folder)), reactor=reactor)  # type: ignore[no-untyped-call]
     factory = WebSocketFactory(
-        [Mount("/", app)], clock=reactor, settings=settings, exempt=(), site=site
+        [Mount("/", app)],
+        clock=reactor,
+        settings=settings,
+        access=Access(exempt=()),
+        site=site,
     )
     endpoint = serverFromString(reactor, "tcp:0:interface=127.0.0.1")
     listening: Any = endpoint.listen(factory)

@@ -8,7 +8,7 @@ import pytest
 from twisted.internet.defer import Deferred
 
 from tests.server.kit import App, Logs
-from wsplug import Mount, WebSocketFactory
+from wsplug import Access, Mount, WebSocketFactory
 from wsplug.errors import HandshakeRefused, StartupError
 from wsplug.testing import MemoryServer
 
@@ -42,7 +42,9 @@ def make(*apps: Any) -> tuple[MemoryServer, Any]:
     """A server of which nothing has started, and its factory."""
     server = MemoryServer(App())
     mounts = [Mount("/" + str(n or ""), app) for n, app in enumerate(apps)]
-    factory = WebSocketFactory(mounts, clock=server.clock, exempt=["192.0.2.1"])
+    factory = WebSocketFactory(
+        mounts, clock=server.clock, access=Access(exempt=("192.0.2.1",))
+    )
     server.factory = server._port = factory
     return server, factory
 

@@ -16,7 +16,6 @@ from wsplug.admin.access import Access
 from wsplug.admin.resources import Guarded, ToStatus
 from wsplug.admin.status import PATH, StatusApplication, Watched
 from wsplug.guard.hosts import HostRules
-from wsplug.guard.origins import SAME_HOST
 from wsplug.interfaces import IPlainResource
 from wsplug.server.factory import WebSocketFactory
 from wsplug.server.mounts import Mount
@@ -94,7 +93,6 @@ class AdminEndpoints:
             [mount],
             clock=reactor,
             settings=_SETTINGS,
-            origins=(SAME_HOST,),
             startsApplications=False,
         )
         self.factory.site = makeSite(

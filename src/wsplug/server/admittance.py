@@ -4,7 +4,6 @@ Admittance: who may connect, from where, how often, and as whom.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, Protocol
 
 from twisted.internet.interfaces import IAddress
@@ -12,11 +11,12 @@ from twisted.internet.interfaces import IAddress
 from wsplug.auth.authenticator import Authenticator
 from wsplug.codec import RequestHead
 from wsplug.errors import HandshakeRefused
+from wsplug.guard.access import Access
 from wsplug.guard.admission import Account, Admission, AdmissionLimits
 from wsplug.guard.bans import Bans
 from wsplug.guard.hosts import HostRules
 from wsplug.guard.origins import OriginRules
-from wsplug.guard.proxies import ProxySettings, TrustedProxies
+from wsplug.guard.proxies import TrustedProxies
 from wsplug.networks import Networks
 from wsplug.server.connection import Connection
 from wsplug.server.content import Content
@@ -57,22 +57,15 @@ class Admittance:
         context: ConnectionContext,
         roster: Roster,
         content: Content,
-        *,
-        origins: Sequence[str],
-        hosts: Sequence[str],
-        exempt: Networks,
-        proxies: ProxySettings,
+        access: Access,
         authenticator: Authenticator | None,
     ) -> None:
-        """
-        @raise ValueError: an origin is none, or a host.
-        """
         self._context = context
         self._roster = roster
         self._content = content
-        self.origins = OriginRules(origins)
-        self.hosts = HostRules(origins, hosts)
-        self.proxies = TrustedProxies(proxies, context.clock)
+        self.origins = OriginRules(access.origins)
+        self.hosts = HostRules(access.origins, access.hosts)
+        self.proxies = TrustedProxies(access.proxies, context.clock)
         self.bans = Bans(context.clock)
         self.authenticator = authenticator
         settings = context.settings
@@ -86,6 +79,7 @@ class Admittance:
             ),
             settings.cool_down,
         )
+        exempt = Networks(access.exempt)
         self.admission = Admission(context.clock, limits, exempt)
 
     # Connections

@@ -19,9 +19,9 @@ class Content:
     What one server serves.
 
     @ivar mounts: the applications.
-    @ivar site: answers plain HTTP requests; without it each gets 426 or 404.
-    @ivar maxBodySize: bytes that a request's body may have, where the application's
-        C{pages} don't say.
+    @ivar site: answers plain HTTP requests. Without it, they get 426 or 404.
+    @ivar maxBodySize: the maximum size of a request's body in bytes, unless the
+        application's C{pages} set another.
     """
 
     def __init__(
@@ -29,7 +29,7 @@ class Content:
     ) -> None:
         """
         @raise InvalidOption: two mounts have the same path.
-        @raise ValueError: the size is no whole number, or negative.
+        @raise ValueError: the size is not a whole number, or is negative.
         """
         if not isBodySize(maxBodySize):
             raise ValueError(
@@ -39,10 +39,25 @@ class Content:
         self.site = site
         self.maxBodySize = maxBodySize
 
+    def start(self) -> None:
+        """
+        Start the site: its factory listens.
+        """
+        if self.site is not None:
+            self.site.doStart()
+
+    def stop(self) -> None:
+        """
+        Stop the site: its factory doesn't listen any more.
+        """
+        if self.site is not None:
+            self.site.doStop()
+
     def isHealthCheck(self, path: bytes) -> bool:
         """
-        Say whether a request for a path is answered even where no other is.
+        Return whether a request for a path is a health check: it is answered even if
+        others are refused.
         """
-        # A site that isn't wsplug's own knows of none.
+        # Only wsplug's own sites have the method.
         check = getattr(self.site, "isHealthCheck", None)
         return check is not None and bool(check(path))

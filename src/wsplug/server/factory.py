@@ -1,30 +1,22 @@
 """
-The factory: it makes the protocol of each connection, and passes it what all
-connections share.
+The factory: makes the protocol of each connection.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
-from twisted.internet.interfaces import (
-    IAddress,
-    IProtocolNegotiationFactory,
-    IReactorTime,
-)
+from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.internet.protocol import ServerFactory
 from twisted.web.server import Site
-from zope.interface import classImplements
 
-import twisted
 from wsplug.auth.authenticator import Authenticator
-from wsplug.guard.admission import EXEMPT
-from wsplug.guard.origins import SAME_HOST
-from wsplug.guard.proxies import ProxySettings
+from wsplug.guard.access import Access
 from wsplug.networks import Networks
 from wsplug.server.admittance import Admittance
+from wsplug.server.alpn import HTTPNegotiation
 from wsplug.server.applications import Applications, ListeningApplications
 from wsplug.server.content import Content
 from wsplug.server.context import ConnectionContext
@@ -39,11 +31,11 @@ from wsplug.server.settings import Settings
 __all__ = ["WebSocketFactory"]
 
 
-class WebSocketFactory(ServerParts, ServerFactory):
+class WebSocketFactory(ServerParts, HTTPNegotiation, ServerFactory):
     """
-    Makes the protocols of one server, for any number of ports.
+    Makes the protocols of one server, which can listen on any number of ports.
 
-    @ivar patience: how long a stop waits for the applications.
+    @ivar patience: limits how long a stop waits for the applications.
     """
 
     noisy = False
@@ -54,57 +46,36 @@ class WebSocketFactory(ServerParts, ServerFactory):
         *,
         clock: IReactorTime,
         settings: Settings | None = None,
-        origins: Sequence[str] = (SAME_HOST,),
-        hosts: Sequence[str] = (),
-        exempt: Sequence[str] = EXEMPT,
+        access: Access | None = None,
         site: Site | None = None,
-        proxies: ProxySettings | None = None,
         authenticator: Authenticator | None = None,
         startsApplications: bool = True,
         maxBodySize: int = MAX_BODY_SIZE,
     ) -> None:
         """
         @param mounts: the applications.
-        @param clock: the reactor, or in tests a clock that they turn.
-        @param settings: the default ones where not given.
-        @param origins: which pages may connect; see
-            L{wsplug.guard.origins.OriginRules}.
-        @param hosts: names by which pages on this machine may reach the server, besides
-            C{localhost}, addresses and the hosts of C{origins}; see
-            L{wsplug.guard.hosts.HostRules}.
-        @param exempt: networks that the limits for each address and the rates don't
-            hold for.
-        @param site: answers plain HTTP requests; without it each gets 426 or 404.
-        @param proxies: which proxies may name the client; without it, none.
-        @param authenticator: has clients log in; without it nobody has to.
-        @param startsApplications: whether the applications start when something
-            listens with this factory (C{doStart}), and stop once nothing does and the
-            last connection is gone. Else it is for whoever makes the factory to do;
-            L{wsplug.WebSocketService} does it.
-        @param maxBodySize: bytes that a request's body may have, where the
-            application's C{pages} don't say: as for uploads to a site of one's own.
+        @param clock: the reactor, or a fake clock in tests.
+        @param settings: limits and timeouts; the defaults if not given.
+        @param access: who may connect; the defaults if not given.
+        @param site: answers plain HTTP requests. Without it, they get 426 or 404.
+        @param authenticator: logs clients in. Without it, they need no login.
+        @param startsApplications: whether the factory starts the applications when it
+            begins to listen, and stops them after the last port and the last
+            connection have closed. Otherwise its owner does, as
+            L{wsplug.WebSocketService}.
+        @param maxBodySize: the maximum size of a request's body in bytes, unless the
+            application's C{pages} set another.
         @raise InvalidOption: two mounts have the same path.
-        @raise ValueError: an origin is none, or a host, or a network; the size is
-            no whole number, or negative.
+        @raise ValueError: the size is not valid.
         """
-        exempted = Networks(exempt)
+        access = access if access is not None else Access()
+        settings = settings if settings is not None else Settings()
         content = Content(mounts, site, maxBodySize)
-        context = ConnectionContext(
-            clock, settings if settings is not None else Settings(), exempted
-        )
+        context = ConnectionContext(clock, settings, Networks(access.exempt))
         roster = Roster(context)
-        admittance = Admittance(
-            context,
-            roster,
-            content,
-            origins=origins,
-            hosts=hosts,
-            exempt=exempted,
-            proxies=proxies or ProxySettings(),
-            authenticator=authenticator,
-        )
+        admittance = Admittance(context, roster, content, access, authenticator)
         super().__init__(context, roster, admittance, content)
-        self.patience = Patience(context.deadlines, context.settings.stop_timeout)
+        self.patience = Patience(context.deadlines, settings.stop_timeout)
         self._applications: ListeningApplications | None = None
         if startsApplications:
             self._applications = ListeningApplications(
@@ -118,51 +89,34 @@ class WebSocketFactory(ServerParts, ServerFactory):
         protocol.factory = self
         return protocol
 
-    def acceptableProtocols(self) -> list[bytes]:
-        """
-        Name what is spoken within TLS, for clients that ask (ALPN, RFC 7301).
-        """
-        return [b"http/1.1"]
-
-    # Starting and stopping
-
     def startFactory(self) -> None:
         """
-        Start the applications, unless that is somebody else's to do. Nobody is served
-        before they have started; if one fails later, everybody gets a 503, and the log
-        says why.
+        Start the applications, unless the factory's owner does. Requests wait until
+        they have started. If one fails after this returns, each request gets 503, and
+        the log says why.
 
-        @raise wsplug.errors.StartupError: one has failed at once.
+        @raise wsplug.errors.StartupError: an application has failed at once.
         """
         if self._applications is not None:
             self._applications.listen()
-        if self.site is not None:
-            self.site.doStart()
+        self.content.start()
 
     def stopFactory(self) -> None:
         """
-        Nothing listens any more. The applications stop once the last connection is
-        gone: L{ServerParts.closeConnections} ends them.
+        Stop the applications once the last connection has closed; see
+        L{ServerParts.closeConnections}.
         """
-        if self.site is not None:
-            self.site.doStop()
+        self.content.stop()
         if self._applications is not None:
             self._applications.listenNoMore()
 
     def whenStopped(self) -> Deferred[None]:
         """
-        Wait for the end of the applications that this factory has started.
+        Wait until the applications that this factory has started have stopped, after
+        the last port and the last connection have closed.
 
-        @return: fires with C{None} once none runs any more: after the last port, and
-            the last connection.
+        @return: fires with C{None}.
         """
         if self._applications is None:
             return succeed(None)
         return self._applications.whenStopped()
-
-
-# From Twisted 26.4 on, the first of 26, a client that offers ALPN gets a fatal alert
-# where this isn't declared. Earlier ones ignore ALPN then. Where it is declared, they
-# change a TLS context that is in use, which pyOpenSSL 26 refuses: nobody can connect.
-if int(twisted.__version__.partition(".")[0]) >= 26:
-    classImplements(WebSocketFactory, IProtocolNegotiationFactory)
