@@ -19,12 +19,12 @@ __all__ = ["Access", "AccessDenied"]
 
 _FAILURES: Final = 10
 """
-Wrong tokens allowed to one client at once.
+The number of wrong tokens that are allowed to a client at once.
 """
 
 _PERIOD: Final = 300.0
 """
-Seconds in which as many are allowed in the long run.
+The seconds for which as many are allowed in the long run.
 """
 
 

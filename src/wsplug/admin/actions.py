@@ -55,8 +55,9 @@ class Actions:
         drain: Callable[[bool], object],
     ) -> None:
         """
-        @param clients: knows connections by their numbers.
-        @param drain: sends everybody away; for good, if it is told so.
+        @param clients: the numbered connections.
+        @param drain: closes all connections; with C{True}, the server doesn't serve
+            again.
         """
         self._server = server
         self._clients = clients
@@ -129,8 +130,8 @@ class Actions:
         """
         Ban an address prefix for some time, and close its connections.
 
-        @param isHere: whether the operator is a client of this server, and could be
-            shut out, too.
+        @param isHere: whether the operator connects to this server, so that the ban
+            could include them.
         @raise RequestRefused: the address or the time is invalid, the prefix contains
             the operator's address, or there are too many bans.
         """

@@ -116,7 +116,7 @@ class ClientList:
 
 def _describe(connection: IServerConnection) -> tuple[IAddress, str, str | None]:
     """
-    Give a connection's client, path, and the name of its avatar.
+    Return a connection's client, path, and the name of its avatar.
     """
     request: Any = connection.request
     name = getattr(request.avatar, "name", None)

@@ -38,7 +38,7 @@ _HEADERS: Final = (
 
 def statusPages() -> StaticFiles:
     """
-    Make the status page.
+    Return the files of the status page.
     """
     return StaticFiles(_PAGES, headers=_HEADERS)
 
@@ -46,7 +46,7 @@ def statusPages() -> StaticFiles:
 @implementer(IPlainResource)
 class Guarded:
     """
-    A resource for those who know the token: C{Authorization: Bearer TOKEN} (RFC 6750).
+    A resource that needs the token: C{Authorization: Bearer TOKEN} (RFC 6750).
     """
 
     maxBodySize = 0
@@ -81,7 +81,7 @@ class Guarded:
 
 class _Denied(PlainResource):
     """
-    Says why somebody is no operator, whatever was asked for.
+    Answers every request with the reason why the client isn't an operator.
     """
 
     def __init__(self, error: AccessDenied) -> None:
@@ -101,7 +101,7 @@ class _Denied(PlainResource):
 
 class ToStatus(PlainResource):
     """
-    Shows the way to those who only know the port of an admin endpoint.
+    Redirects the root of an admin endpoint to the status page.
     """
 
     def respond(self, request: IPlainRequest) -> Response:
