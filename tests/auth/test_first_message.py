@@ -323,7 +323,7 @@ def test_application_of_none(greeter: Greeter, login: Login) -> None:
     greeter.build = lambda _: None
     client = browse(serve(greeter, login))
     client.send(auth())
-    assert client.closed == (1008, "the application takes no connection")
+    assert client.closed == (1008, "the application refuses the connection")
 
 
 def test_application_fails(greeter: Greeter, login: Login, logs: Logs) -> None:

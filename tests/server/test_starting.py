@@ -208,6 +208,6 @@ def test_changed_pages(logs: Logs) -> None:
             self.pages = "no/such"
 
     _, factory = make(Changing())
-    with pytest.raises(StartupError, match="pages is 'no/such', which isn't there"):
+    with pytest.raises(StartupError, match="pages is 'no/such', which does not exist"):
         factory.doStart()
     assert logs.failures() == []

@@ -725,9 +725,9 @@ def test_stop_of_a_failing_application(logs: Logs) -> None:
     assert fired(service.stopService())
     assert calls[3:] == ["stop c", "stop b", "stop a"]
     assert len(logs.failures()) == 2
-    assert logs.lines("did not stop well") == [
-        "app2 did not stop well",
-        "app1 did not stop well",
+    assert logs.lines("failed while stopping") == [
+        "app2 failed while stopping",
+        "app1 failed while stopping",
     ]
 
 

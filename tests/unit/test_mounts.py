@@ -86,7 +86,7 @@ def test_find_nothing() -> None:
 @pytest.mark.parametrize("path", ["", "a", "chat/", "//a", "/a//b", "/a?b"])
 def test_wrong_path(path: str) -> None:
     """A path that none can be, in one line."""
-    with pytest.raises(InvalidOption, match="a path to mount at is like"):
+    with pytest.raises(InvalidOption, match="a mount's path must look like"):
         Mount(path, App())
 
 
@@ -175,9 +175,11 @@ def test_all_of_the_interface() -> None:
 def test_no_application() -> None:
     """What hasn't, won't: neither an object without buildProtocol, nor a class, nor a
     plugin."""
-    with pytest.raises(TypeError, match="is no application"):
+    with pytest.raises(TypeError, match="is not an application"):
         Mount("/", object())  # type: ignore[arg-type]
-    with pytest.raises(TypeError, match=r"is a class: .* mount what the class makes"):
+    with pytest.raises(
+        TypeError, match=r"is a class: .* mount an object with buildProtocol"
+    ):
         Mount("/", App)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match=r"what its makeApplication\(\) makes"):
         Mount("/", echo)  # type: ignore[arg-type]
@@ -203,24 +205,33 @@ PAGES = (
 @pytest.mark.parametrize(
     ("attributes", "message"),
     [
-        ({"pages": "no/such"}, "pages is 'no/such', which isn't there: say the path"),
-        ({"pages": Path("no/such")}, "pages is 'no/such', which isn't there: say"),
-        ({"pages": __file__}, "which is no folder: say the path of a folder"),
-        ({"pages": ""}, "pages is '', which isn't there"),
-        ({"pages": b"/"}, f"pages is {PAGES}, not b'/'"),
-        ({"pages": FilePath("/")}, f"pages is {PAGES}, not FilePath"),
-        ({"pages": Resource}, f"pages is {PAGES}, not <class"),
-        ({"pages": 5}, f"pages is {PAGES}, not 5"),
-        ({"pages": Sized("1MiB")}, "maxBodySize of pages is a number of bytes, not '1"),
-        ({"pages": Sized(-1)}, "maxBodySize of pages is a number of bytes, not -1"),
-        ({"pages": Sized(1.5)}, "maxBodySize of pages is a number of bytes, not 1.5"),
-        ({"pages": Sized(True)}, "maxBodySize of pages is a number of bytes, not True"),
-        ({"pages": Sized(1e999)}, "maxBodySize of pages is a number of bytes, not inf"),
-        ({"subprotocols": "chat"}, "subprotocols are a list or tuple of texts, not 'c"),
-        ({"subprotocols": [b"chat"]}, "subprotocols are a list or tuple of texts, not"),
-        ({"subprotocols": None}, "subprotocols are a list or tuple of texts, not None"),
-        ({"startApplication": 1}, "startApplication is to be a method, not 1"),
-        ({"stopApplication": None}, "stopApplication is to be a method, not None"),
+        ({"pages": "no/such"}, "pages is 'no/such', which does not exist: give"),
+        ({"pages": Path("no/such")}, "pages is 'no/such', which does not exist: give"),
+        ({"pages": __file__}, "which is not a folder: give the path of a folder"),
+        ({"pages": ""}, "pages is '', which does not exist"),
+        ({"pages": b"/"}, f"pages must be {PAGES}, not b'/'"),
+        ({"pages": FilePath("/")}, f"pages must be {PAGES}, not FilePath"),
+        ({"pages": Resource}, f"pages must be {PAGES}, not <class"),
+        ({"pages": 5}, f"pages must be {PAGES}, not 5"),
+        ({"pages": Sized("1MiB")}, "of pages must be a number of bytes, not '1"),
+        ({"pages": Sized(-1)}, "of pages must be a number of bytes, not -1"),
+        ({"pages": Sized(1.5)}, "of pages must be a number of bytes, not 1.5"),
+        ({"pages": Sized(True)}, "of pages must be a number of bytes, not True"),
+        ({"pages": Sized(1e999)}, "of pages must be a number of bytes, not inf"),
+        (
+            {"subprotocols": "chat"},
+            "subprotocols must be a list or tuple of str, not 'c",
+        ),
+        (
+            {"subprotocols": [b"chat"]},
+            "subprotocols must be a list or tuple of str, not",
+        ),
+        (
+            {"subprotocols": None},
+            "subprotocols must be a list or tuple of str, not None",
+        ),
+        ({"startApplication": 1}, "startApplication must be a method, not 1"),
+        ({"stopApplication": None}, "stopApplication must be a method, not None"),
     ],
 )
 @pytest.mark.parametrize("declared", [False, True])

@@ -401,7 +401,7 @@ def test_make_mounts(here: Path) -> None:
     [
         ("echo:x=1", InvalidOption, "--app echo: unknown option 'x'"),
         ("two.py:shout:times=x", InvalidOption, "--app two.py:shout: times takes"),
-        ("echo:path=x", InvalidOption, "a path to mount at"),
+        ("echo:path=x", InvalidOption, "a mount's path must"),
         ("echo:compression=maybe", InvalidOption, "compression takes yes or no"),
         ("fails.py", PluginFailed, "can't be created: KeyError: 'x'"),
     ],

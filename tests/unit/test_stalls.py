@@ -111,7 +111,7 @@ def test_stall(logs: Logs) -> None:
     assert event["application"] == "app"
     assert event["seconds"] == 1.125
     assert "stalls.py" in event["where"]
-    assert "app has held the reactor for 1.125 s, at " in logs.lines()[0]
+    assert "app has blocked the reactor for 1.125 s, at " in logs.lines()[0]
     assert watched.statistics.reactorStalls == {"app": (1, 1.125)}
     watched.look()
     watched.reactor.turn()
@@ -127,7 +127,7 @@ def test_long_stall(logs: Logs) -> None:
     for _ in range(4 * 41):
         watched.look()
     assert [event["seconds"] for event in logs.events()] == [10, 20, 40]
-    assert "something has held the reactor for 10.0 s so far, at " in logs.lines()[0]
+    assert "something has blocked the reactor for 10.0 s so far, at " in logs.lines()[0]
     watched.reactor.turn()
     assert logs.events()[-1]["seconds"] == 41
     assert watched.statistics.reactorStalls == {"": (1, 41.0)}
@@ -231,7 +231,7 @@ def test_culprit(monkeypatch: pytest.MonkeyPatch) -> None:
     assert find().application == ""
     assert find(helper, serving="second").application == "second"
     assert find(first, serving="second").application == "second"
-    assert findCulprit(None, None, mounts) == Sample("", "an unknown place")
+    assert findCulprit(None, None, mounts) == Sample("", "an unknown location")
     del mounts[1]
     assert find(helper, other).application == "first"
 
@@ -280,7 +280,9 @@ async def wait(socket):
 
 
 def _stalls(server: Server) -> list[str]:
-    return [line for line in server.log.splitlines() if "has held the reactor" in line]
+    return [
+        line for line in server.log.splitlines() if "has blocked the reactor" in line
+    ]
 
 
 @pytest.mark.slow
@@ -308,7 +310,7 @@ def test_process(tmp_path: Path) -> None:
                 assert client.recv(60) == "done"
             waitUntil(partial(_hasStalled, server, index + 1), "it is logged")
             line = _stalls(server)[-1]
-            assert f"] {name} has held the reactor for 0." in line
+            assert f"] {name} has blocked the reactor for 0." in line
             assert f"{name}.py:" in line
             assert line.endswith(f", {function}")
         server.signal(signal.SIGSTOP)

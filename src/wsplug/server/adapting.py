@@ -34,13 +34,13 @@ def _doNothing() -> None:
 @implementer(IWebSocketApplication)
 class _Adapted:
     """
-    An application that has only some of what the interface names, as the factories of
-    C{twisted.web.websocket} do: the rest is as where there is nothing to do.
+    An application that lacks some members of the interface, such as a factory of
+    C{twisted.web.websocket}. The missing ones get defaults that do nothing.
     """
 
     def __init__(self, application: Any) -> None:
         self._application = application
-        # Whose code it is.
+        # Error messages and logs name the original object.
         self.__module__ = type(application).__module__
 
     def buildProtocol(self, request: IHandshakeRequest) -> Any:
@@ -69,22 +69,23 @@ class _Adapted:
 
 def adaptApplication(application: Any) -> IWebSocketApplication:
     """
-    Make an application of whatever has C{buildProtocol}.
+    Return an application for an object that has C{buildProtocol}.
 
-    @return: the object itself where it has all that L{IWebSocketApplication} names,
-        whether it declares that or not. Else one that has the rest, too.
+    @return: the object itself if it has all members of L{IWebSocketApplication},
+        whether it declares the interface or not. Otherwise an adapter that adds the
+        missing ones.
     @raise TypeError: it has no C{buildProtocol}, or it is a class.
     """
     if isinstance(application, type):
         raise TypeError(
-            f"{application!r} is a class: an application is an object that has "
-            "buildProtocol, so mount what the class makes"
+            f"{application!r} is a class: mount an object with buildProtocol, such as "
+            "an instance of the class"
         )
     if not callable(getattr(application, "buildProtocol", None)):
         plugin = IWebSocketApplicationPlugin.providedBy(application)
-        hint = "; mount what its makeApplication() makes" if plugin else ""
+        hint = "; mount the result of its makeApplication()" if plugin else ""
         raise TypeError(
-            f"{application!r} is no application: it has no buildProtocol{hint}"
+            f"{application!r} is not an application: it has no buildProtocol{hint}"
         )
     if all(hasattr(application, name) for name in IWebSocketApplication.names()):
         complete: IWebSocketApplication = application
@@ -94,18 +95,20 @@ def adaptApplication(application: Any) -> IWebSocketApplication:
 
 def checkApplication(application: IWebSocketApplication, name: str) -> None:
     """
-    Find out whether what an application has can be used.
+    Check an application's members.
 
-    @param name: what error messages call it.
-    @raise InvalidOption: something can't be. The message says what would be right.
+    @param name: the application's name in error messages.
+    @raise InvalidOption: a member is unusable. The message says what is expected.
     """
     for attribute, description in IWebSocketApplication.namesAndDescriptions():
         value = getattr(application, attribute)
         if isinstance(description, Method) and not callable(value):
-            raise _wrong(name, f"{attribute} is to be a method, not {value!r}")
+            raise _wrong(name, f"{attribute} must be a method, not {value!r}")
     spoken: Any = application.subprotocols
     if not _isListOfTexts(spoken):
-        raise _wrong(name, f"subprotocols are a list or tuple of texts, not {spoken!r}")
+        raise _wrong(
+            name, f"subprotocols must be a list or tuple of str, not {spoken!r}"
+        )
     _checkPages(application.pages, name)
 
 
@@ -114,7 +117,7 @@ def _wrong(name: str, what: str) -> InvalidOption:
 
 
 def _isListOfTexts(value: object) -> bool:
-    # A text is a collection of texts, too: of its characters, which nobody means.
+    # A str is a sequence of strings, too, but that is a mistake here.
     return (
         isinstance(value, Collection)
         and not isinstance(value, (str, bytes))
@@ -133,39 +136,40 @@ def _checkPages(pages: Any, name: str) -> None:
         size: Any = getattr(pages, "maxBodySize", 0)
         if not isBodySize(size):
             raise _wrong(
-                name, f"the maxBodySize of pages is a number of bytes, not {size!r}"
+                name,
+                f"the maxBodySize of pages must be a number of bytes, not {size!r}",
             )
         return
     folder = folderOf(pages)
     if folder is None:
         raise _wrong(
             name,
-            "pages is the path of a folder, an object that provides IPlainResource or "
-            f"twisted.web's IResource, or None, not {pages!r}",
+            "pages must be the path of a folder, an object that provides "
+            f"IPlainResource or twisted.web's IResource, or None, not {pages!r}",
         )
     if not os.path.isdir(folder):
-        what = "is no folder" if os.path.exists(folder) else "isn't there"
+        what = "is not a folder" if os.path.exists(folder) else "does not exist"
         raise _wrong(
             name,
-            f"pages is {folder!r}, which {what}: say the path of a folder; "
-            "pathlib.Path(__file__).with_name('pages') is beside the module",
+            f"pages is {folder!r}, which {what}: give the path of a folder; for one "
+            "beside the module, use pathlib.Path(__file__).with_name('pages')",
         )
 
 
 def isBodySize(size: object) -> bool:
     """
-    Say whether something is a number of bytes that a body may have: not a part of one,
-    no truth value, and not infinitely many.
+    Return whether a value is a valid maximum size of a body: a finite whole number of
+    bytes, and not a bool.
     """
     return isinstance(size, int) and not isinstance(size, bool) and size >= 0
 
 
 def folderOf(pages: object) -> str | None:
     """
-    Give the path of an application's folder of pages.
+    Return the path of an application's folder of pages.
 
-    @param pages: what the application has as C{pages}.
-    @return: C{None} where that is no path.
+    @param pages: the application's C{pages}.
+    @return: C{None} if C{pages} is not a path.
     """
     if isinstance(pages, str):
         return pages

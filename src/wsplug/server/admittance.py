@@ -29,7 +29,7 @@ __all__ = ["Admittance", "Applicant"]
 
 class Applicant(Opening, Protocol):
     """
-    An opening connection whose client is to be admitted.
+    An opening connection whose client asks to be admitted.
     """
 
     client: IAddress
@@ -37,19 +37,19 @@ class Applicant(Opening, Protocol):
     excess: HandshakeRefused | None
 
     def giveWay(self) -> None:
-        """End: another connection needs the slot."""
+        """End, because another connection needs the slot."""
 
 
 class Admittance:
     """
-    The rules of one server, and what each client has used of its share.
+    The access rules of one server, and what each client has used of its limits.
 
     @ivar origins: which pages may connect.
     @ivar hosts: which hosts requests may be for.
     @ivar proxies: which proxies are trusted to name the client.
     @ivar bans: which clients an operator has banned.
     @ivar admission: counts the connections and handshakes of each client.
-    @ivar authenticator: has clients log in; without it nobody has to.
+    @ivar authenticator: logs clients in; without it, they need no login.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class Admittance:
         """
         Add a new connection to the roster.
 
-        @return: the refusal that answers it, if it may not come in.
+        @return: the refusal to answer it with; C{None} if it is admitted.
         """
         roster = self._roster
         roster.opening.add(protocol)
@@ -111,15 +111,15 @@ class Admittance:
             protocol.excess = full
             roster.spare.take(protocol, protocol.client)
         if self.proxies.trusts(protocol.client):
-            return None  # it speaks for others, who are counted once they are named
+            return None  # its clients are counted once it names them
         return self.admitClient(protocol)
 
     def admitClient(self, protocol: Applicant) -> HandshakeRefused | None:
         """
-        Count a connection for its client, once it is known who that is: as it connects,
-        or where a trusted proxy names it in a handshake.
+        Count a connection for its client, once the client is known: when it connects,
+        or when a trusted proxy names it in a handshake.
 
-        @return: the refusal that answers it, if it may not come in.
+        @return: the refusal to answer it with; C{None} if it is admitted.
         """
         try:
             protocol.account = self.admission.enter(protocol.client)
@@ -137,7 +137,7 @@ class Admittance:
 
     def remove(self, connection: Connection) -> None:
         """
-        Remove a connection that is lost.
+        Remove a connection that has ended.
         """
         self._leave(connection.limits.account)
         self._roster.remove(connection)
@@ -150,28 +150,27 @@ class Admittance:
 
     def refusalOf(self, client: IAddress) -> HandshakeRefused | None:
         """
-        Judge a client, as soon as it is known who that is: of a new connection, and of
-        each request on it, which a proxy may have sent for somebody else.
+        Check whether a client is banned, as soon as it is known: for a new connection,
+        and for each request on it, since a proxy may send each for another client.
 
-        @return: the refusal that it gets, if it is banned.
+        @return: the refusal, if it is banned.
         """
-        # A trusted proxy speaks for others, who may be welcome.
+        # A trusted proxy sends requests of others, who may not be banned.
         return None if self.proxies.trusts(client) else self.bans.refusalOf(client)
 
     def refusalOfHost(
         self, head: RequestHead, transport: Any, proxied: bool
     ) -> HandshakeRefused | None:
         """
-        Judge the host that a request is for: its name may lead here only by DNS
-        rebinding.
+        Check the host that a request is for, against DNS rebinding.
 
-        @param proxied: whether a trusted proxy has sent it.
+        @param proxied: whether a trusted proxy has sent the request.
         """
         return self.hosts.refusalOf(head, transport, proxied)
 
     def allowsOrigin(self, head: RequestHead) -> bool:
         """
-        Say whether the page that a handshake comes from may connect.
+        Return whether the page that a handshake comes from may connect.
         """
         origins = head.all(b"origin")
         hosts = head.all(b"host")
@@ -185,8 +184,8 @@ class Admittance:
         """
         Count a refused request.
 
-        @param client: whose it was.
-        @param name: of the application that it was for; empty where it isn't known.
+        @param client: the client that sent it.
+        @param name: the application's name; empty if it isn't known.
         """
         now = self._context.clock.seconds()
         self._context.statistics.countRefused(now, client, name, refusal)

@@ -28,7 +28,7 @@ __all__ = ["Applications", "ListeningApplications"]
 
 class Applications:
     """
-    The applications of a server, as something that starts and stops.
+    The applications of a server. They start together and stop one after the other.
     """
 
     _log = Logger()
@@ -40,8 +40,9 @@ class Applications:
         started: Callable[[str, Deferred[Any]], object] | None = None,
     ) -> None:
         """
-        @param patience: waits for each one that stops.
-        @param started: is called with the name and the start of each one that starts.
+        @param patience: limits how long each one may take to stop.
+        @param started: called for each application with its name and a Deferred that
+            fires when it has started.
         """
         self._mounts = mounts
         self._patience = patience
@@ -51,10 +52,10 @@ class Applications:
 
     def start(self) -> Deferred[None]:
         """
-        Start all of them at the same time.
+        Start all applications at the same time.
 
-        @return: fires once all have started; fails with L{StartupError} as soon as one
-            has failed: then the others go on, until L{stop}.
+        @return: fires when all have started. It fails with L{StartupError} as soon as
+            one has failed; the others go on until L{stop}.
         """
         self._wanted = True
         starts = [self._start(mount) for mount in self._mounts]
@@ -67,7 +68,7 @@ class Applications:
                 self._started.append(mount)
                 mount.check()  # it may have changed
                 return None
-            # Stopped meanwhile, as when another one has failed.
+            # The server stopped meanwhile, for example because another one failed.
             return self._stop(mount)
 
         def failed(failure: Failure) -> None:
@@ -93,8 +94,9 @@ class Applications:
 
     async def stop(self) -> None:
         """
-        Stop those that have started, the last one first, and those that still start
-        once they have. Each has the time of a stop for it, and is cancelled then.
+        Stop the applications that have started, the last one first. Those that are
+        still starting are stopped once they have started. Each is cancelled if it
+        exceeds the stop timeout.
         """
         self._wanted = False
         started, self._started = self._started, []
@@ -106,14 +108,14 @@ class Applications:
         stopping = self._patience.wait(mount.name, stopping, "stopping")
         return stopping.addErrback(
             lambda failure: self._log.failure(
-                "{application} did not stop well", failure, application=mount.name
+                "{application} failed while stopping", failure, application=mount.name
             )
         )
 
 
 def _firstFailure(failure: Failure) -> Failure:
     """
-    Give what C{gatherResults} failed with.
+    Return the failure that made C{gatherResults} fail.
     """
     error: Any = failure.value
     first: Failure = error.subFailure
@@ -122,7 +124,7 @@ def _firstFailure(failure: Failure) -> Failure:
 
 class ListeningApplications:
     """
-    Applications that run while their server listens or has connections.
+    Runs the applications while their server listens or has connections.
     """
 
     _log = Logger()
@@ -144,9 +146,9 @@ class ListeningApplications:
 
     def listen(self) -> None:
         """
-        Somebody listens from now on: start them, if they don't run.
+        The server begins to listen: start the applications, unless they run.
 
-        @raise StartupError: one has failed at once.
+        @raise StartupError: an application has failed at once.
         """
         self._listening = True
         self._check()
@@ -157,22 +159,22 @@ class ListeningApplications:
 
     def listenNoMore(self) -> None:
         """
-        Nobody listens any more.
+        The server has stopped listening.
         """
         self._listening = False
         self._check()
 
     def _left(self) -> None:
         """
-        A connection is gone, which may have been the last one.
+        A connection has closed, perhaps the last one.
         """
         if not self._listening:
-            # A proxy's may be counted again right away, as its client's.
+            # A proxy's connection may be counted again at once, as its client's.
             self._clock.callLater(0, self._check)
 
     def _check(self) -> None:
         """
-        Find out whether they still have to run.
+        Start or stop the applications, if needed.
         """
         if not self._changes and self._isWanted() != self._runs:
             self._changes = True
@@ -180,7 +182,7 @@ class ListeningApplications:
 
     def whenStopped(self) -> Deferred[None]:
         """
-        Wait until none runs any more.
+        Wait until all applications have stopped.
         """
         if not self._runs and not self._changes:
             return succeed(None)
@@ -206,7 +208,7 @@ class ListeningApplications:
 
     async def _start(self) -> None:
         roster = self._roster
-        # Where all connections were closed, and none is left, it begins anew.
+        # If a drain has closed all connections, the server serves again.
         roster.draining = None
         roster.awaitStart()
         self._error = None

@@ -16,12 +16,12 @@ _log = Logger(__name__)
 
 def cancel(waiting: Deferred[Any] | None) -> None:
     """
-    Cancel a Deferred of an application's, a checker's or a broker's; fine if there is
-    none. What its canceller raises, which is their code, is logged, whatever it is.
+    Cancel a Deferred of an application, a checker or a broker. If the canceller raises,
+    the error is logged.
     """
     if waiting is None:
         return
     try:
         waiting.cancel()
     except BaseException:
-        _log.failure("what was waited for can't be cancelled")
+        _log.failure("a canceller failed")

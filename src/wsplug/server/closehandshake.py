@@ -32,29 +32,29 @@ __all__ = ["CloseHandshake", "ClosingOwner", "failureOf"]
 
 class ClosingOutput(Protocol):
     """
-    What hears of the output.
+    The part of a connection that watches its output.
     """
 
     @property
     def deadline(self) -> Deadline | None:
-        """When the peer must have read what waits for it; C{None} for nothing."""
+        """When the peer must have read the waiting output; C{None} if there is none."""
 
     def stopProducer(self) -> None:
-        """Tell the application's producer that it is over."""
+        """Stop the application's producer."""
 
 
 class ClosingKeepalive(Protocol):
     """
-    What watches over a silent peer.
+    The part of a connection that pings the peer.
     """
 
     def stop(self) -> None:
-        """Ask for nothing any more."""
+        """Stop pinging."""
 
 
 class ClosingOwner(Protocol):
     """
-    What is being closed.
+    The connection that is closed.
     """
 
     context: ConnectionContext
@@ -65,25 +65,26 @@ class ClosingOwner(Protocol):
 
     @property
     def keepalive(self) -> ClosingKeepalive | None:
-        """What watches over a silent peer."""
+        """Pings the peer; C{None} if that is off."""
 
     @property
     def output(self) -> ClosingOutput:
-        """What hears of the output."""
+        """Watches the output."""
 
     def lose(self, reason: Failure) -> None:
-        """Let go of everything: the connection is gone."""
+        """Release everything: the connection is lost."""
 
 
 class CloseHandshake:
     """
-    The end of one connection, from when somebody begins to close it.
+    The closing handshake of one connection, from the first close or error on.
 
-    @ivar state: where the connection is; L{State.OPEN} until it is being closed.
-    @ivar closed: why it ends, once that is known.
-    @ivar left: why the transport is gone, while what came before is still delivered.
-    @ivar parting: whether the connection is lost, and its last input is looked through
-        for a close frame.
+    @ivar state: the connection's state; L{State.OPEN} until it is being closed.
+    @ivar closed: why the connection ends, once that is known.
+    @ivar left: why the transport was lost, while earlier input is still being
+        delivered.
+    @ivar parting: whether the connection is lost and its last input is searched for a
+        close frame.
     """
 
     __slots__ = ("_deadline", "_late", "_owner", "closed", "left", "parting", "state")
@@ -94,7 +95,7 @@ class CloseHandshake:
         self.closed: ConnectionClosed | None = None
         self.left: Failure | None = None
         self.parting = False
-        # What comes when the connection isn't open any more.
+        # Input that arrives when the connection isn't open any more.
         self._late: LateInput | None = None
         self._deadline: Deadline | None = None
 
@@ -102,13 +103,13 @@ class CloseHandshake:
         self.state = advance(self.state, event)
         self._owner.isOpen = False
 
-    # How it begins
+    # Starting to close
 
     def begin(self, code: int, reason: str, side: Side, setting: str | None) -> None:
         """
-        Begin to close an open connection.
+        Start to close an open connection.
 
-        @param setting: the name of the setting that wants it.
+        @param setting: the name of the setting that causes it.
         """
         payload = pack_close(code, reason)
         self.closed = UncleanlyClosed(code, reason, side, setting)
@@ -120,7 +121,7 @@ class CloseHandshake:
 
     def received(self, code: int, reason: str) -> None:
         """
-        Take the peer's close frame: an answer, or what wants one.
+        Handle the peer's close frame. It is the answer to ours, or it gets one.
         """
         if self.parting or self.left is not None:
             self.closed = UncleanlyClosed(code, reason, Side.PEER)
@@ -153,7 +154,7 @@ class CloseHandshake:
         delivered.
         """
         if self.state is State.LOST:
-            return  # its last input is looked through
+            return  # its last input is only searched for a close frame
         self._owner.gate.stop()
         if self.state in (State.OPEN, State.CLOSE_SENT):
             self.fail(ProtocolViolation(code, reason, setting))
@@ -170,7 +171,7 @@ class CloseHandshake:
         if closed is None:
             self.closed = UncleanlyClosed(code, reason, side, setting)
         elif self.state is State.CLOSE_SENT and closed.setting is None:
-            # Who closed stays who closed; it is this that didn't wait for the answer.
+            # The side that closed remains; it didn't wait for the answer.
             self.closed = UncleanlyClosed(
                 closed.code, closed.reason, closed.side, setting
             )
@@ -181,7 +182,7 @@ class CloseHandshake:
 
     def loseIfLeft(self) -> bool:
         """
-        Let go of everything if the peer has left already.
+        Release everything if the peer has already gone.
 
         @return: whether it has.
         """
@@ -190,7 +191,7 @@ class CloseHandshake:
         self._owner.lose(self.left)
         return True
 
-    # How it goes on
+    # While it closes
 
     def _sendClose(self, payload: bytes) -> None:
         self._advance(Event.SEND_CLOSE)
@@ -198,8 +199,8 @@ class CloseHandshake:
 
     def _stopServing(self) -> None:
         """
-        Wait for nothing but the peer's close frame from now on: what holds up its
-        input, and what asks it for signs of life, has no more say.
+        From now on, wait only for the peer's close frame: nothing pauses the input any
+        more, and keepalive stops.
         """
         owner = self._owner
         if owner.keepalive is not None:
@@ -209,8 +210,8 @@ class CloseHandshake:
 
     def awaitPeer(self) -> None:
         """
-        Give the peer its time to close. It begins when our close frame is out: while
-        output waits before that, the send timeout watches over the peer.
+        Start the close timeout. It begins when our close frame has been sent; while
+        output waits before it, the send timeout applies.
         """
         if self.state is State.LOST:
             return
@@ -221,7 +222,7 @@ class CloseHandshake:
 
     def stopWaiting(self) -> None:
         """
-        Give the peer its time later, or no more.
+        Stop the close timeout.
         """
         if self._deadline is None:
             return
@@ -236,10 +237,10 @@ class CloseHandshake:
 
     def takeLate(self, size: int) -> None:
         """
-        Read only so much more of a peer that nobody listens to: while its close frame
-        has to come, what may be on the way in front of it.
+        Limit how much is read while waiting for the peer's close frame. Other frames
+        may be on their way in front of it.
 
-        @param size: bytes that have come.
+        @param size: the bytes that have arrived.
         """
         if self.state is State.LOST:
             return
@@ -255,11 +256,11 @@ class CloseHandshake:
         isTimed = self._deadline is not None or owner.output.deadline is not None
         self._late.take(size, isTimed, self._timedOut, limit)
 
-    # How it ends
+    # The end
 
     def _end(self) -> None:
         """
-        End the TCP connection once all is sent.
+        End the TCP connection once all output has been sent.
         """
         self._stopServing()
         self.awaitPeer()
@@ -268,12 +269,12 @@ class CloseHandshake:
     def _endTransport(self) -> None:
         transport = self._owner.transport
         if self.state is State.FAILED:
-            # The peer may still be sending, and is to see why this ends.
+            # The peer may still be sending, and has to see why the connection ends.
             endWriting(transport)
             return
         closed = self.closed
         if self.state is State.CLOSED and closed is not None:
-            # Both close frames are out of our hands (section 7.1.4).
+            # Both sides have sent a close frame (section 7.1.4).
             self.closed = CleanlyClosed(
                 closed.code, closed.reason, closed.side, closed.setting, clean=True
             )
@@ -281,7 +282,7 @@ class CloseHandshake:
 
     def lose(self) -> None:
         """
-        Note that the connection is gone, and let go of it.
+        Record that the connection is lost, and release it.
         """
         self._advance(Event.LOSE)
         self.stopWaiting()
@@ -291,7 +292,7 @@ class CloseHandshake:
 
 def failureOf(closed: ConnectionClosed) -> Failure:
     """
-    Make a failure of why a connection ended, for one who is told of it. One that was
-    raised leads to the frames that it went through, and those lead to the connection.
+    Return a failure for the reason why a connection ended, without a traceback. A
+    traceback's frames would keep the connection in memory.
     """
     return Failure(copy(closed))

@@ -34,19 +34,19 @@ _log = Logger(__name__)
 
 LATE_SIZE: Final = 2 * 1024 * 1024
 """
-Bytes that are read and thrown away of a peer that was told that it is over.
+The maximum number of bytes to read and discard from a peer after closing.
 """
 
 LATE_LARGE_SIZE: Final = 16 * 1024 * 1024
 """
-The same of one whose message or body was too large: many can't see why before they are
-done with sending it. As much may be on the way in front of a close frame.
+Likewise, after a message or body that was too large: many clients don't see the answer
+until they have sent it all. As much may also be on its way in front of a close frame.
 """
 
 
 class CleanlyClosed(ConnectionClosed, ConnectionDone):
     """
-    Both sides closed in order: what C{reason.check(ConnectionDone)} asks for.
+    The closing handshake was complete; C{reason.check(ConnectionDone)} finds it.
     """
 
     __str__ = ConnectionClosed.__str__
@@ -54,7 +54,8 @@ class CleanlyClosed(ConnectionClosed, ConnectionDone):
 
 class UncleanlyClosed(ConnectionClosed, ConnectionLost):
     """
-    They didn't: what C{reason.check(ConnectionLost)} asks for.
+    The connection ended without a complete closing handshake;
+    C{reason.check(ConnectionLost)} finds it.
     """
 
     __str__ = ConnectionClosed.__str__
@@ -62,14 +63,14 @@ class UncleanlyClosed(ConnectionClosed, ConnectionLost):
 
 def endWriting(transport: Any) -> None:
     """
-    End a connection on which the peer may still be sending, without losing the last
-    words to it: were the socket closed with unread bytes in it, the kernel would send
-    a reset, and the peer would throw away what it hasn't read yet.
+    End a connection on which the peer may still be sending, in a way that the peer can
+    read the last output. If a socket is closed while it has unread bytes, the kernel
+    sends a reset, and the peer discards what it hasn't read yet.
 
-    A TCP or UNIX connection is closed for writing only; the caller reads and throws
-    away what comes, as far as L{LateInput} goes, and aborts after a while. TLS has no
-    such half of a connection, but Twisted reads on for the peer's C{close_notify} by
-    itself.
+    A TCP or UNIX connection is closed for writing only. The caller reads and discards
+    what arrives, up to the limit of L{LateInput}, and aborts after a timeout. TLS
+    connections can't be half closed, but Twisted itself reads on until the peer's
+    C{close_notify}.
     """
     if ITCPTransport.providedBy(transport) and not ISSLTransport.providedBy(transport):
         transport.loseWriteConnection()
@@ -79,10 +80,9 @@ def endWriting(transport: Any) -> None:
 
 class LateInput:
     """
-    What still comes on a connection whose peer was told that it is over, or is being
-    told. It is read, so that the peer can be done with sending and see why, but not
-    without end: over a bound it stays in the network, which stops the peer, until the
-    time is over that it has to close.
+    Limits the input of a connection that is closing. It is read so that the peer can
+    finish sending and then read why. Over the limit, reading stops, which stops the
+    peer, until the close timeout ends.
     """
 
     __slots__ = ("_size", "_transport")
@@ -99,13 +99,13 @@ class LateInput:
         limit: int = LATE_SIZE,
     ) -> None:
         """
-        Count what has come.
+        Count input.
 
-        @param size: in bytes.
-        @param isTimed: whether the peer has its time to close, and no more.
-        @param whenOver: is called if the peer ends the connection once nothing is read
-            any more, where that can be seen; at once if it has no time.
-        @param limit: how much may come in all, in bytes.
+        @param size: the bytes that have arrived.
+        @param isTimed: whether the close timeout has started.
+        @param whenOver: called at once if C{isTimed} is false; otherwise when the peer
+            ends the connection after reading has stopped, if that can be detected.
+        @param limit: the maximum number of bytes in total.
         """
         self._size += size
         if self._size <= limit:
@@ -119,11 +119,10 @@ class LateInput:
 
 def endIdle(transport: Any) -> None:
     """
-    End a connection on which nothing is under way, without waiting for the peer.
+    End an idle connection without waiting for the peer.
 
-    Twisted's TLS would wait for the C{close_notify} that answers ours. Nobody has to
-    (RFC 8446 section 6.1), and browsers don't send one on connections that they keep
-    for later.
+    Twisted's TLS would wait for the peer's C{close_notify}. That is not required (RFC
+    8446 section 6.1), and browsers don't send one on connections that they keep open.
     """
     transport.loseConnection()
     below = belowTLS(transport)
@@ -141,9 +140,9 @@ def logRefusal(
     """
     Log why a request was refused.
 
-    @param log: of who refuses it.
-    @param limit: says whether it is for the log.
-    @param application: the name of what it was for, where that is known.
+    @param log: the logger of the caller.
+    @param limit: decides whether it is logged.
+    @param application: the name of the application, if it is known.
     """
     if limit.allows(client, "refused", refusal.setting):
         log.info(
@@ -163,8 +162,8 @@ def logClosing(
     """
     Log why a connection has ended.
 
-    @param limit: says whether it is for the log.
-    @param application: the name of what served it.
+    @param limit: decides whether it is logged.
+    @param application: the application's name.
     """
     if not limit.allows(client, "closed", closed.setting):
         return

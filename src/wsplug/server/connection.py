@@ -70,24 +70,23 @@ _log = Logger(__name__)
 
 class Connection:
     """
-    One connection, from the 101 on.
+    One connection, from the response with status 101 on.
 
     It is the transport's protocol (C{dataReceived}, C{connectionLost}), the codec's
     sink (C{text_received} and so on), and the application's transport. Its parts do the
-    rest: the L{InputGate} holds the input, the L{InboundLimits} limit it, the
-    L{SendQueue} and the L{OutputWatch} have what goes out, the L{CloseHandshake} has
-    the end.
+    rest: the L{InputGate} pauses the input, the L{InboundLimits} limit it, the
+    L{SendQueue} and the L{OutputWatch} handle the output, the L{CloseHandshake} closes.
 
-    @ivar request: the handshake's.
+    @ivar request: the handshake's request.
     @ivar context: what all connections share.
-    @ivar transport: the TCP connection's.
-    @ivar isOpen: whether nobody has begun to close it.
-    @ivar opened: when it began, by the clock.
-    @ivar gate: what holds the input.
-    @ivar limits: the bounds of what comes in.
-    @ivar queue: what goes out.
-    @ivar output: what hears of that.
-    @ivar keepalive: watches over a silent peer; C{None} where that is off.
+    @ivar transport: the transport of the TCP connection.
+    @ivar isOpen: whether neither side has started to close it.
+    @ivar opened: the time by the clock when it opened.
+    @ivar gate: pauses the input.
+    @ivar limits: the limits of the input.
+    @ivar queue: the output that waits.
+    @ivar output: watches the output.
+    @ivar keepalive: pings the peer; C{None} if that is off.
     """
 
     __slots__ = (
@@ -128,15 +127,17 @@ class Connection:
         whenLost: Callable[[Connection], object],
     ) -> None:
         """
-        @param request: the handshake's.
+        @param request: the handshake's request.
         @param transport: an C{ITCPTransport}, C{ISSLTransport} or C{IUNIXTransport}.
-        @param application: what serves this connection.
-        @param served: the name and the rules of the application that has made it.
+        @param application: the protocol that serves this connection.
+        @param served: the name and the rules of the application that has made the
+            protocol.
         @param context: what all connections share.
-        @param account: of the address or the user; C{None} where no limit is for it.
-        @param agreement: what the handshake has agreed on; C{None} where nothing is
-            compressed.
-        @param whenLost: is called with the connection once it is gone.
+        @param account: the account of the address or the user; C{None} if no limit
+            applies.
+        @param agreement: the compression that the handshake has agreed on; C{None} for
+            none.
+        @param whenLost: called with the connection when it is lost.
         """
         settings = context.settings
         policy = context.deflatePolicy
@@ -182,17 +183,17 @@ class Connection:
         )
         self.opened: float = flusher.began
         self.keepalive: Keepalive | None = None
-        # Once somebody closes it, or it is lost.
+        # Made when a side closes, or when the connection is lost.
         self._closing: CloseHandshake | None = None
 
     # Opening
 
     def open(self, switch: bytes, early: bytes) -> None:
         """
-        Begin.
+        Start to serve the connection.
 
         @param switch: the response that accepts the handshake.
-        @param early: what the peer has sent behind its request.
+        @param early: the bytes that the peer has sent after its request.
         """
         self.isOpen = True
         self.transport.registerProducer(self.queue, True)
@@ -212,21 +213,19 @@ class Connection:
 
     def limitMessages(self, size: int) -> None:
         """
-        Take messages of no more than so many bytes from now on, until
-        L{switchProtocol}.
+        Limit messages to a number of bytes until L{switchProtocol}.
         """
         most = self.context.settings.max_message_size
         self._receiver.limit(min(size, most))
 
     def switchProtocol(self, application: IWebSocketProtocol, text: str) -> Any:
         """
-        Have another protocol serve the connection from now on, as if it had from the
-        beginning; do nothing if the connection is not open any more. The protocol that
-        serves it so far calls this. Nothing more is delivered to that until what this
-        returns has fired.
+        Have another protocol serve the connection from now on. The present protocol
+        calls this. No message is delivered until the returned Deferred has fired. If
+        the connection is not open any more, this does nothing.
 
-        @param text: a message to be sent before whatever the new one sends.
-        @return: what its C{negotiationFinished} does.
+        @param text: a message to send before any that the new protocol sends.
+        @return: the result of the new protocol's C{negotiationFinished}.
         """
         if not self.isOpen:
             return None
@@ -244,25 +243,26 @@ class Connection:
 
     def getBuffer(self) -> PayloadBuffer | None:
         """
-        Give the buffer of a large message that is under way, to be read into instead
-        of a L{dataReceived}: see L{MessageReceiver.get_buffer}.
+        Return the buffer of an incomplete large message, to read into it instead of
+        calling L{dataReceived}: see L{MessageReceiver.get_buffer}.
         """
         return self._receiver.get_buffer()
 
     def bufferUpdated(self, size: int) -> None:
         """
-        Go on with what was read into L{getBuffer}.
+        Process the bytes that were read into the buffer from L{getBuffer}.
 
-        @param size: how many bytes were.
+        @param size: the number of bytes.
         """
         self._take(size, None)
 
     def _take(self, size: int, data: bytes | None) -> None:
         """
-        Take what has come from the peer.
+        Process input from the peer.
 
-        @param size: how many bytes.
-        @param data: the bytes; C{None} where they were read into L{getBuffer}.
+        @param size: the number of bytes.
+        @param data: the bytes; C{None} if they were read into the buffer from
+            L{getBuffer}.
         """
         flusher = self._flusher
         gate = self.gate
@@ -296,8 +296,8 @@ class Connection:
             and self.context.settings.close_timeout
             and reason.check(ConnectionDone)
         ):
-            # It has ended in order: what it sent before is delivered, as long as the
-            # application goes on with it.
+            # The peer closed the transport in order: deliver what it sent before, as
+            # long as the application can process it.
             self.closing.left = reason
             if self.keepalive is not None:
                 self.keepalive.stop()
@@ -308,9 +308,9 @@ class Connection:
 
     def peerEnded(self) -> None:
         """
-        The peer sends nothing more, while a handler holds what it has sent before. That
-        is delivered if the handlers are fast; but none of them waits for ever for what
-        doesn't come.
+        The peer sends nothing more, while a handler still pauses earlier input. That is
+        delivered once the handler is done. Handlers have less time from now on, so that
+        none waits forever for input that can't arrive.
         """
         if self._handlers is not None:
             self._handlers.hurry(self.context.settings.close_timeout)
@@ -324,7 +324,7 @@ class Connection:
 
     def lose(self, reason: Failure) -> None:
         """
-        Let go of everything: the connection is gone.
+        Release everything: the connection is lost.
         """
         closing = self.closing
         if closing.state is State.LOST:
@@ -334,7 +334,7 @@ class Connection:
             if self.keepalive is not None:
                 self.keepalive.stop()
             if self.gate.reasons and closing.closed is None:
-                # The peer may have closed in what was read of it and not delivered.
+                # The input that wasn't delivered may contain a close frame.
                 closing.parting = True
                 self._receiver.resume()
             self._receiver.stop()
@@ -359,7 +359,7 @@ class Connection:
                 context.deadlines.now(), client, self.name, self.opened, closed
             )
         finally:
-            # Whatever happened: its slot is somebody else's.
+            # Free the slot even if something failed.
             self._whenLost(self)
 
     # The codec's sink
@@ -372,7 +372,7 @@ class Connection:
 
     def _deliver(self, message: Any, isText: bool) -> None:
         """
-        Give a message to the application.
+        Pass a message to the application.
         """
         limits = self.limits
         if limits.isMetered:
@@ -444,10 +444,9 @@ class Connection:
 
     def notify(self, text: str) -> bool:
         """
-        Have the application tell its client something of the operator's.
+        Have the application send a notice from the operator to its client.
 
-        @return: whether it can: its protocol is an
-            L{wsplug.interfaces.INoticeReceiver}.
+        @return: whether the protocol provides L{wsplug.interfaces.INoticeReceiver}.
         """
         if not self.isOpen or not hasattr(self._application, "noticeReceived"):
             return False
@@ -478,7 +477,7 @@ class Connection:
             self._traffic.sentMessages += 1
             self.queue.text(FIN | OP_TEXT, text)
         else:
-            text.encode("utf-8")  # what can't be sent is an error, even too late
+            text.encode("utf-8")  # raises even if the connection is already closed
 
     def sendBytesMessage(self, data: bytes) -> None:
         self._sendMessage(OP_BINARY, data if type(data) is bytes else toBytes(data))
@@ -494,7 +493,7 @@ class Connection:
             and len(payload) >= self.context.settings.compression_min_size
         ):
             compressed = deflater.deflate(payload)
-            # What takes its context over counts on the peer having seen the message.
+            # With context takeover, later messages refer to this one: it must be sent.
             if deflater.takes_over or len(compressed) < len(payload):
                 first |= RSV1
                 payload = compressed
@@ -509,9 +508,9 @@ class Connection:
 
     def sendPrepared(self, message: PreparedMessage) -> None:
         """
-        Do what C{sendPreparedMessage} does.
+        Send a prepared message, without the checks of C{sendPreparedMessage}.
 
-        @param message: of this class and no other, as the compiled build takes it.
+        @param message: an instance of exactly this class, as the compiled build needs.
         """
         if not self.isOpen:
             return
@@ -520,7 +519,7 @@ class Connection:
             if len(message.payload) < self.context.settings.compression_min_size:
                 deflater = None
             elif deflater.takes_over:
-                # Compressed by what this connection alone has sent before.
+                # With context takeover, each connection compresses by itself.
                 opcode = OP_TEXT if message.isText else OP_BINARY
                 self._sendMessage(opcode, message.payload)
                 return
@@ -542,7 +541,7 @@ class Connection:
             self.queue.frame(FIN | OP_PING, payload)
 
     def loseConnection(self, code: int | None = 1000, reason: str | None = "") -> None:
-        # What is wrong is the caller's error, even too late.
+        # Check the arguments even if the connection is already closed.
         number, text = toClose(code, reason)
         self.close(number, text, Side.APPLICATION)
 
@@ -562,7 +561,8 @@ class Connection:
     @property
     def closing(self) -> CloseHandshake:
         """
-        How it is closed. Most connections have none of it for as long as they live.
+        The closing handshake. It is made when it is first needed: most connections stay
+        open for long.
         """
         closing = self._closing
         if closing is None:
@@ -579,7 +579,7 @@ class Connection:
 
     def _tell(self, method: str, *arguments: object) -> None:
         """
-        Call a method of the application's that isn't called often.
+        Call one of the application's methods that are called rarely.
         """
         statistics = self._statistics
         before = statistics.serving
@@ -596,16 +596,16 @@ class Connection:
 
     def _waitFor(self, result: object, began: float) -> None:
         """
-        Deliver nothing more until what the application has returned has fired, unless
-        its handlers overlap.
+        Pause the input until the Deferred or coroutine that a handler returned is done,
+        unless handlers overlap.
 
-        @param began: when it was called, where that is to be known.
+        @param began: the time of the call, if it is measured.
         """
         traffic = self._traffic
         if isinstance(result, LATER):
             result = toDeferred(result)
             result.addErrback(self.applicationFailed)
-            # It may have fired already, as a coroutine that waited for nothing has.
+            # A coroutine that waited for nothing is done already.
             if not result.called or result.paused:
                 if self.isOpen and not self._overlaps:
                     handlers = self._handlers
@@ -623,7 +623,7 @@ class Connection:
 
     def applicationFailed(self, failure: Failure) -> None:
         if not self.isOpen and failure.check(ConnectionClosed, CancelledError):
-            # It was told that the connection ends, and leaves it at that.
+            # The handler was cancelled because the connection ends.
             failure.cleanFailure()
             return
         _log.failure(
@@ -633,9 +633,9 @@ class Connection:
             peer=nameOfAddress(self.request.getClientAddress()),
         )
         self.close(CloseCode.INTERNAL_ERROR, "internal error", Side.APPLICATION)
-        # Its frames refer to the connection, and Twisted's to it.
+        # The traceback's frames keep the connection in memory.
         failure.cleanFailure()
 
 
-# A function and no decorator: compiled, this is no class that could carry one.
+# A call instead of the decorator: a compiled class can't have one.
 classImplements(Connection, IServerConnection)

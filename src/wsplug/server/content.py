@@ -33,7 +33,7 @@ class Content:
         """
         if not isBodySize(maxBodySize):
             raise ValueError(
-                f"maxBodySize is a whole number of bytes, not {maxBodySize!r}"
+                f"maxBodySize must be a whole number of bytes, not {maxBodySize!r}"
             )
         self.mounts = Mounts(mounts)
         self.site = site

@@ -25,23 +25,24 @@ __all__ = ["ConnectionContext", "ratesOf"]
 
 class ConnectionContext:
     """
-    What a connection needs of the server, or of the client, that it belongs to.
+    What a connection needs from the server or client that it belongs to.
 
     @ivar settings: every limit and timeout.
-    @ivar clock: the reactor, or in tests a clock that they turn.
-    @ivar deadlines: calls back when a time is over.
-    @ivar flusher: says when what is sent leaves.
-    @ivar scheduler: lets connections that make much work take turns.
+    @ivar clock: the reactor, or a fake clock in tests.
+    @ivar deadlines: all timeouts.
+    @ivar flusher: decides when output is written to the transport.
+    @ivar scheduler: makes busy connections take turns.
     @ivar statistics: counts what connections do.
-    @ivar sendBuffers: bounds what waits to be sent, on all connections together.
-    @ivar incompleteMessages: bounds the incomplete messages of all connections
+    @ivar sendBuffers: limits the output that waits on all connections together.
+    @ivar incompleteMessages: limits the incomplete messages of all connections
         together.
-    @ivar logLimit: bounds what is logged about each address.
-    @ivar rates: the messages and bytes a second that one connection may send; C{None}
-        for any number.
-    @ivar deflatePolicy: what is offered of permessage-deflate; C{None} for nothing.
-    @ivar askProgress: says how far the peer of a transport has come with what it was
-        sent. Tests replace it.
+    @ivar logLimit: limits the log lines about each address.
+    @ivar rates: the messages and bytes per second that one connection may send; C{None}
+        for no limit.
+    @ivar deflatePolicy: the offered parameters of permessage-deflate; C{None} if
+        compression is off.
+    @ivar askProgress: returns how much of its output the peer of a transport has
+        received. Tests replace it.
     """
 
     __slots__ = (
@@ -63,7 +64,7 @@ class ConnectionContext:
         self, clock: IReactorTime, settings: Settings, exempt: Networks
     ) -> None:
         """
-        @param exempt: the networks that no limit of an address holds for.
+        @param exempt: the networks to which the limits for addresses don't apply.
         """
         self.clock = clock
         self.settings = settings
@@ -83,14 +84,14 @@ class ConnectionContext:
 
 def ratesOf(messages: int, size: int, settings: Settings) -> Rates | None:
     """
-    Make the rates for a number of messages and bytes a second.
+    Return the rates for a number of messages and bytes per second.
 
-    @return: C{None} where neither is limited.
+    @return: C{None} if neither is limited.
     """
     if messages >= UNLIMITED and size >= UNLIMITED:
         return None
-    # A message within the limit has to be possible, in as many frames as it may have;
-    # compressed, it counts twice.
+    # A message of the maximum size must be possible, in the maximum number of frames.
+    # If it is compressed, it counts twice.
     whole = 2 * settings.max_message_size + 14 * settings.max_fragments
     return Rates(messages, size, min(whole, UNLIMITED))
 

@@ -22,7 +22,7 @@ __all__ = ["Deadline", "Deadlines"]
 
 class Deadline:
     """
-    One thing that happens unless it is cleared in time.
+    A call that is made at a time, unless it is cleared before.
     """
 
     __slots__ = ("_call", "tick")
@@ -33,26 +33,26 @@ class Deadline:
 
     def reach(self) -> None:
         """
-        Do it.
+        Make the call.
         """
         self._call()
 
 
 class Deadlines:
     """
-    The deadlines of one server.
+    All deadlines of one server.
 
-    @ivar now: gives the time, in seconds; a plain function, for those who ask for each
-        message.
+    @ivar now: returns the time in seconds. It is a plain function, fast enough to be
+        called for each message.
     """
 
     _log = Logger()
 
     def __init__(self, clock: IReactorTime, granularity: float = 0.25) -> None:
         """
-        @param clock: what tells the time and calls back.
-        @param granularity: seconds in a tick: a deadline is never reached early, and
-            late by no more than that.
+        @param clock: the reactor, or a fake clock in tests.
+        @param granularity: the length of a tick in seconds. A deadline is never reached
+            early, and at most one tick late.
         """
         self._clock = clock
         self.now: Callable[[], float] = clock.seconds
@@ -66,13 +66,13 @@ class Deadlines:
 
     def set(self, seconds: float, call: Callable[[], object]) -> Deadline:
         """
-        Have something done in some time.
+        Set a deadline.
 
         @param seconds: from now.
-        @param call: is called with nothing. If it raises, that is logged, and the
-            other deadlines are kept.
-        @return: what L{clear} takes.
-        @raise ValueError: the seconds are no number.
+        @param call: called without arguments. If it raises, the error is logged, and
+            the other deadlines are kept.
+        @return: the deadline, for L{clear}.
+        @raise ValueError: the seconds are not a number (NaN).
         """
         if not seconds < CENTURY:
             if math.isnan(seconds):
@@ -91,7 +91,7 @@ class Deadlines:
 
     def clear(self, deadline: Deadline | None) -> None:
         """
-        Have it not done; fine if it was, or if there is none.
+        Cancel a deadline. If it was reached, or if it is C{None}, this does nothing.
         """
         if deadline is None:
             return
@@ -116,19 +116,19 @@ class Deadlines:
         self._next = None
         now = self.now() / self._granularity
         for tick in sorted(tick for tick in self._ticks if tick <= now):
-            # Reaching one may have cleared all that were due in a later tick.
+            # Reaching one may have cleared all of a later tick.
             due = self._ticks.get(tick, set())
             while due:
                 deadline = due.pop()
                 try:
                     deadline.reach()
                 except BaseException:
-                    # It may lead to an application's code, whatever that raises.
+                    # It may call an application's code, which may raise anything.
                     self._log.failure("a deadline's call failed")
             if self._ticks.get(tick) is due:
                 del self._ticks[tick]
         if self._ticks:
-            # What was set meanwhile may be due later than what was there before.
+            # Deadlines that were set meanwhile may be due later than the others.
             first = min(self._ticks)
             if self._next is None or first < self._nextTick:
                 self._schedule(first)

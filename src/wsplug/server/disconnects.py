@@ -16,7 +16,7 @@ except ImportError:  # the extra "tls" is not installed
 
     class _TLSError(Exception):  # type: ignore[no-redef]
         """
-        Nobody raises it.
+        A placeholder: it is never raised.
         """
 
 
@@ -28,13 +28,13 @@ _PLAINER: Final = {
     "wrong version number": "this is not TLS",
 }
 """
-What OpenSSL calls what comes from peers who don't speak TLS at all.
+Plainer words for OpenSSL's errors about peers that don't speak TLS.
 """
 
 
 def speaksTLS(transport: Any) -> bool:
     """
-    Tell whether a transport is one that calls C{handshakeCompleted} of
+    Return whether a transport calls C{handshakeCompleted} of
     C{twisted.internet.interfaces.IHandshakeListener}.
     """
     return INegotiated.providedBy(transport)
@@ -42,10 +42,9 @@ def speaksTLS(transport: Any) -> bool:
 
 def explainTLS(reason: Failure) -> str | None:
     """
-    Say what TLS could not go on with, in OpenSSL's words: C{"http request"} where the
-    peer speaks HTTP without TLS.
+    Return why TLS has failed, in plain words or in OpenSSL's.
 
-    @return: C{None} where it isn't TLS that has failed.
+    @return: C{None} if the reason isn't TLS.
     """
     error: Any = reason.value
     if not isinstance(error, _TLSError):
@@ -59,7 +58,7 @@ def explainTLS(reason: Failure) -> str | None:
 
 def explainLoss(reason: Failure) -> str:
     """
-    Say why a peer is gone.
+    Return why a connection was lost.
     """
     tls = explainTLS(reason)
     if tls is not None:

@@ -29,23 +29,23 @@ __all__ = ["Draining", "Opening", "abortForStop"]
 
 _HANDFUL: Final = 100
 """
-Connections that are told at once.
+The maximum number of connections that are closed at once, in one batch.
 """
 
 _MANY: Final = 5000
 """
-Connections from which on the whole drain time is taken.
+The number of connections from which on the whole drain time is used.
 """
 
 _GIVEN_UP: Final = 5.0
 """
-Seconds after which what was aborted, and isn't gone, is waited for no more: only a
-fault can have left it behind, and the process has to end all the same.
+The maximum seconds to wait for aborted connections to close. Only a defect can delay
+them longer, and the process has to end all the same.
 """
 
 _PAUSE: Final = 0.05
 """
-Seconds between two batches, on average.
+The average number of seconds between two batches.
 """
 
 
@@ -58,26 +58,26 @@ class Opening(Protocol):
 
     def begin(self) -> None:
         """
-        Start to read: the server serves.
+        Start reading: the server is ready.
         """
 
     def finish(self, refusal: HandshakeRefused, patience: float) -> None:
         """
-        End: the server stops.
+        End, because the server stops.
 
-        @param refusal: what may answer a request.
-        @param patience: seconds that one has to come in.
+        @param refusal: the answer to a request that comes too late.
+        @param patience: the seconds for which a request may still arrive.
         """
 
     def abort(self) -> None:
         """
-        End at once.
+        Abort the connection.
         """
 
 
 def abortForStop(connection: Connection) -> None:
     """
-    End a connection at once: the server can't wait any longer.
+    Abort a connection, because the stop timeout is over.
     """
     connection.closing.abort(
         CloseCode.GOING_AWAY, "the server has stopped", Side.SERVER, "stop-timeout"
@@ -86,11 +86,11 @@ def abortForStop(connection: Connection) -> None:
 
 class Draining:
     """
-    One draining of a server.
+    Closes all connections of a server, once.
 
-    @ivar patience: seconds for which those are waited for whose request hasn't come
-        yet; 0 where they are refused.
-    @ivar refusal: what tells them that it is too late.
+    @ivar patience: the seconds for which connections whose request hasn't arrived yet
+        are served; 0 if they are refused.
+    @ivar refusal: the answer to later requests.
     """
 
     _log = Logger()
@@ -109,12 +109,13 @@ class Draining:
         random: Random | None = None,
     ) -> None:
         """
-        @param connections: the open ones, as they come and go.
-        @param opening: those that are none yet.
-        @param code: the close code that they get.
-        @param reason: its text.
-        @param patience: see above.
-        @param random: chooses the order and the pauses.
+        @param connections: the open connections. The set changes as they open and
+            close.
+        @param opening: the connections that aren't WebSockets yet.
+        @param code: the close code.
+        @param reason: the close reason.
+        @param patience: see the attribute.
+        @param random: randomizes the order and the pauses.
         """
         self.patience = patience
         self.refusal = HandshakeRefused(
@@ -139,11 +140,11 @@ class Draining:
 
     def begin(self, after: Deferred[None] | None = None) -> Deferred[None]:
         """
-        Begin.
+        Start to close.
 
-        @param after: fires when nobody can come any more; where not given, nobody can.
-            It doesn't fail.
-        @return: fires with C{None} once all are gone. It doesn't fail.
+        @param after: fires when no connection can arrive any more. Without it, none
+            can. It must not fail.
+        @return: fires with C{None} when all connections have closed. It doesn't fail.
         """
         for protocol in list(self._opening):
             protocol.finish(self.refusal, self.patience)
@@ -168,8 +169,8 @@ class Draining:
 
     def _batchSize(self, count: int) -> int:
         """
-        Give the number of connections that are told at a time. The deadline has to
-        leave each of them time to answer.
+        Return the number of connections to close in a batch. Each one needs time to
+        answer before the deadline.
         """
         settings = self._settings
         seconds = settings.drain_time * min(1.0, count / _MANY)
@@ -193,8 +194,7 @@ class Draining:
 
     def accepted(self, connection: Connection) -> None:
         """
-        One has come in all the same, whom there was patience for: it is told too, once
-        it is open.
+        A connection has opened while the server drains: it is closed as well.
         """
         self._clock.callLater(0, self._tell, connection)
 
@@ -218,7 +218,7 @@ class Draining:
 
     def abort(self) -> None:
         """
-        End at once who is still there, and wait for nobody who comes.
+        Abort the connections that remain, and each one that still arrives.
         """
         self.patience = 0.0
         for connection in list(self._connections):
@@ -234,7 +234,7 @@ class Draining:
 
     def _giveUp(self) -> None:
         """
-        End without those that were aborted and are still there.
+        End the drain although some aborted connections haven't closed.
         """
         left = len(self._connections) + len(self._opening)
         if left:
@@ -248,7 +248,7 @@ class Draining:
 
     def check(self) -> None:
         """
-        One is gone: see whether that was the last one.
+        End the drain if the last connection has closed.
         """
         if self._waiting or self._done.called:
             return

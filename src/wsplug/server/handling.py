@@ -32,13 +32,13 @@ __all__ = [
 @dataclass(frozen=True)
 class HandlerRules:
     """
-    How the handlers of an application's connections are treated: see
+    Whether an application's handlers overlap, and how long they may take: see
     L{wsplug.interfaces.IHandlerRules}.
 
-    @ivar overlap: whether they overlap; C{None} for that where a protocol doesn't
+    @ivar overlap: whether they overlap. C{None}: they do if the protocol doesn't
         declare L{IWebSocketProtocol}.
-    @ivar timeout: seconds that one may take, 0 for any; C{None} for the server's
-        setting.
+    @ivar timeout: the maximum seconds for one handler, 0 for no limit; C{None} for the
+        server's setting.
     """
 
     overlap: bool | None = False
@@ -46,7 +46,7 @@ class HandlerRules:
 
     def overlapOf(self, protocol: object) -> bool:
         """
-        Say whether a protocol's handlers overlap.
+        Return whether a protocol's handlers overlap.
         """
         if not getattr(protocol, "handlersOverlap", True):
             return False
@@ -57,11 +57,11 @@ class HandlerRules:
 
 def rulesOf(application: object, overlap: bool | None) -> HandlerRules:
     """
-    Find an application's rules.
+    Return an application's rules.
 
-    @param application: an L{IWebSocketApplication}, or what has its C{buildProtocol}
-        alone: that may be written for C{twisted.web.websocket}.
-    @param overlap: what the mount says; C{None} where that is the application's affair.
+    @param application: an L{IWebSocketApplication}, or an object that only has its
+        C{buildProtocol}, which may have been written for C{twisted.web.websocket}.
+    @param overlap: the mount's rule; C{None} if the application decides.
     """
     if overlap is None:
         overlap = getattr(application, "handlersOverlap", None)
@@ -72,21 +72,21 @@ def rulesOf(application: object, overlap: bool | None) -> HandlerRules:
 
 class ServedApplication(Protocol):
     """
-    What a connection knows of the application whose protocol serves it.
+    The part of a mount that a connection uses.
     """
 
     @property
     def name(self) -> str:
-        """What the log and the statistics call it."""
+        """The application's name in the log and the statistics."""
 
     @property
     def handlers(self) -> HandlerRules:
-        """How its handlers are treated."""
+        """The rules for its handlers."""
 
 
 class HandlerOwner(Protocol):
     """
-    Whose handlers they are.
+    The connection that the handlers belong to.
     """
 
     context: ConnectionContext
@@ -95,21 +95,21 @@ class HandlerOwner(Protocol):
 
     @property
     def closing(self) -> CloseHandshake:
-        """How it is closed."""
+        """The closing handshake."""
 
     def close(
         self, code: int, reason: str, side: Side, setting: str | None = None
     ) -> None:
-        """Begin to close."""
+        """Start to close."""
 
 
 class Handlers:
     """
-    Those of one connection that aren't done.
+    The running handlers of one connection.
 
-    @ivar hurried: whether they have been told to L{hurry}.
-    @ivar seen: how far what they hold has been looked through for a close frame: what
-        L{MessageReceiver.look_ahead<wsplug.codec.MessageReceiver.look_ahead>} says.
+    @ivar hurried: whether L{hurry} was called.
+    @ivar seen: how far the paused input has been searched for a close frame: the result
+        of L{MessageReceiver.look_ahead<wsplug.codec.MessageReceiver.look_ahead>}.
     """
 
     __slots__ = (
@@ -128,9 +128,9 @@ class Handlers:
 
     def __init__(self, owner: HandlerOwner, traffic: Traffic, timeout: float) -> None:
         """
-        @param owner: is referred to until L{end}.
-        @param traffic: counts how long each took.
-        @param timeout: seconds that they may take, 0 for any.
+        @param owner: kept until L{end}.
+        @param traffic: counts how long each handler took.
+        @param timeout: the maximum seconds for a handler, 0 for no limit.
         """
         self._owner: HandlerOwner | None = owner
         self._context = owner.context
@@ -139,26 +139,26 @@ class Handlers:
         self._timeout = timeout
         self.hurried = False
         self.seen = 0
-        # One at a time, but for what an operator's notice or the beginning has led to.
+        # Usually one. An operator's notice or the opening may add another.
         self._running: dict[int, Deferred[Any]] = {}
         self._last = 0
-        # When there was none before.
+        # When the first of the running handlers started.
         self._since = 0.0
         self._deadline: Deadline | None = None
 
     def wait(self, handler: Deferred[Any], began: float) -> None:
         """
-        Hold the input until a handler is done.
+        Pause the input until a handler is done.
 
-        @param handler: doesn't fail.
-        @param began: when it was called, where that is to be known.
+        @param handler: must not fail.
+        @param began: the time of the call, if it is measured.
         """
         deadlines = self._context.deadlines
         if not self._running:
             self.seen = 0
         if self._timeout and not self._running:
             self._since = deadlines.now()
-            # Most are done soon: it isn't set and cleared for each of them.
+            # Most are done soon: the deadline isn't set and cleared for each.
             if self._deadline is None:
                 self._deadline = deadlines.set(self._timeout, self._check)
         self._last += 1
@@ -176,8 +176,8 @@ class Handlers:
 
     def lookAhead(self) -> None:
         """
-        Find out whether the peer has closed behind what a handler holds. It waits for
-        an answer then, and not for ever.
+        Search the paused input for a close frame. If there is one, the peer waits for
+        an answer, and the handlers get less time.
         """
         if self._owner is None or self.seen < 0:
             return
@@ -188,9 +188,9 @@ class Handlers:
 
     def hurry(self, timeout: float) -> None:
         """
-        Give those that run, and each that comes later, less time.
+        Shorten the time of the running handlers, and of each later one.
 
-        @param timeout: in seconds, 0 for no less.
+        @param timeout: the new maximum in seconds; 0 to change nothing.
         """
         if self.hurried or not timeout or 0 < self._timeout < timeout:
             return
@@ -202,8 +202,8 @@ class Handlers:
 
     def cancel(self) -> None:
         """
-        Cancel those that aren't done: in the reactor's next turn. It may be one of them
-        that has led to this, and nobody can cancel a coroutine while it runs.
+        Cancel the running handlers in the reactor's next turn. The caller may be one of
+        them, and a coroutine can't be cancelled while it runs.
         """
         if self._running:
             self._context.flusher.later(self._cancel)
@@ -216,7 +216,7 @@ class Handlers:
 
     def end(self) -> None:
         """
-        Cancel them: the connection is lost.
+        Cancel the running handlers, because the connection is lost.
         """
         self._context.deadlines.clear(self._deadline)
         self._deadline = None
@@ -242,7 +242,7 @@ class Handlers:
             if owner.closing.loseIfLeft():
                 return
             if self.seen < 0 and owner.isOpen:
-                # They are cancelled when that has led to the connection's end.
+                # They are cancelled when the connection has ended.
                 self._gate.skip(~self.seen)
             else:
                 reason = "went away without closing"

@@ -24,7 +24,7 @@ __all__ = ["PendingHandshake"]
 
 _LATER: Final = (*LATER, Failure)
 """
-What an application returns in place of an answer.
+The types of results that stand for a later answer or an error.
 """
 
 
@@ -117,11 +117,12 @@ class PendingHandshake:
         try:
             answer: Any = self._build()
             if not isinstance(answer, _LATER):
-                # Nearly every one answers at once.
+                # Nearly every application answers at once.
                 asker.accept(answer, self)
                 return
         except BaseException:
-            # As a Deferred would: not even an application's sys.exit() ends the server.
+            # As a Deferred does: even sys.exit() in an application must not end the
+            # server.
             asker.refuseWith(Failure(), self.mount)
             return
         answer = fail(answer) if isinstance(answer, Failure) else toDeferred(answer)
@@ -134,8 +135,8 @@ class PendingHandshake:
 
     def _build(self) -> Any:
         """
-        Have the application make what serves the connection: where clients have to log
-        in, once this one has.
+        Have the application build its protocol. If a login is required, the client has
+        logged in.
         """
         mount, request = self.mount, self.request
         authenticator = self._admittance.authenticator
@@ -153,10 +154,10 @@ class PendingHandshake:
 
     def _answered(self, result: Any) -> Any:
         if self._answer is None:
-            # Too late: the peer is gone, or was told so.
+            # Too late: the peer is gone, or was refused.
             if isinstance(result, Failure):
                 result.trap(CancelledError)
-                # Its traceback's frames, Twisted's among them, refer to it again.
+                # The traceback's frames keep the connection in memory.
                 result.cleanFailure()
             return None
         self._answer = None

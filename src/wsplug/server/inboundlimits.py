@@ -1,7 +1,7 @@
 """
-Limits on a connection's input: the messages and bytes in a second, of the connection
-and of its account; the work of compressed messages and fragments before other
-connections have their turn; and the memory of incomplete messages.
+Limits on a connection's input: the messages and bytes per second, of the connection and
+of its account; the work for compressed messages and fragments before other connections
+get their turn; and the memory of incomplete messages.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ __all__ = ["InboundLimits", "LimitsOwner"]
 
 _SHARE: Final = 512 * 1024
 """
-Bytes that come out of compressed messages before others have their turn.
+The bytes of decompressed messages before other connections get their turn.
 """
 
 _FRAGMENT: Final = 1024
 """
-Bytes of a share that a fragment takes up, however small it is: as much work.
+The bytes of a share that a fragment uses, however small it is: it means as much work.
 """
 
 _UNCOUNTED: Final = 4096
 """
-Bytes of an incomplete message that aren't worth counting.
+The bytes of an incomplete message up to which it isn't counted.
 """
 
 
 class LimitsOwner(Protocol):
     """
-    Who is told when it is enough.
+    The connection that is closed when it exceeds a limit.
     """
 
     gate: InputGate
@@ -45,14 +45,14 @@ class LimitsOwner(Protocol):
 
     @property
     def closing(self) -> CloseHandshake:
-        """How it is closed."""
+        """The closing handshake."""
 
 
 class InboundLimits:
     """
-    The meters, and what they have counted.
+    The limits of one connection's input, and what was counted against them.
 
-    @ivar account: what the connection is on; C{None} where no limit is for it.
+    @ivar account: the account of the address or the user; C{None} if no limit applies.
     @ivar isMetered: whether messages and bytes are limited.
     """
 
@@ -79,11 +79,11 @@ class InboundLimits:
         scheduler: FairScheduler,
     ) -> None:
         """
-        @param owner: is referred to until L{end}.
-        @param account: of the address or the user; C{None} where no limit is for it.
-        @param meter: of this connection alone; C{None} for no limit.
-        @param budget: over what all connections hold of incomplete messages.
-        @param scheduler: resumes those that make much work.
+        @param owner: kept until L{end}.
+        @param account: see the attribute.
+        @param meter: the meter of this connection alone; C{None} for no limit.
+        @param budget: for the incomplete messages of all connections.
+        @param scheduler: resumes busy connections in turn.
         """
         self._owner: LimitsOwner | None = owner
         self.account: Account | None = account
@@ -94,12 +94,12 @@ class InboundLimits:
         self._share = _SHARE
         self._yields = False
         self._budget = budget
-        # What that knows of.
+        # The bytes that are reserved in the budget.
         self._incomplete = 0
 
     def changeAccount(self, account: Account) -> None:
         """
-        Be on another account.
+        Move to another account.
         """
         self.account = account
         self._shared = account.meter
@@ -107,9 +107,9 @@ class InboundLimits:
 
     def takeBytes(self, size: int, now: float) -> None:
         """
-        Count what came from the network at a time; a new share begins with it.
+        Count the bytes of one read, and start a new share.
 
-        @param size: in bytes.
+        @param size: the number of bytes.
         @param now: by the clock.
         """
         self._share = _SHARE
@@ -127,8 +127,8 @@ class InboundLimits:
 
     def takeInflated(self, size: int, now: float) -> None:
         """
-        Count what has come out of a message that may have been compressed: a few bytes
-        of network can mean a lot of work.
+        Count the decompressed size of a message: a few bytes from the network can mean
+        a lot of work.
         """
         if self.isMetered:
             self._meterBytes(size, now)
@@ -136,7 +136,7 @@ class InboundLimits:
 
     def takeFragments(self, count: int) -> None:
         """
-        Count frames that were no whole message. Each may be a byte, or none.
+        Count fragments. Each may have one byte, or none.
         """
         self._spend(count * _FRAGMENT)
 
@@ -151,7 +151,7 @@ class InboundLimits:
 
     def resume(self) -> None:
         """
-        Have the next share.
+        Start the next share.
         """
         self._share = _SHARE
         self._yields = False
@@ -161,15 +161,15 @@ class InboundLimits:
         try:
             owner.gate.resume(PAUSED_BY_WORK)
         except BaseException:
-            # It would never resume: what isn't read from can't even be silent.
+            # Otherwise it would stay paused forever: keepalive doesn't apply then.
             owner.closing.abort(CloseCode.INTERNAL_ERROR, "internal error", Side.SERVER)
             raise
 
     def reserve(self, size: int) -> None:
         """
-        Have the budget know what is held of a message that isn't whole.
+        Reserve memory in the budget for an incomplete message.
 
-        @param size: in bytes.
+        @param size: the number of bytes.
         """
         if size <= _UNCOUNTED:
             size = 0
@@ -179,7 +179,8 @@ class InboundLimits:
 
     def shed(self, used: int) -> None:
         """
-        The server can't hold all that isn't whole, and most of it is here.
+        Close the connection: the budget for incomplete messages is exceeded, and this
+        connection uses most of it.
         """
         if self._owner is not None:
             self._owner.closing.exceed(
@@ -191,7 +192,7 @@ class InboundLimits:
 
     def end(self) -> None:
         """
-        Nothing comes any more.
+        Release everything: no more input will arrive.
         """
         self._owner = None
         self.reserve(0)

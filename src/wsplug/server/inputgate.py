@@ -1,6 +1,5 @@
 """
-The gate in front of a connection's input: what closes it, and when the transport reads
-again.
+Pauses a connection's input, and decides when the transport reads again.
 """
 
 from __future__ import annotations
@@ -22,37 +21,38 @@ __all__ = [
 
 READ_ON: Final = 4096
 """
-Bytes that are read from a connection, and kept, while a handler holds its input: enough
-to see its end, and the answers to pings, in most cases. The transport may add one read.
+The bytes that are still read and kept while a handler pauses the input. In most cases,
+that is enough to notice the end of the connection and the answers to pings. The
+transport may add one read.
 """
 
 PAUSED_BY_APPLICATION: Final = 1
 """
-A bit of L{InputGate.reasons}: a handler isn't done with a message.
+A bit of L{InputGate.reasons}: a handler is still processing a message.
 """
 
 PAUSED_BY_OUTPUT: Final = 2
 """
-The peer doesn't read.
+Likewise: the peer doesn't read its output.
 """
 
 PAUSED_BY_WORK: Final = 4
 """
-It is the turn of other connections that make much work.
+Likewise: it is the turn of other busy connections.
 """
 
-# C integers, where this is compiled.
+# C integers in the compiled build.
 _APPLICATION: Final = PAUSED_BY_APPLICATION
 _READ_ON: Final = READ_ON
 
 
 class GateOwner(Protocol):
     """
-    Whose input it is.
+    The connection that the input belongs to.
     """
 
     def peerEnded(self) -> None:
-        """The peer sends nothing more, though its input is held."""
+        """The peer has ended its output while its input is paused."""
 
     def inputResumed(self) -> None:
         """A reason to hold the input is gone. What was read is delivered, if it was the
@@ -61,10 +61,11 @@ class GateOwner(Protocol):
 
 class InputGate:
     """
-    Holds the messages of one connection back, and stops reading from its transport.
+    Pauses the delivery of one connection's messages, and the reading from its
+    transport.
 
-    @ivar reasons: why the input is held, as bits; 0 where it isn't.
-    @ivar heard: when a byte last came, by the clock.
+    @ivar reasons: why the input is paused, as bits; 0 if it isn't.
+    @ivar heard: the time by the clock when a byte last arrived.
     """
 
     __slots__ = (
@@ -85,24 +86,24 @@ class InputGate:
         flusher: Flusher,
     ) -> None:
         """
-        @param owner: is referred to until L{end}.
+        @param owner: kept until L{end}.
         @param receiver: delivers the messages.
-        @param flusher: is corked while messages are delivered.
+        @param flusher: corked while messages are delivered.
         """
         self._owner: GateOwner | None = owner
         self._transport = transport
         self._receiver = receiver
         self._flusher = flusher
-        # Whether the transport was told not to read.
+        # Whether the transport is paused.
         self._readPaused = False
         self.reasons = 0
         self.heard: float = flusher.began
 
     def lastHeard(self, now: float) -> float:
         """
-        Say when a byte last came: now, while nothing is read on purpose.
+        Return the time when a byte last arrived. While reading is paused, that is now.
         """
-        if self._readPaused:  # one that isn't read from can't be silent
+        if self._readPaused:  # its silence means nothing
             owner = self._owner
             byApplication = self.reasons & _APPLICATION
             if owner is not None and byApplication and hasEnded(self._transport):
@@ -112,21 +113,21 @@ class InputGate:
 
     def pause(self, reason: int) -> None:
         """
-        Deliver no more messages.
+        Stop delivering messages.
 
         @param reason: one of the bits.
         """
         if not self.reasons:
             self._receiver.pause()
         self.reasons |= reason
-        # While it is the application alone that wants nothing more, a little is read
-        # on: the connection's loss, and the answers to pings, are to be seen.
+        # If only the application pauses the input, reading goes on for a little, to
+        # notice the end of the connection and the answers to pings.
         if reason != _APPLICATION:
             self.pauseReading()
 
     def resume(self, reason: int) -> None:
         """
-        Deliver messages again, if there is no other reason to hold them.
+        Deliver messages again, unless there is another reason to pause.
         """
         if not self.reasons & reason:
             return
@@ -145,16 +146,16 @@ class InputGate:
 
     def keep(self, size: int) -> None:
         """
-        Stop reading where enough is kept.
+        Stop reading if enough is kept.
 
-        @param size: bytes that are kept.
+        @param size: the bytes that are kept.
         """
         if size > _READ_ON:
             self.pauseReading()
 
     def pauseReading(self) -> None:
         """
-        Read nothing more.
+        Stop reading.
         """
         if not self._readPaused:
             self._readPaused = True
@@ -164,7 +165,7 @@ class InputGate:
 
     def open(self) -> None:
         """
-        Hold nothing any more, whatever the reasons were.
+        Resume, whatever the reasons to pause were.
         """
         if self.reasons:
             self.reasons = 0
@@ -173,15 +174,15 @@ class InputGate:
 
     def lookAhead(self, seen: int) -> int:
         """
-        Look for a close frame in what is held: see
+        Search the kept input for a close frame: see
         L{MessageReceiver.look_ahead<wsplug.codec.MessageReceiver.look_ahead>}.
         """
         return self._receiver.look_ahead(seen)
 
     def skip(self, size: int) -> None:
         """
-        Go on behind some bytes of what is held, where a frame begins, whatever the
-        reasons to hold it were.
+        Skip some bytes of the kept input, up to the beginning of a frame, whatever the
+        reasons to pause were.
         """
         flusher = self._flusher
         flusher.cork()
@@ -195,13 +196,13 @@ class InputGate:
 
     def stop(self) -> None:
         """
-        Take nothing more of what the peer sends.
+        Ignore everything else that the peer sends.
         """
         self._receiver.stop()
 
     def end(self) -> None:
         """
-        Let go of the owner: the connection is gone.
+        Release the owner: the connection is lost.
         """
         self._owner = None
 
@@ -212,7 +213,7 @@ class InputGate:
 
     def _readAgain(self) -> None:
         """
-        Read as far as what holds the input allows.
+        Start reading again, if the reasons to pause allow it.
         """
         if not self.reasons:
             self._resumeReading()

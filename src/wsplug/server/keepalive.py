@@ -25,13 +25,14 @@ __all__ = ["KEEPALIVE", "Keepalive", "KeepaliveOwner"]
 
 KEEPALIVE: Final = b"wsplug keepalive"
 """
-The payload of the server's own pings: it tells their answers from the application's.
+The payload of the server's own pings. It distinguishes their answers from those to the
+application's pings.
 """
 
 
 class KeepaliveOwner(Protocol):
     """
-    Whose life it is about.
+    The connection that is watched.
     """
 
     context: ConnectionContext
@@ -41,12 +42,13 @@ class KeepaliveOwner(Protocol):
 
     @property
     def closing(self) -> CloseHandshake:
-        """How it is closed."""
+        """The closing handshake."""
 
 
 class Keepalive:
     """
-    Watches over one connection, with one deadline and without a look at any byte.
+    Pings the peer of one connection. It needs one deadline, and no code for each
+    message.
     """
 
     __slots__ = (
@@ -60,14 +62,15 @@ class Keepalive:
 
     def __init__(self, owner: KeepaliveOwner) -> None:
         """
-        @param owner: is referred to until L{stop}.
+        @param owner: kept until L{stop}.
         """
         self._owner: KeepaliveOwner | None = owner
         self._context = owner.context
-        # When a ping went out that waits for an answer.
+        # When the ping was sent that waits for an answer.
         self._pinged: float | None = None
-        # How far the peer had come when it was looked at last; None where that says
-        # nothing, or nothing more. And how far it has to come to get the ping.
+        # How much of the output the peer had acknowledged at the last check; None if
+        # that isn't known, or doesn't matter any more. And how much it has to
+        # acknowledge until it has the ping.
         self._progress: Progress | None = None
         self._target = 0
         self._deadline: Deadline | None = None
@@ -75,7 +78,7 @@ class Keepalive:
 
     def stop(self) -> None:
         """
-        Ask for nothing any more.
+        Stop pinging.
         """
         self._context.deadlines.clear(self._deadline)
         self._deadline = None
@@ -115,7 +118,7 @@ class Keepalive:
 
     def _aim(self, owner: KeepaliveOwner) -> None:
         """
-        Note what lies in front of the ping.
+        Record how much output is in front of the ping.
         """
         progress = self._context.askProgress(owner.transport)
         if progress is not None and progress.left:
@@ -124,8 +127,8 @@ class Keepalive:
 
     def _hasMoved(self, owner: KeepaliveOwner) -> bool:
         """
-        Say whether the peer has taken something of what was in front of the ping since
-        it was looked at last.
+        Return whether the peer has acknowledged output in front of the ping since the
+        last check.
         """
         before = self._progress
         if before is None:
@@ -134,6 +137,6 @@ class Keepalive:
         if progress is None or progress.taken <= before.taken:
             return False
         if progress.taken >= self._target:
-            # The ping has come to it, nobody knows when: it has its time once more.
+            # It has received the ping, at an unknown time: the timeout starts again.
             self._progress = None
         return True

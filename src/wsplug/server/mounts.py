@@ -19,9 +19,9 @@ __all__ = ["Mount", "Mounts", "splitPath"]
 
 def splitPath(path: bytes) -> list[bytes]:
     """
-    Take a path apart.
+    Split a path.
 
-    @param path: of a request: percent-encoded, with its leading slash.
+    @param path: a request's path, percent-encoded, with its leading slash.
     @return: its segments, decoded; C{[b""]} for C{/}.
     """
     segments = path[1:].split(b"/")
@@ -33,19 +33,20 @@ class Mount:
     """
     An application at a path.
 
-    @ivar path: with a leading slash and none at its end, not percent-encoded:
-        C{"/team/chat"}; C{"/"} for all paths that no other mount has.
-    @ivar application: an L{IWebSocketApplication}. Anything that has C{buildProtocol}
-        is made one; what else of the interface it has counts, declared or not.
-    @ivar name: what the log calls it.
-    @ivar compression: whether its messages may be compressed. Switch it off where
-        secrets and what an attacker chooses come in one message.
-    @ivar auth: whether its clients, and the visitors of its pages, have to log in
-        where the server has anybody log in.
-    @ivar overlap: whether the handlers of its connections overlap, as those of
-        C{twisted.web.websocket} do; C{None} for what it says itself: see
+    @ivar path: the path with a leading slash and none at its end, not percent-encoded:
+        C{"/team/chat"}; C{"/"} for all paths that belong to no other mount.
+    @ivar application: an L{IWebSocketApplication}. Any other object that has
+        C{buildProtocol} is adapted: see
+        L{adaptApplication<wsplug.server.adapting.adaptApplication>}.
+    @ivar name: the application's name in the log.
+    @ivar compression: whether its messages may be compressed. Switch it off if a
+        message can contain both a secret and text that an attacker chooses.
+    @ivar auth: whether its clients and the visitors of its pages must log in, if the
+        server has logins.
+    @ivar overlap: whether the handlers of a connection overlap, as those of
+        C{twisted.web.websocket} do; C{None} if the application decides: see
         L{wsplug.interfaces.IHandlerRules}.
-    @ivar handlers: how they are treated.
+    @ivar handlers: the rules for the application's handlers.
     """
 
     path: str
@@ -60,7 +61,7 @@ class Mount:
         trimmed = self.path.rstrip("/") or "/"
         if not self.path.startswith("/") or "//" in trimmed or "?" in trimmed:
             raise InvalidOption(
-                f"a path to mount at is like /chat or /team/chat, not {self.path!r}"
+                f"a mount's path must look like /chat or /team/chat, not {self.path!r}"
             )
         object.__setattr__(self, "path", trimmed)
         object.__setattr__(self, "handlers", rulesOf(self.application, self.overlap))
@@ -72,9 +73,9 @@ class Mount:
 
     def check(self) -> None:
         """
-        Find out whether what the application has can be used.
+        Check the application's members.
 
-        @raise InvalidOption: something can't be: the message says how to mend it.
+        @raise InvalidOption: a member is unusable. The message says how to correct it.
         """
         checkApplication(self.application, self.name)
 
@@ -100,7 +101,7 @@ class Mounts:
 
     def __init__(self, mounts: Iterable[Mount]) -> None:
         """
-        @raise InvalidOption: two are at the same path.
+        @raise InvalidOption: two mounts have the same path.
         """
         self._bySegments: dict[tuple[bytes, ...], Mount] = {}
         for mount in mounts:
@@ -119,11 +120,12 @@ class Mounts:
 
     def find(self, segments: Sequence[bytes]) -> tuple[Mount, int] | None:
         """
-        Find what is mounted at a path or at the next level above it.
+        Find the mount for a path: the one at the path itself, or at the nearest level
+        above it.
 
         @param segments: from L{splitPath}.
-        @return: the mount, and how many of the segments are its own; C{None} where
-            there is nothing.
+        @return: the mount, and how many of the segments are its own; C{None} if there
+            is no mount.
         """
         for depth in range(min(self._deepest, len(segments)), -1, -1):
             mount = self._bySegments.get(tuple(segments[:depth]))

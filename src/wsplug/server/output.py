@@ -1,6 +1,6 @@
 """
-What happens to a connection whose peer reads slowly: its input and its producer are
-paused, and it is closed when too much waits for it, or for too long.
+Handles peers that read slowly: their input and their producer are paused, and they are
+closed if too much output waits for them, or for too long.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ __all__ = ["OutputOwner", "OutputWatch", "watchCallbacks"]
 
 class OutputOwner(Protocol):
     """
-    Whose output it is.
+    The connection that the output belongs to.
     """
 
     context: ConnectionContext
@@ -38,12 +38,12 @@ class OutputOwner(Protocol):
 
     @property
     def closing(self) -> CloseHandshake:
-        """How it is closed."""
+        """The closing handshake."""
 
     def close(
         self, code: int, reason: str, side: Side, setting: str | None = None
     ) -> None:
-        """Begin to close."""
+        """Start to close."""
 
     def applicationFailed(self, failure: Failure) -> None:
         """The application's producer has raised."""
@@ -51,32 +51,32 @@ class OutputOwner(Protocol):
 
 class OutputWatch:
     """
-    Hears what becomes of one connection's send queue.
+    Watches one connection's send queue.
 
-    @ivar deadline: when the peer must have read something; C{None} while nothing waits
-        for it.
+    @ivar deadline: when the peer must have read something; C{None} while no output
+        waits.
     """
 
     __slots__ = ("_burst", "_drained", "_owner", "_producer", "_progress", "deadline")
 
     def __init__(self, owner: OutputOwner) -> None:
         """
-        @param owner: is referred to until L{end}.
+        @param owner: kept until L{end}.
         """
         self._owner: OutputOwner | None = owner
-        # Once something was made to wait.
+        # Made when output first has to wait.
         self._burst: Burst | None = None
-        # Who waits for all that was sent to be out.
+        # The Deferreds that wait until all output has been sent.
         self._drained: list[Deferred[None]] | None = None
         self._producer: AttachedProducer | None = None
-        # How far the peer had come when the deadline was set.
+        # How much the peer had acknowledged when the deadline was set.
         self._progress: Progress | None = None
         self.deadline: Deadline | None = None
 
     def mayWait(self, size: int) -> bool:
         """
-        Say whether the queue may get longer still, and give up on a peer for which it
-        may not: see L{Burst}. The memory of all is bounded at once, by the budget.
+        Return whether the queue may grow. If not, close the connection: see L{Burst}.
+        The budget limits the memory of all connections separately.
         """
         owner = self._owner
         if owner is None:
@@ -93,7 +93,7 @@ class OutputWatch:
         )
         return False
 
-    # What the queue tells
+    # Called by the queue
 
     def outputBlocked(self) -> None:
         owner = self._owner
@@ -154,20 +154,20 @@ class OutputWatch:
             reason = f"the server is full; {waiting} bytes wait for it"
             self._tooSlow(owner, reason, "max-send-buffer-total")
         if owner.queue.waiting > waiting // 2:
-            # What is partly out can't be taken back by itself.
+            # A frame that is partly sent can't be dropped alone.
             reason = "the server is full, and it does not read"
             owner.closing.abort(
                 CloseCode.ABNORMAL, reason, Side.SERVER, "max-send-buffer-total"
             )
 
-    # What the application asks for
+    # Called by the application
 
     def whenDrained(self) -> Deferred[None]:
         """
-        Wait until all that was sent is out.
+        Wait until all output has been sent.
 
-        @return: fires with C{None} then; fails with why the connection has ended before
-            that. It can be cancelled.
+        @return: fires with C{None}. If the connection ends before, it fails with the
+            reason. You can cancel it.
         """
         owner = self._owner
         assert owner is not None
@@ -177,7 +177,7 @@ class OutputWatch:
 
     def waitForEnd(self) -> Deferred[None]:
         """
-        Wait for the end of a connection that sends nothing more.
+        Wait for the end of a connection that is closing.
         """
         drained: Deferred[None] = Deferred(self._forgetDrained)
         if self._drained is None:
@@ -191,9 +191,10 @@ class OutputWatch:
 
     def attachProducer(self, producer: IPushProducer) -> None:
         """
-        Pause and resume a producer as the peer reads; stop it if it is too late.
+        Attach a producer: pause and resume it, depending on how fast the peer reads. If
+        the connection isn't open, stop it.
 
-        @raise RuntimeError: there is another one.
+        @raise RuntimeError: another producer is attached.
         """
         if self._producer is not None:
             raise RuntimeError("another producer is attached; detach that first")
@@ -207,13 +208,13 @@ class OutputWatch:
 
     def detachProducer(self) -> None:
         """
-        Let the producer go.
+        Detach the producer.
         """
         self._producer = None
 
     def stopProducer(self) -> None:
         """
-        Tell the producer that it is over.
+        Stop the producer.
         """
         producer, self._producer = self._producer, None
         if producer is not None:
@@ -223,9 +224,9 @@ class OutputWatch:
 
     def end(self, closed: ConnectionClosed) -> None:
         """
-        Let go of everything: the connection is gone.
+        Release everything: the connection is lost.
 
-        @param closed: why: those who wait for all to be out are told so.
+        @param closed: why it ended. The Deferreds of L{whenDrained} fail with it.
         """
         owner, self._owner = self._owner, None
         if owner is not None:
@@ -259,8 +260,8 @@ class OutputWatch:
 
     def _hasRead(self, owner: OutputOwner) -> bool:
         """
-        Say whether the peer has read a batch since it was looked at last, though the
-        kernel has no room for one yet.
+        Return whether the peer has read a batch since the last check, although the
+        kernel has no room for another one yet.
         """
         before = self._progress
         progress = self._progress = owner.context.askProgress(owner.transport)
@@ -270,8 +271,8 @@ class OutputWatch:
 
     def _tooSlow(self, owner: OutputOwner, reason: str, setting: str) -> None:
         """
-        Give up on a peer that doesn't read: drop what no frame is torn apart by, and
-        let it have the close frame if it reads again in time.
+        Close the connection of a peer that doesn't read: drop the waiting frames that
+        are whole, and send the close frame if it reads again in time.
         """
         self.outputMoved()
         owner.queue.dropUnsent()
@@ -280,10 +281,10 @@ class OutputWatch:
 
 def watchCallbacks(owner: OutputOwner, drained: Deferred[None]) -> Deferred[None]:
     """
-    Have what fails behind a Deferred of C{whenDrained}, which has fired, be the
-    application's failure, once whoever asked has had the time to handle it.
+    Treat an error in a callback of a Deferred from C{whenDrained} as the application's
+    failure, unless another callback handles it in time.
 
-    @return: the same.
+    @return: the same Deferred.
     """
     owner.context.flusher.later(lambda: drained.addErrback(owner.applicationFailed))
     return drained

@@ -40,7 +40,7 @@ _T = TypeVar("_T")
 
 class _PartOf(Generic[_T]):
     """
-    An attribute of one of the parts, by the same name.
+    An attribute that one of the parts has under the same name.
     """
 
     def __init__(self, part: str) -> None:
@@ -59,12 +59,13 @@ class _PartOf(Generic[_T]):
 
 class ServerParts:
     """
-    The parts of one server. The attributes below are those of the parts.
+    The parts of one server. The class attributes below give access to the attributes of
+    the parts.
 
     @ivar context: what all connections share.
-    @ivar roster: which connections there are.
-    @ivar admittance: who may connect.
-    @ivar content: what requests get.
+    @ivar roster: the connections.
+    @ivar admittance: decides who may connect.
+    @ivar content: the applications and the site.
     """
 
     settings = _PartOf[Settings]("context")
@@ -105,20 +106,21 @@ class ServerParts:
     @property
     def opening(self) -> int:
         """
-        How many TCP connections are no WebSocket yet: handshakes, and plain HTTP.
+        The number of TCP connections that aren't WebSockets yet: handshakes and plain
+        HTTP.
         """
         return len(self.roster.opening)
 
     def awaitStart(self) -> None:
         """
-        Answer nothing but health checks on new connections until L{serve}: the
+        Answer only health checks on new connections until L{serve}, because the
         applications are not ready.
         """
         self.roster.awaitStart()
 
     def serve(self) -> None:
         """
-        Serve the connections that have come since L{awaitStart}.
+        Serve all connections, those that have arrived since L{awaitStart} included.
         """
         self.roster.serve()
 
@@ -131,22 +133,22 @@ class ServerParts:
         after: Deferred[None] | None = None,
     ) -> Deferred[None]:
         """
-        Close all connections, spread over the drain time, and let no new one in: it
-        gets 503. Those that are still there after the stop timeout are aborted.
+        Close all connections, spread over the drain time, and answer new ones with 503.
+        Abort those that remain after the stop timeout.
 
-        @param code: the close code that they get, with the reason.
-        @param patience: seconds for which those that still connect, or haven't sent
-            their request yet, are served: then they are closed as well. With 0 they
-            get the 503.
-        @param after: fires when nobody can connect any more; not before that all are
-            gone. Where not given, nobody can. It doesn't fail.
-        @return: fires with C{None} once all are gone. It doesn't fail.
-        @raise RuntimeError: they are being closed already.
+        @param code: the close code.
+        @param patience: the seconds for which new connections, and those that haven't
+            sent their request yet, are still served. They are closed as soon as they
+            have opened. With 0, they get 503.
+        @param after: fires when nobody can connect any more: this waits for it. Without
+            it, nobody can. It must not fail.
+        @return: fires with C{None} when all connections have closed. It doesn't fail.
+        @raise RuntimeError: the connections are being closed already.
         """
         return self.roster.closeAll(reason, code, patience=patience, after=after)
 
     def abortConnections(self) -> None:
         """
-        End all connections at once.
+        Abort all connections.
         """
         self.roster.abortAll()

@@ -1,6 +1,6 @@
 """
-What a stopping server waits for, and for how long: applications that stop, brokers that
-write, ports that close. Each wait has a limit, so that none can prevent the exit.
+Limits how long a stopping server waits for applications, brokers and ports, so that
+none of them can prevent the exit.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ __all__ = ["Patience"]
 
 _BRIEF: Final = 1.0
 """
-Seconds that each thing gets once somebody is in a hurry: enough to write what waits.
+The maximum seconds of each wait after L{Patience.hurry}: enough to write what is left.
 """
 
 
 class _Wait:
     """
-    One thing that is waited for.
+    A wait for one thing.
     """
 
     __slots__ = ("deadline", "doing", "name", "over", "waited")
@@ -40,14 +40,14 @@ class _Wait:
 
 class Patience:
     """
-    The waits of one server's stop.
+    All waits of one server.
     """
 
     _log = Logger()
 
     def __init__(self, deadlines: Deadlines, seconds: float) -> None:
         """
-        @param seconds: that each gets; 0 for any time.
+        @param seconds: the maximum seconds of each wait; 0 for no limit.
         """
         self._deadlines = deadlines
         self._seconds = seconds
@@ -56,13 +56,13 @@ class Patience:
 
     def wait(self, name: str, waited: Deferred[Any], doing: str) -> Deferred[Any]:
         """
-        Wait for something.
+        Wait for a Deferred, with a limit.
 
-        @param name: of what it is, for the log.
-        @param waited: fires when it is done. It is cancelled where that takes too long;
-            nothing else is done with its result.
-        @param doing: what it does meanwhile: C{"stopping"}.
-        @return: fires with the same, or with C{None} once that has had its time.
+        @param name: a name for the log.
+        @param waited: is cancelled if it takes too long.
+        @param doing: what it does meanwhile, for the log: C{"stopping"}.
+        @return: fires with the result of C{waited}, or with C{None} if that took too
+            long.
         """
         each = _Wait(name, doing, waited)
         self._waits[each] = None
@@ -73,10 +73,9 @@ class Patience:
 
     def hurry(self, end: Callable[[], object]) -> None:
         """
-        Wait no longer for anything that is waited for now, and only briefly for what
-        comes.
+        End all present waits, and limit later ones to a short time.
 
-        @param end: is called first, and ends what there is another way for.
+        @param end: called first. It ends by itself whatever it can.
         """
         self._seconds = min(self._seconds or _BRIEF, _BRIEF)
         self._setting = None

@@ -16,8 +16,8 @@ __all__ = ["PreparedMessage"]
 
 class PreparedMessage:
     """
-    Keeps its frames: the plain one, and one for each way of compressing it that can be
-    shared.
+    Keeps the frames of a message: the uncompressed one, and one for each compression
+    that connections can share.
     """
 
     __slots__ = ("_compressed", "_plain", "isText", "payload")
@@ -35,10 +35,10 @@ class PreparedMessage:
 
     def frame(self, deflater: Deflater | None) -> bytes:
         """
-        Give the frame for a connection.
+        Return the frame for a connection.
 
-        @param deflater: what compresses there, and takes nothing over; C{None} where
-            this message isn't compressed.
+        @param deflater: the connection's compressor, without context takeover; C{None}
+            if the message isn't compressed.
         """
         if deflater is None:
             if self._plain is None:

@@ -14,7 +14,7 @@ __all__ = ["AttachedProducer"]
 
 class AttachedProducer:
     """
-    A producer, and what it was told last.
+    A producer, and whether it is paused.
     """
 
     __slots__ = ("_failed", "_paused", "_producer")
@@ -23,7 +23,7 @@ class AttachedProducer:
         self, producer: IPushProducer, failed: Callable[[Failure], None]
     ) -> None:
         """
-        @param failed: is called when the producer raises.
+        @param failed: called when the producer raises.
         """
         self._producer = producer
         self._failed = failed
@@ -31,7 +31,7 @@ class AttachedProducer:
 
     def pause(self) -> None:
         """
-        Have it pause; once, for all the batches that the peer is too slow for.
+        Pause the producer, unless it is paused already.
         """
         if not self._paused:
             self._paused = True
@@ -39,7 +39,7 @@ class AttachedProducer:
 
     def resume(self) -> None:
         """
-        Have it go on if it is paused.
+        Resume the producer if it is paused.
         """
         if self._paused:
             self._paused = False
@@ -47,7 +47,7 @@ class AttachedProducer:
 
     def stop(self) -> None:
         """
-        Tell it that it is over.
+        Stop the producer.
         """
         self._tell(self._producer.stopProducing)
 

@@ -488,7 +488,7 @@ class WebSocketServerProtocol(Protocol):
             return  # gone meanwhile
         mount, request = handshake.mount, handshake.request
         if application is None:
-            refusal = HandshakeRefused(403, "the application takes no connection")
+            refusal = HandshakeRefused(403, "the application refuses the connection")
             self.refuse(refusal, mount.name)
             return
         context = self.context

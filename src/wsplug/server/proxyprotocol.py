@@ -1,10 +1,10 @@
 """
 The PROXY protocol on a port: a connection of a trusted proxy starts with a header that
-names the client. It is parsed and removed here, below TLS. From then on, the
-transport's C{getPeer} returns the client's address.
+names the client. This module parses and removes the header, below TLS. From then on,
+the transport's C{getPeer} returns the client's address.
 
-Other connections are served without this: a PROXY header that comes on one of them is
-an invalid request.
+Other connections are served without this. A PROXY header on one of them is an invalid
+request.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ _SETTING: Final = "proxy-protocol"
 
 class ProxiedFactory:
     """
-    Stands before a port's factory, and lets those through who needn't introduce
-    anybody.
+    Wraps a port's factory. Connections that aren't from trusted proxies go straight to
+    that factory.
     """
 
     def __init__(self, wrapped: Any, factory: ServerParts) -> None:
         """
-        @param wrapped: what the port has had: C{factory}, or TLS for it.
+        @param wrapped: the port's own factory: C{factory}, or TLS around it.
         """
         self.wrapped = wrapped
         self.factory = factory
@@ -70,14 +70,14 @@ class _ProxiedConnection(Protocol):
         self._deadline: Deadline | None = None
         self._late: LateInput | None = None
 
-    # What the transport calls
+    # Called by the transport
 
     def connectionMade(self) -> None:
         self._factory.roster.awaitHeader(self)
 
     def dataReceived(self, data: bytes) -> None:
         if self._parser is None:
-            # Refused: thrown away until the peer has closed as well.
+            # Refused: discard input until the peer has closed as well.
             if self._late is None:
                 self._late = LateInput(self.transport)
             self._late.take(len(data), self._deadline is not None, self.abort)
@@ -85,7 +85,7 @@ class _ProxiedConnection(Protocol):
         try:
             header = self._parser.feed(data)
         except ValueError as error:
-            # A request, most likely, and at least the beginning of its first line.
+            # Most likely a request, with at least the beginning of its first line.
             method = b"HEAD" if data.startswith(b"HEAD ") else b"GET"
             self._refuse(HandshakeRefused(400, str(error), setting=_SETTING), method)
             return
@@ -94,7 +94,7 @@ class _ProxiedConnection(Protocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """
-        One that says nothing at all has been a health check.
+        A connection without any input was a health check: it isn't logged.
         """
         self._clearDeadline()
         parser, self._parser = self._parser, None
@@ -110,11 +110,11 @@ class _ProxiedConnection(Protocol):
             )
         self._factory.roster.removeOpening(self)
 
-    # What the factory calls
+    # Called by the factory
 
     def begin(self) -> None:
         """
-        Expect the header from now on.
+        Start to read the header.
         """
         seconds = self._factory.settings.open_timeout
         if seconds:
@@ -122,10 +122,11 @@ class _ProxiedConnection(Protocol):
 
     def finish(self, refusal: HandshakeRefused, patience: float) -> None:
         """
-        The server stops.
+        Refuse the request, because the server stops.
 
-        @param refusal: what answers the request, if there is a header before it.
-        @param patience: seconds that the header has to come in; with 0 it is the end.
+        @param refusal: the answer to the request after the header.
+        @param patience: the seconds for which the header may still arrive; with 0, the
+            connection ends at once.
         """
         if self._parser is None:
             return
@@ -144,16 +145,16 @@ class _ProxiedConnection(Protocol):
 
     def abort(self) -> None:
         """
-        End the connection at once.
+        Abort the connection.
         """
         transport: Any = self.transport
         transport.abortConnection()
 
-    # Ends
+    # The end of the header, or of the connection
 
     def _stepOut(self, header: ProxyHeader, rest: bytes) -> None:
         """
-        Have the transport serve the client.
+        Connect the transport to the protocol that serves the client.
         """
         self._parser = None
         self._clearDeadline()
@@ -172,10 +173,10 @@ class _ProxiedConnection(Protocol):
                 transport.protocol = served
                 served.makeConnection(transport)
         except BaseException:
-            # Nobody counts it, nor watches over it: as a certificate that is gone.
+            # For example, a certificate is missing. The connection is counted nowhere.
             self._log.failure("a proxy's connection could not be served")
             served = None
-        if served is None:  # as factories say that they take no more
+        if served is None:  # the factory refuses the connection
             transport.abortConnection()
         elif rest:
             served.dataReceived(rest)
@@ -193,9 +194,9 @@ class _ProxiedConnection(Protocol):
 
     def _refuse(self, refusal: HandshakeRefused, method: bytes = b"GET") -> None:
         """
-        End the connection; with an answer, where that isn't to be within TLS.
+        End the connection, with an answer unless that would have to be within TLS.
 
-        @param method: of the request that came in place of a header.
+        @param method: the method of the request that arrived in place of a header.
         """
         self._parser = None
         self._clearDeadline()
@@ -221,11 +222,11 @@ class _ProxiedConnection(Protocol):
 
 def useProxyProtocol(port: IListeningPort, factory: ServerParts) -> None:
     """
-    Have those connections of a port that are from trusted proxies begin with a header.
+    Expect a PROXY header on the connections of a port that are from trusted proxies.
 
-    @param port: one that was just made, of any kind that has a factory.
-    @param factory: whose connections they are in the end.
-    @raise ValueError: it is of another kind.
+    @param port: a new port, of any kind that has a factory.
+    @param factory: the factory that serves the connections.
+    @raise ValueError: the port has no factory.
     """
     settable: Any = port
     if not hasattr(settable, "factory"):

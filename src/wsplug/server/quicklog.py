@@ -1,5 +1,5 @@
 """
-Log lines that a server writes as often as clients come and go.
+Fast logging for lines that a server writes whenever a client connects or leaves.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ __all__ = ["logInfo"]
 
 def logInfo(log: Logger, text: str, **fields: object) -> None:
     """
-    Do what C{log.info} does, in less time. That looks up the level by its name and
-    looks for a current exception, each time; the event here goes straight to the
+    Log a line like C{log.info}, but faster. C{log.info} looks up the level by its name
+    and checks for a current exception each time. This passes the event directly to the
     observer.
 
-    @param log: a logger of a module, not of an object.
-    @param text: the format of the line.
-    @param fields: what the event has besides.
+    @param log: the logger of a module, not of an object.
+    @param text: the format string.
+    @param fields: the other fields of the event.
     """
     log.observer(
         {

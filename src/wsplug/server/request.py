@@ -25,10 +25,12 @@ __all__ = ["HandshakeRequest", "splitTarget"]
 
 def splitTarget(target: bytes) -> tuple[bytes, bytes]:
     """
-    Take a request's target apart (RFC 9112 section 3.2).
+    Split a request's target (RFC 9112 section 3.2).
 
-    @param target: C{b"/a?b"}; the head's parser has made that of an absolute form.
-    @return: path and query; the path is as it was sent where it is none (C{b"*"}).
+    @param target: such as C{b"/a?b"}. The parser of the head has already reduced an
+        absolute form to this.
+    @return: path and query. A target that isn't a path (C{b"*"}) is returned as the
+        path.
     """
     path, _, query = target.partition(b"?")
     return path, query
@@ -36,7 +38,7 @@ def splitTarget(target: bytes) -> tuple[bytes, bytes]:
 
 def _certificateOf(transport: Any) -> Certificate | None:
     """
-    Give the certificate that a transport's peer has shown.
+    Return the certificate of a transport's peer.
     """
     if not speaksTLS(transport):
         return None
@@ -47,8 +49,8 @@ def _certificateOf(transport: Any) -> Certificate | None:
 @implementer(IHandshakeRequest)
 class HandshakeRequest:
     """
-    Reads from the parsed head whatever is asked for, when it is asked for: most
-    applications look at the path, if anything.
+    Provides a handshake's request. It reads values from the parsed head only when an
+    application asks for them: most look at the path, if at all.
     """
 
     __slots__ = (
@@ -77,13 +79,13 @@ class HandshakeRequest:
         client: ClientInfo = UNNAMED,
     ) -> None:
         """
-        @param head: the request's.
-        @param transport: of the connection that it came on.
-        @param path: its target's, from L{splitTarget}.
-        @param segments: of the path, decoded.
-        @param depth: how many of them lead to the application's mount.
-        @param subprotocols: the offered ones.
-        @param client: what is known of the client besides what the transport says.
+        @param head: the parsed head.
+        @param transport: the transport of the connection.
+        @param path: the path from L{splitTarget}.
+        @param segments: the segments of the path, decoded.
+        @param depth: how many of the segments belong to the mount's path.
+        @param subprotocols: the offered subprotocols.
+        @param client: what trusted proxies say about the client.
         """
         self._head = head
         self._transport = transport
@@ -95,7 +97,7 @@ class HandshakeRequest:
         self.postpath = list(segments[depth:])
         self.subprotocols = subprotocols
         self.avatar: object = None
-        # Now: once the connection is gone, nobody has it any more.
+        # Read it now: it isn't available any more once the connection is lost.
         self.clientCertificate = _certificateOf(transport)
 
     @property
@@ -112,8 +114,8 @@ class HandshakeRequest:
 
     @property
     def args(self) -> dict[bytes, list[bytes]]:
-        # As text, and as Latin-1, which has a character for each byte: of bytes, this
-        # function takes none outside of ASCII.
+        # Decode as Latin-1, which has a character for each byte: parse_qs accepts no
+        # bytes outside ASCII.
         query = splitTarget(self._head.target)[1].decode("latin-1")
         found = parse_qs(query, keep_blank_values=True, encoding="latin-1")
         return {
@@ -172,14 +174,15 @@ class HandshakeRequest:
 
     def compact(self) -> None:
         """
-        Become small: the handshake is over.
+        Release what only the handshake needs.
         """
         self._head.compact()
         self._responseHeaders = None
 
     def takeResponseHeaders(self) -> list[tuple[bytes, bytes]]:
         """
-        Give the headers that the application adds to the 101, and forget them.
+        Return the headers that the application adds to the response with status 101,
+        and forget them.
         """
         headers = self._responseHeaders
         self._responseHeaders = None
@@ -205,6 +208,6 @@ _RESERVED = frozenset(
     }
 )
 """
-The headers of a 101 that are the handshake's own (RFC 6455 section 4.2.2), or that no
-101 may have (RFC 9110 section 8.6, RFC 9112 section 6.1).
+The headers that the handshake itself sets (RFC 6455 section 4.2.2), and those that a
+response with status 101 may not have (RFC 9110 section 8.6, RFC 9112 section 6.1).
 """

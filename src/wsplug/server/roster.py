@@ -21,13 +21,13 @@ __all__ = ["AttachedLogin", "Roster"]
 
 _LINGERING: Final = 0.05
 """
-The part of all slots that refused connections may take up until their peers have
-closed. Without it, a client that is refused often enough fills the server.
+The part of all slots that refused connections may use until their peers have closed.
+Without this limit, a client that is refused often fills the server.
 """
 
 _FEW: Final = 16
 """
-Refused connections that may always linger.
+The number of refused connections that may always linger.
 """
 
 
@@ -37,7 +37,7 @@ class AttachedLogin(Protocol):
     """
 
     def attach(self, connection: Connection) -> None:
-        """Belong to a connection that has opened."""
+        """Attach the login to a connection that has opened."""
 
     def end(self) -> None:
         """Log out."""
@@ -53,16 +53,16 @@ class Roster:
     """
     The connections of one server.
 
-    @ivar connections: the open ones.
-    @ivar opening: the TCP connections that are no WebSocket yet: handshakes, and plain
+    @ivar connections: the open connections.
+    @ivar opening: the TCP connections that aren't WebSockets yet: handshakes and plain
         HTTP.
-    @ivar lingering: those of them that were refused, and wait for their peers to close.
+    @ivar lingering: those of them that were refused and wait for their peers to close.
     @ivar sessions: the logins of open connections.
-    @ivar spare: the slots over the limit, for health checks.
+    @ivar spare: the slots beyond the limit, for health checks.
     @ivar starting: whether new connections wait for the applications to start.
-    @ivar failed: what everybody gets because an application didn't start.
-    @ivar draining: how the connections are being closed, once they are.
-    @ivar whenLeft: is called whenever a connection is gone.
+    @ivar failed: the answer to every request, if an application didn't start.
+    @ivar draining: the drain; C{None} before it starts.
+    @ivar whenLeft: called whenever a connection has ended.
     """
 
     def __init__(self, context: ConnectionContext) -> None:
@@ -79,18 +79,18 @@ class Roster:
 
     def count(self) -> int:
         """
-        Count the connections, whatever they are.
+        Return the number of all connections, of any kind.
         """
         return len(self.opening) + len(self.connections)
 
     @property
     def isFull(self) -> bool:
         """
-        Whether the next connection is one too many.
+        Whether the next connection would exceed the limit.
         """
         return self.count() >= self._context.settings.max_connections
 
-    # Connections come and go
+    # Adding and removing
 
     def awaitHeader(self, protocol: Opening) -> None:
         """
@@ -114,13 +114,14 @@ class Roster:
         login: AttachedLogin | None,
     ) -> None:
         """
-        Replace an opening connection by the open one that its handshake has led to.
+        Replace an opening connection by the open connection that its handshake has
+        made.
 
-        @param name: of its application.
-        @param login: its client's, where clients have to log in.
+        @param name: the application's name.
+        @param login: the client's login, if clients have to log in.
         """
         if login is not None:
-            # First: a client that isn't let in after all takes no slot.
+            # This comes first: it may raise, and then the client takes no slot.
             login.attach(connection)
             self.sessions[connection] = login
         self.opening.discard(protocol)
@@ -131,7 +132,7 @@ class Roster:
 
     def mayLinger(self, protocol: Opening) -> bool:
         """
-        Say whether a refused connection may wait for its peer to have read why.
+        Return whether a refused connection may wait until its peer has read the reason.
         """
         most = self._context.settings.max_connections
         if len(self.lingering) >= max(_FEW, int(most * _LINGERING)):
@@ -141,7 +142,7 @@ class Roster:
 
     def removeOpening(self, protocol: Opening) -> None:
         """
-        Remove a connection that never became a WebSocket, or whose client is to be
+        Remove a connection that never became a WebSocket, or whose client will be
         admitted now.
         """
         self.opening.discard(protocol)
@@ -150,7 +151,7 @@ class Roster:
 
     def remove(self, connection: Connection) -> None:
         """
-        Remove a connection that is lost.
+        Remove a connection that has ended.
         """
         self.connections.discard(connection)
         session = self.sessions.pop(connection, None)
@@ -167,14 +168,14 @@ class Roster:
 
     def awaitStart(self) -> None:
         """
-        Answer nothing but health checks on new connections until L{serve}: the
+        Answer only health checks on new connections until L{serve}, because the
         applications are not ready.
         """
         self.starting = True
 
     def serve(self) -> None:
         """
-        Serve the connections that have come since L{awaitStart}.
+        Serve all connections, those that have arrived since L{awaitStart} included.
         """
         self.starting = False
         self.failed = None
@@ -184,7 +185,7 @@ class Roster:
 
     def fail(self, refusal: HandshakeRefused) -> None:
         """
-        Refuse everybody: an application didn't start.
+        Refuse every request, because an application didn't start.
         """
         self.starting = False
         self.failed = refusal
@@ -200,10 +201,9 @@ class Roster:
         after: Deferred[None] | None = None,
     ) -> Deferred[None]:
         """
-        Close all connections, as L{wsplug.server.parts.ServerParts} documents
-        it.
+        Close all connections: see L{wsplug.server.parts.ServerParts}.
 
-        @raise RuntimeError: they are being closed already.
+        @raise RuntimeError: the connections are being closed already.
         """
         if self.draining is not None:
             raise RuntimeError("the connections are being closed already")
@@ -216,14 +216,14 @@ class Roster:
             settings=context.settings,
             code=code,
             reason=reason,
-            # While the applications start, nobody would serve them.
+            # While the applications start, nothing would serve them.
             patience=0.0 if self.starting else patience,
         )
         return self.draining.begin(after).addCallback(lambda _: context.logLimit.tell())
 
     def abortAll(self) -> None:
         """
-        End all connections at once.
+        Abort all connections.
         """
         if self.draining is not None:
             self.draining.abort()

@@ -1,6 +1,6 @@
 """
 A fair scheduler for connections whose input is expensive: they wait for each other, and
-the other connections don't wait for them.
+other connections don't wait for them.
 
 A compressed message can inflate to a thousand times its size, and one read can contain
 thousands of frames of one byte. If the input of a hundred such peers were handled at
@@ -24,28 +24,28 @@ _log = Logger(__name__)
 
 _SLICE: Final = 0.02
 """
-Seconds of each turn of the reactor that are for those that have yielded: were it one of
-them a turn, they would starve where the turns are long.
+The seconds of each turn of the reactor for connections that have yielded. With only one
+of them in each turn, they would starve if turns are long.
 """
 
 
 class Resumable(Protocol):
     """
-    What has yielded.
+    A connection that has yielded.
     """
 
     def resume(self) -> None:
-        """Go on: it is its turn. It may have been lost meanwhile."""
+        """Continue. The connection may have been lost meanwhile."""
 
 
 class FairScheduler:
     """
-    Those that have yielded, in their order.
+    The queue of connections that have yielded.
     """
 
     def __init__(self, clock: IReactorTime) -> None:
         """
-        @param clock: calls back in the reactor's next turn.
+        @param clock: the reactor, or a fake clock in tests.
         """
         self._clock = clock
         self._waiting: deque[Resumable] = deque()
@@ -55,7 +55,7 @@ class FairScheduler:
 
     def add(self, resumable: Resumable) -> None:
         """
-        Have it resume when all those before it had their turn.
+        Resume a connection after all that are in the queue already.
         """
         self._waiting.append(resumable)
         if len(self._waiting) == 1:
@@ -63,14 +63,14 @@ class FairScheduler:
 
     def _next(self) -> None:
         end = self._clock.seconds() + _SLICE
-        # Those that yield again meanwhile are for another turn.
+        # Connections that yield again meanwhile wait for another turn.
         for _ in range(len(self._waiting)):
             try:
                 self._waiting[0].resume()
             except BaseException:  # were it the last turn, none would ever resume
                 _log.failure("a connection could not resume")
-            # Still the first while it was at work, so that nobody who yielded has
-            # scheduled a second call.
+            # It stayed in the queue while it worked, so that add() didn't schedule a
+            # second call.
             self._waiting.popleft()
             if self._clock.seconds() >= end:
                 break

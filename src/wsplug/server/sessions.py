@@ -36,33 +36,32 @@ from wsplug.server.request import HandshakeRequest
 
 __all__ = ["EXPIRED", "Session"]
 
-# Not the class's: an event would refer to the session that it is about.
+# Not an attribute of the class: then each log event would refer to its session.
 _log = Logger(__name__)
 
 EXPIRED: Final = 3000
 """
-The close code for a login that is over: "Unauthorized" in IANA's registry of WebSocket
-close codes. A client with a new token may come back; with 1008, it had better not.
+The close code for an expired login: "Unauthorized" in IANA's registry of WebSocket
+close codes. It tells clients that they may reconnect with a new token, unlike 1008.
 """
 
 
 class AccountHolder(Protocol):
     """
-    What is on an account.
+    The connection that an account belongs to.
     """
 
     @property
     def account(self) -> Account | None:
-        """The account; C{None} where no limit is for it."""
+        """The account; C{None} if no limit applies."""
 
     def changeAccount(self, account: Account) -> None:
-        """Be on another one."""
+        """Move to another account."""
 
 
 class Session:
     """
-    One client's login. L{end} is called when the client is gone, whatever it has come
-    to.
+    One client's login. L{end} is called in every case when the client is gone.
 
     @ivar isLoggedIn: whether the client has logged in.
     """
@@ -77,8 +76,8 @@ class Session:
         holder: AccountHolder,
     ) -> None:
         """
-        @param holder: what is on the account of the client's address, until it is
-            known whose it is.
+        @param holder: the connection. It is on the account of the client's address
+            until the user is known.
         """
         self._context = context
         self._admittance = admittance
@@ -100,11 +99,12 @@ class Session:
 
     async def begin(self) -> Any:
         """
-        Log in with what the handshake has, and make what serves the connection.
+        Log in with the handshake's credentials, and build the protocol that serves the
+        connection.
 
-        @return: an L{IWebSocketProtocol}: the application's, or one that waits for a
-            token.
-        @raise HandshakeRefused: the client may not come in.
+        @return: an L{IWebSocketProtocol}: the application's protocol, or one that waits
+            for a token.
+        @raise HandshakeRefused: the client is refused.
         """
         request, authenticator = self._request, self._authenticator
         origin, host = request.getHeader(b"origin"), request.getHeader(b"host")
@@ -125,17 +125,16 @@ class Session:
         """
         Log in with the first message.
 
-        @return: what the application has made to serve the connection, and the answer
-            to the message.
-        @raise LoginRefused: it is none that could log in.
-        @raise HandshakeRefused: the client may not come in.
+        @return: the application's protocol, and the answer to the message.
+        @raise LoginRefused: the message contains no valid token.
+        @raise HandshakeRefused: the client is refused.
         """
         message = readFirstMessage(text)
         allows = self._context.logLimit.allows
         self._take(await self._authenticator.logInWith(message, self._request, allows))
         protocol = await self._build()
         if protocol is None:
-            raise HandshakeRefused(403, "the application takes no connection")
+            raise HandshakeRefused(403, "the application refuses the connection")
         answer: dict[str, object] = {"type": "auth", "ok": True}
         if message.request is not None:
             answer["request"] = message.request
@@ -144,7 +143,7 @@ class Session:
     def _take(self, login: Login) -> None:
         self._login = login
         if self._ended:
-            # The client has gone, and who checked it didn't let itself be cancelled.
+            # The client is gone, but the checker couldn't be cancelled.
             login.end()
             raise CancelledError
         if self._connection is not None and not self._connection.isOpen:
@@ -164,10 +163,11 @@ class Session:
 
     def _changeAccount(self, login: Login) -> None:
         """
-        Have the connection be the user's, and no more its address'. Those who have no
-        name stay on their addresses' accounts: they would all share one.
+        Move the connection from its address's account to the user's. Users without a
+        name stay on the accounts of their addresses: otherwise they would all share
+        one.
 
-        @raise HandshakeRefused: it is one too many of the user's.
+        @raise HandshakeRefused: the user has too many connections.
         """
         if login.user is None:
             return
@@ -187,7 +187,7 @@ class Session:
 
     def attach(self, connection: Connection) -> None:
         """
-        Belong to the connection that the handshake has opened.
+        Attach the login to the connection that the handshake has opened.
         """
         self._holder = connection.limits
         self._connection = connection
@@ -195,7 +195,7 @@ class Session:
 
     def watch(self) -> None:
         """
-        Have the connection closed when the login is no longer good.
+        Close the connection when the login expires.
         """
         if self._login is not None and self._login.lasts is not None:
             deadlines = self._context.deadlines
@@ -211,7 +211,7 @@ class Session:
 
     def end(self) -> None:
         """
-        Log out: the client is gone.
+        Log out, because the client is gone.
         """
         if self._ended:
             return
@@ -226,11 +226,11 @@ class Session:
 @implementer(IWebSocketProtocol)
 class _TokenProtocol:
     """
-    Serves a connection until it has logged in: its first message is to have a token.
-    Nothing else is read until that was judged; the application gets it.
+    Serves a connection until the client has logged in: the first message must contain a
+    token. Later messages wait, and go to the application.
     """
 
-    # Nothing is delivered to anybody before it is known who that is.
+    # No message is delivered before the client is known.
     handlersOverlap = False
 
     _transport: Connection
@@ -270,8 +270,8 @@ class _TokenProtocol:
             protocol, answer = await self._session.logInWith(message)
         except CancelledError:
             if self._transport.isOpen:
-                raise  # an application's, which nobody here has cancelled
-            return  # the client is gone, or was told so
+                raise  # cancelled by the application
+            return  # the client is gone, or was refused
         except LoginRefused as error:
             self._refuse(error.reason)
             return
@@ -285,7 +285,7 @@ class _TokenProtocol:
 
     def _close(self, refusal: HandshakeRefused) -> None:
         """
-        Say what an HTTP status would have.
+        Close with the close code that corresponds to an HTTP status.
         """
         code = CloseCode.POLICY_VIOLATION
         if refusal.status in (429, 503):

@@ -31,8 +31,8 @@ _COMPRESSION: Final = "Compression"
 @dataclass(frozen=True)
 class Settings:
     """
-    How the server treats its connections. Times are in seconds, and 0 switches one off.
-    Sizes are in bytes, and L{wsplug.options.UNLIMITED} switches one off.
+    The limits and timeouts. Times are in seconds; 0 switches a timeout off. Sizes are
+    in bytes; L{wsplug.options.UNLIMITED} switches a limit off.
     """
 
     max_message_size: int = option(

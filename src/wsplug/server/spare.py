@@ -19,38 +19,38 @@ __all__ = ["PATIENCE", "Spare", "SpareSlots"]
 
 PATIENCE: Final = 2.0
 """
-Seconds that a request's head may take in one of these slots.
+The maximum seconds for a request's head in one of these slots.
 """
 
 _ALL: Final = 32
 """
-How many of these slots there are.
+The number of slots.
 """
 
 _EACH: Final = 8
 """
-How many of them the clients of one key may have.
+The maximum number of slots for one client key.
 """
 
 
 class Spare(Protocol):
     """
-    A connection in such a slot.
+    A connection in a spare slot.
     """
 
     def giveWay(self) -> None:
         """
-        End: another one needs the slot.
+        End, because another connection needs the slot.
         """
 
 
 class SpareSlots:
     """
-    Those of one server.
+    The spare slots of one server.
     """
 
     def __init__(self) -> None:
-        # In the order in which they came.
+        # In order of arrival.
         self._taken: dict[Spare, str] = {}
 
     def __len__(self) -> int:
@@ -58,11 +58,11 @@ class SpareSlots:
 
     def take(self, connection: Spare, client: IAddress) -> None:
         """
-        Give a connection a slot. Where there is none left, the oldest one with the same
-        client key gives way, or, where that key has fewer than others, the oldest of
-        the key that has most.
+        Give a connection a slot. If none is free, the oldest connection with the same
+        client key gives way. If that key has fewer than another, the oldest connection
+        of the key with the most gives way.
 
-        @param client: whom it is from.
+        @param client: the client's address.
         """
         key = clientKey(client)
         counts = Counter(self._taken.values())
@@ -79,6 +79,6 @@ class SpareSlots:
 
     def leave(self, connection: Spare) -> None:
         """
-        Take a connection's slot back, if it has one: it is refused, or gone.
+        Free a connection's slot, if it has one.
         """
         self._taken.pop(connection, None)

@@ -30,13 +30,13 @@ __all__ = ["Sample", "StallDetector", "findCulprit"]
 
 _LOOKS: Final = 4
 """
-A second, at most.
+The maximum number of looks per second.
 """
 
 _PATIENCE: Final = 10.0
 """
-Seconds after which the log says that the reactor is held still; then after twice as
-many, and so on.
+The seconds after which the log says that the reactor is still blocked. The next line
+follows after twice as many, and so on.
 """
 
 _log = Logger(__name__)
@@ -44,11 +44,11 @@ _log = Logger(__name__)
 
 class Sample(NamedTuple):
     """
-    Where the reactor's thread was.
+    What the reactor's thread was executing.
 
-    @ivar application: whose code it was in; empty where that can't be told.
-    @ivar where: C{"FILE:LINE, FUNCTION"}, with the application's own place behind it if
-        that is another.
+    @ivar application: the name of the application whose code it was; empty if unknown.
+    @ivar where: C{"FILE:LINE, FUNCTION"}, and the calling line of the application's
+        code if that is another.
     """
 
     application: str
@@ -71,11 +71,12 @@ class StallDetector:
         worked: Callable[[], float] = time.process_time,
     ) -> None:
         """
-        @param statistics: says which application is at work, and counts stalls.
-        @param mounts: the applications, found by their modules where that says none.
-        @param threshold: seconds that the reactor may take to answer.
-        @param now: seconds, that go on whatever anybody sets a clock to.
-        @param worked: seconds of processor time that the process has had.
+        @param statistics: knows which application runs, and counts stalls.
+        @param mounts: the applications. They are found by their modules if
+            C{statistics} knows none.
+        @param threshold: the maximum seconds for the reactor to respond.
+        @param now: returns seconds of a monotonic clock.
+        @param worked: returns the seconds of processor time that the process has used.
         """
         self._reactor = reactor
         self._statistics = statistics
@@ -99,16 +100,16 @@ class StallDetector:
 
     def start(self) -> None:
         """
-        Begin. It has to be called in the reactor's thread, when the reactor runs.
+        Start to watch. Call this in the reactor's thread, when the reactor runs.
         """
         self.watch()
-        # A daemon: it is never what a process that wants to end waits for.
+        # A daemon thread doesn't keep the process from ending.
         self._thread = Thread(target=self._run, name="wsplug-stalls", daemon=True)
         self._thread.start()
 
     def watch(self) -> None:
         """
-        Take the thread that calls this for the reactor's.
+        Treat the calling thread as the reactor's thread.
         """
         self._watched = get_ident()
         self._lookedAt = self._now()
@@ -116,7 +117,7 @@ class StallDetector:
 
     def stop(self) -> None:
         """
-        End, and wait for that: it takes a moment.
+        Stop the thread, and wait until it has ended.
         """
         self._ended.set()
         if self._thread is not None:
@@ -125,7 +126,7 @@ class StallDetector:
 
     def _answer(self) -> None:
         """
-        Show that the reactor turns.
+        Respond, in the reactor's thread.
         """
         with self._lock:
             seconds = self._now() - self._askedAt
@@ -143,13 +144,13 @@ class StallDetector:
 
     def look(self) -> None:
         """
-        Ask the reactor to answer; if it hasn't answered the last time for too long, see
-        what it does.
+        Ask the reactor to respond. If it hasn't responded to the last question for too
+        long, take a sample.
 
-        If the thread itself comes too late, and the process has hardly had any
-        processor time meanwhile, then it was stopped (C{SIGSTOP}, a debugger, a virtual
-        machine that was moved), or the machine is overloaded: that is no application's
-        fault, and isn't counted.
+        If this thread itself is late, and the process has hardly used any processor
+        time meanwhile, the process was stopped (C{SIGSTOP}, a debugger, a virtual
+        machine that was moved), or the machine is overloaded. No application causes
+        that, so it isn't counted.
         """
         now, worked = self._now(), self._worked()
         late = now - self._lookedAt - self._interval
@@ -183,17 +184,17 @@ def findCulprit(
     frame: FrameType | None, serving: str | None, mounts: Iterable[Mount]
 ) -> Sample:
     """
-    Say what a thread does.
+    Find out which application's code a thread executes.
 
-    @param frame: its innermost frame.
-    @param serving: the application that was called, where that is known. Where not, as
-        in a call that an application had the reactor make, it is the one whose module,
-        or one of whose package, is the first on the way from the innermost frame out.
+    @param frame: the innermost frame.
+    @param serving: the application that was called, if it is known. It isn't in a
+        delayed call. Then the application is the one whose package contains the
+        innermost frame that belongs to any.
     @param mounts: the applications.
     """
     mounts = list(mounts)
     if frame is None:
-        return Sample(serving or "", "an unknown place")
+        return Sample(serving or "", "an unknown location")
     where = _location(frame)
     for each in _outwards(frame):
         names = _owners(str(each.f_globals.get("__name__")), mounts)
@@ -202,7 +203,7 @@ def findCulprit(
         if names:
             if each is not frame:
                 where += f", called from {_location(each)}"
-            # Of several in one package, nobody knows which it was.
+            # If a package has several, it isn't known which one it was.
             name = names.pop() if len(names) == 1 else ""
             return Sample(serving or name, where)
     return Sample(serving or "", where)
@@ -216,7 +217,7 @@ def _outwards(frame: FrameType | None) -> Iterator[FrameType]:
 
 def _owners(module: str, mounts: Iterable[Mount]) -> set[str]:
     """
-    Find the applications that a module belongs to.
+    Return the names of the applications that a module belongs to.
     """
     owners = set()
     for mount in mounts:
@@ -237,7 +238,7 @@ def _location(frame: FrameType) -> str:
 def _report(sample: Sample, seconds: float, suffix: str) -> None:
     who = "{application}" if sample.application else "something"
     _log.warn(
-        who + " has held the reactor for {seconds} s" + suffix + ", at {where}",
+        who + " has blocked the reactor for {seconds} s" + suffix + ", at {where}",
         application=sample.application,
         seconds=round(seconds, 3),
         where=sample.where,

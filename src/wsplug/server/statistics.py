@@ -23,17 +23,17 @@ __all__ = [
 
 _KEPT: Final = 200
 """
-Disconnects and refusals that are remembered one by one.
+The number of disconnects and refusals that are kept.
 """
 
 
 class Disconnect(NamedTuple):
     """
-    One connection's end.
+    The end of a connection.
 
-    @ivar time: when, by the clock.
-    @ivar client: whose it was.
-    @ivar seconds: how long it lasted.
+    @ivar time: the time by the clock.
+    @ivar client: the client's address.
+    @ivar seconds: how long the connection was open.
     """
 
     time: float
@@ -49,11 +49,11 @@ class Disconnect(NamedTuple):
 
 class Refusal(NamedTuple):
     """
-    One handshake that was refused.
+    A handshake that was refused.
 
-    @ivar time: when, by the clock.
-    @ivar client: whose it was.
-    @ivar application: that it was for; empty where it isn't known.
+    @ivar time: the time by the clock.
+    @ivar client: the client's address.
+    @ivar application: the name of the application; empty if it isn't known.
     """
 
     time: float
@@ -68,20 +68,20 @@ class Statistics:
     """
     The counters of one server.
 
-    @ivar serving: the application whose code is running now; C{None} while it is none.
-    @ivar traffic: by application.
-    @ivar handshakes: how many, by application (C{""} where a request was refused
-        before it was known whose it is), status (101 for those that were accepted)
-        and setting (C{""} for none).
-    @ivar closings: how many, by application, code, side and setting (C{""} for none).
-        Codes of applications' own that clients close with are counted as
-        C{"3000-3999"} and C{"4000-4999"}: nobody can make this grow.
+    @ivar serving: the application whose code is running now; C{None} if none is.
+    @ivar traffic: the counters of messages and bytes, by application.
+    @ivar handshakes: the number of handshakes by application (C{""} if it was refused
+        before the application was known), status (101 if accepted) and setting (C{""}
+        for none).
+    @ivar closings: the number of closed connections by application, code, side and
+        setting (C{""} for none). Application codes from clients are counted as
+        C{"3000-3999"} and C{"4000-4999"}, so that clients can't make this grow.
     @ivar stalls: how often a connection's output had to wait for its client.
     @ivar stalled: the connections whose output waits now.
-    @ivar reactorStalls: how often an application has held the reactor for too long
-        (C{""} where it isn't known which), and for how many seconds in all.
-    @ivar disconnects: the last ones, the latest at the end.
-    @ivar refusals: the last ones, the latest at the end.
+    @ivar reactorStalls: how often an application has blocked the reactor for too long
+        (C{""} if it isn't known which), and for how many seconds in total.
+    @ivar disconnects: the most recent ends of connections, the latest last.
+    @ivar refusals: the most recent refusals, the latest last.
     """
 
     __slots__ = (
@@ -111,7 +111,7 @@ class Statistics:
 
     def trafficOf(self, application: str) -> Traffic:
         """
-        Give the counters of an application.
+        Return the counters of an application.
         """
         traffic = self.traffic.get(application)
         if traffic is None:
@@ -122,7 +122,7 @@ class Statistics:
 
     def measureLatency(self) -> None:
         """
-        Measure how long applications take, from now on.
+        Start to measure how long applications take.
         """
         self.measuring = True
         for traffic in self.traffic.values():
@@ -142,7 +142,7 @@ class Statistics:
         """
         Count a request that was refused.
 
-        @param now: when, by the clock.
+        @param now: the time by the clock.
         """
         setting = refusal.setting
         self._countHandshake((application, refusal.status, setting or ""))
@@ -162,10 +162,10 @@ class Statistics:
         closed: ConnectionClosed,
     ) -> None:
         """
-        Count a connection's end.
+        Count a connection that has ended.
 
-        @param now: when, by the clock.
-        @param opened: when it was opened.
+        @param now: the time by the clock.
+        @param opened: the time by the clock when it opened.
         """
         self.trafficOf(application).connections -= 1
         code, side, setting = closed.code, closed.side, closed.setting
@@ -190,9 +190,9 @@ class Statistics:
 
     def countStall(self, application: str, seconds: float) -> None:
         """
-        Count a time in which the reactor didn't turn.
+        Count a time for which the reactor was blocked.
 
-        @param application: whose code held it; empty where that isn't known.
+        @param application: the application that blocked it; empty if it isn't known.
         """
         count, total = self.reactorStalls.get(application, (0, 0.0))
         self.reactorStalls[application] = (count + 1, total + seconds)

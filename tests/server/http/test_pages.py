@@ -713,7 +713,9 @@ def test_body_limit_of_a_site_of_ones_own(chunked: bool) -> None:
     assert service.factory.maxBodySize == large
     for wrong in (-1, 1.5, True, math.inf, "1", None):
         size = wrong
-        with pytest.raises(ValueError, match="maxBodySize is a whole number") as caught:
+        with pytest.raises(
+            ValueError, match="maxBodySize must be a whole number"
+        ) as caught:
             WebSocketFactory(mounts, clock=clock, maxBodySize=size)
         assert repr(wrong) in str(caught.value)
         with pytest.raises(ValueError, match="maxBodySize"):
