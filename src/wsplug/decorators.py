@@ -130,7 +130,8 @@ def application(
 
     @param name: the name for C{--app}.
     @param help: one line of help; the first line of the docstring by default.
-    @param subprotocols: the subprotocols that the application speaks.
+    @param subprotocols: the subprotocols that the application speaks; C{"*"} stands
+        for any.
     @param pages: what answers plain HTTP requests: the path of a folder, or a
         C{twisted.web} resource.
     @raise TypeError: it is neither a coroutine function nor a class, or a parameter

@@ -396,7 +396,10 @@ class IWebSocketApplication(Interface):
     """
 
     subprotocols: Sequence[str] = Attribute(
-        "The subprotocols that the application speaks; empty for none."
+        "The subprotocols that the application speaks; empty for none. The server "
+        "takes the first one that the client offers and that is among them, unless "
+        "C{buildProtocol} has chosen. C{'*'} stands for any subprotocol but those of "
+        "wsplug, C{wsplug.…}, which have to be named. The mount may set others."
     )
     pages: str | PathLike[str] | IPlainResource | IResource | None = Attribute(
         "What answers plain HTTP requests for the application's path: the path of a "

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from typing import Any
 from zope.interface import Interface, implementer
 from zope.interface.exceptions import Invalid
 
+from wsplug.codec.httphead import TOKEN
 from wsplug.dropins import (
     brokenContract,
     explainImport,
@@ -56,9 +58,29 @@ __all__ = [
     "parseDescription",
 ]
 
+
+def _subprotocols(value: str) -> tuple[str, ...]:
+    names = () if value == "none" else tuple(name.strip() for name in value.split(","))
+    if not all(map(_SUBPROTOCOL.fullmatch, names)):
+        raise ValueError(
+            "names separated by commas, '*' for any, or 'none', as in 'chat,superchat'"
+        )
+    return names
+
+
+_SUBPROTOCOL = re.compile(TOKEN.decode("ascii"))
+
 MOUNT_OPTIONS = (
     Option("path", text, "", "Path to serve it at.", "/, or /NAME with several"),
     Option("compression", boolean, True, "Whether its messages may be compressed."),
+    Option(
+        "subprotocols",
+        _subprotocols,
+        None,
+        "Subprotocols that it takes, separated by commas; * takes the first one that a "
+        "client offers.",
+        "the application's",
+    ),
     Option("auth", boolean, True, "Whether its clients log in, where --auth is given."),
 )
 """
@@ -371,6 +393,7 @@ def makeMount(description: Description, services: IServices, isSingle: bool) -> 
             plugin.name,
             mountOptions["compression"],
             mountOptions["auth"],
+            subprotocols=mountOptions["subprotocols"],
         )
     except InvalidOption as error:
         source = description.source or f"--app {description}"

@@ -708,15 +708,52 @@ def test_request() -> None:
         (["a"], [], None),
         ([], ["a"], None),
         (["a"], ["A"], None),
+        (["*"], ["b", "a"], "b"),
+        (["*"], ["wsplug.chat.v1"], None),
+        (["*"], ["wsplug.chat.v1", "a"], "a"),
+        (["a", "wsplug.a.v1", "*"], ["wsplug.a.v1", "b"], "wsplug.a.v1"),
+        (["*"], [], None),
     ],
 )
 def test_subprotocol(spoken: list[str], offered: list[str], chosen: str | None) -> None:
     """The client's most preferred one that is spoken, or none (RFC 6455 section
-    4.2.2); names are compared as they are."""
+    4.2.2); names are compared as they are. A star stands for any but wsplug's own:
+    whoever takes those has to speak them."""
     app = App(subprotocols=spoken)
     client = MemoryServer(app).connect(subprotocols=offered)
     assert client.subprotocol == chosen
     assert app.requests[0].subprotocol == chosen
+
+
+@pytest.mark.parametrize(
+    ("mounted", "chosen"), [(["b"], "b"), (["*"], "c"), ([], None), (None, "a")]
+)
+def test_subprotocol_of_the_mount(mounted: list[str] | None, chosen: str) -> None:
+    """The mount says which ones are taken, in place of the application."""
+    server = MemoryServer(App(subprotocols=["a"]), subprotocols=mounted)
+    assert server.connect(subprotocols=["c", "a", "b"]).subprotocol == chosen
+
+
+def test_no_subprotocol_is_logged(logs: Logs) -> None:
+    """Browsers close a connection that takes none of what they offer, so the log says
+    so. It doesn't repeat what is offered, which may be a token, and it says nothing
+    about clients that offer nothing or get what they offer."""
+    server = MemoryServer(
+        App(subprotocols=["a", "b"]),
+        settings=Settings(max_address_log_rate=1),
+        exempt=(),
+    )
+    server.connect(subprotocols=["b", "secret"])
+    server.connect()
+    assert not logs.lines("subprotocol")
+    server.connect(subprotocols=["secret", "c"])
+    (line,) = logs.lines("subprotocol")
+    assert "the client offers 2: the application takes a, b" in line
+    assert "1006" in line
+    assert "secret" not in line
+    for _ in range(20):
+        server.connect(subprotocols=["c"])
+    assert len(logs.lines("no subprotocol agreed")) == 10
 
 
 def test_subprotocol_of_the_applications_choice() -> None:

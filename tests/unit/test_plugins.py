@@ -397,11 +397,30 @@ def test_make_mounts(here: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("given", "taken"),
+    [
+        ("", None),
+        (":subprotocols=chat", ("chat",)),
+        (":subprotocols=chat, superchat", ("chat", "superchat")),
+        (":subprotocols=*", ("*",)),
+        (":subprotocols=none", ()),
+    ],
+)
+def test_subprotocols(given: str, taken: tuple[str, ...] | None) -> None:
+    """Any application takes the subprotocols that its mount names."""
+    for name in ("echo", "process:command=true"):
+        (mount,) = makeMounts([parseDescription(name + given)], SERVICES)
+        assert mount.subprotocols == taken
+
+
+@pytest.mark.parametrize(
     ("description", "error", "words"),
     [
         ("echo:x=1", InvalidOption, "--app echo: unknown option 'x'"),
         ("two.py:shout:times=x", InvalidOption, "--app two.py:shout: times takes"),
         ("echo:path=x", InvalidOption, "a mount's path must"),
+        ("echo:subprotocols=a b", InvalidOption, "subprotocols takes names separated"),
+        ("echo:subprotocols=", InvalidOption, "subprotocols takes names separated"),
         ("echo:compression=maybe", InvalidOption, "compression takes yes or no"),
         ("fails.py", PluginFailed, "can't be created: KeyError: 'x'"),
     ],

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 from urllib.parse import quote, unquote_to_bytes
 
 from wsplug.errors import InvalidOption
@@ -14,7 +14,12 @@ from wsplug.interfaces import IWebSocketApplication
 from wsplug.server.adapting import adaptApplication, checkApplication
 from wsplug.server.handling import HandlerRules, rulesOf
 
-__all__ = ["Mount", "Mounts", "splitPath"]
+__all__ = ["ANY", "Mount", "Mounts", "splitPath"]
+
+ANY: Final = "*"
+"""
+Stands for any subprotocol: the first one that a client offers is taken.
+"""
 
 
 def splitPath(path: bytes) -> list[bytes]:
@@ -46,6 +51,9 @@ class Mount:
     @ivar overlap: whether the handlers of a connection overlap, as those of
         C{twisted.web.websocket} do; C{None} if the application decides: see
         L{wsplug.interfaces.IHandlerRules}.
+    @ivar subprotocols: the subprotocols that it takes in place of those that the
+        application names; C{None} for those. See
+        L{wsplug.interfaces.IWebSocketApplication}.
     @ivar handlers: the rules for the application's handlers.
     """
 
@@ -55,6 +63,7 @@ class Mount:
     compression: bool = True
     auth: bool = True
     overlap: bool | None = None
+    subprotocols: Sequence[str] | None = None
     handlers: HandlerRules = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -78,6 +87,15 @@ class Mount:
         @raise InvalidOption: a member is unusable. The message says how to correct it.
         """
         checkApplication(self.application, self.name)
+
+    @property
+    def spoken(self) -> Sequence[str]:
+        """
+        The subprotocols that it takes.
+        """
+        if self.subprotocols is not None:
+            return self.subprotocols
+        return self.application.subprotocols
 
     @property
     def segments(self) -> list[bytes]:

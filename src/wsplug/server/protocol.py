@@ -54,7 +54,7 @@ from wsplug.server.deadlines import Deadline
 from wsplug.server.disconnects import explainTLS, speaksTLS
 from wsplug.server.handshakes import PendingHandshake
 from wsplug.server.http.exchange import Exchange
-from wsplug.server.mounts import Mount, splitPath
+from wsplug.server.mounts import ANY, Mount, splitPath
 from wsplug.server.request import HandshakeRequest, splitTarget
 from wsplug.server.roster import Roster
 from wsplug.server.spare import PATIENCE
@@ -66,6 +66,13 @@ _SILENCE: Final = 10.0
 """
 Seconds for which an application may have nothing to say to a client that has sent all,
 where C{open-timeout} is off.
+"""
+
+
+_OWN: Final = "wsplug."
+"""
+How the names of wsplug's own subprotocols begin. To take one means to speak it, so an
+application that takes any has to name these.
 """
 
 
@@ -494,6 +501,8 @@ class WebSocketServerProtocol(Protocol):
         context = self.context
         transport: Any = self.transport
         subprotocol = request.subprotocol = _chooseSubprotocol(request, mount)
+        if subprotocol is None and request.subprotocols:
+            self._logUnspoken(len(request.subprotocols), mount)
         agreement = None
         if mount.compression and context.deflatePolicy is not None:
             agreement = context.deflatePolicy.negotiate(handshake.upgrade.extensions)
@@ -667,6 +676,23 @@ class WebSocketServerProtocol(Protocol):
                 setting=setting,
             )
 
+    def _logUnspoken(self, offered: int, mount: Mount) -> None:
+        """
+        Log that a client gets none of the subprotocols that it offers. It doesn't say
+        which, because some clients put a token in their place.
+        """
+        if not self.context.logLimit.allows(self.client, "took no subprotocol"):
+            return
+        self._log.info(
+            "{peer} {application}: no subprotocol agreed, but the client offers "
+            "{offered}: the application takes {spoken}, and browsers close such a "
+            "connection with 1006 (subprotocols= of --app sets what it takes)",
+            peer=nameOfAddress(self.client),
+            application=mount.name,
+            offered=offered,
+            spoken=", ".join(mount.spoken) or "none",
+        )
+
     def _requestMissing(self, refusal: HandshakeRefused) -> None:
         self._deadline = None
         self.finish(refusal, 0)
@@ -749,5 +775,9 @@ def _chooseSubprotocol(request: HandshakeRequest, mount: Mount) -> str | None:
     """
     if request.subprotocol is not None or not request.subprotocols:
         return request.subprotocol
-    spoken = mount.application.subprotocols
-    return next((name for name in request.subprotocols if name in spoken), None)
+    spoken = mount.spoken
+    takesAny = ANY in spoken
+    for name in request.subprotocols:
+        if name in spoken or (takesAny and not name.startswith(_OWN)):
+            return name
+    return None

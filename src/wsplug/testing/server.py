@@ -106,6 +106,7 @@ class MemoryServer:
         authCookie: str = "",
         authFirstMessage: str = "browsers",
         auth: bool = True,
+        subprotocols: Sequence[str] | None = None,
     ) -> None:
         """
         @param application: a plugin (what C{@application} makes is one) or an
@@ -129,6 +130,8 @@ class MemoryServer:
         @param authCookie: as for the service.
         @param authFirstMessage: as for the service.
         @param auth: whether the mount requires a login, if there is a portal.
+        @param subprotocols: the subprotocols that the mount takes in place of the
+            application's.
         @raise wsplug.errors.InvalidOption: an option is unknown or wrong.
         @raise Exception: C{startApplication} failed with it.
         """
@@ -142,7 +145,9 @@ class MemoryServer:
             services = Services(self.clock, self.clock, self.broker, logins)
             application = plugin.makeApplication(values, services)
             name = plugin.name
-        mount = Mount(path, application, name, compression, auth)
+        mount = Mount(
+            path, application, name, compression, auth, subprotocols=subprotocols
+        )
         self.application = mount.application
         self.factory = makeFactory(
             [mount],

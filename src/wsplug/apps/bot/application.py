@@ -75,6 +75,9 @@ class _Bot(WebSocketApplication):
     The application.
     """
 
+    # The clients of tutorials offer "chat", and browsers close what takes nothing.
+    subprotocols = ("*",)
+
     # The option timeout limits commands.
     handlerTimeout = 0.0
 

@@ -32,7 +32,8 @@ class ChatApplication(WebSocketApplication):
     @ivar chat: the chat; C{None} before the first connection.
     """
 
-    subprotocols = (SUBPROTOCOL,)
+    # Classic clients offer "chat", and browsers close what takes nothing.
+    subprotocols = (SUBPROTOCOL, "*")
 
     def __init__(self, options: Mapping[str, Any], services: IServices) -> None:
         self.pages = RoomPages(_PAGES, deep=True)
@@ -52,6 +53,7 @@ class ChatApplication(WebSocketApplication):
         login = self._loginOf(request)
         path = "/".join(request.segments)
         if SUBPROTOCOL in request.subprotocols:
+            request.subprotocol = SUBPROTOCOL
             try:
                 room = chat.findRoom(path or chat.offered[0])
             except RequestRefused:

@@ -140,6 +140,8 @@ class _EchoApplication(WebSocketApplication):
     """
 
     pages = str(_PAGES)
+    # The clients of tutorials offer "chat", and browsers close what takes nothing.
+    subprotocols = ("*",)
 
     def __init__(self, makeProtocol: Callable[[], IWebSocketProtocol]) -> None:
         self._makeProtocol = makeProtocol

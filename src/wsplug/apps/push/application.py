@@ -25,6 +25,9 @@ class Push(WebSocketApplication):
     @ivar feeds: the channels that it serves.
     """
 
+    # Pages offer any, and browsers close what takes nothing.
+    subprotocols = ("*",)
+
     def __init__(self, feeds: Feeds, pages: IPlainResource) -> None:
         """
         @param pages: the page and the resource that takes publications.

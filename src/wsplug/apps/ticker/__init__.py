@@ -34,6 +34,8 @@ class Ticker(WebSocketApplication):
     """
 
     pages = _PAGES
+    # The clients of tutorials offer "chat", and browsers close what takes nothing.
+    subprotocols = ("*",)
 
     def __init__(
         self, clock: IReactorTime, shortest: int, longest: int, random: Random
