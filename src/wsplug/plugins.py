@@ -68,6 +68,13 @@ def _subprotocols(value: str) -> tuple[str, ...]:
     return names
 
 
+def _folder(value: str) -> str:
+    if not os.path.isdir(value):
+        raise ValueError("the path of a folder that is there")
+    # As a daemon, the server changes its working directory.
+    return os.path.abspath(value)
+
+
 _SUBPROTOCOL = re.compile(TOKEN.decode("ascii"))
 
 MOUNT_OPTIONS = (
@@ -79,6 +86,13 @@ MOUNT_OPTIONS = (
         None,
         "Subprotocols that it takes, separated by commas; * takes the first one that a "
         "client offers.",
+        "the application's",
+    ),
+    Option(
+        "pages",
+        _folder,
+        None,
+        "A folder of your own pages, in place of the application's.",
         "the application's",
     ),
     Option("auth", boolean, True, "Whether its clients log in, where --auth is given."),
@@ -394,6 +408,7 @@ def makeMount(description: Description, services: IServices, isSingle: bool) -> 
             mountOptions["compression"],
             mountOptions["auth"],
             subprotocols=mountOptions["subprotocols"],
+            folder=mountOptions["pages"],
         )
     except InvalidOption as error:
         source = description.source or f"--app {description}"

@@ -318,6 +318,15 @@ class StaticFiles(PlainResource):
         """
         self._children[name] = child
 
+    def movedTo(self, path: str | os.PathLike[str]) -> StaticFiles:
+        """
+        Return the same for the files of another folder: with the same resources among
+        them.
+        """
+        moved = StaticFiles(path, headers=self._headers, followsLinks=self.followsLinks)
+        moved._children = self._children
+        return moved
+
     def find(self, request: IPlainRequest) -> IPlainResource | None:
         rest = request.postpath
         child = self._children.get(rest[0]) if rest else None

@@ -396,6 +396,15 @@ def test_make_mounts(here: Path) -> None:
     assert paths("two.py:shout:times=2:compression=no") == [("/", False)]
 
 
+def test_pages(here: Path) -> None:
+    """Any application takes a folder of pages. It stays the same one if the server
+    changes its working directory, as a daemon does."""
+    (here / "site").mkdir()
+    for name in ("echo", "process:command=true"):
+        (mount,) = makeMounts([parseDescription(f"{name}:pages=site")], SERVICES)
+        assert mount.folder == str(here / "site")
+
+
 @pytest.mark.parametrize(
     ("given", "taken"),
     [
@@ -421,6 +430,12 @@ def test_subprotocols(given: str, taken: tuple[str, ...] | None) -> None:
         ("echo:path=x", InvalidOption, "a mount's path must"),
         ("echo:subprotocols=a b", InvalidOption, "subprotocols takes names separated"),
         ("echo:subprotocols=", InvalidOption, "subprotocols takes names separated"),
+        (
+            "echo:pages=nowhere",
+            InvalidOption,
+            "--app echo: pages takes the path of a f",
+        ),
+        ("echo:pages=two.py", InvalidOption, "a folder that is there, not 'two.py'"),
         ("echo:compression=maybe", InvalidOption, "compression takes yes or no"),
         ("fails.py", PluginFailed, "can't be created: KeyError: 'x'"),
     ],

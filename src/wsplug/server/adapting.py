@@ -21,7 +21,13 @@ from wsplug.interfaces import (
     IWebSocketApplicationPlugin,
 )
 
-__all__ = ["adaptApplication", "checkApplication", "folderOf", "isBodySize"]
+__all__ = [
+    "adaptApplication",
+    "checkApplication",
+    "checkPages",
+    "folderOf",
+    "isBodySize",
+]
 
 
 _INTERFACE = "wsplug.interfaces.IWebSocketApplication"
@@ -109,7 +115,7 @@ def checkApplication(application: IWebSocketApplication, name: str) -> None:
         raise _wrong(
             name, f"subprotocols must be a list or tuple of str, not {spoken!r}"
         )
-    _checkPages(application.pages, name)
+    checkPages(application.pages, name)
 
 
 def _wrong(name: str, what: str) -> InvalidOption:
@@ -129,7 +135,14 @@ def _areTexts(values: Iterable[object]) -> bool:
     return all(isinstance(each, str) for each in values)
 
 
-def _checkPages(pages: Any, name: str) -> None:
+def checkPages(pages: Any, name: str) -> None:
+    """
+    Find out whether something can answer plain HTTP requests.
+
+    @param pages: as of an application, or of its mount.
+    @param name: what error messages call the application.
+    @raise InvalidOption: it can't. The message says what would be right.
+    """
     if pages is None:
         return
     if IResource.providedBy(pages) or IPlainResource.providedBy(pages):

@@ -6,13 +6,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from os import PathLike
 from typing import Any, Final
 from urllib.parse import quote, unquote_to_bytes
 
+from twisted.web.resource import IResource
+
 from wsplug.errors import InvalidOption
-from wsplug.interfaces import IWebSocketApplication
-from wsplug.server.adapting import adaptApplication, checkApplication
+from wsplug.interfaces import IPlainResource, IWebSocketApplication
+from wsplug.server.adapting import adaptApplication, checkApplication, checkPages
 from wsplug.server.handling import HandlerRules, rulesOf
+from wsplug.staticfiles import StaticFiles
 
 __all__ = ["ANY", "Mount", "Mounts", "splitPath"]
 
@@ -54,6 +58,9 @@ class Mount:
     @ivar subprotocols: the subprotocols that it takes in place of those that the
         application names; C{None} for those. See
         L{wsplug.interfaces.IWebSocketApplication}.
+    @ivar folder: a folder of pages that answers plain HTTP requests in place of the
+        application's own pages; C{None} for those. What a L{StaticFiles} of the
+        application has besides files stays.
     @ivar handlers: the rules for the application's handlers.
     """
 
@@ -64,6 +71,7 @@ class Mount:
     auth: bool = True
     overlap: bool | None = None
     subprotocols: Sequence[str] | None = None
+    folder: str | PathLike[str] | None = None
     handlers: HandlerRules = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -87,6 +95,8 @@ class Mount:
         @raise InvalidOption: a member is unusable. The message says how to correct it.
         """
         checkApplication(self.application, self.name)
+        if self.folder is not None:
+            checkPages(self.folder, self.name)
 
     @property
     def spoken(self) -> Sequence[str]:
@@ -96,6 +106,18 @@ class Mount:
         if self.subprotocols is not None:
             return self.subprotocols
         return self.application.subprotocols
+
+    @property
+    def pages(self) -> str | PathLike[str] | IPlainResource | IResource | None:
+        """
+        What answers plain HTTP requests; see L{IWebSocketApplication}.
+        """
+        pages = self.application.pages
+        if self.folder is None:
+            return pages
+        if isinstance(pages, StaticFiles):
+            return pages.movedTo(self.folder)
+        return self.folder
 
     @property
     def segments(self) -> list[bytes]:

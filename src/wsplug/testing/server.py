@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from os import PathLike
 from typing import TYPE_CHECKING, Any, Final
 
 from twisted.cred.portal import Portal
@@ -107,6 +108,7 @@ class MemoryServer:
         authFirstMessage: str = "browsers",
         auth: bool = True,
         subprotocols: Sequence[str] | None = None,
+        pages: str | PathLike[str] | None = None,
     ) -> None:
         """
         @param application: a plugin (what C{@application} makes is one) or an
@@ -132,6 +134,7 @@ class MemoryServer:
         @param auth: whether the mount requires a login, if there is a portal.
         @param subprotocols: the subprotocols that the mount takes in place of the
             application's.
+        @param pages: a folder of pages in place of the application's.
         @raise wsplug.errors.InvalidOption: an option is unknown or wrong.
         @raise Exception: C{startApplication} failed with it.
         """
@@ -146,7 +149,13 @@ class MemoryServer:
             application = plugin.makeApplication(values, services)
             name = plugin.name
         mount = Mount(
-            path, application, name, compression, auth, subprotocols=subprotocols
+            path,
+            application,
+            name,
+            compression,
+            auth,
+            subprotocols=subprotocols,
+            folder=pages,
         )
         self.application = mount.application
         self.factory = makeFactory(

@@ -96,7 +96,7 @@ class _ForeignPages(Resource):
         postpath: Any = request.postpath
         segments = [*prepath, *postpath]
         found = self._mounts.find(segments)
-        pages = None if found is None else found[0].application.pages
+        pages = None if found is None else found[0].pages
         if found is None or not IResource.providedBy(pages):
             return webNotFound()
         prepath[:] = segments[: found[1]]
@@ -162,7 +162,7 @@ class _Site(Site):
             return Route(self._static, depth + 1, headers, authenticator)
         if found is None:
             return Route(_NOTHING_HERE, 0, headers, authenticator)
-        pages = found[0].application.pages
+        pages = found[0].pages
         return Route(self._resourceOf(pages), depth, headers, authenticator)
 
     def _resourceOf(self, pages: Any) -> IPlainResource | None:

@@ -94,7 +94,7 @@ class PageHandover:
 
     def _pagesFor(self, request: PlainRequest) -> Any:
         found = self._content.mounts.find(splitPath(request.path))
-        return None if found is None else found[0].application.pages
+        return None if found is None else found[0].pages
 
     def open(
         self,
