@@ -1,6 +1,6 @@
 """
-C{--app ticker}: sends each client a message every few seconds, until the client sends
-C{quit}.
+C{--app ticker}: sends each client a message at once and then every few seconds, until
+the client sends C{quit}.
 """
 
 from __future__ import annotations
@@ -53,12 +53,17 @@ class Ticker(WebSocketApplication):
     def buildProtocol(self, request: IHandshakeRequest) -> WebSocketProtocol:
         return _Ticking(self)
 
-    def schedule(self, connection: _Ticking) -> IDelayedCall:
+    def choose(self) -> int:
         """
-        Call a connection's C{tick} after a random interval.
+        Choose how many seconds to wait.
         """
-        seconds = self._random.randint(self._shortest, self._longest)
-        return self._clock.callLater(seconds, connection.tick, seconds)
+        return self._random.randint(self._shortest, self._longest)
+
+    def schedule(self, seconds: int, connection: _Ticking) -> IDelayedCall:
+        """
+        Call a connection's C{tick} later.
+        """
+        return self._clock.callLater(seconds, connection.tick)
 
 
 class _Ticking(WebSocketProtocol):
@@ -72,11 +77,15 @@ class _Ticking(WebSocketProtocol):
         self._ticker = ticker
 
     def negotiationFinished(self) -> None:
-        self._next = self._ticker.schedule(self)
+        self.tick()
 
-    def tick(self, seconds: int) -> None:
+    def tick(self) -> None:
+        """
+        Say how long the next message takes, and send it after that time.
+        """
+        seconds = self._ticker.choose()
+        self._next = self._ticker.schedule(seconds, self)
         self.transport.sendTextMessage(f"I am waiting {seconds} seconds")
-        self._next = self._ticker.schedule(self)
 
     def textMessageReceived(self, message: str) -> None:
         if message.strip().lower() == "quit":
