@@ -14,10 +14,11 @@ from wsplug.apps.bot import bot
 from wsplug.apps.chat import chat
 from wsplug.apps.echo import echo
 from wsplug.apps.push import push
+from wsplug.apps.relay import relay
 from wsplug.apps.ticker import ticker
 from wsplug.testing import MemoryServer
 
-APPLICATIONS = [bot, chat, echo, push, ticker]
+APPLICATIONS = [bot, chat, echo, push, relay, ticker]
 
 
 @pytest.mark.parametrize("plugin", APPLICATIONS, ids=lambda plugin: plugin.name)

@@ -47,7 +47,7 @@ def everyOption() -> Iterator[tuple[str, Option]]:
     for option in MOUNT_OPTIONS:
         yield f"app:{option.name}", option
     for plugin in findApplications():
-        if plugin.name in ("bot", "chat", "echo", "process", "push", "ticker"):
+        if plugin.name in ("bot", "chat", "echo", "process", "push", "relay", "ticker"):
             for option in plugin.options:
                 yield f"{plugin.name}:{option.name}", option
 

@@ -299,7 +299,7 @@ def test_broken_drop_ins_are_quiet(dropIns: Path) -> None:
         failures = findFailures()
         bot = CommandBot()
         bot.makeApplication(parseOptions(bot.options, {}), SERVICES)
-    assert {"bot", "chat", "echo", "process", "push", "ticker"} <= set(names)
+    assert {"bot", "chat", "echo", "process", "push", "relay", "ticker"} <= set(names)
     assert [name.rpartition("/")[2] for name, _ in failures] == [
         "own_exit.py",
         "own_import.py",
