@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from tests.apps.chat.kit import STEP, Chat
+from tests.apps.chat.kit import STEP, Chat, Client
 from wsplug import HandshakeRefused
+from wsplug.auth import Avatar
 
 WIDE = "\uff41\uff2e\uff2e"
 """
@@ -157,6 +158,102 @@ def test_id_in_use(room: Chat) -> None:
     second.send(type="system", id=5)
     room.settle()
     assert second.new()[0]["message"] == "Initial message received"
+
+
+@pytest.mark.parametrize("slow", [False, True])
+@pytest.mark.parametrize("named", [False, True])
+def test_newest_id(slow: bool, named: bool) -> None:
+    """
+    With C{ids=newest}, the client that has registered an id last has it, as with the
+    tutorials' servers. The one before is told, stays in the room and can be reached by
+    its first id. Its end takes nothing from the newest one.
+    """
+    room = Chat(slow=slow, ids="newest")
+    writer = room.person("Ann", "lobby")
+    first, second = room.classic(), room.classic()
+    first.send(type="system", id=5, **({"name": "mks"} if named else {}))
+    room.settle()
+    first.new()
+    second.new()
+    second.send(type="system", id=5)
+    room.settle()
+    room.advance(5)
+    assert "Initial message received" in [each["message"] for each in second.new()]
+    assert "Another page has taken over this id" in [
+        each["message"] for each in first.new()
+    ]
+    writer.ask(type="usermsg", to_id="5", message="psst")
+    assert second.said() == [("Ann", "psst")]
+    assert first.said() == []
+    first.send(type="user", name="mks", message="still here")
+    room.settle()
+    (said,) = [each for each in writer.new("usermsg") if each["message"] != "psst"]
+    assert said["from_id"].startswith("c-")
+    assert writer.ask(type="usermsg", to_id=said["from_id"], message="you")["type"] == (
+        "sent"
+    )
+    room.settle()
+    assert first.said()[-1] == ("Ann", "you")
+    first.memory.close()
+    room.settle()
+    second.new()
+    assert writer.ask(type="usermsg", to_id="5", message="again")["type"] == "sent"
+    room.settle()
+    assert second.said() == [("Ann", "again")]
+    assert room.service.people.find("5") is not None
+
+
+def test_newest_id_of_many() -> None:
+    """
+    Several clients can take an id from each other, and back; nothing is left of it when
+    all have gone.
+    """
+    room = Chat(ids="newest")
+    clients = [room.classic() for _ in range(3)]
+    for client in (*clients, *clients):
+        client.send(type="system", id="a")
+        clients[0].send(type="user", name="mks", message="x", to_id="a")
+        assert [each["message"] for each in client.new("usermsg")] == ["x"]
+    for client in clients:
+        client.memory.close()
+    room.advance(60)
+    assert len(room.service.people) == 0
+    assert room.broker._broker.presence("chat:/:people").result == {}
+
+
+def test_newest_id_of_logins() -> None:
+    """
+    Nobody takes the id of somebody who has logged in, nor one of the server's own form.
+    """
+    room = Chat(ids="newest")
+    server, ann = room.server, Avatar("ann")
+    first = Client(server, server.connect(avatar=ann))
+    first.send(type="system", id=5)
+    second = room.classic()
+    second.new()
+    for id in (5, "p-0123456789abcdef"):
+        second.send(type="system", id=id)
+        assert [each.get("code") for each in second.new()] == ["id-in-use"]
+
+
+@pytest.mark.parametrize("slow", [False, True])
+def test_newest_id_of_one_that_leaves(slow: bool) -> None:
+    """
+    A client can take the id of one that disconnects at the same moment.
+    """
+    room = Chat(slow=slow, ids="newest")
+    first, second = room.classic(), room.classic()
+    first.send(type="system", id=5)
+    room.settle()
+    second.new()
+    second.send(type="system", id=5)
+    first.memory.drop()
+    room.settle()
+    room.advance(5)
+    assert "Initial message received" in [each["message"] for each in second.new()]
+    second.send(type="user", name="me", message="me", to_id=5)
+    room.settle()
+    assert second.said() == [("me", "me")]
 
 
 @pytest.mark.parametrize("prefix", ["p-", "c-"])

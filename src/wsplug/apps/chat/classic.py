@@ -5,6 +5,7 @@ C{docs/reference/chat.md} describes what they send and get.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -50,6 +51,8 @@ class ClassicProtocol(WebSocketProtocol):
             if login
             else chat.people.addClassic(network)
         )
+        if not login:
+            self._person.yieldId = self._yieldId
         self._id = ""
         self._lost = False
 
@@ -202,6 +205,18 @@ class ClassicProtocol(WebSocketProtocol):
             raise RequestRefused("unavailable", "the connection is lost")
         if isNew:
             await chat.rooms.joined(person, room, membership)
+
+    async def _yieldId(self) -> None:
+        """
+        Go back to the first id, because another client takes the registered one.
+
+        @raise BrokerError: the broker failed.
+        """
+        with suppress(RequestRefused):  # disconnected meanwhile
+            await self._makeKnown(self._person.uid)
+        if not self._lost:
+            notice = ClassicNotice("Another page has taken over this id")
+            self.transport.sendTextMessage(write(notice))
 
     async def _makeKnown(self, id: str) -> None:
         """

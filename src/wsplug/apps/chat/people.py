@@ -42,14 +42,18 @@ class People:
         names: Nicknames,
         *,
         hasGuests: bool,
+        newestHasId: bool,
     ) -> None:
         """
         @param hasGuests: whether others are told who hasn't logged in.
+        @param newestHasId: whether a classic client that registers an id takes it from
+            another one of this server.
         """
         self._broker = broker
         self._channel = channelNames.people
         self._names = names
         self._hasGuests = hasGuests
+        self._newestHasId = newestHasId
         # By id, and by the ids that classic clients have registered.
         self._people: dict[str, Person] = {}
 
@@ -166,19 +170,34 @@ class People:
         """
         if self._people.get(id) is person:
             return
-        own = id == person.id
-        taken = id.startswith((_KNOWN, _CLASSIC)) and not own
-        if not taken:
-            info = person.info()
-            info.id = id if person.isClassic else person.id
-            taken = not await self._broker.enter(self._channel, id, encode(info))
-        if taken:
+        isOwn = id in (person.id, person.uid)
+        isReserved = id.startswith((_KNOWN, _CLASSIC)) and not isOwn
+        if isReserved or not await self._enterAs(person, id):
             raise RequestRefused("id-in-use", f"the id {id} is in use")
         if person.isClassic:
             await self.unregister(person, person.id)
             person.id = id
             person.isKnown = True
         self._people[id] = person
+
+    async def _enterAs(self, person: Person, id: str) -> bool:
+        """
+        Enter the broker's presence by an id.
+
+        @return: whether it was free, or has become free.
+        """
+        info = person.info()
+        info.id = id if person.isClassic else person.id
+        data = encode(info)
+        if await self._broker.enter(self._channel, id, data):
+            return True
+        holder = self._people.get(id)
+        if holder is not None:
+            if not self._newestHasId or holder.yieldId is None:
+                return False
+            await holder.yieldId()
+        # Without a holder here, it may have been released meanwhile.
+        return await self._broker.enter(self._channel, id, data)
 
     async def unregister(self, person: Person, id: str) -> None:
         """

@@ -55,6 +55,8 @@ class Person:
     @ivar isKnown: whether the person is in the broker's presence.
     @ivar memberships: by room.
     @ivar transports: the person's connections.
+    @ivar yieldId: has a classic client give up the id that it has registered; C{None}
+        if nobody may take it.
     @ivar lock: held while the name or the memberships change.
     """
 
@@ -73,6 +75,7 @@ class Person:
         self.isKnown = False
         self.memberships: dict[str, Membership] = {}
         self.transports: set[IWebSocketTransport] = set()
+        self.yieldId: Callable[[], Awaitable[None]] | None = None
         self.lock = DeferredLock()
 
     def info(self) -> PersonInfo:

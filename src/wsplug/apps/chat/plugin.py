@@ -54,6 +54,13 @@ OPTIONS: Final = (
         "what happens if a name is taken: it gets a number, or is refused",
     ),
     Option(
+        "ids",
+        choice("refuse", "newest"),
+        "refuse",
+        "what happens if a classic client's id is taken: it is refused, or the newest "
+        "client has it",
+    ),
+    Option(
         "login-names",
         boolean,
         True,

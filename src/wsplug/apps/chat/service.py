@@ -88,7 +88,13 @@ class ChatService:
         names = Nicknames(broker, channelNames.names, suffixes=suffixes)
         names.renameHolder = self._renameHolder
         hasGuests = options["login-names"] and services.logins
-        self.people = People(broker, channelNames, names, hasGuests=hasGuests)
+        self.people = People(
+            broker,
+            channelNames,
+            names,
+            hasGuests=hasGuests,
+            newestHasId=options["ids"] == "newest",
+        )
         self.rooms = Rooms(
             broker,
             services.clock,
