@@ -20,6 +20,7 @@ from twisted.internet.task import react
 from wsplug.assembly import readFile
 from wsplug.assembly.showing import listApplications, showVersions
 from wsplug.daemon.inherited import needsSystemd
+from wsplug.dropins import addWorkingFolder
 from wsplug.errors import ConfigurationError, StartupError
 from wsplug.options import splitDescription
 from wsplug.printable import oneLine
@@ -94,6 +95,7 @@ def main(arguments: list[str] | None = None) -> None:
     @param arguments: by default, the process's arguments.
     @raise SystemExit: always.
     """
+    addWorkingFolder()
     words = sys.argv[1:] if arguments is None else arguments
     if len(words) == 1 and words[0] in _SHOWN:
         print(_SHOWN[words[0]]())

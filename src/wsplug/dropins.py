@@ -8,6 +8,7 @@ The functions here log nothing, and return which drop-ins don't load, and why.
 from __future__ import annotations
 
 import os
+import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
@@ -18,7 +19,47 @@ from zope.interface.verify import verifyObject
 
 from wsplug.printable import oneLine
 
-__all__ = ["brokenContract", "explainImport", "findBrokenDropIns", "findPlugins"]
+__all__ = [
+    "addToPath",
+    "addWorkingFolder",
+    "brokenContract",
+    "explainImport",
+    "findBrokenDropIns",
+    "findPlugins",
+]
+
+
+def addToPath(folder: str) -> None:
+    """
+    Have modules found in a folder, first of all, as Python does for the folder of a
+    script.
+
+    @param folder: its absolute path.
+    """
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+
+
+def addWorkingFolder() -> None:
+    """
+    Search C{twisted/plugins} of the working directory for drop-ins, if there is one,
+    and the working directory for what they import. C{twistd} does this for the folders
+    that are on the path when it starts.
+    """
+    import twisted.plugins as package
+
+    try:
+        here = os.getcwd()
+    except OSError:
+        return  # it was deleted
+    folder = os.path.join(here, "twisted", "plugins")
+    # With an __init__.py, it is a package of its own: see twisted.plugin.
+    if os.path.isdir(folder) and not os.path.exists(
+        os.path.join(folder, "__init__.py")
+    ):
+        addToPath(here)
+        if folder not in package.__path__:
+            package.__path__.append(folder)
 
 
 def findPlugins(interface: Any) -> list[Any]:

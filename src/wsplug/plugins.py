@@ -23,6 +23,7 @@ from zope.interface.exceptions import Invalid
 
 from wsplug.codec.httphead import TOKEN
 from wsplug.dropins import (
+    addToPath,
     brokenContract,
     explainImport,
     findBrokenDropIns,
@@ -241,6 +242,8 @@ def _importFile(name: str) -> ModuleType:
     spec = spec_from_file_location(f"wsplug_file_{stem}", path)
     assert spec is not None
     assert spec.loader is not None
+    # It may import modules beside it.
+    addToPath(os.path.dirname(path))
     module = module_from_spec(spec)
     # Code that inspects the module's functions looks it up there.
     sys.modules[spec.name] = module
@@ -253,9 +256,9 @@ def _importFile(name: str) -> ModuleType:
 
 
 def _importModule(name: str) -> ModuleType:
-    if os.getcwd() not in sys.path and "" not in sys.path:
-        # As with "python -m", modules in the working directory can be named.
-        sys.path.insert(0, os.getcwd())
+    # As with "python -m", modules in the working directory can be named.
+    if "" not in sys.path:
+        addToPath(os.getcwd())
     try:
         return import_module(name)
     except ModuleNotFoundError as error:

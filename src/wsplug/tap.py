@@ -23,6 +23,7 @@ from wsplug.assembly.showing import listApplications, showVersions
 from wsplug.daemon.logs import findOtherFormat, makeObserver
 from wsplug.daemon.parent import DaemonsParent
 from wsplug.daemon.preflight import checkTwistd
+from wsplug.dropins import addWorkingFolder
 from wsplug.errors import ConfigurationError, InvalidOption
 from wsplug.memory import keepFreedMemory
 from wsplug.options import Option, findRenamed, splitDescription
@@ -103,6 +104,7 @@ class Options(usage.Options):
 
         @raise SystemExit: the arguments are wrong. Its code is the error message.
         """
+        addWorkingFolder()
         try:
             super().parseOptions(options)  # type: ignore[no-untyped-call]
         except (usage.UsageError, ConfigurationError) as error:

@@ -165,8 +165,7 @@ def test_ownCommand(rolling: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code = (rolling / "rolling.py").read_text("utf-8").partition("\n")[2]
     assert len([line for line in code.splitlines() if line]) == 5
     talking = codeIn(PAGE, "python")[0]
-    environment = {"PYTHONPATH": str(rolling)}
-    with serve(rolling, "--app=bot", environment=environment) as server:
+    with serve(rolling, "--app=bot") as server:
         url = f"ws://{HOST}:{server.port}/"
         _names(talking)["talk"](url)
         answers = re.findall(r"  # (.*)$", talking, re.M)

@@ -5,6 +5,7 @@ What the command tells about itself.
 from __future__ import annotations
 
 import re
+import runpy
 import sys
 from pathlib import Path
 
@@ -14,6 +15,9 @@ import twisted
 import wsplug
 from tests.processes import TCP, Finished, Process, runTwistd, serve
 from wsplug.assembly.configuration import OPTIONS
+from wsplug.command import main
+
+WSPLUG = str(Path(sys.executable).with_name("wsplug"))
 
 SHOUT = """
 from typing import Annotated
@@ -126,6 +130,39 @@ def test_dropInServed(tmp_path: Path, dropIns: Path) -> None:
         assert client.recv(60) == "AHAAHA"
 
 
+def test_working_folder(dropIns: Path) -> None:
+    """
+    C{twistd wsplug}, C{wsplug} and C{python -m wsplug} find the drop-ins of the folder
+    that they are started in.
+    """
+    finished = runTwistd(dropIns, "wsplug", "--list-apps")
+    checkQuiet(finished)
+    module = [sys.executable, "-m", "wsplug", "--list-apps"]
+    for command in ([WSPLUG, "--list-apps"], module):
+        with Process(command, dropIns) as process:
+            other = process.finish()
+        assert (other.status, other.err) == (0, "")
+        for each in (finished, other):
+            assert "shout: Repeat every text in capitals.\n" in each.out
+
+
+def test_module(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """
+    C{python -m wsplug} is the command C{wsplug}.
+    """
+    for words in (["--version"], ["--list-apps"], ["nothing"]):
+        results = []
+        monkeypatch.setattr(sys, "argv", ["wsplug", *words])
+        for run in (main, lambda: runpy.run_module("wsplug", run_name="__main__")):
+            with pytest.raises(SystemExit) as caught:
+                run()
+            results.append((caught.value.code, capsys.readouterr().out))
+        assert results[0] == results[1]
+        assert (results[0][0] == 0) == (words != ["nothing"])
+
+
 def test_brokenDropIns(tmp_path: Path, dropIns: Path) -> None:
     """
     Drop-ins that don't load, or break their contract, are named with the reason, and
@@ -163,7 +200,7 @@ half = Half()
 
     # Twisted itself looks for its commands first, and logs one traceback for the file.
     assert finished.err.count("Unhandled Error") == 1
-    command = [str(Path(sys.executable).with_name("wsplug")), "--list-apps"]
+    command = [WSPLUG, "--list-apps"]
     with Process(command, tmp_path, environment=environment) as process:
         quiet = process.finish()
     assert (quiet.status, quiet.err) == (0, "")

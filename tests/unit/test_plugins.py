@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
@@ -17,6 +18,7 @@ from twisted.logger import capturedLogs, formatEvent
 import twisted.plugins
 from wsplug.apps.bot import CommandBot
 from wsplug.broker import MemoryBroker
+from wsplug.dropins import addWorkingFolder
 from wsplug.errors import (
     ConfigurationError,
     InvalidOption,
@@ -147,6 +149,19 @@ def test_file(here: Path) -> None:
     assert [option.name for option in load("shout.py").options] == ["times"]
 
 
+def test_beside_a_file(here: Path) -> None:
+    """A file imports what is beside it, as a script does, wherever the server is
+    started."""
+    (here / "folder").mkdir()
+    (here / "folder" / "mine_beside.py").write_text("HELP = 'From beside.'")
+    (here / "folder" / "shout.py").write_text(
+        "from mine_beside import HELP\n"
+        + SHOUT.replace('"Repeat in capitals."', "HELP")
+    )
+    assert load("folder/shout.py").help == "From beside."
+    assert sys.path[0] == str(here / "folder")
+
+
 def test_several_in_a_file(here: Path) -> None:
     """Several: one has to be named, and the error says which there are."""
     (here / "two.py").write_text(TWO)
@@ -269,6 +284,39 @@ def test_drop_in(dropIns: Path) -> None:
     """One under twisted/plugins/ is found by its name."""
     (dropIns / "own_shout.py").write_text(SHOUT)
     assert load("shout").name == "shout"
+
+
+def test_drop_in_of_the_working_folder(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One under twisted/plugins/ of the folder that the server is started in is found,
+    and imports what is in that folder. Nothing is searched there without such a folder,
+    nor if that is a package."""
+    monkeypatch.setattr(twisted.plugins, "__path__", [*twisted.plugins.__path__])
+    searched = [*sys.path], [*twisted.plugins.__path__]
+    folder = here / "twisted" / "plugins"
+    addWorkingFolder()
+    folder.mkdir(parents=True)
+    (folder / "__init__.py").write_text("")
+    addWorkingFolder()
+    assert ([*sys.path], [*twisted.plugins.__path__]) == searched
+    (folder / "__init__.py").unlink()
+    (here / "mine_own.py").write_text(SHOUT)
+    (folder / "own_here.py").write_text("from mine_own import shout\n")
+    for _ in range(2):
+        addWorkingFolder()
+    assert load("shout").name == "shout"
+    assert sys.path == [str(here), *searched[0]]
+    assert twisted.plugins.__path__ == [*searched[1], str(folder)]
+
+
+def test_deleted_working_folder(here: Path) -> None:
+    """A working directory that is gone is no reason to fail."""
+    gone = here / "gone"
+    gone.mkdir()
+    os.chdir(gone)
+    gone.rmdir()
+    addWorkingFolder()
 
 
 def test_broken_drop_in(dropIns: Path) -> None:
