@@ -17,6 +17,7 @@ from wsplug.responses import FileBody, Response
 __all__ = [
     "TEXT",
     "FileBody",
+    "JSONResource",
     "PlainResource",
     "Response",
     "methodNotAllowed",
@@ -102,3 +103,23 @@ class PlainResource:
 
     def respond(self, request: IPlainRequest) -> Any:
         raise NotImplementedError
+
+
+class JSONResource(PlainResource):
+    """
+    A document in JSON, which stays the same.
+    """
+
+    def __init__(self, body: bytes) -> None:
+        """
+        @param body: the encoded document.
+        """
+        self._body = body
+
+    def respond(self, request: IPlainRequest) -> Response:
+        headers = [
+            (b"Content-Type", b"application/json"),
+            (b"Cache-Control", b"no-cache"),
+            (b"X-Content-Type-Options", b"nosniff"),
+        ]
+        return Response(200, headers, self._body)

@@ -5,6 +5,8 @@ Serves the same page in each room of an application.
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
+from typing import Any
 from urllib.parse import quote_from_bytes
 
 from wsplug.interfaces import IPlainRequest, IPlainResource
@@ -19,12 +21,20 @@ class RoomPages(PlainResource):
     Serves the page at each room's path, and the page's files below each of these paths.
     """
 
-    def __init__(self, folder: str, *, deep: bool) -> None:
+    def __init__(
+        self,
+        folder: str,
+        *,
+        deep: bool,
+        others: Mapping[bytes, PlainResource] | None = None,
+    ) -> None:
         """
         @param folder: the folder that holds the page, C{index.html}, and its files.
         @param deep: whether a room's name may have several path segments.
+        @param others: what is served besides the folder's files, by name.
         """
         self._deep = deep
+        self._others = others or {}
         self._files = {
             os.fsencode(name): os.path.join(folder, name) for name in os.listdir(folder)
         }
@@ -32,7 +42,7 @@ class RoomPages(PlainResource):
     def find(self, request: IPlainRequest) -> IPlainResource | None:
         return self
 
-    def respond(self, request: IPlainRequest) -> Response:
+    def respond(self, request: IPlainRequest) -> Any:
         segments = request.postpath
         if not segments:
             # Without the slash, relative URLs wouldn't point below the application.
@@ -43,6 +53,9 @@ class RoomPages(PlainResource):
         if depth > 0 and segments[-2] == b"-":
             # The server's built-in files are only below the application's own path.
             return redirect(b"../" * depth + b"-/" + _quoted(segments[-1]))
+        other = self._others.get(segments[-1])
+        if other is not None:
+            return other.respond(request)
         path = self._files.get(segments[-1], self._files[b"index.html"])
         try:
             return sendFile(request, path)

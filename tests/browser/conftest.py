@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,32 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         here = item.path.is_relative_to(folder)
         if here and item.get_closest_marker("everyday") is None:
             item.add_marker(pytest.mark.slow)
+
+
+_AUDIT = """async () => {
+  // Animations would be in the middle of a change of colours.
+  for (const each of document.getAnimations()) each.finish();
+  const { violations } = await axe.run();
+  return violations.flatMap(({ id, nodes }) =>
+    nodes.map(({ html, any }) => `${id}: ${html} ${any.map((each) => each.message)}`
+  ));
+}"""
+"""
+Gives what axe-core finds wrong with a page.
+"""
+
+
+@cache
+def _axe() -> str:
+    """
+    Read the script of axe-core.
+    """
+    try:
+        import axe_playwright_python  # type: ignore[import-untyped, unused-ignore]
+    except ImportError:
+        missing("axe-playwright-python (pip install '.[test]')")
+    script = Path(axe_playwright_python.__file__).with_name("axe.min.js")
+    return script.read_text("utf-8")
 
 
 class Visit:
@@ -96,6 +123,23 @@ class Visit:
         return handle.json_value()
 
     def show(self, name: str) -> None:
+        """
+        Have the page audited for accessibility as it is now, and take a picture.
+        """
+        self.audit()
+        self.picture(name)
+
+    def audit(self) -> None:
+        """
+        Check the page with axe-core: contrast, names, landmarks and the rest.
+        """
+        if not self.run("'axe' in window"):
+            self.run(_axe())
+        found = self.run(_AUDIT)
+        if found:
+            raise AssertionError("\n".join((f"axe-core, {self.page.url}:", *found)))
+
+    def picture(self, name: str) -> None:
         """
         Take a picture.
         """
@@ -181,7 +225,7 @@ def visit(chromium: Any, request: pytest.FixtureRequest) -> Iterator[Visitor]:
     if request.node.stash.get(_failed, False):
         name = re.sub(r"[^\w.-]+", "-", request.node.name)
         for number, each in enumerate(visits):
-            each.show(f"failed-{name}-{number}")
+            each.picture(f"failed-{name}-{number}")
     for context in contexts:
         context.close()
     assert errors == []

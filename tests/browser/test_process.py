@@ -115,6 +115,8 @@ def test_rooms(tmp_path: Path, visit: Visitor) -> None:
         root = open_(visit, server, "/talk")
         assert root.page.url.endswith("/talk/")
         assert blue.page.text_content("#title") == "/talk/blüe"
+        blue.page.locator("#program", has_text="cat").wait_for()
+        assert blue.page.get_by_role("button", name="Leave").is_enabled()
         say(red, "in red")
         say(blue, "in blue")
         waitForLine(also, "in red")
@@ -155,6 +157,13 @@ def test_own_program(tmp_path: Path, visit: Visitor, colours: str) -> None:
         waitForLine(desk, "you said: again")
         say(desk, "quit")
         waitForLine(desk, "Closed with 1000: the program has ended", "note")
+        desk.page.get_by_role("button", name="Clear").click()
+        assert lines(desk, "line") == []
+        desk.page.get_by_role("button", name="Reconnect").click()
+        desk.page.wait_for_selector("#state[data-state=open]")
+        desk.page.get_by_role("button", name="End", exact=True).click()
+        waitForLine(desk, "Closed with 1000", "note")
+        assert desk.page.title() == f"{Path(sys.executable).name} colours.py"
 
 
 def test_much(tmp_path: Path, visit: Visitor, colours: str) -> None:

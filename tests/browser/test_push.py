@@ -253,6 +253,8 @@ def test_looks(server: Server, visit: Visitor, dark: bool, phone: bool) -> None:
     width = page.evaluate("document.documentElement.scrollWidth - innerWidth")
     assert width <= 0
     assert page.locator("#log").bounding_box()["height"] >= 100
+    page.get_by_role("button", name="Clear").click()
+    expect(page.locator(".publication")).to_have_count(0)
 
 
 def test_documentation(server: Server, visit: Visitor) -> None:

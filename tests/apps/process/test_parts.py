@@ -4,6 +4,7 @@ The application's parts: framing, standard error, the environment, the guard, op
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -411,6 +412,28 @@ def test_program_in_its_directory(tmp_path: Path) -> None:
     stage.connect()
     assert stage.program.argv == [str(program), "a"]
     assert stage.program.directory == str(tmp_path)
+
+
+def test_title(tmp_path: Path) -> None:
+    """
+    The page gets the program's name and its script's, or the title that is set; no
+    other argument, which may be a secret, and no folder.
+    """
+    (tmp_path / "app.py").touch()
+    python = sys.executable
+
+    def titleOf(**options: str) -> Any:
+        stage = Stage(**options)
+        found = stage.server.request("GET", "/program.json")
+        assert found.status == 200
+        return json.loads(found.body)
+
+    name = os.path.basename(python)
+    script = {"command": f"{python} -u app.py secret", "directory": str(tmp_path)}
+    assert titleOf(**script) == {"title": f"{name} app.py", "mode": "client"}
+    assert titleOf(command=f"{CAT} secret", mode="room")["title"] == "cat"
+    assert titleOf(command="TOKEN=secret cat", shell="yes")["title"] == "sh"
+    assert titleOf(title="Load") == {"title": "Load", "mode": "client"}
 
 
 def test_no_shell() -> None:

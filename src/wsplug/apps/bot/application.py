@@ -19,13 +19,12 @@ from wsplug.apps.bot.zones import zone
 from wsplug.interfaces import (
     ICommand,
     IHandshakeRequest,
-    IPlainRequest,
     IServices,
     IWebSocketApplication,
     IWebSocketApplicationPlugin,
 )
 from wsplug.options import Option, count, seconds
-from wsplug.plain import PlainResource, Response
+from wsplug.plain import JSONResource
 from wsplug.staticfiles import StaticFiles
 
 __all__ = ["CommandBot", "bot"]
@@ -52,22 +51,12 @@ class _CommandList(msgspec.Struct):
     commands: list[_CommandEntry]
 
 
-class _CommandsResource(PlainResource):
+def _listCommands(commands: Mapping[str, ICommand]) -> JSONResource:
     """
-    The commands as JSON.
+    Describe the commands to the page.
     """
-
-    def __init__(self, commands: Mapping[str, ICommand]) -> None:
-        entries = [_CommandEntry(words, each.help) for words, each in wordsOf(commands)]
-        self._body = msgspec.json.encode(_CommandList(entries))
-
-    def respond(self, request: IPlainRequest) -> Response:
-        headers = [
-            (b"Content-Type", b"application/json"),
-            (b"Cache-Control", b"no-cache"),
-            (b"X-Content-Type-Options", b"nosniff"),
-        ]
-        return Response(200, headers, self._body)
+    entries = [_CommandEntry(words, each.help) for words, each in wordsOf(commands)]
+    return JSONResource(msgspec.json.encode(_CommandList(entries)))
 
 
 class _Bot(WebSocketApplication):
@@ -91,7 +80,7 @@ class _Bot(WebSocketApplication):
         self._services = services
         self._commands = commands
         pages = StaticFiles(_PAGES)
-        pages.putChild(b"commands.json", _CommandsResource(commands))
+        pages.putChild(b"commands.json", _listCommands(commands))
         self.pages = pages
 
     def buildProtocol(self, request: IHandshakeRequest) -> Conversation:

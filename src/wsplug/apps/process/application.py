@@ -8,6 +8,8 @@ import os
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
+
 from wsplug import HandshakeRefused, WebSocketApplication
 from wsplug.apps.process import environment
 from wsplug.apps.process.options import ProcessOptions
@@ -21,7 +23,9 @@ from wsplug.interfaces import (
     IServices,
     IWebSocketProtocol,
 )
+from wsplug.plain import JSONResource
 from wsplug.roompages import RoomPages
+from wsplug.staticfiles import StaticFiles
 
 __all__ = ["PrivatePrograms", "RoomPrograms", "SharedProgram"]
 
@@ -37,10 +41,31 @@ _DOT_SEGMENTS: Final = (b".", b"..")
 Path segments that browsers remove from URLs (RFC 3986 section 3.3).
 """
 
-_RESERVED_NAMES: Final = frozenset((".", "..", "-", *os.listdir(_PAGES)))
+_ABOUT: Final = b"program.json"
+
+_RESERVED_NAMES: Final = frozenset(
+    (".", "..", "-", _ABOUT.decode(), *os.listdir(_PAGES))
+)
 """
 Names that a room can't have, because something else is at its URL.
 """
+
+
+class _ProgramInfo(msgspec.Struct):
+    """
+    What the page is told of the program.
+    """
+
+    title: str
+    mode: str
+
+
+def _describe(options: ProcessOptions) -> JSONResource:
+    """
+    Describe the program to the page.
+    """
+    info = _ProgramInfo(options.title, options.mode)
+    return JSONResource(msgspec.json.encode(info))
 
 
 class _ProcessApplication(WebSocketApplication):
@@ -48,12 +73,15 @@ class _ProcessApplication(WebSocketApplication):
     The base of all modes.
     """
 
-    pages: str | IPlainResource = _PAGES
+    pages: IPlainResource
     # How long a message may wait for the program is limited by input-timeout.
     handlerTimeout = 0.0
 
     def __init__(self, options: ProcessOptions, services: IServices) -> None:
         self._programs = Programs(options, services)
+        pages = StaticFiles(_PAGES)
+        pages.putChild(_ABOUT, _describe(options))
+        self.pages = pages
 
     def startApplication(self) -> Any:
         self._programs.start()
@@ -108,7 +136,8 @@ class RoomPrograms(_ProcessApplication):
 
     def __init__(self, options: ProcessOptions, services: IServices) -> None:
         super().__init__(options, services)
-        self.pages = RoomPages(_PAGES, deep=False)
+        others = {_ABOUT: _describe(options)}
+        self.pages = RoomPages(_PAGES, deep=False, others=others)
         self._rooms: dict[str, Room] = {}
 
     def stopApplication(self) -> Any:

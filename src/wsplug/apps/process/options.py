@@ -47,6 +47,13 @@ OPTIONS: Final = (
         REQUIRED,
         "the program and its arguments, quoted as in a shell",
     ),
+    Option(
+        "title",
+        text,
+        "",
+        "the page's title",
+        "the program's name, without arguments",
+    ),
     Option("shell", boolean, False, "whether /bin/sh interprets the command"),
     Option(
         "mode",
@@ -134,6 +141,7 @@ class ProcessOptions:
     @ivar command: the program's absolute path, and its arguments.
     @ivar directory: the absolute path of the working directory; C{None} for the
         server's.
+    @ivar title: what the page calls the program, whose arguments are nobody's business.
     """
 
     command: tuple[str, ...]
@@ -152,6 +160,7 @@ class ProcessOptions:
     backlog_size: int
     linger: float
     restart: str
+    title: str
 
     @classmethod
     def of(cls, options: Mapping[str, Any]) -> ProcessOptions:
@@ -163,7 +172,8 @@ class ProcessOptions:
         values = {name.replace("-", "_"): value for name, value in options.items()}
         directory = _findDirectory(values.pop("directory"))
         command = _findCommand(values.pop("command"), values.pop("shell"), directory)
-        return cls(command=command, directory=directory, **values)
+        title = values.pop("title") or _titleOf(command, directory)
+        return cls(command=command, directory=directory, title=title, **values)
 
     @property
     def name(self) -> str:
@@ -209,6 +219,18 @@ def _findCommand(
     if not words or not words[0]:
         raise InvalidOption("command: it names no program")
     return (_findProgram(words[0], directory), *words[1:])
+
+
+def _titleOf(command: tuple[str, ...], directory: str | None) -> str:
+    """
+    Name a program as people know it: C{python app.py}. Any other argument may be a
+    secret, and so may a command for the shell.
+    """
+    program, *arguments = command
+    name = os.path.basename(program)
+    script = next((word for word in arguments if not word.startswith("-")), "")
+    isFile = os.path.isfile(os.path.join(directory or os.getcwd(), script))
+    return f"{name} {os.path.basename(script)}" if isFile else name
 
 
 def _findProgram(name: str, directory: str | None) -> str:

@@ -59,7 +59,7 @@ export class ConversationList {
 
   _make({ key, name, id, color, unread, hint }, isCurrent, address) {
     const sign = id ? mark(name, color, id) : make("span", { class: "sign", ariaHidden: "true" }, "#");
-    const link = make("a", { href: address(key), class: "entry-link" }, sign, make("bdi", { class: "label" }, name));
+    const link = make("a", { href: address(key), class: "entry-link", title: name }, sign, make("bdi", { class: "label" }, name));
     if (isCurrent) link.setAttribute("aria-current", "page");
     if (unread) {
       const shown = unread > 99 ? "99+" : String(unread);
@@ -102,8 +102,8 @@ export class PeopleList {
     const button = make("button", { type: "button", class: "person" }, mark(name, color, id), label);
     if (isOwn) label.append(make("small", {}, "you"));
     if (person.guest) label.append(guestMark());
-    button.title = isOwn ? "Change name or colour" : "Send a direct message";
-    button.ariaLabel = `${name}: ${button.title.toLowerCase()}`;
+    const action = isOwn ? "Change name or colour" : "Send a direct message";
+    button.title = button.ariaLabel = `${name}: ${action.toLowerCase()}`; // the name may be cut
     button.addEventListener("click", () => this._choose(person));
     return button;
   }

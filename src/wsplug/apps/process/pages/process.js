@@ -88,6 +88,11 @@ class Session extends EventTarget {
     log.add(text, "out");
   }
 
+  /** Leave: a program of one's own ends with its connection. */
+  end() {
+    this._socket.close(1000, "");
+  }
+
   _receive(data) {
     if (typeof data === "string") {
       this._screen.add(data);
@@ -136,7 +141,8 @@ function open() {
 function follow() {
   const { state } = session;
   element("send").disabled = line.disabled = state !== "open";
-  element("send").hidden = state === "closed";
+  element("send").hidden = element("end").hidden = state === "closed";
+  element("end").disabled = state !== "open";
   element("again").hidden = state !== "closed";
   if (state === "open") line.focus();
   if (state === "closed") element("again").focus();
@@ -164,6 +170,11 @@ line.addEventListener("keydown", (event) => {
 });
 
 element("again").addEventListener("click", open);
+element("end").addEventListener("click", () => session.end());
+element("clear").addEventListener("click", () => {
+  log.clear();
+  if (session.state === "open") line.focus();
+});
 
 /** Decode a path, if it can be decoded. */
 function readable(path) {
@@ -176,9 +187,27 @@ function readable(path) {
 
 const url = address();
 const name = readable(url.pathname);
-const title = name + url.search;
-if (title !== "/") {
-  element("title").textContent = title;
-  document.title = `${title} – Program`;
+const place = name + url.search;
+
+/** Show which program this is, and where. */
+function entitle(program) {
+  element("program").textContent = element("program").title = program;
+  element("title").textContent = element("title").title = place === "/" ? "" : place;
+  document.title = place === "/" ? program : `${place} – ${program}`;
 }
+
+/** Ask the server which program this is, and who ends it. */
+async function ask() {
+  const response = await fetch("program.json");
+  if (!response.ok) return;
+  const { title, mode } = await response.json();
+  entitle(title);
+  const end = element("end");
+  const isOwn = mode === "client";
+  end.textContent = isOwn ? "End" : "Leave";
+  end.title = isOwn ? "End the program" : "Disconnect; the program goes on for others";
+}
+
+entitle("Program");
+ask().catch(() => {}); // the program can be used without its name
 open();

@@ -99,10 +99,10 @@ function show({ channel, offset, time, data, data64 }) {
 }
 
 function showData(data) {
-  if (typeof data === "string") return data;
-  const line = JSON.stringify(data);
-  return line.length > 80 ? JSON.stringify(data, null, 2) : line;
+  return typeof data === "string" ? data : JSON.stringify(data, null, 2);
 }
+
+find("clear").addEventListener("click", () => log.clear());
 
 // Publishing
 
