@@ -41,6 +41,10 @@ def _close() -> None:
     serve().connect().close()
 
 
+def _accept() -> None:
+    serve().connect()
+
+
 def _refuse() -> None:
     raw(serve(), b"nonsense\r\n\r\n")
 
@@ -86,6 +90,7 @@ def _stall() -> None:
 
 CAUSES: list[Callable[[], None]] = [
     _close,
+    _accept,
     _refuse,
     _page,
     _cutOff,

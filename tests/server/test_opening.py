@@ -1237,3 +1237,33 @@ def test_methods_taken_before(accepts: str) -> None:
     assert not server.factory.connections
     transport.protocol.connectionLost(Failure(ConnectionDone()))
     assert recorder.names.count("lost") == 1
+
+
+def test_logged(logs: Logs) -> None:
+    """Each connection has a line as it is accepted, with where it is from and what for,
+    without the query: that may have a secret."""
+    raw(serve(), handshake("GET /a%20room?token=secret HTTP/1.1"))
+    (event,) = logs.events()
+    line = "192.0.2.1:50000 application: accepted at /a%20room"
+    assert logs.lines() == [line]
+    assert (event["peer"], event["application"]) == ("192.0.2.1:50000", "application")
+    assert event["path"] == "/a%20room"
+
+
+def test_long_path_logged(logs: Logs) -> None:
+    """The line has no more of a path than fits."""
+    raw(serve(), handshake(f"GET /{'x' * 9000} HTTP/1.1"))
+    (line,) = logs.lines("accepted")
+    assert 200 < len(line) < 300
+
+
+def test_not_logged(logs: Logs) -> None:
+    """Where nobody wants the lines, a connection has neither one as it is accepted nor
+    one at its end; refusals have theirs."""
+    server = serve(log_connections=False)
+    client = server.connect()
+    client.close()
+    assert not server.factory.connections
+    assert not logs.lines()
+    raw(server, handshake("POST / HTTP/1.1"))
+    assert logs.lines("refused")

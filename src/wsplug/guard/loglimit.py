@@ -62,8 +62,8 @@ class LogLimit:
     """
     Decides whether a line about a client is logged.
 
-    It applies to the lines that clients can cause at will: refusals, closings, TLS
-    failures, logins, requests for pages.
+    It applies to the lines that clients can cause at will: accepted connections,
+    refusals, closings, TLS failures, logins, requests for pages.
     """
 
     _log = Logger()

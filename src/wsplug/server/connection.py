@@ -349,7 +349,8 @@ class Connection:
                 )
             context = self.context
             client = self.request.getClientAddress()
-            logClosing(context.logLimit, client, self.name, closed)
+            if context.settings.log_connections:
+                logClosing(context.logLimit, client, self.name, closed)
             self.output.end(closed)
             self._tell("connectionLost", Failure(closed))
             self._application = None

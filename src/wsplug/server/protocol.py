@@ -38,6 +38,7 @@ from wsplug.guard.admission import Account
 from wsplug.guard.proxies import UNNAMED
 from wsplug.interfaces import IWebSocketProtocol
 from wsplug.networks import nameOfAddress
+from wsplug.server.accepting import logAccepted
 from wsplug.server.admittance import Admittance
 from wsplug.server.closing import (
     LATE_LARGE_SIZE,
@@ -525,6 +526,8 @@ class WebSocketServerProtocol(Protocol):
         request.compact()
         early = self._early
         self._roster.open(self, connection, mount.name, handshake.session)
+        if context.settings.log_connections:
+            logAccepted(context.logLimit, self.client, mount.name, request.path)
         self._handOver(connection)
         try:
             connection.open(switch, early)

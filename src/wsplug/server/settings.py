@@ -26,6 +26,7 @@ __all__ = ["SETTINGS", "Settings"]
 _TIMES: Final = "Timeouts"
 _LOGINS: Final = "Authentication"
 _COMPRESSION: Final = "Compression"
+_OPERATION: Final = "Operation"
 
 
 @dataclass(frozen=True)
@@ -106,6 +107,13 @@ class Settings:
         "Log lines a second about one address. Ten seconds' worth may come at once; "
         "the server counts the others and reports them in one line.",
         formerly=("max-address-log-lines",),
+    )
+    log_connections: bool = option(
+        boolean,
+        True,
+        "Whether the log has a line for each connection that is accepted, and one for "
+        "each that ends.",
+        group=_OPERATION,
     )
     cool_down: float = option(
         delay,

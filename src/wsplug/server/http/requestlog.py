@@ -13,7 +13,7 @@ from wsplug.guard.loglimit import LogLimit
 from wsplug.networks import nameOfAddress
 from wsplug.server.quicklog import logInfo
 
-__all__ = ["logRequest"]
+__all__ = ["logRequest", "showPath"]
 
 _log = Logger(__name__)
 
@@ -39,6 +39,13 @@ def logRequest(
         "{peer} {method} {path}: {status}",
         peer=nameOfAddress(client),
         method=method.decode("ascii", "backslashreplace"),
-        path=path[:_MAX_PATH].decode("ascii", "backslashreplace"),
+        path=showPath(path),
         status=status,
     )
+
+
+def showPath(path: bytes) -> str:
+    """
+    Write a path for the log: as it was sent, but not all of a long one.
+    """
+    return path[:_MAX_PATH].decode("ascii", "backslashreplace")
