@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, NoReturn
 
 from twisted.application.service import IService
@@ -106,7 +106,7 @@ class Options(usage.Options):
         """
         addWorkingFolder()
         try:
-            super().parseOptions(options)  # type: ignore[no-untyped-call]
+            super().parseOptions(_spellOut(options))  # type: ignore[no-untyped-call]
         except (usage.UsageError, ConfigurationError) as error:
             self.fail(_explain(error))
 
@@ -186,6 +186,25 @@ class Options(usage.Options):
             return None
         format = self.configuration.operation.logFormat
         return makeObserver(self.parent, format, self.reactor)
+
+
+def _spellOut(arguments: Sequence[str] | None) -> list[str]:
+    """
+    Give options that may stand alone the value that they have then. C{usage.Options}
+    has no such options.
+
+    @param arguments: by default, those of the process.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    for option in OPTIONS:
+        if option.bare is None:
+            continue
+        name = f"--{option.name}"
+        for index, word in enumerate(words):
+            isLast = index + 1 == len(words)
+            if word == name and (isLast or words[index + 1].startswith("-")):
+                words[index] = f"{name}={option.bare}"
+    return words
 
 
 def _explain(error: Exception) -> ConfigurationError:

@@ -37,6 +37,7 @@ max-address-message-rate = 10
 max-address-byte-rate = "11k"
 max-address-log-rate = 12
 log-connections = false
+verbose = "192.0.2.7, 10.0.0.0/8"
 cool-down = "off"
 exempt = ["10.0.0.0/8"]
 max-auth-failures = 3
@@ -119,6 +120,7 @@ def test_every_key(file: Path) -> None:
         max_send_buffer_total=12 * 1024**2,
         max_incomplete_total=13 * 1024**2,
         log_connections=False,
+        verbose=("192.0.2.7", "10.0.0.0/8"),
         stop_timeout=3.0,
         stall_threshold=2.0,
         drain_time=1.0,

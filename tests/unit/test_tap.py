@@ -53,6 +53,29 @@ def test_everything(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("arguments", "clients"),
+    [
+        (["--verbose", "--app=echo"], ("all",)),
+        (["--app=echo", "--verbose"], ("all",)),
+        (["--verbose", "192.0.2.7", "--app=echo"], ("192.0.2.7",)),
+        (
+            ["--verbose=10.0.0.0/8,::1", "--app=echo"],
+            ("10.0.0.0/8", "::1"),
+        ),
+        (["--app=echo"], ()),
+        (["--app=echo", "--verbose=none"], ()),
+    ],
+)
+def test_verbose(arguments: list[str], clients: tuple[str, ...]) -> None:
+    """
+    --verbose may have a client, and stands for all of them alone.
+    """
+    options = Options()
+    options.parseOptions(arguments)
+    assert options.configuration.settings.verbose == clients
+
+
 def test_every_setting_is_an_option() -> None:
     """And its help says its default."""
     text = str(Options(MemoryReactorClock()))
@@ -79,6 +102,7 @@ def test_every_setting_is_an_option() -> None:
         (["--app", "echo", "--listen", ""], "can't listen on"),
         (["--app", "echo", "--config", "/no/where"], "can't read /no/where"),
         (["--app", "echo", "--max-message-size", "0"], "max-message-size takes"),
+        (["--app", "echo", "--verbose", "me"], "verbose takes 'all', or addresses"),
         (["--app", "echo", "--nonsense"], "nonsense"),
         (["--app"], "app"),
         (["echo"], "unexpected argument 'echo'"),

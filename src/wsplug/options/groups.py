@@ -56,6 +56,7 @@ def option(
     flag: bool = False,
     needs: str = "",
     formerly: tuple[str, ...] = (),
+    bare: str | None = None,
 ) -> _T:
     """
     Declare the option of a dataclass's field. The parameters are the attributes of
@@ -67,7 +68,7 @@ def option(
     """
     # optionsOf adds the name, when the dataclass knows the field's name.
     declared = Option(
-        name, kind, default, help, shown, group, repeats, flag, needs, formerly
+        name, kind, default, help, shown, group, repeats, flag, needs, formerly, bare
     )
     made: Any = field(default=default, metadata={_KEY: declared})
     return made  # type: ignore[no-any-return]

@@ -37,6 +37,7 @@ class Option:
         tuple, and the kind parses each item.
     @ivar flag: whether the option has no value on the command line: C{--reuse-port}.
     @ivar needs: another option, without which this one has no effect.
+    @ivar bare: the value on the command line where none is given: C{--verbose}.
     @ivar formerly: earlier names. The server refuses them, with a line that gives the
         new name.
     """
@@ -51,6 +52,7 @@ class Option:
     flag: bool = False
     needs: str = ""
     formerly: tuple[str, ...] = ()
+    bare: str | None = None
 
     @property
     def isSecret(self) -> bool:

@@ -158,7 +158,7 @@ class Connection:
         self._overlaps = served.handlers.overlapOf(application)
         self._handlers: Handlers | None = None
         self._statistics = context.statistics
-        self._traffic = traffic = context.statistics.trafficOf(served.name)
+        self._traffic = context.statistics.trafficOf(served.name)
         self._flusher = flusher
         self._whenLost = whenLost
         self._inflates = inflater is not None
@@ -170,9 +170,7 @@ class Connection:
         )
         self.isOpen = False
         self.output = OutputWatch(self)
-        self.queue = SendQueue(
-            transport, flusher, self.output, traffic, context.sendBuffers
-        )
+        self.queue = self.makeQueue()
         self.gate = InputGate(self, transport, self._receiver, flusher)
         self.limits = InboundLimits(
             self,
@@ -187,6 +185,18 @@ class Connection:
         self._closing: CloseHandshake | None = None
 
     # Opening
+
+    def makeQueue(self) -> SendQueue:
+        """
+        Make the queue of what is sent.
+        """
+        return SendQueue(
+            self.transport,
+            self._flusher,
+            self.output,
+            self._traffic,
+            self.context.sendBuffers,
+        )
 
     def open(self, switch: bytes, early: bytes) -> None:
         """
@@ -207,7 +217,7 @@ class Connection:
             self._tell("negotiationStarted", self)
             if self.isOpen:
                 self._tell("negotiationFinished")
-            self._take(len(early), early)
+            self.dataReceived(early)
         finally:
             flusher.uncork()
 

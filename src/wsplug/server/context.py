@@ -16,6 +16,7 @@ from wsplug.server.deadlines import Deadlines
 from wsplug.server.scheduler import FairScheduler
 from wsplug.server.settings import Settings
 from wsplug.server.statistics import Statistics
+from wsplug.server.verbose import VerboseLog
 from wsplug.transport.flusher import Flusher
 from wsplug.transport.memorybudget import MemoryBudget
 from wsplug.transport.progress import AskProgress, progressOf
@@ -41,6 +42,7 @@ class ConnectionContext:
         for no limit.
     @ivar deflatePolicy: the offered parameters of permessage-deflate; C{None} if
         compression is off.
+    @ivar verbose: logs handshakes and frames; C{None} if the option is off.
     @ivar askProgress: returns how much of its output the peer of a transport has
         received. Tests replace it.
     """
@@ -58,6 +60,7 @@ class ConnectionContext:
         "sendBuffers",
         "settings",
         "statistics",
+        "verbose",
     )
 
     def __init__(
@@ -65,6 +68,7 @@ class ConnectionContext:
     ) -> None:
         """
         @param exempt: the networks to which the limits for addresses don't apply.
+        @raise ValueError: one of C{settings.verbose} isn't an address or network.
         """
         self.clock = clock
         self.settings = settings
@@ -75,6 +79,7 @@ class ConnectionContext:
         self.sendBuffers = MemoryBudget(settings.max_send_buffer_total)
         self.incompleteMessages = MemoryBudget(settings.max_incomplete_total)
         self.logLimit = LogLimit(clock, settings.max_address_log_rate, exempt)
+        self.verbose = VerboseLog(settings.verbose) if settings.verbose else None
         self.rates = ratesOf(
             settings.max_message_rate, settings.max_byte_rate, settings
         )

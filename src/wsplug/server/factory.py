@@ -97,6 +97,8 @@ class WebSocketFactory(ServerParts, HTTPNegotiation, ServerFactory):
 
         @raise wsplug.errors.StartupError: an application has failed at once.
         """
+        if self.context.verbose is not None:
+            self.context.verbose.warn()
         if self._applications is not None:
             self._applications.listen()
         self.content.start()

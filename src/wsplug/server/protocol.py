@@ -59,6 +59,7 @@ from wsplug.server.mounts import ANY, Mount, splitPath
 from wsplug.server.request import HandshakeRequest, splitTarget
 from wsplug.server.roster import Roster
 from wsplug.server.spare import PATIENCE
+from wsplug.server.tracing import TracedConnection
 from wsplug.transport.direct import DirectTransport
 
 __all__ = ["WebSocketServerProtocol"]
@@ -108,6 +109,8 @@ class WebSocketServerProtocol(Protocol):
     _handshake: PendingHandshake | None = None
     excess: HandshakeRefused | None = None
     _method = b""
+    # The whole request, for the verbose log.
+    _head: RequestHead | None = None
     _channel: Exchange | None = None
     _refused = False
     # Whether the client has closed its side for writing.
@@ -312,6 +315,8 @@ class WebSocketServerProtocol(Protocol):
                 self.refuse(head)
                 return
             self._method = head.method
+            if self.context.verbose is not None:
+                self._head = head
             unwelcome = self._admittance.refusalOf(self.client)
             if unwelcome is not None:
                 self.refuse(unwelcome)
@@ -420,6 +425,8 @@ class WebSocketServerProtocol(Protocol):
 
     def _receiveHandshake(self, head: RequestHead, rest: bytes) -> None:
         self._releaseChannel()
+        if self.context.verbose is not None:
+            self.context.verbose.requested(self.client, head)
         if self._named.address is not None:
             refusal = self._admittance.admitClient(self)
             if refusal is not None:
@@ -507,7 +514,9 @@ class WebSocketServerProtocol(Protocol):
         agreement = None
         if mount.compression and context.deflatePolicy is not None:
             agreement = context.deflatePolicy.negotiate(handshake.upgrade.extensions)
-        connection = Connection(
+        verbose = context.verbose
+        isTraced = verbose is not None and verbose.covers(self.client)
+        connection = (TracedConnection if isTraced else Connection)(
             request,
             transport,
             application,
@@ -523,6 +532,8 @@ class WebSocketServerProtocol(Protocol):
             agreement.header() if agreement is not None else None,
             request.takeResponseHeaders(),
         )
+        if verbose is not None:
+            verbose.answered(self.client, switch)
         request.compact()
         early = self._early
         self._roster.open(self, connection, mount.name, handshake.session)
@@ -591,6 +602,9 @@ class WebSocketServerProtocol(Protocol):
         # come whole (RFC 9110 section 9.3.2).
         method = parser.method if parser.begun else self._method
         answer = encode_refusal(refusal, method)
+        if self.context.verbose is not None:
+            head = None if parser.begun else self._head
+            self.context.verbose.refused(self.client, head, answer)
         self.answerLast(answer, LATE_LARGE_SIZE if refusal.status == 413 else LATE_SIZE)
 
     def answerLast(self, data: bytes, lateLimit: int = LATE_LARGE_SIZE) -> None:

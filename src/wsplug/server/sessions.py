@@ -233,6 +233,9 @@ class _TokenProtocol:
     # No message is delivered before the client is known.
     handlersOverlap = False
 
+    # The verbose log hides what comes.
+    readsCredentials = True
+
     _transport: Connection
 
     def __init__(self, session: Session, context: ConnectionContext) -> None:

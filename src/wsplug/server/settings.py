@@ -4,12 +4,15 @@ The server's settings: every limit and timeout, declared once.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Final
 
 from wsplug.codec.httphead import DEFAULT_MAX_HEAD_SIZE, DEFAULT_MAX_HEADERS
 from wsplug.codec.receiver import DEFAULT_MAX_FRAGMENTS, DEFAULT_MAX_MESSAGE_SIZE
+from wsplug.networks import Networks
 from wsplug.options import (
+    ValueKind,
     boolean,
     count,
     delay,
@@ -20,6 +23,7 @@ from wsplug.options import (
     size,
     threshold,
 )
+from wsplug.server.verbose import EVERYBODY
 
 __all__ = ["SETTINGS", "Settings"]
 
@@ -27,6 +31,28 @@ _TIMES: Final = "Timeouts"
 _LOGINS: Final = "Authentication"
 _COMPRESSION: Final = "Compression"
 _OPERATION: Final = "Operation"
+
+
+def _parseClients(value: str) -> tuple[str, ...]:
+    if value in (EVERYBODY, "yes"):
+        return (EVERYBODY,)
+    clients = tuple(filter(None, re.split(r"[\s,]+", value)))
+    if value in ("none", "no") or not clients:
+        return ()
+    try:
+        Networks(clients)
+    except ValueError:
+        raise ValueError(
+            "'all', or addresses and networks with commas between them"
+        ) from None
+    return clients
+
+
+_clients: Final = ValueKind(
+    _parseClients,
+    "`all`, `none`, or addresses and networks",
+    lambda value: ",".join(value) or "none",
+)
 
 
 @dataclass(frozen=True)
@@ -114,6 +140,14 @@ class Settings:
         "Whether the log has a line for each connection that is accepted, and one for "
         "each that ends.",
         group=_OPERATION,
+    )
+    verbose: tuple[str, ...] = option(
+        _clients,
+        (),
+        "Clients whose handshakes and frames are logged, with the texts of messages: "
+        "192.0.2.7,10.0.0.0/8, or all. --verbose alone means all.",
+        group=_OPERATION,
+        bare=EVERYBODY,
     )
     cool_down: float = option(
         delay,

@@ -204,6 +204,9 @@ class _Site(Site):
             return
         limit, client = request.channel.logLimit, request.getClientAddress()
         logRequest(limit, client, request.method, request.path, request.code)
+        verbose = request.channel.verbose
+        if verbose is not None:
+            verbose.served(client, request.method, request.uri, request.code)
 
 
 _NOTHING: Final[Mapping[bytes, IPlainResource]] = MappingProxyType({})

@@ -547,6 +547,8 @@ class Exchange:
             client = request.getClientAddress()
             limit = self._context.logLimit
             logRequest(limit, client, method, request.path, answer.status)
+            if self._context.verbose is not None:
+                self._context.verbose.served(client, method, request.uri, answer.status)
         if file is not None:
             hasBody = has_body(answer.status, method)
             self._answerWithFile(data, file, hasBody, closes)

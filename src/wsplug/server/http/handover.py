@@ -119,6 +119,7 @@ class PageHandover:
             deadlines=context.deadlines,
             sendBuffers=context.sendBuffers,
             logLimit=context.logLimit,
+            verbose=context.verbose,
             done=done,
             refuse=refuse,
             isIdle=isIdle,

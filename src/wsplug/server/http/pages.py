@@ -50,6 +50,7 @@ from wsplug.server.http.pageoutput import PageOutput
 from wsplug.server.http.request import isPersistent
 from wsplug.server.http.sending import logCutOff
 from wsplug.server.settings import Settings
+from wsplug.server.verbose import VerboseLog
 from wsplug.transport.memorybudget import MemoryBudget
 
 __all__ = ["PageChannel"]
@@ -66,6 +67,7 @@ class PageChannel(HTTPChannel):
 
     @ivar busy: whether a request is being answered.
     @ivar logLimit: says whether a line about the client is logged.
+    @ivar verbose: the verbose log, if there is one.
     """
 
     def __init__(
@@ -77,6 +79,7 @@ class PageChannel(HTTPChannel):
         deadlines: Deadlines,
         sendBuffers: MemoryBudget,
         logLimit: LogLimit,
+        verbose: VerboseLog | None = None,
         done: Callable[[], object],
         refuse: Callable[[HandshakeRefused], object],
         isIdle: Callable[[], bool],
@@ -85,6 +88,7 @@ class PageChannel(HTTPChannel):
         @param site: answers the requests.
         @param sendBuffers: the server's memory budget for waiting bytes.
         @param logLimit: says whether a line about a client is logged.
+        @param verbose: the verbose log, if there is one.
         @param done: called after each response.
         @param refuse: called with the refusal if a form is malformed. It has to answer
             and to close the connection.
@@ -97,6 +101,7 @@ class PageChannel(HTTPChannel):
         self.callLater = clock.callLater  # type: ignore[method-assign, assignment]
         self.busy = False
         self.logLimit = logLimit
+        self.verbose = verbose
         self._clock = clock
         self._puller: _Puller | None = None
         self._done: Callable[[], object] | None = done
