@@ -16,10 +16,10 @@ from wsplug.version import __version__
 
 if TYPE_CHECKING:
     from wsplug.auth.options import Authentication
-    from wsplug.bases import WebSocketApplication, WebSocketProtocol
+    from wsplug.authoring.bases import WebSocketApplication, WebSocketProtocol
+    from wsplug.authoring.coroutine import WebSocket
+    from wsplug.authoring.decorators import application
     from wsplug.codec.closecodes import CloseCode
-    from wsplug.coroutine import WebSocket
-    from wsplug.decorators import application
     from wsplug.errors import ConnectionClosed, HandshakeRefused, Side
     from wsplug.guard.access import Access
     from wsplug.options import Option
@@ -66,12 +66,12 @@ _MODULES = {
     "PreparedMessage": "wsplug.server",
     "Settings": "wsplug.server",
     "Side": "wsplug.errors",
-    "WebSocket": "wsplug.coroutine",
-    "WebSocketApplication": "wsplug.bases",
+    "WebSocket": "wsplug.authoring.coroutine",
+    "WebSocketApplication": "wsplug.authoring.bases",
     "WebSocketFactory": "wsplug.server",
-    "WebSocketProtocol": "wsplug.bases",
+    "WebSocketProtocol": "wsplug.authoring.bases",
     "WebSocketService": "wsplug.service",
-    "application": "wsplug.decorators",
+    "application": "wsplug.authoring.decorators",
     "broadcast": "wsplug.server",
     "shielded": "wsplug.shielding",
 }

@@ -28,6 +28,7 @@ from twisted.logger import globalLogBeginner
 
 from tests.server.kit import App, Producer, frame, handshake
 from wsplug import HandshakeRefused, WebSocketProtocol, application, broadcast
+from wsplug.authoring.coroutine import WebSocket
 from wsplug.broker import MemoryBroker
 from wsplug.codec import (
     FIN,
@@ -38,7 +39,6 @@ from wsplug.codec import (
     encode_frame,
     pack_close,
 )
-from wsplug.coroutine import WebSocket
 from wsplug.interfaces import IHandshakeRequest
 from wsplug.plugins import Services
 from wsplug.server import Mount, Settings, WebSocketFactory

@@ -48,9 +48,9 @@ The public modules that applications use, besides the names of C{wsplug} itself.
 MODULES = [
     "wsplug.apps.bot",
     "wsplug.assembly",
-    "wsplug.bases",
-    "wsplug.coroutine",
-    "wsplug.decorators",
+    "wsplug.authoring.bases",
+    "wsplug.authoring.coroutine",
+    "wsplug.authoring.decorators",
     "wsplug.plugins",
     "wsplug.service",
     "wsplug.tap",

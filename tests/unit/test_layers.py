@@ -96,9 +96,7 @@ FORBIDDEN = {
         (
             "interfaces.py",
             "options",
-            "coroutine.py",
-            "decorators.py",
-            "bases.py",
+            "authoring",
             "shielding.py",
         ),
         ("server", "codec", "web", "apps", *PUT_TOGETHER),

@@ -16,8 +16,8 @@ from twisted.web.server import NOT_DONE_YET, Site
 from tests.server.kit import App, Producer, Recorder, openOne
 from wsplug import HandshakeRefused, application
 from wsplug.apps.echo import echo
+from wsplug.authoring.coroutine import WebSocket
 from wsplug.codec import FIN, OP_PING, encode_frame
-from wsplug.coroutine import WebSocket
 from wsplug.errors import InvalidOption
 from wsplug.testing import MemoryServer, MemoryTransport
 

@@ -29,7 +29,7 @@ from wsplug.admin.messages import (
     Welcome,
 )
 from wsplug.admin.options import TOKEN_FILE
-from wsplug.bases import WebSocketProtocol
+from wsplug.authoring.bases import WebSocketProtocol
 from wsplug.codec.closecodes import CloseCode
 from wsplug.errors import Side
 from wsplug.interfaces import IServerConnection, IWebSocketTransport

@@ -14,8 +14,8 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 from twisted.web.resource import IResource
 from zope.interface import implementer
 
-from wsplug.bases import WebSocketApplication
-from wsplug.coroutine import CoroutineProtocol
+from wsplug.authoring.bases import WebSocketApplication
+from wsplug.authoring.coroutine import CoroutineProtocol
 from wsplug.interfaces import (
     IHandshakeRequest,
     IPlainResource,

@@ -1,0 +1,3 @@
+"""
+What you write applications with. Import the names from C{wsplug}.
+"""
