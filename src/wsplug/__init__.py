@@ -16,6 +16,7 @@ from wsplug.version import __version__
 
 if TYPE_CHECKING:
     from wsplug.auth.options import Authentication
+    from wsplug.authoring.application import Application
     from wsplug.authoring.bases import WebSocketApplication, WebSocketProtocol
     from wsplug.authoring.coroutine import WebSocket
     from wsplug.authoring.decorators import application
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Access",
+    "Application",
     "Authentication",
     "CloseCode",
     "ConnectionClosed",
@@ -58,6 +60,7 @@ __all__ = [
 _MODULES = {
     "CloseCode": "wsplug.codec.closecodes",
     "Access": "wsplug.guard.access",
+    "Application": "wsplug.authoring.application",
     "Authentication": "wsplug.auth.options",
     "ConnectionClosed": "wsplug.errors",
     "HandshakeRefused": "wsplug.errors",

@@ -12,7 +12,8 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
 from twisted.python.modules import getModule
 from zope.interface.verify import verifyObject
@@ -106,6 +107,8 @@ def brokenContract(
     return None
 
 
+_ROOT: Final = Path(__file__).parent
+
 _Loaded = tuple[Any, "tuple[str, str] | None"]
 
 
@@ -164,13 +167,19 @@ def _provides(value: object, interface: Any) -> bool:
         return False  # the object doesn't support the check
 
 
+def _isOurs(path: str) -> bool:
+    return Path(path).is_relative_to(_ROOT)
+
+
 def explainImport(error: BaseException) -> str:
     """
     Describe an error of an import in one line, with its location.
     """
     if isinstance(error, SyntaxError):
         return f"{error.msg} ({error.filename}, line {error.lineno})"
-    frames = traceback.extract_tb(error.__traceback__)
+    frames = list(traceback.extract_tb(error.__traceback__))
+    # Where wsplug finds a mistake says less than whose line it is.
+    frames = [each for each in frames if not _isOurs(each.filename)] or frames
     where = f" ({frames[-1].filename}, line {frames[-1].lineno})" if frames else ""
     message = " ".join(str(error).split())
     return f"{type(error).__name__}: {message}{where}"

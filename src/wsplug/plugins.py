@@ -280,6 +280,10 @@ def _namesIn(module: ModuleType, *interfaces: type[Interface]) -> list[str]:
     ]
 
 
+def _isDefinedIn(module: ModuleType, value: object) -> bool:
+    return getattr(value, "__module__", None) == module.__name__
+
+
 def _hintAt(module: ModuleType) -> str:
     """
     Say which applications a module has, to whoever has named another.
@@ -301,10 +305,15 @@ def _choose(module: ModuleType, description: Description) -> object:
                 ) from None
         return found
     names = _namesIn(module, IWebSocketApplicationPlugin)
+    if len(names) > 1:
+        # Those that it imports may be what its own ones are made of.
+        own = [name for name in names if _isDefinedIn(module, getattr(module, name))]
+        names = own or names
     if not names:
         raise UnknownApplication(
-            f"{description.name} has no application: decorate a coroutine function "
-            'with @application("name")'
+            f"{description.name} has no application: write a class of "
+            "wsplug.Application, or decorate a coroutine function with "
+            '@application("name")'
         )
     if len(names) > 1:
         raise UnknownApplication(
@@ -341,8 +350,8 @@ def _adapt(found: object, name: str) -> IWebSocketApplicationPlugin:
     if not isinstance(found, type) and callable(getattr(found, "buildProtocol", None)):
         return _ReadyApplication(found, name.rpartition(":")[2])
     raise UnknownApplication(
-        f"{name} is not an application: decorate a coroutine function or a class with "
-        '@application("name"), or name an object that has buildProtocol'
+        f"{name} is not an application: name a class of wsplug.Application, what "
+        '@application("name") has made, or an object that has buildProtocol'
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import quote_from_bytes
 
 from wsplug.interfaces import IPlainRequest, IPlainResource
-from wsplug.plain import PlainResource, Response, notFound, redirect
+from wsplug.plain import PlainResource, notFound, redirect
 from wsplug.staticfiles import refuseFile, sendFile
 
 __all__ = ["RoomPages"]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Coroutine
 from copy import copy
+from types import SimpleNamespace
 from typing import Any, Final
 
 from twisted.internet.defer import Deferred
@@ -18,6 +19,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from wsplug.authoring.tasks import Task, Tasks
 from wsplug.awaiting import TaskDeferred, fromCoroutine
 from wsplug.errors import ConnectionClosed
 from wsplug.interfaces import (
@@ -53,10 +55,24 @@ class WebSocket:
         through, and those refer to this object.
     """
 
-    def __init__(self, transport: IWebSocketTransport, services: IServices) -> None:
+    _log = Logger()
+
+    # What most connections don't have.
+    _state: SimpleNamespace | None = None
+    _tasks: Tasks | None = None
+    _endings: dict[object, Callable[[], object]] | None = None
+    _producer: IPushProducer | None = None
+
+    def __init__(
+        self, transport: IWebSocketTransport, services: IServices, name: str
+    ) -> None:
+        """
+        @param name: what the log calls the application.
+        """
         self.transport = transport
         self.closed: ConnectionClosed | None = None
         self._services = services
+        self._name = name
         # A message that waits for the coroutine, and what fires when it is taken.
         self._message: str | bytes | None = None
         self._taken: Deferred[None] | None = None
@@ -72,6 +88,15 @@ class WebSocket:
         The opening handshake's request.
         """
         return self.transport.request
+
+    @property
+    def state(self) -> SimpleNamespace:
+        """
+        A namespace for whatever the application wants to remember of this connection.
+        """
+        if self._state is None:
+            self._state = SimpleNamespace()
+        return self._state
 
     def __aiter__(self) -> AsyncIterator[str | bytes]:
         return self
@@ -150,6 +175,22 @@ class WebSocket:
         await sleep
         self._check()
 
+    def spawn(self, work: Coroutine[Any, Any, object]) -> Task:
+        """
+        Run a coroutine beside the others, until the connection ends: then it is
+        cancelled. If it fails, that is logged, and the connection is closed with 1011.
+
+        @return: the task, which you may cancel.
+        @raise ConnectionClosed: the connection is closed.
+        @raise TypeError: it isn't a coroutine.
+        """
+        if self.closed is not None and isinstance(work, Coroutine):
+            work.close()  # or else Python warns that nobody has awaited it
+        self._check()
+        if self._tasks is None:
+            self._tasks = Tasks(self._services.clock, self._name, self.fail)
+        return self._tasks.spawn(work)
+
     def close(self, code: int | None = 1000, reason: str | None = "") -> None:
         """
         Close the connection; see L{IWebSocketTransport.loseConnection}.
@@ -184,6 +225,13 @@ class WebSocket:
         Make senders wait, or resume them.
         """
         self._slow = slow
+        if self._producer is not None:
+            # It may send at once, and so make the peer slow again.
+            if slow:
+                self._producer.pauseProducing()
+            else:
+                self._producer.resumeProducing()
+            slow = self._slow
         drained, self._drained = self._drained, None
         if not slow and drained is not None:
             drained.callback(None)
@@ -195,6 +243,7 @@ class WebSocket:
         The connection is closed: wake everything that waits.
         """
         self.closed = closed
+        self._producer = None
         self.setSlow(False)
         # They are woken without an error, and then see that the connection is closed.
         # Twisted's frames and the traceback of a failure would keep each other alive.
@@ -204,6 +253,60 @@ class WebSocket:
         for sleep, call in list(self._sleeps.items()):
             call.cancel()
             self._wake(sleep)
+        endings, self._endings = self._endings, None
+        for ending in (endings or {}).values():
+            ending()
+        tasks, self._tasks = self._tasks, None
+        if tasks is not None:
+            tasks.end()
+
+    def whenEnded(self, owner: object, ending: Callable[[], object]) -> None:
+        """
+        Have a function called when the connection ends.
+
+        @param owner: whose it is; it has one.
+        """
+        if self._endings is None:
+            self._endings = {}
+        self._endings[owner] = ending
+
+    def forgetEnding(self, owner: object) -> None:
+        """
+        Undo L{whenEnded}.
+        """
+        if self._endings is not None:
+            self._endings.pop(owner, None)
+
+    def attach(self, producer: IPushProducer) -> None:
+        """
+        Pause and resume a producer as the peer reads.
+        """
+        self._producer = producer
+        if self._slow:
+            producer.pauseProducing()
+
+    def detach(self) -> None:
+        """
+        Let the producer go.
+        """
+        self._producer = None
+
+    def fail(self, failure: Failure) -> None:
+        """
+        The application has failed: log it, and close the connection.
+        """
+        # ConnectionClosed is expected once this connection is closed. Otherwise it is
+        # another connection's, such as one to a backend: a failure like any other.
+        if self.closed is None or not failure.check(ConnectionClosed):
+            self._log.failure(
+                "{application} failed while serving {peer}",
+                failure,
+                application=self._name,
+                peer=nameOfAddress(self.request.getClientAddress()),
+            )
+            self.close(_INTERNAL_ERROR, "internal error")
+        # The failure and the frames in its traceback refer to each other.
+        failure.cleanFailure()
 
     def _wake(self, sleep: Deferred[None]) -> None:
         del self._sleeps[sleep]
@@ -221,9 +324,11 @@ class WebSocket:
 class CoroutineProtocol:
     """
     Runs a coroutine for one connection.
+
+    @ivar socket: the connection, set by C{negotiationStarted}.
     """
 
-    _log = Logger()
+    socket: WebSocket
 
     def __init__(
         self,
@@ -236,47 +341,33 @@ class CoroutineProtocol:
         self._services = services
 
     def negotiationStarted(self, transport: IWebSocketTransport) -> None:
-        self._socket = WebSocket(transport, self._services)
+        self.socket = WebSocket(transport, self._services, self._name)
         transport.attachProducer(self)
 
     def negotiationFinished(self) -> None:
-        running = fromCoroutine(self._function(self._socket))
-        running.addCallbacks(lambda _: self._socket.close(), self._failed)
+        running = fromCoroutine(self._function(self.socket))
+        running.addCallbacks(lambda _: self.socket.close(), self.socket.fail)
 
     def textMessageReceived(self, message: str) -> Deferred[None] | None:
-        return self._socket.deliver(message)
+        return self.socket.deliver(message)
 
     def bytesMessageReceived(self, data: bytes) -> Deferred[None] | None:
-        return self._socket.deliver(data)
+        return self.socket.deliver(data)
 
     def pongReceived(self, payload: bytes) -> None:
         pass
 
     def connectionLost(self, reason: Failure) -> None:
         closed: Any = reason.value
-        self._socket.end(closed)
+        self.socket.end(closed)
 
     def pauseProducing(self) -> None:
-        self._socket.setSlow(True)
+        self.socket.setSlow(True)
 
     def resumeProducing(self) -> None:
-        self._socket.setSlow(False)
+        self.socket.setSlow(False)
 
     def stopProducing(self) -> None:
         # Nothing is sent any more. Senders wait until the connection is lost, which is
         # soon, instead of going on.
-        self._socket.setSlow(True)
-
-    def _failed(self, failure: Failure) -> None:
-        # ConnectionClosed is expected once this connection is closed. Otherwise it is
-        # another connection's, such as one to a backend: a failure like any other.
-        if self._socket.closed is None or not failure.check(ConnectionClosed):
-            self._log.failure(
-                "{application} failed while serving {peer}",
-                failure,
-                application=self._name,
-                peer=nameOfAddress(self._socket.request.getClientAddress()),
-            )
-            self._socket.close(_INTERNAL_ERROR, "internal error")
-        # The failure and the frames in its traceback refer to each other.
-        failure.cleanFailure()
+        self.socket.setSlow(True)

@@ -9,13 +9,14 @@ import inspect
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import partial
 from os import PathLike
-from typing import Annotated, Any, get_args, get_origin, get_type_hints
+from typing import Any, get_type_hints
 
 from twisted.web.resource import IResource
 from zope.interface import implementer
 
 from wsplug.authoring.bases import WebSocketApplication
 from wsplug.authoring.coroutine import CoroutineProtocol
+from wsplug.authoring.declaring import makeOption
 from wsplug.interfaces import (
     IHandshakeRequest,
     IPlainResource,
@@ -24,7 +25,7 @@ from wsplug.interfaces import (
     IWebSocketApplicationPlugin,
     IWebSocketProtocol,
 )
-from wsplug.options import REQUIRED, Kind, Option, boolean, integer, number, text
+from wsplug.options import REQUIRED, Option
 
 __all__ = ["DeclaredApplication", "application"]
 
@@ -151,14 +152,6 @@ def application(
     return declare
 
 
-_KINDS: dict[Any, Kind] = {
-    str: text,
-    int: integer(-(10**15), 10**15),
-    float: number(-1e15, 1e15),
-    bool: boolean,
-}
-
-
 def _optionsOf(target: Callable[..., Any]) -> tuple[Option, ...]:
     """
     Read the options from a signature.
@@ -171,22 +164,14 @@ def _optionsOf(target: Callable[..., Any]) -> tuple[Option, ...]:
         if parameter.kind is inspect.Parameter.KEYWORD_ONLY
     ]
     hints = get_type_hints(function, include_extras=True) if keywords else {}
-    return tuple(_optionOf(parameter, hints, target) for parameter in keywords)
-
-
-def _optionOf(
-    parameter: inspect.Parameter, hints: Mapping[str, Any], target: Any
-) -> Option:
-    hint = hints.get(parameter.name, str)
-    help = ""
-    if get_origin(hint) is Annotated:
-        hint, help = get_args(hint)[:2]
-    kind = _KINDS.get(hint) if isinstance(hint, type) else hint
-    if not callable(kind) or get_origin(kind) is not None:
-        raise TypeError(
-            f"the parameter {parameter.name!r} of {target!r} can't be an option: "
-            f"its type has to be str, int, float or bool, not {hint!r}"
+    return tuple(
+        makeOption(
+            parameter.name,
+            hints.get(parameter.name, str),
+            REQUIRED
+            if parameter.default is inspect.Parameter.empty
+            else parameter.default,
+            what=f"the parameter {parameter.name!r} of {target!r}",
         )
-    missing = parameter.default is inspect.Parameter.empty
-    default = REQUIRED if missing else parameter.default
-    return Option(parameter.name.replace("_", "-"), kind, default, help)
+        for parameter in keywords
+    )

@@ -1,0 +1,80 @@
+"""
+The protocol for the connections of an L{Application} that has a method for each event.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from twisted.internet.interfaces import IPushProducer
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from wsplug.authoring.coroutine import WebSocket
+from wsplug.errors import ConnectionClosed
+from wsplug.interfaces import IServices, IWebSocketProtocol, IWebSocketTransport
+
+__all__ = ["EventProtocol", "Events"]
+
+
+class Events(Protocol):
+    """
+    The methods of an L{Application}.
+    """
+
+    name: str
+    services: IServices
+
+    def opened(self, socket: WebSocket) -> Any:
+        """A connection is open."""
+
+    def received(self, socket: WebSocket, message: Any) -> Any:
+        """A message has come."""
+
+    def closed(self, socket: WebSocket, reason: ConnectionClosed) -> Any:
+        """It is closed."""
+
+
+@implementer(IWebSocketProtocol, IPushProducer)
+class EventProtocol:
+    """
+    Calls an application's methods for one connection.
+
+    @ivar socket: the connection, set by C{negotiationStarted}.
+    """
+
+    socket: WebSocket
+
+    def __init__(self, application: Events) -> None:
+        self._application = application
+
+    def negotiationStarted(self, transport: IWebSocketTransport) -> None:
+        application = self._application
+        self.socket = WebSocket(transport, application.services, application.name)
+        transport.attachProducer(self)
+
+    def negotiationFinished(self) -> Any:
+        return self._application.opened(self.socket)
+
+    def textMessageReceived(self, message: str) -> Any:
+        return self._application.received(self.socket, message)
+
+    def bytesMessageReceived(self, data: bytes) -> Any:
+        return self._application.received(self.socket, data)
+
+    def pongReceived(self, payload: bytes) -> None:
+        pass
+
+    def connectionLost(self, reason: Failure) -> Any:
+        closed: Any = reason.value
+        self.socket.end(closed)
+        return self._application.closed(self.socket, closed)
+
+    def pauseProducing(self) -> None:
+        self.socket.setSlow(True)
+
+    def resumeProducing(self) -> None:
+        self.socket.setSlow(False)
+
+    def stopProducing(self) -> None:
+        self.socket.setSlow(True)
