@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Annotated, Final, TypeVar
+from functools import lru_cache
+from typing import Annotated, Any, Final, TypeVar
 
 import msgspec
 
@@ -24,6 +25,7 @@ __all__ = [
     "RequestRefused",
     "WirePosition",
     "brokerRefused",
+    "decoderOf",
     "read",
     "refusal",
     "write",
@@ -104,19 +106,36 @@ _encoder: Final = msgspec.json.Encoder()
 _T = TypeVar("_T")
 
 
-def read(decoder: msgspec.json.Decoder[_T], text: str) -> _T:
+@lru_cache(maxsize=256)
+def decoderOf(type: Any) -> msgspec.json.Decoder[Any]:
+    """
+    Return the decoder for a type.
+
+    @param type: a type that msgspec knows, such as a C{Struct}, or a union of C{Struct}
+        types with tags.
+    @raise TypeError: msgspec can't tell the types of the union apart.
+    """
+    return msgspec.json.Decoder(type)
+
+
+def read(decoder: msgspec.json.Decoder[_T], message: str | bytes) -> _T:
     """
     Read a client's message.
 
     @param decoder: a decoder for the messages that clients may send.
+    @param message: a text message. Binary ones are refused.
     @raise RequestRefused: the message is none of those. The error has the client's
         identifier for its request where one can be found.
     """
+    if not isinstance(message, str):
+        raise RequestRefused(
+            "not-json", "binary messages aren't supported; send JSON as text"
+        )
     try:
-        return _read(decoder, text)
+        return _read(decoder, message)
     except RequestRefused as error:
         if error.request is None:
-            error.request = _requestOf(text)
+            error.request = _requestOf(message)
         raise
 
 
@@ -134,20 +153,25 @@ def _read(decoder: msgspec.json.Decoder[_T], text: str) -> _T:
     raise RequestRefused(_codeOf(problem), _explain(problem), request)
 
 
-def write(message: msgspec.Struct) -> str:
+def write(message: object) -> str:
     """
-    Encode a message.
+    Encode a message: a C{Struct}, or whatever msgspec can encode.
+
+    @raise TypeError: it can't.
     """
     return _encoder.encode(message).decode()
 
 
-def refusal(error: RequestRefused, request: RequestId = None) -> str:
+def refusal(error: RequestRefused | BrokerError, request: RequestId = None) -> str:
     """
     Encode the answer to a refused request.
 
+    @param error: an error of the broker's is answered as L{brokerRefused} says.
     @param request: the client's identifier for its request, used where the error has
         none.
     """
+    if isinstance(error, BrokerError):
+        error = brokerRefused(error)
     identifier = request if error.request is None else error.request
     return write(ErrorMessage(error.code, error.message, identifier, error.retryAfter))
 

@@ -18,7 +18,7 @@ from zope.interface import directlyProvides, implementer
 
 from wsplug.authoring.coroutine import CoroutineProtocol, WebSocket
 from wsplug.authoring.declaring import annotationsOf, makeOption
-from wsplug.authoring.protocols import EventProtocol
+from wsplug.authoring.protocols import EventProtocol, JSONEventProtocol
 from wsplug.authoring.tasks import Task, Tasks, Timer
 from wsplug.errors import ConnectionClosed
 from wsplug.interfaces import (
@@ -29,11 +29,19 @@ from wsplug.interfaces import (
     IWebSocketApplicationPlugin,
     IWebSocketProtocol,
 )
+from wsplug.jsonmessages import decoderOf
 from wsplug.options import REQUIRED, Option
 
 __all__ = ["Application"]
 
-_SETTINGS: Final = ("name", "help", "subprotocols", "pages", "handlerTimeout")
+_SETTINGS: Final = (
+    "name",
+    "help",
+    "subprotocols",
+    "pages",
+    "handlerTimeout",
+    "messages",
+)
 """
 Attributes that a class may annotate although they are no options.
 """
@@ -92,6 +100,11 @@ class Application:
     @cvar pages: see L{IWebSocketApplication}.
     @cvar handlerTimeout: seconds that the methods for events may take; see
         L{IHandlerRules}. C{serve} may take as long as the connection lasts.
+    @cvar messages: the type of C{received}'s messages, which come as JSON: one that
+        msgspec can decode, such as a union of C{Struct} types with tags. A message that
+        doesn't fit is answered with an error, in the form that the bundled applications
+        use (L{wsplug.jsonmessages}), and so are a C{RequestRefused} and a
+        C{BrokerError} that C{received} raises. With C{None}, messages come as they are.
     @cvar options: what the annotations have declared.
     @ivar services: the L{IServices} of the server.
     """
@@ -101,6 +114,7 @@ class Application:
     subprotocols: Sequence[str] = ()
     pages: str | PathLike[str] | IPlainResource | IResource | None = None
     handlerTimeout: float | None = None
+    messages: Any = None
     options: ClassVar[Sequence[Option]] = ()
 
     def __init_subclass__(cls, *, abstract: bool = False, **more: Any) -> None:
@@ -121,6 +135,7 @@ class Application:
             cls.help = (inspect.cleandoc(cls.__doc__ or "")).partition("\n")[0]
         _checkMethods(cls)
         cls.options = tuple(_optionsOf(cls))
+        _checkMessages(cls)
         if abstract:
             return
         serves = _has(cls, "serve")
@@ -210,7 +225,8 @@ class Application:
         for it. It is cancelled if the connection ends, or if it takes longer than
         C{handlerTimeout}.
 
-        @param message: C{str} for text, C{bytes} for a binary message.
+        @param message: C{str} for text, C{bytes} for a binary message; or what
+            C{messages} says.
         """
 
     def closed(self, socket: WebSocket, reason: ConnectionClosed) -> Any:
@@ -283,8 +299,10 @@ class Application:
         protocol: Any
         if _has(type(self), "serve"):
             protocol = CoroutineProtocol(self.serve, self.name, self.services)
-        else:
+        elif self.messages is None:
             protocol = EventProtocol(self)
+        else:
+            protocol = JSONEventProtocol(self)
         if _has(type(self), "noticed"):
             protocol.noticeReceived = partial(_passNotice, self, protocol)
         return protocol  # type: ignore[no-any-return]
@@ -341,6 +359,25 @@ def _checkMethods(cls: type) -> None:
             raise TypeError(f"{cls.__name__}.{name} must be: {usage}") from None
         if name == "serve" and not inspect.iscoroutinefunction(method):
             raise TypeError(f"{cls.__name__}.serve must be a coroutine: {usage}")
+
+
+def _checkMessages(cls: type[Application]) -> None:
+    """
+    @raise TypeError: its messages can't be read.
+    """
+    if cls.messages is None:
+        return
+    if _has(cls, "serve"):
+        raise TypeError(
+            f"{cls.__name__}.messages is for 'received'; in 'serve', use "
+            "'async for message in socket.json(...)'"
+        )
+    try:
+        decoderOf(cls.messages)
+    except TypeError as error:
+        raise TypeError(
+            f"{cls.__name__}.messages can't be read from JSON: {error}"
+        ) from None
 
 
 def _optionsOf(cls: type) -> list[Option]:

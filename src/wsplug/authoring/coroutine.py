@@ -8,10 +8,11 @@ when the peer is slow.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from contextlib import asynccontextmanager
 from copy import copy
 from types import SimpleNamespace
-from typing import Any, Final
+from typing import Any, Final, Generic, TypeVar, overload
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IPushProducer
@@ -21,17 +22,25 @@ from zope.interface import implementer
 
 from wsplug.authoring.tasks import Task, Tasks
 from wsplug.awaiting import TaskDeferred, fromCoroutine
-from wsplug.errors import ConnectionClosed
+from wsplug.errors import BrokerError, ConnectionClosed
 from wsplug.interfaces import (
     IHandshakeRequest,
     IServices,
     IWebSocketProtocol,
     IWebSocketTransport,
 )
+from wsplug.jsonmessages import (
+    RequestId,
+    RequestRefused,
+    decoderOf,
+    read,
+    refusal,
+    write,
+)
 from wsplug.networks import nameOfAddress
 from wsplug.payloads import toMessage
 
-__all__ = ["CoroutineProtocol", "WebSocket"]
+__all__ = ["CoroutineProtocol", "WebSocket", "requestOf"]
 
 _INTERNAL_ERROR: Final = 1011
 
@@ -39,6 +48,11 @@ _PLAIN: Final = (str, bytes)
 """
 The types of messages that need no conversion.
 """
+
+
+Refuse = Callable[[RequestRefused], object]
+
+_T = TypeVar("_T")
 
 
 class WebSocket:
@@ -146,6 +160,94 @@ class WebSocket:
         else:
             self.transport.sendBytesMessage(plain)
         await self.drained()
+
+    # JSON
+
+    async def send_json(self, value: object) -> None:
+        """
+        Send a value as JSON, as L{send} does.
+
+        @param value: whatever msgspec can encode: dictionaries, lists, texts, numbers,
+            C{Struct} and C{dataclass} objects, times.
+        @raise TypeError: it can't encode this.
+        """
+        await self.send(write(value))
+
+    @overload
+    async def receive_json(
+        self, type: type[_T], refuse: Refuse | None = None
+    ) -> _T: ...
+
+    @overload
+    async def receive_json(
+        self, type: Any = Any, refuse: Refuse | None = None
+    ) -> Any: ...
+
+    async def receive_json(self, type: Any = Any, refuse: Refuse | None = None) -> Any:
+        """
+        Wait for the next message that fits a type. One that doesn't is answered with an
+        error, in the form that the bundled applications use: see
+        L{wsplug.jsonmessages.ErrorMessage}.
+
+        @param type: a type that msgspec can decode, such as a C{Struct}, or a union of
+            C{Struct} types with tags.
+        @param refuse: makes another answer to a message that doesn't fit: a value that
+            is sent as JSON, or C{None} for no answer.
+        @raise ConnectionClosed: the connection is closed, and no message is left.
+        """
+        decoder = decoderOf(type)
+        while True:
+            message = await self.receive()
+            try:
+                return read(decoder, message)
+            except RequestRefused as error:
+                await self._refuse(error, refuse)
+
+    async def _refuse(self, error: RequestRefused, refuse: Refuse | None) -> None:
+        if refuse is None:
+            await self.send(refusal(error))
+            return
+        answer = refuse(error)
+        if answer is not None:
+            await self.send_json(answer)
+
+    @overload
+    def json(
+        self, type: type[_T], refuse: Refuse | None = None
+    ) -> AsyncIterator[_T]: ...
+
+    @overload
+    def json(
+        self, type: Any = Any, refuse: Refuse | None = None
+    ) -> AsyncIterator[Any]: ...
+
+    def json(self, type: Any = Any, refuse: Refuse | None = None) -> AsyncIterator[Any]:
+        """
+        Iterate over the messages that fit a type, until the connection ends; see
+        L{receive_json}.
+        """
+        return _JSONMessages(self, type, refuse)
+
+    @asynccontextmanager
+    async def answering(self, message: object = None) -> AsyncIterator[None]:
+        """
+        Answer an error with the error message that the bundled applications use, and go
+        on::
+
+            async for wish in socket.json(Wish):
+                async with socket.answering(wish):
+                    raise RequestRefused("too-long", "at most 100 characters")
+
+        The errors are L{wsplug.jsonmessages.RequestRefused} and
+        L{wsplug.errors.BrokerError}. All others go on as usual.
+
+        @param message: the message that is answered. If it has a C{request}, the answer
+            has the same one.
+        """
+        try:
+            yield
+        except (RequestRefused, BrokerError) as error:
+            await self.send(refusal(error, requestOf(message)))
 
     async def drained(self) -> None:
         """
@@ -318,6 +420,38 @@ class WebSocket:
 
     def _forgetSleep(self, sleep: Deferred[None]) -> None:
         self._sleeps.pop(sleep).cancel()
+
+
+class _JSONMessages(Generic[_T]):
+    """
+    The messages of a connection that fit a type.
+    """
+
+    def __init__(self, socket: WebSocket, type: Any, refuse: Refuse | None) -> None:
+        self._socket = socket
+        self._type = type
+        self._refuse = refuse
+
+    def __aiter__(self) -> AsyncIterator[_T]:
+        return self
+
+    async def __anext__(self) -> _T:
+        try:
+            found: Any = await self._socket.receive_json(self._type, self._refuse)
+        except ConnectionClosed:
+            raise StopAsyncIteration from None
+        return found  # type: ignore[no-any-return]
+
+
+def requestOf(message: object) -> RequestId:
+    """
+    Return the identifier for a request that a client's message has.
+    """
+    if isinstance(message, Mapping):
+        request = message.get("request")
+    else:
+        request = getattr(message, "request", None)
+    return request if isinstance(request, (int, str)) else None
 
 
 @implementer(IWebSocketProtocol, IPushProducer)

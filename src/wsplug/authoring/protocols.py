@@ -4,17 +4,20 @@ The protocol for the connections of an L{Application} that has a method for each
 
 from __future__ import annotations
 
+from collections.abc import Coroutine
 from typing import Any, Protocol
 
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IPushProducer
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from wsplug.authoring.coroutine import WebSocket
-from wsplug.errors import ConnectionClosed
+from wsplug.authoring.coroutine import WebSocket, requestOf
+from wsplug.errors import BrokerError, ConnectionClosed
 from wsplug.interfaces import IServices, IWebSocketProtocol, IWebSocketTransport
+from wsplug.jsonmessages import RequestRefused, decoderOf, read, refusal
 
-__all__ = ["EventProtocol", "Events"]
+__all__ = ["EventProtocol", "Events", "JSONEventProtocol"]
 
 
 class Events(Protocol):
@@ -24,6 +27,7 @@ class Events(Protocol):
 
     name: str
     services: IServices
+    messages: Any
 
     def opened(self, socket: WebSocket) -> Any:
         """A connection is open."""
@@ -78,3 +82,39 @@ class EventProtocol:
 
     def stopProducing(self) -> None:
         self.socket.setSlow(True)
+
+
+class JSONEventProtocol(EventProtocol):
+    """
+    Gives the application what it has declared as its C{messages}, and answers errors.
+    """
+
+    def textMessageReceived(self, message: str) -> Any:
+        return self._received(message)
+
+    def bytesMessageReceived(self, data: bytes) -> Any:
+        return self._received(data)
+
+    def _received(self, message: str | bytes) -> Any:
+        asked: Any = None
+        try:
+            asked = read(decoderOf(self._application.messages), message)
+            result = self._application.received(self.socket, asked)
+        except (RequestRefused, BrokerError) as error:
+            self._answer(error, asked)
+            return None
+        if isinstance(result, Coroutine):
+            result = Deferred.fromCoroutine(result)
+        if isinstance(result, Deferred):
+            result.addErrback(self._failed, asked)
+        return result
+
+    def _failed(self, failure: Failure, asked: object) -> None:
+        failure.trap(RequestRefused, BrokerError)
+        error: Any = failure.value
+        self._answer(error, asked)
+        # The failure and the frames in its traceback refer to each other.
+        failure.cleanFailure()
+
+    def _answer(self, error: RequestRefused | BrokerError, asked: object) -> None:
+        self.socket.transport.sendTextMessage(refusal(error, requestOf(asked)))

@@ -42,7 +42,6 @@ from wsplug.errors import BrokerError
 from wsplug.jsonmessages import (
     RequestRefused,
     WirePosition,
-    brokerRefused,
     read,
     refusal,
     write,
@@ -103,11 +102,8 @@ class ChatProtocol(WebSocketProtocol):
         request = getattr(asked, "request", None)
         try:
             answer = await self._HANDLERS[type(asked)](self, asked)
-        except RequestRefused as error:
+        except (RequestRefused, BrokerError) as error:
             self.transport.sendTextMessage(refusal(error, request))
-            return
-        except BrokerError as error:
-            self.transport.sendTextMessage(refusal(brokerRefused(error, request)))
             return
         if answer is not None:
             answer.request = request
