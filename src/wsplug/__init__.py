@@ -20,9 +20,11 @@ if TYPE_CHECKING:
     from wsplug.authoring.bases import WebSocketApplication, WebSocketProtocol
     from wsplug.authoring.coroutine import WebSocket
     from wsplug.authoring.decorators import application
+    from wsplug.authoring.rooms import Room
     from wsplug.codec.closecodes import CloseCode
     from wsplug.errors import ConnectionClosed, HandshakeRefused, Side
     from wsplug.guard.access import Access
+    from wsplug.jsonmessages import RequestRefused
     from wsplug.options import Option
     from wsplug.server import (
         Mount,
@@ -44,6 +46,8 @@ __all__ = [
     "Mount",
     "Option",
     "PreparedMessage",
+    "RequestRefused",
+    "Room",
     "Settings",
     "Side",
     "WebSocket",
@@ -67,6 +71,8 @@ _MODULES = {
     "Mount": "wsplug.server",
     "Option": "wsplug.options",
     "PreparedMessage": "wsplug.server",
+    "RequestRefused": "wsplug.jsonmessages",
+    "Room": "wsplug.authoring.rooms",
     "Settings": "wsplug.server",
     "Side": "wsplug.errors",
     "WebSocket": "wsplug.authoring.coroutine",

@@ -18,8 +18,11 @@ from zope.interface import directlyProvides, implementer
 
 from wsplug.authoring.coroutine import CoroutineProtocol, WebSocket
 from wsplug.authoring.declaring import annotationsOf, makeOption
+from wsplug.authoring.messages import encodeGap
 from wsplug.authoring.protocols import EventProtocol, JSONEventProtocol
+from wsplug.authoring.rooms import Room, Rooms
 from wsplug.authoring.tasks import Task, Tasks, Timer
+from wsplug.broker import Backlog
 from wsplug.errors import ConnectionClosed
 from wsplug.interfaces import (
     IHandshakeRequest,
@@ -41,6 +44,8 @@ _SETTINGS: Final = (
     "pages",
     "handlerTimeout",
     "messages",
+    "backlog",
+    "recovery",
 )
 """
 Attributes that a class may annotate although they are no options.
@@ -105,6 +110,13 @@ class Application:
         doesn't fit is answered with an error, in the form that the bundled applications
         use (L{wsplug.jsonmessages}), and so are a C{RequestRefused} and a
         C{BrokerError} that C{received} raises. With C{None}, messages come as they are.
+    @cvar prefix: what the names of its rooms' channels in the broker begin with; the
+        application's name if it is empty. It may be an option: two mounts with the same
+        prefix share their rooms.
+    @cvar backlog: how much may wait in a room for a client that reads too slowly, and
+        what happens then.
+    @cvar recovery: whether clients can recover what they have missed in a room; see
+        L{Room}.
     @cvar options: what the annotations have declared.
     @ivar services: the L{IServices} of the server.
     """
@@ -115,6 +127,9 @@ class Application:
     pages: str | PathLike[str] | IPlainResource | IResource | None = None
     handlerTimeout: float | None = None
     messages: Any = None
+    prefix: str = ""
+    backlog: Backlog = Backlog()
+    recovery: bool = False
     options: ClassVar[Sequence[Option]] = ()
 
     def __init_subclass__(cls, *, abstract: bool = False, **more: Any) -> None:
@@ -185,6 +200,13 @@ class Application:
                 raise TypeError(f"{type(self).__name__}: the option {name} is missing")
         if options:
             raise TypeError(f"{type(self).__name__} has no option {min(options)}")
+        self._rooms = Rooms(
+            services,
+            self.prefix or self.name,
+            backlog=self.backlog,
+            recovery=self.recovery,
+            missed=self.missed,
+        )
 
     # To be overridden
 
@@ -240,7 +262,25 @@ class Application:
         method, the client counts as not reached.
         """
 
+    def missed(self, room: Room, count: int | None) -> str | bytes | None:
+        """
+        Make the message that tells a client that it has missed messages of a room,
+        because it reads too slowly, or because the server doesn't have them any more.
+        By default, it is C{{"type":"gap","room":"lobby","count":3}}.
+
+        @param count: how many; C{None} if that is unknown.
+        @return: the message; C{None} for none.
+        """
+        return encodeGap(room.name, count)
+
     # To be used
+
+    def room(self, name: str) -> Room:
+        """
+        Return the room with a name. A room needn't be made: it is there as soon as it
+        is used.
+        """
+        return self._rooms.find(name)
 
     def spawn(self, work: Coroutine[Any, Any, object]) -> Task:
         """
@@ -395,7 +435,7 @@ def _optionsOf(cls: type) -> list[Option]:
         if name in _SETTINGS:
             continue
         what = f"{cls.__name__}.{name}"
-        if hasattr(Application, name) or name in ("services",):
+        if (name != "prefix" and hasattr(Application, name)) or name in ("services",):
             raise TypeError(f"{what} can't be an option: Application uses the name")
         advice = "; an attribute that is no option is a ClassVar, or has a name with _"
         default = getattr(cls, name, REQUIRED)

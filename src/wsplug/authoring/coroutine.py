@@ -135,7 +135,7 @@ class WebSocket:
             if taken is not None:
                 taken.callback(None)
             return message
-        self._check()
+        self.check()
         if self._asked is not None:
             raise RuntimeError("another coroutine is already waiting for a message")
         self._asked = TaskDeferred(self._forget)
@@ -154,7 +154,7 @@ class WebSocket:
         @raise TypeError: the message is neither a C{str} nor bytes-like.
         """
         plain = message if type(message) in _PLAIN else toMessage(message)
-        self._check()
+        self.check()
         if isinstance(plain, str):
             self.transport.sendTextMessage(plain)
         else:
@@ -262,7 +262,7 @@ class WebSocket:
             waiting: Deferred[None] = TaskDeferred()
             self._drained.chainDeferred(waiting)
             await waiting
-        self._check()
+        self.check()
 
     async def sleep(self, seconds: float) -> None:
         """
@@ -270,12 +270,12 @@ class WebSocket:
 
         @raise ConnectionClosed: the connection is closed meanwhile.
         """
-        self._check()
+        self.check()
         sleep: Deferred[None] = TaskDeferred(self._forgetSleep)
         clock = self._services.clock
         self._sleeps[sleep] = clock.callLater(seconds, self._wake, sleep)
         await sleep
-        self._check()
+        self.check()
 
     def spawn(self, work: Coroutine[Any, Any, object]) -> Task:
         """
@@ -288,7 +288,7 @@ class WebSocket:
         """
         if self.closed is not None and isinstance(work, Coroutine):
             work.close()  # or else Python warns that nobody has awaited it
-        self._check()
+        self.check()
         if self._tasks is None:
             self._tasks = Tasks(self._services.clock, self._name, self.fail)
         return self._tasks.spawn(work)
@@ -299,14 +299,14 @@ class WebSocket:
         """
         self.transport.loseConnection(code, reason)
 
-    def _check(self) -> None:
+    # What the protocol and rooms call
+
+    def check(self) -> None:
         """
         Raise L{ConnectionClosed} if the connection is closed.
         """
         if self.closed is not None:
             raise copy(self.closed)
-
-    # What the protocol calls
 
     def deliver(self, message: str | bytes) -> Deferred[None] | None:
         """
@@ -339,6 +339,16 @@ class WebSocket:
             drained.callback(None)
         elif drained is not None:
             self._drained = drained
+
+    def stop(self) -> None:
+        """
+        Nothing is sent any more. Senders wait until the connection is lost, which is
+        soon, instead of going on.
+        """
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            producer.stopProducing()
+        self.setSlow(True)
 
     def end(self, closed: ConnectionClosed) -> None:
         """
@@ -502,6 +512,4 @@ class CoroutineProtocol:
         self.socket.setSlow(False)
 
     def stopProducing(self) -> None:
-        # Nothing is sent any more. Senders wait until the connection is lost, which is
-        # soon, instead of going on.
-        self.socket.setSlow(True)
+        self.socket.stop()

@@ -81,7 +81,7 @@ class EventProtocol:
         self.socket.setSlow(False)
 
     def stopProducing(self) -> None:
-        self.socket.setSlow(True)
+        self.socket.stop()
 
 
 class JSONEventProtocol(EventProtocol):

@@ -146,6 +146,17 @@ class _Member:
 
 Encode = Callable[[str, Publication], str | bytes | None]
 EncodeGap = Callable[[str, int], str | bytes | None]
+Exclude = Callable[[str, Publication], IWebSocketTransport | None]
+Attach = Callable[[IWebSocketTransport, IPushProducer], object]
+Detach = Callable[[IWebSocketTransport], object]
+
+
+def _attach(transport: IWebSocketTransport, producer: IPushProducer) -> None:
+    transport.attachProducer(producer)
+
+
+def _detach(transport: IWebSocketTransport) -> None:
+    transport.detachProducer()
 
 
 @implementer(ISubscriber)
@@ -153,7 +164,8 @@ class Channels:
     """
     Sends publications to an application's connections.
 
-    It attaches a producer to the transports, so the application can't attach one.
+    It attaches a producer to the transports. The application can't attach one, unless
+    it passes on to this one what its own is told: see C{attach}.
 
     @ivar dropped: how many messages were dropped for slow subscribers.
     """
@@ -165,13 +177,24 @@ class Channels:
         encode: Encode,
         encodeGap: EncodeGap,
         backlog: Backlog = DEFAULT_BACKLOG,
+        *,
+        exclude: Exclude | None = None,
+        attach: Attach = _attach,
+        detach: Detach = _detach,
     ) -> None:
         """
         @param encode: makes the message for a channel's publication: text or bytes, or
             C{None} to send nothing. It is called once for each publication.
         @param encodeGap: makes the message that tells a subscriber how many of a
             channel's messages it has missed; C{None} to send nothing.
+        @param exclude: says which connection doesn't get a channel's publication;
+            C{None} if all do.
+        @param attach: has a producer paused and resumed as a connection's peer reads.
+        @param detach: undoes that.
         """
+        self._exclude = exclude
+        self._attach = attach
+        self._detach = detach
         self._broker = broker
         self._clock = clock
         self._encode = encode
@@ -225,7 +248,7 @@ class Channels:
         if member is None:
             member = self._members[transport] = _Member(self, transport)
             member.names[channel] = None
-            transport.attachProducer(member)
+            self._attach(transport, member)
         else:
             member.names[channel] = None
 
@@ -251,7 +274,7 @@ class Channels:
         del member.names[channel]
         if not member.names:
             del self._members[transport]
-            transport.detachProducer()
+            self._detach(transport)
         there = self._channels[channel]
         there.ready.pop(transport, None)
         there.queued.pop(transport, None)
@@ -279,11 +302,19 @@ class Channels:
             return
         message = PreparedMessage(encoded)
         queued = list(there.queued.items())
-        broadcast(message, there.ready)
+        excluded = (
+            None if self._exclude is None else self._exclude(channel, publication)
+        )
+        if excluded is None:
+            broadcast(message, there.ready)
+        else:
+            broadcast(message, [each for each in there.ready if each is not excluded])
         if queued:
             now = self._clock.seconds()
             offset = publication.offset if publication.isStored else 0
             for transport, subscription in queued:
+                if transport is excluded:
+                    continue
                 subscription.queue(now, offset, message)
                 self._bound(transport, subscription, now)
 
