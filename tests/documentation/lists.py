@@ -106,6 +106,9 @@ COMMANDS_NOT_RUN: dict[tuple[str, str], str] = {
     ("dice", "pip install ."): "tests/examples/test_examples.py runs it",
     ("dice", "twistd"): "tests/examples/test_examples.py runs it, once it is installed",
     ("tricks", "pip install ."): "tests/examples/test_examples.py runs it",
+    ("load", ""): "tests/examples/test_examples.py runs it, once it is installed",
+    ("quiz", ""): "tests/examples/test_examples.py runs it, once it is installed",
+    ("rpc", ""): "tests/examples/test_examples.py runs it, once it is installed",
     ("process", "twistd -n wsplug --port 9000 --app 'process:command=ping"): (
         "pings a machine of the internet"
     ),

@@ -4,10 +4,13 @@ Each example runs, as its first lines say it is run.
 
 from __future__ import annotations
 
+import ast
+import io
 import re
 import shutil
 import subprocess
 import sys
+import tokenize
 from pathlib import Path
 
 import pytest
@@ -119,6 +122,55 @@ def test_tricks(tmp_path: Path) -> None:
         assert answers == ["1", "2", "3", "Hello, human!"]
         client.send("count on me")
         assert client.recv(timeout=30) == "Up to where? Type: count 3"
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("load", "load: Push the load of this machine to those who watch it.\n"),
+        ("quiz", "quiz: Ask questions in rooms, and keep the scores.\n"),
+        ("rpc", "calculator: Answer JSON-RPC 2.0 calls.\n"),
+    ],
+)
+def test_packages(name: str, shown: str, tmp_path: Path) -> None:
+    """
+    Each package with a class of L{wsplug.Application} installs with its drop-in, and
+    its tests pass.
+    """
+    environment = _install(EXAMPLES / name, tmp_path)
+    with Process(
+        [TWISTD, "wsplug", "--list-apps"], tmp_path, environment=environment
+    ) as listing:
+        assert listing.wait() == 0
+        assert shown in listing.out
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests"]
+    with Process(command, tmp_path / name, environment=environment) as testing:
+        assert testing.wait() == 0, testing.out
+
+
+@pytest.mark.parametrize(("name", "most"), [("load", 40), ("quiz", 75), ("rpc", 45)])
+@pytest.mark.everyday
+def test_sizes(name: str, most: int) -> None:
+    """
+    Each of them is as short as the guide promises: lines of code, without blank ones,
+    comments and docstrings.
+    """
+    text = (EXAMPLES / name / "src" / f"wsplug_{name}" / "__init__.py").read_text()
+    tree = ast.parse(text)
+    lines: set[int] = set()
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type not in _NO_CODE:
+            lines.update(range(token.start[0], token.end[0] + 1))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            lines.difference_update(range(node.lineno, (node.end_lineno or 0) + 1))
+    assert len(lines) <= most
+
+
+_NO_CODE = (
+    *(tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE),
+    *(tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER),
+)
 
 
 @pytest.mark.everyday
