@@ -399,7 +399,10 @@ def test_task_of_the_server(logs: Logs) -> None:
     server.advance(2)
     assert seen == ["worked", "worked"]
     assert [str(each.value) for each in logs.failures()] == ["no"]
-    assert logs.lines("busy: ")[0].startswith("busy: test_task_of_the_server.<locals>")
+    assert any(
+        each.startswith("busy: test_task_of_the_server.<locals>")
+        for each in logs.lines("busy: ")
+    )
     assert client.closed is None
     stopping = server.stop()
     server.advance(3)

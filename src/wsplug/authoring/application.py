@@ -11,7 +11,7 @@ from functools import partial
 from os import PathLike
 from typing import Any, ClassVar, Final, TypeVar
 
-from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 from twisted.web.resource import IResource
 from zope.interface import directlyProvides, implementer
@@ -22,6 +22,7 @@ from wsplug.authoring.messages import encodeGap
 from wsplug.authoring.protocols import EventProtocol, JSONEventProtocol
 from wsplug.authoring.rooms import Room, Rooms
 from wsplug.authoring.tasks import Task, Tasks, Timer
+from wsplug.awaiting import maybeAwait
 from wsplug.broker import Backlog
 from wsplug.errors import ConnectionClosed
 from wsplug.interfaces import (
@@ -331,7 +332,7 @@ class Application:
     def buildProtocol(self, request: IHandshakeRequest) -> Any:
         admitted = self.admit(request)
         if isinstance(admitted, (Deferred, Coroutine)):
-            waiting = maybeDeferred(lambda: admitted)
+            waiting = maybeAwait(lambda: admitted)
             return waiting.addCallback(lambda _: self._makeProtocol())
         return self._makeProtocol()
 
@@ -349,7 +350,7 @@ class Application:
 
     async def startApplication(self) -> None:
         try:
-            await maybeDeferred(self.start)
+            await maybeAwait(self.start)
         except BaseException:
             await self._tasks.end()
             raise
@@ -357,7 +358,7 @@ class Application:
     async def stopApplication(self) -> None:
         await self._tasks.end()
         try:
-            await maybeDeferred(self.stop)
+            await maybeAwait(self.stop)
         finally:
             await self._tasks.end()
 

@@ -4,15 +4,14 @@ The protocol for the connections of an L{Application} that has a method for each
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
 from typing import Any, Protocol
 
-from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IPushProducer
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from wsplug.authoring.coroutine import WebSocket, requestOf
+from wsplug.awaiting import LATER, toDeferred
 from wsplug.errors import BrokerError, ConnectionClosed
 from wsplug.interfaces import IServices, IWebSocketProtocol, IWebSocketTransport
 from wsplug.jsonmessages import RequestRefused, decoderOf, read, refusal
@@ -103,9 +102,8 @@ class JSONEventProtocol(EventProtocol):
         except (RequestRefused, BrokerError) as error:
             self._answer(error, asked)
             return None
-        if isinstance(result, Coroutine):
-            result = Deferred.fromCoroutine(result)
-        if isinstance(result, Deferred):
+        if isinstance(result, LATER):
+            result = toDeferred(result)
             result.addErrback(self._failed, asked)
         return result
 

@@ -11,11 +11,12 @@ from twisted.internet.defer import (
     CancelledError,
     Deferred,
     DeferredList,
-    maybeDeferred,
 )
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
+
+from wsplug.awaiting import toDeferred
 
 __all__ = ["Task", "Tasks", "Timer"]
 
@@ -49,7 +50,7 @@ class Task:
         """
         Start it.
         """
-        self._running = maybeDeferred(lambda: self._work)
+        self._running = toDeferred(self._work)
         self._running.addBoth(self._finish)
 
     def cancel(self) -> None:
