@@ -181,7 +181,7 @@ def test_no_application() -> None:
         TypeError, match="is a class: mount an object with buildProtocol"
     ):
         Mount("/", App)  # type: ignore[arg-type]
-    with pytest.raises(TypeError, match=r"what its makeApplication\(\) makes"):
+    with pytest.raises(TypeError, match=r"the result of its makeApplication\(\)"):
         Mount("/", echo)  # type: ignore[arg-type]
 
 
