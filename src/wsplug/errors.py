@@ -41,6 +41,7 @@ __all__ = [
     "PublicationTooLarge",
     "Side",
     "StartupError",
+    "StoreFull",
     "UnknownApplication",
     "WSPlugError",
 ]
@@ -254,6 +255,28 @@ class PublicationTooLarge(BrokerError):
         return (
             f"{self.channel}: {self.size} bytes; a stored publication may have at most "
             f"{self.most}"
+        )
+
+
+class StoreFull(BrokerError):
+    """
+    A value doesn't fit into an application's store any more. The store is unchanged.
+    """
+
+    def __init__(self, key: str, size: int, most: int) -> None:
+        """
+        @param size: the value's size, in bytes.
+        @param most: bytes that the application's keys and values may have together.
+        """
+        super().__init__(key, size, most)
+        self.key = key
+        self.size = size
+        self.most = most
+
+    def __str__(self) -> str:
+        return (
+            f"{self.key}: {self.size} bytes don't fit; an application's store has at "
+            f"most {self.most}"
         )
 
 

@@ -44,6 +44,7 @@ __all__ = [
     "IConversation",
     "IHandlerRules",
     "IHandshakeRequest",
+    "IKeyValueStore",
     "INoticeReceiver",
     "IPlainRequest",
     "IPlainResource",
@@ -633,6 +634,57 @@ class IBroker(Interface):
         @return: fires with the data by key, in the order of entering.
         """
 
+    def openStore(application: str) -> IKeyValueStore:
+        """
+        Return the store of an application: the same keys and values for the same name.
+
+        @param application: the application's name.
+        """
+
+
+class IKeyValueStore(Interface):
+    """
+    A small store of keys and values, which an application has for itself. The broker
+    keeps it beside its channels: what C{sqlite} stores outlives the process.
+
+    Calls take effect in their order. All Deferreds fail with
+    L{wsplug.errors.BrokerError} if the broker's storage fails.
+
+    A key is a C{str} of at most 1024 bytes of UTF-8; anything else is a C{TypeError} or
+    C{ValueError}.
+    """
+
+    def get(key: str) -> Deferred[bytes | None]:
+        """
+        Read a value.
+
+        @return: fires with it; with C{None} if the key doesn't exist.
+        """
+
+    def set(key: str, value: bytes) -> Deferred[None]:
+        """
+        Set a value, whether the key exists or not.
+
+        @param value: C{bytes}, or another bytes-like object.
+        @return: fires once it is stored, as durably as the broker stores. It fails with
+            L{wsplug.errors.StoreFull} if it doesn't fit; the old value stays.
+        @raise TypeError: it isn't bytes-like.
+        """
+
+    def delete(key: str) -> Deferred[bool]:
+        """
+        Delete a key.
+
+        @return: fires with whether it existed.
+        """
+
+    def items(prefix: str = "") -> Deferred[Mapping[str, bytes]]:
+        """
+        Read the values of all keys that begin with a prefix.
+
+        @return: fires with the values by their keys, which are sorted.
+        """
+
 
 class IServices(Interface):
     """
@@ -646,6 +698,9 @@ class IServices(Interface):
         "the time of day."
     )
     broker: IBroker = Attribute("The broker that all applications share.")
+    store: IKeyValueStore = Attribute(
+        "The application's own store. Mounts of the same application share it."
+    )
     logins: bool = Attribute(
         "Whether the server authenticates clients; C{request.avatar} is the user then."
     )

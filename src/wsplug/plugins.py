@@ -12,7 +12,7 @@ import os
 import re
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
 from types import ModuleType
@@ -33,6 +33,7 @@ from wsplug.errors import InvalidOption, PluginFailed, UnknownApplication
 from wsplug.interfaces import (
     IBroker,
     ICommand,
+    IKeyValueStore,
     IServices,
     IWebSocketApplication,
     IWebSocketApplicationPlugin,
@@ -108,12 +109,22 @@ The options that each application has besides its own.
 class Services:
     """
     What applications may use.
+
+    @ivar application: the name of the application that uses it.
     """
 
     reactor: Any
     clock: Any
     broker: IBroker
     logins: bool = False
+    application: str = ""
+
+    @property
+    def store(self) -> IKeyValueStore:
+        """
+        The application's own store.
+        """
+        return self.broker.openStore(self.application)
 
 
 @dataclass(frozen=True)
@@ -380,7 +391,7 @@ def _checkShown(plugin: Any) -> None:
 # Making
 
 
-def makeMounts(descriptions: Sequence[Description], services: IServices) -> list[Mount]:
+def makeMounts(descriptions: Sequence[Description], services: Services) -> list[Mount]:
     """
     Make and mount applications.
 
@@ -390,7 +401,7 @@ def makeMounts(descriptions: Sequence[Description], services: IServices) -> list
     return [makeMount(description, services, isSingle) for description in descriptions]
 
 
-def makeMount(description: Description, services: IServices, isSingle: bool) -> Mount:
+def makeMount(description: Description, services: Services, isSingle: bool) -> Mount:
     """
     Make and mount an application.
 
@@ -411,7 +422,9 @@ def makeMount(description: Description, services: IServices, isSingle: bool) -> 
     try:
         mountOptions = parseOptions(MOUNT_OPTIONS, shared)
         options = parseOptions(plugin.options, values)
-        application = plugin.makeApplication(options, services)
+        application = plugin.makeApplication(
+            options, replace(services, application=plugin.name)
+        )
         path = mountOptions["path"] or ("/" if isSingle else f"/{plugin.name}")
         return Mount(
             path,

@@ -45,7 +45,7 @@ class World:
         self.broker: Any = self.server.broker
         self.encoded = 0
         self.tellsGaps = True
-        options = {} if backlog is None else {"backlog": backlog}
+        options: dict[str, Any] = {} if backlog is None else {"backlog": backlog}
         self.channels = Channels(
             self.broker,
             self.clock,

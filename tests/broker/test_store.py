@@ -506,6 +506,7 @@ def test_version_3(tmp_path: Path, opened: list[Store]) -> None:
         expected = database.execute(counted).fetchone()
         database.execute("UPDATE channels SET size = 1")
         database.execute("UPDATE state SET size = 2")
+        database.execute("DROP TABLE entries")
         database.execute("PRAGMA user_version = 3")
     store = _open(path, opened, Retention())
     assert store.position("a") == position

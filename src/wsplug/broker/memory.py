@@ -13,6 +13,7 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from zope.interface import implementer
 
+from wsplug.broker.keyvalues import MemoryKeyValues
 from wsplug.broker.local import LocalPresence, Subscribers
 from wsplug.broker.publication import History, Position, Publication, toData
 from wsplug.broker.retention import (
@@ -22,7 +23,7 @@ from wsplug.broker.retention import (
     channelCost,
 )
 from wsplug.clocks import timeOfDay
-from wsplug.interfaces import IBroker, ISubscriber
+from wsplug.interfaces import IBroker, IKeyValueStore, ISubscriber
 
 __all__ = ["MemoryBroker"]
 
@@ -107,6 +108,7 @@ class MemoryBroker(LocalPresence):
         self._epoch = secrets.token_hex(4)
         self._subscribers = Subscribers()
         self._sweep: IDelayedCall | None = None
+        self._stores: dict[str, MemoryKeyValues] = {}
 
     def start(self) -> Deferred[None]:
         return succeed(None)
@@ -159,6 +161,12 @@ class MemoryBroker(LocalPresence):
         history = kept.history(since, limit)
         self._closeUnused(channel)
         return succeed(history)
+
+    def openStore(self, application: str) -> IKeyValueStore:
+        store = self._stores.get(application)
+        if store is None:
+            store = self._stores[application] = MemoryKeyValues()
+        return store
 
     # Keeping and forgetting
 

@@ -16,7 +16,7 @@ from wsplug.broker.retention import CHANNEL_OVERHEAD, OVERHEAD
 
 __all__ = ["VERSION", "makeTables", "migrate", "renewEpoch", "renewEpochs"]
 
-VERSION: Final = 4
+VERSION: Final = 5
 """
 The version of the tables, as C{PRAGMA user_version}.
 """
@@ -59,6 +59,16 @@ ALTER TABLE state ADD COLUMN mark TEXT NOT NULL DEFAULT '';
 ALTER TABLE state ADD COLUMN boot TEXT NOT NULL DEFAULT '';
 """
 
+# The keys and values of applications.
+_ENTRIES: Final = """
+CREATE TABLE entries (
+    application TEXT NOT NULL,
+    key TEXT NOT NULL,
+    value BLOB NOT NULL,
+    PRIMARY KEY (application, key)
+);
+"""
+
 _INDICES: Final = """
 CREATE INDEX channels_oldest ON channels (oldest) WHERE oldest IS NOT NULL;
 CREATE INDEX channels_turn ON channels (turn) WHERE oldest IS NOT NULL;
@@ -93,7 +103,7 @@ def makeTables(database: sqlite3.Connection) -> None:
     """
     Create the tables in an empty file.
     """
-    _run(database, _CHANNELS + _PUBLICATIONS + _INDICES + _OPENINGS)
+    _run(database, _CHANNELS + _PUBLICATIONS + _INDICES + _OPENINGS + _ENTRIES)
     database.execute("INSERT INTO state (size, epoch) VALUES (0, '')")
     renewEpoch(database)
     database.execute(f"PRAGMA user_version = {VERSION}")
@@ -105,7 +115,7 @@ def migrate(database: sqlite3.Connection, version: int) -> None:
 
     @raise sqlite3.DatabaseError: their version is unknown.
     """
-    if version not in (1, 2, 3):
+    if version not in (1, 2, 3, 4):
         raise sqlite3.DatabaseError(
             f"it has version {version} of the tables; this wsplug needs {VERSION}"
         )
@@ -113,7 +123,9 @@ def migrate(database: sqlite3.Connection, version: int) -> None:
         _findGaps(database)
     if version < 3:
         _run(database, _OPENINGS)
-    _run(database, _COUNT)
+    if version < 4:
+        _run(database, _COUNT)
+    _run(database, _ENTRIES)
     database.execute(f"PRAGMA user_version = {VERSION}")
 
 

@@ -18,6 +18,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from wsplug.broker.keyvalues import SqliteKeyValues
 from wsplug.broker.local import LocalPresence, Subscribers
 from wsplug.broker.publication import History, Position, Publication, toData
 from wsplug.broker.retention import DEFAULT_RETENTION, Retention
@@ -26,7 +27,7 @@ from wsplug.broker.trouble import Trouble
 from wsplug.broker.worker import Worker
 from wsplug.clocks import timeOfDay
 from wsplug.errors import BrokerError, StartupError
-from wsplug.interfaces import IBroker, ISubscriber
+from wsplug.interfaces import IBroker, IKeyValueStore, ISubscriber
 
 __all__ = ["MAX_PENDING_SIZE", "PENDING_OVERHEAD", "SqliteBroker"]
 
@@ -87,6 +88,7 @@ class SqliteBroker(LocalPresence):
                 ("store", f"in {path}"),
                 ("read", path),
                 ("sweep", path),
+                ("use", f"the applications' store in {path}"),
             )
         }
 
@@ -226,6 +228,13 @@ class SqliteBroker(LocalPresence):
         failure.trap(sqlite3.Error)
         self._troubles["read"].add(failure)
         raise BrokerError(f"{channel}: not read: {failure.value}") from None
+
+    # The applications' store
+
+    def openStore(self, application: str) -> IKeyValueStore:
+        return SqliteKeyValues(
+            application, self._store, self._worker, self._troubles["use"]
+        )
 
     # Forgetting
 

@@ -25,6 +25,7 @@ from wsplug.broker.continuity import (
 from wsplug.broker.publication import History, Position, Publication
 from wsplug.broker.retention import OVERHEAD, Retention, channelCost
 from wsplug.broker.schema import VERSION, makeTables, migrate, renewEpoch, renewEpochs
+from wsplug.broker.valuetable import ValueTable
 from wsplug.files import keepToOwner, makePrivate
 
 __all__ = ["Draft", "Store"]
@@ -93,6 +94,8 @@ class _Channel:
 class Store:
     """
     One file that one process uses.
+
+    @ivar values: the applications' keys and values.
     """
 
     def __init__(
@@ -112,6 +115,7 @@ class Store:
         self._database: sqlite3.Connection | None = None
         self._turn = 0
         self._boot = boot
+        self.values = ValueTable(lambda: self._opened, self._transaction)
 
     def open(self) -> bool:
         """

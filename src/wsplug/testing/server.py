@@ -145,7 +145,9 @@ class MemoryServer:
             plugin = application
             values = parseOptions(plugin.options, options or {})
             logins = portal is not None
-            services = Services(self.clock, self.clock, self.broker, logins)
+            services = Services(
+                self.clock, self.clock, self.broker, logins, plugin.name
+            )
             application = plugin.makeApplication(values, services)
             name = plugin.name
         mount = Mount(

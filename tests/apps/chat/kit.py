@@ -17,7 +17,7 @@ from wsplug.apps.chat.protocol import SUBPROTOCOL
 from wsplug.broker import History, MemoryBroker, Position, Publication, Retention
 from wsplug.broker.retention import DEFAULT_RETENTION
 from wsplug.errors import BrokerError
-from wsplug.interfaces import IBroker, ISubscriber
+from wsplug.interfaces import IBroker, IKeyValueStore, ISubscriber
 from wsplug.testing import MemoryClient, MemoryServer
 
 __all__ = ["STEP", "Chat", "Client", "SlowBroker", "key"]
@@ -70,6 +70,9 @@ class SlowBroker:
         answer: Deferred[_T] = Deferred()
         self._clock.callLater(self.delay, done.chainDeferred, answer)
         return answer
+
+    def openStore(self, application: str) -> IKeyValueStore:
+        return self._broker.openStore(application)
 
     def start(self) -> Deferred[None]:
         return self._broker.start()
