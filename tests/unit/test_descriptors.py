@@ -7,12 +7,16 @@ from __future__ import annotations
 import resource
 import subprocess
 import sys
+from typing import Any
 
 import pytest
+from twisted.internet.testing import MemoryReactorClock
 
+from wsplug.assembly import assemble, combine
 from wsplug.daemon.descriptors import RESERVED, fitConnections
 from wsplug.errors import InvalidOption
 from wsplug.options import UNLIMITED
+from wsplug.plugins import parseDescription
 
 
 def test_enough() -> None:
@@ -41,6 +45,48 @@ def test_too_many() -> None:
     assert "max-connections 5000 is too high" in message
     assert str(5000 + RESERVED) in message
     assert f"max-connections to {1024 - RESERVED}" in message
+
+
+def test_applications() -> None:
+    """
+    What applications may take isn't there for connections, except for a fifth: each
+    connection may come with a program that takes four descriptors.
+    """
+    free = 1024 - RESERVED
+    assert fitConnections(10_000, 1024, asked=False, taken=200) == free - 200
+    assert fitConnections(UNLIMITED, 1024, asked=True, taken=900) == free // 5
+    assert fitConnections(100, 1024, asked=True, taken=200) == 100
+    assert fitConnections(10_000, UNLIMITED, asked=False, taken=200) == 10_000
+    assert fitConnections(10_000, RESERVED, asked=False, taken=200) == 1
+    with pytest.raises(InvalidOption) as caught:
+        fitConnections(900, 1024, asked=True, taken=200)
+    message = str(caught.value)
+    assert str(900 + RESERVED + 200) in message
+    assert f"max-connections to {free - 200}" in message
+
+
+@pytest.mark.parametrize(
+    ("application", "taken"),
+    [
+        ("echo", 0),
+        ("process:command=cat", 200),
+        ("process:command=cat:max-programs=7", 28),
+        ("process:command=cat:mode=room:max-programs=7", 28),
+        ("process:command=cat:mode=shared:max-programs=7", 4),
+    ],
+)
+def test_programs(
+    application: str, taken: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    The programs of C{--app process} leave fewer descriptors for connections.
+    """
+    monkeypatch.setattr("wsplug.assembly.parts.raiseLimit", lambda: 1024)
+    configuration = combine({"app": [parseDescription(application)]}, {})
+    reactor: Any = MemoryReactorClock()
+    parts = assemble(configuration, reactor)
+    settings = parts.configuration.settings
+    assert settings.max_connections == 1024 - RESERVED - taken
 
 
 def test_raised() -> None:

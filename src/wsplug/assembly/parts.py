@@ -5,7 +5,7 @@ authentication.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -120,7 +120,6 @@ def assemble(
     @raise wsplug.errors.ConfigurationError: a part can't be made. The message says
         which option is wrong, and how to correct it.
     """
-    configuration = attempt(_fit, configuration) or configuration
     operation = configuration.operation
     if operation.metrics == "yes":
         attempt(checkMetrics)
@@ -131,6 +130,7 @@ def assemble(
     broker = attempt(makeBroker, operation.broker, reactor) or MemoryBroker(reactor)
     services = Services(reactor, reactor, broker, authentication.portal is not None)
     mounts = _makeMounts(configuration, services, attempt)
+    configuration = attempt(_fit, configuration, mounts) or configuration
     parts = Parts(
         configuration,
         reactor,
@@ -145,9 +145,10 @@ def assemble(
     return parts
 
 
-def _fit(configuration: Configuration) -> Configuration:
+def _fit(configuration: Configuration, mounts: Iterable[Mount]) -> Configuration:
     """
-    Reduce the number of connections to what the process can hold.
+    Reduce the number of connections to what the process can hold beside its
+    applications.
 
     @raise wsplug.errors.InvalidOption: the user has set a higher number.
     """
@@ -156,6 +157,7 @@ def _fit(configuration: Configuration) -> Configuration:
         settings.max_connections,
         raiseLimit(),
         "max-connections" in configuration.given,
+        sum(getattr(mount.application, "maxDescriptors", 0) for mount in mounts),
     )
     return replace(configuration, settings=replace(settings, max_connections=possible))
 

@@ -1,5 +1,6 @@
 """
-How many connections the process can hold: each one takes a file descriptor.
+How many connections the process can hold: each one takes a file descriptor, and some
+applications take more.
 """
 
 from __future__ import annotations
@@ -15,6 +16,12 @@ if sys.platform != "win32":
     import resource
 
 __all__ = ["RESERVED", "fitConnections", "raiseLimit"]
+
+_SHARE: Final = 5
+"""
+The part of the descriptors that is left for connections, one in so many, whatever
+applications may take.
+"""
 
 RESERVED: Final = 64
 """
@@ -39,7 +46,7 @@ def raiseLimit() -> int:
     return UNLIMITED if soft == resource.RLIM_INFINITY else soft
 
 
-def fitConnections(wanted: int, limit: int, asked: bool) -> int:
+def fitConnections(wanted: int, limit: int, asked: bool, taken: int = 0) -> int:
     """
     Return how many connections the server can hold.
 
@@ -47,15 +54,17 @@ def fitConnections(wanted: int, limit: int, asked: bool) -> int:
     @param limit: of open files, from L{raiseLimit}.
     @param asked: whether the user has set C{max-connections}. If not, or if it is
         C{unlimited}, the result may be smaller than C{wanted}.
+    @param taken: the descriptors that applications may take at one time.
     @raise InvalidOption: the user has asked for more than the limit allows.
     """
-    possible = max(limit - RESERVED, 1)
+    free = limit - RESERVED
+    possible = max(free - taken, free // _SHARE, 1)
     if wanted <= possible:
         return wanted
     if asked and wanted < UNLIMITED:
         raise InvalidOption(
             f"max-connections {wanted} is too high: this process may open {limit} "
-            f"files; raise that to {wanted + RESERVED} (LimitNOFILE= of systemd, or "
-            f"ulimit -n), or set max-connections to {possible}"
+            f"files; raise that to {wanted + RESERVED + taken} (LimitNOFILE= of "
+            f"systemd, or ulimit -n), or set max-connections to {possible}"
         )
     return possible

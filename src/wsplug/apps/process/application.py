@@ -51,6 +51,12 @@ Names that a room can't have, because something else is at its URL.
 """
 
 
+_DESCRIPTORS: Final = 4
+"""
+File descriptors that a program takes: three pipes, and one more while it starts.
+"""
+
+
 class _ProgramInfo(msgspec.Struct):
     """
     What the page is told of the program.
@@ -71,6 +77,9 @@ def _describe(options: ProcessOptions) -> JSONResource:
 class _ProcessApplication(WebSocketApplication):
     """
     The base of all modes.
+
+    @ivar maxDescriptors: how many file descriptors the programs may take at one time.
+        The server leaves so many fewer for connections.
     """
 
     pages: IPlainResource
@@ -82,6 +91,7 @@ class _ProcessApplication(WebSocketApplication):
         pages = StaticFiles(_PAGES)
         pages.putChild(_ABOUT, _describe(options))
         self.pages = pages
+        self.maxDescriptors = _DESCRIPTORS * options.max_programs
 
     def startApplication(self) -> Any:
         self._programs.start()
@@ -114,6 +124,7 @@ class SharedProgram(_ProcessApplication):
 
     def __init__(self, options: ProcessOptions, services: IServices) -> None:
         super().__init__(options, services)
+        self.maxDescriptors = _DESCRIPTORS
         self._room = Room(self._programs, environment.ofServer())
 
     def startApplication(self) -> None:
