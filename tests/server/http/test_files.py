@@ -135,6 +135,9 @@ def test_conditions(
             assert len(response.body) == {200: size, 304: 0}.get(status, len(UNMET))
         if status != 412:
             assert response.all("last-modified") == [DATE]
+        if status == 304:
+            # Section 8.6: it would be that of the whole file.
+            assert response.all("content-length") == []
         assert response.all("content-range") == []
         part = ask(server, name, *headers, RANGE, method=method)
         if status == 200 and method == "GET":

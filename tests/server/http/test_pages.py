@@ -1034,3 +1034,26 @@ def test_head_of_what_writes(headers: tuple[tuple[bytes, bytes], ...]) -> None:
     head, _, rest = raw(server, data).take().partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 200 ")
     assert parseResponse(rest).status == 404
+
+
+class Sizeless(Resource):
+    """Answers with a status that has no content."""
+
+    isLeaf = True
+
+    def render_GET(self, request: Any) -> bytes:
+        request.setResponseCode(int(request.path[1:]))
+        return b""
+
+
+@pytest.mark.parametrize(("status", "sizes"), [(200, ["0"]), (204, []), (304, [])])
+def test_statuses_without_content(status: int, sizes: list[str]) -> None:
+    """RFC 9110 section 8.6: a 204 has no Content-Length, nor a 304 one that isn't the
+    whole response's. Twisted's own would have one of 0."""
+    server = MemoryServer(App(pages=Sizeless()))  # type: ignore[no-untyped-call]
+    transport = raw(server, get(f"/{status}") + get("/200"))
+    first, second, end = transport.take().split(b"\r\n\r\n")
+    response = parseResponse(first + b"\r\n\r\n")
+    assert (response.status, response.all("content-length")) == (status, sizes)
+    assert second.startswith(b"HTTP/1.1 200 ")
+    assert end == b""

@@ -61,6 +61,13 @@ The seconds until a producer without data is asked again.
 """
 
 
+_SIZELESS: Final = frozenset({204, 304})
+"""
+The statuses without C{Content-Length}. Twisted says 0 where RFC 9110 section 8.6 allows
+only the size that the response to an unconditional C{GET} has, or none at all.
+"""
+
+
 class PageChannel(HTTPChannel):
     """
     Answers the requests of one connection that are for resources of C{twisted.web}.
@@ -239,6 +246,9 @@ class PageChannel(HTTPChannel):
         if status >= 200:
             self._missing = None
             self._hasBody = has_body(status, self._method)
+        if status in _SIZELESS and headers.hasHeader(b"content-length"):
+            headers = headers.copy()
+            headers.removeHeader(b"content-length")
         lines = [b"%b %b %b\r\n" % (version, code, reason)]
         for name, values in headers.getAllRawHeaders():
             lines.extend(b"%b: %b\r\n" % (name, value) for value in values)
