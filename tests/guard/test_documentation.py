@@ -11,7 +11,7 @@ import pytest
 
 from tests.documentation.pages import codeIn
 from wsplug.assembly import combine, readFile
-from wsplug.daemon.descriptors import RESERVED, fitConnections
+from wsplug.daemon.descriptors import fitConnections
 from wsplug.errors import InvalidOption
 from wsplug.guard.admission import MAX_LINGERING
 from wsplug.tap import Options
@@ -54,5 +54,4 @@ def test_error() -> None:
     with pytest.raises(InvalidOption) as caught:
         fitConnections(20000, 4096, asked=True)
     assert f"    wsplug: {caught.value}\n" in LIMITS
-    assert 4096 - RESERVED == 4032
     assert f"{MAX_LINGERING:,} addresses" in LIMITS

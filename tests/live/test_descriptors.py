@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import http.client
 import os
+import re
 import socket
 import sys
 from contextlib import ExitStack, suppress
@@ -14,7 +15,16 @@ from pathlib import Path
 import pytest
 from websockets.sync.client import connect
 
-from tests.processes import HOST, PATIENCE, TWISTD, Server, checkEcho, waitUntil
+from tests.processes import (
+    HANDSHAKE,
+    HOST,
+    PATIENCE,
+    TWISTD,
+    Server,
+    checkEcho,
+    upgrade,
+    waitUntil,
+)
 
 pytestmark = [
     pytest.mark.costly,
@@ -116,6 +126,33 @@ def test_clients_that_read_nothing(tmp_path: Path) -> None:
         for client in clients:
             client.close()
         assert server.stop() == 0
+
+
+def test_full(tmp_path: Path) -> None:
+    """
+    A server that is full, with as many connections as fit, more that it has refused,
+    and idle ones in the slots for health checks, still has descriptors. It answers
+    health checks.
+    """
+    program = (*LIMITED[:2], LIMITED[2].replace("200", "600"), TWISTD)
+    arguments = ["--app=echo", "--close-timeout=300", "--open-timeout=300"]
+    with ExitStack() as stack:
+        server = stack.enter_context(Server(tmp_path, arguments, program=program))
+        server.waitForLog(" connections\n")
+        (count,) = re.findall(r"up to (\d+) connections", server.log)
+        for _ in range(int(count)):
+            stack.enter_context(upgrade(server.port))
+        for _ in range(100):
+            client = socket.create_connection((HOST, server.port), PATIENCE)
+            stack.enter_context(client).sendall(HANDSHAKE % b"/")
+            assert client.recv(12) == b"HTTP/1.1 503"
+        for _ in range(40):
+            client = socket.create_connection((HOST, server.port), PATIENCE)
+            stack.enter_context(client).sendall(b"GET /-/health/live HTTP/1.1\r\n")
+        for _ in range(10):
+            checkHealth(server.port)
+        assert "can't accept" not in server.log
+        assert server.descriptors() < 600
 
 
 HOARD = """

@@ -23,16 +23,34 @@ def test_enough() -> None:
     """
     Where there are descriptors enough, as many as are wanted.
     """
-    assert fitConnections(1000, 1000 + RESERVED, asked=True) == 1000
+    assert fitConnections(200, 200 + RESERVED, asked=True) == 200
     assert fitConnections(1000, UNLIMITED, asked=True) == 1000
+    assert fitConnections(UNLIMITED, UNLIMITED, asked=True) == UNLIMITED
 
 
 def test_fewer() -> None:
     """
     The default, and as many as there can be, become what there can be.
     """
-    assert fitConnections(10_000, 1024, asked=False) == 1024 - RESERVED
-    assert fitConnections(UNLIMITED, 1024, asked=True) == 1024 - RESERVED
+    assert fitConnections(10_000, 300, asked=False) == 300 - RESERVED
+    assert fitConnections(UNLIMITED, 300, asked=True) == 300 - RESERVED
+
+
+@pytest.mark.parametrize("limit", [100, 300, 400, 1024, 2000, 4096, 524_288])
+def test_refused(limit: int) -> None:
+    """
+    Connections that are refused by a full server, and linger, have descriptors, too. No
+    connection more is possible.
+    """
+
+    def needed(connections: int) -> int:
+        return connections + max(connections // 20 - 16, 0) + RESERVED
+
+    possible = fitConnections(10**6, limit, asked=False)
+    assert needed(possible) <= limit < needed(possible + 1)
+    assert fitConnections(possible, limit, asked=True) == possible
+    with pytest.raises(InvalidOption, match=f"raise that to {needed(possible + 1)} "):
+        fitConnections(possible + 1, limit, asked=True)
 
 
 def test_too_many() -> None:
@@ -40,11 +58,11 @@ def test_too_many() -> None:
     Who has asked for more than there can be is told so, with both ways out.
     """
     with pytest.raises(InvalidOption) as caught:
-        fitConnections(5000, 1024, asked=True)
+        fitConnections(5000, 300, asked=True)
     message = str(caught.value)
     assert "max-connections 5000 is too high" in message
-    assert str(5000 + RESERVED) in message
-    assert f"max-connections to {1024 - RESERVED}" in message
+    assert "raise that to 5298 (LimitNOFILE=" in message
+    assert f"max-connections to {300 - RESERVED}" in message
 
 
 def test_applications() -> None:
@@ -52,24 +70,23 @@ def test_applications() -> None:
     What applications may take isn't there for connections, except for a fifth: each
     connection may come with a program that takes four descriptors.
     """
-    free = 1024 - RESERVED
-    assert fitConnections(10_000, 1024, asked=False, taken=200) == free - 200
-    assert fitConnections(UNLIMITED, 1024, asked=True, taken=900) == free // 5
-    assert fitConnections(100, 1024, asked=True, taken=200) == 100
+    free = 300 - RESERVED
+    assert fitConnections(10_000, 300, asked=False, taken=100) == free - 100
+    assert fitConnections(UNLIMITED, 300, asked=True, taken=900) == free // 5
+    assert fitConnections(100, 300, asked=True, taken=100) == 100
     assert fitConnections(10_000, UNLIMITED, asked=False, taken=200) == 10_000
     assert fitConnections(10_000, RESERVED, asked=False, taken=200) == 1
     with pytest.raises(InvalidOption) as caught:
-        fitConnections(900, 1024, asked=True, taken=200)
+        fitConnections(220, 300, asked=True, taken=100)
     message = str(caught.value)
-    assert str(900 + RESERVED + 200) in message
-    assert f"max-connections to {free - 200}" in message
+    assert f"raise that to {220 + RESERVED + 100} (" in message
+    assert f"max-connections to {free - 100}" in message
 
 
 @pytest.mark.parametrize(
     ("application", "taken"),
     [
         ("echo", 0),
-        ("process:command=cat", 200),
         ("process:command=cat:max-programs=7", 28),
         ("process:command=cat:mode=room:max-programs=7", 28),
         ("process:command=cat:mode=shared:max-programs=7", 4),
@@ -81,12 +98,23 @@ def test_programs(
     """
     The programs of C{--app process} leave fewer descriptors for connections.
     """
-    monkeypatch.setattr("wsplug.assembly.parts.raiseLimit", lambda: 1024)
+    monkeypatch.setattr("wsplug.assembly.parts.raiseLimit", lambda: 300)
     configuration = combine({"app": [parseDescription(application)]}, {})
     reactor: Any = MemoryReactorClock()
     parts = assemble(configuration, reactor)
     settings = parts.configuration.settings
-    assert settings.max_connections == 1024 - RESERVED - taken
+    assert settings.max_connections == 300 - RESERVED - taken
+
+
+def test_operators(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    So do the connections of operators.
+    """
+    monkeypatch.setattr("wsplug.assembly.parts.raiseLimit", lambda: 300)
+    given = {"app": [parseDescription("echo")], "admin": ["tcp:0"]}
+    reactor: Any = MemoryReactorClock()
+    parts = assemble(combine(given, {}), reactor)
+    assert parts.configuration.settings.max_connections == 300 - RESERVED - 112
 
 
 def test_raised() -> None:

@@ -22,7 +22,7 @@ from wsplug.server.mounts import Mount
 from wsplug.server.settings import Settings
 from wsplug.web.site import makeSite
 
-__all__ = ["AdminEndpoints", "AdminSettings"]
+__all__ = ["DESCRIPTORS", "AdminEndpoints", "AdminSettings"]
 
 _HEALTH: Final = b"health"
 """
@@ -34,6 +34,12 @@ _SETTINGS: Final = Settings(
 )
 """
 The admin endpoints' own settings: they accept operators even if the server is full.
+"""
+
+DESCRIPTORS: Final = 112
+"""
+File descriptors that connections to the admin endpoints may take: its maximum,
+and a few that are refused or check the health.
 """
 
 

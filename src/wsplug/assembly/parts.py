@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
-from wsplug.admin.endpoints import AdminSettings
+from wsplug.admin.endpoints import DESCRIPTORS, AdminSettings
 from wsplug.admin.options import Administration, makePrivate, readToken
 from wsplug.assembly.configuration import Configuration
 from wsplug.assembly.endpoints import addTLS, makeEndpoint
@@ -148,16 +148,19 @@ def assemble(
 def _fit(configuration: Configuration, mounts: Iterable[Mount]) -> Configuration:
     """
     Reduce the number of connections to what the process can hold beside its
-    applications.
+    applications and operators.
 
     @raise wsplug.errors.InvalidOption: the user has set a higher number.
     """
     settings = configuration.settings
+    taken = sum(getattr(mount.application, "maxDescriptors", 0) for mount in mounts)
+    if configuration.administration.endpoints:
+        taken += DESCRIPTORS
     possible = fitConnections(
         settings.max_connections,
         raiseLimit(),
         "max-connections" in configuration.given,
-        sum(getattr(mount.application, "maxDescriptors", 0) for mount in mounts),
+        taken,
     )
     return replace(configuration, settings=replace(settings, max_connections=possible))
 

@@ -6,11 +6,13 @@ applications take more.
 from __future__ import annotations
 
 import sys
+from bisect import bisect_right
 from contextlib import suppress
 from typing import Final
 
 from wsplug.errors import InvalidOption
 from wsplug.options import UNLIMITED
+from wsplug.server.roster import FEW, mostLingering
 
 if sys.platform != "win32":
     import resource
@@ -25,7 +27,9 @@ applications may take.
 
 RESERVED: Final = 64
 """
-Descriptors that are left for the log, ports, databases and everything else.
+Descriptors that are left for the log, ports, databases and everything else, among them
+the connections to a full server that are a few in any case: for health checks, and for
+refusals.
 """
 
 
@@ -46,6 +50,22 @@ def raiseLimit() -> int:
     return UNLIMITED if soft == resource.RLIM_INFINITY else soft
 
 
+def _filesFor(connections: int) -> int:
+    """
+    Return how many descriptors a server with so many connections needs.
+    """
+    return connections + mostLingering(connections) - FEW + RESERVED
+
+
+def _fit(free: int) -> int:
+    """
+    Return for how many connections so many descriptors are enough. On a full server,
+    refused connections linger beyond them.
+    """
+    counts = range(max(free, 0) + 1)
+    return bisect_right(counts, free, key=lambda each: _filesFor(each) - RESERVED) - 1
+
+
 def fitConnections(wanted: int, limit: int, asked: bool, taken: int = 0) -> int:
     """
     Return how many connections the server can hold.
@@ -57,14 +77,16 @@ def fitConnections(wanted: int, limit: int, asked: bool, taken: int = 0) -> int:
     @param taken: the descriptors that applications may take at one time.
     @raise InvalidOption: the user has asked for more than the limit allows.
     """
+    if limit >= UNLIMITED:
+        return wanted
     free = limit - RESERVED
-    possible = max(free - taken, free // _SHARE, 1)
+    possible = max(_fit(free - taken), _fit(free) // _SHARE, 1)
     if wanted <= possible:
         return wanted
     if asked and wanted < UNLIMITED:
         raise InvalidOption(
             f"max-connections {wanted} is too high: this process may open {limit} "
-            f"files; raise that to {wanted + RESERVED + taken} (LimitNOFILE= of "
+            f"files; raise that to {_filesFor(wanted) + taken} (LimitNOFILE= of "
             f"systemd, or ulimit -n), or set max-connections to {possible}"
         )
     return possible

@@ -17,15 +17,15 @@ from wsplug.server.context import ConnectionContext
 from wsplug.server.draining import Draining, Opening, abortForStop
 from wsplug.server.spare import SpareSlots
 
-__all__ = ["AttachedLogin", "Roster"]
+__all__ = ["FEW", "AttachedLogin", "Roster", "mostLingering"]
 
-_LINGERING: Final = 0.05
+_LINGERING: Final = 20
 """
-The part of all slots that refused connections may use until their peers have closed.
-Without this limit, a client that is refused often fills the server.
+One in so many slots may be used by refused connections until their peers have
+closed. Without this limit, a client that is refused often enough fills the server.
 """
 
-_FEW: Final = 16
+FEW: Final = 16
 """
 The number of refused connections that may always linger.
 """
@@ -47,6 +47,16 @@ def _nothing() -> None:
     """
     Do nothing.
     """
+
+
+def mostLingering(connections: int) -> int:
+    """
+    Return how many refused connections may linger at one time. On a full server they
+    are beyond C{max-connections}.
+
+    @param connections: the value of C{max-connections}.
+    """
+    return max(FEW, connections // _LINGERING)
 
 
 class Roster:
@@ -134,8 +144,8 @@ class Roster:
         """
         Return whether a refused connection may wait until its peer has read the reason.
         """
-        most = self._context.settings.max_connections
-        if len(self.lingering) >= max(_FEW, int(most * _LINGERING)):
+        most = mostLingering(self._context.settings.max_connections)
+        if len(self.lingering) >= most:
             return False
         self.lingering.add(protocol)
         return True
