@@ -26,11 +26,12 @@ from wsplug.plain import TEXT, FileBody, Response, notFound, refused
 from wsplug.server.content import Content
 from wsplug.server.context import ConnectionContext
 from wsplug.server.http.answers import PendingAnswer, askResource
-from wsplug.server.http.bodies import BodyReader, outOfMemory
+from wsplug.server.http.bodies import outOfMemory
 from wsplug.server.http.handover import PageHandover
 from wsplug.server.http.idletimer import IdleTimer
 from wsplug.server.http.login import RequestLogin
 from wsplug.server.http.request import PlainRequest, isPersistent
+from wsplug.server.http.requestinput import RequestInput
 from wsplug.server.http.requestlog import logRequest
 from wsplug.server.http.responses import ResponseOutput, encodeResponse
 from wsplug.server.http.routes import Route
@@ -41,16 +42,6 @@ from wsplug.server.request import splitTarget
 __all__ = ["Exchange"]
 
 _log = Logger(__name__)
-
-_AHEAD: Final = 16 * 1024
-"""
-Bytes of later requests that are kept during a response. Then reading pauses.
-"""
-
-_UNCOUNTED: Final = 4096
-"""
-Bytes of later requests that aren't worth counting for C{max-incomplete-total}.
-"""
 
 _FOREIGN: Final = Route(None)
 
@@ -101,20 +92,12 @@ class Exchange:
         self._client: ClientInfo = UNNAMED
         self._route = _FOREIGN
         self._resource: IPlainResource | None = None
-        self._body: BodyReader | None = None
-        self._isUnread = False
+        self._input = RequestInput(self, end.context, end.transport)
         self._login: RequestLogin | None = None
         self._output = ResponseOutput(end.context, end.transport)
         self._pages = PageHandover(end.context, end.content, end.transport)
         self._idle: IdleTimer | None = None
-        # The bytes that came behind the request, how many of them the memory budget
-        # knows of, and whether they paused reading.
-        self._ahead = b""
-        self._counted = 0
-        self._isPaused = False
         self._isInside = False
-        # Whether the body waits for its turn.
-        self._yields = False
         # Whether the connection ends with the next response; whether it has ended.
         self._isLast = False
         self._isOver = False
@@ -131,8 +114,7 @@ class Exchange:
         """
         self.busy = True
         self._client = client
-        self._ahead = rest
-        self._isUnread = head.body_size != 0
+        self._input.begin(head, rest)
         return self._run(self._begin, head)
 
     def feed(self, data: bytes) -> bytes:
@@ -144,51 +126,16 @@ class Exchange:
         """
         if self._isOver:
             return b""
-        self._ahead = self._ahead + data if self._ahead else data
-        if self._body is not None and not self._yields:
-            return self._run(self._readBody)
-        if len(self._ahead) > _AHEAD and not self._isPaused:
-            self._isPaused = True
-            self._transport.pauseProducing()
-        self._countAhead()
+        if self._input.take(data):
+            return self._run(self._input.readBody)
         return b""
-
-    def _countAhead(self) -> None:
-        """
-        Tell the memory budget how many bytes wait for the current request's end.
-        """
-        size = len(self._ahead)
-        if size <= _UNCOUNTED or self._isOver:
-            size = 0
-        if size != self._counted:
-            self._counted = size
-            self._context.incompleteMessages.reserve(self, size)
-
-    def shed(self, used: int) -> None:
-        """
-        Release the bytes that wait: the budget is exceeded, and these are its largest
-        part. If they are a body, the request is refused. If they are later requests,
-        the connection ends with the current response.
-        """
-        self._ahead = b""
-        self._countAhead()
-        if self.awaitsBody:
-            self._refuse(outOfMemory("incomplete messages"))
-        else:
-            self.end()
 
     @property
     def awaitsBody(self) -> bool:
         """
         Whether a part of the current request's body is still to come.
         """
-        if self._body is not None:
-            return True
-        request = self._request
-        if not self._isUnread or request is None:
-            return False
-        size = request.head.body_size
-        return size is None or len(self._ahead) < size
+        return self._input.awaitsBody
 
     @property
     def isStarted(self) -> bool:
@@ -228,7 +175,7 @@ class Exchange:
         Release the connection, so that it can become a WebSocket connection, or end.
         """
         self._stop()
-        self._resumeReading()
+        self._input.resumeReading()
         self._pages.release()
         self._output.release()
 
@@ -243,7 +190,7 @@ class Exchange:
     def _stop(self) -> None:
         self._end = None
         self._isOver = True
-        self._countAhead()
+        self._input.stop()
         if self._idle is not None:
             idle, self._idle = self._idle, None
             idle.stop()
@@ -251,9 +198,7 @@ class Exchange:
 
     def _endRequest(self) -> None:
         self._request = self._resource = None
-        if self._body is not None:
-            body, self._body = self._body, None
-            body.stop()
+        self._input.requestDone()
         self._pages.requestDone()
         if self._login is not None:
             login, self._login = self._login, None
@@ -276,14 +221,11 @@ class Exchange:
         finally:
             self._isInside = False
         if self.busy or self._isOver:
-            self._countAhead()
+            self._input.count()
             return b""
-        ahead, self._ahead = self._ahead, b""
-        if self._counted:
-            self._countAhead()
-        return ahead
+        return self._input.takeRest()
 
-    def _runLater(self, step: Callable[[], object]) -> None:
+    def runLater(self, step: Callable[[], object]) -> None:
         """
         Take a step after an asynchronous wait.
         """
@@ -294,24 +236,22 @@ class Exchange:
             self._end.requestDone(ahead)
         # Not before what is here already is used up.
         if not self.busy and not self._isOver:
-            self._resumeReading()
+            self._input.resumeReading()
 
     def _goOn(self, step: Callable[[], object]) -> None:
         if self._isInside:
             step()
         else:
-            self._runLater(step)
-
-    def _resumeReading(self) -> None:
-        if self._isPaused:
-            self._isPaused = False
-            self._transport.resumeProducing()
+            self.runLater(step)
 
     def _fail(self, failure: Failure) -> None:
         if self._end is not None:
             self._end.requestFailed(failure)
 
-    def _refuse(self, refusal: HandshakeRefused) -> None:
+    def refuse(self, refusal: HandshakeRefused) -> None:
+        """
+        Answer with an error, and end the connection.
+        """
         if self._end is not None:
             self._end.refuse(refusal)
 
@@ -332,7 +272,7 @@ class Exchange:
             self._request,
             loggedIn=self._loggedIn,
             notLoggedIn=self._notLoggedIn,
-            refuse=self._refuse,
+            refuse=self.refuse,
             fail=self._fail,
         )
         self._login.begin(route.authenticator)
@@ -356,7 +296,7 @@ class Exchange:
             if refusal is None:
                 self._awaitBody(self._pages.maxBodySize(request))
             else:
-                self._refuse(refusal)
+                self.refuse(refusal)
             return
         answer: Response | None
         try:
@@ -375,75 +315,24 @@ class Exchange:
         head = request.head
         size = head.body_size
         if size == 0:
-            self._take(b"")
+            self.bodyReceived(b"")
             return
         # A chunked body may turn out to be empty, but not with Expect (RFC 9110 section
         # 10.1.1).
         least = size if size is not None else bool(head.all(b"expect"))
         if least > limit:
-            self._refuse(body_too_large(limit))
+            self.refuse(body_too_large(limit))
             return
-        self._isUnread = False
-        content = self._popBody(head)
+        content = self._input.popBody(head)
         if content is not None:
-            self._take(content)
+            self.bodyReceived(content)
             return
         # RFC 9110 section 10.1.1. HTTP/1.0 clients don't know this status.
         if head.version == (1, 1) and head.lists(b"expect", b"100-continue"):
             self._open().send(b"HTTP/1.1 100 Continue\r\n\r\n")
-        context = self._context
-        self._body = BodyReader(
-            size,
-            limit,
-            deadlines=context.deadlines,
-            seconds=context.settings.open_timeout,
-            budget=context.incompleteMessages,
-            refuse=self._refuse,
-        )
-        self._readBody()
+        self._input.awaitBody(limit)
 
-    def _popBody(self, head: RequestHead) -> bytes | None:
-        """
-        Take the body off what is here already. Nearly every body comes with its head.
-
-        @return: C{None} if the body is still to come. A client that sends C{Expect} may
-            leave it out.
-        """
-        size, ahead = head.body_size, self._ahead
-        if size is None or len(ahead) < size or head.all(b"expect"):
-            return None
-        self._ahead = ahead[size:]
-        return ahead[:size]
-
-    def _readBody(self) -> None:
-        body = self._body
-        assert body is not None
-        data, self._ahead = self._ahead, b""
-        content = body.feed(data)
-        if self._body is None:
-            return  # refused
-        self._ahead = body.rest
-        if content is None and self._ahead:
-            # Many small chunks are as much work as large ones.
-            self._yield()
-            return
-        if content is not None:
-            self._body = None
-        self._resumeReading()
-        if content is not None:
-            self._take(content)
-
-    def _yield(self) -> None:
-        """
-        Go on with the body after other connections have had their turn.
-        """
-        self._yields = True
-        self._context.scheduler.add(self)
-        if not self._isPaused:
-            self._isPaused = True
-            self._transport.pauseProducing()
-
-    def _take(self, content: bytes) -> None:
+    def bodyReceived(self, content: bytes) -> None:
         """
         Have a whole request answered.
         """
@@ -451,7 +340,7 @@ class Exchange:
         assert request is not None
         # Also a body that came in one read may have to wait in an application.
         if len(content) > self._context.incompleteMessages.claimable:
-            self._refuse(outOfMemory("unanswered requests"))
+            self.refuse(outOfMemory("unanswered requests"))
             return
         if resource is None:
             self._passOn(request, content)
@@ -476,7 +365,7 @@ class Exchange:
         if self._request is request:
             seconds = self._context.settings.handler_timeout
             reason = f"no answer from the application in {seconds:g} seconds"
-            self._refuse(HandshakeRefused(503, reason, setting="handler-timeout"))
+            self.refuse(HandshakeRefused(503, reason, setting="handler-timeout"))
 
     def _answerLater(
         self, answer: Response, request: PlainRequest, pending: PendingAnswer
@@ -495,7 +384,9 @@ class Exchange:
         """
         if not self._pages.isOpen:
             self._output.release()
-            self._pages.open(self._pageDone, self._refuse, self._awaitsRequest)
+            if self._idle is not None:
+                self._idle.stop()  # pages have a timeout of their own
+            self._pages.open(self._pageDone, self.refuse, self._isIdle)
         if self._isLast:
             self._pages.end()
         login = None if self._login is None else self._login.take()
@@ -536,10 +427,12 @@ class Exchange:
         request, route = self._request, self._route
         assert request is not None
         method = request.head.method
-        if self._isUnread and self._popBody(request.head) is not None:
-            # No resource takes it. It is dropped, so that the connection can stay open.
-            self._isUnread = False
-        closes = self._isUnread or self._isLast or not isPersistent(request.head)
+        if self._input.isUnread:
+            # No resource takes the body. If it is here, it is dropped, so that the
+            # connection can stay open.
+            self._input.popBody(request.head)
+        isUnread = self._input.isUnread
+        closes = isUnread or self._isLast or not isPersistent(request.head)
         data, file = encodeResponse(
             self._context.clock, method, answer, route.headers, closes
         )
@@ -553,7 +446,7 @@ class Exchange:
             hasBody = has_body(answer.status, method)
             self._answerWithFile(data, file, hasBody, closes)
             return
-        if self._isUnread and self._end is not None:
+        if isUnread and self._end is not None:
             # No resource takes the body, so nobody waits for it.
             self._end.answerLast(data)
             return
@@ -583,8 +476,7 @@ class Exchange:
         else:
             # Until the client has read this response, no other one is made and no
             # request is collected.
-            self._isPaused = True
-            self._transport.pauseProducing()
+            self._input.pause()
             self._output.whenEmpty(lambda: self._goOn(self._finish))
 
     def _finish(self) -> None:
@@ -592,18 +484,17 @@ class Exchange:
         Get ready for the next request. One that is here already waits for its turn: a
         client that pipelines requests doesn't hold up the others.
         """
-        if self._ahead and not self._endsNow:
+        if self._input.hasMore and not self._endsNow:
             self._context.scheduler.add(self)
         else:
             self._ready()
 
     def resume(self) -> None:
         """
-        Go on with the body, or with the next request. The scheduler calls it.
+        Go on with the next request. The scheduler calls it.
         """
-        self._yields = False
         if not self._isOver:
-            self._runLater(self._ready if self._body is None else self._readBody)
+            self.runLater(self._ready)
 
     @property
     def _endsNow(self) -> bool:
@@ -626,14 +517,12 @@ class Exchange:
         self._idle.start()
 
     def _isIdle(self) -> bool:
-        return not (self.busy or self._pages.isOpen) and self._awaitsRequest()
-
-    def _awaitsRequest(self) -> bool:
         """
         Whether nothing of a next request has arrived. A head that has begun has a
         deadline of its own.
         """
-        return self._end is not None and not self._end.hasBegunHead
+        end = self._end
+        return not self.busy and end is not None and not end.hasBegunHead
 
     def _close(self) -> None:
         self.busy = self._isOver = True

@@ -49,7 +49,7 @@ class IdleTimer:
 
     def stop(self) -> None:
         """
-        Stop for good.
+        Stop, until the next call of L{start}.
         """
         self._deadlines.clear(self._deadline)
         self._deadline = None
