@@ -173,8 +173,7 @@ def test_all_of_the_interface() -> None:
 
 
 def test_no_application() -> None:
-    """What hasn't, won't: neither an object without buildProtocol, nor a class, nor a
-    plugin."""
+    """A mount refuses an object without buildProtocol, a class, and a plugin."""
     with pytest.raises(TypeError, match="is not an application"):
         Mount("/", object())  # type: ignore[arg-type]
     with pytest.raises(

@@ -3,8 +3,9 @@ The server's protocol and factory on Twisted: they perform the handshake and the
 framing, and pass whole messages to applications.
 
     - L{WebSocketFactory} makes a L{WebSocketServerProtocol} for each connection. It
-    speaks HTTP until a handshake succeeds. - L{Connection} serves the WebSocket from
-    then on. - L{Mount} puts an application at a path. L{Settings} has the limits.
+      speaks HTTP until a handshake succeeds.
+    - L{Connection} serves the WebSocket from then on.
+    - L{Mount} puts an application at a path. L{Settings} has the limits.
 """
 
 from wsplug.server.broadcasting import broadcast

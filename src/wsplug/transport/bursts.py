@@ -1,8 +1,9 @@
 """
-Tells a burst, much output in one turn of the reactor, from a peer that doesn't read.
+Distinguishes a burst, that is, much output in one turn of the reactor, from a peer that
+doesn't read.
 
-The kernel accepts waiting bytes only between two turns. So only what waited before the
-turn shows that the peer is slow.
+The kernel accepts waiting bytes only between two turns. So only the bytes that waited
+before the turn show that the peer is slow.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ __all__ = ["Burst", "TurnCount"]
 
 class TurnCount:
     """
-    Tells the turns of the reactor apart. Nobody counts while nobody asks.
+    Numbers the turns of the reactor. It only counts turns in which it is asked.
     """
 
     __slots__ = ("_clock", "_isCounted", "_number")
@@ -26,14 +27,15 @@ class TurnCount:
 
     def number(self) -> int:
         """
-        Say which turn this is: between two of different numbers, the reactor has
-        looked at the sockets, and the kernel had a chance to take what waits for it.
+        Return the number of this turn. Between two turns with different numbers, the
+        reactor has polled the sockets, so that the kernel could accept waiting output.
         """
         if not self._isCounted:
             self._isCounted = True
             self._number += 1
-            # What is called back comes before the sockets where this is asked for while
-            # one is read: they have had their turn only after the second time.
+            # If this is called while a socket is read, the delayed call comes before
+            # the sockets are polled again. They have been polled when the second one
+            # comes.
             self._clock.callLater(0, self._clock.callLater, 0, self._end)
         return self._number
 
@@ -43,8 +45,8 @@ class TurnCount:
 
 class Burst:
     """
-    What one peer was made to wait for in the last turn that began with no more than may
-    wait. So much is allowed on top of that, in the turns that follow, too.
+    The output that was added for one peer in the last turn that began within the limit.
+    In the following turns, as much is allowed on top of the limit.
     """
 
     __slots__ = ("_before", "_size", "_turn")
@@ -56,10 +58,10 @@ class Burst:
 
     def begin(self, turn: int, size: int) -> None:
         """
-        Begin with a turn before which nothing had waited.
+        Start with a turn before which no output waited.
 
         @param turn: from L{TurnCount.number}.
-        @param size: bytes that wait now.
+        @param size: the bytes that wait now.
         """
         self._turn = turn
         self._before = 0
@@ -67,12 +69,12 @@ class Burst:
 
     def allows(self, turn: int, waiting: int, size: int, limit: int) -> bool:
         """
-        Say whether more may wait.
+        Return whether more output may be added.
 
         @param turn: from L{TurnCount.number}.
-        @param waiting: bytes that wait already.
-        @param size: bytes that come on top.
-        @param limit: bytes that may wait.
+        @param waiting: the bytes that wait already.
+        @param size: the bytes to add.
+        @param limit: the maximum number of waiting bytes.
         """
         if turn != self._turn and waiting <= limit:
             self._turn = turn

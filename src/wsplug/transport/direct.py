@@ -37,8 +37,7 @@ __all__ = [
     "watchForEnd",
 ]
 
-# Some systems have no POLLRDHUP: there only a connection that is closed both ways is
-# seen.
+# On systems without POLLRDHUP, only a connection that is closed both ways is noticed.
 _ENDED: Final[int] = sum(
     getattr(select, name, 0) for name in ("POLLRDHUP", "POLLHUP", "POLLERR")
 )
@@ -46,23 +45,22 @@ _ENDED: Final[int] = sum(
 
 class Reader(Protocol):
     """
-    A protocol that has the bytes of a large message read straight into its memory.
+    A protocol into whose memory the bytes of a large message are read.
     """
 
     def dataReceived(self, data: bytes) -> None:
-        """Take what was read."""
+        """Process the bytes that were read."""
 
     def getBuffer(self) -> PayloadBuffer | None:
         """
-        Give the memory that the next bytes belong into; C{None} where they are for
-        L{dataReceived}.
+        Return the memory for the next bytes; C{None} if they are for L{dataReceived}.
         """
 
     def bufferUpdated(self, size: int) -> None:
         """
-        Take what was read into L{getBuffer}.
+        Process the bytes that were read into the memory from L{getBuffer}.
 
-        @param size: how many bytes were.
+        @param size: the number of bytes.
         """
 
 
@@ -72,14 +70,15 @@ class DirectTransport(tcp.Server):
     """
 
     _connection: Reader | None = None
-    # Something waits in Twisted's buffer, or for room in the kernel.
+    # Whether output waits in Twisted's buffer, or for room in the kernel.
     _waiting = False
     _finishing = False
     _whenEnded: Callable[[], object] | None = None
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
-        # Texts of each connection's own, for a log prefix that nobody prints here.
+        # Shared texts take less memory than those that Twisted makes for each
+        # connection. They are for a log prefix that isn't used here.
         self.logstr = "wsplug"
         self.repstr = "<DirectTransport>"
 
@@ -88,15 +87,15 @@ class DirectTransport(tcp.Server):
 
     def upgrade(self, connection: Reader) -> None:
         """
-        Serve a WebSocket from now on: it takes what comes, and is asked for room for
-        much of it.
+        Serve a WebSocket from now on: it gets the input, and provides memory for large
+        messages.
         """
         settable: Any = self
         settable.protocol = self._connection = connection
 
     def doRead(self) -> Any:
         """
-        Read what is there, up to a bound.
+        Read the available bytes, up to a limit.
         """
         connection = self._connection
         if connection is not None:
@@ -139,7 +138,7 @@ class DirectTransport(tcp.Server):
 
     def waitForRoom(self) -> None:
         """
-        Have the registered producer resumed once the kernel takes something again.
+        Resume the registered producer when the kernel has room again.
         """
         self._waiting = True
         self.producerPaused = True
@@ -147,10 +146,10 @@ class DirectTransport(tcp.Server):
 
     def watchForEnd(self, whenEnded: Callable[[], object]) -> None:
         """
-        Look out for the peer's end though nothing is read, until something is again.
+        Notice if the peer ends its output while reading is paused.
 
-        @param whenEnded: is called when it sends nothing more. Where the connection is
-            broken, it is lost.
+        @param whenEnded: called when the peer has ended its output. If the connection
+            breaks, C{connectionLost} is called instead.
         """
         watcher: Any = self.reactor
         if isinstance(watcher, EpollSet) and self.connected and not self.disconnecting:
@@ -159,7 +158,7 @@ class DirectTransport(tcp.Server):
 
     def peerEnded(self) -> None:
         """
-        The peer sends nothing more.
+        The peer has ended its output.
         """
         whenEnded, self._whenEnded = self._whenEnded, None
         if whenEnded is not None:
@@ -167,8 +166,8 @@ class DirectTransport(tcp.Server):
 
     def isStraight(self) -> bool:
         """
-        Whether nothing waits that would be overtaken, and nothing else stands between
-        what is written and the socket.
+        Whether output may be written to the socket directly: no earlier output waits,
+        and no other layer, such as TLS, is in between.
         """
         return (
             not self._waiting
@@ -183,15 +182,15 @@ class DirectTransport(tcp.Server):
 
     def stopWriting(self) -> None:
         """
-        All that waited is sent.
+        All waiting output has been sent.
         """
         self._waiting = False
         super().stopWriting()  # type: ignore[no-untyped-call]
 
     def loseConnection(self, *arguments: Any) -> None:
         """
-        End the connection once all is sent. Where all is, there is nothing that the
-        descriptor would have to be armed for.
+        End the connection once all output has been sent. If none waits, the descriptor
+        isn't armed.
         """
         watcher: Any = self.reactor
         if (
@@ -212,8 +211,8 @@ class DirectTransport(tcp.Server):
 
     def isFinishing(self) -> bool:
         """
-        Whether C{loseConnection} is still to be completed: the connection may have
-        been aborted, or lost, meanwhile.
+        Whether C{loseConnection} has still to be completed. The connection may have
+        been aborted or lost meanwhile.
         """
         return self._finishing and bool(self.connected)
 
@@ -224,8 +223,8 @@ class DirectTransport(tcp.Server):
 
 def watchForEnd(transport: Any, whenEnded: Callable[[], object]) -> None:
     """
-    Look out for the peer's end on a connection that nothing is read from, where that
-    can be seen: on one in the epoll set, also below TLS.
+    Notice if the peer of a connection ends its output while reading is paused. This
+    works for connections in the epoll set, with or without TLS.
 
     @param whenEnded: see L{DirectTransport.watchForEnd}.
     """
@@ -236,8 +235,8 @@ def watchForEnd(transport: Any, whenEnded: Callable[[], object]) -> None:
 
 def hasEnded(transport: Any) -> bool:
     """
-    Say whether the peer of a connection that nothing is read from sends nothing more,
-    where the system tells: on any socket, also below TLS.
+    Return whether the peer of a connection has ended its output, without reading from
+    it. This works for any socket, with or without TLS, if the system supports it.
     """
     handle = getattr(belowTLS(transport), "getHandle", None)
     if handle is None or not hasattr(select, "poll"):
@@ -255,11 +254,11 @@ def hasEnded(transport: Any) -> bool:
 
 def useDirectTransport(port: IListeningPort, epollSet: EpollSet | None) -> None:
     """
-    Have a port's connections use L{DirectTransport}, if they are plain TCP ones; those
-    below TLS are too. Others, as UNIX sockets, are left alone.
+    Make a port's connections use L{DirectTransport}, if they are TCP connections, with
+    or without TLS. Others, such as UNIX sockets, aren't changed.
 
-    @param port: one that was just made.
-    @param epollSet: what watches them; C{None} for the port's own reactor.
+    @param port: a new port.
+    @param epollSet: watches the connections; C{None} for the port's own reactor.
     """
     if not isinstance(port, tcp.Port) or port.transport is not tcp.Server:
         return

@@ -32,15 +32,15 @@ _log = Logger(__name__)
 
 _READABLE: Final = getattr(select, "EPOLLIN", 0)
 _WRITABLE: Final = getattr(select, "EPOLLOUT", 0)
-# What is looked out for on a connection that isn't read from. The kernel tells of one
-# that breaks unasked, as long as it is asked for anything.
+# The event to watch for on a connection while reading is paused. The kernel always
+# reports a broken connection, if any event is watched for.
 _ENDED: Final = getattr(select, "EPOLLRDHUP", 0)
 _BROKEN: Final = getattr(select, "EPOLLERR", 0)
 _GONE: Final = getattr(select, "EPOLLHUP", 0) | getattr(select, "EPOLLERR", 0)
 
 _PASS: Final = 256
 """
-Connections that one pass serves before the reactor looks at everything else.
+The maximum number of connections that one pass serves before the reactor continues.
 """
 
 _REASONS: Final = {
@@ -48,15 +48,15 @@ _REASONS: Final = {
     ConnectionLost: Failure(CONNECTION_LOST),
 }
 """
-What nearly all connections end with. They share these, as those of Twisted's reactors
-share theirs.
+The failures with which nearly all connections end. They are shared, as in Twisted's
+reactors.
 """
 
 
 class EpollSet:
     """
-    What connections take for their reactor. What it isn't itself, it hands on to the
-    real one.
+    The connections' reactor. It delegates everything but descriptors to the real
+    reactor.
     """
 
     __slots__ = (
@@ -71,8 +71,8 @@ class EpollSet:
 
     def __init__(self, reactor: Any, flusher: Flusher) -> None:
         """
-        @param reactor: the one that runs.
-        @param flusher: is corked during a pass.
+        @param reactor: the real reactor.
+        @param flusher: corked during a pass.
         """
         self._reactor = reactor
         self._flusher = flusher
@@ -87,7 +87,7 @@ class EpollSet:
             raise AttributeError(name)
         return getattr(self._reactor, name)
 
-    # What connections call
+    # Called by connections
 
     def addReader(self, reader: Any) -> None:
         self._change(reader, _READABLE, _ENDED | _BROKEN)
@@ -103,8 +103,9 @@ class EpollSet:
 
     def addWatcher(self, watcher: Any) -> None:
         """
-        Look out for the end of a connection that isn't read from, until it is. If the
-        peer ends it, its C{peerEnded} is called, once; if it breaks, it is lost.
+        Watch for the end of a connection while reading is paused. If the peer ends its
+        output, this calls the connection's C{peerEnded}, once. If the connection
+        breaks, it is lost.
         """
         self._change(watcher, _ENDED, 0)
 
@@ -155,7 +156,7 @@ class EpollSet:
 
     def _end(self) -> None:
         """
-        With the last connection gone, nothing is left in the reactor.
+        Remove the epoll set from the reactor: the last connection is gone.
         """
         self._reactor.removeReader(self)
         self._epoll.close()
@@ -163,8 +164,8 @@ class EpollSet:
 
     def finish(self, descriptor: Any) -> None:
         """
-        End a connection that has nothing more to send, once all that are being served
-        are; in the reactor's next turn where none is.
+        End a connection that has nothing more to send, at the end of the present pass.
+        Outside of a pass, end it in the reactor's next turn.
         """
         if not self._finished and not self._serving:
             self._reactor.callLater(0, self._finishAll)
@@ -176,7 +177,7 @@ class EpollSet:
             if descriptor.isFinishing():
                 self._disconnect(descriptor, CONNECTION_DONE, False)
 
-    # What the reactor calls
+    # Called by the reactor
 
     def fileno(self) -> int:
         return -1 if self._epoll is None else int(self._epoll.fileno())
@@ -186,8 +187,7 @@ class EpollSet:
 
     def connectionLost(self, reason: Failure) -> None:
         """
-        The reactor lets go of its descriptors, as it does when it ends: the
-        connections have to learn of it.
+        Disconnect all connections: the reactor releases its descriptors when it ends.
         """
         for descriptor in self.removeAll():
             try:
@@ -197,7 +197,7 @@ class EpollSet:
 
     def doRead(self) -> None:
         """
-        Serve what is ready.
+        Serve the descriptors that are ready.
         """
         epoll = self._epoll
         if epoll is None:
@@ -208,7 +208,7 @@ class EpollSet:
         self._serving = True
         try:
             for fd, event in epoll.poll(0, _PASS):
-                # One that was served before may have closed this one.
+                # A connection that was served before may have closed this one.
                 descriptor = descriptors.get(fd)
                 if descriptor is not None:
                     self._serve(descriptor, fd, event)
@@ -226,19 +226,20 @@ class EpollSet:
                 reading = bool(self._events[fd] & _READABLE)
                 why = CONNECTION_DONE if reading else CONNECTION_LOST
             elif event & _ENDED:
-                # It stays so; that it breaks is still to be seen.
+                # The end of output stays visible: from now on, watch only for a broken
+                # connection.
                 self._change(descriptor, _BROKEN, _ENDED)
                 why = descriptor.peerEnded()
             else:
                 why = None
-            # What it has read may have ended it.
+            # The input may have led to its end.
             there = fd in self._descriptors and self._descriptors[fd] is descriptor
             if why is None and event & _WRITABLE and there:
                 reading = False
                 why = descriptor.doWrite()
         except BaseException as error:
-            # As in Twisted's reactors: not even an application's sys.exit() in the
-            # midst of a pass may cost the other connections their turn.
+            # As in Twisted's reactors: even if an application calls sys.exit() within a
+            # pass, the other connections are served.
             _log.failure("a connection failed")
             why = error
         if why is not None:
@@ -246,7 +247,7 @@ class EpollSet:
 
     def _disconnect(self, descriptor: Any, why: Any, reading: bool) -> None:
         """
-        Do what reactors do when C{doRead} or C{doWrite} says that it's over.
+        Disconnect, as reactors do when C{doRead} or C{doWrite} returns a reason.
         """
         self.removeReader(descriptor)
         reason = _REASONS.get(type(why)) or Failure(why)

@@ -24,27 +24,28 @@ _log = Logger(__name__)
 
 class Flushable(Protocol):
     """
-    What has something to send.
+    A connection that has something to send.
     """
 
     def flush(self) -> None:
         """
-        Hand over what the transport has room for. If it raises, L{abort} follows.
+        Pass as much to the transport as it has room for. If this raises, L{abort} is
+        called.
         """
 
     def abort(self) -> None:
         """
-        End at once.
+        End the connection at once.
         """
 
 
 class Flusher:
     """
-    The cork of all connections of a server.
+    Holds back the output of all connections of a server while it is corked.
 
-    @ivar began: when the outermost cork was put on, by the clock: the time that all
-        that is handled under it goes by, so that nobody asks for it for each message.
-    @ivar turns: tells the reactor's turns apart.
+    @ivar began: the time by the clock when the outermost cork was set. All code under
+        the cork uses it, instead of asking the clock for each message.
+    @ivar turns: numbers the turns of the reactor.
     """
 
     __slots__ = (
@@ -58,7 +59,8 @@ class Flusher:
 
     def __init__(self, clock: IReactorTime) -> None:
         """
-        @param clock: calls back in the same turn for what is sent without a cork.
+        @param clock: the reactor. It flushes output that is sent without a cork, in the
+            same turn.
         """
         self._clock = clock
         self._corks = 0
@@ -69,7 +71,7 @@ class Flusher:
 
     def add(self, connection: Flushable) -> None:
         """
-        Have a connection flushed soon. It may be added again only after that.
+        Add a connection to be flushed. Add it again only after the flush.
         """
         self._waiting.append(connection)
         if not self._corks and not self._scheduled:
@@ -78,13 +80,13 @@ class Flusher:
 
     def later(self, call: Callable[[], object]) -> None:
         """
-        Have something done in the reactor's next turn.
+        Make a call in the reactor's next turn.
         """
         self._clock.callLater(0, call)
 
     def cork(self) -> None:
         """
-        Hold back, until L{uncork} was called as often.
+        Hold output back until L{uncork} was called as often.
         """
         if not self._corks:
             self.began = self._clock.seconds()
@@ -104,20 +106,20 @@ class Flusher:
             self._flush()
 
     def _flush(self) -> None:
-        # What a flush leads to may send again, as when a producer goes on.
+        # A flush may cause more output, for example when a producer resumes.
         while self._waiting:
             waiting, self._waiting = self._waiting, []
             for connection in waiting:
                 try:
                     connection.flush()
                 except BaseException:
-                    # The others must not wait for ever.
+                    # The others must not wait forever.
                     _log.failure("a connection could not be flushed")
                     self._abort(connection)
 
     def _abort(self, connection: Flushable) -> None:
         """
-        End a connection of which nobody knows what it has sent.
+        End a connection whose flush has failed: it isn't known what it has sent.
         """
         try:
             connection.abort()

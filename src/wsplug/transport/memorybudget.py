@@ -11,30 +11,30 @@ __all__ = ["Holder", "MemoryBudget"]
 
 _ROOM: Final = 0.9
 """
-The part of the budget that may be left in use once it was reached, so that it isn't
-reached again by the next byte.
+The part of the budget that may stay in use after it was reached, so that the next byte
+doesn't reach it again.
 """
 
 
 class Holder(Protocol):
     """
-    Who holds something.
+    A user of a budget's memory.
     """
 
     def shed(self, used: int) -> None:
         """
-        Let go of it, as far as that goes.
+        Release the memory, as far as possible.
 
-        @param used: how much it is, in bytes.
+        @param used: the number of bytes that it uses.
         """
 
 
 class MemoryBudget:
     """
-    What all together hold of one kind.
+    The memory that all holders use together for one purpose.
 
-    @ivar limit: in bytes.
-    @ivar used: bytes that are held now, by all.
+    @ivar limit: the budget in bytes.
+    @ivar used: the number of bytes that all holders use now.
     @ivar claimable: the bytes that L{claim} may take now. Claims use at most half of
         the budget, so that they can't take all of it from the holders. Only a single
         claim may be larger.
@@ -55,10 +55,10 @@ class MemoryBudget:
 
     def reserve(self, holder: Holder, size: int) -> None:
         """
-        Note how much somebody holds now.
+        Set how much memory a holder uses now.
 
-        @param holder: is referred to until it holds nothing.
-        @param size: in bytes.
+        @param holder: kept until it uses none.
+        @param size: the number of bytes.
         """
         before = self._holders.get(holder, 0)
         if size:
@@ -71,9 +71,9 @@ class MemoryBudget:
 
     def claim(self, size: int) -> None:
         """
-        Use memory that nobody can be asked to release.
+        Use memory that can't be shed.
 
-        @param size: in bytes, at most L{claimable}. L{release} takes the same.
+        @param size: the number of bytes, at most L{claimable}. Pass it to L{release} later.
         """
         self._claim(size)
         if self.used > self.limit and not self._shedding:
@@ -81,9 +81,9 @@ class MemoryBudget:
 
     def release(self, size: int) -> None:
         """
-        Give back what was claimed.
+        Release claimed memory.
 
-        @param size: in bytes.
+        @param size: the number of bytes.
         """
         self._claim(-size)
 
@@ -95,7 +95,7 @@ class MemoryBudget:
 
     def _shed(self) -> None:
         """
-        Have those let go who hold most.
+        Make the holders that use the most release it.
         """
         self._shedding = True
         try:

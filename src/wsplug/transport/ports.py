@@ -33,14 +33,14 @@ _log = Logger(__name__)
 
 _ROUNDS: Final = 1000
 """
-Calls that may empty a queue: each takes one connection or more, but where the process
-has no descriptor left.
+The maximum number of calls to empty a queue. Each accepts at least one connection,
+unless the process has no descriptor left.
 """
 
 
 def openSockets() -> frozenset[tuple[int, int]]:
     """
-    Give what identifies the sockets that this process has.
+    Return the identities (device and inode) of the sockets that this process has open.
     """
     found = set()
     try:
@@ -59,9 +59,9 @@ def openSockets() -> frozenset[tuple[int, int]]:
 
 def isInherited(port: IListeningPort, before: Collection[tuple[int, int]]) -> bool:
     """
-    Tell whether a port's socket was there before it.
+    Return whether a port's socket was open before the port was made.
 
-    @param before: from L{openSockets}, before the port was made.
+    @param before: the result of L{openSockets} before the port was made.
     """
     if not IReadDescriptor.providedBy(port):
         return False
@@ -76,12 +76,12 @@ def closePort(
     port: IListeningPort, reactor: Any, inherited: bool, patience: float
 ) -> Deferred[None]:
     """
-    Close a port. Nothing new comes from it once it is closed.
+    Close a port. After that, it accepts no connection.
 
-    @param inherited: whether its socket was there before.
-    @param patience: seconds that one that is shared has until it is closed.
-    @return: fires with C{None} once it is closed. It doesn't fail. Cancel it to have
-        the port closed at once.
+    @param inherited: whether its socket was open before the port was made.
+    @param patience: the seconds until a shared port is closed.
+    @return: fires with C{None} when the port is closed. It doesn't fail. Cancel it to
+        close the port at once.
     """
     closing: Deferred[Any]
     if isinstance(port, SharedPort):
@@ -101,13 +101,13 @@ def closePort(
 
 def _failed(failure: Any) -> None:
     if failure.check(CancelledError):
-        return  # it has begun to close
-    _log.failure("a port was not closed well", failure)
+        return  # it is already closing
+    _log.failure("a port could not be closed", failure)
 
 
 def _empty(port: Any) -> None:
     """
-    Take everybody out of a port's queue.
+    Accept all connections in a port's queue.
     """
     for _ in range(_ROUNDS):
         fd = port.fileno()

@@ -1,8 +1,8 @@
 """
-How much of what was sent a peer has received, as far as the kernel knows.
+How much of the output a peer has received, as far as the kernel knows.
 
 The kernel buffers megabytes for a connection. So the send buffer alone doesn't show
-that a peer reads slowly, but steadily.
+that a peer reads, slowly but steadily.
 """
 
 from __future__ import annotations
@@ -20,11 +20,12 @@ __all__ = ["AskProgress", "Progress", "progressOf"]
 
 class Progress(NamedTuple):
     """
-    How far a peer has come.
+    A peer's progress.
 
-    @ivar taken: a number that grows by the bytes that it takes. For TCP it is how many
-        it has acknowledged so far, else what it has left, below zero.
-    @ivar left: bytes that the kernel holds, and it has not taken yet.
+    @ivar taken: a number that grows by the bytes that the peer receives. For TCP, it is
+        the number of acknowledged bytes; otherwise, the negative number of bytes that
+        are left.
+    @ivar left: the bytes in the kernel that the peer has not received yet.
     """
 
     taken: int
@@ -33,21 +34,21 @@ class Progress(NamedTuple):
 
 AskProgress = Callable[[Any], "Progress | None"]
 """
-Says how far the peer of a transport has come; C{None} where nobody knows.
+Returns the progress of a transport's peer; C{None} if it isn't known.
 """
 
-# struct tcp_info of Linux 4.1 and newer (linux/tcp.h): the offset of its
-# tcpi_bytes_acked, 64 bits, behind 8 bytes, 24 numbers of 32 bits and two of 64.
+# struct tcp_info of Linux 4.1 and newer (linux/tcp.h): the offset of tcpi_bytes_acked
+# (64 bits), after 8 bytes, 24 numbers of 32 bits and two of 64.
 _ACKED: Final = 120
 _INFO_SIZE: Final = _ACKED + 8
 
 
 def progressOf(transport: Any) -> Progress | None:
     """
-    Ask the kernel, which is Linux.
+    Ask the kernel (Linux only).
 
-    @param transport: of TCP, TLS over it, or a UNIX socket.
-    @return: C{None} where it doesn't tell.
+    @param transport: the transport of a TCP, TLS or UNIX connection.
+    @return: C{None} if the kernel doesn't say.
     """
     if sys.platform != "linux":
         return None
@@ -60,7 +61,7 @@ def progressOf(transport: Any) -> Progress | None:
 
 def _ask(handle: socket.socket) -> Progress:
     """
-    @raise OSError: the kernel doesn't tell.
+    @raise OSError: the kernel doesn't say.
     @raise ValueError: the socket is closed.
     """
     from fcntl import ioctl

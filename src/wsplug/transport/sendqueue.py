@@ -1,10 +1,11 @@
 """
-The output of one connection: collected while it is corked, written as fast as the
+The output of one connection. It is collected while corked, written as fast as the
 transport accepts it, and counted while it waits.
 
-What the transport doesn't accept stays here, where it can be limited and dropped. The
-queue is the producer of its transport. A L{DirectTransport} takes as much as the kernel
-does. Other transports, such as that of TLS, get one L{BATCH} at a time.
+Output that the transport doesn't accept stays here, where it can be limited and
+dropped. The queue is the producer of its transport. A L{DirectTransport} accepts as
+much as the kernel does. Other transports, such as that of TLS, get one L{BATCH} at a
+time.
 """
 
 from __future__ import annotations
@@ -27,53 +28,53 @@ __all__ = ["BATCH", "SendQueue", "SendQueueOwner"]
 
 BATCH: Final = 128 * 1024
 """
-Bytes that are handed to the transport at a time: what Twisted's transports try to send
-in one go. It is also the step in which progress is seen of a peer that reads slowly.
+The bytes that are passed to the transport at a time, which is what Twisted's transports
+try to send at once. It is also the step in which a slow peer's progress is noticed.
 """
 
-# A C integer, where this is compiled.
+# A C integer in the compiled build.
 _BATCH: Final = BATCH
 
 _CORK_SIZE: Final = 64 * 1024
 """
-Bytes that a cork holds back at most.
+The maximum number of bytes that a cork holds back.
 """
 
 _APART_SIZE: Final = 16 * 1024
 """
-Bytes of a payload that isn't copied any more to stand behind its header.
+The size in bytes from which on a payload isn't copied to follow its header.
 """
 
 
 class SendQueueOwner(Protocol):
     """
-    Who is told of a queue's state.
+    The part of a connection that a queue reports to.
     """
 
     def outputBlocked(self) -> None:
-        """The transport has enough: what is sent from now on waits."""
+        """The transport is full: further output waits."""
 
     def outputMoved(self) -> None:
-        """The transport has sent all that it had."""
+        """The transport has sent all that it was given."""
 
     def outputResumed(self) -> None:
-        """Nothing waits any more."""
+        """No output waits any more."""
 
     def outputDrained(self) -> None:
-        """All is out, and the transport has room: who has asked is told, once."""
+        """All output has been sent. It is called once after C{tellDrained}."""
 
     def outputEnded(self) -> None:
-        """The transport takes nothing any more."""
+        """The transport accepts no more output."""
 
     def outputShed(self, waiting: int) -> None:
-        """The server can't hold what waits, which is that many bytes."""
+        """The budget is exceeded, and this queue uses most of it: C{waiting} bytes."""
 
 
 class SendQueue:
     """
-    The frames that wait, and the way out.
+    The waiting frames of one connection.
 
-    @ivar blocked: whether the transport has enough.
+    @ivar blocked: whether the transport is full.
     """
 
     __slots__ = (
@@ -103,48 +104,47 @@ class SendQueue:
     ) -> None:
         """
         @param transport: an C{ITCPTransport}, C{ISSLTransport} or C{IUNIXTransport}.
-        @param flusher: says when to hand over what is sent.
-        @param owner: is told when the peer is too slow. The queue refers to it until
-            L{discard}.
-        @param traffic: counts what is sent.
-        @param budget: over what waits in all queues together.
+        @param flusher: decides when output is passed to the transport.
+        @param owner: notified of the queue's state. It is kept until L{discard}.
+        @param traffic: counts the output.
+        @param budget: for the output that waits in all queues together.
         """
         self._transport = transport
         self._traffic = traffic
         self._budget = budget
-        # What the budget knows of.
+        # The bytes that are reserved in the budget.
         self._counted = 0
-        # Where what is sent goes straight to. Behind what still waits in the
-        # transport's buffer it would overtake it.
+        # The socket, if output may be written to it directly. It may not while earlier
+        # output waits in the transport's buffer.
         self._socket: socket | None = None
         if isinstance(transport, DirectTransport) and transport.isStraight():
             self._socket = transport.getHandle()
         self._flusher = flusher
         self._owner: SendQueueOwner | None = owner
-        # Frames in order: bytes for what begins one, a view for what goes on with one
-        # that is partly out, or for the payload that follows a header of its own.
+        # Frames in order. Bytes are the beginning of a frame. A view is the rest of a
+        # frame that is partly sent, or a payload that follows its header.
         self._pieces: list[bytes | memoryview] | None = None
         self._queued = 0
-        # What a transport with a buffer was given since it had room last.
+        # The bytes that a buffering transport was given since it last had room.
         self._handed = 0
         self._dirty = False
         self.blocked = False
-        # Whether the owner is to be told once all is out.
+        # Whether the owner wants to know when all output has been sent.
         self._telling = False
         self._whenEmpty: Callable[[], object] | None = None
 
     @property
     def waiting(self) -> int:
         """
-        Bytes that wait for the peer to read: 0 where it keeps up.
+        The bytes that wait for the peer to read; 0 if it keeps up.
         """
         return self._queued + self._handed if self.blocked else 0
 
     def tellDrained(self) -> bool:
         """
-        Have the owner told once all that was sent is out.
+        Call the owner's C{outputDrained} when all output has been sent.
 
-        @return: whether it will be: all is out already, where it won't.
+        @return: whether it will be called; if not, all output has been sent already.
         """
         if self._queued or self.blocked:
             self._telling = True
@@ -155,7 +155,7 @@ class SendQueue:
         Send a frame.
 
         @param first: its first byte.
-        @param payload: kept until it is sent.
+        @param payload: kept until it has been sent.
         """
         size = len(payload)
         if size < _APART_SIZE:
@@ -170,7 +170,7 @@ class SendQueue:
 
     def text(self, first: int, text: str) -> None:
         """
-        Send a frame of text.
+        Send a text frame.
 
         @param first: its first byte.
         """
@@ -181,7 +181,7 @@ class SendQueue:
 
     def write(self, frame: bytes) -> None:
         """
-        Send what is framed already, or is an HTTP response.
+        Send a complete frame, or an HTTP response.
         """
         pieces = self._pieces
         if pieces is None:
@@ -199,8 +199,8 @@ class SendQueue:
         if self.blocked:
             self._count()
         if self._queued > _CORK_SIZE:
-            # Not even a cork holds back any amount: it is the transport that has to
-            # say when it is too much.
+            # A cork holds back a limited amount, so that the transport can signal when
+            # it is full.
             self.flush()
         elif not self._dirty:
             self._dirty = True
@@ -208,10 +208,10 @@ class SendQueue:
 
     def end(self, whenEmpty: Callable[[], object]) -> None:
         """
-        Send what is here, and nothing more.
+        Send the waiting output, and nothing more.
 
-        @param whenEmpty: is called once the transport has it all, by then without a
-            producer.
+        @param whenEmpty: called when the transport has all of it, after its producer
+            was unregistered.
         """
         self._whenEmpty = whenEmpty
         if not self._dirty:
@@ -220,7 +220,7 @@ class SendQueue:
 
     def flush(self) -> None:
         """
-        Hand over what the transport has room for.
+        Pass as much to the transport as it has room for.
         """
         self._dirty = False
         if self._queued and not self.blocked:
@@ -240,7 +240,7 @@ class SendQueue:
 
     def _send(self) -> None:
         """
-        Send what the kernel takes; what it doesn't stays here.
+        Send as much as the kernel accepts. The rest stays in the queue.
         """
         target = self._socket
         pieces = self._pieces
@@ -258,7 +258,7 @@ class SendQueue:
 
     def _hand(self) -> None:
         """
-        Hand batches to a transport that has a buffer of its own, until that is full.
+        Pass batches to a transport that has a buffer of its own, until it is full.
         """
         while self._queued and not self.blocked:
             pieces = self._pieces
@@ -283,9 +283,9 @@ class SendQueue:
         self, pieces: list[bytes | memoryview], size: int
     ) -> list[bytes | memoryview]:
         """
-        Take the first bytes out of some pieces that have more.
+        Remove the first bytes of a list of pieces.
 
-        @return: what was taken: whole pieces, and the beginning of another.
+        @return: the removed bytes: whole pieces, and the beginning of another.
         """
         count = 0
         while len(pieces[count]) <= size:
@@ -301,7 +301,7 @@ class SendQueue:
 
     def dropUnsent(self) -> None:
         """
-        Forget what waits here, but for the rest of a frame that is partly out.
+        Drop the waiting output, except the rest of a frame that is partly sent.
         """
         pieces = self._pieces
         if pieces is None:
@@ -317,7 +317,7 @@ class SendQueue:
 
     def discard(self) -> None:
         """
-        Forget everything, and the owner: the connection is gone.
+        Drop everything and release the owner: the connection is lost.
         """
         self._owner = None
         self._socket = None
@@ -328,7 +328,7 @@ class SendQueue:
 
     def abort(self) -> None:
         """
-        End the connection at once: something went wrong in a flush.
+        Abort the connection, because a flush has failed.
         """
         self._transport.abortConnection()
 
@@ -336,7 +336,7 @@ class SendQueue:
 
     def _count(self) -> None:
         """
-        Have the budget know what waits here.
+        Reserve memory in the budget for the waiting output.
         """
         waiting = self._queued + self._handed if self.blocked else 0
         if waiting != self._counted:
@@ -345,7 +345,7 @@ class SendQueue:
 
     def shed(self, used: int) -> None:
         """
-        The server can't hold all that waits, and most of it is here.
+        Report that the budget is exceeded, and that this queue uses most of it.
         """
         if self._owner is not None:
             self._owner.outputShed(used)
@@ -354,7 +354,7 @@ class SendQueue:
 
     def pauseProducing(self) -> None:
         """
-        The transport has enough.
+        The transport is full.
         """
         if not self.blocked:
             self.blocked = True
@@ -364,7 +364,7 @@ class SendQueue:
 
     def resumeProducing(self) -> None:
         """
-        The transport has sent all that it had.
+        The transport has sent all that it was given.
         """
         if not self.blocked:
             return
@@ -379,7 +379,7 @@ class SendQueue:
 
     def stopProducing(self) -> None:
         """
-        The transport won't take anything any more; C{connectionLost} follows.
+        The transport accepts no more output. C{connectionLost} follows.
         """
         if self._owner is not None:
             self._owner.outputEnded()

@@ -9,18 +9,18 @@ that in three steps:
     1. If exactly one other socket listens, the process attaches a program to the group
        of sockets that sends all new connections to the other socket: one instruction
        that returns its index (C{SO_ATTACH_REUSEPORT_CBPF}, Linux 4.5). With more
-       sockets, the program would send everybody to one of them. So the system keeps on
-       distributing, and this process serves its share for the moment.
+       sockets, the program would send all clients to one of them. So the system
+       continues to distribute, and this process serves its share for the moment.
     2. Just before it closes the socket, it attaches a filter to it that drops SYN
        packets. The clients send them again after a second, and reach another process.
-    3. Meanwhile, TCP handshakes that were under way end in the queue, and the process
-       serves these connections. Then it removes the program from the group, because it
-       would affect sockets that join later, and closes the socket with an empty queue.
+    3. Meanwhile, TCP handshakes that had begun end in the queue, and the process serves
+       these connections. Then it removes the program from the group, because it would
+       affect sockets that join later, and closes the socket with an empty queue.
 
 A process that is killed during these steps leaves its program with the group. The
-program would send everybody to a socket that joins. So each process that joins removes
-the program that it finds. If another process is about to leave at that moment, the
-system distributes the connections among three sockets, and the process that leaves
+program would send all clients to a socket that joins. So each process that joins
+removes the program that it finds. If another process is about to leave at that moment,
+the system distributes the connections among three sockets, and the process that leaves
 serves its share for the moment.
 
 A process gets its share of the connections as soon as it listens. So it listens only
@@ -54,7 +54,7 @@ __all__ = ["SharedPort", "SharingReactor"]
 
 _log = Logger(__name__)
 
-# <asm-generic/socket.h>; sparc and parisc have others, and go without.
+# <asm-generic/socket.h>. sparc and parisc have other numbers, and aren't supported.
 _SO_ATTACH_FILTER: Final = 26
 _SO_ATTACH_REUSEPORT_CBPF: Final = 51
 _SO_DETACH_REUSEPORT_BPF: Final = 68
@@ -76,26 +76,26 @@ _NO_SYNS: Final = (
     (_RETURN, 0, 0, _ALL),
 )
 """
-A filter sees a packet from its TCP header on.
+A filter that drops SYN packets. It sees a packet from its TCP header on.
 """
 
 _QUIET: Final = 0.9
 """
-Seconds for which no SYN packet is taken before a port is closed: enough for a handshake
-that is under way to end, and less than the second after which a client sends its SYN
-again, so that this one goes elsewhere.
+The seconds for which SYN packets are dropped before a port is closed. That is enough
+for handshakes that have begun to end, and less than the second after which a client
+repeats its SYN, which then goes to another process.
 """
 
 _LISTENS: Final = "0A"
 """
-The state as C{/proc/net/tcp} has it.
+The listening state in C{/proc/net/tcp}.
 """
 
 
 class SharingReactor:
     """
-    A reactor whose TCP ports can be shared; else it is the one that it is made of. It
-    is for endpoints, whatever they put on top of a port.
+    A reactor whose TCP ports can be shared. It delegates everything else to the real
+    reactor. Endpoints of any kind can use it.
     """
 
     def __init__(self, reactor: Any) -> None:
@@ -113,9 +113,9 @@ class SharingReactor:
         self, port: int, factory: Any, backlog: int = 50, interface: str = ""
     ) -> SharedPort:
         """
-        Take an address, without listening yet: see L{SharedPort}.
+        Bind an address, without listening yet: see L{SharedPort}.
 
-        @raise CannotListenError: it can't be had.
+        @raise CannotListenError: the address can't be bound.
         """
         return SharedPort(self._reactor, port, factory, backlog, interface)
 
@@ -128,7 +128,7 @@ class SharingReactor:
         interface: str = "",
     ) -> SharedPort:
         """
-        The same with TLS on top, as Twisted does it.
+        Likewise, with TLS on top, as in Twisted.
         """
         from twisted.protocols.tls import TLSMemoryBIOFactory
 
@@ -139,11 +139,11 @@ class SharingReactor:
 @implementer(IListeningPort, IReadDescriptor)
 class SharedPort:
     """
-    A TCP port that other processes of the same user can listen on too.
+    A TCP port that other processes of the same user can listen on, too.
 
-    It has its address from the beginning, but listens only once it is told to.
+    It binds its address at once, but listens only after L{startListening}.
 
-    @ivar port: Twisted's, once it listens.
+    @ivar port: Twisted's port, once it listens.
     """
 
     def __init__(
@@ -155,7 +155,7 @@ class SharedPort:
         interface: str,
     ) -> None:
         """
-        @raise CannotListenError: the address can't be had.
+        @raise CannotListenError: the address can't be bound.
         """
         self._reactor = reactor
         self._factory = factory
@@ -168,7 +168,7 @@ class SharedPort:
         """
         Listen.
 
-        @raise CannotListenError: something else does, without sharing.
+        @raise CannotListenError: another process listens without sharing.
         """
         bound = self._socket
         if bound is None or self.port is not None:
@@ -186,7 +186,7 @@ class SharedPort:
         """
         Close it.
 
-        @return: a Deferred that fires once it is.
+        @return: a Deferred that fires when the port is closed.
         """
         bound, self._socket = self._socket, None
         if bound is not None:
@@ -205,23 +205,25 @@ class SharedPort:
 
     def giveWay(self, patience: float) -> None:
         """
-        Have new connections go to those who share the port.
+        Direct new connections to the other processes that share the port.
 
-        @param patience: seconds until it is closed.
+        @param patience: the seconds until this port is closed.
         """
         bound = self._socket
         if bound is None or self.port is None:
             return
         others = _countListening(bound) - 1
         if others == 1:
-            # A socket that joins the group is put at its end: there is the successor.
+            # A socket that joins is added at the end of the group: that is the
+            # successor.
             program = ((_RETURN, 0, 0, others),)
             self._steers = _attach(bound, _SO_ATTACH_REUSEPORT_CBPF, program)
         self._reactor.callLater(max(0.0, patience - _QUIET), self._takeNoSYNs)
 
     def _takeNoSYNs(self) -> None:
         """
-        Have those who come now try again, where somebody else is there to serve them.
+        Drop SYN packets, if another process listens: the clients try again and reach
+        it.
         """
         bound = self._socket
         if bound is not None and _countListening(bound) > 1:
@@ -234,7 +236,7 @@ class SharedPort:
 
     def doRead(self) -> Any:
         """
-        Take somebody out of the queue.
+        Accept a connection from the queue.
         """
         return self.port.doRead()
 
@@ -243,7 +245,7 @@ class SharedPort:
 
     def connectionLost(self, reason: Any) -> None:
         """
-        What only the descriptor that the reactor has is told.
+        Do nothing: the port itself is closed elsewhere.
         """
 
 
@@ -256,7 +258,7 @@ def _bind(port: int, interface: str) -> socket.socket:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         address: Any = (interface, port)
         if family == socket.AF_INET6:
-            # With the number of the interface, if the address names one.
+            # The address includes the interface's number, if it names an interface.
             flags = socket.AI_NUMERICHOST | socket.AI_PASSIVE
             found = socket.getaddrinfo(interface, port, family, flags=flags)
             address = found[0][4]
@@ -269,7 +271,8 @@ def _bind(port: int, interface: str) -> socket.socket:
 
 def _countListening(listener: socket.socket) -> int:
     """
-    Count the sockets that listen on the address of one; 0 where that isn't known.
+    Return the number of sockets that listen on the same address as one socket; 0 if it
+    isn't known.
     """
     if listener.family == socket.AF_INET6:
         table, size = "/proc/net/tcp6", 16
@@ -297,8 +300,7 @@ def _attach(
     listener: socket.socket, option: int, program: tuple[tuple[int, int, int, int], ...]
 ) -> bool:
     """
-    Give a socket a program of the classic Berkeley Packet Filter, if the system has
-    that.
+    Attach a program of the classic Berkeley Packet Filter to a socket.
 
     @return: whether it has.
     """
@@ -310,14 +312,14 @@ def _attach(
 
 def _detach(listener: socket.socket) -> None:
     """
-    Take the program off the group that a socket is in, whoever has attached it.
+    Remove the program from a socket's group, no matter which process has attached it.
     """
     _set(listener, _SO_DETACH_REUSEPORT_BPF, struct.pack("@i", 0))
 
 
 def _set(listener: socket.socket, option: int, value: bytes) -> bool:
     """
-    Set one of Linux' options of a socket.
+    Set a Linux option of a socket.
 
     @return: whether the system has it.
     """

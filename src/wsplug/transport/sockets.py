@@ -24,23 +24,24 @@ __all__ = [
 
 READ_SIZE: Final = 16 * 1024
 """
-Bytes that are read from one connection before others have their turn. They can be
-thousands of frames; what is more doesn't make it faster, but has others wait longer.
+The bytes that are read from one connection before others get their turn. They can be
+thousands of frames. More wouldn't be faster, but would make others wait longer.
 """
 
 MAX_BUFFERED_READ: Final = 1024 * 1024
 """
-The same, of a large message, whose bytes are read straight into its buffer.
+Likewise, for a large message whose bytes are read directly into its buffer.
 """
 
 _JOINED_SIZE: Final = 16 * 1024
 """
-Pieces of which it is cheaper to make one than to tell the kernel of each.
+The size in bytes up to which it is cheaper to join pieces than to pass each to the
+kernel.
 """
 
 _MAX_PIECES: Final = 1024
 """
-Pieces that the kernel takes in one call (Linux' C{UIO_MAXIOV}).
+The maximum number of pieces that the kernel accepts in one call (Linux: C{UIO_MAXIOV}).
 """
 
 _buffer: Final = memoryview(bytearray(READ_SIZE))
@@ -48,11 +49,11 @@ _buffer: Final = memoryview(bytearray(READ_SIZE))
 
 def receive(source: socket) -> bytes | None:
     """
-    Read what is there, up to L{READ_SIZE}, by way of a buffer that all connections
-    share: a small message costs no large allocation, a large one few calls.
+    Read the available bytes, up to L{READ_SIZE}, into a buffer that all connections
+    share: a small message needs no large allocation, and a large one few calls.
 
-    @return: no bytes where the peer has ended its half of the connection; C{None}
-        where nothing is there.
+    @return: the bytes; empty if the peer has ended its output; C{None} if no bytes are
+        available.
     @raise OSError: the connection is broken.
     """
     try:
@@ -64,9 +65,10 @@ def receive(source: socket) -> bytes | None:
 
 def receive_into(source: socket, payload: PayloadBuffer) -> int | None:
     """
-    Read what is there into the buffer of a payload, up to L{MAX_BUFFERED_READ}.
+    Read the available bytes into the buffer of a payload, up to L{MAX_BUFFERED_READ}.
 
-    @return: how many bytes; 0 and C{None} as L{receive} gives none of them.
+    @return: the number of bytes; 0 if the peer has ended its output; C{None} if no
+        bytes are available.
     @raise OSError: the connection is broken.
     """
     with payload.rest() as rest, rest[:MAX_BUFFERED_READ] as room:
@@ -78,10 +80,10 @@ def receive_into(source: socket, payload: PayloadBuffer) -> int | None:
 
 def send(target: socket, data: bytes) -> int:
     """
-    Send as much as the kernel takes.
+    Send as much as the kernel accepts.
 
-    @return: how many bytes it took: 0 also where the connection is broken, which
-        reading finds out.
+    @return: the number of accepted bytes. It is also 0 if the connection is broken,
+        which a read reports.
     """
     try:
         return target.send(data)
@@ -91,10 +93,10 @@ def send(target: socket, data: bytes) -> int:
 
 def send_pieces(target: socket, pieces: list[bytes | memoryview]) -> int:
     """
-    Send as much as the kernel takes of some pieces.
+    Send as much of some pieces as the kernel accepts.
 
     @param pieces: bytes, and views of bytes.
-    @return: as L{send} does.
+    @return: as for L{send}.
     """
     total = 0
     for first in range(0, len(pieces), _MAX_PIECES):
@@ -112,8 +114,8 @@ def send_pieces(target: socket, pieces: list[bytes | memoryview]) -> int:
 
 def _gather(target: socket, pieces: list[bytes | memoryview]) -> int:
     """
-    Do the same with as many pieces as the kernel takes; one by one where Python can't
-    give it several, as on Windows.
+    Send as many pieces at once as the kernel accepts. On systems where Python can't
+    send several, such as Windows, send them one by one.
     """
     gather = getattr(target, "sendmsg", None)
     if gather is not None:

@@ -30,18 +30,19 @@ LATENCY_BOUNDS: Final = (
     10.0,
 )
 """
-Seconds: the upper bounds of the classes that an application's times fall into; what
-takes longer falls into one more.
+The upper bounds, in seconds, of the histogram's buckets for an application's times.
+Longer times are counted in one more bucket.
 """
 
 
 class Latency:
     """
-    How long an application took for its messages, from the call to what the call has
-    returned, or to when that has fired.
+    How long an application took for its messages: from the call until the handler has
+    returned, or until its Deferred or coroutine is done.
 
-    @ivar counts: how many were in each class; one more than L{LATENCY_BOUNDS} has.
-    @ivar total: seconds in all.
+    @ivar counts: the number of messages in each bucket, one bucket more than in
+        L{LATENCY_BOUNDS}.
+    @ivar total: the sum of all times in seconds.
     """
 
     def __init__(self) -> None:
@@ -50,9 +51,9 @@ class Latency:
 
     def observe(self, began: float) -> None:
         """
-        Count one in that is over now.
+        Count a message that has just been processed.
 
-        @param began: when, by C{time.perf_counter}.
+        @param began: the start by C{time.perf_counter}.
         """
         seconds = perf_counter() - began
         self.counts[bisect_left(LATENCY_BOUNDS, seconds)] += 1
@@ -61,16 +62,17 @@ class Latency:
 
 class Traffic:
     """
-    What all connections of one application have received and sent.
+    The messages and bytes that all connections of one application have received and
+    sent.
 
-    @ivar application: its name.
-    @ivar connections: how many are open now.
-    @ivar receivedMessages: whole ones that the application got.
-    @ivar receivedBytes: after the handshake, as they came from the network.
-    @ivar sentMessages: that the application has sent.
-    @ivar sentBytes: of frames, given to the network or waiting to be.
-    @ivar latency: C{None} where nobody wants to know it: it costs two looks at the
-        clock for each message.
+    @ivar application: the application's name.
+    @ivar connections: the number of open connections.
+    @ivar receivedMessages: the whole messages that the application has received.
+    @ivar receivedBytes: the bytes from the network after the handshakes.
+    @ivar sentMessages: the messages that the application has sent.
+    @ivar sentBytes: the bytes of frames that were sent or wait to be.
+    @ivar latency: the times; C{None} if they aren't measured. Measuring reads the clock
+        twice for each message.
     """
 
     __slots__ = (
@@ -94,9 +96,9 @@ class Traffic:
 
     def observe(self, began: float) -> None:
         """
-        Count a message in that the application is done with.
+        Count a message that the application has processed.
 
-        @param began: as L{Latency.observe} takes it.
+        @param began: as for L{Latency.observe}.
         """
         if self.latency is not None:
             self.latency.observe(began)
