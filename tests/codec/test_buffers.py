@@ -184,7 +184,7 @@ class TestPayloadBuffer:
             payload.accept(5, b"")
         with pytest.raises(ValueError, match="more bytes"):
             payload.accept(-1, b"")
-        with pytest.raises(ValueError, match="isn't all here"):
+        with pytest.raises(ValueError, match="is incomplete"):
             payload.take()
         assert payload.filled == 0
 

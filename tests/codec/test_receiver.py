@@ -123,7 +123,7 @@ class TestExamples:
         ]
         assert receive_all_ways(wire, inflater=plain_inflater, from_client=False) == [
             ("text", "Hello"),
-            violation(1007, "message does not inflate"),
+            violation(1007, "the message can't be decompressed"),
         ]
 
 
@@ -142,7 +142,7 @@ def expected_reason(first: int, compression: bool, fragmented: bool) -> str | No
     if name == "control" and not fin:
         return "fragmented control frame"
     if name == "more" and not fragmented:
-        return "continuation of nothing"
+        return "continuation frame outside a message"
     if name == "data" and fragmented:
         return "new message inside a fragmented one"
     if rsv1 and name != "data":

@@ -122,13 +122,13 @@ def test_count_down(logs: Logs) -> None:
     server.factory.closeConnections()
     server.advance(2.25)
     assert logs.lines("left") == [
-        "3 connections are left, and 4 seconds for them",
-        "3 connections are left, and 3 seconds for them",
+        "3 connections are left, with 4 seconds to close",
+        "3 connections are left, with 3 seconds to close",
     ]
     clients[0].startReading()
     server.advance(1)
     assert logs.lines("2 connections") == [
-        "2 connections are left, and 2 seconds for them"
+        "2 connections are left, with 2 seconds to close"
     ]
     server.advance(3)
     assert not server.factory.connections
@@ -189,7 +189,7 @@ def test_aborted_in_vain(logs: Logs) -> None:
     assert not done.called
     clock.pump([0.25] * 4)
     assert fired(done)
-    assert len(logs.lines("1 connections are not gone")) == 1
+    assert len(logs.lines("1 aborted connections have not closed")) == 1
     assert not clock.getDelayedCalls()
 
 

@@ -355,7 +355,7 @@ def test_open_timeout(logs: Logs) -> None:
     response = parseResponse(transport.take())
     assert (response.status, response.body) == (
         408,
-        b"no whole request in 10 seconds\n",
+        b"no complete request in 10 seconds\n",
     )
     check_end(server, transport)
     (event,) = logs.events("refused")

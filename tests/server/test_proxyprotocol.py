@@ -205,14 +205,14 @@ def test_timeout(logs: Logs) -> None:
     transport = raw(server, LINE[:-1])
     server.advance(3)
     assert parseResponse(transport.take()).status == 408
-    (event,) = logs.events("no whole PROXY header in 3 seconds")
+    (event,) = logs.events("no complete PROXY header in 3 seconds")
     assert event["setting"] == "open-timeout"
     transport.shut()
     server.run()
     assert not server.clock.getDelayedCalls()
     transport = raw(server, LINE)
     server.advance(3)
-    (line,) = logs.lines("no whole request in 3 seconds")
+    (line,) = logs.lines("no complete request in 3 seconds")
     assert line.startswith("198.51.100.1:4711 ")
 
 

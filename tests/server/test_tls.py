@@ -95,7 +95,7 @@ def test_handshake_in_time(
     server.advance(6)
     assert transport.aborted
     assert transport.take() == b""
-    (event,) = logs.events("failed in TLS: no whole handshake in 5 seconds")
+    (event,) = logs.events("failed in TLS: no complete handshake in 5 seconds")
     assert event["setting"] == "open-timeout"
 
 

@@ -239,7 +239,7 @@ def test_half_handshake(served: Server) -> None:
         client.sendall(b"\x16\x03\x01\x02\x00\x01")
         with pytest.raises(ConnectionResetError):
             readAll(client)
-    served.waitForLog("failed in TLS: no whole handshake in 0.5 seconds", seen)
+    served.waitForLog("failed in TLS: no complete handshake in 0.5 seconds", seen)
 
 
 def test_slow_request(served: Server, authority: Authority) -> None:

@@ -29,7 +29,7 @@ def test_as_documented() -> None:
     assert client.messages == ["hello"]
     assert client.receive() == "hello"
     assert client.messages == []
-    with pytest.raises(AssertionError, match="no message has come"):
+    with pytest.raises(AssertionError, match="no message has arrived"):
         client.receive()
 
 

@@ -19,13 +19,13 @@ cdef extern from "Python.h":
 
 cpdef bytes encode_unmasked(int first, bytes payload):
     if payload is None:
-        raise TypeError("a payload is bytes")
+        raise TypeError("a payload must be bytes")
     return _encode(first, PyBytes_AS_STRING(payload), PyBytes_GET_SIZE(payload))
 
 
 cpdef bytes encode_text(int first, str text):
     if text is None:
-        raise TypeError("a text is a str")
+        raise TypeError("a text must be a str")
     if PyUnicode_IS_COMPACT_ASCII(text):
         # Its bytes are its UTF-8.
         return _encode(

@@ -20,7 +20,7 @@ cdef Py_ssize_t MIN_REST = masking._MIN_REST
 
 cpdef bytes unmask(bytes data, Py_ssize_t start, Py_ssize_t end, bytes mask):
     if len(mask) != 4 or start < 0 or end < start or end > len(data):
-        raise ValueError("a mask has four bytes, and a part lies within its data")
+        raise ValueError("a mask must have four bytes, and a part must lie within its data")
     cdef bytes result = PyBytes_FromStringAndSize(NULL, end - start)
     _apply(
         PyBytes_AS_STRING(data) + start,
@@ -33,7 +33,7 @@ cpdef bytes unmask(bytes data, Py_ssize_t start, Py_ssize_t end, bytes mask):
 
 cpdef bytes unmask_behind(bytes data, Py_ssize_t start, Py_ssize_t end):
     if start < 4 or end < start or end > len(data):
-        raise ValueError("a part lies within its data, and its mask before it")
+        raise ValueError("a part must lie within its data, after its mask")
     cdef bytes result = PyBytes_FromStringAndSize(NULL, end - start)
     cdef const char* source = PyBytes_AS_STRING(data) + start
     _apply(source, PyBytes_AS_STRING(result), end - start, source - 4)
@@ -50,7 +50,7 @@ cdef class PayloadBuffer:
 
     def __init__(self, Py_ssize_t size):
         if size < 0:
-            raise ValueError("a payload has no less than no bytes")
+            raise ValueError("a payload's size must not be negative")
         self._size = size
         self._buffer = PyBytes_FromStringAndSize(NULL, min(size, FIRST_BUFFER_SIZE))
         self.filled = 0
@@ -72,7 +72,7 @@ cdef class PayloadBuffer:
     def add(self, bytes data, Py_ssize_t start, Py_ssize_t end, bytes mask):
         cdef Py_ssize_t size = end - start
         if start < 0 or size < 0 or end > len(data):
-            raise ValueError("a part lies within its data")
+            raise ValueError("a part must lie within its data")
         if size > self._size - self.filled:
             raise ValueError("more bytes than the payload has")
         if self.filled + size > len(self._buffer):
@@ -81,7 +81,7 @@ cdef class PayloadBuffer:
         cdef const char* source = PyBytes_AS_STRING(data) + start
         if mask:
             if len(mask) != 4:
-                raise ValueError("a mask has four bytes")
+                raise ValueError("a mask must have four bytes")
             _apply(source, target, size, PyBytes_AS_STRING(mask))
         else:
             memcpy(target, source, size)
@@ -103,7 +103,7 @@ cdef class PayloadBuffer:
         cdef char* target = PyBytes_AS_STRING(self._buffer) + self.filled
         if mask:
             if len(mask) != 4:
-                raise ValueError("a mask has four bytes")
+                raise ValueError("a mask must have four bytes")
             _apply(target, target, size, PyBytes_AS_STRING(mask))
         self.filled += size
 
@@ -112,7 +112,7 @@ cdef class PayloadBuffer:
 
     def take(self):
         if self.filled < self._size:
-            raise ValueError("the payload isn't all here")
+            raise ValueError("the payload is incomplete")
         buffer, self._buffer = self._buffer, b""
         self._size = self.filled = 0
         return buffer

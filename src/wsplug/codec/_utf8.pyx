@@ -15,7 +15,7 @@ cpdef Py_ssize_t known_utf8(object buffer, Py_ssize_t start, bint final) except?
     PyObject_GetBuffer(buffer, &view, PyBUF_SIMPLE)
     try:
         if start < 0 or start > view.len:
-            raise ValueError("the check starts within the buffer")
+            raise ValueError("the check must start within the buffer")
         return _known(<const unsigned char*>view.buf, start, view.len, final)
     finally:
         PyBuffer_Release(&view)

@@ -97,7 +97,7 @@ class Inflater:
                 out += stream.decompress(data, room + 1 - len(out))
             except zlib.error:
                 raise ProtocolViolation(
-                    CloseCode.INVALID_DATA, "message does not inflate"
+                    CloseCode.INVALID_DATA, "the message can't be decompressed"
                 ) from None
             if len(out) > room or not stream.eof:
                 break

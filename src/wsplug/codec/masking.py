@@ -170,7 +170,7 @@ class PayloadBuffer:
         afterwards.
         """
         if self.filled < self._size:
-            raise ValueError("the payload isn't all here")
+            raise ValueError("the payload is incomplete")
         payload = bytes(self._buffer)
         self._buffer = bytearray()
         self._size = self.filled = 0

@@ -118,7 +118,7 @@ _FIRST_BYTE_RULES: Final = (
     "reserved bit set",  # section 5.2
     "reserved opcode",  # section 5.2
     "fragmented control frame",  # section 5.4
-    "continuation of nothing",  # section 5.4
+    "continuation frame outside a message",  # section 5.4
     "new message inside a fragmented one",  # section 5.4
     "compressed bit on a frame that can't have it",  # RFC 7692 section 6.1
 )
@@ -617,7 +617,7 @@ class MessageReceiver:
             if self._fragments > self._max_fragments:
                 raise ProtocolViolation(
                     CloseCode.POLICY_VIOLATION,
-                    f"message in over {self._max_fragments} frames",
+                    f"message of over {self._max_fragments} frames",
                     "max-fragments",
                 )
             return

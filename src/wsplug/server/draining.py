@@ -208,7 +208,7 @@ class Draining:
             pass  # it is a port that is waited for
         elif self._settings.stop_timeout:
             self._log.info(
-                "{left} connections are left, and {seconds} seconds for them",
+                "{left} connections are left, with {seconds} seconds to close",
                 left=left,
                 seconds=ceil(max(0.0, self._end - self._clock.seconds())),
             )
@@ -239,7 +239,7 @@ class Draining:
         left = len(self._connections) + len(self._opening)
         if left:
             self._log.error(
-                "{left} connections are not gone although they were aborted; the "
+                "{left} aborted connections have not closed; the "
                 "server ends without them",
                 left=left,
             )

@@ -185,7 +185,7 @@ class InboundLimits:
         if self._owner is not None:
             self._owner.closing.exceed(
                 CloseCode.TRY_AGAIN_LATER,
-                f"the server is full; {used} bytes of a message wait for the rest",
+                f"the server's memory for incomplete messages is full; {used} bytes",
                 "max-incomplete-total",
             )
         self.reserve(0)

@@ -88,9 +88,7 @@ class OutputWatch:
             self._burst = Burst()
         if self._burst.allows(turn, waiting, size, context.settings.max_send_buffer):
             return True
-        self._tooSlow(
-            owner, f"does not read; {waiting} bytes wait for it", "max-send-buffer"
-        )
+        self._tooSlow(owner, f"does not read; {waiting} bytes wait", "max-send-buffer")
         return False
 
     # Called by the queue
@@ -151,11 +149,11 @@ class OutputWatch:
         if owner is None:
             return
         if owner.isOpen:
-            reason = f"the server is full; {waiting} bytes wait for it"
+            reason = f"the server's send buffers are full; {waiting} bytes wait"
             self._tooSlow(owner, reason, "max-send-buffer-total")
         if owner.queue.waiting > waiting // 2:
             # A frame that is partly sent can't be dropped alone.
-            reason = "the server is full, and it does not read"
+            reason = "the server's send buffers are full, and the client does not read"
             owner.closing.abort(
                 CloseCode.ABNORMAL, reason, Side.SERVER, "max-send-buffer-total"
             )

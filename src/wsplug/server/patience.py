@@ -99,7 +99,11 @@ class Patience:
             self._forget(each)
             each.over.callback(result)
         elif isinstance(result, Failure) and not result.check(CancelledError):
-            self._log.failure("{name} failed late", result, name=each.name)
+            self._log.failure(
+                "{name} failed after the server had stopped waiting for it",
+                result,
+                name=each.name,
+            )
 
     def _giveUp(self, each: _Wait, seconds: float) -> None:
         self._forget(each)

@@ -757,12 +757,16 @@ class WebSocketServerProtocol(Protocol):
         transport: Any = self.transport
         if speaksTLS(transport) and not self._secured:
             self._parser = None
-            self._logTLS(f"no whole handshake in {seconds:g} seconds", "open-timeout")
+            self._logTLS(
+                f"no complete handshake in {seconds:g} seconds", "open-timeout"
+            )
             transport.abortConnection()
             return
         self.refuse(
             HandshakeRefused(
-                408, f"no whole request in {seconds:g} seconds", setting="open-timeout"
+                408,
+                f"no complete request in {seconds:g} seconds",
+                setting="open-timeout",
             )
         )
 

@@ -187,7 +187,7 @@ class _ProxiedConnection(Protocol):
         self._refuse(
             HandshakeRefused(
                 408,
-                f"no whole PROXY header in {seconds:g} seconds",
+                f"no complete PROXY header in {seconds:g} seconds",
                 setting="open-timeout",
             )
         )

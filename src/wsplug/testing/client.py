@@ -94,7 +94,7 @@ class MemoryClient:
         @raise AssertionError: there is no message.
         """
         if not self.messages:
-            raise AssertionError(f"no message has come (closed: {self.closed})")
+            raise AssertionError(f"no message has arrived (closed: {self.closed})")
         return self.messages.pop(0)
 
     # Actions
@@ -145,7 +145,7 @@ class MemoryClient:
         """
         Send bytes without a frame around them.
         """
-        data = toBytes(data, "what is sent as it is", hint="")
+        data = toBytes(data, "raw data", hint="")
         self.transport.put(data)
         self._run()
 

@@ -330,6 +330,8 @@ def _set(listener: socket.socket, option: int, value: bytes) -> bool:
     except FileNotFoundError:
         return False  # there is no program to take off
     except OSError as error:
-        _log.debug("no option {option} on a port: {error}", option=option, error=error)
+        _log.debug(
+            "can't set the socket option {option}: {error}", option=option, error=error
+        )
         return False
     return True
