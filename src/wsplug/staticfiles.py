@@ -155,23 +155,23 @@ class StoredFile:
     its response holds no descriptor beside that of its connection.
     """
 
-    __slots__ = ("_path", "_place", "_version")
+    __slots__ = ("_path", "_position", "_version")
 
-    def __init__(self, path: str, state: os.stat_result, place: int = 0) -> None:
+    def __init__(self, path: str, state: os.stat_result, position: int = 0) -> None:
         """
         @param state: what C{os.fstat} said of the file when the response's head was
             made. Every piece is from the same version of it.
-        @param place: the position of the first byte to read.
+        @param position: the position of the first byte to read.
         """
         self._path = path
         self._version = _versionOf(state)
-        self._place = place
+        self._position = position
 
-    def seek(self, place: int) -> None:
+    def seek(self, position: int) -> None:
         """
         Set the position of the next byte to read.
         """
-        self._place = place
+        self._position = position
 
     def read(self, size: int) -> bytes:
         """
@@ -187,11 +187,11 @@ class StoredFile:
             _checkKind(state, self._path)
             if _versionOf(state) != self._version:
                 raise OSError(errno.ESTALE, "the file was changed", self._path)
-            os.lseek(descriptor, self._place, os.SEEK_SET)
+            os.lseek(descriptor, self._position, os.SEEK_SET)
             data = os.read(descriptor, size)
         finally:
             os.close(descriptor)
-        self._place += len(data)
+        self._position += len(data)
         return data
 
     def close(self) -> None:
@@ -252,8 +252,8 @@ def _answerWith(request: IPlainRequest, path: str, file: BinaryIO) -> Response:
     if part is not None:
         if first == end:
             return Response(416, [(b"Content-Range", b"bytes */%d" % size)])
-        place = b"bytes %d-%d/%d" % (first, end - 1, size)
-        headers.append((b"Content-Range", place))
+        contentRange = b"bytes %d-%d/%d" % (first, end - 1, size)
+        headers.append((b"Content-Range", contentRange))
     status = 200 if part is None else 206
     if isRead and end - first <= _SMALL:
         file.seek(first)

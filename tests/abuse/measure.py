@@ -107,11 +107,11 @@ class Swarm:
         server: Server,
         way: str,
         clients: int,
-        places: int,
+        addresses: int,
         region: int,
         seconds: float,
     ) -> None:
-        numbers = map(str, (server.port, way, clients, places, region, seconds))
+        numbers = map(str, (server.port, way, clients, addresses, region, seconds))
         self.counts: dict[str, int] = {}
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.abuse.swarm", *numbers],
@@ -141,14 +141,14 @@ class Swarm:
 
 @contextmanager
 def attack(
-    server: Server, way: str, clients: int, places: int, region: int, seconds: float
+    server: Server, way: str, clients: int, addresses: int, region: int, seconds: float
 ) -> Iterator[tuple[Swarm, Bystander]]:
     """
     Have the server attacked while something else is done: from when all attackers have
     begun, for some seconds, and until they are gone again.
     """
     bystander = Bystander(server)
-    swarm = Swarm(server, way, clients, places, region, 60 + seconds)
+    swarm = Swarm(server, way, clients, addresses, region, 60 + seconds)
     try:
         swarm.waitUntilReady()
         deadline = time.monotonic() + seconds

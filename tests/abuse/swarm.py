@@ -266,9 +266,9 @@ class Client:
     One attacker, connection after connection.
     """
 
-    def __init__(self, swarm: Swarm, place: str) -> None:
+    def __init__(self, swarm: Swarm, address: str) -> None:
         self._swarm = swarm
-        self._place = place
+        self._address = address
         self._socket: socket.socket | None = None
         self._out = memoryview(b"")
         self._behaviour: Behaviour = iter(())
@@ -295,7 +295,7 @@ class Client:
         if not self._swarm.reads:
             # The kernel isn't to take it all in their place.
             made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        made.bind((self._place, 0))
+        made.bind((self._address, 0))
         made.setblocking(False)
         with suppress(BlockingIOError):
             made.connect((HOST, self._swarm.port))
@@ -377,7 +377,7 @@ class Swarm:
     """
 
     def __init__(
-        self, port: int, way: str, clients: int, places: int, region: int
+        self, port: int, way: str, clients: int, addresses: int, region: int
     ) -> None:
         self.port = port
         self.behave = WAYS[way]
@@ -385,8 +385,8 @@ class Swarm:
         self._selector = selectors.DefaultSelector()
         self._counts: Counter[str] = Counter()
         self._clients = [
-            Client(self, f"127.{region}.{place // 250}.{place % 250 + 1}")
-            for place in (number % places for number in range(clients))
+            Client(self, f"127.{region}.{index // 250}.{index % 250 + 1}")
+            for index in (number % addresses for number in range(clients))
         ]
         self._ended = False
 
@@ -431,8 +431,8 @@ class Swarm:
 
 
 def main() -> None:
-    port, way, clients, places, region, seconds = sys.argv[1:]
-    swarm = Swarm(int(port), way, int(clients), int(places), int(region))
+    port, way, clients, addresses, region, seconds = sys.argv[1:]
+    swarm = Swarm(int(port), way, int(clients), int(addresses), int(region))
     signal.signal(signal.SIGTERM, swarm.end)
     swarm.run(float(seconds))
 

@@ -133,9 +133,9 @@ def test_each_way_is_tried() -> None:
     assert set(ATTACKS) == set(WAYS)
 
 
-@pytest.mark.parametrize("places", [1000, 1], ids=["many", "one"])
+@pytest.mark.parametrize("addresses", [1000, 1], ids=["many", "one"])
 @pytest.mark.parametrize("way", ATTACKS)
-def test_attack(server: Server, way: str, places: int) -> None:
+def test_attack(server: Server, way: str, addresses: int) -> None:
     """
     While it lasts, good clients go on being served in under a second; memory and
     descriptors stay within bounds; and soon after, all is as it was before.
@@ -144,10 +144,13 @@ def test_attack(server: Server, way: str, places: int) -> None:
     clients = expected.clients
     for count in range(_TRIES):
         # Addresses of its own: what others were is not forgotten at once.
-        region = 1 + _TRIES * (2 * list(ATTACKS).index(way) + (places == 1)) + count
+        region = 1 + _TRIES * (2 * list(ATTACKS).index(way) + (addresses == 1)) + count
         before, open = server.memory(), server.descriptors()
         start = len(server.log)
-        with attack(server, way, clients, places, region, SECONDS) as (swarm, stander):
+        with attack(server, way, clients, addresses, region, SECONDS) as (
+            swarm,
+            stander,
+        ):
             pass
         assert stander.error is None
         allowed = BASE + (2 * CEILING if expected.counted else 0)
@@ -158,7 +161,7 @@ def test_attack(server: Server, way: str, places: int) -> None:
         assert stander.descriptors - open < held * clients + 10
         _checkFreed(server, open, before)
         assert swarm.counts["connections"] >= clients
-        _checkLog(server, start, expected, places)
+        _checkLog(server, start, expected, addresses)
         if expected.answer:
             assert swarm.counts[expected.answer] > 0
         checkEcho(server.port)
@@ -176,17 +179,17 @@ def _checkFreed(server: Server, open: int, memory: int) -> None:
     waitUntil(lambda: server.memory() - memory < BASE, "so is the memory")
 
 
-def _checkLog(server: Server, start: int, expected: Attack, places: int) -> None:
+def _checkLog(server: Server, start: int, expected: Attack, addresses: int) -> None:
     """
     The log names what has ended the attack: in a line, or in that which counts those
     that are left out and comes every ten seconds.
     """
     settings = {expected.setting} if expected.setting else set()
-    if settings and places == 1:
-        # Of one place, the limits of an address may come first.
+    if settings and addresses == 1:
+        # From one address, the limits of an address may come first.
         settings.add(expected.setting.replace("max-", "max-address-"))
         settings.add("max-address-byte-rate")
-    if places == 1 and expected.clients > Settings.max_address_connections:
+    if addresses == 1 and expected.clients > Settings.max_address_connections:
         settings.add("max-address-connections")
         settings.add("cool-down")
     if settings:

@@ -83,8 +83,8 @@ count = int(sys.argv[1])
 given = [int(word) for word in sys.argv[2:2 + count]]
 # Out of the way first: one may be where another has to go.
 moved = [fcntl.fcntl(fd, fcntl.F_DUPFD, 3 + count) for fd in given]
-for place, fd in enumerate(moved, 3):
-    os.dup2(fd, place, inheritable=True)
+for target, fd in enumerate(moved, 3):
+    os.dup2(fd, target, inheritable=True)
 os.environ["LISTEN_PID"] = str(os.getpid())
 os.environ["LISTEN_FDS"] = str(count)
 program = sys.argv[2 + count:]

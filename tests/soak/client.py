@@ -89,7 +89,7 @@ class Client(ABC):
         self.number = number
         self.random = random.Random(number)
         index = number % 1000
-        self.place = f"127.{self.area}.{index // 250}.{index % 250 + 1}"
+        self.address = f"127.{self.area}.{index // 250}.{index % 250 + 1}"
         self.isSettled = False
         self.hasBegun = False
         self._last: Connection | None = None
@@ -152,7 +152,7 @@ class Client(ABC):
             connection = await open(
                 crowd.tls if secure else crowd.plain,
                 path,
-                self.place,
+                self.address,
                 trust=crowd.trust if secure else None,
                 compression=compression,
                 headers=headers,

@@ -282,7 +282,7 @@ class Connection(asyncio.Protocol):
 async def open(
     port: int,
     path: str,
-    place: str,
+    address: str,
     *,
     trust: ssl.SSLContext | None = None,
     compression: bool = False,
@@ -292,7 +292,7 @@ async def open(
     """
     Connect.
 
-    @param place: the client's address.
+    @param address: the client's address.
     @param trust: for TLS.
     @param compression: whether to offer it.
     @param headers: more lines for the request.
@@ -316,7 +316,7 @@ async def open(
             made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
         # No port is taken before it is known whom it connects to.
         made.setsockopt(socket.IPPROTO_IP, _BIND_ADDRESS_NO_PORT, 1)
-        made.bind((place, 0))
+        made.bind((address, 0))
         await asyncio.wait_for(loop.sock_connect(made, (HOST, port)), PATIENCE)
         _, connection = await loop.create_connection(
             lambda: Connection(head.encode("ascii"), key),

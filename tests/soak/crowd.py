@@ -86,14 +86,14 @@ def populate(crowd: Crowd, connections: int) -> list[Client]:
         count = min(most, max(1, share * connections // 1000))
         for index in range(count):
             clients.append(kind(crowd, first + len(clients)))
-            _place(clients[-1], index, count, crowd)
+            _assign(clients[-1], index, count, crowd)
     while len(clients) < connections:
         clients.append(Echo(crowd, first + len(clients)))
     clients[0].random.shuffle(clients)
     return clients
 
 
-def _place(client: Client, index: int, count: int, crowd: Crowd) -> None:
+def _assign(client: Client, index: int, count: int, crowd: Crowd) -> None:
     """
     Give a client its rooms or channels; those of chats and of push have members in all
     crowds.

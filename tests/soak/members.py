@@ -408,7 +408,7 @@ class Publisher(Client):
 
     async def post(self, body: bytes) -> tuple[int, bytes]:
         reader, writer = await asyncio.open_connection(
-            HOST, self.crowd.plain, local_addr=(self.place, 0)
+            HOST, self.crowd.plain, local_addr=(self.address, 0)
         )
         try:
             writer.write(

@@ -150,7 +150,7 @@ class Visitor(Client):
     async def session(self) -> None:
         path, judge = self.random.choice(_PAGES)
         reader, writer = await asyncio.open_connection(
-            HOST, self.crowd.plain, local_addr=(self.place, 0)
+            HOST, self.crowd.plain, local_addr=(self.address, 0)
         )
         try:
             for _ in range(self.random.randint(1, 4)):

@@ -83,7 +83,7 @@ class History:
             for name, totals in self._traffic.items()
         }
         received, receivedBytes, sent, sentBytes = (
-            sum(each[place] for each in rates.values()) for place in range(4)
+            sum(each[index] for each in rates.values()) for index in range(4)
         )
         stalled = statistics.stalled
         sample = Sample(

@@ -140,47 +140,47 @@ class BodyParser:
                 # Nearly every body arrives in one piece.
                 self.rest = data[missing:]
                 return data[:missing] if self.rest else data
-        place = 0
+        position = 0
         size = len(data)
         self._steps = _MAX_STEPS
         try:
-            while place < size and self._steps > 0:
+            while position < size and self._steps > 0:
                 if self._step is BodyParser._read_nothing:
                     break
                 self._steps -= 1
-                place = self._step(self, data, place)
+                position = self._step(self, data, position)
         except HandshakeRefused as refusal:
             # The traceback refers to the caller's frame, which refers to the refusal.
             return refusal.with_traceback(None)
-        self.rest = data[place:]
+        self.rest = data[position:]
         if self._step is not BodyParser._read_nothing:
             return None
         return bytes(self._body)
 
-    def _read_nothing(self, data: bytes, place: int) -> int:
+    def _read_nothing(self, data: bytes, position: int) -> int:
         """
         Read nothing: the body is complete.
         """
-        return place
+        return position
 
-    def _take(self, data: bytes, place: int) -> int:
+    def _take(self, data: bytes, position: int) -> int:
         """
         Collect missing bytes of the body, or of a chunk.
         """
-        end = min(len(data), place + self._missing)
-        self._body += data[place:end] if end - place < len(data) else data
-        self._missing -= end - place
+        end = min(len(data), position + self._missing)
+        self._body += data[position:end] if end - position < len(data) else data
+        self._missing -= end - position
         return end
 
-    def _read_sized(self, data: bytes, place: int) -> int:
-        place = self._take(data, place)
+    def _read_sized(self, data: bytes, position: int) -> int:
+        position = self._take(data, position)
         if not self._missing:
             self._step = BodyParser._read_nothing
-        return place
+        return position
 
     # Chunks
 
-    def _take_line(self, data: bytes, place: int, limit: int) -> tuple[int, bool]:
+    def _take_line(self, data: bytes, position: int, limit: int) -> tuple[int, bool]:
         """
         Collect a line, with its line end.
 
@@ -190,14 +190,14 @@ class BodyParser:
         """
         line = self._line
         had = len(line)
-        line += data[place : place + limit + 2 - had]
+        line += data[position : position + limit + 2 - had]
         end = line.find(b"\r\n", max(had - 1, 0))
         if end < 0:
-            return place + len(line) - had, False
+            return position + len(line) - had, False
         del line[end + 2 :]
-        return place + len(line) - had, True
+        return position + len(line) - had, True
 
-    def _read_whole(self, data: bytes, place: int) -> int:
+    def _read_whole(self, data: bytes, position: int) -> int:
         """
         Read the plain chunks that have arrived in one piece. All others are left, even
         if they are invalid.
@@ -205,7 +205,7 @@ class BodyParser:
         body, steps = self._body, self._steps
         room = self._limit - len(body)
         while steps > 0:
-            match = _PLAIN_SIZE.match(data, place)
+            match = _PLAIN_SIZE.match(data, position)
             if match is None:
                 break
             size = int(match[1], 16)
@@ -215,20 +215,20 @@ class BodyParser:
                 break
             body += data[start:end]
             room -= size
-            place = end + 2
+            position = end + 2
             steps -= 1
         self._steps = steps
-        return place
+        return position
 
-    def _read_size(self, data: bytes, place: int) -> int:
+    def _read_size(self, data: bytes, position: int) -> int:
         """
         Read the first line of a chunk, after the chunks that can be read at once.
         """
         if not self._line:
-            place = self._read_whole(data, place)
-            if place == len(data) or not self._steps:
-                return place
-        place, whole = self._take_line(data, place, _MAX_LINE)
+            position = self._read_whole(data, position)
+            if position == len(data) or not self._steps:
+                return position
+        position, whole = self._take_line(data, position, _MAX_LINE)
         line = bytes(self._line)
         if not whole:
             # The first invalid byte determines the reason, however input is split.
@@ -236,7 +236,7 @@ class BodyParser:
                 raise HandshakeRefused(400, "malformed chunk in the request's body")
             if len(line) > _MAX_LINE + 1:
                 raise HandshakeRefused(400, "a chunk's first line is too long")
-            return place
+            return position
         match = _CHUNK.fullmatch(line, 0, len(line) - 2)
         if match is None:
             raise HandshakeRefused(400, "malformed chunk in the request's body")
@@ -251,44 +251,46 @@ class BodyParser:
             raise body_too_large(self._limit)
         self._missing = size
         self._step = BodyParser._read_chunk if size else BodyParser._read_trailer
-        return place
+        return position
 
-    def _read_chunk(self, data: bytes, place: int) -> int:
-        place = self._take(data, place)
+    def _read_chunk(self, data: bytes, position: int) -> int:
+        position = self._take(data, position)
         if not self._missing:
             self._step = BodyParser._read_end
-        return place
+        return position
 
-    def _read_end(self, data: bytes, place: int) -> int:
+    def _read_end(self, data: bytes, position: int) -> int:
         """
         Read the line end after a chunk.
         """
         line = self._line
         had = len(line)
-        line += data[place : place + 2 - had]
+        line += data[position : position + 2 - had]
         if not b"\r\n".startswith(line):
             raise HandshakeRefused(400, "malformed chunk in the request's body")
-        place += len(line) - had
+        position += len(line) - had
         if len(line) == 2:
             line.clear()
             self._step = BodyParser._read_size
-        return place
+        return position
 
-    def _read_trailer(self, data: bytes, place: int) -> int:
+    def _read_trailer(self, data: bytes, position: int) -> int:
         """
         Read a line of the trailer section. An empty line ends the body.
         """
-        place, whole = self._take_line(data, place, _MAX_TRAILERS - self._trailers)
+        position, whole = self._take_line(
+            data, position, _MAX_TRAILERS - self._trailers
+        )
         line = self._line
         if not whole:
             if self._trailers + len(line) > _MAX_TRAILERS + 1:
                 raise HandshakeRefused(400, f"over {_MAX_TRAILERS} bytes of trailers")
-            return place
+            return position
         if len(line) == 2:
             self._step = BodyParser._read_nothing
-            return place
+            return position
         if not _TRAILER.fullmatch(line, 0, len(line) - 2):
             raise HandshakeRefused(400, "malformed trailer of the request's body")
         self._trailers += len(line)
         line.clear()
-        return place
+        return position

@@ -73,7 +73,8 @@ class MemoryBudget:
         """
         Use memory that can't be shed.
 
-        @param size: the number of bytes, at most L{claimable}. Pass it to L{release} later.
+        @param size: the number of bytes, at most L{claimable}. L{release} takes the
+            same.
         """
         self._claim(size)
         if self.used > self.limit and not self._shedding:

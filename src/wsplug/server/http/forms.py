@@ -120,17 +120,17 @@ def _parameters(value: bytes) -> dict[bytes, bytes]:
 
     @raise ValueError: they are malformed.
     """
-    place = value.find(b";")
+    position = value.find(b";")
     parameters: dict[bytes, bytes] = {}
-    while 0 <= place < len(value):
-        found = _PARAMETER.match(value, place)
+    while 0 <= position < len(value):
+        found = _PARAMETER.match(value, position)
         if found is None:
             raise ValueError("a malformed header in a form")
         name, content = found.groups()
         if content.startswith(b'"'):
             content = _ESCAPED.sub(rb"\1", content[1:-1])
         parameters.setdefault(name.lower(), content)
-        place = found.end()
+        position = found.end()
     return parameters
 
 
