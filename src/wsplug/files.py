@@ -11,7 +11,7 @@ from twisted.logger import Logger
 
 from wsplug.errors import InvalidOption
 
-__all__ = ["keepToOwner", "makePrivate", "readBytes", "warnOfEverybody"]
+__all__ = ["keepToOwner", "makePrivate", "readBytes", "warnIfExposed"]
 
 _log = Logger(__name__)
 
@@ -65,7 +65,7 @@ def keepToOwner(path: str) -> None:
         pass
 
 
-def warnOfEverybody(path: str, isSecret: bool = True) -> None:
+def warnIfExposed(path: str, isSecret: bool = True) -> None:
     """
     Log a warning if all users of this machine can change a file, or read a secret one.
     """

@@ -16,7 +16,7 @@ from twisted.web.server import NOT_DONE_YET, Request, Site
 from tests.server.kit import App, Logs, Recorder, frame, handshake, parseResponse, raw
 from tests.server.kit import serve as serveApp
 from wsplug import Settings, Side
-from wsplug.apps.chat.notices import isServersEnd
+from wsplug.apps.chat.notices import isServerShutdown
 from wsplug.errors import ConnectionClosed
 from wsplug.server.deadlines import Deadlines
 from wsplug.server.draining import Draining
@@ -162,7 +162,7 @@ def test_untold_at_the_deadline() -> None:
         assert (closed.code, closed.reason) == (1012, "the server restarts")
         assert (closed.side, closed.setting) == (Side.SERVER, "stop-timeout")
         assert recorder.failure is not None
-        assert isServersEnd(recorder.failure)
+        assert isServerShutdown(recorder.failure)
 
 
 def test_aborted_in_vain(logs: Logs) -> None:

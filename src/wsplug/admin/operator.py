@@ -136,9 +136,9 @@ class OperatorProtocol(WebSocketProtocol):
         """
         self.transport.sendTextMessage(refusal(error, request))
         if not self._isKnown:
-            self._turnAway("not authenticated", TOKEN_FILE)
+            self._reject("not authenticated", TOKEN_FILE)
 
-    def _turnAway(self, reason: str, setting: str) -> None:
+    def _reject(self, reason: str, setting: str) -> None:
         """
         Close the connection on behalf of the server.
         """
@@ -174,7 +174,7 @@ class OperatorProtocol(WebSocketProtocol):
 
     def _tooLate(self) -> None:
         self._deadline = None
-        self._turnAway("no token in time", "open-timeout")
+        self._reject("no token in time", "open-timeout")
 
     def _clearDeadline(self) -> None:
         deadline, self._deadline = self._deadline, None

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from wsplug.errors import InvalidOption
-from wsplug.files import readBytes, warnOfEverybody
+from wsplug.files import readBytes, warnIfExposed
 from wsplug.options import option, optionsOf, path, splitDescription, text
 
 __all__ = ["ADMINISTRATION", "TOKEN_FILE", "Administration", "makePrivate", "readToken"]
@@ -97,5 +97,5 @@ def readToken(path: str) -> str:
             f"{name}: the token in {path} has {len(token)} characters; it needs "
             f"{_SHORTEST} to {_LONGEST}, as from 'openssl rand -hex 32'"
         )
-    warnOfEverybody(path)
+    warnIfExposed(path)
     return token

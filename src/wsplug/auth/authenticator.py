@@ -36,7 +36,7 @@ from wsplug.interfaces import IAvatar, IBearerToken
 
 __all__ = ["Authenticator", "Login"]
 
-_UNSAID: Final = re.compile(r'[^ -~]|["\\]')
+_UNPRINTABLE: Final = re.compile(r'[^ -~]|["\\]')
 """
 The characters that an C{error_description} can't contain (RFC 6750 section 3).
 """
@@ -136,7 +136,7 @@ class Authenticator:
         interfaces = portal.listCredentialsInterfaces()
         self._takesPasswords = takes(interfaces, IUsernamePassword)
         self._takesTokens = takes(interfaces, IBearerToken)
-        self._takesNobody = takes(interfaces, IAnonymous)
+        self._allowsAnonymous = takes(interfaces, IAnonymous)
         self.asksPages = self._takesPasswords
         self._cookie = cookie.encode("ascii")
         self._firstMessage = firstMessage
@@ -171,7 +171,7 @@ class Authenticator:
                     return readToken(value)
         except LoginRefused as error:
             raise self._refuse(error.reason, isInvalid=True) from None
-        return Anonymous() if self._takesNobody else None
+        return Anonymous() if self._allowsAnonymous else None
 
     def _isTaken(self, found: object, request: Any, trusted: bool) -> bool:
         if isinstance(found, UsernamePassword):
@@ -187,7 +187,7 @@ class Authenticator:
             return self._takesTokens and request.getHeader(b"origin") is not None
         return self._takesTokens and self._firstMessage == "yes"
 
-    def refuseNobody(self) -> HandshakeRefused:
+    def refusalWithoutLogin(self) -> HandshakeRefused:
         """
         Return the refusal for a request without credentials.
         """
@@ -310,7 +310,7 @@ class Authenticator:
             is wrong with them (RFC 6750 section 3).
         """
         # Third-party checkers may give any reason.
-        reason = _UNSAID.sub("?", reason)
+        reason = _UNPRINTABLE.sub("?", reason)
         challenges = []
         if self._takesPasswords:
             challenges.append(b'Basic realm="%s", charset="UTF-8"' % self._realm)

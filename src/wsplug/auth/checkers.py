@@ -24,7 +24,7 @@ from wsplug.auth.credentials import LoginRefused
 from wsplug.auth.realm import Realm
 from wsplug.awaiting import maybeAwait
 from wsplug.errors import InvalidOption
-from wsplug.files import readBytes, warnOfEverybody
+from wsplug.files import readBytes, warnIfExposed
 from wsplug.interfaces import IBearerToken
 from wsplug.printable import oneLine
 
@@ -108,7 +108,7 @@ def _checkBefore(name: str, argument: str) -> None:
     """
     if name == "file" and argument:
         readBytes(argument, "can't read the passwords in")
-        warnOfEverybody(argument)
+        warnIfExposed(argument)
     elif name == "unix" and not (find_spec("crypt") and find_spec("spwd")):
         raise InvalidOption(
             "this Python can't check the system's passwords: 3.12 was the last version "

@@ -22,7 +22,7 @@ from zope.interface import implementer
 from wsplug.auth.credentials import LoginRefused
 from wsplug.auth.realm import Identity
 from wsplug.errors import InvalidOption
-from wsplug.files import readBytes, warnOfEverybody
+from wsplug.files import readBytes, warnIfExposed
 from wsplug.interfaces import IBearerToken
 from wsplug.options import (
     REQUIRED,
@@ -252,9 +252,9 @@ def _readKey(path: str, algorithm: str) -> Any:
                 f"the secret in {path} has {len(secret)} bytes; {algorithm} needs at "
                 f"least {secretSize}: openssl rand -hex {secretSize}"
             )
-        warnOfEverybody(path)
+        warnIfExposed(path)
         return secret
-    warnOfEverybody(path, isSecret=False)
+    warnIfExposed(path, isSecret=False)
     return _readPublicKey(content, path, algorithm)
 
 

@@ -21,7 +21,7 @@ from zope.interface import implementer
 from wsplug.auth.credentials import LoginRefused
 from wsplug.digests import findDigest
 from wsplug.errors import InvalidOption
-from wsplug.files import readBytes, warnOfEverybody
+from wsplug.files import readBytes, warnIfExposed
 from wsplug.interfaces import IBearerToken
 
 __all__ = ["TokenChecker", "TokenCheckerFactory", "parseTokens"]
@@ -80,7 +80,7 @@ class TokenChecker:
         self._tokens = parseTokens(readBytes(path, "can't read the tokens in"), path)
         if not self._tokens:
             raise InvalidOption(f"there is no token in {path}")
-        warnOfEverybody(path)
+        warnIfExposed(path)
 
     def requestAvatarId(self, credentials: Any) -> Deferred[bytes | tuple[()]]:
         """
@@ -121,7 +121,7 @@ class TokenChecker:
             count=len(self._tokens),
             path=self._path,
         )
-        warnOfEverybody(self._path)
+        warnIfExposed(self._path)
 
 
 @implementer(ICheckerFactory, IPlugin)

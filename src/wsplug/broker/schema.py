@@ -135,7 +135,7 @@ def _findGaps(database: sqlite3.Connection) -> None:
     """
     _run(database, _FROM_1 + _INDICES)
     for identity, last in database.execute("SELECT id, last FROM channels").fetchall():
-        _forgetAllButTheEnd(database, identity, last)
+        _keepOnlyLast(database, identity, last)
     order = "SELECT id FROM channels ORDER BY used"
     for turn, (identity,) in enumerate(database.execute(order).fetchall(), 1):
         database.execute("UPDATE channels SET turn = ? WHERE id = ?", (turn, identity))
@@ -156,7 +156,7 @@ def renewEpochs(database: sqlite3.Connection) -> None:
     database.execute("UPDATE channels SET epoch = (SELECT epoch FROM state)")
 
 
-def _forgetAllButTheEnd(database: sqlite3.Connection, identity: int, last: int) -> None:
+def _keepOnlyLast(database: sqlite3.Connection, identity: int, last: int) -> None:
     """
     Keep only a channel's publications after the last gap. Version 1 could forget
     publications between others.

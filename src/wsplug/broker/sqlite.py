@@ -99,8 +99,8 @@ class SqliteBroker(LocalPresence):
         opened = self._worker.do(self._store.open)
         return opened.addCallbacks(self._started, self._startFailed)
 
-    def _started(self, wasLeftSo: bool) -> None:
-        if not wasLeftSo:
+    def _started(self, isUnchanged: bool) -> None:
+        if not isUnchanged:
             self._log.warn(
                 "broker: {path} isn't as it was left: it was restored from a backup, "
                 "or the machine failed; subscribers that return to a channel are told "

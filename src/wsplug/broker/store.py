@@ -141,8 +141,8 @@ class Store:
             database.execute("BEGIN IMMEDIATE")
             self._prepare(database)
             boot = self._boot()
-            wasLeftSo = isContinued(database, self._path, boot)
-            if not wasLeftSo:
+            isUnchanged = isContinued(database, self._path, boot)
+            if not isUnchanged:
                 renewEpochs(database)
             beginOpening(database, self._path, boot)
             database.execute("COMMIT")
@@ -151,7 +151,7 @@ class Store:
             raise
         self._database = database
         self._turn = max([0, *(each.turn for each in self._select(_BUSIEST))])
-        return wasLeftSo
+        return isUnchanged
 
     def _prepare(self, database: sqlite3.Connection) -> None:
         """

@@ -185,8 +185,8 @@ class UNIXListener(FileDescriptor):
 
     def _rest(self) -> None:
         self.stopReading()  # type: ignore[no-untyped-call]
-        self._reactor.callLater(_FULL, self._goOn)
+        self._reactor.callLater(_FULL, self._resume)
 
-    def _goOn(self) -> None:
+    def _resume(self) -> None:
         if self.connected:
             self.startReading()  # type: ignore[no-untyped-call]

@@ -114,7 +114,7 @@ class Account:
             )
         return None
 
-    def restsUntil(self, now: float) -> float:
+    def expiresAt(self, now: float) -> float:
         """
         Return when the account can be forgotten: a new one would be the same.
         """
@@ -203,7 +203,7 @@ class Admission:
     def _linger(self, account: Account, now: float) -> None:
         if account.connections:
             return
-        self._lingering[account.key] = account.restsUntil(now)
+        self._lingering[account.key] = account.expiresAt(now)
         if len(self._lingering) > MAX_LINGERING:
             key, _ = self._lingering.popitem(last=False)
             del self._accounts[key]

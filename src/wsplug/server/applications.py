@@ -157,7 +157,7 @@ class ListeningApplications:
             self._check()
             raise self._error
 
-    def listenNoMore(self) -> None:
+    def stopListening(self) -> None:
         """
         The server has stopped listening.
         """

@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 
 __all__ = ["Draining", "Opening", "abortForStop"]
 
-_HANDFUL: Final = 100
+_BATCH: Final = 100
 """
 The maximum number of connections that are closed at once, in one batch.
 """
 
-_MANY: Final = 5000
+_FULL_DRAIN: Final = 5000
 """
 The number of connections from which on the whole drain time is used.
 """
@@ -159,11 +159,11 @@ class Draining:
         if after is None:
             self._waiting = False
         else:
-            after.addCallback(self._nobodyComes)
+            after.addCallback(self._portsClosed)
         self.check()
         return self._done
 
-    def _nobodyComes(self, _: object) -> None:
+    def _portsClosed(self, _: object) -> None:
         self._waiting = False
         self.check()
 
@@ -173,10 +173,10 @@ class Draining:
         answer before the deadline.
         """
         settings = self._settings
-        seconds = settings.drain_time * min(1.0, count / _MANY)
+        seconds = settings.drain_time * min(1.0, count / _FULL_DRAIN)
         if settings.stop_timeout:
             seconds = min(seconds, settings.stop_timeout / 2)
-        if count <= _HANDFUL or seconds < _PAUSE:
+        if count <= _BATCH or seconds < _PAUSE:
             return max(count, 1)
         return ceil(count * _PAUSE / seconds)
 

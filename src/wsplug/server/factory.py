@@ -110,7 +110,7 @@ class WebSocketFactory(ServerParts, HTTPNegotiation, ServerFactory):
         """
         self.content.stop()
         if self._applications is not None:
-            self._applications.listenNoMore()
+            self._applications.stopListening()
 
     def whenStopped(self) -> Deferred[None]:
         """

@@ -116,7 +116,7 @@ class Session:
         if credentials is None:
             if authenticator.awaitsMessage(request):
                 return _TokenProtocol(self, self._context)
-            raise authenticator.refuseNobody()
+            raise authenticator.refusalWithoutLogin()
         allows = self._context.logLimit.allows
         self._take(await authenticator.logIn(credentials, request, allows))
         return await self._build()

@@ -90,7 +90,7 @@ class StallDetector:
         self._thread: Thread | None = None
         self._watched = 0
         self._lookedAt = 0.0
-        self._workedThen = 0.0
+        self._lastWorked = 0.0
         self._answered = True
         self._askedAt = 0.0
         self._sample: Sample | None = None
@@ -113,7 +113,7 @@ class StallDetector:
         """
         self._watched = get_ident()
         self._lookedAt = self._now()
-        self._workedThen = self._worked()
+        self._lastWorked = self._worked()
 
     def stop(self) -> None:
         """
@@ -154,8 +154,8 @@ class StallDetector:
         """
         now, worked = self._now(), self._worked()
         late = now - self._lookedAt - self._interval
-        stopped = late > self._interval and worked - self._workedThen < late / 2
-        self._lookedAt, self._workedThen = now, worked
+        stopped = late > self._interval and worked - self._lastWorked < late / 2
+        self._lookedAt, self._lastWorked = now, worked
         overdue: Sample | None = None
         with self._lock:
             if self._answered:

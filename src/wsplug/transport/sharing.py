@@ -69,7 +69,7 @@ _ALL: Final = 0xFFFFFFFF
 _FLAGS_OFFSET: Final = 13
 _SYN: Final = 0x02
 
-_NO_SYNS: Final = (
+_DROP_SYNS: Final = (
     (_LOAD_BYTE, 0, 0, _FLAGS_OFFSET),
     (_JUMP_IF_SET, 0, 1, _SYN),
     (_RETURN, 0, 0, 0),
@@ -162,7 +162,7 @@ class SharedPort:
         self._backlog = backlog
         self.port: Any = None
         self._socket: socket.socket | None = _bind(port, interface)
-        self._steers = False
+        self._isSteering = False
 
     def startListening(self) -> None:
         """
@@ -190,7 +190,7 @@ class SharedPort:
         """
         bound, self._socket = self._socket, None
         if bound is not None:
-            if self._steers:
+            if self._isSteering:
                 _detach(bound)
             bound.close()
         port, self.port = self.port, None
@@ -217,17 +217,17 @@ class SharedPort:
             # A socket that joins is added at the end of the group: that is the
             # successor.
             program = ((_RETURN, 0, 0, others),)
-            self._steers = _attach(bound, _SO_ATTACH_REUSEPORT_CBPF, program)
-        self._reactor.callLater(max(0.0, patience - _QUIET), self._takeNoSYNs)
+            self._isSteering = _attach(bound, _SO_ATTACH_REUSEPORT_CBPF, program)
+        self._reactor.callLater(max(0.0, patience - _QUIET), self._dropSYNs)
 
-    def _takeNoSYNs(self) -> None:
+    def _dropSYNs(self) -> None:
         """
         Drop SYN packets, if another process listens: the clients try again and reach
         it.
         """
         bound = self._socket
         if bound is not None and _countListening(bound) > 1:
-            _attach(bound, _SO_ATTACH_FILTER, _NO_SYNS)
+            _attach(bound, _SO_ATTACH_FILTER, _DROP_SYNS)
 
     # As a descriptor
 

@@ -19,12 +19,12 @@ from wsplug.apps.chat.collecting import Collected
 from wsplug.apps.chat.presences import words
 from wsplug.errors import OPERATOR, BrokerError, ConnectionClosed, Side
 
-__all__ = ["NoticePolicy", "Notices", "isServersEnd"]
+__all__ = ["NoticePolicy", "Notices", "isServerShutdown"]
 
-_SERVERS_END = (CloseCode.GOING_AWAY, CloseCode.SERVICE_RESTART)
+_SHUTDOWN_CODES = (CloseCode.GOING_AWAY, CloseCode.SERVICE_RESTART)
 
 
-def isServersEnd(reason: Failure) -> bool:
+def isServerShutdown(reason: Failure) -> bool:
     """
     Tell whether a connection was closed because the server stops or restarts. Then
     nobody is left to get notices. An operator may close a single connection with the
@@ -34,7 +34,7 @@ def isServersEnd(reason: Failure) -> bool:
     return (
         isinstance(closed, ConnectionClosed)
         and closed.side is Side.SERVER
-        and closed.code in _SERVERS_END
+        and closed.code in _SHUTDOWN_CODES
         and closed.setting != OPERATOR
     )
 
@@ -116,7 +116,7 @@ class Notices:
         isLast = not self._there[key]
         if isLast:
             del self._there[key]
-        if isServersEnd(reason):
+        if isServerShutdown(reason):
             return
         if not self._grace:
             self._over(key, network)

@@ -14,7 +14,7 @@ from twisted.python.failure import Failure
 from wsplug.apps.chat.channelnames import ChannelNames
 from wsplug.apps.chat.delivery import Delivery
 from wsplug.apps.chat.nicknames import Nicknames
-from wsplug.apps.chat.notices import NoticePolicy, Notices, isServersEnd
+from wsplug.apps.chat.notices import NoticePolicy, Notices, isServerShutdown
 from wsplug.apps.chat.people import People
 from wsplug.apps.chat.person import Person
 from wsplug.apps.chat.presencelimits import PresenceLimits
@@ -171,7 +171,7 @@ class ChatService:
         """
         A connection of a person is closed.
         """
-        if isServersEnd(reason):
+        if isServerShutdown(reason):
             self.rooms.stop()
         for room in rooms:
             self.rooms.exit(person, room, transport, mayReturn=not person.isClassic)

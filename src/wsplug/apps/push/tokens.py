@@ -10,7 +10,7 @@ from typing import Final
 
 from wsplug.digests import digestOf, findDigest
 from wsplug.errors import InvalidOption
-from wsplug.files import readBytes, warnOfEverybody
+from wsplug.files import readBytes, warnIfExposed
 
 __all__ = ["Tokens", "readTokens"]
 
@@ -47,7 +47,7 @@ def readTokens(token: str, path: str) -> list[str]:
     ]
     if not tokens:
         raise InvalidOption(f"token-file: there is no token in {path}")
-    warnOfEverybody(path)
+    warnIfExposed(path)
     return tokens
 
 

@@ -138,5 +138,5 @@ async def _logIn(
     trusted = OWN_ORIGIN.isTrusted(origin, host)
     credentials = authenticator.find(request, trusted, cookies=False)
     if credentials is None:
-        raise authenticator.refuseNobody()
+        raise authenticator.refusalWithoutLogin()
     return await authenticator.logIn(credentials, request, limit.allows)
