@@ -1,3 +1,3 @@
 """
-The write path over real sockets, turned by hand: no reactor runs here.
+Tests of the write path over real sockets. No reactor runs: the tests turn it by hand.
 """

@@ -1,5 +1,5 @@
 """
-What the tests of the write path share.
+Fixtures for the tests of the write path.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from tests.transport.kit import Wire
 @pytest.fixture
 def wire() -> Iterator[Wire]:
     """
-    A set of connections, ended afterwards.
+    A set of connections. They are closed afterwards.
     """
     wire = Wire()
     yield wire

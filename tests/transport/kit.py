@@ -1,5 +1,5 @@
 """
-A reactor that does nothing by itself, and connections over socket pairs.
+A reactor that the tests turn by hand, and connections over socket pairs.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ __all__ = ["FakeReactor", "Recorder", "Wire"]
 
 class FakeReactor(Clock):
     """
-    Knows what it was given to watch.
+    Knows which descriptors it watches.
     """
 
     def __init__(self) -> None:
@@ -36,7 +36,7 @@ class FakeReactor(Clock):
 
 class Recorder(Protocol):
     """
-    Keeps what it gets; does something with it if told so.
+    Keeps what it receives, and calls a function if one is set.
     """
 
     def __init__(self) -> None:
@@ -69,7 +69,7 @@ class Recorder(Protocol):
 
 class Wire:
     """
-    Some connections in one set.
+    Several connections in one set.
     """
 
     def __init__(self) -> None:
@@ -93,7 +93,7 @@ class Wire:
 
     def turn(self, times: int = 1) -> None:
         """
-        Do what a reactor does that finds the set readable.
+        Do what a reactor does when the set is readable.
         """
         for _ in range(times):
             if self.set in self.reactor.readers:
@@ -102,7 +102,7 @@ class Wire:
 
     def close(self) -> None:
         """
-        End what is left.
+        Close the remaining connections.
         """
         for descriptor in self.set.removeAll():
             descriptor.connectionLost(Failure(ConnectionError()))

@@ -1,5 +1,5 @@
 """
-The transport that tries the socket first.
+The transport that writes directly to the socket.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ def _read(client: socket.socket) -> bytes:
 
 def test_straight(wire: Wire) -> None:
     """
-    What the kernel takes is sent at once, without a turn of the reactor or a writer.
+    If the kernel accepts all bytes, they are sent at once, without a turn of the
+    reactor or a writer.
     """
     client, _, transport = wire.connect()
     transport.write(b"hello")
@@ -46,7 +47,7 @@ def test_straight(wire: Wire) -> None:
 
 def test_order(wire: Wire) -> None:
     """
-    What the kernel doesn't take waits, and nothing overtakes it.
+    Bytes that the kernel doesn't accept wait, and no later bytes overtake them.
     """
     client, _, transport = wire.connect()
     pieces = [bytes([number]) * 100_000 for number in range(20)]
@@ -66,7 +67,7 @@ def test_order(wire: Wire) -> None:
 
 def test_sequences(wire: Wire) -> None:
     """
-    What is written in sequences keeps its place among what is written in pieces.
+    Bytes written by writeSequence keep their order among bytes written by write.
     """
     client, _, transport = wire.connect()
     transport.writeSequence([b"a", b"b"])
@@ -83,8 +84,7 @@ def test_sequences(wire: Wire) -> None:
 
 def test_producer(wire: Wire) -> None:
     """
-    A streaming producer is paused while over 64 KiB wait, and resumed once nothing
-    does.
+    A streaming producer is paused while over 64 KiB wait, and resumed when none wait.
     """
     client, protocol, transport = wire.connect()
     transport.registerProducer(protocol, True)
@@ -100,7 +100,7 @@ def test_producer(wire: Wire) -> None:
 
 def test_lose_after_write(wire: Wire) -> None:
     """
-    C{loseConnection} ends the connection after all that was written.
+    C{loseConnection} ends the connection after all bytes have been sent.
     """
     client, protocol, transport = wire.connect()
     transport.write(b"x" * 5_000_000)
@@ -116,8 +116,8 @@ def test_lose_after_write(wire: Wire) -> None:
 
 def test_half_close(wire: Wire) -> None:
     """
-    C{loseWriteConnection} ends our half after what was written; the client's half
-    goes on until it ends it.
+    C{loseWriteConnection} ends our half after all bytes have been sent. The client's
+    half continues until the client ends it.
     """
     client, protocol, transport = wire.connect()
     transport.write(b"bye")
@@ -137,7 +137,7 @@ def test_half_close(wire: Wire) -> None:
 
 def test_abort_in_mid_flush(wire: Wire) -> None:
     """
-    C{abortConnection} ends it at once, whatever waits.
+    C{abortConnection} ends the connection at once, even if bytes wait.
     """
     _, protocol, transport = wire.connect()
     transport.write(b"x" * 5_000_000)
@@ -151,7 +151,8 @@ def test_abort_in_mid_flush(wire: Wire) -> None:
 
 def test_peer_is_gone(wire: Wire) -> None:
     """
-    Writing to a peer that is gone doesn't raise; the connection ends in the next pass.
+    Writing to a peer that has disconnected doesn't raise. The connection ends in the
+    next pass.
     """
     client, protocol, transport = wire.connect()
     client.close()
@@ -163,7 +164,7 @@ def test_peer_is_gone(wire: Wire) -> None:
 
 def test_ports() -> None:
     """
-    TCP ports get it, others are left alone.
+    TCP ports get the direct transport; other ports aren't changed.
     """
     reactor = FakeReactor()
     port = tcp.Port(0, Factory(), reactor=reactor)
@@ -183,8 +184,8 @@ def test_ports() -> None:
 
 def test_lose_at_once(wire: Wire) -> None:
     """
-    With nothing to send, C{loseConnection} ends the connection in the same turn, and
-    no descriptor is armed for it.
+    If no bytes wait, C{loseConnection} ends the connection in the same turn, and no
+    descriptor is armed for it.
     """
     client, protocol, transport = wire.connect()
     transport.loseConnection()
@@ -198,7 +199,7 @@ def test_lose_at_once(wire: Wire) -> None:
 
 def test_lose_while_served(wire: Wire) -> None:
     """
-    Inside of a pass it ends at the pass's end.
+    Within a pass, C{loseConnection} ends the connection at the end of the pass.
     """
     client, protocol, transport = wire.connect()
     client.send(b"bye")
@@ -211,7 +212,7 @@ def test_lose_while_served(wire: Wire) -> None:
 
 def test_lose_and_abort(wire: Wire) -> None:
     """
-    Whichever comes first, an abort is one.
+    C{abortConnection} aborts, whether it is called before or after C{loseConnection}.
     """
     for first, second in (
         ("loseConnection", "abortConnection"),
@@ -228,7 +229,7 @@ def test_lose_and_abort(wire: Wire) -> None:
 
 def test_lose_and_lost(wire: Wire) -> None:
     """
-    A connection that is lost before C{loseConnection} is done ends once.
+    A connection that is lost before C{loseConnection} completes ends only once.
     """
     client, protocol, transport = wire.connect()
     transport.loseConnection()
@@ -242,7 +243,7 @@ def test_lose_and_lost(wire: Wire) -> None:
 
 def test_lose_after_half_close(wire: Wire) -> None:
     """
-    Our half was ended already: C{loseConnection} ends the other.
+    After our half has ended, C{loseConnection} ends the other half.
     """
     client, protocol, transport = wire.connect()
     transport.loseWriteConnection()
@@ -256,7 +257,7 @@ def test_lose_after_half_close(wire: Wire) -> None:
 
 class _Large:
     """
-    A connection that is getting a large message: what it is sent goes to its buffer.
+    A connection that receives a large message: its input goes to a buffer.
     """
 
     def __init__(self, size: int) -> None:
@@ -282,8 +283,8 @@ class _Large:
 
 def test_read_into_buffer(wire: Wire) -> None:
     """
-    While a connection has a buffer for what comes, it is read into that, and by the
-    usual way before and after.
+    While a connection has a buffer for its input, the input is read into it. Before and
+    after, it is read the usual way.
     """
     client, _, transport = wire.connect()
     connection = _Large(5)
@@ -301,7 +302,7 @@ def test_read_into_buffer(wire: Wire) -> None:
 
 def test_nothing_to_read_into_buffer(wire: Wire) -> None:
     """
-    An event without data, as may happen, is nothing.
+    An event without data does nothing.
     """
     _, _, transport = wire.connect()
     connection = _Large(5)
@@ -313,8 +314,7 @@ def test_nothing_to_read_into_buffer(wire: Wire) -> None:
 @pytest.mark.parametrize("reset", [False, True])
 def test_lost_in_a_large_message(wire: Wire, reset: bool) -> None:
     """
-    A peer that goes away in the midst of a large message is noticed, in whichever way
-    it goes.
+    A peer that disconnects within a large message is noticed, however it disconnects.
     """
     client, _, transport = wire.connect()
     connection = _Large(5)
@@ -331,8 +331,8 @@ def test_lost_in_a_large_message(wire: Wire, reset: bool) -> None:
 
 def test_methods_taken_before(wire: Wire) -> None:
     """
-    What somebody has taken of the protocol before the handshake reaches the connection
-    afterwards, too, though the transport no longer knows the protocol.
+    If code has kept a method of the protocol from before the handshake, the method
+    still works afterwards, although the transport has another protocol.
     """
     recorder = ServedRecorder()
     app = App(lambda _: recorder)

@@ -1,5 +1,5 @@
 """
-The connections' own epoll set.
+The epoll set for connections.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from wsplug.transport.sockets import READ_SIZE
 
 def test_interfaces(wire: Wire) -> None:
     """
-    It is a reactor to its connections, and a descriptor to the reactor.
+    The set is a reactor for its connections, and a descriptor for the real reactor.
     """
     verifyObject(IReactorFDSet, wire.set)
     verifyObject(IReadDescriptor, wire.set)
@@ -32,8 +32,8 @@ def test_interfaces(wire: Wire) -> None:
 
 def test_one_descriptor(wire: Wire) -> None:
     """
-    The reactor sees one descriptor for all connections, and none without any; the
-    epoll descriptor is closed then.
+    The real reactor has one descriptor for all connections, and none if there are no
+    connections. Then the epoll descriptor is closed.
     """
     assert wire.reactor.readers == set()
     _, _, first = wire.connect()
@@ -54,7 +54,7 @@ def test_one_descriptor(wire: Wire) -> None:
 
 def test_reads_all_that_are_ready(wire: Wire) -> None:
     """
-    One pass serves each connection that has something, and no other.
+    One pass serves each connection that is ready, and no other.
     """
     connections = [wire.connect() for _ in range(5)]
     for client, _, _ in connections[:3]:
@@ -67,8 +67,8 @@ def test_reads_all_that_are_ready(wire: Wire) -> None:
 
 def test_fair(wire: Wire) -> None:
     """
-    One that floods is read from once in a pass, and no more than a bound; the others
-    have their turn in the same pass.
+    A connection with much input is read once in a pass, up to a limit. The others are
+    served in the same pass.
     """
     flood, flooded, _ = wire.connect()
     quiet, other, _ = wire.connect()
@@ -84,7 +84,7 @@ def test_fair(wire: Wire) -> None:
 
 def test_pass_is_bounded(wire: Wire) -> None:
     """
-    A pass takes a bounded number of connections, and the next pass the others.
+    A pass serves a limited number of connections, and the next pass serves the others.
     """
     connections = [wire.connect() for _ in range(300)]
     for client, _, _ in connections:
@@ -98,8 +98,8 @@ def test_pass_is_bounded(wire: Wire) -> None:
 
 def test_closes_another_in_a_pass(wire: Wire) -> None:
     """
-    A connection that another one's callback ends in the same pass is not served any
-    more, and nothing goes wrong.
+    If a callback ends another connection in the same pass, that one isn't served any
+    more, and no error occurs.
     """
     connections = [wire.connect() for _ in range(3)]
     transports = [transport for _, _, transport in connections]
@@ -118,7 +118,8 @@ def test_closes_another_in_a_pass(wire: Wire) -> None:
 
 def test_client_closes(wire: Wire) -> None:
     """
-    The end of the client's stream is a ConnectionDone, after all that it sent.
+    When the client ends its output, the connection ends with ConnectionDone, after all
+    its input.
     """
     client, protocol, _ = wire.connect()
     client.send(b"last words")
@@ -131,7 +132,7 @@ def test_client_closes(wire: Wire) -> None:
 
 def test_client_vanishes_while_not_read_from(wire: Wire) -> None:
     """
-    A connection that isn't read from learns all the same that it is gone.
+    A broken connection is noticed even while reading is paused.
     """
     client, protocol, transport = wire.connect()
     transport.pauseProducing()
@@ -144,8 +145,8 @@ def test_client_vanishes_while_not_read_from(wire: Wire) -> None:
 
 def test_protocol_raises(wire: Wire) -> None:
     """
-    A protocol that raises loses its connection, with one traceback in the log; the
-    others in the pass are served.
+    A protocol that raises loses its connection, and the log has one traceback. The
+    other connections in the pass are served.
     """
     bad, failing, _ = wire.connect()
     good, fine, _ = wire.connect()
@@ -163,7 +164,7 @@ def test_protocol_raises(wire: Wire) -> None:
 
 def test_protocol_exits(wire: Wire) -> None:
     """
-    A protocol that wants to end the process ends its connection; the others in the
+    A protocol that raises SystemExit loses its connection. The other connections in the
     pass are served.
     """
     bad, failing, _ = wire.connect()
@@ -189,8 +190,8 @@ def test_protocol_raises_at_its_end(
     wire: Wire, how: str, error: type[BaseException]
 ) -> None:
     """
-    A protocol that raises when it is told of its end costs the others neither their
-    turn nor their own end.
+    If a protocol's C{connectionLost} raises, the other connections are served, and end
+    properly.
     """
     bad, failing, _ = wire.connect()
     good, fine, _ = wire.connect()
@@ -214,7 +215,7 @@ def test_protocol_raises_at_its_end(
 
 def test_pause_and_resume(wire: Wire) -> None:
     """
-    A paused connection isn't read from until it is resumed.
+    A paused connection isn't read until it is resumed.
     """
     client, protocol, transport = wire.connect()
     transport.pauseProducing()
@@ -230,7 +231,7 @@ def test_pause_and_resume(wire: Wire) -> None:
 
 def test_reactor_ends(wire: Wire) -> None:
     """
-    When the reactor disconnects its descriptors, the connections learn of it.
+    When the reactor disconnects its descriptors, all connections end.
     """
     _, first, _ = wire.connect()
     _, second, _ = wire.connect()
@@ -242,7 +243,7 @@ def test_reactor_ends(wire: Wire) -> None:
 
 def test_leaves_nothing(wire: Wire) -> None:
     """
-    After many connections, neither descriptors nor entries are left.
+    After many connections, no descriptors and no entries remain.
     """
     before = len(os.listdir("/proc/self/fd"))
     for _ in range(200):
@@ -259,7 +260,7 @@ def test_leaves_nothing(wire: Wire) -> None:
 
 def _pausedAndWatched(wire: Wire) -> tuple[socket.socket, Recorder, Any, list[str]]:
     """
-    Make a connection that isn't read from, with something to read.
+    Make a paused connection that has input and is watched for its end.
     """
     told: list[str] = []
     client, protocol, transport = wire.connect()
@@ -275,8 +276,8 @@ def _pausedAndWatched(wire: Wire) -> tuple[socket.socket, Recorder, Any, list[st
 @pytest.mark.skipif(sys.platform != "linux", reason="no epoll")
 def test_end_of_one_that_is_not_read_from(wire: Wire) -> None:
     """
-    The peer's end is told of once, though something is left to be read, and nothing
-    goes round and round; then that is read, and the end behind it.
+    While reading is paused, the peer's end is reported once, without a busy loop,
+    although input is left. After resuming, the input is read, and then the end.
     """
     client, protocol, transport, told = _pausedAndWatched(wire)
     client.shutdown(socket.SHUT_WR)
@@ -298,7 +299,8 @@ def test_end_of_one_that_is_not_read_from(wire: Wire) -> None:
 @pytest.mark.parametrize("isEnded", [False, True])
 def test_break_of_one_that_is_not_read_from(wire: Wire, isEnded: bool) -> None:
     """
-    One that breaks is lost, before or after the peer's end was told of.
+    While reading is paused, a broken connection is lost, whether the peer's end was
+    reported before or not.
     """
     client, protocol, _, told = _pausedAndWatched(wire)
     if isEnded:
@@ -315,7 +317,7 @@ def test_break_of_one_that_is_not_read_from(wire: Wire, isEnded: bool) -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="no epoll")
 def test_watched_no_more(wire: Wire) -> None:
     """
-    One that is read from again, or has ended here, isn't watched.
+    A connection that is resumed, or has ended, isn't watched any more.
     """
     client, protocol, transport, told = _pausedAndWatched(wire)
     transport.resumeProducing()

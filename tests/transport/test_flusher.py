@@ -1,5 +1,5 @@
 """
-The cork.
+The flusher and its corks.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from wsplug.transport.flusher import Flusher
 
 class _Flushed:
     """
-    Counts its flushes; sends again in the first ones.
+    Counts its flushes, and sends again during the first ones.
     """
 
     def __init__(self, flusher: Flusher, again: int = 0) -> None:
@@ -33,7 +33,8 @@ class _Flushed:
 
 def test_corked() -> None:
     """
-    Nothing is flushed before the last cork is out, and then at once.
+    Nothing is flushed before the last cork is removed. Then everything is flushed at
+    once.
     """
     clock = Clock()
     flusher = Flusher(clock)
@@ -50,8 +51,8 @@ def test_corked() -> None:
 
 def test_without_a_cork() -> None:
     """
-    What is sent outside of input handling is flushed in the same turn, with one call
-    of the reactor for all.
+    Output that is sent without a cork is flushed in the same turn, with one call of the
+    reactor for all connections.
     """
     clock = Clock()
     flusher = Flusher(clock)
@@ -68,7 +69,7 @@ def test_without_a_cork() -> None:
 
 def test_sends_while_flushing() -> None:
     """
-    What is sent because of a flush is flushed too.
+    Output that a flush causes is flushed too.
     """
     flusher = Flusher(Clock())
     connection = _Flushed(flusher, again=2)
@@ -82,7 +83,8 @@ def test_sends_while_flushing() -> None:
 @pytest.mark.parametrize("error", [KeyError, SystemExit, GeneratorExit])
 def test_flush_that_fails(error: type[BaseException], aborts: bool) -> None:
     """
-    One that can't be flushed is ended, and costs the others nothing; it is logged.
+    A connection whose flush fails is aborted, and the log says so. The others are
+    flushed.
     """
     flusher = Flusher(Clock())
     good = _Flushed(flusher)
@@ -114,7 +116,7 @@ def test_flush_that_fails(error: type[BaseException], aborts: bool) -> None:
 
 def test_cork_before_the_turn() -> None:
     """
-    A cork that is put on before the reactor's turn comes takes over.
+    If a cork is set before the reactor's turn, the output waits for it.
     """
     clock = Clock()
     flusher = Flusher(clock)

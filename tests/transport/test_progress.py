@@ -1,5 +1,5 @@
 """
-What the kernel knows of how far a peer has come.
+What the kernel knows about a peer's progress.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="asks Linux")
 
 class Plain:
     """
-    As much of a transport as is asked.
+    A minimal plain transport.
     """
 
     def __init__(self, handle: Any) -> None:
@@ -36,7 +36,7 @@ class Plain:
 
 class OverTLS:
     """
-    Its handle is none of the system's, as that of Twisted's TLS.
+    A transport whose handle isn't a socket, like that of Twisted's TLS.
     """
 
     def __init__(self, below: Plain) -> None:
@@ -65,7 +65,7 @@ def _unix() -> Iterator[tuple[socket.socket, socket.socket]]:
 
 def _fill(ours: socket.socket) -> int:
     """
-    Send what the kernel takes.
+    Send as much as the kernel accepts.
     """
     ours.setblocking(False)
     size = 0
@@ -78,7 +78,7 @@ def _fill(ours: socket.socket) -> int:
 
 def _wait(ask: Callable[[], Progress | None], taken: int) -> Progress:
     """
-    Wait for the acknowledgement, which is another side's.
+    Wait for the peer's acknowledgement.
     """
     deadline = time.monotonic() + 10
     while True:
@@ -92,8 +92,8 @@ def _wait(ask: Callable[[], Progress | None], taken: int) -> Progress:
 @pytest.mark.parametrize("wrap", [Plain, lambda handle: OverTLS(Plain(handle))])
 def test_tcp(wrap: Callable[[Any], Any]) -> None:
     """
-    Over TCP, with TLS or without, it is counted to the byte, and what is sent meanwhile
-    changes nothing.
+    Over TCP, with or without TLS, the number of acknowledged bytes is exact, and later
+    output doesn't change it.
     """
     with _tcp() as (ours, theirs):
         transport = wrap(ours)
@@ -114,7 +114,7 @@ def test_tcp(wrap: Callable[[Any], Any]) -> None:
 
 def test_unix() -> None:
     """
-    Over a UNIX socket it is what the peer itself has read.
+    Over a UNIX socket, progress is what the peer itself has read.
     """
     with _unix() as (ours, theirs):
         assert progressOf(Plain(ours)) == (0, 0)
@@ -130,7 +130,7 @@ def test_unix() -> None:
 
 def test_nobody_knows() -> None:
     """
-    Of what is no socket of the system's, or is closed, nobody knows.
+    If the transport has no socket, or a closed one, the progress is unknown.
     """
     address = IPv4Address("TCP", "192.0.2.1", 50000)
     assert progressOf(MemoryTransport(address, address)) is None

@@ -1,5 +1,5 @@
 """
-The send queue over a transport that sends straight to the socket.
+The send queue over a transport that writes directly to the socket.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from wsplug.transport.traffic import Traffic
 
 class Owner:
     """
-    Counts what it is told.
+    Counts the calls.
     """
 
     def __init__(self) -> None:
@@ -67,7 +67,7 @@ def _read_all(wire: Wire, client: socket.socket) -> bytes:
 
 def test_straight(wire: Wire) -> None:
     """
-    What the kernel takes is sent in the same turn, and nothing is waited for.
+    If the kernel accepts all bytes, they are sent in the same turn, and none wait.
     """
     client, queue, owner, _ = _open(wire)
     queue.text(FIN | OP_TEXT, "hello")
@@ -81,8 +81,8 @@ def test_straight(wire: Wire) -> None:
 
 def test_what_the_kernel_does_not_take_stays_here(wire: Wire) -> None:
     """
-    It is counted to the byte, nothing of it is in the transport's buffer, and it goes
-    out in order, among what is sent later, once there is room.
+    Bytes that the kernel doesn't accept are counted exactly, and none are in the
+    transport's buffer. They are sent in order, before later ones, when there is room.
     """
     client, queue, owner, transport = _open(wire)
     large = bytes(range(256)) * 8192
@@ -112,7 +112,7 @@ def test_what_the_kernel_does_not_take_stays_here(wire: Wire) -> None:
 
 def test_drained(wire: Wire) -> None:
     """
-    The owner is told once, when the kernel has all, and only if it has asked.
+    The owner is notified once, when the kernel has all bytes, and only if it has asked.
     """
     client, queue, owner, _ = _open(wire)
     assert not queue.tellDrained()
@@ -129,7 +129,7 @@ def test_drained(wire: Wire) -> None:
 
 def test_many_small_frames_wait(wire: Wire) -> None:
     """
-    Thousands of frames that wait go out as they came.
+    Thousands of waiting frames are sent in order.
     """
     client, queue, _, _ = _open(wire)
     expected = b""
@@ -142,7 +142,8 @@ def test_many_small_frames_wait(wire: Wire) -> None:
 
 def test_nothing_is_overtaken(wire: Wire) -> None:
     """
-    What was written to the transport before, and waits in its buffer, comes first.
+    Bytes that were written to the transport before, and wait in its buffer, are sent
+    first.
     """
     client, _, transport = wire.connect()
     page = b"page" * 500_000
@@ -159,7 +160,7 @@ def test_nothing_is_overtaken(wire: Wire) -> None:
 
 def test_drop_unsent(wire: Wire) -> None:
     """
-    Of what waits only the rest of the frame that is partly out is kept.
+    Dropping keeps only the rest of the frame that is partly sent.
     """
     client, queue, _, _ = _open(wire)
     large = b"x" * 4_000_000
@@ -177,7 +178,7 @@ def test_drop_unsent(wire: Wire) -> None:
 
 def test_discard(wire: Wire) -> None:
     """
-    After it nothing goes out, and nobody is told of anything.
+    After C{discard}, nothing is sent, and the owner isn't notified.
     """
     client, queue, owner, transport = _open(wire)
     queue.frame(FIN | OP_BINARY, b"x" * 4_000_000)
@@ -200,7 +201,7 @@ def test_discard(wire: Wire) -> None:
 
 def test_peer_goes_while_it_waits(wire: Wire) -> None:
     """
-    A peer that goes away with output under way ends the connection.
+    If a peer disconnects while output waits, the connection ends.
     """
     client, protocol, transport = wire.connect()
     owner = Owner()

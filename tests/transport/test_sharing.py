@@ -1,5 +1,6 @@
 """
-A port that several processes share: who gets the connections when one gives way.
+A port that several processes share: which process gets the connections when one gives
+way.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux steers")
 
 class Adopted:
     """
-    What a reactor would listen with.
+    A listening port.
     """
 
     def __init__(self, fd: int, family: int) -> None:
@@ -39,7 +40,7 @@ class Adopted:
 
     def count(self) -> int:
         """
-        Take all that wait.
+        Accept all waiting connections.
         """
         count = 0
         while True:
@@ -56,7 +57,7 @@ class Adopted:
 
 class Reactor(Clock):
     """
-    One that only adopts, and has the time.
+    A reactor that only adopts ports, and has a clock.
     """
 
     seen = "the reactor's own"
@@ -68,7 +69,7 @@ class Reactor(Clock):
 @pytest.fixture
 def clock() -> Reactor:
     """
-    Whose time it is.
+    The reactor's clock.
     """
     return Reactor()
 
@@ -76,7 +77,7 @@ def clock() -> Reactor:
 @pytest.fixture(params=[HOST, "::1"])
 def ports(request: Any, clock: Reactor) -> Iterator[list[SharedPort]]:
     """
-    Three that share a port.
+    Three ports that share an address.
     """
     reactor = SharingReactor(clock)
     made = [reactor.listenTCP(0, Factory(), 256, request.param)]
@@ -94,7 +95,7 @@ def knock(port: SharedPort, times: int = 40) -> list[socket.socket]:
 
 def begin(port: SharedPort, times: int) -> list[socket.socket]:
     """
-    Begin to connect, without waiting for it.
+    Start to connect, without waiting.
     """
     host = port.getHost()
     clients = []
@@ -109,8 +110,8 @@ def begin(port: SharedPort, times: int) -> list[socket.socket]:
 
 def share(ports: list[SharedPort], total: int) -> list[int]:
     """
-    Take all who come, until they are as many as expected: a client's connect returns
-    before the system has put the connection into the queue of the server.
+    Accept connections until the expected number is reached. A client's connect returns
+    before the system has put the connection into the server's queue.
     """
     counts = [0] * len(ports)
 
@@ -136,8 +137,8 @@ def end(clients: list[socket.socket]) -> None:
 
 def test_listens_when_told(ports: list[SharedPort]) -> None:
     """
-    It has the address from the beginning, but nobody can connect before it listens;
-    then the connections are shared out.
+    A port binds its address at once, but clients can connect only when it listens. Then
+    the ports share the connections.
     """
     first, second, _ = ports
     with pytest.raises(ConnectionRefusedError):
@@ -158,8 +159,8 @@ def test_listens_when_told(ports: list[SharedPort]) -> None:
 @linux
 def test_give_way(ports: list[SharedPort], clock: Reactor) -> None:
     """
-    Once one of two gives way, all go to the other, and nobody has to try twice. One
-    that joins later gets its share: nothing stays with the group.
+    When one of two gives way, all connections go to the other, without a second
+    attempt. One that joins later gets its share: the group keeps no program.
     """
     first, second, third = ports
     first.startListening()
@@ -183,8 +184,7 @@ def test_give_way(ports: list[SharedPort], clock: Reactor) -> None:
 
 def test_closed_at_once(ports: list[SharedPort], clock: Reactor) -> None:
     """
-    A port that gives way is closed at once if that is cancelled, with nobody left in
-    its queue.
+    Cancelling closes a port that gives way at once, with an empty queue.
     """
     first, second, _ = ports
     first.startListening()
@@ -211,8 +211,8 @@ def test_killed_while_giving_way(
     ports: list[SharedPort], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """
-    One of two gives way and is killed before it takes its program off the group. A
-    third that joins takes it off, so that the two get their shares.
+    One of two gives way and is killed before it removes its program from the group. A
+    third that joins removes it, so that both get their shares.
     """
     first, second, third = ports
     first.startListening()
@@ -231,8 +231,9 @@ def test_killed_while_giving_way(
 @linux
 def test_give_way_to_several(ports: list[SharedPort], clock: Reactor) -> None:
     """
-    Of three, one gives way: those who come are shared out, before and after it is gone,
-    among all that are there. In its last moment it takes nobody, who then go elsewhere.
+    When one of three gives way, all that listen share the connections, before and after
+    it has closed. In its last moment it accepts none, and those clients reach another
+    one.
     """
     for port in ports:
         port.startListening()
@@ -260,8 +261,8 @@ def test_without_steering(
     ports: list[SharedPort], clock: Reactor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """
-    Where the kernel won't have the program, those who come to the one that gives way
-    get through with their second packet, once it is closed.
+    If the kernel doesn't support the program, clients of the port that gives way get
+    through with their second packet, after it has closed.
     """
     monkeypatch.setattr(sharing, "_SO_ATTACH_REUSEPORT_CBPF", 9999)
     first, second, _ = ports
@@ -280,7 +281,7 @@ def test_without_steering(
 @linux
 def test_alone(ports: list[SharedPort], clock: Reactor) -> None:
     """
-    Where nobody shares it, it takes who comes to the end.
+    If no other process shares the port, it accepts connections to the end.
     """
     first, *_ = ports
     first.giveWay(1.5)  # not even listening yet: nothing to do
@@ -295,7 +296,7 @@ def test_alone(ports: list[SharedPort], clock: Reactor) -> None:
 
 def test_not_shared_by_the_other() -> None:
     """
-    An address that somebody has without sharing is in use.
+    An address that another socket uses without sharing is in use.
     """
     with socket.create_server((HOST, 0)) as taken:
         port = taken.getsockname()[1]
@@ -306,7 +307,8 @@ def test_not_shared_by_the_other() -> None:
 
 def test_all_interfaces() -> None:
     """
-    Without an interface, and on all of IPv6, with the addresses that the log has.
+    Without an interface, and on all of IPv6, the port has the address that the log
+    shows.
     """
     for interface, shown in (("", "0.0.0.0"), ("::", "::")):
         port = SharedPort(Reactor(), 0, Factory(), 9, interface)
@@ -316,14 +318,14 @@ def test_all_interfaces() -> None:
 
 def test_everything_else() -> None:
     """
-    The reactor is the one below in all else.
+    The sharing reactor delegates everything else to the real one.
     """
     assert SharingReactor(Reactor()).seen == "the reactor's own"
 
 
 def test_system_without(monkeypatch: pytest.MonkeyPatch) -> None:
     """
-    A system that can't share ports says so.
+    On a system that can't share ports, an error says so.
     """
     monkeypatch.delattr(socket, "SO_REUSEPORT")
     with pytest.raises(InvalidOption, match="this system can't share ports"):

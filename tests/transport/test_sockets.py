@@ -1,5 +1,5 @@
 """
-The system's calls, as the compiled build makes them and as plain Python does.
+The system calls of the compiled build and of plain Python.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ pytestmark = pytest.mark.parametrize(
 @pytest.fixture
 def pair() -> Iterator[Pair]:
     """
-    Two ends of a connection that don't block.
+    Two ends of a nonblocking connection.
     """
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
@@ -63,7 +63,8 @@ def _drain(end: socket.socket) -> bytes:
 
 def test_receive(calls: Any, pair: Pair) -> None:
     """
-    Nothing, something, a bounded amount of much, and the end.
+    Reading returns None without data, the data, a limited amount of much data, and
+    nothing at the end.
     """
     ours, theirs = pair
     assert calls.receive(ours) is None
@@ -82,7 +83,7 @@ def test_receive(calls: Any, pair: Pair) -> None:
 
 def test_receive_from_a_broken_connection(calls: Any) -> None:
     """
-    A reset is an error, with its name.
+    A reset raises an error with its name.
     """
     with socket.create_server(("127.0.0.1", 0)) as listener:
         client = socket.create_connection(listener.getsockname())
@@ -96,7 +97,7 @@ def test_receive_from_a_broken_connection(calls: Any) -> None:
 
 def test_receive_into(calls: Any, pair: Pair) -> None:
     """
-    The same, into a payload's place.
+    Likewise, for reading into a payload's buffer.
     """
     ours, theirs = pair
     payload = PayloadBuffer(8)
@@ -112,7 +113,8 @@ def test_receive_into(calls: Any, pair: Pair) -> None:
 
 def test_send(calls: Any, pair: Pair) -> None:
     """
-    As much as there is room for; nothing where there is none, or no connection.
+    Sending accepts as much as there is room for, and nothing if there is no room or no
+    connection.
     """
     ours, theirs = pair
     assert calls.send(ours, b"hello") == 5
@@ -132,7 +134,7 @@ def test_send(calls: Any, pair: Pair) -> None:
 @pytest.mark.parametrize("size", [1, 40])
 def test_send_pieces(calls: Any, pair: Pair, count: int, size: int) -> None:
     """
-    Bytes and views of bytes, few and more than the kernel takes in one call.
+    Pieces can be bytes and views, few, or more than the kernel accepts in one call.
     """
     ours, theirs = pair
     pieces: list[bytes | memoryview] = []
@@ -146,7 +148,7 @@ def test_send_pieces(calls: Any, pair: Pair, count: int, size: int) -> None:
 
 def test_send_many_large_pieces(calls: Any, pair: Pair) -> None:
     """
-    Where the room ends among them, it is said how far they went.
+    If the room ends between pieces, the result says how many bytes were sent.
     """
     ours, theirs = pair
     pieces: list[bytes | memoryview] = [bytes([n]) * 100_000 for n in range(40)]
@@ -161,7 +163,7 @@ def test_send_many_large_pieces(calls: Any, pair: Pair) -> None:
 
 def test_what_is_sent_must_be_bytes(calls: Any, pair: Pair) -> None:
     """
-    A piece that is none is the caller's mistake, and harms nothing else.
+    A piece that isn't bytes raises, and does no other harm.
     """
     ours, theirs = pair
     wrong: Any = ["text", b"bytes"]
@@ -174,8 +176,8 @@ def test_what_is_sent_must_be_bytes(calls: Any, pair: Pair) -> None:
 @pytest.mark.parametrize("room", [100, 30_000, 1 << 30])
 def test_pieces_one_by_one(calls: Any, room: int) -> None:
     """
-    Where the system takes no more than one piece in a call, what it takes of them is
-    counted all the same, and nothing is sent past what it doesn't take.
+    If the system accepts only one piece per call, the accepted bytes are counted
+    properly, and nothing is sent after a piece that wasn't accepted completely.
     """
     taken = bytearray()
 
