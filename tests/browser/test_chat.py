@@ -25,6 +25,19 @@ PAGES = Path(__file__).with_name("pages")
 DESK_WIDTHS = [{"width": 1280, "height": 800}, {"width": 900, "height": 700}]
 
 
+NOTIFICATIONS = """
+window.told = [];
+window.Notification = class extends EventTarget {
+  static permission = "default";
+  static async requestPermission() { return (this.permission = "granted"); }
+  constructor(title, { body }) { super(); window.told.push([title, body]); }
+};
+"""
+"""
+Notifications as a browser has them, where somebody is.
+"""
+
+
 @pytest.fixture
 def chat(tmp_path: Path) -> Iterator[Chat]:
     """
@@ -454,6 +467,66 @@ def test_a_classic_client(tmp_path: Path, visit: Visitor, site: str) -> None:
         ann.open("demo/server.php")
         expect(ann.notices.last).to_have_text("127.0.0.1 disconnected")
         expect(ann.people).to_have_text(["Ann"])
+
+
+def test_markdown_and_mentions(chat: Chat, visit: Visitor) -> None:
+    """
+    Code, emphasis and quotes are shown as such, what isn't meant so stays as it is; a
+    mention is marked, notified once it is asked for, and completed as it is written;
+    what is loaded can be searched; and a link to an image is no image.
+    """
+    visited = visit("about:blank")
+    page = visited.page
+    page.add_init_script(NOTIFICATIONS)
+    page.goto(chat.url())
+    ann = Guest(visited).enter("Ann Lee")
+    with Person(chat, "Bea") as bea:
+        ann.say("Hello")
+        bea.say("**bold** and *slanted* and `a*b*` and ~~gone~~, not 2*3*4 or a_b_c")
+        bea.say("> quoted\nSee:\n```py\nif x < 1:\n  *y*\n```\nthe end")
+        bea.say("A picture: https://example.org/a.png?x=1")
+        bea.say("```\nnever closed **b")
+        text = ann.messages
+        expect(text).to_have_count(5)
+        expect(text.locator("strong")).to_have_text("bold")
+        expect(text.locator("em")).to_have_text("slanted")
+        expect(text.locator("s")).to_have_text("gone")
+        expect(text.locator("blockquote")).to_have_text("quoted")
+        expect(text.locator("pre")).to_have_text("if x < 1:\n  *y*")
+        expect(text.nth(1)).to_contain_text("a*b* and gone, not 2*3*4 or a_b_c")
+        expect(text.nth(4)).to_have_text("```\nnever closed **b")
+        expect(text.nth(3)).to_have_text(
+            "A picture: https://example.org/a.png?x=1image"
+        )
+        assert page.locator("#logs img").count() == 0
+        # A mention where nobody looks, first without a notification.
+        ann.open("kitchen")
+        bea.say("@ann lee: are you there?")
+        page.get_by_role("button", name="Notify me", exact=True).click()
+        expect(page.locator("#notify")).to_have_attribute("aria-pressed", "true")
+        bea.say("@Ann Leeds isn't you, x@Ann Lee neither")
+        bea.say("@Ann Lee!")
+        expect(ann.unread("lobby")).to_have_text("3 unread")
+        assert ann.visit.run("told") == [["Bea in lobby", "@Ann Lee!"]]
+        ann.open("lobby")
+        expect(text.locator(".mention.me")).to_have_text(["@ann lee", "@Ann Lee"])
+        page.keyboard.type("Dear @b")
+        page.get_by_role("option", name="Bea").wait_for()
+        page.keyboard.press("Enter")
+        expect(page.locator("#say")).to_have_value("Dear @Bea ")
+        page.keyboard.press("Enter")
+        expect(text.last).to_have_text("Dear @Bea ")
+        page.get_by_role("button", name="Search").click()
+        page.keyboard.type("ann lee")
+        expect(page.locator("#search-count")).to_have_text("3 of 3")
+        page.keyboard.press("Enter")
+        expect(page.locator("#search-count")).to_have_text("2 of 3")
+        expect(page.locator(".bubble.current")).to_contain_text("neither")
+        assert ann.visit.run("document.body.scrollTop") == 0
+        ann.visit.show("chat-search")
+        page.keyboard.press("Escape")
+        expect(page.locator(".bubble.found")).to_have_count(0)
+        expect(page.locator("#say")).to_be_focused()
 
 
 @pytest.mark.parametrize("dark", [False, True])

@@ -7,7 +7,10 @@ import { Composer } from "./composer.js";
 import { Conversation } from "./conversation.js";
 import { DIRECT, Direct } from "./direct.js";
 import { closeDrawers } from "./drawer.js";
+import { mentions } from "./markdown.js";
+import { Notifier } from "./notifier.js";
 import { Outbox } from "./outbox.js";
+import { Search } from "./search.js";
 import { here, urlOf } from "./urls.js";
 import { Session, wait } from "./session.js";
 import { forGood, forNow, isWellFormed } from "./store.js";
@@ -52,7 +55,10 @@ class Chat {
       send: (text) => this._say(text),
       typed: (text) => this._typed(text),
       escape: () => this._current?.log.showEnd(),
+      names: () => this._namesIn(this._current).names,
     });
+    this._notifier = new Notifier((key) => this._open(key));
+    this._search = new Search(() => this._current?.log, () => this._composer.focus());
     this._typing = new Typing(document.querySelector("#typing"), (room) =>
       this._session.connection.send({ type: "typing", room }),
     );
@@ -212,12 +218,21 @@ class Chat {
       edit: (item) => this._edit(made, item),
       discard: (item) => this._outbox.discard(item),
       done: () => this._composer.focus(true),
+      names: () => this._namesIn(made),
     });
     made.draft = forNow.get("drafts", {})[key] ?? "";
     this._conversations.set(key, made);
     this._view.addLog(made.log);
     made.log.showUnsent(this._outbox.of(key));
     return made;
+  }
+
+  /** The names that can be mentioned in a conversation, and the visitor's own. */
+  _namesIn(conversation) {
+    const own = conversation?.ownName || this._session.identity.name;
+    const others = [...(conversation?.people.values() ?? [])].map(({ name }) => name);
+    if (conversation?.isDirect) others.push(conversation.name);
+    return { names: [...new Set([...others, own])].filter(Boolean), own };
   }
 
   _entered(conversation, answer) {
@@ -318,6 +333,7 @@ class Chat {
     const before = this._current;
     closeDrawers();
     if (conversation !== before) {
+      this._search.close();
       before?.log.hide();
       before?.log.clearNew();
       this._current = conversation;
@@ -376,7 +392,9 @@ class Chat {
     const isMine = message.from_id === this._id;
     if (isMine) this._outbox.arrived(message.ref);
     else this._typing.stopped(conversation.key, message.from_id);
-    conversation.receive(message, isMine, this._sees(conversation));
+    const isNews = conversation.receive(message, isMine, this._sees(conversation));
+    const isForOne = conversation.isDirect || mentions(message.message, this._namesIn(conversation).own);
+    if (isNews && isForOne) this._notifier.tell(conversation, message);
     this._show();
   }
 

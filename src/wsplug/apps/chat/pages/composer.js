@@ -1,5 +1,7 @@
 /** The field for messages. */
 
+import { Completion } from "./completion.js";
+
 /** When this many characters are left, their number is shown. */
 const NEAR = 200;
 
@@ -11,6 +13,10 @@ export class Composer {
     this._button = form.querySelector("button");
     /** Characters that a message may have. */
     this.limit = 2000;
+    this._names = new Completion(this._field, document.querySelector("#mentions"), actions.names, () => {
+      this._changed();
+      actions.typed(this.text);
+    });
     form.addEventListener("submit", (event) => {
       event.preventDefault();
       this._send();
@@ -20,6 +26,7 @@ export class Composer {
     this._field.addEventListener("keydown", (event) => this._pressed(event));
     this._field.addEventListener("input", () => {
       this._changed();
+      this._names.update();
       actions.typed(this.text);
     });
     addEventListener("resize", () => this._changed());
@@ -41,6 +48,7 @@ export class Composer {
 
   write(text) {
     this._field.value = text;
+    this._names.close();
     this._changed();
   }
 
@@ -51,7 +59,9 @@ export class Composer {
 
   _pressed(event) {
     if (event.isComposing || event.keyCode === 229) return; // an input method's keys
-    if (event.key === "Enter" && !event.shiftKey && !event.altKey) {
+    if (this._names.pressed(event)) {
+      event.preventDefault();
+    } else if (event.key === "Enter" && !event.shiftKey && !event.altKey) {
       event.preventDefault();
       this._send();
     } else if (event.key === "Escape") {

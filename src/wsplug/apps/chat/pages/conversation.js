@@ -69,20 +69,23 @@ export class Conversation {
     if (!forGood.get("read", {})[this.key]) this._save({ epoch, offset: isNews ? 0 : offset });
   }
 
+  /** @returns whether it is news for the visitor */
   receive(message, isMine, isSeen) {
     if (typeof message.offset === "number") this._last = Math.max(this._last, message.offset);
     if (this._known.has(message.id)) {
       if (isSeen) this.markRead();
-      return;
+      return false;
     }
     this._known.add(message.id);
     if (this._known.size > KNOWN) this._known.delete(this._known.values().next().value);
-    if (!isMine && !isSeen && this._isUnread(message.offset)) {
+    const isNews = !isMine && !isSeen && this._isUnread(message.offset);
+    if (isNews) {
       if (!this.unread) this.log.markNew();
       this.unread++;
     }
     this.log.addMessage(message, isMine);
     if (isSeen) this.markRead();
+    return isNews;
   }
 
   /** Everything has been read, here or in another tab. */

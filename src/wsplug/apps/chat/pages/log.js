@@ -1,7 +1,8 @@
 /** The messages of a room, grouped by sender and day, with a mark for new ones. */
 
 import { tint } from "./colors.js";
-import { isEmoji, linked } from "./text.js";
+import { formatted, mentions } from "./markdown.js";
+import { isEmoji } from "./text.js";
 import { Log, make } from "./-/page.js";
 
 /** Messages of a sender within this many seconds are grouped. */
@@ -59,7 +60,7 @@ export class RoomLog {
   /** Show the log at its last position, or at the first new message. */
   show() {
     this.element.hidden = false;
-    if (this._new) this._new.scrollIntoView({ block: "center" });
+    if (this._new) this.reveal(this._new);
     else if (this._isAtEnd) this.showEnd();
     else this.element.scrollTop = this._top;
   }
@@ -71,6 +72,12 @@ export class RoomLog {
 
   showEnd() {
     this.element.scrollTop = this.element.scrollHeight;
+  }
+
+  /** Scroll to a line. Not by scrollIntoView, which would scroll the page, too. */
+  reveal(line) {
+    const [own, its] = [this.element, line].map((each) => each.getBoundingClientRect());
+    this.element.scrollTop += its.top - own.top - (own.height - its.height) / 2;
   }
 
   addMessage(message, isMine) {
@@ -88,8 +95,9 @@ export class RoomLog {
       "div",
       { class: isEmoji(text) ? "bubble emoji" : "bubble", title: full.format(date) },
       make("bdi", { class: "visually-hidden" }, isMine ? "You: " : `${name}: `),
-      make("div", { class: "text", dir: "auto" }, ...linked(text)),
+      this._makeText(text),
     );
+    if (!isMine && mentions(text, this._actions.names().own)) bubble.classList.add("mentions");
     this._group.bubbles.append(bubble);
     this._log.follow();
   }
@@ -134,7 +142,7 @@ export class RoomLog {
 
   _makeItem(item) {
     const status = make("p", { class: "status" }, item.problem || (item.isSending ? "Sending …" : "Waiting …"));
-    const bubble = make("div", { class: "bubble" }, make("div", { class: "text", dir: "auto" }, ...linked(item.text)));
+    const bubble = make("div", { class: "bubble" }, this._makeText(item.text));
     const element = make("div", { class: "group mine pending" }, make("div", { class: "bubbles" }, bubble, status));
     if (item.isStuck) {
       element.classList.add("stuck");
@@ -152,6 +160,11 @@ export class RoomLog {
       element.firstChild.append(make("div", { class: "buttons" }, ...buttons));
     }
     return element;
+  }
+
+  _makeText(text) {
+    const { names, own } = this._actions.names();
+    return make("div", { class: "text", dir: "auto" }, ...formatted(text, names, own));
   }
 
   _addDay(date) {

@@ -3,7 +3,7 @@
 import { Drawer } from "./drawer.js";
 import { ConversationList, PeopleList } from "./lists.js";
 import { mark } from "./log.js";
-import { showState } from "./-/page.js";
+import { make, showState } from "./-/page.js";
 
 const find = (id) => document.getElementById(id);
 
@@ -11,6 +11,13 @@ const on = (id, listener, type = "click") => find(id).addEventListener(type, lis
 
 function write(element, text) {
   if (element.textContent !== text) element.textContent = text; // a live region announces each change
+}
+
+/** Tell how to open the platform's own picker for emoji, which a page can't. */
+function emojiKeys() {
+  const { platform } = navigator;
+  if (/^Mac/.test(platform)) return " · emoji: ⌃⌘Space";
+  return /^Win/.test(platform) ? " · emoji: ⊞ + ." : " · emoji: Ctrl + .";
 }
 
 export class View {
@@ -48,6 +55,8 @@ export class View {
       event.preventDefault();
       find("say").focus();
     });
+    const code = (text) => make("code", {}, text);
+    find("tips").append(code("**bold**"), " ", code("*italic*"), " ", code("`code`"), " ", code("@name"), emojiKeys());
     visualViewport?.addEventListener("resize", () => this._fit());
   }
 
@@ -114,6 +123,7 @@ export class View {
 
   _showHead(current) {
     write(find("title"), current?.name ?? "");
+    find("find").hidden = !current;
     find("leave").hidden = !current?.subscription;
     find("leave").setAttribute("aria-label", `Leave ${current?.name ?? ""}`);
     const { isDirect = false, count = 0 } = current ?? {};
