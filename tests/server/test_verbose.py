@@ -148,6 +148,15 @@ def test_bytewise(size: int, logs: Logs) -> None:
     assert second == "received text, 4 bytes: next"
 
 
+def test_many_frames(logs: Logs) -> None:
+    """However many frames come in one piece, all are delivered and logged in order."""
+    opened = verbosely()
+    opened.client.sendBytes(b"".join(frame(b"%d" % number) for number in range(200)))
+    texts = [str(number) for number in range(200)]
+    assert opened.recorder.got("text") == texts
+    assert [line.rpartition(" ")[2] for line in traced(logs)] == texts
+
+
 def test_early_frames(logs: Logs) -> None:
     """What comes in one piece with the handshake is logged, too."""
     raw(serve(verbose=("all",)), handshake() + frame(b"early"))

@@ -51,6 +51,12 @@ _SHOWN: Final = 100
 Bytes of a payload that are logged.
 """
 
+_APART: Final = 64
+"""
+Frames of one read that are handled each for itself. All others are handled together, as
+those of other connections are, so that clients take turns.
+"""
+
 _KINDS: Final = {
     OP_CONTINUATION: "continuation",
     OP_TEXT: "text",
@@ -169,9 +175,11 @@ class _Cutter:
 
     def cut(self, data: bytes) -> Iterator[bytes]:
         """
-        Cut at the end of each frame, and log a frame before the piece with its end.
+        Cut at the end of each frame, and log a frame before the piece with its end. The
+        pieces are those that the connection takes as if each had come alone, so that
+        answers are logged behind what they answer.
         """
-        position = start = 0
+        position = start = count = 0
         while position < len(data) and not self._isStopped:
             if not self._isBegun:
                 position += self._readHead(data[position : position + 14])
@@ -183,8 +191,11 @@ class _Cutter:
             self._shown += taken[: _SHOWN - len(self._shown)]
             if not self._left or len(self._shown) == _SHOWN:
                 self._logOnce()
-            if not self._left:
-                self._finish()
+            if self._left:
+                continue
+            self._finish()
+            if count < _APART:
+                count += 1
                 yield data[start:position]
                 start = position
         if start < len(data) or not data:
@@ -343,8 +354,13 @@ class TracedConnection(Connection):
     # Input
 
     def dataReceived(self, data: bytes) -> None:
-        for piece in self._cutter.cut(data):
-            super().dataReceived(piece)
+        flusher = self.context.flusher
+        flusher.cork()
+        try:
+            for piece in self._cutter.cut(data):
+                super().dataReceived(piece)
+        finally:
+            flusher.uncork()
 
     def getBuffer(self) -> PayloadBuffer | None:
         # All of it comes through dataReceived.
