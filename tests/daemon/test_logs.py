@@ -21,7 +21,13 @@ from twisted.application.app import ServerOptions
 from twisted.internet.address import IPv4Address
 from twisted.internet.task import Clock
 from twisted.internet.testing import MemoryReactorClock
-from twisted.logger import LogEvent, Logger, LogLevel
+from twisted.logger import (
+    LogEvent,
+    Logger,
+    LogLevel,
+    formatEvent,
+    formatEventAsClassicLogText,
+)
 from twisted.python.failure import Failure
 
 from wsplug.daemon.logs import findOtherFormat, formatJSON, formatText, makeObserver
@@ -45,6 +51,35 @@ def _event(format: str = "text", **fields: Any) -> LogEvent:
     observer: Any = events.append
     Logger("test", observer=observer).info(format, **fields)
     return events[0]
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        _event("{peer} left", peer="192.0.2.1:5"),
+        _event("{0} and {peer", peer=1),
+        _event("{nothing} there"),
+        _event("{call()} {it.real:>5} {it!r}", call=lambda: "called", it=7),
+        _event("{many[a]} {text:.2}", many={"a": 1}, text="long"),
+        _event("two\nlines, {brace} {{}}", brace="\n}"),
+        _event("{it}", it=b"bytes"),
+        _event(""),
+        {**_event("{a}", a=1), "log_system": "other"},
+        {**_event("{a}", a=1), "log_time": None},
+        {**_event("{a}", a=1), "log_level": None},
+        {**_event("{a}", a=1), "log_format": b"{a}"},
+        {"log_time": 1.5},
+    ],
+)
+def test_as_twisted(event: LogEvent) -> None:
+    """
+    Simple events have a shorter way to their line; it is the line that Twisted makes.
+    """
+    expected = formatEventAsClassicLogText(event)
+    assert formatText(dict(event)) == expected
+    line = formatJSON(dict(event))
+    message = formatEvent(event)
+    assert (json.loads(line)["message"] if line else "") == message
 
 
 def _parse(event: LogEvent) -> dict[str, Any]:
