@@ -323,7 +323,8 @@ def _run(block: Block, names: dict[str, Any]) -> None:
     # So that a traceback names the line of the page.
     text = "\n" * (block.line - 1) + block.text
     flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
-    code = compile(text, str(ROOT / block.page), "exec", flags)
+    # The sample has no "from __future__ import annotations", which this module has.
+    code = compile(text, str(ROOT / block.page), "exec", flags, dont_inherit=True)
     if not code.co_flags & inspect.CO_COROUTINE:
         exec(code, names)
         return

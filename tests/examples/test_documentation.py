@@ -4,6 +4,7 @@ What the README and the pages in C{docs/} say is so.
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from twisted.internet import task, threads
 
 from tests.documentation.pages import codeIn, readPage
 from tests.server.kit import App
-from wsplug import clocks
+from wsplug import Application, HandshakeRefused, Room, WebSocket, clocks
 from wsplug.assembly import combine, readFile
 from wsplug.interfaces import IWebSocketApplicationPlugin
 from wsplug.options import UNLIMITED, count, seconds, size
@@ -43,7 +44,8 @@ def _run(code: str) -> dict[str, Any]:
     Run a block of Python.
     """
     names: dict[str, Any] = {"__name__": "documentation"}
-    exec(code, names)
+    # The block has no "from __future__ import annotations", which this module has.
+    exec(compile(code, "sample", "exec", dont_inherit=True), names)
     return names
 
 
@@ -120,15 +122,15 @@ def test_documented_applications() -> None:
     The applications in docs/guides/applications.md work, and the test of one of them in
     docs/guides/testing.md passes.
     """
-    blocks = codeIn(APPLICATIONS, "python")
-    names = _run(blocks[0])
+    blocks = {block.splitlines()[0]: block for block in codeIn(APPLICATIONS, "python")}
+    names = _run(blocks["# count.py"])
     count = _only_plugin(names)
     server = MemoryServer(count, options={"step": "2"})
     client = server.connect()
     server.advance(4)
     assert client.messages == ["0", "1", "2"]
 
-    parrot = _only_plugin(_run(blocks[1]))
+    parrot = _only_plugin(_run(blocks["# parrot.py"]))
     client = MemoryServer(parrot).connect()
     client.send("hello")
     assert client.messages == ["hello"]
@@ -137,6 +139,106 @@ def test_documented_applications() -> None:
     (test,) = codeIn(TESTING, "python")
     exec(test.replace("from count import count\n", ""), names)
     names["test_count"]()
+
+
+def _sample(page: str, file: str) -> Any:
+    """
+    Run a sample with an application, and give its plugin.
+    """
+    (block,) = (each for each in codeIn(page, "python") if each.startswith(f"# {file}"))
+    return _only_plugin(_run(block))
+
+
+def test_documented_classes() -> None:
+    """
+    The classes in docs/guides/applications.md do what is said of them.
+    """
+    server = MemoryServer(_sample(APPLICATIONS, "tally.py"), options={"first": "100"})
+    ann, bob = server.connect(), server.connect()
+    ann.send("5")
+    bob.send("7")
+    server.advance(60)
+    assert ann.messages == ["105", "The total is 112."]
+    assert bob.messages == ["112", "The total is 112."]
+
+    server = MemoryServer(_sample(APPLICATIONS, "doorman.py"))
+    with pytest.raises(HandshakeRefused, match="404 no such door"):
+        server.connect("/one/two")
+    ann, bob = server.connect("/Ann"), server.connect()
+    ann.send("hi")
+    bob.close()
+    assert ann.messages == ["Hello, Ann!", "stranger has gone (1000)."]
+    assert bob.messages == ["Hello, stranger!", "hi"]
+
+
+def test_documented_json() -> None:
+    """
+    The calculator in docs/guides/applications.md answers as is shown there.
+    """
+    client = MemoryServer(_sample(APPLICATIONS, "calculator.py")).connect()
+    (block,) = (each for each in codeIn(APPLICATIONS, "json") if "divide" in each)
+    lines = [json.loads(line) for line in block.splitlines()]
+    for asked, answered in zip(lines[::2], lines[1::2], strict=True):
+        client.send(json.dumps(asked))
+        assert json.loads(client.receive()) == answered
+    client.send('{"type":"divide","a":1,"b":4}')
+    assert json.loads(client.receive())["result"] == 0.25
+
+
+def test_documented_rooms() -> None:
+    """
+    The lobby and the board in docs/guides/channels.md do what is said of them.
+    """
+    server = MemoryServer(_sample(CHANNELS, "lobby.py"))
+    ann, bob = server.connect("/a?name=Ann"), server.connect("/a?name=Bob")
+    ann.send("hello")
+    assert bob.messages == ["Bob is here, with 1 others.", "Ann: hello"]
+    assert ann.messages == [
+        "Ann is here, with 0 others.",
+        "Bob is here, with 1 others.",
+    ]
+    again = server.connect("/a?name=Ann")
+    assert json.loads(again.receive())["code"] == "key-taken"
+    assert server.connect("/a?name=Cid").receive() == "Ann: hello"
+
+    board = MemoryServer(_sample(CHANNELS, "board.py"))
+    (block,) = (each for each in codeIn(CHANNELS, "json") if "joined" in each)
+    decoder = json.JSONDecoder()
+    shown, rest = [], block.strip()
+    while rest:
+        value, end = decoder.raw_decode(rest)
+        shown.append(value)
+        rest = rest[end:].strip()
+    client = board.connect()
+    for text in ("one", "two", "three", "four"):
+        client.send(json.dumps({"type": "write", "room": "news", "text": text}))
+    client.send('{"type":"join","room":"news"}')
+    epoch = json.loads(client.receive())["position"]["epoch"]
+    again = board.connect()
+    again.send(json.dumps(shown[0]).replace('"ab"', json.dumps(epoch)))
+    client.send('{"type":"write","room":"news","text":"five"}')
+    got = [json.loads(str(each).replace(epoch, "ab")) for each in again.messages]
+    assert got == shown[1:]
+
+
+def test_reference_of_classes() -> None:
+    """
+    docs/reference/application.md names each public attribute and method of the three
+    classes, and none that isn't there.
+    """
+    page = readPage("reference/application")
+    for kind, others in (
+        (Application, {"services"}),
+        (WebSocket, {"closed", "transport"}),
+        (Room, {"name", "channel"}),
+    ):
+        section = page.partition(f"\n## {kind.__name__}\n")[2].partition("\n## ")[0]
+        there = {name for name in dir(kind) if not name.startswith("_")}
+        if kind is WebSocket:
+            there -= {"attach", "check", "deliver", "detach", "end", "fail"}
+            there -= {"forgetEnding", "setSlow", "stop", "whenEnded"}
+        for name in there | others:
+            assert re.search(rf"`[^`]*\b{name}\b[^`]*`", section), name
 
 
 def test_documented_shielding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -195,7 +297,7 @@ def test_documented_channels() -> None:
     The application with channels in docs/guides/channels.md: who comes later has the
     last ten, all have what comes then, and who left nothing.
     """
-    (block,) = (each for each in codeIn(CHANNELS, "python") if "Channels" in each)
+    (block,) = (each for each in codeIn(CHANNELS, "python") if "# wall.py" in each)
     server = MemoryServer(_only_plugin(_run(block)))
     first = server.connect()
     said = [str(number) for number in range(12)]

@@ -415,7 +415,7 @@ def _checkMessages(cls: type[Application]) -> None:
         )
     try:
         decoderOf(cls.messages)
-    except TypeError as error:
+    except (TypeError, NameError) as error:
         raise TypeError(
             f"{cls.__name__}.messages can't be read from JSON: {error}"
         ) from None
