@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from wsplug.guard.access import Access
     from wsplug.jsonmessages import RequestRefused
     from wsplug.options import Option
+    from wsplug.plugins import Services
     from wsplug.server import (
         Mount,
         PreparedMessage,
@@ -48,6 +49,7 @@ __all__ = [
     "PreparedMessage",
     "RequestRefused",
     "Room",
+    "Services",
     "Settings",
     "Side",
     "WebSocket",
@@ -73,6 +75,7 @@ _MODULES = {
     "PreparedMessage": "wsplug.server",
     "RequestRefused": "wsplug.jsonmessages",
     "Room": "wsplug.authoring.rooms",
+    "Services": "wsplug.plugins",
     "Settings": "wsplug.server",
     "Side": "wsplug.errors",
     "WebSocket": "wsplug.authoring.coroutine",

@@ -108,8 +108,13 @@ The options that each application has besides its own.
 @dataclass(frozen=True)
 class Services:
     """
-    What applications may use.
+    What applications may use. A program that embeds the server makes one for its
+    L{wsplug.Application}.
 
+    @ivar reactor: see L{IServices}.
+    @ivar clock: see L{IServices}; C{reactor} where there is no other.
+    @ivar broker: see L{IServices}; that of the L{wsplug.WebSocketService}.
+    @ivar logins: see L{IServices}.
     @ivar application: the name of the application that uses it.
     """
 

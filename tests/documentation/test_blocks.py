@@ -377,7 +377,7 @@ def _given(page: str) -> dict[str, Any]:
     """
     Give what the samples of a page take for granted, since it is the reader's own.
     """
-    if page not in ("applications", "authentication", "service-tree"):
+    if page not in ("applications", "authentication", "embedding", "service-tree"):
         return {}
     reactor = MemoryReactorClock()
     return {

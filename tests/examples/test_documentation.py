@@ -280,7 +280,7 @@ def test_documented_embedding(monkeypatch: pytest.MonkeyPatch) -> None:
     """
     The service and the factory in docs/guides/embedding.md can be made.
     """
-    service, _, program = codeIn(EMBEDDING, "python")
+    service, _, _, program = codeIn(EMBEDDING, "python")
     monkeypatch.setattr(clocks, "useSteadyTime", lambda reactor: None)
     monkeypatch.setattr(task, "react", lambda main: None)
     names = _run(service)

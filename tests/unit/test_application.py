@@ -10,10 +10,19 @@ from typing import Annotated, Any, ClassVar
 
 import pytest
 from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
 from zope.interface.verify import verifyObject
 
 from tests.server.kit import Logs
-from wsplug import Application, ConnectionClosed, HandshakeRefused, Settings, WebSocket
+from wsplug import (
+    Application,
+    ConnectionClosed,
+    HandshakeRefused,
+    Services,
+    Settings,
+    WebSocket,
+)
+from wsplug.broker import MemoryBroker
 from wsplug.errors import InvalidOption, PluginFailed, UnknownApplication
 from wsplug.interfaces import (
     IHandshakeRequest,
@@ -173,8 +182,12 @@ def test_kinds() -> None:
 
 def test_made_by_hand() -> None:
     """A program that embeds the server makes one itself, with what it chooses."""
-    services = MemoryServer(Total).application.services  # type: ignore[attr-defined]
-    assert Total(services, step=3).step == 3
+    clock = Clock()
+    services = Services(clock, clock, MemoryBroker(clock))
+    total = Total(services, step=3)
+    client = MemoryServer(total, clock=clock).connect()
+    client.send("a")
+    assert client.messages == ["a 3.5 1"]
     with pytest.raises(TypeError, match="Total has no option pace"):
         Total(services, pace=3)
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
+import msgspec
 from twisted.application.service import MultiService
 from twisted.cred.portal import Portal
 from twisted.internet import endpoints
@@ -15,6 +16,7 @@ from zope.interface import implementer
 
 from wsplug import (
     Access,
+    Application,
     Authentication,
     CloseCode,
     ConnectionClosed,
@@ -22,6 +24,9 @@ from wsplug import (
     Mount,
     Option,
     PreparedMessage,
+    RequestRefused,
+    Room,
+    Services,
     Settings,
     Side,
     WebSocket,
@@ -59,6 +64,72 @@ async def shout(socket: WebSocket, *, times: Annotated[int, "How often."] = 1) -
     closed: ConnectionClosed | None = socket.closed
     if closed is not None and closed.side is Side.PEER:
         print(closed.code, closed.reason, closed.setting, closed.clean, room)
+
+
+class Say(msgspec.Struct, tag_field="type", tag="say"):
+    text: str
+
+
+class Ask(msgspec.Struct, tag_field="type", tag="ask"):
+    about: str
+
+
+class Rooms(Application):
+    limit: Annotated[int, integer(1, 10), "how many"] = 5
+    subprotocols = ("v1",)
+    names: ClassVar[dict[str, int]] = {}
+
+    async def start(self) -> None:
+        timer = self.every(self.limit, self.tick, "x")
+        timer.cancel()
+        self.later(1.5, self.plain)
+        self.spawn(self.tick("y"))
+
+    async def tick(self, word: str) -> None:
+        await self.room(word).send_json({"a": 1}, store=False)
+
+    def plain(self) -> None: ...
+
+    async def admit(self, request: IHandshakeRequest) -> None:
+        raise HandshakeRefused(403, "no")
+
+    async def serve(self, socket: WebSocket) -> None:
+        room: Room = self.room("lobby")
+        socket.state.name = "Ann"
+        async with room.joined(socket, key="ann", info=[1], limit=3) as history:
+            print(history.isComplete, room.count, socket in room)
+            first: Say = await socket.receive_json(Say)
+            async for one in socket.json(Say):
+                await room.send(one.text + first.text, exclude=socket)
+            async for each in socket.json(Say | Ask):
+                async with socket.answering(each):
+                    raise RequestRefused("no", "no")
+            for past in await room.history(5):
+                print(past.message, past.position.offset, past.json(dict[str, int]))
+            present: dict[str, Any] = await room.present()
+            print(present)
+
+
+class Eventful(Application):
+    messages = Say | Ask
+    recovery = True
+
+    def opened(self, socket: WebSocket) -> None:
+        socket.spawn(self.greet(socket))
+
+    async def greet(self, socket: WebSocket) -> None:
+        await socket.send_json(Say("hello"))
+
+    async def received(self, socket: WebSocket, message: Say | Ask) -> None:
+        await self.room("a").join(socket)
+
+    def closed(self, socket: WebSocket, reason: ConnectionClosed) -> Deferred[None]:
+        return self.sleep(1)
+
+
+def embedded(services: Services) -> Mount:
+    MemoryServer(Eventful)
+    return Mount("/", Rooms(services, limit=3))
 
 
 @implementer(IWebSocketApplication)
