@@ -9,13 +9,16 @@ collects all errors, unless one hides another.
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, ClassVar, Final
 
 from twisted.internet.defer import Deferred, inlineCallbacks, maybeDeferred
 from twisted.internet.protocol import Factory
 from twisted.internet.task import react
+from twisted.python import usage
 
 from wsplug.assembly import readFile
 from wsplug.assembly.showing import listApplications, showVersions
@@ -24,6 +27,7 @@ from wsplug.dropins import addWorkingFolder
 from wsplug.errors import ConfigurationError, StartupError
 from wsplug.options import splitDescription
 from wsplug.printable import oneLine
+from wsplug.scaffold import makePackage
 from wsplug.server.settings import Settings
 from wsplug.service import explainListening
 from wsplug.tap import Options
@@ -32,6 +36,7 @@ __all__ = ["CheckOptions", "main"]
 
 _USAGE = """\
 Usage: wsplug check [options]   check whether "twistd wsplug [options]" can start
+       wsplug new NAME         make a package with an application of your own
        wsplug --list-apps       show the applications, and plugins that don't load
        wsplug --version         show the versions
 
@@ -131,7 +136,61 @@ def check(arguments: list[str]) -> None:
     react(_check, [options])
 
 
-_COMMANDS: Final[Mapping[str, Callable[[list[str]], None]]] = {"check": check}
+class NewOptions(usage.Options):
+    """
+    The options of C{wsplug new}.
+    """
+
+    synopsis = "Usage: wsplug new NAME [--folder FOLDER]"
+
+    longdesc = (
+        "Makes a package with an application of your own: a class, a page, tests, and "
+        "a drop-in that makes it known to --app. NAME is a name for --app, such as "
+        "my-quiz."
+    )
+
+    optParameters: ClassVar = [
+        ["folder", None, None, "The folder to make; NAME by default."]
+    ]
+
+    def parseArgs(self, *names: str) -> None:
+        if len(names) != 1:
+            raise usage.UsageError("name the application, such as: wsplug new my-quiz")
+        self["name"] = names[0]
+
+
+def new(arguments: list[str]) -> None:
+    """
+    Run C{wsplug new}.
+
+    @raise SystemExit: always.
+    """
+    options: Any = NewOptions()  # type: ignore[no-untyped-call]
+    try:
+        options.parseOptions(arguments)
+        name = options["name"]
+        folder = options["folder"] or name
+        made = makePackage(name, Path(folder))
+    except (usage.UsageError, ConfigurationError) as error:
+        sys.exit(f"wsplug: {oneLine(error)}")
+    for path in made:
+        print(Path(folder) / path)
+    print(_NEXT.format(folder=shlex.quote(folder), name=name))
+    sys.exit(0)
+
+
+_NEXT: Final = """
+Next:
+    cd {folder}
+    pip install -e '.[test]'
+    pytest
+    twistd -n wsplug --port 9000 --app {name}
+"""
+
+_COMMANDS: Final[Mapping[str, Callable[[list[str]], None]]] = {
+    "check": check,
+    "new": new,
+}
 """
 The commands by their names. Each one takes the arguments that follow its name.
 """

@@ -69,7 +69,12 @@ def test_wheel(wheel: Path) -> None:
         path.relative_to(ROOT / "src").as_posix() for path in ROOT.glob("src/**/*.py")
     }
     assert modules <= names
-    patterns = ("web/static/*", "admin/pages/*", "apps/*/pages/**/*")
+    patterns = (
+        "web/static/*",
+        "admin/pages/*",
+        "apps/*/pages/**/*",
+        "scaffold/template/**/*",
+    )
     pages = {
         path.relative_to(ROOT / "src").as_posix()
         for pattern in patterns
