@@ -17,7 +17,7 @@ from twisted.logger import Logger
 
 from wsplug.clocks import CENTURY
 
-__all__ = ["Deadline", "Deadlines"]
+__all__ = ["Deadline", "Deadlines", "SingleDeadline"]
 
 
 class Deadline:
@@ -132,3 +132,48 @@ class Deadlines:
             first = min(self._ticks)
             if self._next is None or first < self._nextTick:
                 self._schedule(first)
+
+
+class SingleDeadline:
+    """
+    A deadline of which there is one at a time.
+    """
+
+    __slots__ = ("_call", "_deadline", "_deadlines")
+
+    def __init__(self, deadlines: Deadlines) -> None:
+        self._deadlines = deadlines
+        self._deadline: Deadline | None = None
+        self._call: Callable[[], object] | None = None
+
+    @property
+    def isSet(self) -> bool:
+        """
+        Whether the deadline is still to come.
+        """
+        return self._deadline is not None
+
+    def set(self, seconds: float, call: Callable[[], object]) -> None:
+        """
+        Set the deadline, in place of the one before.
+
+        @param seconds: from now; 0 for no deadline.
+        @param call: is called without arguments.
+        """
+        self.clear()
+        if seconds:
+            self._call = call
+            self._deadline = self._deadlines.set(seconds, self._reach)
+
+    def clear(self) -> None:
+        """
+        Cancel the deadline, if there is one.
+        """
+        self._deadlines.clear(self._deadline)
+        self._deadline = self._call = None
+
+    def _reach(self) -> None:
+        call, self._call = self._call, None
+        self._deadline = None
+        if call is not None:
+            call()

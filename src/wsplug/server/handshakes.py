@@ -7,20 +7,38 @@ from __future__ import annotations
 from typing import Any, Final, Protocol
 
 from twisted.internet.defer import CancelledError, Deferred, fail
+from twisted.internet.interfaces import IAddress
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from wsplug.awaiting import LATER, toDeferred
-from wsplug.codec import Upgrade
+from wsplug.codec import RequestHead, Upgrade, check_upgrade
 from wsplug.errors import HandshakeRefused
+from wsplug.guard.loglimit import LogLimit
+from wsplug.guard.proxies import ClientInfo
 from wsplug.interfaces import IWebSocketProtocol
+from wsplug.networks import nameOfAddress
 from wsplug.server.admittance import Admittance
 from wsplug.server.cancelling import cancel
 from wsplug.server.context import ConnectionContext
-from wsplug.server.mounts import Mount
-from wsplug.server.request import HandshakeRequest
+from wsplug.server.mounts import ANY, Mount, Mounts, splitPath
+from wsplug.server.request import HandshakeRequest, splitTarget
 from wsplug.server.sessions import AccountHolder, Session
 
-__all__ = ["PendingHandshake"]
+__all__ = [
+    "PendingHandshake",
+    "chooseSubprotocol",
+    "logUnspoken",
+    "receiveHandshake",
+]
+
+_log = Logger(__name__)
+
+_OWN: Final = "wsplug."
+"""
+The beginning of the names of wsplug's own subprotocols. An application that takes any
+subprotocol has to name these, because taking one means speaking it.
+"""
 
 _LATER: Final = (*LATER, Failure)
 """
@@ -204,3 +222,74 @@ class PendingHandshake:
         session, self.session = self.session, None
         if session is not None:
             session.end()
+
+
+def receiveHandshake(
+    asker: Asker,
+    head: RequestHead,
+    transport: Any,
+    client: ClientInfo,
+    *,
+    context: ConnectionContext,
+    admittance: Admittance,
+    mounts: Mounts,
+) -> PendingHandshake | HandshakeRefused:
+    """
+    Check a handshake, and find its application.
+
+    @param asker: the connection that the handshake is for.
+    @param client: what proxies say about the client.
+    @return: the handshake that the application can be asked about, or the refusal.
+    """
+    upgrade = check_upgrade(head)
+    if isinstance(upgrade, HandshakeRefused):
+        return upgrade
+    path = splitTarget(head.target)[0]
+    segments = splitPath(path)
+    found = mounts.find(segments)
+    if found is None or not path.startswith(b"/"):
+        return HandshakeRefused(404, "no application is at this path")
+    if not admittance.allowsOrigin(head):
+        reason = "pages from this origin may not connect"
+        return HandshakeRefused(403, reason, setting="origin")
+    mount, depth = found
+    request = HandshakeRequest(
+        head, transport, path, segments, depth, upgrade.subprotocols, client
+    )
+    return PendingHandshake(asker, context, admittance, mount, request, upgrade)
+
+
+def chooseSubprotocol(request: HandshakeRequest, mount: Mount) -> str | None:
+    """
+    Return the subprotocol that the application has chosen, or else the one that the
+    client prefers among those that the application speaks (RFC 6455 section 4.2.2).
+    """
+    if request.subprotocol is not None or not request.subprotocols:
+        return request.subprotocol
+    spoken = mount.spoken
+    takesAny = ANY in spoken
+    for name in request.subprotocols:
+        if name in spoken or (takesAny and not name.startswith(_OWN)):
+            return name
+    return None
+
+
+def logUnspoken(limit: LogLimit, client: IAddress, offered: int, mount: Mount) -> None:
+    """
+    Log that a client gets none of the subprotocols that it offers. Their names are left
+    out, because some clients put a token there.
+
+    @param limit: says whether the line is logged.
+    @param offered: the number of subprotocols that the client offers.
+    """
+    if not limit.allows(client, "took no subprotocol"):
+        return
+    _log.info(
+        "{peer} {application}: no subprotocol agreed, but the client offers "
+        "{offered}: the application takes {spoken}, and browsers close such a "
+        "connection with 1006 (subprotocols= of --app sets what it takes)",
+        peer=nameOfAddress(client),
+        application=mount.name,
+        offered=offered,
+        spoken=", ".join(mount.spoken) or "none",
+    )

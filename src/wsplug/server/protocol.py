@@ -1,14 +1,13 @@
 """
-The HTTP phase of each connection, until a handshake succeeds or is refused.
+The HTTP phase of each connection, until a handshake is accepted or refused.
 
-L{wsplug.codec.HeadParser} parses the head of each request once. The L{Exchange} answers
-plain requests, and the next request is parsed here again. When a handshake is accepted,
-the L{Connection} replaces this protocol as the receiver of the transport's calls.
+The L{RequestReader} parses the head of each request once. The L{Exchange} answers plain
+requests, one after another. When a handshake is accepted, the L{Connection} replaces
+this protocol as the receiver of the transport's calls.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, Final
 
 from twisted.internet.interfaces import (
@@ -24,18 +23,9 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from wsplug.codec import (
-    HeadParser,
-    RequestHead,
-    check_upgrade,
-    encode_refusal,
-    encode_switch,
-    wants_upgrade,
-)
-from wsplug.codec.proxyheader import ProxyHeader
+from wsplug.codec import RequestHead, encode_refusal, encode_switch, wants_upgrade
 from wsplug.errors import HandshakeRefused
 from wsplug.guard.admission import Account
-from wsplug.guard.proxies import UNNAMED
 from wsplug.interfaces import IWebSocketProtocol
 from wsplug.networks import nameOfAddress
 from wsplug.server.accepting import logAccepted
@@ -51,12 +41,18 @@ from wsplug.server.closing import (
 from wsplug.server.connection import Connection
 from wsplug.server.content import Content
 from wsplug.server.context import ConnectionContext
-from wsplug.server.deadlines import Deadline
+from wsplug.server.deadlines import SingleDeadline
 from wsplug.server.disconnects import explainTLS, speaksTLS
-from wsplug.server.handshakes import PendingHandshake
+from wsplug.server.handshakes import (
+    PendingHandshake,
+    chooseSubprotocol,
+    logUnspoken,
+    receiveHandshake,
+)
 from wsplug.server.http.exchange import Exchange
-from wsplug.server.mounts import ANY, Mount, splitPath
-from wsplug.server.request import HandshakeRequest, splitTarget
+from wsplug.server.mounts import Mount
+from wsplug.server.request import splitTarget
+from wsplug.server.requestreader import RequestReader
 from wsplug.server.roster import Roster
 from wsplug.server.spare import PATIENCE
 from wsplug.server.tracing import TracedConnection
@@ -66,21 +62,13 @@ __all__ = ["WebSocketServerProtocol"]
 
 _SILENCE: Final = 10.0
 """
-Seconds for which an application may have nothing to say to a client that has sent all,
-where C{open-timeout} is off.
+Seconds without any output that an application may take to answer a client that has
+closed its side for writing, if C{open-timeout} is off.
 """
-
-
-_OWN: Final = "wsplug."
-"""
-How the names of wsplug's own subprotocols begin. To take one means to speak it, so an
-application that takes any has to name these.
-"""
-
 
 _REST: Final = 1.0
 """
-Seconds that the rest of a body has to come in, once the server stops.
+Seconds that the rest of a body has to arrive in when the server stops.
 """
 
 
@@ -89,39 +77,46 @@ class WebSocketServerProtocol(Protocol):
     """
     One connection, up to its 101 or its refusal.
 
-    @ivar client: whom it is from: the transport's peer or, once a head of a trusted
-        proxy's is read, whom that names. The next head is judged for itself.
-    @ivar excess: what answers any request but a health check, where the server is full.
+    @ivar client: the address of the client: the transport's peer, or the address that a
+        trusted proxy names in the current request.
+    @ivar account: counts this connection for its client; C{None} until the client is
+        known.
+    @ivar excess: the refusal of all requests but health checks, if the server was full
+        when the connection was made.
     """
 
     _log = Logger()
 
     client: IAddress
-    _peer: IAddress
-
-    # What a trusted proxy has said in front of the connection. Where that is nothing of
-    # the client, the proxy's address is all that is known of it, and what a request
-    # says of others is the client's invention.
-    _header: ProxyHeader | None = None
-
-    # What there is for as long as the handshake isn't over: see _handOver.
-    _parser: HeadParser | None = None
-    _handshake: PendingHandshake | None = None
+    account: Account | None = None
     excess: HandshakeRefused | None = None
-    _method = b""
-    # The whole request, for the verbose log.
+
+    # Reads requests until the connection is refused or ends. What is there during the
+    # HTTP phase only is released in _handOver.
+    _reader: RequestReader | None = None
+    _handshake: PendingHandshake | None = None
+    _exchange: Exchange | None = None
+
+    # The head of the current request, for the verbose log only.
     _head: RequestHead | None = None
-    _channel: Exchange | None = None
+
+    # The bytes that arrived while applications start, or while one is asked about a
+    # handshake.
+    _early = b""
+
+    # Whether the connection ends with the last response, and whether the client has
+    # closed its side for writing.
     _refused = False
-    # Whether the client has closed its side for writing.
     _sentAll = False
 
-    # Whether TLS, where the transport speaks it, has begun.
+    # Whether TLS, if the transport uses it, has completed its handshake.
     _secured = False
+
+    # What arrives after the last response, and how many bytes of it are read.
     _late: LateInput | None = None
     _lateLimit = LATE_SIZE
 
-    # What has taken over.
+    # The WebSocket that has replaced this protocol.
     _connection: Connection | None = None
 
     def __init__(
@@ -135,23 +130,21 @@ class WebSocketServerProtocol(Protocol):
         self.content = content
         self._roster = roster
         self._admittance = admittance
-        settings = context.settings
-        self._parser = HeadParser(settings.max_head_size, settings.max_headers)
-        # What the connection is on, for as long as this is what serves it.
-        self.account: Account | None = None
-        self._deadline: Deadline | None = None
-        # What has come while the application thinks about a handshake, or while all of
-        # them start.
-        self._early = b""
-        self._named = UNNAMED
+        self._deadline = SingleDeadline(context.deadlines)
 
     # What the transport calls
 
     def connectionMade(self) -> None:
         transport: Any = self.transport
-        self.client = self._peer = transport.getPeer()
-        self._header = getattr(transport, "proxyHeader", None)
-        # Twisted's UNIX sockets say that they are TCP, too; old ones fail at this then.
+        self.client = transport.getPeer()
+        self._reader = RequestReader(
+            self.context.settings,
+            self._admittance,
+            self.client,
+            getattr(transport, "proxyHeader", None),
+        )
+        # Twisted's UNIX sockets also provide ITCPTransport, and old versions of them
+        # fail at this.
         if ITCPTransport.providedBy(transport) and not IUNIXTransport.providedBy(
             transport
         ):
@@ -160,7 +153,7 @@ class WebSocketServerProtocol(Protocol):
         if refusal is not None:
             self.refuse(refusal)
             if refusal.status == 429 and ISSLTransport.providedBy(transport):
-                # The answer would cost what the limit is there to save: a handshake.
+                # Sending the answer takes a TLS handshake, which the limit is to save.
                 transport.abortConnection()
         elif self._roster.draining is not None:
             draining = self._roster.draining
@@ -170,11 +163,11 @@ class WebSocketServerProtocol(Protocol):
 
     def begin(self) -> None:
         """
-        Expect a request from now on, or serve the one that has come already.
+        Expect a request from now on, or serve one that has arrived already.
         """
-        if self._parser is None:
+        if self._reader is None:
             return  # refused already
-        if self._channel is None:
+        if self._exchange is None:
             self._awaitHead()
         early, self._early = self._early, b""
         if early:
@@ -182,22 +175,22 @@ class WebSocketServerProtocol(Protocol):
 
     def handshakeCompleted(self) -> None:
         """
-        TLS has begun.
+        The TLS handshake is complete.
         """
         self._secured = True
 
     def dataReceived(self, data: bytes) -> None:
         if self._connection is not None:
-            # By a method that somebody has taken before the connection was there.
+            # The caller has kept this method since before the upgrade.
             self._connection.dataReceived(data)
             return
-        channel = self._channel
-        if self._parser is None:
-            # Refused: thrown away until the peer has closed as well.
+        exchange = self._exchange
+        if self._reader is None:
+            # Refused: discard what arrives until the peer closes, too.
             if self._late is None:
                 self._late = LateInput(self.transport)
             self._late.take(
-                len(data), self._deadline is not None, self.abort, self._lateLimit
+                len(data), self._deadline.isSet, self.abort, self._lateLimit
             )
             return
         handshake = self._handshake
@@ -205,8 +198,8 @@ class WebSocketServerProtocol(Protocol):
             self._early and self._roster.starting
         ):
             self._early += data
-        elif channel is not None and channel.busy:
-            self._read(channel.feed(data))
+        elif exchange is not None and exchange.busy:
+            self._read(exchange.feed(data))
         else:
             self._read(data)
 
@@ -214,77 +207,76 @@ class WebSocketServerProtocol(Protocol):
         if self._connection is not None:
             self._connection.connectionLost(reason)
             return
-        self._clearDeadline()
+        self._deadline.clear()
         why = explainTLS(reason)
-        if why is not None and self._parser is not None:
+        if why is not None and self._reader is not None:
             self._logTLS(why)
-        self._parser = None
-        channel, self._channel = self._channel, None
-        if channel is not None:
+        self._reader = None
+        exchange, self._exchange = self._exchange, None
+        if exchange is not None:
             try:
-                channel.lose(reason)
+                exchange.lose(reason)
             except BaseException:
-                self._log.failure("a page failed at its connection's end")
+                self._log.failure("a page failed when its connection was lost")
         handshake, self._handshake = self._handshake, None
         if handshake is not None:
             handshake.lose()
         self._admittance.removeOpening(self)
 
-    # Clients that close their side for writing once they have asked for something
+    # Clients that close their side for writing after a request
 
     def __conform__(self, interface: object) -> Any:
         """
-        Be adapted to C{IHalfCloseableProtocol}, as transports ask for it, for as long
-        as there is something to send to a client that has sent all. Before its request
-        is whole, and once there is a WebSocket, it is lost.
+        Adapt this to C{IHalfCloseableProtocol} while there is something to send to a
+        client that has closed its side. Transports ask for the adapter. Without it, the
+        connection is lost: before a request is complete, and after the upgrade.
         """
         if interface is not IHalfCloseableProtocol:
             return None
-        channel = self._channel
-        if self._refused or (channel is not None and not channel.awaitsBody):
+        exchange = self._exchange
+        if self._refused or (exchange is not None and not exchange.awaitsBody):
             return self
         return None
 
     def readConnectionLost(self) -> None:
         """
-        The client has sent all. It may also have gone away: nobody can tell as long as
-        nothing is sent to it.
+        The client has closed its side for writing. It can also have gone away: this
+        shows only when something is sent to it.
         """
         self._sentAll = True
         self._endWhenDone()
 
     def writeConnectionLost(self) -> None:
         """
-        This side is closed for writing, as L{refuse} wants it.
+        This side is closed for writing, by L{refuse}.
         """
 
     def _endWhenDone(self) -> None:
         """
-        End the connection with the last response. An application that has nothing to
-        send for a while finds the client gone.
+        End the connection after the last response. If an application produces no output
+        for a while, the client counts as gone.
         """
-        channel = self._channel
-        if self._refused or channel is None:
-            # There is a deadline for that already.
+        exchange = self._exchange
+        if self._refused or exchange is None:
+            # A deadline is set already.
             transport: Any = self.transport
             transport.loseConnection()
             return
-        self._clearDeadline()
-        if channel.busy:
-            channel.isStalled()
+        self._deadline.clear()
+        if exchange.busy:
+            exchange.isStalled()
             self._awaitResponse()
         else:
-            channel.loseConnection()
+            exchange.loseConnection()
 
     def _awaitResponse(self) -> None:
-        # Also where heads have any time: the client may be gone.
+        # Also if open-timeout is off, because the client may be gone.
         seconds = self.context.settings.open_timeout or _SILENCE
-        self._setDeadline(self._responseMissing, seconds)
+        self._deadline.set(seconds, self._responseMissing)
 
     def _responseMissing(self) -> None:
-        self._deadline = None
-        channel = self._channel
-        if channel is None or channel.isStalled():
+        exchange = self._exchange
+        if exchange is None or exchange.isStalled():
             self.abort()
         else:
             self._awaitResponse()
@@ -293,70 +285,53 @@ class WebSocketServerProtocol(Protocol):
 
     def _read(self, data: bytes) -> None:
         """
-        Read request after request, until there is none left or one has to be waited
-        for.
+        Serve one request after another, until the data is used up or a response has to
+        be waited for.
         """
         self._readRequests(data)
-        if self._sentAll and self._parser is not None:
+        if self._sentAll and self._reader is not None:
             self._endWhenDone()
 
     def _readRequests(self, data: bytes) -> None:
-        while data and self._parser is not None:
-            head = self._parser.feed(data)
-            self._identify(head)
+        while data and self._reader is not None:
+            reader = self._reader
+            head = reader.feed(data)
+            self.client = reader.client
             if head is None:
-                # An empty line begins no request (RFC 9112 section 2.2).
-                begun = self._parser.begun
-                if begun and self._deadline is None and not self._roster.starting:
+                # An empty line doesn't begin a request (RFC 9112 section 2.2).
+                if reader.begun and not (self._deadline.isSet or self._roster.starting):
                     self._awaitHead()
                 return
-            self._clearDeadline()
+            self._deadline.clear()
             if isinstance(head, HandshakeRefused):
                 self.refuse(head)
                 return
-            self._method = head.method
             if self.context.verbose is not None:
                 self._head = head
             unwelcome = self._admittance.refusalOf(self.client)
             if unwelcome is not None:
                 self.refuse(unwelcome)
                 return
-            rest, self._parser.rest = self._parser.rest, b""
+            rest, reader.rest = reader.rest, b""
             if not self._mayBeServed(head, rest):
                 return
             if wants_upgrade(head):
-                if self._sentAll:
-                    return  # it is lost before it begins
-                self._receiveHandshake(head, rest)
+                if not self._sentAll:
+                    self._receiveHandshake(reader, head, rest)
                 return
-            data = self._servePage(head, rest)
+            data = self._servePage(reader, head, rest)
 
-    def _identify(self, head: RequestHead | HandshakeRefused | None) -> None:
+    @property
+    def hasBegunHead(self) -> bool:
         """
-        Find out whom a request is from. As long as there is no whole head, it may be
-        anybody's whom the peer speaks for.
+        Whether a part of the next request's head has arrived.
         """
-        header = self._header
-        self._named = (
-            self._admittance.proxies.clientOf(self._peer, head)
-            if isinstance(head, RequestHead) and (header is None or header.namesClient)
-            else UNNAMED
-        )
-        self.client = self._named.address or self._peer
-
-    def _judgeHost(self, head: RequestHead) -> HandshakeRefused | None:
-        """
-        Give the refusal that a page gets whose host only leads here (DNS rebinding).
-        """
-        proxied = self._header is not None or self._admittance.proxies.trusts(
-            self._peer
-        )
-        return self._admittance.refusalOfHost(head, self.transport, proxied)
+        return self._reader is not None and self._reader.begun
 
     def _mayBeServed(self, head: RequestHead, rest: bytes) -> bool:
         """
-        Say whether a request is for now. Where the server is full, it is refused; while
-        the applications start, it waits. Only health checks are served always.
+        Return whether a request is served now. If the server is full, it is refused. If
+        the applications are still starting, it waits. Health checks are always served.
         """
         starting = self._roster.starting
         if self.excess is None and not starting:
@@ -364,7 +339,7 @@ class WebSocketServerProtocol(Protocol):
         path = splitTarget(head.target)[0]
         if self.content.isHealthCheck(path) and not wants_upgrade(head):
             return True
-        self._releaseChannel()
+        self._releaseExchange()
         if self.excess is not None:
             self.refuse(self.excess)
         else:
@@ -373,144 +348,158 @@ class WebSocketServerProtocol(Protocol):
             transport.pauseProducing()
         return False
 
-    def _servePage(self, head: RequestHead, rest: bytes) -> bytes:
-        misdirected = self._judgeHost(head)
+    def _servePage(
+        self, reader: RequestReader, head: RequestHead, rest: bytes
+    ) -> bytes:
+        misdirected = reader.refusalOfHost(head, self.transport)
         if misdirected is not None:
             self.refuse(misdirected)
             return b""
-        exchange = self._channel
+        exchange = self._exchange
         if exchange is None:
-            exchange = self._channel = Exchange(self)
+            exchange = self._exchange = Exchange(self)
         if self._roster.draining is not None or self.excess is not None:
-            exchange.end()  # nobody keeps a slot that is there for a health check
-        return exchange.serve(head, rest, self._named)
-
-    @property
-    def hasBegunHead(self) -> bool:
-        """
-        Whether a part of the next request's head has arrived.
-        """
-        return self._parser is not None and self._parser.begun
+            # So that nobody keeps a slot that is meant for health checks.
+            exchange.end()
+        return exchange.serve(head, rest, reader.named)
 
     def requestDone(self, behind: bytes) -> None:
         """
-        Go on with what has come behind a request that something was waited for.
+        Continue after a response that took time.
+
+        @param behind: the bytes behind its request.
         """
         self._read(behind)
 
     def requestFailed(self, failure: Failure) -> None:
         """
-        End the connection for a request that an application failed at, or the server
-        itself, in a way that leaves no answer.
+        End the connection after an exception of an application, or of the server, that
+        leaves no response.
         """
         if self.context.logLimit.allows(self.client, "failed requests"):
             self._log.failure(
                 "a request of {peer} failed", failure, peer=nameOfAddress(self.client)
             )
-        channel = self._channel
-        if channel is None or not channel.isStarted:
+        exchange = self._exchange
+        if exchange is None or not exchange.isStarted:
             self.refuse(HandshakeRefused(500, "the application failed"))
         else:
             self.abort()
 
-    def _releaseChannel(self) -> None:
+    def _releaseExchange(self) -> None:
         """
-        Have the transport be this protocol's alone again.
+        Take the transport back from the exchange.
         """
-        channel, self._channel = self._channel, None
-        if channel is not None:
-            channel.release()
+        exchange, self._exchange = self._exchange, None
+        if exchange is not None:
+            exchange.release()
 
     # Handshakes
 
-    def _receiveHandshake(self, head: RequestHead, rest: bytes) -> None:
-        self._releaseChannel()
+    def _receiveHandshake(
+        self, reader: RequestReader, head: RequestHead, rest: bytes
+    ) -> None:
+        self._releaseExchange()
         if self.context.verbose is not None:
             self.context.verbose.requested(self.client, head)
-        if self._named.address is not None:
+        if reader.named.address is not None:
             refusal = self._admittance.admitClient(self)
             if refusal is not None:
                 self.refuse(refusal)
                 return
-        upgrade = check_upgrade(head)
-        if isinstance(upgrade, HandshakeRefused):
-            self.refuse(upgrade)
+        handshake = receiveHandshake(
+            self,
+            head,
+            self.transport,
+            reader.named,
+            context=self.context,
+            admittance=self._admittance,
+            mounts=self.content.mounts,
+        )
+        if isinstance(handshake, HandshakeRefused):
+            self.refuse(handshake)
             return
-        path = splitTarget(head.target)[0]
-        segments = splitPath(path)
-        found = self.content.mounts.find(segments)
-        if found is None or not path.startswith(b"/"):
-            self.refuse(HandshakeRefused(404, "no application is at this path"))
-            return
-        mount, depth = found
-        if not self._admittance.allowsOrigin(head):
-            self.refuse(
-                HandshakeRefused(
-                    403, "pages from this origin may not connect", setting="origin"
-                )
-            )
-            return
-        misdirected = self._judgeHost(head)
+        misdirected = reader.refusalOfHost(head, self.transport)
         if misdirected is not None:
             self.refuse(misdirected)
             return
-        request = HandshakeRequest(
-            head,
-            self.transport,
-            path,
-            segments,
-            depth,
-            upgrade.subprotocols,
-            self._named,
-        )
         self._early = rest
-        self._handshake = PendingHandshake(
-            self, self.context, self._admittance, mount, request, upgrade
-        )
-        self._handshake.ask()
+        self._handshake = handshake
+        handshake.ask()
 
     def changeAccount(self, account: Account) -> None:
         """
-        Be on another account.
+        Count the connection on another account.
         """
         self.account = account
 
     def waitForAnswer(self) -> None:
         """
-        Read nothing more until the application has answered, or is too late.
+        Pause reading until the application has answered, or takes too long.
         """
         transport: Any = self.transport
         transport.pauseProducing()
-        self._setDeadline(self._answerTimedOut)
+        seconds = self.context.settings.open_timeout
+        self._deadline.set(seconds, self._answerTimedOut)
 
     def answerReceived(self) -> None:
         """
         Read again: the application has answered.
         """
-        self._clearDeadline()
+        self._deadline.clear()
         transport: Any = self.transport
         transport.resumeProducing()
+
+    def _answerTimedOut(self) -> None:
+        if self._handshake is not None:
+            self._handshake.refuseLate()
 
     def accept(
         self, application: IWebSocketProtocol | None, handshake: PendingHandshake
     ) -> None:
         """
-        Open the connection.
+        Open the WebSocket connection.
 
         @param application: the application's protocol; C{None} if it refuses.
         """
-        if self._parser is None:
-            return  # gone meanwhile
+        if self._reader is None:
+            return  # lost or refused meanwhile
         mount, request = handshake.mount, handshake.request
         if application is None:
             refusal = HandshakeRefused(403, "the application refuses the connection")
             self.refuse(refusal, mount.name)
             return
+        connection, switch = self._connect(application, handshake)
         context = self.context
+        if context.verbose is not None:
+            context.verbose.answered(self.client, switch)
+        request.compact()
+        early = self._early
+        self._roster.open(self, connection, mount.name, handshake.session)
+        if context.settings.log_connections:
+            logAccepted(context.logLimit, self.client, mount.name, request.path)
         transport: Any = self.transport
-        subprotocol = request.subprotocol = _chooseSubprotocol(request, mount)
+        self._handOver(connection)
+        try:
+            connection.open(switch, early)
+        except BaseException:
+            # The connection is counted already: only its loss releases the slot.
+            self._log.failure("a connection could not be opened")
+            transport.abortConnection()
+
+    def _connect(
+        self, application: IWebSocketProtocol, handshake: PendingHandshake
+    ) -> tuple[Connection, bytes]:
+        """
+        Make the connection.
+
+        @return: the connection, and the response that opens it.
+        """
+        context, mount, request = self.context, handshake.mount, handshake.request
+        subprotocol = request.subprotocol = chooseSubprotocol(request, mount)
         if subprotocol is None and request.subprotocols:
-            self._logUnspoken(len(request.subprotocols), mount)
+            offered = len(request.subprotocols)
+            logUnspoken(context.logLimit, self.client, offered, mount)
         agreement = None
         if mount.compression and context.deflatePolicy is not None:
             agreement = context.deflatePolicy.negotiate(handshake.upgrade.extensions)
@@ -518,7 +507,7 @@ class WebSocketServerProtocol(Protocol):
         isTraced = verbose is not None and verbose.covers(self.client)
         connection = (TracedConnection if isTraced else Connection)(
             request,
-            transport,
+            self.transport,
             application,
             mount,
             context,
@@ -532,30 +521,17 @@ class WebSocketServerProtocol(Protocol):
             agreement.header() if agreement is not None else None,
             request.takeResponseHeaders(),
         )
-        if verbose is not None:
-            verbose.answered(self.client, switch)
-        request.compact()
-        early = self._early
-        self._roster.open(self, connection, mount.name, handshake.session)
-        if context.settings.log_connections:
-            logAccepted(context.logLimit, self.client, mount.name, request.path)
-        self._handOver(connection)
-        try:
-            connection.open(switch, early)
-        except BaseException:
-            # It is counted: only its loss gives the slot back.
-            self._log.failure("a connection could not be opened")
-            transport.abortConnection()
+        return connection, switch
 
     def _handOver(self, connection: Connection) -> None:
         """
-        Have the transport call the connection without a detour, and free what the
-        handshake took up.
+        Have the transport call the connection directly, and release everything that
+        only the HTTP phase needs.
         """
         transport: Any = self.transport
         factory = self.factory
         self.__dict__.clear()
-        # Five are as many as a small dictionary has room for.
+        # A small dictionary has room for five entries.
         self.connected = 1
         self.factory = factory
         self.transport = transport
@@ -568,7 +544,7 @@ class WebSocketServerProtocol(Protocol):
 
     def refuseWith(self, failure: Failure, mount: Mount) -> None:
         """
-        Refuse a handshake as the application wants it, or because it failed.
+        Refuse a handshake because the application refuses it, or has failed.
         """
         if isinstance(failure.value, HandshakeRefused):
             self.refuse(failure.value, mount.name)
@@ -582,7 +558,7 @@ class WebSocketServerProtocol(Protocol):
                 )
             refusal = HandshakeRefused(500, "the application failed")
             self.refuse(refusal, mount.name)
-        # Its traceback's frames refer to it again.
+        # The frames of its traceback refer to the failure again.
         failure.cleanFailure()
 
     # Ends
@@ -591,86 +567,83 @@ class WebSocketServerProtocol(Protocol):
         """
         Answer with an error and end the connection.
 
-        @param name: of the application that refuses; empty where it isn't known.
+        @param name: the name of the application that refuses; empty if it isn't known.
         """
-        parser = self._parser
-        if parser is None:
+        reader = self._reader
+        if reader is None:
             return
         logRefusal(self._log, self.context.logLimit, self.client, refusal, name)
         self._admittance.countRefused(self.client, name, refusal)
-        # The response's form depends on the request that it is for, which may not have
-        # come whole (RFC 9110 section 9.3.2).
-        method = parser.method if parser.begun else self._method
-        answer = encode_refusal(refusal, method)
+        # A response to HEAD has no body (RFC 9110 section 9.3.2), even if the head of
+        # the request is incomplete.
+        answer = encode_refusal(refusal, reader.method)
         if self.context.verbose is not None:
-            head = None if parser.begun else self._head
+            head = None if reader.begun else self._head
             self.context.verbose.refused(self.client, head, answer)
         self.answerLast(answer, LATE_LARGE_SIZE if refusal.status == 413 else LATE_SIZE)
 
     def answerLast(self, data: bytes, lateLimit: int = LATE_LARGE_SIZE) -> None:
         """
-        Send an answer, and end the connection, whatever the client still sends.
+        Send a response and end the connection, whatever the client still sends.
 
-        @param lateLimit: bytes of that which are read and thrown away, so that it can
-            see why. A larger L{_lateLimit} stays.
+        @param lateLimit: the bytes that are read and discarded after it, so that the
+            client can see the response. If L{_lateLimit} is larger, it stays.
         """
-        self._parser = None
+        self._reader = None
         self._refused = True
         self._lateLimit = max(self._lateLimit, lateLimit)
         self._early = b""
         if self._handshake is not None:
             self._handshake.logOut()
         self._roster.spare.leave(self)
-        if self._channel is not None:
-            self._channel.release()
+        if self._exchange is not None:
+            self._exchange.release()
         transport: Any = self.transport
         transport.write(data)
         transport.resumeProducing()
-        self._clearDeadline()
         if not self._roster.mayLinger(self):
             self._endIdle()
             return
         endWriting(transport)
-        self._setDeadline(
-            transport.abortConnection, self.context.settings.close_timeout
-        )
+        self._abortLater()
 
     def _endIdle(self) -> None:
         """
-        End a connection on which nothing is under way; a client that doesn't read what
-        was sent before has the time of a close for it.
+        End a connection without a current request. A client that has yet to read
+        earlier output has C{close-timeout} for it.
         """
-        self._parser = None
-        self._clearDeadline()
-        transport: Any = self.transport
-        endIdle(transport)
-        self._setDeadline(
-            transport.abortConnection, self.context.settings.close_timeout
-        )
+        self._reader = None
+        endIdle(self.transport)
+        self._abortLater()
+
+    def _abortLater(self) -> None:
+        seconds = self.context.settings.close_timeout
+        self._deadline.set(seconds, self.abort)
 
     def finish(self, refusal: HandshakeRefused, patience: float) -> None:
         """
-        The server stops. A page that is being made is finished first; a request that is
-        still to come, or to be answered by an application, is so or gets the refusal.
+        End the connection because the server stops. A response that is being made is
+        finished first. A request that is incomplete, or that waits for an application,
+        may still be answered within the given time.
 
-        @param patience: seconds that a request has to come in; with 0 it is refused,
-            unless it is its body that comes: that has L{_REST}.
+        @param refusal: answers a request that takes longer.
+        @param patience: the time in seconds; 0 to refuse at once. An incomplete body
+            always has L{_REST}.
         """
-        channel = self._channel
-        parser = self._parser
-        if parser is None:
+        exchange = self._exchange
+        reader = self._reader
+        if reader is None:
             return  # refused already
-        if channel is not None and channel.busy:
-            channel.end()
-            if channel.awaitsBody:
-                self._clearDeadline()
-                self._setDeadline(
-                    lambda: self._bodyMissing(refusal), max(patience, _REST)
-                )
-        elif channel is not None and not parser.begun:
+        if exchange is not None and exchange.busy:
+            exchange.end()
+            if exchange.awaitsBody:
+                seconds = max(patience, _REST)
+                self._deadline.set(seconds, lambda: self._bodyMissing(refusal))
+        elif exchange is not None and not reader.begun:
             self._endIdle()
-        elif not patience and not parser.begun and speaksTLS(self.transport):
-            # One that a browser keeps for later would not close when it is told.
+        elif not patience and not reader.begun and speaksTLS(self.transport):
+            # Browsers keep such connections for later, and don't close them when they
+            # get an answer.
             self._endIdle()
         elif self._handshake is not None and self._handshake.isWaiting:
             if not patience:
@@ -678,12 +651,18 @@ class WebSocketServerProtocol(Protocol):
         elif not patience:
             self.refuse(refusal)
         else:
-            self._clearDeadline()
-            self._setDeadline(lambda: self._requestMissing(refusal), patience)
+            self._deadline.set(patience, lambda: self.finish(refusal, 0))
+
+    def _bodyMissing(self, refusal: HandshakeRefused) -> None:
+        if self._exchange is not None and self._exchange.awaitsBody:
+            # A large part of the body can be on its way, and the client sees the
+            # response only if this is read.
+            self._lateLimit = LATE_LARGE_SIZE
+            self.refuse(refusal)
 
     def _logTLS(self, reason: str, setting: str | None = None) -> None:
         """
-        Log why TLS has come to nothing; there is no way to tell the peer in HTTP.
+        Log why TLS has failed. The peer can't be told in HTTP.
         """
         if self.context.logLimit.allows(self.client, "failed in TLS", setting):
             self._log.info(
@@ -692,34 +671,6 @@ class WebSocketServerProtocol(Protocol):
                 reason=reason,
                 setting=setting,
             )
-
-    def _logUnspoken(self, offered: int, mount: Mount) -> None:
-        """
-        Log that a client gets none of the subprotocols that it offers. It doesn't say
-        which, because some clients put a token in their place.
-        """
-        if not self.context.logLimit.allows(self.client, "took no subprotocol"):
-            return
-        self._log.info(
-            "{peer} {application}: no subprotocol agreed, but the client offers "
-            "{offered}: the application takes {spoken}, and browsers close such a "
-            "connection with 1006 (subprotocols= of --app sets what it takes)",
-            peer=nameOfAddress(self.client),
-            application=mount.name,
-            offered=offered,
-            spoken=", ".join(mount.spoken) or "none",
-        )
-
-    def _requestMissing(self, refusal: HandshakeRefused) -> None:
-        self._deadline = None
-        self.finish(refusal, 0)
-
-    def _bodyMissing(self, refusal: HandshakeRefused) -> None:
-        self._deadline = None
-        if self._channel is not None and self._channel.awaitsBody:
-            # Much of the body may be on its way, and the answer is to get through.
-            self._lateLimit = LATE_LARGE_SIZE
-            self.refuse(refusal)
 
     def abort(self) -> None:
         """
@@ -730,75 +681,35 @@ class WebSocketServerProtocol(Protocol):
 
     def giveWay(self) -> None:
         """
-        End a connection over the server's limit, whose slot another one needs.
+        End a connection over the server's limit, because another one needs its slot.
         """
-        if self._channel is None and self.excess is not None:
+        if self._exchange is None and self.excess is not None:
             self.refuse(self.excess)
             if not speaksTLS(self.transport) or self._secured:
                 return
-        # Its answer is out, or TLS hasn't begun.
+        # The response is sent, or TLS hasn't begun.
         self.abort()
 
     def _awaitHead(self) -> None:
         """
-        Give a request's head its time; less of it where the server is full.
+        Set the deadline for the head of a request. It is shorter if the server is full.
         """
         seconds = self.context.settings.open_timeout
         if self.excess is not None:
             seconds = min(seconds or PATIENCE, PATIENCE)
-        self._setDeadline(self._headTimedOut, seconds)
+        self._deadline.set(seconds, self._headTimedOut)
 
     def _headTimedOut(self) -> None:
-        self._deadline = None
         if self.excess is not None:
             self.giveWay()
             return
         seconds = self.context.settings.open_timeout
-        transport: Any = self.transport
-        if speaksTLS(transport) and not self._secured:
-            self._parser = None
+        if speaksTLS(self.transport) and not self._secured:
+            self._reader = None
             self._logTLS(
                 f"no complete handshake in {seconds:g} seconds", "open-timeout"
             )
-            transport.abortConnection()
+            self.abort()
             return
-        self.refuse(
-            HandshakeRefused(
-                408,
-                f"no complete request in {seconds:g} seconds",
-                setting="open-timeout",
-            )
-        )
-
-    def _answerTimedOut(self) -> None:
-        self._deadline = None
-        if self._handshake is not None:
-            self._handshake.refuseLate()
-
-    def _setDeadline(
-        self, call: Callable[[], object], seconds: float | None = None
-    ) -> None:
-        context = self.context
-        if seconds is None:
-            seconds = context.settings.open_timeout
-        if seconds:
-            self._deadline = context.deadlines.set(seconds, call)
-
-    def _clearDeadline(self) -> None:
-        self.context.deadlines.clear(self._deadline)
-        self._deadline = None
-
-
-def _chooseSubprotocol(request: HandshakeRequest, mount: Mount) -> str | None:
-    """
-    Take the application's choice, or the client's most preferred one that the
-    application speaks (RFC 6455 section 4.2.2).
-    """
-    if request.subprotocol is not None or not request.subprotocols:
-        return request.subprotocol
-    spoken = mount.spoken
-    takesAny = ANY in spoken
-    for name in request.subprotocols:
-        if name in spoken or (takesAny and not name.startswith(_OWN)):
-            return name
-    return None
+        reason = f"no complete request in {seconds:g} seconds"
+        self.refuse(HandshakeRefused(408, reason, setting="open-timeout"))
