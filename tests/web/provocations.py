@@ -579,6 +579,10 @@ REFUSALS: dict[str, tuple[Provocation, ...]] = {
     "and this is one of the largest": (
         body("Content-Length: 9000", content="x" * 5000, max_incomplete_total=4000),
     ),
+    "has a complete body that there is no room for: bodies that wait for an "
+    "application's answer use at most half of the limit": (
+        body("Content-Length: 9000", content="x" * 9000, max_incomplete_total=4000),
+    ),
     "has a malformed form as its body, or one with more than 10 000 fields, for "
     "a resource that parses forms": (form(b"nonsense"), form(b"a=b&" * 10_001)),
     "has a body that arrives too slowly: less than 16 KiB in each `open-timeout`": (
