@@ -1,1 +1,1 @@
-"""The Twisted face, in memory: no sockets, no sleeping, no real time."""
+"""Tests of the server on Twisted, in memory: without sockets, sleeping or real time."""

@@ -1,4 +1,4 @@
-"""Each test sees what is logged, and fails if that is a traceback it didn't expect."""
+"""Each test gets the log, and fails if it has an unexpected traceback."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.server.kit import Logs
 
 @pytest.fixture(autouse=True)
 def logs() -> Iterator[Logs]:
-    """What is logged during the test."""
+    """The log of the test."""
     with capturedLogs() as events:
         logs = Logs(events)
         yield logs

@@ -1,4 +1,4 @@
-"""What the tests of the Twisted face share, on top of ``wsplug.testing``."""
+"""Tools for the server's tests, on top of ``wsplug.testing``."""
 
 from __future__ import annotations
 
@@ -43,20 +43,20 @@ def handshake(
     changes: Mapping[str, str | None] | None = None,
     more: Sequence[str] = (),
 ) -> bytes:
-    """A right handshake, with some headers changed (None: left out) or added."""
+    """Return a valid handshake, with headers changed, added or (with None) left out."""
     headers: dict[str, str | None] = {**HANDSHAKE, **(changes or {})}
     lines = [f"{name}: {value}" for name, value in headers.items() if value is not None]
     return "\r\n".join([line, *lines, *more, "", ""]).encode("latin-1")
 
 
 def frame(payload: bytes, first: int = FIN | OP_TEXT) -> bytes:
-    """A frame as a client sends it."""
+    """Return a frame as a client sends it."""
     return encode_frame(first, payload, MASK)
 
 
 @dataclass(frozen=True)
 class Response:
-    """A response of HTTP, taken apart."""
+    """A parsed HTTP response."""
 
     status: int
     headers: tuple[tuple[str, str], ...]
@@ -67,7 +67,8 @@ class Response:
 
 
 def parseResponses(data: bytes) -> list[Response]:
-    """Take responses apart by their Content-Length; a 101's body is all the rest."""
+    """Parse responses by their Content-Length. The body of a response with status 101
+    is the rest."""
     responses = []
     while data:
         head, end, data = data.partition(b"\r\n\r\n")
@@ -84,16 +85,14 @@ def parseResponses(data: bytes) -> list[Response]:
 
 
 def parseResponse(data: bytes) -> Response:
-    """Take the only response apart."""
+    """Parse a single response."""
     (response,) = parseResponses(data)
     return response
 
 
 class Recorder(WebSocketProtocol):
-    """Notes each call, and does what the test wants done then.
-
-    ``answers`` has a callable for each of the names that stand in ``events``.
-    """
+    """Records each call, and then does what the test wants. ``answers`` has a callable
+    for each of the names that are in ``events``."""
 
     def __init__(self, **answers: Callable[..., Any]) -> None:
         self.events: list[Event] = []
@@ -142,7 +141,7 @@ class Recorder(WebSocketProtocol):
 
 @implementer(IWebSocketApplication)
 class App:
-    """An application that makes recorders, or whatever the test wants instead."""
+    """An application that makes recorders, or whatever the test wants."""
 
     pages: str | IPlainResource | IResource | None = None
     subprotocols: Sequence[str] = ()
@@ -176,7 +175,7 @@ class App:
 
 
 def serve(recorder: Recorder | None = None, **settings: Any) -> MemoryServer:
-    """A server whose first, or each, connection gets a recorder."""
+    """Start a server whose first, or every, connection gets a recorder."""
     recorders = [recorder] if recorder is not None else []
     app = App(lambda _: recorders.pop(0) if recorders else Recorder())
     return MemoryServer(app, settings=Settings(**settings))
@@ -184,7 +183,7 @@ def serve(recorder: Recorder | None = None, **settings: Any) -> MemoryServer:
 
 @dataclass
 class Opened:
-    """One open connection, from all sides."""
+    """An open connection, with both ends."""
 
     server: MemoryServer
     client: MemoryClient
@@ -205,7 +204,7 @@ def openOne(
 
 
 def raw(server: MemoryServer, data: bytes) -> MemoryTransport:
-    """Connect a client of one's own bytes."""
+    """Connect a client that sends raw bytes."""
     transport = server.connectTransport()
     transport.put(data)
     server.run()
@@ -213,14 +212,14 @@ def raw(server: MemoryServer, data: bytes) -> MemoryTransport:
 
 
 class Logs:
-    """What was logged meanwhile. Each failure has to be taken by the test."""
+    """What is logged during the test. The test has to take each failure."""
 
     def __init__(self, events: Sequence[LogEvent]) -> None:
         self._events = events
         self._taken = 0
 
     def events(self, words: str = "") -> list[LogEvent]:
-        """wsplug's own ones, at any level, whose text has some words."""
+        """Return wsplug's events, at any level, whose text contains some words."""
         return [
             event
             for event in self._events
@@ -232,7 +231,7 @@ class Logs:
         return [formatEvent(event) for event in self.events(words)]
 
     def failures(self) -> list[Failure]:
-        """Take the tracebacks that were logged since the last call."""
+        """Return the tracebacks that were logged since the last call."""
         found = [event["log_failure"] for event in self._events if _fails(event)]
         new = found[self._taken :]
         self._taken = len(found)
@@ -245,7 +244,7 @@ def _fails(event: LogEvent) -> bool:
 
 @implementer(IPushProducer)
 class Producer:
-    """Notes what it is told."""
+    """Records its calls."""
 
     def __init__(self) -> None:
         self.calls: list[str] = []

@@ -1,5 +1,5 @@
 """
-The client's address, wherever it is asked for: behind a proxy that is believed.
+The client's address, with and without trusted proxies.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ NAMED = [("X-Forwarded-For", f"203.0.113.1, {CLIENT}"), ("X-Forwarded-Proto", "h
 
 class Page(Resource):
     """
-    Says who asks; a POST is answered when the test says so.
+    Responds with the client's address. It answers a POST when the test says so.
     """
 
     isLeaf = True
@@ -48,8 +48,8 @@ class Page(Resource):
 
 def test_request(logs: Logs) -> None:
     """
-    An application sees the client, that it uses TLS, and its own socket; the log names
-    the client as well.
+    The request has the client's address, whether it uses TLS, and the server's own
+    socket. The log has the client's address as well.
     """
     app = App()
     client = MemoryServer(app, proxies=TRUSTED).connect(headers=NAMED)
@@ -65,7 +65,7 @@ def test_request(logs: Logs) -> None:
 
 def test_untrusted() -> None:
     """
-    The same from a peer that nobody trusts says nothing.
+    The headers of an untrusted peer have no effect.
     """
     for proxies in (None, ProxySettings(("203.0.113.0/24",))):
         app = App()
@@ -78,8 +78,8 @@ def test_untrusted() -> None:
 
 def test_refusals(logs: Logs) -> None:
     """
-    Refusals are logged with whom they were for: by the server and by the application,
-    at once and later.
+    Refusals are logged with the client's address: those by the server and by the
+    application, at once and later.
     """
 
     def refuse(request: IHandshakeRequest) -> Any:
@@ -97,7 +97,7 @@ def test_refusals(logs: Logs) -> None:
 
 def test_failures(logs: Logs) -> None:
     """
-    So is what goes wrong in an application: in the handshake and behind it.
+    Likewise for an application's failures, during the handshake and after it.
     """
 
     def fail(_: object) -> Any:
@@ -117,7 +117,7 @@ def test_failures(logs: Logs) -> None:
 
 def test_late_answer(logs: Logs) -> None:
     """
-    A handshake that isn't answered in time was that client's.
+    Likewise for a handshake that isn't answered in time.
     """
     server = MemoryServer(App(lambda _: Deferred()), proxies=TRUSTED)
     server.connect(headers=NAMED)
@@ -133,8 +133,8 @@ def get(client: str | None, method: str = "GET") -> bytes:
 
 def test_pages_of_one_connection() -> None:
     """
-    A proxy's connection carries requests of many clients: each page, and the handshake
-    at the end, is for its own.
+    A proxy's connection carries requests of many clients: each page, and the final
+    handshake, is logged for its own client.
     """
     app = App(pages=Page())
     server = MemoryServer(app, proxies=TRUSTED)
@@ -161,8 +161,7 @@ def test_secure_page() -> None:
 
 def test_page_that_takes_time() -> None:
     """
-    A page that is answered late is still that client's; what has come behind it
-    changes nothing.
+    A page that is answered late is logged for its client; later input changes nothing.
     """
     page = Page()
     server = MemoryServer(App(pages=page), proxies=TRUSTED)
@@ -179,7 +178,7 @@ def test_page_that_takes_time() -> None:
 
 def test_between_requests(logs: Logs) -> None:
     """
-    What comes behind a request and is none isn't laid to the last client's account.
+    Invalid input after a request isn't attributed to the client of that request.
     """
     server = MemoryServer(
         App(pages=Page()), proxies=TRUSTED, settings=Settings(open_timeout=2)
@@ -195,7 +194,7 @@ def test_between_requests(logs: Logs) -> None:
 
 def test_too_large_a_body(logs: Logs) -> None:
     """
-    A body that is over the limit, which shows late, was that client's.
+    A body over the limit, which is noticed late, is logged for its client.
     """
     page = Page()
     page.maxBodySize = 2  # type: ignore[attr-defined]
@@ -213,7 +212,7 @@ def test_too_large_a_body(logs: Logs) -> None:
 
 def test_memory() -> None:
     """
-    A request that no proxy is behind keeps no address of its own.
+    A request without a proxy stores no address of its own.
     """
     app = App()
     MemoryServer(app).connect()

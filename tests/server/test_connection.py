@@ -1,5 +1,5 @@
-"""One open connection: messages, answers that take time, failures, closing, pings,
-compression (RFC 6455 sections 5 and 7, RFC 7692; DESIGN sections 2 and 5)."""
+"""An open connection: messages, handlers, failures, closing, pings, compression (RFC
+6455 sections 5 and 7, RFC 7692; DESIGN sections 2 and 5)."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ KEEPALIVE = b"wsplug keepalive"
 
 
 def test_messages_come() -> None:
-    """Text and bytes, each to its method, in order."""
+    """Text and binary messages arrive at their methods, in order."""
     opened = openOne()
     opened.client.send("täxt")
     opened.client.send(b"\x00\xff")
@@ -63,8 +63,8 @@ def test_messages_come() -> None:
 
 
 def test_messages_go() -> None:
-    """Text and bytes, to the client, in order; also what belongs to somebody who
-    changes it afterwards."""
+    """Text and binary messages are sent in order, even if the caller changes the buffer
+    afterwards."""
     opened = openOne()
     data: Any = bytearray(b"\x00\xff")
     view: Any = memoryview(data)
@@ -78,7 +78,7 @@ def test_messages_go() -> None:
 
 
 def test_lone_surrogate() -> None:
-    """Text that no UTF-8 can have is its sender's error, and hurts nobody."""
+    """Sending text with a lone surrogate raises, and has no other effect."""
     opened = openOne()
     with pytest.raises(UnicodeEncodeError):
         opened.transport.sendTextMessage("\ud800")
@@ -88,8 +88,8 @@ def test_lone_surrogate() -> None:
 
 
 def test_order_of_calls() -> None:
-    """negotiationStarted, with the transport, then negotiationFinished, then messages,
-    then connectionLost, once."""
+    """The calls are negotiationStarted with the transport, negotiationFinished, the
+    messages, and connectionLost, once."""
     opened = openOne()
     opened.client.send("a")
     opened.client.close()
@@ -126,8 +126,8 @@ WAITS = [
     ],
 )
 def test_waiting(name: str, data: bytes, wrap: Callable[[Deferred[None]], Any]) -> None:
-    """A method of which something is to be waited for: nothing more is delivered and
-    nothing more is read until then (DESIGN section 2)."""
+    """While a handler isn't done, no further message is delivered, and nothing more is
+    read (DESIGN section 2)."""
     waiting: Deferred[None] = Deferred()
     opened = openOne(Recorder(**{name: lambda _: wrap(waiting)}))
     recorder, client = opened.recorder, opened.client
@@ -146,7 +146,7 @@ def test_waiting(name: str, data: bytes, wrap: Callable[[Deferred[None]], Any]) 
 
 
 def test_waiting_in_the_midst_of_input() -> None:
-    """Many messages in one input: one at a time all the same, in order."""
+    """Many messages in one read are delivered one at a time, in order."""
     waits: list[Deferred[None]] = [Deferred() for _ in range(5)]
     left = iter(waits)
     opened = openOne(Recorder(text=lambda _: next(left)))
@@ -169,7 +169,7 @@ def test_waiting_in_the_midst_of_input() -> None:
     ],
 )
 def test_nothing_to_wait_for(result: Callable[[Any], Any]) -> None:
-    """What has fired already, or can't, holds nothing up."""
+    """A result that is done already, or isn't awaitable, delays nothing."""
     opened = openOne(Recorder(text=result))
     opened.client.sendBytes(frame(b"a") + frame(b"b"))
     assert opened.recorder.got("text") == ["a", "b"]
@@ -177,7 +177,7 @@ def test_nothing_to_wait_for(result: Callable[[Any], Any]) -> None:
 
 
 def test_answers_while_waiting_leave_at_once() -> None:
-    """What a waiting method sends is on its way before the method is done."""
+    """Messages that a waiting handler sends are written before the handler is done."""
     waiting: Deferred[None] = Deferred()
 
     async def answer(text: str) -> None:
@@ -195,8 +195,8 @@ def test_answers_while_waiting_leave_at_once() -> None:
 
 
 def test_connection_lost_while_waiting() -> None:
-    """The connection goes while a method waits: connectionLost comes at once, what was
-    left isn't delivered, and the late answer hurts nobody."""
+    """If the connection is lost while a handler waits, connectionLost is called at
+    once, the rest isn't delivered, and the late result does no harm."""
     waiting: Deferred[None] = Deferred()
     opened = openOne(Recorder(text=lambda _: waiting))
     opened.client.sendBytes(frame(b"a") + frame(b"b"))
@@ -208,7 +208,8 @@ def test_connection_lost_while_waiting() -> None:
 
 
 def test_lose_connection_while_waiting() -> None:
-    """Who closes doesn't deliver what still waits, but sees the peer's close."""
+    """If a waiting handler closes, waiting messages aren't delivered, but the peer's
+    close frame is read."""
     waiting: Deferred[None] = Deferred()
     opened = openOne(Recorder(text=lambda _: waiting))
     opened.client.sendBytes(frame(b"a") + frame(b"b"))
@@ -221,7 +222,7 @@ def test_lose_connection_while_waiting() -> None:
 
 
 def test_connectionLost_may_wait() -> None:
-    """connectionLost may return a Deferred too; there is nothing left to hold up."""
+    """connectionLost may return a Deferred, too. It delays nothing."""
     waiting: Deferred[None] = Deferred()
     opened = openOne(Recorder(lost=lambda _: waiting))
     opened.client.close()
@@ -278,8 +279,9 @@ RAISED = (KeyError, SystemExit, KeyboardInterrupt)
     ],
 )
 def test_failure(name: str, data: bytes, how: Callable[[Any], Any], logs: Logs) -> None:
-    """DESIGN section 5: the application raises: close 1011, the traceback once in the
-    log and not on the wire, connectionLost as ever, and nobody else notices."""
+    """If the application raises, the connection is closed with 1011. The traceback is
+    logged once and not sent, connectionLost is called as usual, and other connections
+    go on (DESIGN section 5)."""
     server = serve(Recorder(**{name: how}))
     app = server.application
     recorder: Recorder = Recorder(**{name: how})
@@ -306,7 +308,8 @@ def test_failure(name: str, data: bytes, how: Callable[[Any], Any], logs: Logs) 
 
 @pytest.mark.parametrize("how", FAILURES)
 def test_failure_in_connectionLost(how: Callable[[Any], Any], logs: Logs) -> None:
-    """Too late to close anything: it is logged, and the connection is counted out."""
+    """If connectionLost raises, the failure is logged, and the connection is removed
+    from the count."""
     opened = openOne(Recorder(lost=how))
     opened.client.close()
     (failure,) = logs.failures()
@@ -316,7 +319,7 @@ def test_failure_in_connectionLost(how: Callable[[Any], Any], logs: Logs) -> Non
 
 
 def test_failure_after_waiting(logs: Logs) -> None:
-    """A method that fails later, with messages behind it: they aren't delivered."""
+    """If a handler fails later, the messages after it aren't delivered."""
     waiting: Deferred[None] = Deferred()
     opened = openOne(Recorder(text=lambda _: waiting))
     opened.client.sendBytes(frame(b"a") + frame(b"b"))
@@ -329,8 +332,8 @@ def test_failure_after_waiting(logs: Logs) -> None:
 
 
 def test_failure_after_the_end(logs: Logs) -> None:
-    """A method that fails when the connection is gone, or because it is cancelled then:
-    logged, nothing else."""
+    """A handler that fails after the connection is lost, or because it is cancelled
+    then, is logged. Nothing else happens."""
 
     async def fails(_: object) -> None:
         try:
@@ -502,8 +505,8 @@ def test_ending(
     clean: bool,
     logs: Logs,
 ) -> None:
-    """Each way to end: who, which code and reason, which setting, whether in order
-    (RFC 6455 section 7.1); connectionLost and one line of the log say the same (DESIGN
+    """For each way to end: the side, the code, the reason, the setting, and whether it
+    was clean (RFC 6455 section 7.1). connectionLost and one log line agree (DESIGN
     section 5)."""
     opened = openOne(max_message_size=1000, max_send_buffer=250_000)
     check_ending(opened, end, (side, code, reason, setting, clean), logs)
@@ -519,8 +522,8 @@ def test_ending(
 def test_ending_by_the_stop_timeout(
     end: Callable[[Opened], None], reason: str, logs: Logs
 ) -> None:
-    """A client that doesn't answer the server's close is dropped at the stop timeout,
-    if not before, and the log says so."""
+    """A client that doesn't answer the server's close frame is aborted at the stop
+    timeout at the latest, and the log says so."""
     opened = openOne(close_timeout=0)
     check_ending(opened, end, (Side.SERVER, 1001, reason, "stop-timeout", False), logs)
 
@@ -566,7 +569,7 @@ def check_ending(
     ],
 )
 def test_ending_in_words(end: Callable[[Opened], None], line: str) -> None:
-    """A ConnectionClosed as text, for a person."""
+    """A ConnectionClosed as text, for people."""
     opened = openOne(max_message_size=1000)
     end(opened)
     assert str(opened.recorder.closed) == line
@@ -576,8 +579,8 @@ def test_ending_in_words(end: Callable[[Opened], None], line: str) -> None:
 
 
 def test_close_in_order() -> None:
-    """What was sent before loseConnection arrives before the close frame; the peer's
-    answer ends the connection, and not an abort (RFC 6455 section 7.1.1)."""
+    """Messages that were sent before loseConnection arrive before the close frame. The
+    peer's answer ends the connection, without an abort (RFC 6455 section 7.1.1)."""
     server = serve(recorder := Recorder())
     transport = raw(server, handshake())
     transport.take()
@@ -598,7 +601,8 @@ def test_close_in_order() -> None:
 
 
 def test_peers_close_is_answered() -> None:
-    """The peer's code comes back (section 5.5.1), behind what was sent already."""
+    """The peer's code is sent back (section 5.5.1), after the messages that were sent
+    already."""
     server = serve(recorder := Recorder())
     transport = raw(server, handshake())
     transport.take()
@@ -617,8 +621,8 @@ def recorder_sends(recorder: Recorder, text: str) -> Callable[[Any], None]:
 
 
 def test_nothing_is_delivered_after_loseConnection() -> None:
-    """From loseConnection on the application gets nothing more, though the peer, which
-    doesn't know yet, goes on."""
+    """After loseConnection, the application gets no more messages, although the peer
+    still sends some."""
     opened = openOne()
     opened.recorder.answers["text"] = lambda _: opened.transport.loseConnection()
     opened.client.stopReading()
@@ -632,8 +636,8 @@ def test_nothing_is_delivered_after_loseConnection() -> None:
 
 
 def test_violation_after_loseConnection() -> None:
-    """The peer breaks a rule instead of closing: the connection ends, and it stays the
-    application that closed it."""
+    """If the peer breaks a rule instead of closing, the connection ends, and the
+    application remains the side that has closed it."""
     opened = openOne()
     opened.client.stopReading()
     opened.transport.loseConnection(4000, "bye")
@@ -647,8 +651,9 @@ def test_violation_after_loseConnection() -> None:
 
 
 def test_violation_ends_writing() -> None:
-    """Who broke a rule is told so, and what it still sends is thrown away until it goes
-    or close-timeout is over (section 7.1.7; RFC 9112 section 9.6 for the why)."""
+    """A peer that broke a rule gets a close frame. Its further input is discarded until
+    it disconnects or close-timeout is over (section 7.1.7; RFC 9112 section 9.6 has the
+    reason)."""
     opened = openOne()
     opened.client.sendBytes(b"\x83\x80")
     assert opened.client.closed == (1002, "reserved opcode")
@@ -666,7 +671,7 @@ def test_violation_ends_writing() -> None:
 
 
 def test_close_timeout_off() -> None:
-    """Without close-timeout the peer may take as long as it likes."""
+    """Without close-timeout, the peer may take any time to close."""
     opened = openOne(close_timeout=0)
     opened.client.stopReading()
     opened.transport.loseConnection()
@@ -677,7 +682,7 @@ def test_close_timeout_off() -> None:
 
 
 def test_second_close_changes_nothing() -> None:
-    """The first one counts."""
+    """Only the first close counts."""
     opened = openOne()
     opened.client.stopReading()
     opened.transport.loseConnection(4001, "one")
@@ -693,8 +698,8 @@ def test_second_close_changes_nothing() -> None:
 @pytest.mark.parametrize("message", [5, 300_000_000, [104, 105], {}, None])
 @pytest.mark.parametrize("how", ["send", "ping", "prepare"])
 def test_no_bytes(how: str, message: Any) -> None:
-    """Only bytes-like objects are binary messages: a number isn't as many zeros, nor a
-    list of numbers bytes. The sender's error changes nothing."""
+    """Only bytes-like objects are binary messages, not numbers or lists of numbers. The
+    error changes nothing."""
     opened = openOne()
     send: dict[str, Callable[[Any], object]] = {
         "send": opened.transport.sendBytesMessage,
@@ -710,14 +715,14 @@ def test_no_bytes(how: str, message: Any) -> None:
 
 @pytest.mark.parametrize("message", [5, b"bytes", None, ["x"]])
 def test_no_text(message: Any) -> None:
-    """Only text is a text message; the error names what it was, and the way out."""
+    """Only str is a text message. The error names the type and a remedy."""
     opened = openOne()
     with pytest.raises(TypeError, match=r"must be a str, not \w+; json.dumps"):
         opened.transport.sendTextMessage(message)
 
 
 class Markup(str):
-    """As templates have safe strings."""
+    """A str subclass, as template engines have for safe strings."""
 
     __slots__ = ()
 
@@ -730,7 +735,8 @@ class Color(str, Enum):
 
 
 def test_subclasses_of_text() -> None:
-    """What is a str is text, in both builds, and its value is what goes."""
+    """Instances of str subclasses are text in both builds, and are sent with their
+    value."""
     opened = openOne()
     for text in (Markup("<b>"), Color.RED, Markup("x" * 100_000)):
         opened.transport.sendTextMessage(text)
@@ -740,8 +746,8 @@ def test_subclasses_of_text() -> None:
 
 
 def test_other_buffers() -> None:
-    """Any bytes-like object is a binary message: also one that isn't contiguous, or
-    whose items are no bytes."""
+    """Any bytes-like object is a binary message, even if it isn't contiguous or has
+    other items than bytes."""
     opened = openOne()
     values: list[Any] = [memoryview(b"a-b-c")[::2], array("H", [0x4141, 0x4242])]
     for each in values:
@@ -760,8 +766,8 @@ def test_other_buffers() -> None:
     ],
 )
 def test_wrong_close(code: Any, reason: Any, error: type[Exception]) -> None:
-    """Arguments are judged before anything changes: the connection goes on, and a right
-    close closes it."""
+    """Wrong arguments raise before anything changes. The connection goes on, and a
+    valid close closes it."""
     opened = openOne()
     with pytest.raises(error):
         opened.transport.loseConnection(code, reason)
@@ -774,7 +780,7 @@ def test_wrong_close(code: Any, reason: Any, error: type[Exception]) -> None:
 
 
 def test_close_without_code() -> None:
-    """RFC 6455 section 5.5.1: a close frame may have no body; that is 1005 (section
+    """A close frame may have no body (RFC 6455 section 5.5.1); that is 1005 (section
     7.1.5)."""
     opened = openOne()
     opened.transport.loseConnection(None)
@@ -789,8 +795,8 @@ WRONG_CODES = [-1, 0, 999, 1004, 1005, 1006, 1015, 1016, 2999, 5000, 65536]
 
 @pytest.mark.parametrize("code", WRONG_CODES)
 def test_wrong_code(code: int) -> None:
-    """A code that may not be sent is its sender's error, even when it is too late
-    (section 7.4)."""
+    """A code that may not be sent raises, even if the connection is closed (section
+    7.4)."""
     opened = openOne()
     with pytest.raises(ValueError, match="may not be sent"):
         opened.transport.loseConnection(code)
@@ -802,7 +808,7 @@ def test_wrong_code(code: int) -> None:
 
 @pytest.mark.parametrize("code", [1000, 1001, 1003, 1007, 1014, 3000, 4999])
 def test_right_code(code: int) -> None:
-    """Each that may, is."""
+    """Each valid code is sent."""
     opened = openOne()
     opened.transport.loseConnection(code)
     opened.server.run()
@@ -818,7 +824,7 @@ def test_long_reason() -> None:
 
 
 def test_abort() -> None:
-    """abortConnection ends it at once: nothing that waits is sent."""
+    """abortConnection ends the connection at once: waiting output isn't sent."""
     opened = openOne()
     opened.client.stopReading()
     opened.transport.sendTextMessage("lost")
@@ -830,7 +836,7 @@ def test_abort() -> None:
 
 
 def test_abort_in_each_method() -> None:
-    """abortConnection inside of any method."""
+    """abortConnection works in every method."""
     for name in ("started", "finished", "text"):
         recorder = Recorder()
         recorder.answers[name] = lambda _: recorder.transport.abortConnection()  # noqa: B023
@@ -846,7 +852,7 @@ def test_abort_in_each_method() -> None:
 
 def test_ping_is_answered() -> None:
     """The pong has the ping's payload (section 5.5.3), and the application isn't
-    troubled."""
+    called."""
     opened = openOne()
     opened.client.ping(b"x" * 125)
     opened.client.ping()
@@ -855,7 +861,7 @@ def test_ping_is_answered() -> None:
 
 
 def test_ping_of_the_applications_own() -> None:
-    """The application's pings and their answers."""
+    """The application's own pings, and their answers."""
     opened = openOne()
     opened.transport.ping(b"x" * 125)
     opened.transport.ping()
@@ -875,7 +881,7 @@ def test_ping_too_long() -> None:
 
 
 def test_pong_that_nobody_asked_for() -> None:
-    """It is allowed (section 5.5.3), and delivered."""
+    """An unsolicited pong is allowed (section 5.5.3), and delivered."""
     opened = openOne()
     opened.client.sendBytes(frame(b"hi", FIN | OP_PONG))
     assert opened.recorder.got("pong") == [b"hi"]
@@ -885,8 +891,8 @@ def test_pong_that_nobody_asked_for() -> None:
 
 
 def test_keepalive() -> None:
-    """DESIGN section 5: after ping-interval of silence there is a ping; its answer is
-    a sign of life and not the application's."""
+    """After ping-interval of silence, the server sends a ping. The application doesn't
+    see the answer (DESIGN section 5)."""
     opened = openOne()
     opened.server.advance(19.875)
     assert opened.client.pings == []
@@ -899,7 +905,7 @@ def test_keepalive() -> None:
 
 
 def test_keepalive_needs_an_answer() -> None:
-    """Who answers no ping in ping-timeout is dropped, not sooner."""
+    """A peer that doesn't answer a ping within ping-timeout is dropped, not sooner."""
     opened = openOne(ping_interval=10, ping_timeout=3)
     opened.client.stopReading()
     opened.server.advance(12.875)
@@ -910,7 +916,8 @@ def test_keepalive_needs_an_answer() -> None:
 
 
 def test_any_byte_is_life() -> None:
-    """Not only an answer: half a frame will do, before the ping and after it."""
+    """Any input counts, not only an answer: half a frame is enough, before or after the
+    ping."""
     opened = openOne()
     opened.client.stopReading()
     message = frame(b"x" * 20)
@@ -929,7 +936,7 @@ def test_any_byte_is_life() -> None:
 
 
 def test_bytes_sent_are_no_life() -> None:
-    """What is sent to a peer says nothing about it."""
+    """Bytes that are sent to a peer don't count."""
     server = serve(recorder := Recorder())
     transport = raw(server, handshake())
     for _ in range(39):
@@ -943,7 +950,7 @@ def test_bytes_sent_are_no_life() -> None:
 
 
 def test_paused_reading_is_no_silence() -> None:
-    """Nobody who isn't read from is silent."""
+    """While reading is paused, a peer isn't considered silent."""
     waiting: Deferred[None] = Deferred()
     opened = openOne(Recorder(text=lambda _: waiting))
     opened.client.sendBytes(frame(b"slow") + frame(bytes(5000)))
@@ -958,7 +965,7 @@ def test_paused_reading_is_no_silence() -> None:
 
 
 class Network:
-    """What the kernel says about a peer, as the test wants it."""
+    """The kernel's answers about a peer, as set by the test."""
 
     def __init__(self, taken: int = 5000, left: int = 0) -> None:
         self.taken = taken
@@ -979,8 +986,8 @@ def _silent(network: Network, **settings: Any) -> tuple[MemoryServer, MemoryTran
 
 
 def test_ping_behind_much() -> None:
-    """A ping that lies behind much in the kernel: one that takes some of it in each
-    ping-timeout has its time to answer, however long that takes."""
+    """If much output is in front of a ping, a peer that acknowledges some of it in each
+    ping-timeout keeps its time to answer."""
     network = Network(left=900_000)
     server, transport = _silent(network)
     server.advance(20)
@@ -998,7 +1005,8 @@ def test_ping_behind_much() -> None:
 
 @pytest.mark.parametrize("size", [0, 300_000])
 def test_ping_behind_what_is_not_taken(size: int) -> None:
-    """Who takes nothing for ping-timeout, or nothing more, is dropped then."""
+    """A peer that acknowledges nothing for ping-timeout is dropped, from the beginning
+    or later."""
     network = Network(left=900_000)
     server, transport = _silent(network)
     server.advance(30)
@@ -1013,8 +1021,8 @@ def test_ping_behind_what_is_not_taken(size: int) -> None:
 
 
 def test_ping_that_has_come() -> None:
-    """Once all that lay in front of the ping is taken, the peer has ping-timeout, and
-    no more: what its kernel takes of what is sent later says nothing about it."""
+    """When all output in front of the ping is acknowledged, the peer has ping-timeout,
+    and no more. Acknowledging later output doesn't count."""
     network = Network(left=10_000)
     server, transport = _silent(network)
     server.advance(20)
@@ -1028,7 +1036,8 @@ def test_ping_that_has_come() -> None:
 
 
 def test_ping_behind_nothing() -> None:
-    """Where nothing lay in front of it, what is sent later says nothing at all."""
+    """If no output is in front of the ping, acknowledging later output doesn't
+    count."""
     network = Network()
     server, transport = _silent(network)
     server.advance(20)
@@ -1041,8 +1050,8 @@ def test_ping_behind_nothing() -> None:
 
 
 def test_send_timeout_asks_the_network() -> None:
-    """The kernel asks for more only once it has much room: a peer that has read 128 KiB
-    of what it holds in send-timeout goes on, and one that has read less is closed."""
+    """The kernel has room again only after much was read. A peer that has read 128 KiB
+    of the kernel's buffer in send-timeout stays; one that has read less is closed."""
     network = Network(left=4_000_000)
     server, _ = _silent(network, ping_interval=0, send_timeout=30)
     (connection,) = server.factory.connections
@@ -1059,8 +1068,8 @@ def test_send_timeout_asks_the_network() -> None:
 
 
 def test_ping_timeout_while_a_method_waits() -> None:
-    """A handler that takes its time hides neither a peer that has died in silence nor
-    one that lives: a little is read on, the answers to pings among it."""
+    """While a handler waits, a dead peer is noticed, and a live one isn't dropped: some
+    input is still read, including the answers to pings."""
     cancelled: list[str] = []
     app = App(
         lambda _: Recorder(text=lambda _: Deferred(lambda _: cancelled.append("gone")))
@@ -1081,7 +1090,8 @@ def test_ping_timeout_while_a_method_waits() -> None:
 
 
 def test_paused_behind_a_ping() -> None:
-    """Reading is paused while a ping is out: its answer lies where nobody looks."""
+    """If reading is paused while a ping is unanswered, the peer isn't dropped, since
+    the answer isn't read."""
     waiting: Deferred[None] = Deferred()
     opened = openOne(Recorder(text=lambda _: waiting))
     opened.server.advance(19)
@@ -1095,7 +1105,7 @@ def test_paused_behind_a_ping() -> None:
 
 
 def test_ping_interval_off() -> None:
-    """No pings: silence is fine."""
+    """Without ping-interval, silence is allowed."""
     opened = openOne(ping_interval=0)
     assert len(opened.server.factory.deadlines) == 0
     opened.client.stopReading()
@@ -1106,7 +1116,7 @@ def test_ping_interval_off() -> None:
 
 
 def test_ping_timeout_off() -> None:
-    """Pings without a timeout go on, answered or not."""
+    """Without ping-timeout, pings are sent, answered or not."""
     opened = openOne(ping_timeout=0)
     opened.client.stopReading()
     opened.server.advance(100)
@@ -1119,8 +1129,8 @@ def test_ping_timeout_off() -> None:
 
 
 def sentBytes(recorder: Recorder, server: MemoryServer, offer: str = "") -> Any:
-    """Open over raw bytes; give the response and a function that gives what a message
-    looks like."""
+    """Open a connection over raw bytes. Return the response, and a function that
+    returns the bytes of a sent message."""
     more = [f"Sec-WebSocket-Extensions: permessage-deflate{offer}"]
     transport = raw(server, handshake(more=more))
     response = parseResponse(transport.take())
@@ -1137,7 +1147,8 @@ LONG = "All work and no play makes Jack a dull boy. " * 20
 
 
 def test_compression() -> None:
-    """It is agreed on and works both ways; no context is taken over (RFC 7692)."""
+    """Compression is negotiated and works in both directions, without context takeover
+    (RFC 7692)."""
     server = serve(recorder := Recorder())
     response, send = sentBytes(recorder, server)
     assert response.all("sec-websocket-extensions") == [
@@ -1159,8 +1170,8 @@ def test_compression() -> None:
 
 
 def test_small_messages_are_not_compressed() -> None:
-    """Below compression-min-size, and where it would make a message longer, a message
-    goes as it is."""
+    """A message is sent uncompressed below compression-min-size, and if compression
+    would make it longer."""
     server = serve(recorder := Recorder())
     _, send = sentBytes(recorder, server)
     assert send("a" * 127) == bytes([FIN | OP_TEXT, 126, 0, 127]) + b"a" * 127
@@ -1171,7 +1182,7 @@ def test_small_messages_are_not_compressed() -> None:
 
 
 def test_compression_min_size() -> None:
-    """It is a setting."""
+    """compression-min-size is a setting."""
     server = serve(recorder := Recorder(), compression_min_size=10)
     _, send = sentBytes(recorder, server)
     assert send("a" * 9)[0] == FIN | OP_TEXT
@@ -1180,7 +1191,7 @@ def test_compression_min_size() -> None:
 
 @pytest.mark.parametrize("how", ["setting", "mount", "client"])
 def test_no_compression(how: str) -> None:
-    """Off for the server, for the mount, or because the client doesn't offer it."""
+    """Compression is off if the server, the mount or the client doesn't want it."""
     app = App()
     settings = Settings(compression=how != "setting")
     server = MemoryServer(app, settings=settings, compression=how != "mount")
@@ -1192,7 +1203,7 @@ def test_no_compression(how: str) -> None:
 
 
 def test_unknown_offer_is_declined() -> None:
-    """An offer that can't be accepted is no reason to refuse (RFC 7692 section 7)."""
+    """An unacceptable offer doesn't lead to a refusal (RFC 7692 section 7)."""
     response, send = sentBytes(recorder := Recorder(), serve(recorder), "; what=1")
     assert response.status == 101
     assert response.all("sec-websocket-extensions") == []
@@ -1200,7 +1211,8 @@ def test_unknown_offer_is_declined() -> None:
 
 
 def test_context_takeover() -> None:
-    """Switched on, what was sent before makes the next message small, both ways."""
+    """With context takeover, earlier messages make the next one small, in both
+    directions."""
     server = serve(recorder := Recorder(), context_takeover=True)
     response, send = sentBytes(recorder, server)
     assert response.all("sec-websocket-extensions") == ["permessage-deflate"]
@@ -1215,7 +1227,8 @@ def test_context_takeover() -> None:
 
 
 def test_bomb() -> None:
-    """A small frame that inflates beyond the limit: 1009 (DESIGN section 5)."""
+    """A small frame that inflates beyond the limit closes with 1009 (DESIGN section
+    5)."""
     opened = openOne(compression=True, max_message_size=100_000)
     opened.client.send("x" * 10_000_000)
     assert opened.client.closed == (1009, "message over 100000 bytes")
@@ -1242,8 +1255,8 @@ class Counts:
 
 
 def test_broadcast_frames_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """DESIGN section 4: a message to many is framed once, and compressed once for all
-    that agreed on the same."""
+    """A broadcast message is framed once, and compressed once for all connections with
+    the same parameters (DESIGN section 4)."""
     app = App()
     server = MemoryServer(app)
     clients = [server.connect(compression=number % 2 == 0) for number in range(10)]
@@ -1261,7 +1274,8 @@ def test_broadcast_frames_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_broadcast_of_small_and_large(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A small message goes as it is to all; bytes go too; an iterator will do."""
+    """A small message is broadcast uncompressed; binary messages and iterators work,
+    too."""
     app = App()
     server = MemoryServer(app)
     clients = [server.connect(compression=True) for _ in range(3)]
@@ -1276,8 +1290,8 @@ def test_broadcast_of_small_and_large(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_broadcast_with_context_takeover(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where a context is taken over, each connection compresses for itself, and stays
-    right with messages of its own in between."""
+    """With context takeover, each connection compresses for itself, and stays correct
+    with other messages in between."""
     app = App()
     server = MemoryServer(app, settings=Settings(context_takeover=True))
     clients = [server.connect(compression=True) for _ in range(3)]
@@ -1291,7 +1305,7 @@ def test_broadcast_with_context_takeover(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_broadcast_passes_over_the_closed() -> None:
-    """Who is closing or gone gets nothing, and nothing is raised."""
+    """A broadcast skips connections that are closing or lost, without an error."""
     app = App()
     server = MemoryServer(app)
     clients = [server.connect() for _ in range(3)]
@@ -1304,7 +1318,7 @@ def test_broadcast_passes_over_the_closed() -> None:
 
 
 def test_broadcast_to_a_set_that_changes() -> None:
-    """A send may end connections, which leave the set that is being sent to."""
+    """Sending may end connections, which then leave the set during the broadcast."""
     app = App()
     server = MemoryServer(app, settings=Settings(max_send_buffer=1))
     clients = [server.connect() for _ in range(4)]
@@ -1323,7 +1337,7 @@ def test_broadcast_to_a_set_that_changes() -> None:
 
 
 def test_prepared_message() -> None:
-    """A PreparedMessage keeps its contract, and may be sent again and again."""
+    """A PreparedMessage keeps its contract, and can be sent many times."""
     message = PreparedMessage("täxt")
     assert IPreparedMessage.providedBy(message)
     assert message.isText
@@ -1337,7 +1351,8 @@ def test_prepared_message() -> None:
 
 
 def test_prepared_message_that_does_not_shrink() -> None:
-    """What compression makes longer goes uncompressed, and is found out once."""
+    """A message that compression makes longer is sent uncompressed, and compressed only
+    once."""
     message = PreparedMessage(bytes((n * n * 31 + n * 7) % 251 for n in range(200)))
     deflater = Deflater(15, 6, takes_over=False)
     assert message.frame(deflater) is message.frame(None)

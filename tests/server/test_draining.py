@@ -1,5 +1,5 @@
-"""Draining: in which order and how fast connections are told, and who is served while
-that goes on."""
+"""Draining: in which order and how fast connections are closed, and which ones are
+served meanwhile."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def crowd(count: int, **settings: Any) -> tuple[MemoryServer, list[MemoryClient]
 
 
 class Told:
-    """A connection that notes when it is closed."""
+    """A connection that records when it is closed."""
 
     def __init__(self, order: list[Told]) -> None:
         self.order = order
@@ -50,10 +50,8 @@ class Told:
 
 
 def drain(count: int, **settings: Any) -> tuple[Clock, list[Told], list[Told]]:
-    """Begin to drain connections which, unlike the factory's set, have an order.
-
-    The clock, the connections, and those of them that are told already.
-    """
+    """Start to drain connections in a list, which unlike the factory's set has an
+    order. Return the clock, the connections, and those that are closed already."""
     clock = Clock()
     order: list[Told] = []
     connections: Any = {Told(order): None for _ in range(count)}
@@ -72,7 +70,7 @@ def drain(count: int, **settings: Any) -> tuple[Clock, list[Told], list[Told]]:
 
 
 def test_a_handful_at_once() -> None:
-    """A hundred connections are told in the same moment."""
+    """A hundred connections are closed at the same moment."""
     server, clients = crowd(100)
     done = server.factory.closeConnections(*RESTART)
     server.run()
@@ -94,8 +92,8 @@ def test_a_handful_at_once() -> None:
     ids=["default", "longer", "off", "short", "over the deadline", "no deadline"],
 )
 def test_drain_time(settings: dict[str, Any], low: float, high: float) -> None:
-    """It takes a share of the drain time, as large as the number of connections, but at
-    most half of the time to the deadline."""
+    """Draining takes a part of the drain time, in proportion to the number of
+    connections, but at most half of the time to the deadline."""
     clock, connections, order = drain(1000, **settings)
     while len(order) < len(connections):
         clock.advance(1 / 128)
@@ -103,7 +101,7 @@ def test_drain_time(settings: dict[str, Any], low: float, high: float) -> None:
 
 
 def test_in_no_order() -> None:
-    """Not those first that came first."""
+    """Connections aren't closed in the order in which they opened."""
     clock, came, order = drain(1000)
     assert len(order) == 84
     places = [came.index(each) for each in order]
@@ -115,7 +113,8 @@ def test_in_no_order() -> None:
 
 
 def test_count_down(logs: Logs) -> None:
-    """The log says how many are left, and how many seconds; nothing once none is."""
+    """The log says how many connections are left, and how many seconds; nothing if none
+    is left."""
     server, clients = crowd(3, stop_timeout=5.0, close_timeout=0.0)
     for client in clients:
         client.stopReading()
@@ -136,7 +135,7 @@ def test_count_down(logs: Logs) -> None:
 
 
 def test_count_without_deadline(logs: Logs) -> None:
-    """Where it waits for ever, it says only how many."""
+    """Without a stop timeout, the log only says how many connections are left."""
     server, clients = crowd(1, stop_timeout=0.0, close_timeout=0.0)
     clients[0].stopReading()
     server.factory.closeConnections()
@@ -145,8 +144,8 @@ def test_count_without_deadline(logs: Logs) -> None:
 
 
 def test_untold_at_the_deadline() -> None:
-    """Who is aborted before it was its turn has the code of the draining too, and the
-    setting that did it."""
+    """A connection that is aborted before its turn has the drain's code, too, and the
+    setting that caused it."""
     recorders = [Recorder() for _ in range(200)]
     left = list(recorders)
     server = MemoryServer(App(lambda _: left.pop()), settings=Settings(drain_time=60))
@@ -166,8 +165,8 @@ def test_untold_at_the_deadline() -> None:
 
 
 def test_aborted_in_vain(logs: Logs) -> None:
-    """What a fault has left behind, and isn't even gone when it is aborted, doesn't
-    keep the server from its end; the log says so."""
+    """A connection that a defect keeps alive even after an abort doesn't keep the
+    server from ending, and the log says so."""
 
     class Stuck(Told):
         closing = SimpleNamespace(abort=lambda *_: None)
@@ -194,8 +193,8 @@ def test_aborted_in_vain(logs: Logs) -> None:
 
 
 def test_not_done_before_nobody_can_come() -> None:
-    """With ports that close later, it is done when they are, and who came from them
-    meanwhile is gone."""
+    """If ports close later, the drain waits for them, and for the connections that
+    arrive meanwhile."""
     server = serveApp()
     after: Deferred[None] = Deferred()
     done = server.factory.closeConnections(after=after)
@@ -210,8 +209,8 @@ def test_not_done_before_nobody_can_come() -> None:
 
 
 def test_patience() -> None:
-    """Who has connected already is served for a moment, where that is wanted: before
-    its request, in the midst of it, and while the application thinks."""
+    """With patience, connections that exist already are served for a moment: before
+    their request, within it, and while the application decides."""
     answer: Deferred[Recorder] = Deferred()
     answers: list[Any] = [answer]
     server = MemoryServer(App(lambda _: answers.pop() if answers else Recorder()))
@@ -241,8 +240,8 @@ def test_patience() -> None:
 
 
 def test_patience_ends() -> None:
-    """Who sends no request in that time gets a 503, as does who comes with the port's
-    last breath and sends none."""
+    """A connection that sends no request in that time gets 503, as does one that
+    arrives just before the port closes."""
     server = serveApp()
     transports = [server.connectTransport(), raw(server, handshake()[:20])]
     done = server.factory.closeConnections(*RESTART, patience=1.5)
@@ -259,7 +258,8 @@ def test_patience_ends() -> None:
 
 
 def test_no_patience_while_held() -> None:
-    """Before the applications have started nobody would serve them: 503 at once."""
+    """Before the applications have started, nothing would serve the connections: they
+    get 503 at once."""
     server = serveApp()
     server.factory.awaitStart()
     transport = raw(server, handshake())
@@ -286,7 +286,7 @@ def makePages(render: Any) -> MemoryServer:
 
 
 def test_page_with_patience() -> None:
-    """A page is served as ever, and says that the connection ends with it."""
+    """A page is served as usual, and its response says that the connection closes."""
     server = makePages(lambda _: b"page")
     transport = server.connectTransport()
     done = server.factory.closeConnections(*RESTART, patience=1.5)
@@ -301,8 +301,8 @@ def test_page_with_patience() -> None:
 
 
 def test_idle_page_connection() -> None:
-    """One that is kept alive between two pages is ended, with patience too: a client
-    has to expect that (RFC 9112 section 9.3)."""
+    """An idle connection between two pages is closed, with patience, too: clients have
+    to expect that (RFC 9112 section 9.3)."""
     server = makePages(lambda _: b"page")
     transport = raw(server, PAGE)
     assert parseResponse(transport.take()).body == b"page"
@@ -313,7 +313,7 @@ def test_idle_page_connection() -> None:
 
 
 def test_second_request_begun() -> None:
-    """One that has begun with its next request is told."""
+    """A connection on which the next request has begun gets an answer."""
     server = makePages(lambda _: b"page")
     transport = raw(server, PAGE + PAGE[:10])
     assert parseResponse(transport.take()).body == b"page"
@@ -323,7 +323,7 @@ def test_second_request_begun() -> None:
 
 
 def test_upload_under_way() -> None:
-    """A request whose body is still coming is read and answered, and then the
+    """A request whose body is still arriving is read and answered, and then the
     connection ends."""
     later: list[Request] = []
 
