@@ -1,5 +1,4 @@
-"""Starting and stopping: the factory's closing of all connections, and the service
-(DESIGN section 5: anyone, when the server stops)."""
+"""Stopping: the draining of all connections, and the service (DESIGN section 5)."""
 
 from __future__ import annotations
 
@@ -37,7 +36,7 @@ from wsplug.testing import MemoryServer, MemoryTransport
 
 
 def fired(deferred: Deferred[Any]) -> bool:
-    """Tell whether it has, with None, as it must."""
+    """Return whether a Deferred has fired, with None, as it must."""
     results: list[Any] = []
     deferred.addBoth(results.append)
     assert results in ([], [None])
@@ -45,8 +44,8 @@ def fired(deferred: Deferred[Any]) -> bool:
 
 
 def test_close_all() -> None:
-    """All get a 1001 and a reason; it is done when all are gone, and then the
-    application is stopped."""
+    """All connections get 1001 and a reason. When they have closed, the applications
+    are stopped."""
     server = serve()
     clients = [server.connect() for _ in range(5)]
     done = server.stop()
@@ -58,15 +57,15 @@ def test_close_all() -> None:
 
 
 def test_close_none() -> None:
-    """Without connections it is done at once."""
+    """Without connections, closing is done at once."""
     server = serve()
     assert fired(server.factory.closeConnections())
     assert not server.clock.getDelayedCalls()
 
 
 def test_close_in_batches() -> None:
-    """Many are told in batches: others are served in between, and don't all come back
-    in the same moment."""
+    """Many connections are closed in batches: others are served in between, and the
+    clients don't all reconnect at the same moment."""
     server = serve(max_connections=5000)
     clients = [server.connect() for _ in range(1200)]
     for client in clients:
@@ -95,7 +94,7 @@ def test_close_in_batches() -> None:
 
 
 def test_served_until_told() -> None:
-    """Who hasn't been told yet is served as ever."""
+    """A connection is served as usual until its turn to close."""
     server = serve(max_connections=5000)
     clients = [server.connect() for _ in range(501)]
     app = server.application
@@ -109,7 +108,7 @@ def test_served_until_told() -> None:
 
 
 def test_stop_timeout() -> None:
-    """Who doesn't answer is aborted at the stop timeout."""
+    """A client that doesn't answer is aborted at the stop timeout."""
     recorder = Recorder()
     server = serve(recorder, close_timeout=0, stop_timeout=10)
     client = server.connect()
@@ -127,7 +126,7 @@ def test_stop_timeout() -> None:
 
 
 def test_stop_timeout_off() -> None:
-    """Switched off, it waits for the last one."""
+    """Without a stop timeout, the stop waits for the last connection."""
     server = serve(close_timeout=0, stop_timeout=0)
     client = server.connect()
     client.stopReading()
@@ -139,8 +138,8 @@ def test_stop_timeout_off() -> None:
 
 
 def test_handshakes_meanwhile(logs: Logs) -> None:
-    """A new connection gets a 503 with Retry-After while the server stops, and the stop
-    waits until it is gone as well."""
+    """While the server stops, a new connection gets 503 with Retry-After, and the stop
+    waits until it has closed."""
     server = serve()
     client = server.connect()
     client.stopReading()
@@ -158,7 +157,7 @@ def test_handshakes_meanwhile(logs: Logs) -> None:
 
 
 def test_handshakes_under_way() -> None:
-    """One that isn't finished gets a 503, and the application's answer is cancelled."""
+    """An unfinished handshake gets 503, and the application's answer is cancelled."""
     cancelled: list[object] = []
     answer: Deferred[Recorder] = Deferred(cancelled.append)
     server = MemoryServer(App(lambda _: answer))
@@ -177,8 +176,7 @@ def test_handshakes_under_way() -> None:
 
 
 def test_page_in_progress() -> None:
-    """A page that is being made is finished first; an idle connection isn't waited
-    for."""
+    """A page in progress is finished first; idle connections are closed at once."""
     later: list[Request] = []
 
     class Slow(Resource):
@@ -214,9 +212,9 @@ SIZED = "Content-Length: 100\r\n\r\nhello"
 
 @pytest.mark.parametrize("body", [CHUNKED, SIZED], ids=["chunked", "sized"])
 def test_unfinished_body(body: str) -> None:
-    """A request whose body hasn't come whole is waited for a second, not as long as a
-    page that is being made. Then its client is told that the server stops, and may see
-    that while it goes on sending."""
+    """A request with an incomplete body has a second to complete, not the time of a
+    page in progress. Then its client gets 503, which it can read while it still
+    sends."""
     server = serve(close_timeout=2, stop_timeout=10)
     server.factory.site = Site(Resource(), reactor=server.clock)
     transport = raw(server, f"POST / HTTP/1.1\r\nHost: {HOST}\r\n{body}".encode())
@@ -238,8 +236,8 @@ def test_unfinished_body(body: str) -> None:
     "rest", [b"", b"5\r\nagain\r\n0\r\n\r\n"], ids=["late", "whole"]
 )
 def test_body_on_its_way(rest: bytes) -> None:
-    """Where another process has the place already, the rest of a body has the moment
-    that a request has to come in."""
+    """If another process already listens, the rest of a body has the short time that
+    requests have."""
     server = serve()
     server.factory.site = Site(Resource(), reactor=server.clock)
     post = f"POST / HTTP/1.1\r\nHost: {HOST}\r\n{CHUNKED}\r\n".encode()
@@ -261,7 +259,7 @@ def test_body_on_its_way(rest: bytes) -> None:
 
 
 def test_close_twice() -> None:
-    """It is for once."""
+    """Closing a second time is an error."""
     server = serve()
     server.factory.closeConnections()
     with pytest.raises(RuntimeError, match="already"):
@@ -273,7 +271,7 @@ def test_close_twice() -> None:
 
 @implementer(IListeningPort)
 class Port:
-    """A port that listens on nothing."""
+    """A port that doesn't listen."""
 
     def __init__(self, calls: list[str], wait: Deferred[None] | None = None) -> None:
         self.calls = calls
@@ -292,7 +290,7 @@ class Port:
 
 @implementer(IStreamServerEndpoint)
 class Endpoint:
-    """Listens, or doesn't, when the test says so."""
+    """An endpoint that listens, or fails, when the test says so."""
 
     def __init__(self, result: Any = None) -> None:
         self.calls: list[str] = []
@@ -308,7 +306,7 @@ class Endpoint:
         return succeed(self.result)
 
     def connect(self, data: bytes) -> MemoryTransport:
-        """A client that sends something."""
+        """Connect a client that sends bytes."""
         address = IPv4Address("TCP", "192.0.2.1", 50000)
         transport = MemoryTransport(address, address)
         transport.attach(self.factories[0].buildProtocol(address))
@@ -318,7 +316,7 @@ class Endpoint:
 
 
 class Starting(App):
-    """An application that takes its time to start and stop."""
+    """An application that takes time to start and stop."""
 
     def __init__(self, name: str, calls: list[str], start: Any = None) -> None:
         super().__init__()
@@ -353,8 +351,8 @@ def makeService(
 
 
 def test_service(logs: Logs) -> None:
-    """Listening, serving, stopping: ports first, then connections, then applications,
-    the last one first."""
+    """The service listens, serves, and stops: first the ports, then the connections,
+    then the applications, the last one first."""
     calls: list[str] = []
     apps = [Starting("a", calls), Starting("b", calls)]
     endpoint = Endpoint()
@@ -383,8 +381,8 @@ def test_service(logs: Logs) -> None:
 
 
 def test_listening_elsewhere(logs: Logs) -> None:
-    """What is listened on by means of a plugin has the name that people know it by, and
-    the log says that its clients may be exempt from all limits."""
+    """An endpoint of a plugin has the usual name in the log, which says that its
+    clients may be exempt from all limits."""
 
     class OnionPort(Port):
         def getHost(self) -> Any:
@@ -403,7 +401,7 @@ def test_listening_elsewhere(logs: Logs) -> None:
 
 
 def test_service_without_privileges() -> None:
-    """startService listens too, where nobody called privilegedStartService before."""
+    """startService listens, too, if privilegedStartService wasn't called."""
     endpoints = [Endpoint(), Endpoint()]
     service = makeService([App()], endpoints)
     service.startService()
@@ -414,8 +412,7 @@ def test_service_without_privileges() -> None:
 
 
 def test_start_after_stop() -> None:
-    """A service that was stopped refuses to start again, instead of saying that it runs
-    while it listens on nothing."""
+    """A service that was stopped refuses to start again."""
     calls: list[str] = []
     service = makeService([Starting("a", calls)], [Endpoint()])
     service.startService()
@@ -428,7 +425,7 @@ def test_start_after_stop() -> None:
 
 
 def test_stop_while_the_broker_opens() -> None:
-    """Stopping waits for a broker that is still opening, and stops it then."""
+    """Stopping waits for a broker that is still opening, and then stops it."""
     opening: Deferred[None] = Deferred()
     calls: list[str] = []
 
@@ -451,8 +448,8 @@ def test_stop_while_the_broker_opens() -> None:
 
 
 def test_stop_while_applications_start(logs: Logs) -> None:
-    """It waits for applications that are still starting, and stops each once it has
-    started. One that fails then is in the log, and no reason to wait."""
+    """Stopping waits for applications that are still starting, and stops each once it
+    has started. One that fails then is logged, and not waited for."""
     calls: list[str] = []
     apps = [Starting(name, calls) for name in "abc"]
     apps[1].start, apps[2].start = Deferred(), Deferred()
@@ -473,8 +470,8 @@ def test_stop_while_applications_start(logs: Logs) -> None:
 
 @pytest.mark.parametrize("ignores", [False, True], ids=["cancelled", "ignored"])
 def test_stop_while_an_application_starts_for_ever(logs: Logs, ignores: bool) -> None:
-    """It waits for no longer than the stop timeout, and says for what it has waited in
-    vain; that is cancelled, whatever it makes of it."""
+    """Stopping waits no longer than the stop timeout for an application to start, logs
+    its name, and cancels it."""
     cancelled: list[str] = []
     never: Deferred[None] = Deferred()
 
@@ -503,8 +500,8 @@ def test_stop_while_an_application_starts_for_ever(logs: Logs, ignores: bool) ->
 
 @pytest.mark.parametrize("late", [False, True], ids=["in time", "never"])
 def test_stop_before_the_broker_has_started(logs: Logs, late: bool) -> None:
-    """An application that waits for the broker isn't started any more, and a broker
-    that takes too long is waited for no longer than the stop timeout."""
+    """An application that waits for the broker isn't started any more. A broker that
+    takes too long is waited for no longer than the stop timeout."""
     opening: Deferred[None] = Deferred()
     calls: list[str] = []
 
@@ -532,8 +529,8 @@ def test_stop_before_the_broker_has_started(logs: Logs, late: bool) -> None:
 
 @pytest.mark.parametrize("late", [False, True], ids=["at once", "later"])
 def test_broker_that_fails_somehow(logs: Logs, late: bool) -> None:
-    """Whatever a broker's start fails with, whoever starts the service is told of it,
-    or the service stops and the log says why: it doesn't wait for ever."""
+    """Whatever a broker's start fails with, the caller gets the error, or the service
+    stops and logs it."""
     opening: Deferred[None] = Deferred()
 
     class Broken:
@@ -561,13 +558,13 @@ def advance(service: WebSocketService, seconds: float) -> None:
 
 
 def nothingLeft(service: WebSocketService) -> bool:
-    """Say whether nothing is to come."""
+    """Return whether no delayed call is left."""
     clock: Any = service.factory.clock
     return not clock.getDelayedCalls()
 
 
 def test_service_in_a_tree() -> None:
-    """It is a service like any other in a Twisted shop's tree."""
+    """The service works in a service tree like any other."""
     parent = MultiService()
     calls: list[str] = []
     service = makeService([Starting("a", calls)], [Endpoint()])
@@ -579,7 +576,7 @@ def test_service_in_a_tree() -> None:
 
 
 def test_stop_waits_for_ports() -> None:
-    """Connections are closed once the ports are."""
+    """Connections are closed after the ports."""
     wait: Deferred[None] = Deferred()
     calls: list[str] = []
     service = makeService([Starting("a", calls)], [Endpoint(Port(calls, wait))])
@@ -592,8 +589,8 @@ def test_stop_waits_for_ports() -> None:
 
 
 def test_stop_of_an_application_for_ever(logs: Logs) -> None:
-    """An application's stop has the stop timeout, and is cancelled then; the log names
-    the application. The next one is stopped all the same."""
+    """An application's stop has the stop timeout, and then is cancelled; the log names
+    the application. The next one is stopped, too."""
     calls: list[str] = []
     apps = [Starting(name, calls) for name in "ab"]
     cancelled: list[object] = []
@@ -613,8 +610,8 @@ def test_stop_of_an_application_for_ever(logs: Logs) -> None:
 
 
 def test_late_failure(logs: Logs) -> None:
-    """What a stop fails with after its time, or makes of being cancelled, is in the
-    log."""
+    """If a stop fails after its time, or when it is cancelled, the failure is
+    logged."""
     app = Starting("a", [])
     app.stop = Deferred(lambda stop: stop.errback(ZeroDivisionError()))
     service = makeService([app], [Endpoint()], stop_timeout=3.0)
@@ -627,7 +624,7 @@ def test_late_failure(logs: Logs) -> None:
 
 
 class Stuck:
-    """A broker that stops when it is told."""
+    """A broker that stops when the test says so."""
 
     def __init__(self) -> None:
         self.stopped: Deferred[None] = Deferred()
@@ -642,8 +639,8 @@ class Stuck:
 @pytest.mark.parametrize("timeout", [0.0, 3.0], ids=["off", "on"])
 @pytest.mark.parametrize("what", ["port", "client", "start", "stop", "broker"])
 def test_hurry(what: str, timeout: float, logs: Logs) -> None:
-    """Whatever a stop waits for, somebody in a hurry ends that at once, and what comes
-    then has a second at most, with and without a stop timeout."""
+    """A second signal ends all waits at once, and later ones have at most a second,
+    with and without a stop timeout."""
     app = Starting("a", [])
     port: Any = Port([], Deferred() if what == "port" else None)
     endpoint = Endpoint(port)
@@ -696,8 +693,8 @@ def test_port_for_ever(logs: Logs) -> None:
 
 
 def test_stop_twice() -> None:
-    """A second stop does nothing, whether the first is done or not; nor does one of
-    what never ran."""
+    """A second stop does nothing, whether the first is done or not, and neither does
+    the stop of a service that never ran."""
     calls: list[str] = []
     app = Starting("a", calls)
     app.stop = Deferred()
@@ -715,7 +712,7 @@ def test_stop_twice() -> None:
 
 
 def test_stop_of_a_failing_application(logs: Logs) -> None:
-    """One that doesn't stop well is logged, and the others are stopped all the same."""
+    """If an application fails to stop, that is logged, and the others are stopped."""
     calls: list[str] = []
     apps = [Starting("a", calls), Starting("b", calls), Starting("c", calls)]
     apps[1].stop = KeyError("b")
@@ -745,8 +742,7 @@ def test_stop_of_a_failing_application(logs: Logs) -> None:
 )
 @pytest.mark.parametrize("privileged", [True, False])
 def test_listen_fails(error: Exception, words: str, privileged: bool) -> None:
-    """It can't listen: what Twisted raises then, for who catches that, and a
-    StartupError, one line, raised where twistd sees it."""
+    """If listening fails, the error is Twisted's, and a StartupError in one line."""
     service = makeService([App()], [("the port", Endpoint(error))])
     start = service.privilegedStartService if privileged else service.startService
     with pytest.raises(CannotListenError) as caught:
@@ -762,8 +758,7 @@ def test_listen_fails(error: Exception, words: str, privileged: bool) -> None:
 
 
 def test_listen_fails_later(logs: Logs) -> None:
-    """An endpoint that takes its time to fail: logged in one line, and the service
-    stops."""
+    """If an endpoint fails later, that is logged in one line, and the service stops."""
     listening: Deferred[Any] = Deferred()
     calls: list[str] = []
     other = Endpoint()
@@ -783,8 +778,8 @@ def test_listen_fails_later(logs: Logs) -> None:
 def test_application_does_not_start(
     how: str, kind: type[BaseException], logs: Logs
 ) -> None:
-    """An application that fails at once: StartupError with its words, and the traceback
-    in the log."""
+    """If an application fails at once, the error is a StartupError with its text, and
+    the log has the traceback."""
     error: Any = kind("no database")
     calls: list[str] = []
     start = error if how == "raise" else fail(error)
@@ -797,8 +792,8 @@ def test_application_does_not_start(
 
 
 def test_application_does_not_start_later(logs: Logs) -> None:
-    """One that fails later: logged, the service stops, and so do the applications that
-    had started."""
+    """If an application fails later, that is logged, and the service and the other
+    applications stop."""
     calls: list[str] = []
     start: Deferred[None] = Deferred()
     apps = [Starting("a", calls), Starting("b", calls, start)]
@@ -815,8 +810,8 @@ def test_application_does_not_start_later(logs: Logs) -> None:
 
 
 def test_nobody_is_served_before_all_have_started() -> None:
-    """Requests that come while an application starts wait, nothing more is read from
-    their connections, and they are served once all have started."""
+    """Requests that arrive while an application starts wait, without reading more from
+    their connections. They are served when all applications have started."""
     start: Deferred[None] = Deferred()
     calls: list[str] = []
     apps = [Starting("a", calls), Starting("b", calls, start)]
@@ -837,8 +832,8 @@ def test_nobody_is_served_before_all_have_started() -> None:
 
 
 def test_stop_while_starting() -> None:
-    """Stopped before all have started: those that had are stopped, the others once they
-    have."""
+    """If the service stops before all applications have started, those that had are
+    stopped, and the others once they have."""
     start: Deferred[None] = Deferred()
     calls: list[str] = []
     apps = [Starting("a", calls), Starting("b", calls, start)]
@@ -876,7 +871,7 @@ def test_coroutines() -> None:
 
 
 def test_same_path() -> None:
-    """Two applications at one path are the operator's error."""
+    """Two applications at one path are a configuration error."""
     mounts = [Mount("/a", App(), "one"), Mount("/a/", App(), "two")]
     with pytest.raises(InvalidOption, match="one and two are both mounted at /a"):
         WebSocketService(mounts, [], reactor=Clock())

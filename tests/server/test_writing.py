@@ -1,4 +1,4 @@
-"""The write path: corked, bounded, in order (DESIGN sections 4 and 5)."""
+"""The write path: corked, limited, and in order (DESIGN sections 4 and 5)."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ MIB = 1024 * 1024
 
 
 class CountingTransport(MemoryTransport):
-    """Notes what is written, piece by piece, and can be read from piece by piece."""
+    """Records each write, and can be read piece by piece."""
 
     def __init__(self) -> None:
         peer = IPv4Address("TCP", "192.0.2.1", 50000)
@@ -50,7 +50,7 @@ class CountingTransport(MemoryTransport):
 
 
 class Reader:
-    """A client's end of the bytes: what was read has to parse, whatever happened."""
+    """A client's end. What it has read must always parse."""
 
     def __init__(self) -> None:
         self.messages: list[str | bytes] = []
@@ -86,7 +86,7 @@ class Reader:
 
 
 class Line:
-    """One connection over a transport that counts."""
+    """A connection over a transport that counts."""
 
     def __init__(self, recorder: Recorder | None = None, **settings: Any) -> None:
         self.recorder = recorder if recorder is not None else Recorder()
@@ -103,18 +103,18 @@ class Line:
         return self.recorder.transport
 
     def turn(self) -> None:
-        """Have the reactor take its turn."""
+        """Run a turn of the reactor."""
         self.server.clock.advance(0)
 
     def receive(self, data: bytes) -> None:
-        """Have the server get something."""
+        """Pass bytes to the server."""
         self.turn()
         self.wire.put(data)
         while self.wire.step():
             pass
 
     def read(self) -> int:
-        """Read what is there, and say how much it was."""
+        """Read what is available, and return the number of bytes."""
         self.turn()
         data = self.wire.take()
         self.reader.feed(data)
@@ -131,7 +131,7 @@ class Line:
 
 
 def test_cork() -> None:
-    """A hundred replies to a hundred messages in one input leave in one write."""
+    """A hundred replies to a hundred messages in one read are sent in one write."""
     line = Line()
     line.recorder.answers["text"] = lambda text: line.transport.sendTextMessage(text)
     texts = [str(number) for number in range(100)]
@@ -142,7 +142,7 @@ def test_cork() -> None:
 
 
 def test_cork_of_everything() -> None:
-    """Messages, pings, pongs and the close: all in one write, in order."""
+    """Messages, pings, pongs and the close frame are sent in one write, in order."""
     line = Line()
 
     def answer(text: str) -> None:
@@ -161,8 +161,8 @@ def test_cork_of_everything() -> None:
 
 
 def test_cork_of_the_opening() -> None:
-    """The 101 and what is sent in negotiationStarted and negotiationFinished, and in
-    answer to what came early: one write."""
+    """The response with status 101, the messages of negotiationStarted and
+    negotiationFinished, and the answers to early input are sent in one write."""
 
     def send(text: Any) -> None:
         recorder.transport.sendTextMessage("x")
@@ -179,8 +179,8 @@ def test_cork_of_the_opening() -> None:
 
 
 def test_cork_is_no_delay() -> None:
-    """What is sent outside of input leaves in the same turn of the reactor, together,
-    without a timer."""
+    """Output that is sent outside of input handling is written in the same turn of the
+    reactor, together, without a timer."""
     line = Line()
     line.transport.sendTextMessage("a")
     line.transport.sendTextMessage("b")
@@ -190,8 +190,8 @@ def test_cork_is_no_delay() -> None:
 
 
 def test_cork_of_several_connections() -> None:
-    """What goes to other connections while input is handled leaves when it is done, in
-    one write each, and in order."""
+    """Output to other connections while input is handled is written at the end, in one
+    write for each, and in order."""
     app = App()
     server = MemoryServer(app)
     wires = []
@@ -214,9 +214,9 @@ def test_cork_of_several_connections() -> None:
 
 
 def test_cork_is_taken_off_whatever_happens(logs: Logs) -> None:
-    """An application that wants to end the process in the midst of its input ends its
-    own connection, and leaves no cork behind: the others' output would wait for ever.
-    """
+    """An application that raises SystemExit while input is handled ends its own
+    connection, and leaves no cork behind. Otherwise the others' output would wait
+    forever."""
     app = App()
     server = MemoryServer(app)
     first, second = server.connect(), server.connect()
@@ -235,8 +235,8 @@ def test_cork_is_taken_off_whatever_happens(logs: Logs) -> None:
 
 
 def test_cork_holds_no_heap() -> None:
-    """A cork doesn't collect without end: over a batch the transport gets to say that
-    it is too much."""
+    """A cork collects a limited amount: beyond a batch, the transport can signal that
+    it is full."""
     line = Line()
 
     def answer(text: str) -> None:
@@ -253,7 +253,7 @@ def test_cork_holds_no_heap() -> None:
 
 
 def test_cork_over_waiting() -> None:
-    """What was held up and goes on later is corked again."""
+    """Input that was paused and resumes later is corked again."""
     line = Line()
     line.recorder.answers["text"] = lambda text: line.transport.sendTextMessage(text)
     big = b"x" * (BATCH * 2)
@@ -266,8 +266,8 @@ def test_cork_over_waiting() -> None:
 
 
 def test_order() -> None:
-    """Whatever is sent, large, small, from inside and outside of input, while there is
-    room and while there is none: it arrives in that order."""
+    """All messages arrive in order: large and small, from inside and outside of input
+    handling, with and without room."""
     line = Line(max_send_buffer=100 * MIB)
     line.recorder.answers["text"] = lambda text: line.transport.sendTextMessage(text)
     expected: list[str | bytes] = []
@@ -290,8 +290,8 @@ def test_order() -> None:
 
 
 def test_buffered_amount() -> None:
-    """bufferedAmount: nothing while all is taken; all that waits, wherever it does,
-    once it isn't; nothing again at the end."""
+    """bufferedAmount is 0 while the transport accepts everything, then all bytes that
+    wait anywhere, and 0 again at the end."""
     line = Line()
     assert line.transport.bufferedAmount == 0
     line.transport.sendBytesMessage(b"x" * 1000)
@@ -311,8 +311,8 @@ def test_buffered_amount() -> None:
 
 
 def test_reading_pauses_with_writing() -> None:
-    """Nothing is read from a peer that doesn't read, so that one who only asks stops
-    itself; and everything is, once it reads again."""
+    """While a peer doesn't read, nothing is read from it. When it reads again, reading
+    resumes."""
     line = Line()
     line.recorder.answers["text"] = lambda text: line.transport.sendBytesMessage(
         b"x" * 100_000
@@ -328,7 +328,7 @@ def test_reading_pauses_with_writing() -> None:
 
 
 def test_reading_pauses_in_the_midst_of_input() -> None:
-    """Messages behind the one whose answer was too much wait as well."""
+    """Messages wait after one whose answer was too much."""
     line = Line()
     line.recorder.answers["text"] = lambda text: line.transport.sendBytesMessage(
         b"x" * 150_000
@@ -340,7 +340,7 @@ def test_reading_pauses_in_the_midst_of_input() -> None:
 
 
 def test_producer() -> None:
-    """An attached producer is told to pause and to go on, each time once."""
+    """An attached producer is paused and resumed, once each."""
     line = Line()
     producer = Producer()
     line.transport.attachProducer(producer)
@@ -359,7 +359,7 @@ def test_producer() -> None:
 
 
 def test_producer_that_produces() -> None:
-    """A producer that goes on at once when it is told to: as a real one does."""
+    """A producer that produces at once when it is resumed, as real ones do."""
     line = Line()
     left = iter(range(50))
 
@@ -389,7 +389,7 @@ def test_producer_that_produces() -> None:
 
 
 def test_producer_attached_late() -> None:
-    """One that is attached while the peer doesn't read learns it at once."""
+    """A producer that is attached while the peer doesn't read is paused at once."""
     line = Line()
     line.transport.sendBytesMessage(b"x" * 400_000)
     producer = Producer()
@@ -400,7 +400,8 @@ def test_producer_attached_late() -> None:
 
 
 def test_producer_detached() -> None:
-    """A detached one is told nothing more, not even the end; another may come."""
+    """A detached producer isn't called any more, not even at the end. Another one can
+    be attached."""
     line = Line()
     producer = Producer()
     line.transport.attachProducer(producer)
@@ -415,7 +416,7 @@ def test_producer_detached() -> None:
 
 @pytest.mark.parametrize("end", ["abort", "close", "peer closes", "violation"])
 def test_producer_is_stopped(end: str) -> None:
-    """When nothing can be sent any more the producer is told, once."""
+    """When nothing can be sent any more, the producer is stopped, once."""
     line = Line()
     producer = Producer()
     line.transport.attachProducer(producer)
@@ -438,7 +439,8 @@ def test_producer_is_stopped(end: str) -> None:
 
 
 def check_gives_up(line: Line, setting: str, messages: list[str | bytes]) -> None:
-    """The peer is given up with 1013; if it reads again, all that it gets is whole."""
+    """The connection is closed with 1013. If the peer reads again, it gets only whole
+    frames."""
     line.transport.sendTextMessage("too late")
     line.readAll()
     assert line.reader.messages == messages
@@ -453,8 +455,8 @@ def check_gives_up(line: Line, setting: str, messages: list[str | bytes]) -> Non
 
 @pytest.mark.parametrize("size", [1, 100, 1000, 30_000, 65_000])
 def test_send_limit(size: int) -> None:
-    """DESIGN section 5: over max-send-buffer it is closed with 1013; what the transport
-    has already arrives, the rest is dropped, and no frame is torn."""
+    """Over max-send-buffer, the connection is closed with 1013. What the transport
+    already has arrives, the rest is dropped, and no frame is cut (DESIGN section 5)."""
     line = Line(max_send_buffer=MIB // 8)
     blocked = b"b" * 70_000
     line.transport.sendBytesMessage(blocked)
@@ -470,8 +472,8 @@ def test_send_limit(size: int) -> None:
 
 
 def test_send_limit_is_exact() -> None:
-    """As much as the limit may have waited before a turn; over it, as much as the
-    limit may come on top of what its turn has sent, and not a byte more."""
+    """Up to the limit may wait before a turn. If more waits, exactly the limit may be
+    added to what the turn has sent."""
     line = Line(max_send_buffer=200_000)
     first = b"x" * 99_990  # and 10 for its header
     line.transport.sendBytesMessage(first)
@@ -488,9 +490,9 @@ def test_send_limit_is_exact() -> None:
 
 @pytest.mark.parametrize(("size", "count"), [(1, 100_000), (100_000, 300)])
 def test_much_in_one_turn(size: int, count: int) -> None:
-    """Nobody who is sent much in one turn of the reactor had a chance to read it: small
-    messages and large ones arrive, as one of their size does, and so does what is sent
-    a turn later, when hardly anything of it is read."""
+    """A peer that is sent much in one turn of the reactor can't have read it yet: small
+    and large messages arrive, as does what is sent a turn later, when hardly any of it
+    has been read."""
     line = Line(max_send_buffer=100_000)
     message = b"x" * size
     for _ in range(count):
@@ -506,7 +508,7 @@ def test_much_in_one_turn(size: int, count: int) -> None:
 
 
 def test_much_in_one_turn_behind_a_little() -> None:
-    """So it is where a little waited before; and again, once that is read."""
+    """Likewise if a little waited before, and again after that has been read."""
     line = Line(max_send_buffer=200_000)
     for _ in range(2):
         line.transport.sendBytesMessage(b"x" * 100_000)
@@ -519,8 +521,8 @@ def test_much_in_one_turn_behind_a_little() -> None:
 
 
 def test_much_in_one_turn_to_one_who_does_not_read() -> None:
-    """Who reads nothing of it gets max-send-buffer more, and is closed then; in one
-    turn after the other, nobody gets more than that of them."""
+    """A peer that reads nothing of it gets max-send-buffer more, and then is closed.
+    Over several turns, it doesn't get more than that either."""
     line = Line(max_send_buffer=200_000)
     for _ in range(15):
         line.transport.sendBytesMessage(b"y" * 100_000)
@@ -536,8 +538,8 @@ def test_much_in_one_turn_to_one_who_does_not_read() -> None:
 
 
 def test_much_in_one_turn_is_bounded() -> None:
-    """The memory of all is bounded within the turn, too: over max-send-buffer-total,
-    what doesn't arrive is not kept."""
+    """The memory of all connections is limited within the turn, too: over
+    max-send-buffer-total, output is dropped."""
     line = Line(max_send_buffer_total=2 * MIB)
     most = 0
     for _ in range(100):
@@ -548,8 +550,8 @@ def test_much_in_one_turn_is_bounded() -> None:
 
 
 def test_when_drained() -> None:
-    """whenDrained fires once all is out that was sent, in the order of asking; at once
-    where it is; and again for what is sent later."""
+    """whenDrained fires when all output has been sent, in the order of the calls, at
+    once if none waits, and again for later output."""
     line = Line()
     done: list[str] = []
     line.transport.whenDrained().addCallback(lambda _: done.append("at once"))
@@ -577,8 +579,9 @@ def test_when_drained() -> None:
 
 
 def test_when_drained_and_lost(logs: Logs) -> None:
-    """Where the connection is lost first, it fails with what connectionLost gets,
-    before that; also when it is lost already. Who is cancelled hears nothing more."""
+    """If the connection is lost first, whenDrained fails with the same reason as
+    connectionLost, before that is called, and also if it is lost already. A cancelled
+    one doesn't fire again."""
     line = Line()
     line.transport.sendBytesMessage(b"x" * 300_000)
     told: list[Any] = []
@@ -598,8 +601,8 @@ def test_when_drained_and_lost(logs: Logs) -> None:
 
 @pytest.mark.parametrize("waits", [False, True])
 def test_failing_when_drained(waits: bool, logs: Logs) -> None:
-    """What fails behind whenDrained is the application's failure as anything else of
-    its: in the log once, and the connection is closed with 1011."""
+    """An error in a callback of whenDrained is the application's failure: it is logged
+    once, and the connection is closed with 1011."""
     line = Line()
     if waits:
         line.transport.sendBytesMessage(b"x" * 1_000_000)
@@ -619,8 +622,7 @@ def test_failing_when_drained(waits: bool, logs: Logs) -> None:
 
 @pytest.mark.parametrize("before", [False, True])
 def test_nobody_handles_that_it_is_lost(before: bool, logs: Logs) -> None:
-    """Who waits for whenDrained, and has nothing to do where the connection is lost,
-    needs no errback for that."""
+    """A caller of whenDrained needs no errback for a lost connection."""
     line = Line()
     line.transport.sendBytesMessage(b"x" * 1_000_000)
     done: list[object] = []
@@ -636,8 +638,8 @@ def test_nobody_handles_that_it_is_lost(before: bool, logs: Logs) -> None:
 
 
 def test_handler_waits_until_drained(logs: Logs) -> None:
-    """A handler that waits for it sends as much as it likes, and ends without an error
-    in the log when the client goes away meanwhile."""
+    """A handler that awaits whenDrained can send any amount. If the client disconnects
+    meanwhile, it ends without an error in the log."""
     sent: list[int] = []
 
     async def send(text: str) -> None:
@@ -658,8 +660,8 @@ def test_handler_waits_until_drained(logs: Logs) -> None:
 
 
 def test_send_limit_within_a_message() -> None:
-    """A message of which a part is gone is sent to its end: a torn frame would make
-    nonsense of the close frame behind it."""
+    """A message that is partly sent is sent to its end: otherwise the close frame after
+    it couldn't be parsed."""
     line = Line(max_send_buffer=2 * MIB)
     half = b"h" * (10 * BATCH)
     line.transport.sendBytesMessage(half)
@@ -673,7 +675,7 @@ def test_send_limit_within_a_message() -> None:
 
 
 def test_send_limit_behind_a_whole_message() -> None:
-    """Messages that haven't begun are dropped, though they were there before."""
+    """Messages that haven't begun are dropped, although they were waiting before."""
     line = Line(max_send_buffer=MIB)
     line.transport.sendBytesMessage(b"x" * (BATCH - 10))  # fills a batch exactly
     line.transport.sendBytesMessage(b"dropped" * 200_000)
@@ -683,8 +685,8 @@ def test_send_limit_behind_a_whole_message() -> None:
 
 
 def test_max_waiting_while_corked() -> None:
-    """What no memory is there for ends it in the midst of answering, too, with what
-    comes behind it not delivered."""
+    """If there is no memory for an answer, the connection ends within the input, and
+    the messages after it aren't delivered."""
 
     def flood(text: str) -> None:
         for _ in range(100):
@@ -700,7 +702,7 @@ def test_max_waiting_while_corked() -> None:
 
 
 def test_broadcast_to_one_who_does_not_read() -> None:
-    """A slow one is given up; the others get everything."""
+    """A slow connection is closed; the others get everything."""
     app = App()
     server = MemoryServer(app, settings=Settings(max_send_buffer=200_000))
     clients = [server.connect() for _ in range(3)]
@@ -716,7 +718,7 @@ def test_broadcast_to_one_who_does_not_read() -> None:
 
 
 def test_large_message_to_an_empty_queue() -> None:
-    """A single message over max-send-buffer is no sign of a peer that doesn't read."""
+    """A single message over max-send-buffer doesn't close the connection."""
     line = Line(max_send_buffer=1000)
     message = b"x" * (5 * MIB)
     line.transport.sendBytesMessage(message)
@@ -729,7 +731,7 @@ def test_large_message_to_an_empty_queue() -> None:
 
 
 def test_send_limit_off() -> None:
-    """Unlimited is unlimited."""
+    """Unlimited means no limit."""
     line = Line(max_send_buffer=1 << 62)
     for _ in range(100):
         line.transport.sendBytesMessage(b"x" * 500_000)
@@ -738,8 +740,8 @@ def test_send_limit_off() -> None:
 
 
 def test_send_timeout() -> None:
-    """DESIGN section 5: who reads nothing for send-timeout is closed with 1013, and not
-    sooner; what was begun is finished, the rest dropped."""
+    """A peer that reads nothing for send-timeout is closed with 1013, not sooner. The
+    frame that was begun is completed, the rest dropped (DESIGN section 5)."""
     line = Line(send_timeout=30)
     begun = b"x" * 300_000
     line.transport.sendBytesMessage(begun)
@@ -752,7 +754,7 @@ def test_send_timeout() -> None:
 
 
 def test_send_timeout_is_for_each_batch() -> None:
-    """A slow but steady reader of a large message survives: it is given the time for
+    """A slow but steady reader of a large message isn't closed: it has the time for
     each 128 KiB, and everything arrives."""
     line = Line(send_timeout=30)
     message = b"x" * (10 * MIB)
@@ -770,7 +772,7 @@ def test_send_timeout_is_for_each_batch() -> None:
 
 
 def test_send_timeout_off() -> None:
-    """Switched off, a client may sleep for hours."""
+    """Without send-timeout, a client may read nothing for hours."""
     line = Line(send_timeout=0)
     line.transport.sendBytesMessage(b"x" * MIB)
     line.server.advance(300)
@@ -779,8 +781,8 @@ def test_send_timeout_off() -> None:
 
 
 def test_slow_reader_while_closing() -> None:
-    """Once it is closing, a peer that reads slowly but steadily finds all that was sent
-    before, with the close frame at its end: close-timeout begins only then."""
+    """While the connection closes, a slow but steady reader gets all earlier output,
+    and then the close frame: only then does close-timeout begin."""
     line = Line(send_timeout=4, close_timeout=4, max_send_buffer=4 * MIB)
     line.transport.sendBytesMessage(b"x" * (10 * BATCH))
     line.transport.sendTextMessage("last words")
@@ -795,7 +797,8 @@ def test_slow_reader_while_closing() -> None:
 
 
 def test_send_timeout_while_closing() -> None:
-    """Once it is closing, a peer that reads nothing for send-timeout is aborted."""
+    """While the connection closes, a peer that reads nothing for send-timeout is
+    aborted."""
     line = Line(send_timeout=2, close_timeout=10)
     line.transport.sendBytesMessage(b"x" * 300_000)
     line.transport.loseConnection(4000, "bye")
@@ -810,8 +813,8 @@ def test_send_timeout_while_closing() -> None:
 
 
 def test_close_waits_behind_output() -> None:
-    """loseConnection behind much output: the close frame comes last, and the TCP
-    connection ends only when all is gone."""
+    """After loseConnection with much output, the close frame comes last, and the TCP
+    connection ends when all has been sent."""
     line = Line()
     line.transport.sendBytesMessage(b"x" * (5 * BATCH))
     line.transport.loseConnection(4000, "bye")
@@ -828,8 +831,7 @@ def test_close_waits_behind_output() -> None:
 
 
 def test_peers_close_waits_behind_output() -> None:
-    """So does the answer to the peer's close, which is still read: it isn't output that
-    it waits for, but the end."""
+    """Likewise for the answer to the peer's close frame, which is still read."""
     line = Line()
     line.recorder.answers["text"] = lambda text: line.transport.sendBytesMessage(
         b"x" * (5 * BATCH)
@@ -843,7 +845,7 @@ def test_peers_close_waits_behind_output() -> None:
 
 
 def test_violation_waits_behind_output() -> None:
-    """And the close frame of a violation, with the half-close behind it."""
+    """Likewise for the close frame after a violation, and the half-close after it."""
     line = Line()
 
     def answer(text: str) -> None:
@@ -875,7 +877,7 @@ def test_close_timeout_over_stuck_output() -> None:
 
 
 def test_abort_in_mid_flush() -> None:
-    """A producer that aborts when it is told to pause, in the midst of a flush."""
+    """A producer aborts the connection when it is paused, within a flush."""
     line = Line()
 
     class Impatient(Producer):
@@ -893,7 +895,7 @@ def test_abort_in_mid_flush() -> None:
 
 
 def test_close_in_mid_flush() -> None:
-    """One that closes instead."""
+    """Likewise, it closes the connection."""
     line = Line()
 
     class Polite(Producer):
@@ -911,8 +913,8 @@ def test_close_in_mid_flush() -> None:
 
 
 def test_send_in_mid_flush() -> None:
-    """One that sends a last message when it is told to pause: it is told again when the
-    peer has read, and nothing is lost or turned around."""
+    """Likewise, it sends a last message: it is resumed when the peer has read, and all
+    messages arrive in order."""
     line = Line()
 
     class Talkative(Producer):
@@ -934,8 +936,8 @@ def test_send_in_mid_flush() -> None:
 @pytest.mark.parametrize("error", [KeyError, SystemExit])
 @pytest.mark.parametrize("how", ["raise on pause", "raise on resume"])
 def test_producer_that_raises(how: str, error: type[BaseException], logs: Logs) -> None:
-    """DESIGN section 5: an application that raises is closed with 1011, and its
-    producer is a part of it; the transport never sees it."""
+    """A producer that raises is a failure of the application: the connection is closed
+    with 1011, and the transport doesn't see the error (DESIGN section 5)."""
     line = Line()
 
     class Broken(Producer):
@@ -961,8 +963,8 @@ def pairs() -> Iterator[tuple[str, bytes]]:
 
 @pytest.mark.parametrize(("method", "sent"), list(pairs()))
 def test_closing_another_connection(method: str, sent: bytes) -> None:
-    """An application that closes one connection in the callback of another, which has
-    input of its own lying about."""
+    """An application closes one connection in the callback of another, while that one
+    has input waiting."""
     app = App()
     server = MemoryServer(app)
     first, second = server.connect(), server.connect()
@@ -980,7 +982,7 @@ def test_closing_another_connection(method: str, sent: bytes) -> None:
 
 
 def test_closing_each_other() -> None:
-    """Each one's connectionLost closes the other."""
+    """Each connection's connectionLost closes the other connection."""
     app = App()
     server = MemoryServer(app)
     server.connect(), server.connect()
@@ -993,7 +995,8 @@ def test_closing_each_other() -> None:
 
 
 def test_sending_from_connectionLost() -> None:
-    """Nobody is there any more: it is dropped in silence; to others it goes."""
+    """In connectionLost, messages to the lost connection are dropped silently; those to
+    others are sent."""
     app = App()
     server = MemoryServer(app)
     client, bystander = server.connect(), server.connect()
@@ -1016,8 +1019,8 @@ def test_sending_from_connectionLost() -> None:
 
 
 def test_sending_much_from_negotiationStarted() -> None:
-    """Much is sent before anything was: it all arrives behind the 101, and
-    negotiationFinished and messages come as ever."""
+    """Much output in negotiationStarted arrives after the response with status 101, and
+    negotiationFinished and messages follow as usual."""
     recorder = Recorder()
 
     def started(transport: IWebSocketTransport) -> None:
@@ -1032,7 +1035,8 @@ def test_sending_much_from_negotiationStarted() -> None:
 
 
 def test_closing_in_negotiationStarted() -> None:
-    """Closed before it began: the 101, the close frame, and no negotiationFinished."""
+    """If negotiationStarted closes, the client gets the response with status 101 and
+    the close frame, and negotiationFinished isn't called."""
     recorder = Recorder(started=lambda transport: transport.loseConnection(4000, "no"))
     opened: Opened = openOne(recorder)
     assert opened.client.opened
