@@ -62,9 +62,7 @@ def encode(
     sequence: list[Message], deflater: Deflater | None, mask: bytes | None
 ) -> tuple[bytes, list[EventTuple]]:
     """
-    Make the wire's bytes of messages, and the events that they are.
-
-    @param deflater: where compression was agreed on.
+    Encode messages. Return the bytes, and the expected events.
     """
     wire = b""
     events: list[EventTuple] = []
@@ -94,14 +92,14 @@ def encode(
 
 
 def cut(data: bytes, points: list[int]) -> list[bytes]:
-    """Cut data anywhere."""
+    """Cut data at any positions."""
     places = sorted(point % (len(data) + 1) for point in points)
     bounds = zip([0, *places], [*places, len(data)], strict=True)
     return [data[start:end] for start, end in bounds]
 
 
 def mutate(data: bytes, changes: list[tuple[int, bytes]]) -> bytes:
-    """Write over some bytes of a stream that is right."""
+    """Overwrite some bytes of a valid stream."""
     changed = bytearray(data)
     for place, replacement in changes:
         start = place % (len(data) + 1)

@@ -1,5 +1,6 @@
 """
-Large payloads, read straight into their buffer: the way past L{MessageReceiver.feed}.
+Large payloads that are read directly into their buffer, without
+L{MessageReceiver.feed}.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ LIMIT = 1 << 23
 
 class Source:
     """
-    A stream of bytes, read as a transport reads it: into a buffer where there is one.
+    A stream of bytes that is read as a transport reads it: into a buffer if there is
+    one.
     """
 
     def __init__(self, data: bytes, from_client: bool = True) -> None:
@@ -54,8 +56,8 @@ def _large(size: int, seed: int = 1) -> bytes:
 @pytest.mark.parametrize("masked", [True, False])
 def test_binary(step: int, masked: bool) -> None:
     """
-    Messages arrive as they were sent, one after another and small ones between them;
-    most of a large one goes past the input.
+    Messages arrive as they were sent, with small ones between large ones. Most bytes of
+    a large one are read into its buffer.
     """
     messages = [_large(300_001), b"small", _large(70_000, 2), b"", _large(65_536, 3)]
     key = b"\x37\xfa\x21\x3d" if masked else None
@@ -69,7 +71,7 @@ def test_binary(step: int, masked: bool) -> None:
 @pytest.mark.parametrize("step", [997, 65_537])
 def test_text(step: int) -> None:
     """
-    Characters are cut anywhere between two reads.
+    A read may end within a character.
     """
     text = "é日😀a" * 30_000
     source = Source(frame(0x81, text.encode()) + frame(0x81, b"next"))
@@ -79,7 +81,8 @@ def test_text(step: int) -> None:
 
 def test_bad_byte_is_refused_as_it_arrives() -> None:
     """
-    A wrong byte of a text ends it all at once, not at the message's end (section 8.1).
+    An invalid byte in a text fails the connection when it arrives, not at the message's
+    end (section 8.1).
     """
     wire = frame(0x81, b"a" * 100_000 + b"\xff" + b"a" * 100_000)
     source = Source(wire)
@@ -92,7 +95,7 @@ def test_bad_byte_is_refused_as_it_arrives() -> None:
 
 def test_cut_at_the_end() -> None:
     """
-    A text may not end inside a character (section 5.6).
+    A text may not end within a character (section 5.6).
     """
     source = Source(frame(0x81, b"a" * 100_000 + "é".encode()[:1]))
     assert source.read_all(50_000) == [("violation", 1007, "text is not UTF-8", None)]
@@ -100,9 +103,9 @@ def test_cut_at_the_end() -> None:
 
 def test_no_place() -> None:
     """
-    There is no buffer before a header is read, for a small payload, for the end of a
-    large one, for fragments, control frames, a message beyond what is made room for
-    ahead, and while nothing is to be delivered.
+    There is no buffer before a header is read, for a small payload, the end of a large
+    one, fragments, control frames, a message beyond the initial allocation, and while
+    delivery is paused.
     """
     receiver = MessageReceiver(Recorder(), max_message_size=1 << 30)
     assert receiver.get_buffer() is None
@@ -127,7 +130,7 @@ def test_no_place() -> None:
 
 def test_over_the_limit() -> None:
     """
-    No buffer is made for what is over the limit (section 10.4).
+    A message over the limit gets no buffer (section 10.4).
     """
     sink = Recorder()
     receiver = MessageReceiver(sink, max_message_size=100_000)
@@ -138,7 +141,7 @@ def test_over_the_limit() -> None:
 
 def test_stopped_while_it_is_read() -> None:
     """
-    What was read into the buffer of a message that nobody wants any more is dropped.
+    After stop(), bytes that were read into a buffer are dropped.
     """
     sink = Recorder()
     receiver = MessageReceiver(sink, max_message_size=1 << 20)
@@ -154,12 +157,12 @@ def test_stopped_while_it_is_read() -> None:
 
 class TestPayloadBuffer:
     """
-    The buffer itself.
+    Tests of the buffer itself.
     """
 
     def test_pieces(self) -> None:
         """
-        Pieces are unmasked as they come, from wherever they stand in the input.
+        Pieces are unmasked as they arrive, from any position in the input.
         """
         payload = PayloadBuffer(8)
         payload.add(b"..\x36\x37\x32\x33..", 2, 6, b"WVSR")
@@ -174,8 +177,7 @@ class TestPayloadBuffer:
 
     def test_nothing_is_written_beyond(self) -> None:
         """
-        Neither more than it has, nor what isn't in the input, nor with a mask that is
-        none.
+        Writing beyond the buffer, reading beyond the input, and an invalid mask raise.
         """
         payload = PayloadBuffer(4)
         with pytest.raises(ValueError, match="more bytes"):
@@ -190,7 +192,7 @@ class TestPayloadBuffer:
 
     def test_what_was_taken_stays(self) -> None:
         """
-        The payload that was given away doesn't change any more.
+        A payload doesn't change after it was taken.
         """
         payload = PayloadBuffer(4)
         payload.add(b"1234", 0, 4, b"")
@@ -203,8 +205,8 @@ class TestPayloadBuffer:
     @pytest.mark.parametrize("buffered", [False, True])
     def test_grows(self, piece: int, buffered: bool) -> None:
         """
-        A large payload's buffer grows as it comes: what is held is never much more than
-        what is here, and nothing is lost on the way.
+        The buffer of a large payload grows as bytes arrive. It is never much larger
+        than what has arrived, and no byte is lost.
         """
         size = 3 * 1024 * 1024 + 5
         data = bytes(range(256)) * (size // 256 + 1)

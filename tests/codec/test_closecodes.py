@@ -15,7 +15,8 @@ ON_WIRE = {
 
 
 def test_which_codes_may_be_sent() -> None:
-    """Each number is judged as section 7.4 does: registered, or for applications."""
+    """Codes are valid as in section 7.4: registered ones, and those for
+    applications."""
     assert {code for code in range(-1, 70000) if may_be_sent(code)} == ON_WIRE
 
 
@@ -61,7 +62,7 @@ def test_unpack(payload: bytes, expected: tuple[int, str]) -> None:
 
 
 def test_unpack_judges_each_code() -> None:
-    """Section 7.4: a code that may not be on the wire breaks the protocol."""
+    """A code that may not be sent is a protocol error (section 7.4)."""
     for code in range(5001):
         payload = code.to_bytes(2, "big")
         if code in ON_WIRE:
@@ -86,7 +87,8 @@ def test_unpack_judges_each_code() -> None:
     ],
 )
 def test_unpack_refuses(payload: bytes, code: int) -> None:
-    """Sections 5.5.1 and 8.1: no single byte, and a reason in UTF-8."""
+    """A payload of one byte and a reason that isn't UTF-8 are refused (sections 5.5.1
+    and 8.1)."""
     with pytest.raises(ProtocolViolation) as caught:
         unpack_close(payload)
     assert caught.value.code == code

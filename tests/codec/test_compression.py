@@ -42,8 +42,8 @@ def inflate(inflater: Inflater, wire: bytes, step: int, room: int = 1000) -> byt
 
 def fresh(wire: bytes, bits: int) -> bytes:
     """
-    Inflate one message with a plain zlib, reading in steps of one byte: only so does
-    its window keep no more than it has to.
+    Inflate one message with zlib, in steps of one byte, so that its window is as small
+    as possible.
     """
     stream = zlib.decompressobj(-bits)
     data = wire + b"\x00\x00\xff\xff"
@@ -57,7 +57,7 @@ def fresh(wire: bytes, bits: int) -> bytes:
 
 
 class TestInflater:
-    """The examples, the bound, and what is kept."""
+    """Examples, limits, and memory."""
 
     @pytest.mark.parametrize(
         ("wire", "message"),
@@ -68,19 +68,21 @@ class TestInflater:
     def test_examples(
         self, wire: bytes, message: bytes, step: int, takes_over: bool
     ) -> None:
-        """The examples of section 7.2.3, twice over the same inflater."""
+        """The examples of section 7.2.3, twice with the same inflater."""
         inflater = Inflater(15, takes_over=takes_over)
         assert inflate(inflater, wire, step) == message
         assert inflate(inflater, wire, step) == message
 
     def test_takeover(self) -> None:
-        """Section 7.2.3.2: the second "Hello" refers to the first."""
+        """With context takeover, one inflater reads all messages, and repetitions get
+        shorter."""
         inflater = Inflater(15, takes_over=True)
         assert inflate(inflater, HELLO, 1) == b"Hello"
         assert inflate(inflater, b"\xf2\x00\x11\x00\x00", 1) == b"Hello"
 
     def test_no_takeover(self) -> None:
-        """Section 7.1.1.2: without it such a reference leads nowhere (1007)."""
+        """Without context takeover, such a reference is an error (1007, section
+        7.1.1.2)."""
         inflater = Inflater(15, takes_over=False)
         assert inflate(inflater, HELLO, 1) == b"Hello"
         with pytest.raises(
@@ -91,7 +93,7 @@ class TestInflater:
     @pytest.mark.parametrize("step", [1, 100])
     @pytest.mark.parametrize("room", [0, 1, 4])
     def test_room(self, step: int, room: int) -> None:
-        """One byte more than there is room for comes out, and never two."""
+        """At most one byte more than the room is inflated."""
         inflater = Inflater(15, takes_over=False)
         out = b""
         for start in range(0, len(HELLO), step):
@@ -101,13 +103,13 @@ class TestInflater:
         assert out == b"Hello"[: room + 1]
 
     def test_exact_room(self) -> None:
-        """A message that fills the room exactly is whole."""
+        """A message that fills the room exactly is complete."""
         inflater = Inflater(15, takes_over=False)
         assert inflate(inflater, HELLO, 100, room=5) == b"Hello"
         assert inflate(inflater, b"\x00", 100, room=0) == b""
 
     def test_bomb_is_not_held(self) -> None:
-        """32 MiB behind 32 KiB: no more than the room is ever made."""
+        """Of 32 MiB in 32 KiB, no more than the room is inflated."""
         compressor = zlib.compressobj(9, wbits=-15)
         bomb = compressor.compress(bytes(32 << 20)) + compressor.flush()
         inflater = Inflater(15, takes_over=False)
@@ -121,21 +123,22 @@ class TestInflater:
         assert peak < 1_000_000
 
     def test_final_blocks_are_bounded(self) -> None:
-        """Each costs a decompressor: a message of nothing else is refused."""
+        """Each final block costs a decompressor: a message with many of them is
+        refused."""
         inflater = Inflater(15, takes_over=False)
         assert inflater.inflate(b"\x03\x00" * 64, 10) == b""
         with pytest.raises(ProtocolViolation, match="1007 message has too many"):
             inflater.inflate(b"\x03\x00", 10)
 
     def test_final_blocks_are_counted_for_each_message(self) -> None:
-        """A long connection may see more of them than one message may."""
+        """The limit of final blocks applies to each message, not to the connection."""
         inflater = Inflater(15, takes_over=True)
         for _ in range(200):
             assert inflate(inflater, b"\xf3\x48\xcd\xc9\xc9\x07\x00\x00", 3) == b"Hello"
 
     @pytest.mark.parametrize("wire", [b"\xff", b"\x07", b"\x00\x05\x00\x00\x00"])
     def test_garbage(self, wire: bytes) -> None:
-        """What is no deflate stream is refused, not raised as a zlib error."""
+        """Invalid deflate data is a violation, not a zlib error."""
         inflater = Inflater(15, takes_over=False)
         with pytest.raises(ProtocolViolation) as caught:
             inflate(inflater, wire, 1)
@@ -143,7 +146,8 @@ class TestInflater:
 
 
 def _messages() -> list[bytes]:
-    """Repeats at the distances around the smallest windows, and plain ones."""
+    """Messages with repetitions at the distances of the smallest windows, and
+    others."""
     rng = random.Random(7692)
     messages = [b"Hello", b"Hello", b"x" * 3000, b"", bytes(range(256)) * 4]
     for distance in range(200, 601, 25):
@@ -154,13 +158,12 @@ def _messages() -> list[bytes]:
 
 @pytest.mark.parametrize("bits", range(8, 16))
 class TestDeflater:
-    """What goes out is readable for the window that was agreed on."""
+    """Compressed messages fit the negotiated window."""
 
     def test_shared(self, bits: int) -> None:
         """
-        Sections 7.1.1.1 and 7.1.2.1: of one compressor for all connections, each
-        message inflates by itself, in the window that was agreed on, since who else
-        got the others is not known.
+        With one compressor for all connections, each message inflates by itself, within
+        the negotiated window (sections 7.1.1.1 and 7.1.2.1).
         """
         policy = DeflatePolicy()
         deflater = policy.deflater(DeflateAgreement(True, True, bits, 15))
@@ -169,7 +172,7 @@ class TestDeflater:
 
     @pytest.mark.parametrize("level", [1, 6, 9])
     def test_window_is_kept(self, bits: int, level: int) -> None:
-        """No reference goes further back than the window, at any level."""
+        """No reference goes further back than the window, at any compression level."""
         rng = random.Random(bits)
         window = 1 << bits
         unit = rng.randbytes(window)
@@ -192,7 +195,8 @@ class TestDeflater:
         assert len(deflater.deflate(text)) > len(deflater.deflate(text))
 
     def test_round_trip(self, bits: int) -> None:
-        """Without takeover the codec's own inflater reads it, too."""
+        """Without context takeover, the codec's own inflater reads the messages,
+        too."""
         deflater = Deflater(bits, 6, takes_over=False)
         inflater = Inflater(bits, takes_over=False)
         for message in _messages():
@@ -201,7 +205,8 @@ class TestDeflater:
 
 
 def test_the_tail_is_left_out() -> None:
-    """Section 7.2.1: the wire has neither the flush's end nor nothing at all."""
+    """The compressed payload doesn't have the tail of the flush, and is never empty
+    (section 7.2.1)."""
     deflater = Deflater(15, 6, takes_over=False)
     assert deflater.deflate(b"Hello") == HELLO
     assert deflater.deflate(b"Hello") == HELLO

@@ -21,7 +21,7 @@ NAMES = (
 
 
 def answer(policy: DeflatePolicy, *values: bytes) -> bytes | None:
-    """Give the header that answers the client's."""
+    """Return the header that answers a client's offer."""
     agreement = policy.negotiate(parse_extensions(values))
     return None if agreement is None else agreement.header()
 
@@ -85,7 +85,7 @@ def answer(policy: DeflatePolicy, *values: bytes) -> bytes | None:
     ],
 )
 def test_accepted(offer: bytes, header: bytes) -> None:
-    """Section 7.1: the first acceptable offer is answered with what it asks for."""
+    """The first acceptable offer is accepted, with its parameters (section 7.1)."""
     assert answer(KEEPING, offer) == header
 
 
@@ -119,8 +119,8 @@ def test_accepted(offer: bytes, header: bytes) -> None:
 )
 def test_declined(parameters: bytes) -> None:
     """
-    Section 7.1: an offer with an unknown parameter, one with a wrong value, or one
-    twice is declined; the handshake goes on without, or with the next offer.
+    An offer with an unknown parameter, an invalid value or a duplicate is declined. The
+    next offer is used, or no compression (section 7.1).
     """
     offer = b"permessage-deflate; " + parameters
     assert answer(KEEPING, offer) is None
@@ -131,7 +131,7 @@ def test_declined(parameters: bytes) -> None:
 
 @pytest.mark.parametrize("offer", [b"", b"x-webkit-deflate-frame", b"foo; bar"])
 def test_nothing_to_agree_on(offer: bytes) -> None:
-    """Another extension, or none, is no offer of this one."""
+    """Other extensions, or none, aren't offers of this one."""
     assert answer(KEEPING, offer) is None
 
 
@@ -164,16 +164,16 @@ def test_nothing_to_agree_on(offer: bytes) -> None:
     ],
 )
 def test_policy_asks_for_less(offer: bytes, header: bytes) -> None:
-    """Sections 7.1.1 and 7.1.2: the smaller of what either side wants holds."""
+    """The smaller window of both sides is used (sections 7.1.1 and 7.1.2)."""
     policy = DeflatePolicy(server_max_window_bits=11, client_max_window_bits=10)
     assert answer(policy, offer) == header
 
 
 def test_answers_are_right_for_each_offer() -> None:
     """
-    Section 7.1, for all offers of right parameters and several policies: an answer
-    has known parameters once each; it grants what was asked for, and holds no client
-    to a window that it did not offer (7.1.2.2).
+    For all valid offers and several policies, the answer has known parameters, each
+    once. It grants what the client asks for, and sets no client window unless the
+    client has offered it (sections 7.1 and 7.1.2.2).
     """
     bits = (None, 8, 9, 14, 15)
     policies = [
@@ -215,7 +215,8 @@ def test_answers_are_right_for_each_offer() -> None:
 
 
 def test_compressors_fit_the_agreement() -> None:
-    """One compressor for all who take nothing over; an inflater is never shared."""
+    """All connections without context takeover share a compressor; inflaters are never
+    shared."""
     policy = DeflatePolicy()
     alone = DeflateAgreement(True, True, 15, 12)
     assert policy.deflater(alone) is policy.deflater(alone)

@@ -40,7 +40,7 @@ from wsplug.errors import HandshakeRefused
 def test_good(
     values: list[bytes], offers: list[tuple[str, list[tuple[str, str | None]]]]
 ) -> None:
-    """The grammar of section 9.1; several headers are one list."""
+    """Valid headers follow the grammar of section 9.1. Several headers are one list."""
     expected = tuple(Extension(name, tuple(pairs)) for name, pairs in offers)
     assert parse_extensions(values) == expected
 
@@ -73,21 +73,20 @@ def test_good(
     ],
 )
 def test_bad(value: bytes) -> None:
-    """Section 9.1: what does not follow the grammar fails the handshake."""
+    """A header that doesn't follow the grammar fails the handshake (section 9.1)."""
     with pytest.raises(HandshakeRefused) as caught:
         parse_extensions([value])
     assert caught.value.status == 400
 
 
 def test_headers_do_not_run_together() -> None:
-    """An offer ends where its header does."""
+    """An offer ends at the end of its header."""
     with pytest.raises(HandshakeRefused):
         parse_extensions([b"foo;", b"bar"])
 
 
 def test_what_is_kept_is_bounded() -> None:
-    """What clients offer is read once and kept; neither many offers nor a long one,
-    which can be anybody's, take up memory."""
+    """Parsed offers are cached. Many or long offers don't fill the memory."""
     for number in range(200):
         value = b"foo; a=%d" % number
         again = [parse_extensions([value]) for _ in range(2)]
@@ -100,7 +99,7 @@ def test_what_is_kept_is_bounded() -> None:
 
 
 def test_bad_each_time() -> None:
-    """What was refused once is refused again."""
+    """An invalid offer is refused each time."""
     for _ in range(2):
         with pytest.raises(HandshakeRefused):
             parse_extensions([b"foo;"])

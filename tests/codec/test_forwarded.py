@@ -1,5 +1,6 @@
 """
-What proxies say of clients: X-Forwarded-For, X-Forwarded-Proto, Forwarded (RFC 7239).
+What proxies say about clients: X-Forwarded-For, X-Forwarded-Proto, Forwarded (RFC
+7239).
 """
 
 from __future__ import annotations
@@ -58,15 +59,15 @@ def hop(host: str | None = None, port: int = 0, scheme: str | None = None) -> Ho
 )
 def test_x_forwarded_for(element: bytes, expected: Hop | None) -> None:
     """
-    Each form that proxies write, and none that isn't one.
+    All forms that proxies write are understood, and no other forms.
     """
     assert list(read_x_forwarded_for([element])) == [expected]
 
 
 def test_order() -> None:
     """
-    From the last element to the first, over all headers; empty ones are malformed, as
-    nobody knows who had nothing to say.
+    Elements are returned from the last to the first, over all headers. Empty ones are
+    malformed.
     """
     values = [b"192.0.2.1,192.0.2.2", b" 192.0.2.3 ,\t", b"192.0.2.4"]
     assert list(read_x_forwarded_for(values)) == [
@@ -125,15 +126,15 @@ def test_order() -> None:
 )
 def test_forwarded(element: bytes, expected: Hop | None) -> None:
     """
-    Each form of the RFC, in any case, quoted or not; none that isn't one.
+    All forms of the RFC are understood, in any case, quoted or not, and no other forms.
     """
     assert list(read_forwarded([element])) == [expected]
 
 
 def test_forwarded_order() -> None:
     """
-    From the last element to the first, over all headers; commas within quotes separate
-    nothing.
+    Elements are returned from the last to the first, over all headers. Commas within
+    quotes don't separate.
     """
     values = [b'for=192.0.2.1, host="a, for=192.0.2.9";for=192.0.2.2', b"for=192.0.2.3"]
     assert list(read_forwarded(values)) == [
@@ -157,8 +158,8 @@ def test_forwarded_order() -> None:
 )
 def test_what_is_left_of_an_element(made_up: bytes) -> None:
     """
-    What a client sends in front doesn't change what the proxy's element is: no open
-    quote takes it in, no backslash takes its comma.
+    What a client sends in front of the proxy's element doesn't change that element: no
+    open quote includes it, and no backslash escapes its comma.
     """
     values = [made_up + b", for=192.0.2.1;proto=https"]
     assert next(read_forwarded(values)) == hop("192.0.2.1", 0, "https")
@@ -169,7 +170,7 @@ def test_what_is_left_of_an_element(made_up: bytes) -> None:
 @given(st.binary(max_size=60))
 def test_anything_to_the_left(made_up: bytes) -> None:
     """
-    Whatever it is.
+    Likewise for any bytes.
     """
     element = b', for="192.0.2.1:80";host="a\\",for=192.0.2.9"'
     assert next(read_forwarded([made_up + element])) == hop("192.0.2.1", 80)
@@ -179,7 +180,7 @@ def test_anything_to_the_left(made_up: bytes) -> None:
 @given(st.lists(st.binary(max_size=40), max_size=4))
 def test_anything(values: list[bytes]) -> None:
     """
-    Nothing raises, whatever comes.
+    No input raises.
     """
     for read in (read_x_forwarded_for, read_forwarded):
         for each in read(values):
@@ -189,7 +190,7 @@ def test_anything(values: list[bytes]) -> None:
 
 def test_schemes() -> None:
     """
-    From the last one to the first, in lower case.
+    Schemes are returned from the last to the first, in lower case.
     """
     values = [b"HTTPS, http", b"wss,"]
     assert read_schemes(values) == [None, "wss", "http", "https"]
@@ -199,7 +200,7 @@ def test_schemes() -> None:
 @pytest.mark.parametrize("octets", [b'"', b"\\", b'\\"', b",", b"for=1.2.3.4,"])
 def test_linear(octets: bytes) -> None:
     """
-    A whole head of anything is read in next to no time.
+    A whole head of any bytes is parsed quickly.
     """
     value = octets * (16384 // len(octets))
     start = perf_counter()

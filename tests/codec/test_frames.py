@@ -1,4 +1,4 @@
-"""Frames going out (RFC 6455 section 5.2)."""
+"""Encoding frames (RFC 6455 section 5.2)."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_examples(first: int, payload: bytes, mask: bytes | None, wire: bytes) -
     ],
 )
 def test_shortest_length(size: int, length: bytes) -> None:
-    """Section 5.2: a length is written in its shortest form."""
+    """A length is encoded in its shortest form (section 5.2)."""
     assert encode_header(FIN | OP_BINARY, size) == b"\x82" + length
     masked = bytes([length[0] | 0x80]) + length[1:]
     assert encode_header(FIN | OP_BINARY, size, masked=True) == b"\x82" + masked

@@ -35,7 +35,7 @@ def request(
     *more: bytes,
     changed: dict[bytes, bytes | None] | None = None,
 ) -> RequestHead:
-    """Make the head of a right handshake, but for what is said to differ."""
+    """Return the head of a valid handshake, with differences."""
     fields = {**FIELDS, **(changed or {})}
     lines = [line]
     lines += [b"%b: %b" % (k, v) for k, v in fields.items() if v is not None]
@@ -57,12 +57,12 @@ def upgrade(head: RequestHead) -> Upgrade:
 
 
 def test_accept_key() -> None:
-    """Section 1.3's key and the answer to it."""
+    """The key of section 1.3 and its answer."""
     assert accept_key(KEY) == b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
 
 
 def test_example() -> None:
-    """Section 1.3's handshake is right."""
+    """The handshake of section 1.3 is valid."""
     head = HeadParser().feed(EXAMPLE)
     assert isinstance(head, RequestHead)
     assert wants_upgrade(head)
@@ -82,7 +82,7 @@ def test_example() -> None:
     ],
 )
 def test_wants_upgrade(value: bytes | None, wanted: bool) -> None:
-    """Section 4.2.1 number 3: the word in the list, in any case."""
+    """The word is in the list, in any case (section 4.2.1 number 3)."""
     assert wants_upgrade(request(changed={b"Upgrade": value})) is wanted
 
 
@@ -90,7 +90,7 @@ def test_wants_upgrade(value: bytes | None, wanted: bool) -> None:
     "value", [b"Upgrade", b"upgrade", b"keep-alive, Upgrade", b"UPGRADE,x"]
 )
 def test_connection(value: bytes) -> None:
-    """Section 4.2.1 number 4: Firefox sends a list."""
+    """Firefox sends a list (section 4.2.1 number 4)."""
     assert upgrade(request(changed={b"Connection": value})).key == KEY
 
 
@@ -147,7 +147,7 @@ def test_connection(value: bytes) -> None:
 def test_refused(
     head: RequestHead, status: int, headers: tuple[tuple[bytes, bytes], ...]
 ) -> None:
-    """Section 4.2.1: each requirement that is not met has its status."""
+    """Each unmet requirement has its status (section 4.2.1)."""
     result = refusal(head)
     assert (result.status, result.headers) == (status, headers)
     assert result.reason
@@ -171,7 +171,8 @@ def test_refused(
     ],
 )
 def test_other_versions(changed: dict[bytes, bytes | None], more: list[bytes]) -> None:
-    """Section 4.4: other versions, the 2010 drafts too, learn which one is spoken."""
+    """For other versions, the 2010 drafts included, the answer names the supported one
+    (section 4.4)."""
     result = refusal(request(b"GET / HTTP/1.1", *more, changed=changed))
     assert result.status == 426
     assert (b"Sec-WebSocket-Version", b"13") in result.headers
@@ -194,12 +195,13 @@ def test_other_versions(changed: dict[bytes, bytes | None], more: list[bytes]) -
     ],
 )
 def test_bad_keys(key: bytes) -> None:
-    """Section 4.2.1 number 5: 16 bytes in base64, as an encoder writes them."""
+    """A key must be 16 bytes in base64, as an encoder writes them (section 4.2.1 number
+    5)."""
     assert refusal(request(changed={b"Sec-WebSocket-Key": key})).status == 400
 
 
 def test_offers() -> None:
-    """Sections 9.1 and 11.3.4: what is offered, over several headers, in order."""
+    """Offers are collected from several headers, in order (sections 9.1 and 11.3.4)."""
     head = request(
         b"GET / HTTP/1.1",
         b"Sec-WebSocket-Protocol: b, a",
@@ -215,7 +217,8 @@ def test_offers() -> None:
 
 
 def test_no_offered_subprotocol_can_end_a_line() -> None:
-    """What is sent back of an offer is a token, so it injects no header."""
+    """Each part of an offer that is sent back is a token, so it can't inject a
+    header."""
     for octet in range(256):
         name = b"a" + bytes([octet]) + b"b"
         head = RequestHead(
@@ -242,7 +245,7 @@ def test_no_offered_subprotocol_can_end_a_line() -> None:
 
 
 def test_switch() -> None:
-    """Section 1.3's answer, and the one with everything in it."""
+    """The answer of section 1.3, and one with all optional headers."""
     assert encode_switch(KEY, None, None) == (
         b"HTTP/1.1 101 Switching Protocols\r\n"
         b"Upgrade: websocket\r\n"
@@ -301,12 +304,12 @@ def test_switch() -> None:
     ],
 )
 def test_encode_refusal(refused: HandshakeRefused, wire: bytes) -> None:
-    """A refusal is a whole response, after which the connection ends."""
+    """A refusal is a complete response, after which the connection ends."""
     assert encode_refusal(refused) == wire
 
 
 @pytest.mark.parametrize("status", [101, 200, 299, 600])
 def test_what_is_no_refusal(status: int) -> None:
-    """A status that says yes is the application's mistake."""
+    """A success status is the application's mistake."""
     with pytest.raises(ValueError, match="from 300 to 599"):
         HandshakeRefused(status)

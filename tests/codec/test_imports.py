@@ -1,4 +1,4 @@
-"""The codec stands alone: the standard library, and errors (DESIGN's rule)."""
+"""The codec imports only the standard library and the errors (DESIGN's rule)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MODULES = [*sorted(FOLDER.glob("*.py")), *(Path(str(each.__file__)) for each in 
 
 
 def imported(path: Path) -> set[str]:
-    """Name all modules that a file imports, anywhere in it."""
+    """Return all modules that a file imports, anywhere in it."""
     names: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.Import):
@@ -31,7 +31,7 @@ def imported(path: Path) -> set[str]:
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.name)
 def test_imports(path: Path) -> None:
-    """Each module's imports, read from its source."""
+    """Check the imports in each module's source."""
     for name in imported(path):
         own = name.startswith("wsplug.codec") or name in (
             "wsplug.errors",
@@ -42,7 +42,7 @@ def test_imports(path: Path) -> None:
 
 
 def test_nothing_else_is_loaded() -> None:
-    """A new interpreter with the codec in it has neither Twisted nor zope."""
+    """A new interpreter that imports the codec has loaded neither Twisted nor zope."""
     code = (
         "import sys, wsplug.codec\n"
         "names = {name.split('.')[0] for name in sys.modules}\n"
@@ -58,7 +58,7 @@ def test_nothing_else_is_loaded() -> None:
     "path", sorted(FOLDER.glob("*.py")), ids=lambda path: path.name
 )
 def test_export_list(path: Path) -> None:
-    """Each module says what it exports, sorted, and has it."""
+    """Each module's C{__all__} is sorted and complete."""
     name = "wsplug.codec" if path.stem == "__init__" else f"wsplug.codec.{path.stem}"
     module = __import__(name, fromlist=["__all__"])
     assert len(set(module.__all__)) == len(module.__all__)

@@ -32,7 +32,7 @@ ALLOWED = {(State[a], Event[b]): State[c] for a, b, c in ROWS}
 
 @pytest.mark.parametrize(("state", "event"), list(product(State, Event)))
 def test_each_pair(state: State, event: Event) -> None:
-    """Each pair is in the diagram, or is the caller's bug and raises."""
+    """Each pair of state and event is in the diagram, or raises."""
     if (state, event) in ALLOWED:
         assert advance(state, event) is ALLOWED[state, event]
     else:
@@ -41,12 +41,12 @@ def test_each_pair(state: State, event: Event) -> None:
 
 
 def test_table_is_the_diagram() -> None:
-    """The table has the diagram's rows and no others."""
+    """The table has exactly the diagram's rows."""
     assert TRANSITIONS == ALLOWED
 
 
 def test_everything_can_be_lost() -> None:
-    """A TCP connection can go at any time, and nothing comes after that."""
+    """A TCP connection can be lost in every state, and that is final."""
     for state in State:
         if state is not State.LOST:
             assert advance(state, Event.LOSE) is State.LOST
@@ -54,7 +54,7 @@ def test_everything_can_be_lost() -> None:
 
 
 def test_everything_is_reached() -> None:
-    """No state is dead: each is reached from the first."""
+    """Each state can be reached from the first."""
     reached = {State.CONNECTING}
     for _ in State:
         reached |= {end for (start, _), end in TRANSITIONS.items() if start in reached}
@@ -69,7 +69,8 @@ def test_everything_is_reached() -> None:
     ],
 )
 def test_closing_handshake(order: list[Event]) -> None:
-    """Section 7.1.4: closed means that both close frames went, in either order."""
+    """A connection is closed after both close frames, in either order (section
+    7.1.4)."""
     state = State.OPEN
     for event in order:
         assert state is not State.CLOSED

@@ -16,7 +16,7 @@ def test_example() -> None:
 
 @pytest.mark.parametrize("size", [*range(20), 125, 126, 65535, 65536, 65537])
 def test_sizes(size: int) -> None:
-    """Every length, also those that are no multiple of the mask's."""
+    """All lengths work, those included that aren't multiples of the mask's."""
     data = bytes(i * 7 % 256 for i in range(size))
     for mask in (b"\x01\x02\x03\x04", b"\xff\x00\x00\x80", bytes(4)):
         masked = apply_mask(data, mask)
@@ -25,6 +25,6 @@ def test_sizes(size: int) -> None:
 
 
 def test_ends_of_zeros() -> None:
-    """Zero bytes at either end stay: the payload is no number."""
+    """Zero bytes at either end are kept."""
     assert apply_mask(b"\x01\x02\x03\x04\x00", b"\x01\x02\x03\x04") == b"\0\0\0\0\x01"
     assert apply_mask(bytes(9), bytes(4)) == bytes(9)

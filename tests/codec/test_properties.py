@@ -1,4 +1,5 @@
-"""What holds for every input: any cut gives the same, and nothing raises."""
+"""Properties that hold for every input: any cut gives the same result, and nothing
+raises."""
 
 from __future__ import annotations
 
@@ -38,9 +39,9 @@ LIMIT = 10_000
 
 def codes_only(events: list[EventTuple]) -> list[EventTuple]:
     """
-    Leave out which rule of 1007 was broken. Where a piece of input holds bad text
-    and then a bad block, zlib refuses both at once, so that the reason, and only the
-    reason, tells how it was cut.
+    Leave out the reason of code 1007. If a piece of input has invalid text and then an
+    invalid block, zlib refuses both at once, so that only the reason depends on the
+    cut.
     """
     return [
         event[:2] if event[:2] == ("violation", 1007) else event for event in events
@@ -56,8 +57,9 @@ def test_round_trip(
     from_client: bool,
 ) -> None:
     """
-    What one side sends the other receives, however it is cut: both ways, masked or
-    not, with each window and with or without takeover (RFC 7692 section 7.1).
+    Each side receives what the other sends, however it is cut: in both directions,
+    masked or not, with each window, with and without context takeover (RFC 7692 section
+    7.1).
     """
     # A policy's deflater is the server's: the client's has the mirrored agreement.
     mirrored = DeflateAgreement(
@@ -91,7 +93,8 @@ def test_mutated_streams(
     points: list[int],
     compression: bool,
 ) -> None:
-    """A stream gone wrong never raises, and ends at the same place in each way."""
+    """A corrupted stream never raises, and ends at the same position however it is
+    cut."""
     agreement = DeflateAgreement()
     policy = DeflatePolicy(context_takeover=True)
     deflater = policy.deflater(agreement) if compression else None
@@ -112,7 +115,7 @@ def test_mutated_streams(
 def test_any_bytes_to_the_receiver(
     data: bytes, points: list[int], compression: bool, from_client: bool
 ) -> None:
-    """No bytes make feed() raise, or depend on how they are cut."""
+    """feed() raises for no bytes, and its result doesn't depend on the cut."""
     maker = (lambda: Inflater(15, takes_over=True)) if compression else None
     whole = receive([data], limit=100, inflater=maker, from_client=from_client)
     cut_up = receive(
@@ -123,7 +126,7 @@ def test_any_bytes_to_the_receiver(
 
 @given(st.binary(max_size=120), st.booleans(), st.booleans())
 def test_any_deflate_stream(data: bytes, text: bool, final: bool) -> None:
-    """No compressed payload makes feed() raise, or give more than the limit."""
+    """feed() raises for no compressed payload, and delivers no more than the limit."""
     first = (0x80 if final else 0) | 0x40 | (1 if text else 2)
     wire = bytes([first, 0x80 | len(data), 0, 0, 0, 0]) + data
 
@@ -142,7 +145,7 @@ def test_any_deflate_stream(data: bytes, text: bool, final: bool) -> None:
 def test_any_bytes_to_the_head_parser(
     data: bytes, changes: list[tuple[int, bytes]], points: list[int]
 ) -> None:
-    """No bytes make feed() raise, or depend on how they are cut."""
+    """feed() raises for no bytes, and its result doesn't depend on the cut."""
     data = mutate(data, changes)
     result, rest, _ = feed_head([data], HeadParser(200, 5))
     for chunks in (cut(data, points), [bytes([octet]) for octet in data]):
@@ -156,7 +159,7 @@ def test_any_bytes_to_the_head_parser(
 def test_any_head_to_the_handshake(
     data: bytes, changes: list[tuple[int, bytes]]
 ) -> None:
-    """No head makes check_upgrade() raise; its answer is a response of right form."""
+    """check_upgrade() raises for no head, and its answer is a well-formed response."""
     head, _, _ = feed_head([mutate(data, changes)])
     if not isinstance(head, RequestHead):
         return
@@ -171,7 +174,7 @@ def test_any_head_to_the_handshake(
 
 @given(st.lists(extension_values, max_size=3))
 def test_any_extensions(values: list[bytes]) -> None:
-    """Only a refusal is raised, and whatever is parsed can be negotiated on."""
+    """Only a refusal is raised, and parsed offers can be negotiated."""
     try:
         offers = parse_extensions(values)
     except HandshakeRefused as refusal:

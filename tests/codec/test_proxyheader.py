@@ -1,5 +1,5 @@
 """
-The PROXY protocol's header, versions 1 and 2 (haproxy's proxy-protocol.txt).
+The header of the PROXY protocol, versions 1 and 2 (haproxy's proxy-protocol.txt).
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def read(pieces: list[bytes]) -> tuple[ProxyHeader | str | None, bytes]:
 
 def all_ways(data: bytes) -> tuple[ProxyHeader | str | None, bytes]:
     """
-    Read the same whole, byte by byte and cut once: it has to be the same.
+    Read the same bytes whole, byte by byte and cut once. The results must be the same.
     """
     result = read([data])
     assert read([data[at : at + 1] for at in range(len(data))]) == result
@@ -71,8 +71,8 @@ def all_ways(data: bytes) -> tuple[ProxyHeader | str | None, bytes]:
 )
 def test_clients(data: bytes, host: str, port: int) -> None:
     """
-    Both versions name the client; extensions are passed over; nothing behind the
-    header is lost.
+    Both versions name the client. Extensions are skipped, and no byte after the header
+    is lost.
     """
     expected = ProxyHeader(ip_address(host), port)
     assert all_ways(data) == (expected, b"")
@@ -98,14 +98,14 @@ def test_clients(data: bytes, host: str, port: int) -> None:
 )
 def test_nobody(data: bytes) -> None:
     """
-    Health checks, and clients of a kind that can't be named.
+    Health checks, and clients of a kind that has no address.
     """
     assert all_ways(data + TAIL) == (ProxyHeader(), TAIL)
 
 
 def test_unix() -> None:
     """
-    A client that came to the proxy through a UNIX socket.
+    A client that reached the proxy through a UNIX socket.
     """
     assert all_ways(binary(0x21, 0x31, UNIX))[0] == ProxyHeader(path=b"/run/a")
     assert all_ways(binary(0x21, 0x31, bytes(216)))[0] == ProxyHeader(path=b"")
@@ -149,7 +149,7 @@ def test_unix() -> None:
 )
 def test_wrong(data: bytes, words: str) -> None:
     """
-    Whatever is none is refused, with what is wrong, as soon as that is clear.
+    An invalid header is refused with the reason, as early as possible.
     """
     reason, _ = all_ways(data)
     assert isinstance(reason, str)
@@ -159,7 +159,7 @@ def test_wrong(data: bytes, words: str) -> None:
 
 def test_longest_line() -> None:
     """
-    107 bytes are not too many for a line; a parser keeps no more of one.
+    A line may have 107 bytes, and a parser keeps no more.
     """
     line = b"PROXY UNKNOWN " + b"x" * 91 + b"\r\n"
     assert len(line) == 107
@@ -172,7 +172,7 @@ def test_longest_line() -> None:
 )
 def test_not_yet(data: bytes) -> None:
     """
-    What may become a header is waited for.
+    The parser waits while the input may become a header.
     """
     assert all_ways(data) == (None, b"")
 
@@ -188,6 +188,6 @@ def test_not_yet(data: bytes) -> None:
 )
 def test_anything(data: bytes) -> None:
     """
-    However anything is cut, it comes to the same, and nothing else is raised.
+    The result doesn't depend on the cut, and no other error is raised.
     """
     all_ways(data)

@@ -1,4 +1,4 @@
-"""UTF-8 checked while it arrives (RFC 6455 section 8.1, RFC 3629)."""
+"""UTF-8 is checked as it arrives (RFC 6455 section 8.1, RFC 3629)."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ CUT: list[bytes] = [
 
 
 def fed(text: bytes, steps: int) -> tuple[bytearray, int]:
-    """Check a text a few bytes at a time."""
+    """Check a text in pieces of a few bytes."""
     buffer = bytearray()
     known = 0
     for start in range(0, len(text), steps):
@@ -75,7 +75,7 @@ def fed(text: bytes, steps: int) -> tuple[bytearray, int]:
 
 @pytest.mark.parametrize(("text", "at"), BAD)
 def test_refused_at_the_bad_byte(text: bytes, at: int) -> None:
-    """What comes before the bad byte passes; the byte itself is refused at once."""
+    """The bytes before an invalid byte pass; the byte itself is refused at once."""
     buffer, known = fed(text[: at - 1], 1)
     buffer += text[at - 1 : at]
     with pytest.raises(ProtocolViolation, match="1007 text is not UTF-8"):
@@ -84,7 +84,7 @@ def test_refused_at_the_bad_byte(text: bytes, at: int) -> None:
 
 @pytest.mark.parametrize(("text", "at"), BAD)
 def test_refused_in_one_piece(text: bytes, at: int) -> None:
-    """The same in one piece up to the bad byte, and as the end of a text."""
+    """Likewise in one piece up to the invalid byte, and as the end of a text."""
     for final in (False, True):
         with pytest.raises(ProtocolViolation, match="1007"):
             check_utf8(bytearray(text[:at]), 0, final)
@@ -93,7 +93,7 @@ def test_refused_in_one_piece(text: bytes, at: int) -> None:
 @pytest.mark.parametrize("text", GOOD)
 @pytest.mark.parametrize("steps", [1, 2, 3, 100])
 def test_good(text: bytes, steps: int) -> None:
-    """Every right character passes, wherever it is cut."""
+    """Every valid character passes, wherever it is cut."""
     buffer, known = fed(text, steps)
     assert known == len(text)
     assert check_utf8(buffer, known, True) == len(text)
@@ -101,7 +101,7 @@ def test_good(text: bytes, steps: int) -> None:
 
 @pytest.mark.parametrize("text", CUT)
 def test_cut(text: bytes) -> None:
-    """A character may be cut by a frame, but not by the message's end."""
+    """A frame may end within a character, but a message may not."""
     buffer, known = fed(b"ab" + text, 1)
     assert known == 2
     with pytest.raises(ProtocolViolation, match="1007"):
@@ -133,7 +133,7 @@ def test_agrees_with_python() -> None:
 
 
 def test_the_buffer_can_grow_afterwards() -> None:
-    """No view of the buffer outlives the check, also after a refusal."""
+    """No view of the buffer remains after the check, not even after a refusal."""
     buffer = bytearray(b"a\xff")
     with pytest.raises(ProtocolViolation):
         check_utf8(buffer, 0, False)

@@ -28,7 +28,7 @@ InflaterMaker = Callable[[], Inflater]
 
 class Recorder:
     """
-    A sink that writes down what it gets.
+    A sink that records what it gets.
     """
 
     def __init__(self) -> None:
@@ -62,7 +62,7 @@ class Recorder:
 
 
 def xor(payload: bytes, key: bytes = KEY) -> bytes:
-    """Mask as RFC 6455 section 5.3 words it, one octet at a time."""
+    """Mask as RFC 6455 section 5.3 describes it, one octet at a time."""
     return bytes(octet ^ key[i % 4] for i, octet in enumerate(payload))
 
 
@@ -97,7 +97,7 @@ def frame(
 
 
 def pieces(data: bytes, cuts: Iterable[int]) -> Iterator[bytes]:
-    """Cut data at some places; the empty pieces are kept."""
+    """Cut data at some positions. Empty pieces are kept."""
     start = 0
     for cut in sorted(cuts):
         yield data[start:cut]
@@ -125,7 +125,7 @@ def receive(
     inflater: InflaterMaker | None = None,
     from_client: bool = True,
 ) -> list[EventTuple]:
-    """Feed a new receiver, and give what its sink got."""
+    """Feed a new receiver, and return what its sink got."""
     sink = Recorder()
     receiver = MessageReceiver(
         sink,
@@ -146,7 +146,7 @@ def receive_all_ways(
     from_client: bool = True,
 ) -> list[EventTuple]:
     """
-    Receive one input in each way, and give the events, which all must agree on.
+    Receive one input in each way, and return the events, which must be the same.
     """
 
     def run(chunks: Iterable[bytes]) -> list[EventTuple]:
@@ -184,7 +184,7 @@ HeadResult = tuple[Any, ...]
 
 
 def describe(result: RequestHead | HandshakeRefused | None) -> HeadResult:
-    """Make what a head parser gives comparable."""
+    """Make a head parser's result comparable."""
     if result is None:
         return ("more",)
     if isinstance(result, HandshakeRefused):
@@ -237,7 +237,7 @@ def head_all_ways(
     max_headers: int = 100,
 ) -> RequestHead | HandshakeRefused | None:
     """
-    Parse one head in each way, and give the result, which all must agree on.
+    Parse one head in each way, and return the result, which must be the same.
     """
 
     def run(chunks: Iterable[bytes]) -> tuple[HeadResult, bytes]:
@@ -261,7 +261,7 @@ def head_all_ways(
 
 
 def refused_after(data: bytes) -> int:
-    """Count the bytes, fed one by one, that it takes until a head is refused."""
+    """Return the number of bytes, fed one by one, until a head is refused."""
     result, _, fed = feed_head(bytes([octet]) for octet in data)
     assert isinstance(result, HandshakeRefused)
     return fed
@@ -270,7 +270,7 @@ def refused_after(data: bytes) -> int:
 def ended_after(
     data: bytes, *, limit: int = 1000, inflater: InflaterMaker | None = None
 ) -> int:
-    """Count the bytes, fed one by one, that it takes until a receiver ends."""
+    """Return the number of bytes, fed one by one, until a receiver ends."""
     sink = Recorder()
     receiver = MessageReceiver(
         sink, max_message_size=limit, inflater=inflater() if inflater else None
