@@ -62,7 +62,7 @@ def cleanName(text: str) -> str:
 
 def isVisible(text: str) -> bool:
     """
-    Tell whether L{cleanName} would leave anything of a text. This is cheaper, because
+    Return whether L{cleanName} would leave anything of a text. This is cheaper, because
     the first character of most texts is visible.
     """
     return any(_isShown(character, "LNPS") for character in text)

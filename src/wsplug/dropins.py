@@ -32,7 +32,7 @@ __all__ = [
 
 def addToPath(folder: str) -> None:
     """
-    Have modules found in a folder, first of all, as Python does for the folder of a
+    Put a folder first on the path for modules, as Python does for the folder of a
     script.
 
     @param folder: its absolute path.
@@ -129,7 +129,7 @@ def _loadAll() -> Sequence[_Loaded]:
 
 def _changed(path: str) -> int:
     """
-    Give the time, in nanoseconds, when files of a folder came and went last.
+    Return the time, in nanoseconds, when the list of a folder's files last changed.
     """
     try:
         return os.stat(path).st_mtime_ns

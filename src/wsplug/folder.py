@@ -65,7 +65,7 @@ class Folder(File):
 
     def _isServed(self) -> bool:
         """
-        Tell whether this is a file or folder that may be served.
+        Return whether this is a file or folder that may be served.
         """
         isInside = self.followsLinks or isWithin(self.path, self._top)
         return isInside and bool(self.isfile() or self.isdir())

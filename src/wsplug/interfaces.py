@@ -136,7 +136,7 @@ class IHandshakeRequest(Interface):
 
     def isSecure() -> bool:
         """
-        Tell whether the client uses TLS, with the server or, as a trusted proxy
+        Return whether the client uses TLS, with the server or, as a trusted proxy
         reports, with the proxy.
         """
 

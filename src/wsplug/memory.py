@@ -32,7 +32,7 @@ _M_MMAP_THRESHOLD: Final = -3
 
 def keepFreedMemory() -> bool:
     """
-    Have the process keep L{KEPT_SIZE} bytes that it frees.
+    Keep up to L{KEPT_SIZE} freed bytes in the process.
 
     This affects the whole process: C{twistd wsplug} calls it; if you embed the server,
     you decide. Settings in the environment (mallopt(3)) take precedence.

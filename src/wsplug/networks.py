@@ -81,7 +81,7 @@ def hostOf(address: IAddress) -> Host | None:
 
 def isLocal(address: IAddress) -> bool:
     """
-    Tell whether an address is that of a UNIX socket. It names no client, and only
+    Return whether an address is that of a UNIX socket. It names no client, and only
     programs on this machine can connect through it.
     """
     return isinstance(address, UNIXAddress)

@@ -287,7 +287,7 @@ def _importModule(name: str) -> ModuleType:
 
 def _namesIn(module: ModuleType, *interfaces: type[Interface]) -> list[str]:
     """
-    Give the names of what a module has that provides one of some interfaces.
+    Return the names of a module's objects that provide one of some interfaces.
     """
     return [
         name
@@ -302,7 +302,7 @@ def _isDefinedIn(module: ModuleType, value: object) -> bool:
 
 def _hintAt(module: ModuleType) -> str:
     """
-    Say which applications a module has, to whoever has named another.
+    List a module's applications in an error about another name.
     """
     names = _namesIn(module, IWebSocketApplicationPlugin, IWebSocketApplication)
     return f"; it has {' and '.join(map(repr, names))}" if names else ""

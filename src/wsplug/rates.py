@@ -78,7 +78,7 @@ class TokenBucket:
 
     def isFull(self, now: float) -> bool:
         """
-        Tell whether the bucket is full, like a new one.
+        Return whether the bucket is full, like a new one.
 
         @param now: by the clock.
         """

@@ -190,8 +190,8 @@ class Options(usage.Options):
 
 def _spellOut(arguments: Sequence[str] | None) -> list[str]:
     """
-    Give options that may stand alone the value that they have then. C{usage.Options}
-    has no such options.
+    Add the default value to options that may have none. C{usage.Options} has no such
+    options.
 
     @param arguments: by default, those of the process.
     """

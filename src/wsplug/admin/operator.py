@@ -75,7 +75,7 @@ class Status(Protocol):
 
     def isServed(self, transport: IWebSocketTransport) -> bool:
         """
-        Tell whether an operator is connected to the server's own endpoints.
+        Return whether an operator is connected to the server's own endpoints.
         """
 
 
@@ -132,7 +132,7 @@ class OperatorProtocol(WebSocketProtocol):
 
     def _refuse(self, error: RequestRefused, request: Any) -> None:
         """
-        Send an error. Without authentication, there is no second try.
+        Send an error. If the client isn't authenticated, also close the connection.
         """
         self.transport.sendTextMessage(refusal(error, request))
         if not self._isKnown:

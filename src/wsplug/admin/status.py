@@ -226,6 +226,6 @@ class StatusApplication:
 
     def isServed(self, transport: Any) -> bool:
         """
-        Say whether an operator is connected to the server's own endpoints.
+        Return whether an operator is connected to the server's own endpoints.
         """
         return transport in self.server.connections

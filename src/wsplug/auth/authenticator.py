@@ -181,7 +181,7 @@ class Authenticator:
 
     def awaitsMessage(self, request: Any) -> bool:
         """
-        Tell whether a client without credentials may send them in its first message.
+        Return whether a client without credentials may send them in its first message.
         """
         if self._firstMessage == "browsers":
             return self._takesTokens and request.getHeader(b"origin") is not None

@@ -38,7 +38,7 @@ The kinds of credentials that clients can send over HTTP or a WebSocket.
 
 def takes(interfaces: Iterable[Any], kind: Any) -> bool:
     """
-    Tell whether one of some interfaces accepts a kind of credentials.
+    Return whether one of some interfaces accepts a kind of credentials.
     """
     return any(kind.isOrExtends(each) for each in interfaces)
 

@@ -79,7 +79,7 @@ class UsernamePassword:
 
     def checkPassword(self, password: bytes | str) -> bool:
         """
-        Tell whether the password is the right one.
+        Return whether the password is the right one.
         """
         right = password.encode("utf-8") if isinstance(password, str) else password
         return hmac.compare_digest(self.password, right)

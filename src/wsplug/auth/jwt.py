@@ -142,7 +142,7 @@ class JWTChecker:
 
     def _verify(self, token: bytes) -> tuple[dict[str, Any], dict[str, Any]]:
         """
-        Give header and claims of a token whose signature is right.
+        Return the header and the claims of a token whose signature is valid.
         """
         try:
             decoded = self._jwt.decode_complete(

@@ -71,9 +71,9 @@ class Authentication:
 
     def makePortal(self) -> Portal | None:
         """
-        Give the portal.
+        Return the portal.
 
-        @return: C{None} where nobody has to log in.
+        @return: C{None} if no login is required.
         @raise InvalidOption: it can't be made of C{checkers}.
         """
         if self.portal is not None or not self.checkers:

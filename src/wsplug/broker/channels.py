@@ -78,7 +78,7 @@ class _Subscription:
 
     def isOver(self, size: int, turn: int) -> bool:
         """
-        Tell whether the newest message exceeds the limit; see L{Burst}.
+        Return whether the newest message exceeds the limit; see L{Burst}.
 
         @param size: the limit, in bytes.
         @param turn: the number of this turn.

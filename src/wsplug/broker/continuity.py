@@ -52,7 +52,7 @@ def readBoot() -> str | None:
 
 def isContinued(database: sqlite3.Connection, path: str, boot: str | None) -> bool:
     """
-    Say whether a database is in the state in which its last opening left it.
+    Return whether a database is in the state in which its last opening left it.
 
     @param path: the path of the database.
     @param boot: the result of L{readBoot}.

@@ -56,7 +56,7 @@ must never be sent (section 7.4.1).
 
 def may_be_sent(code: int) -> bool:
     """
-    Tell whether a code may be sent: a registered code that isn't reserved for local
+    Return whether a code may be sent: a registered code that isn't reserved for local
     use, or one from the ranges for libraries and applications (RFC 6455 sections 7.4.1
     and 7.4.2).
     """

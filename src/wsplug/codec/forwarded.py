@@ -161,7 +161,7 @@ def _read_node(text: bytes, bare: bool = False) -> Hop | None:
 
     @param bare: whether an IPv6 address may come without its brackets, and C{unix:} for
         a client that came through a UNIX socket, as nginx puts it.
-    @return: C{None} where it is none.
+    @return: C{None} if it isn't valid.
     """
     if bare and (text.count(b":") > 1 and not text.startswith(b"[")):
         host = _read_host(text)

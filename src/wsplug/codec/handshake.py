@@ -68,7 +68,7 @@ class Upgrade(NamedTuple):
 
 def wants_upgrade(head: RequestHead) -> bool:
     """
-    Say whether a request is a handshake, valid or not, and not a plain HTTP request.
+    Return whether a request is a handshake, valid or not, and not a plain HTTP request.
     """
     return head.lists(b"upgrade", b"websocket")
 

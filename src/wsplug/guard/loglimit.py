@@ -47,7 +47,7 @@ _allows: ContextVar[Callable[[], bool] | None] = ContextVar("allows", default=No
 
 def isLeftOut(event: LogEvent) -> bool:
     """
-    Say whether an event is one too many about the client that is being served.
+    Return whether an event about the client that is being served exceeds its limit.
     """
     allows = _allows.get()
     if allows is None or event.get("log_level") not in (

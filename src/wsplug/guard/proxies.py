@@ -150,7 +150,7 @@ class TrustedProxies:
 
     def trusts(self, address: IAddress) -> bool:
         """
-        Tell whether an address is that of a trusted proxy.
+        Return whether an address is that of a trusted proxy.
         """
         if not self.settings.trusted:
             return False

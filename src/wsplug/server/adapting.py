@@ -137,7 +137,7 @@ def _areTexts(values: Iterable[object]) -> bool:
 
 def checkPages(pages: Any, name: str) -> None:
     """
-    Find out whether something can answer plain HTTP requests.
+    Return whether an object can answer plain HTTP requests.
 
     @param pages: as of an application, or of its mount.
     @param name: what error messages call the application.

@@ -62,7 +62,7 @@ class VerboseLog:
 
     def warn(self) -> None:
         """
-        Say that the texts of messages will be in the log.
+        Warn that the log will contain the texts of messages.
         """
         _log.warn(
             "the log contains the texts of messages, because of verbose: {clients}",

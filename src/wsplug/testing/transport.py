@@ -188,8 +188,8 @@ class MemoryTransport:
 
     def _isOver(self) -> bool:
         """
-        Say whether the protocol has ended the connection and everything is sent. If the
-        client has closed its end, it is enough that the network has the output.
+        Return whether the protocol has ended the connection and everything is sent. If
+        the client has closed its end, it is enough that the network has the output.
         """
         room = self.bufferSize if self._eofTold else 0
         return self.disconnecting and len(self._out) <= room

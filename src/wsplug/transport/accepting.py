@@ -92,7 +92,7 @@ class _AcceptObserver:
 
 def boundAcceptLines(port: IListeningPort, clock: IReactorTime) -> None:
     """
-    Have a port log the connections that it can't accept in one line, and then in one
+    Make a port log the connections that it can't accept in one line, and then in one
     every L{INTERVAL}.
 
     @param port: ports of other kinds than Twisted's own for TCP and UNIX sockets aren't

@@ -26,7 +26,7 @@ _SHUTDOWN_CODES = (CloseCode.GOING_AWAY, CloseCode.SERVICE_RESTART)
 
 def isServerShutdown(reason: Failure) -> bool:
     """
-    Tell whether a connection was closed because the server stops or restarts. Then
+    Return whether a connection was closed because the server stops or restarts. Then
     nobody is left to get notices. An operator may close a single connection with the
     same codes.
     """

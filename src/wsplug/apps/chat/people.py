@@ -62,7 +62,7 @@ class People:
 
     def has(self, person: Person) -> bool:
         """
-        Tell whether a person is known by their id.
+        Return whether a person is known by their id.
         """
         return self._people.get(person.id) is person
 

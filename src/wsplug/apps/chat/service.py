@@ -77,7 +77,7 @@ class ChatService:
 
     def stop(self) -> None:
         """
-        Stop: nobody is told anything more.
+        Stop: send no more events.
         """
         self.rooms.stop()
         self.notices.stop()

@@ -50,7 +50,7 @@ def _python(script: Path) -> list[str]:
 
 def groupExists(group: int) -> bool:
     """
-    Tell whether a process group has members.
+    Return whether a process group has members.
     """
     try:
         os.killpg(group, 0)

@@ -17,7 +17,7 @@ from contextlib import suppress
 
 def exists(group: int) -> bool:
     """
-    Tell whether a process group has members.
+    Return whether a process group has members.
     """
     try:
         os.killpg(group, 0)

@@ -141,7 +141,7 @@ class ProcessOptions:
     @ivar command: the program's absolute path, and its arguments.
     @ivar directory: the absolute path of the working directory; C{None} for the
         server's.
-    @ivar title: what the page calls the program, whose arguments are nobody's business.
+    @ivar title: the program's name on the page, without its arguments.
     """
 
     command: tuple[str, ...]

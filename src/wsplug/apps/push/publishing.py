@@ -30,7 +30,7 @@ __all__ = ["PublishResource"]
 
 class _Publication(msgspec.Struct, forbid_unknown_fields=True):
     """
-    What is to be published, as JSON has it.
+    The JSON of a request to publish.
     """
 
     data: Raw
@@ -44,7 +44,7 @@ _fromPublishers: Final = msgspec.json.Decoder(_Publication | list[_Publication])
 
 class _Draft(NamedTuple):
     """
-    What is to be published in one channel.
+    A publication for one channel.
     """
 
     channel: str
@@ -57,7 +57,7 @@ class _Result(msgspec.Struct, omit_defaults=True):
     What has become of it.
 
     @ivar subscribers: how many of this server's connections it went to.
-    @ivar position: where it is, if it was stored.
+    @ivar position: its position in the channel, if it was stored.
     @ivar error: why it wasn't published.
     """
 
@@ -273,7 +273,7 @@ class PublishResource(PlainResource):
         self, drafts: Sequence[_Draft], outcomes: Sequence[Published | Failure]
     ) -> Response:
         """
-        Say what has become of publications.
+        Answer with the results of publications.
         """
         results = []
         failed = tooLarge = 0
@@ -336,7 +336,7 @@ def _refuse(
     error: RequestRefused, headers: Sequence[tuple[bytes, bytes]] = ()
 ) -> Response:
     """
-    Make the response to a request that asks for nothing that is to be had.
+    Return the response to a request that is refused.
     """
     answer = ErrorMessage(error.code, error.message, retry_after=error.retryAfter)
     return _encode(_STATUS.get(error.code, 400), answer, headers)

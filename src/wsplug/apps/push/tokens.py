@@ -77,7 +77,7 @@ class Tokens:
 
     def accept(self, authorization: bytes | None) -> bool:
         """
-        Tell whether an C{Authorization} header has a valid token. The comparison takes
+        Return whether an C{Authorization} header has a valid token. Comparing takes
         constant time.
         """
         scheme, _, token = (authorization or b"").strip(b" \t").partition(b" ")
