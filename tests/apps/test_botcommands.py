@@ -608,7 +608,7 @@ def test_sameWord(logs: Logs) -> None:
     _, client = serveBot(own)
     assert ask(client, "hello") == ask(client, "hey") == ask(client, "try") == "mine"
     assert ask(client, "hi") == "What's up, human?"
-    assert logs.lines() == [
+    assert logs.lines("two commands") == [
         f"two commands have the word {word!r}: <command 'try' of {__name__}> gets it, "
         f"<command {loser!r} of wsplug.apps.bot.commands> does not"
         for word, loser in [("hello", "hello"), ("hey", "hi")]
@@ -697,7 +697,7 @@ def test_brokenContract(logs: Logs, command: Any, reason: str) -> None:
     assert ask(client, "broken") == "You have entered: broken"
     assert ask(client, "hello") == "Hello, human!"
     assert ask(client, "help")
-    (line,) = logs.lines()
+    (line,) = logs.lines("command")
     assert line.startswith("the command <broken> is left out: ")
     assert reason in line
 
