@@ -748,7 +748,7 @@ def test_no_subprotocol_is_logged(logs: Logs) -> None:
     assert not logs.lines("subprotocol")
     server.connect(subprotocols=["secret", "c"])
     (line,) = logs.lines("subprotocol")
-    assert "the client offers 2: the application takes a, b" in line
+    assert "the client offers 2, and the application takes a, b; browsers" in line
     assert "1006" in line
     assert "secret" not in line
     # The limit is ten lines, and there are others about the same client.

@@ -285,9 +285,9 @@ def logUnspoken(limit: LogLimit, client: IAddress, offered: int, mount: Mount) -
     if not limit.allows(client, "took no subprotocol"):
         return
     _log.info(
-        "{peer} {application}: no subprotocol agreed, but the client offers "
-        "{offered}: the application takes {spoken}, and browsers close such a "
-        "connection with 1006 (subprotocols= of --app sets what it takes)",
+        "{peer} {application}: no subprotocol agreed: the client offers {offered}, "
+        "and the application takes {spoken}; browsers close such a connection with "
+        "1006 (subprotocols= of --app sets what it takes)",
         peer=nameOfAddress(client),
         application=mount.name,
         offered=offered,
