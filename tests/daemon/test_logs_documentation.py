@@ -60,6 +60,10 @@ def _cutOff() -> None:
     server.advance(2)
 
 
+def _takeNoSubprotocol() -> None:
+    MemoryServer(App()).connect(subprotocols=["chat"])
+
+
 def _fail() -> None:
     serve(Recorder(text=raises)).connect().send("x")
 
@@ -92,6 +96,7 @@ CAUSES: list[Callable[[], None]] = [
     _close,
     _accept,
     _refuse,
+    _takeNoSubprotocol,
     _page,
     _cutOff,
     _fail,
