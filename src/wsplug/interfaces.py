@@ -45,6 +45,7 @@ __all__ = [
     "IHandlerRules",
     "IHandshakeRequest",
     "IKeyValueStore",
+    "INamesClient",
     "INoticeReceiver",
     "IPlainRequest",
     "IPlainResource",
@@ -289,6 +290,11 @@ class IServerConnection(IWebSocketTransport):
         "When the handshake was answered, in seconds of the server's clock."
     )
 
+    clientName: str | None = Attribute(
+        "What the application calls its client: see L{INamesClient}. C{None} where it "
+        "has no name."
+    )
+
     def close(code: int, reason: str, side: Side, setting: str | None = None) -> None:
         """
         Start the closing handshake (RFC 6455 section 7.1.2), as C{loseConnection} does,
@@ -385,6 +391,19 @@ class INoticeReceiver(Interface):
         @param text: up to 2000 characters, for a person to read.
         @return: C{None}, or a C{Deferred} or coroutine, as from other methods.
         """
+
+
+class INamesClient(Interface):
+    """
+    An optional extension of L{IWebSocketProtocol}: the protocol knows how its client is
+    called, so that operators find it. You needn't declare the interface; having the
+    attribute is enough.
+    """
+
+    clientName: str | None = Attribute(
+        "The name; C{None} or empty while it isn't known. Operators see the name of "
+        "the avatar then, if there is one."
+    )
 
 
 class IWebSocketApplication(Interface):

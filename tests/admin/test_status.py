@@ -231,6 +231,31 @@ def test_clients() -> None:
         assert operator.ask("clients", **wrong)["type"] == "error"
 
 
+class Greeter(App):
+    """An application whose clients say what they are called."""
+
+    class Protocol(WebSocketProtocol):
+        clientName: str | None = None
+
+        def textMessageReceived(self, message: str) -> None:
+            self.clientName = message
+
+    def buildProtocol(self, request: Any) -> Any:
+        request.avatar = Avatar("guest")
+        return self.Protocol()
+
+
+def test_names_that_applications_know() -> None:
+    """What an application calls its client goes before what the avatar is called."""
+    board = Board(Greeter())
+    client = board.server.connect("/")
+    operator = board.connect()
+    assert operator.ask("clients")["clients"][0]["name"] == "guest"
+    client.send("Ann")
+    assert operator.ask("clients", search="ann")["clients"][0]["name"] == "Ann"
+    assert operator.ask("clients", search="guest")["found"] == 0
+
+
 def test_hostile_texts() -> None:
     """What anybody sends is cut, and can always be sent on."""
     board = Board(Named())

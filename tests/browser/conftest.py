@@ -224,7 +224,8 @@ def visit(chromium: Any, request: pytest.FixtureRequest) -> Iterator[Visitor]:
     errors = [error for each in visits for error in each.errors]
     if request.node.stash.get(_failed, False):
         name = re.sub(r"[^\w.-]+", "-", request.node.name)
-        for number, each in enumerate(visits):
+        shown = [each for each in visits if not each.page.is_closed()]
+        for number, each in enumerate(shown):
             each.picture(f"failed-{name}-{number}")
     for context in contexts:
         context.close()

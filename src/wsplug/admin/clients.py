@@ -116,10 +116,11 @@ class ClientList:
 
 def _describe(connection: IServerConnection) -> tuple[IAddress, str, str | None]:
     """
-    Return a connection's client, path, and the name of its avatar.
+    Return a connection's client, its path, and the name that the application gives it,
+    or that of its avatar.
     """
     request: Any = connection.request
-    name = getattr(request.avatar, "name", None)
+    name: object = connection.clientName or getattr(request.avatar, "name", None)
     return (
         request.getClientAddress(),
         request.path.decode("utf-8", "replace"),

@@ -453,6 +453,15 @@ class Connection:
         """
         return self.queue.blocked
 
+    @property
+    def clientName(self) -> str | None:
+        """
+        What the application calls its client: see
+        L{wsplug.interfaces.INamesClient}.
+        """
+        name: str | None = getattr(self._application, "clientName", None)
+        return name
+
     def notify(self, text: str) -> bool:
         """
         Have the application send a notice from the operator to its client.

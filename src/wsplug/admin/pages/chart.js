@@ -6,7 +6,7 @@
  */
 
 import { make } from "./-/page.js";
-import { timeOfDay } from "./format.js";
+import { minutesIn, timeOfDay } from "./format.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const WIDTH = 300;
@@ -65,7 +65,8 @@ export class Chart {
     const plot = make("div", { class: "plot" }, this._svg, this._top, this._when);
     plot.addEventListener("pointermove", ({ offsetX }) => this._point(offsetX / plot.clientWidth));
     plot.addEventListener("pointerleave", () => this._point(null));
-    this.element = make("figure", { class: "chart" }, make("figcaption", {}, title), legend, plot);
+    this._axis = draw("svg", { class: "axis", "aria-hidden": "true" });
+    this.element = make("figure", { class: "chart" }, make("figcaption", {}, title), legend, plot, this._axis);
   }
 
   /** @param {object[]} samples the latest at the end @param {number} kept how many there can be */
@@ -84,7 +85,21 @@ export class Chart {
       line.setAttribute("d", path);
       area.setAttribute("d", path && `${path}L${WIDTH} ${HEIGHT}L${x(0).toFixed(2)} ${HEIGHT}Z`);
     });
+    this._showAxis(kept);
     this._tell();
+  }
+
+  /** The whole minutes, each where its samples are. A sample comes each second. */
+  _showAxis(kept) {
+    const end = this._samples.at(-1)?.time ?? 0;
+    const labels = end ? minutesIn(end - kept + 1, end) : [];
+    while (this._axis.children.length > labels.length) this._axis.lastChild.remove();
+    while (this._axis.children.length < labels.length) this._axis.append(draw("text", { y: 14 }));
+    labels.forEach(({ time, text }, index) => {
+      const label = this._axis.children[index];
+      if (label.textContent !== `|${text}`) label.textContent = `|${text}`;
+      label.setAttribute("x", `${(100 * (1 - (end - time) / (kept - 1))).toFixed(2)}%`);
+    });
   }
 
   _point(at) {

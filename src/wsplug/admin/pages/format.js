@@ -40,4 +40,18 @@ export const setAhead = (seconds) => {
 /** @param {number} seconds by the server's clock, which began at 1970 */
 export const timeOfDay = (seconds) => clock.format(new Date((seconds + ahead) * 1000));
 
+const minute = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit" });
+
+/**
+ * The whole minutes of the day in a time.
+ * @returns {{time: number, text: string}[]} by the server's clock
+ */
+export function minutesIn(from, to) {
+  const found = [];
+  for (let at = Math.ceil((from + ahead) / 60) * 60; at <= to + ahead; at += 60) {
+    found.push({ time: at - ahead, text: minute.format(new Date(at * 1000)) });
+  }
+  return found;
+}
+
 export const plural = (number, one, many = `${one}s`) => `${count(number)} ${number === 1 ? one : many}`;

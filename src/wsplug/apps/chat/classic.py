@@ -56,6 +56,13 @@ class ClassicProtocol(WebSocketProtocol):
         self._id = ""
         self._lost = False
 
+    @property
+    def clientName(self) -> str:
+        """
+        The person's name, for operators.
+        """
+        return self._person.name
+
     def negotiationFinished(self) -> Deferred[None]:
         return shielded(self._arrive())
 

@@ -72,6 +72,13 @@ class ChatProtocol(WebSocketProtocol):
         self._memberships: dict[str, Membership | None] = {}
         self._lost = False
 
+    @property
+    def clientName(self) -> str:
+        """
+        The person's name, for operators.
+        """
+        return self._person.name if self._person is not None else ""
+
     def textMessageReceived(self, message: str) -> Deferred[None] | None:
         try:
             asked = read(REQUEST, message)
