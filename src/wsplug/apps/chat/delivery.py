@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from itertools import chain
 from typing import Final
 
 import msgspec
@@ -21,6 +22,7 @@ from wsplug.apps.chat.events import (
     Presences,
     Said,
     addMetadata,
+    applyChanges,
     readEvent,
 )
 from wsplug.apps.chat.messages import encode
@@ -79,13 +81,27 @@ class Delivery:
         self._latest = data, event
 
     def encodeHistory(
-        self, room: str, publications: Iterable[Publication]
+        self,
+        room: str,
+        publications: Iterable[Publication],
+        later: Iterable[Publication] = (),
+        *,
+        onlyMessages: bool = False,
     ) -> list[msgspec.Raw]:
         """
-        Encode a room's history for clients that speak C{wsplug.chat.v1}.
+        Encode a room's history for clients that speak C{wsplug.chat.v1}: the messages
+        as they are now.
+
+        @param later: changes behind that part of the history.
+        @param onlyMessages: whether changes of messages that aren't there are left out.
         """
-        events = [self._read(publication, room) for publication in publications]
-        return [msgspec.Raw(encode(event)) for event in events if event is not None]
+        read = (self._read(each, room) for each in chain(publications, later))
+        events = applyChanges(event for event in read if event is not None)
+        return [
+            msgspec.Raw(encode(event))
+            for event in events
+            if isinstance(event, Said) or not onlyMessages
+        ]
 
     def _read(self, publication: Publication, room: str) -> Event | None:
         data, event = self._latest

@@ -5,9 +5,11 @@ time and the position added.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 import msgspec
+from msgspec.structs import replace
 
 from wsplug.apps.chat.messages import Message, PersonInfo
 from wsplug.apps.chat.requests import Typing
@@ -16,12 +18,16 @@ from wsplug.jsontext import decodeJSON
 
 __all__ = [
     "Change",
+    "Deleted",
+    "Edited",
     "Event",
     "Notice",
     "Presence",
     "Presences",
     "Said",
     "addMetadata",
+    "applyChanges",
+    "isChange",
     "readEvent",
 ]
 
@@ -40,6 +46,34 @@ class Said(Message, tag="usermsg"):
     to_name: str | None = None
     guest: bool = False
     ref: str | None = None
+    reply_to: str | None = None
+    edited: bool = False
+    deleted: bool = False
+    room: str | None = None
+    offset: int | None = None
+    time: float | None = None
+
+
+class Edited(Message, tag="edited"):
+    """
+    Somebody has changed the text of their message.
+    """
+
+    id: str
+    from_id: str
+    message: str
+    room: str | None = None
+    offset: int | None = None
+    time: float | None = None
+
+
+class Deleted(Message, tag="deleted"):
+    """
+    Somebody has deleted their message.
+    """
+
+    id: str
+    from_id: str
     room: str | None = None
     offset: int | None = None
     time: float | None = None
@@ -98,7 +132,7 @@ class Notice(Message, tag="system"):
     room: str | None = None
 
 
-Event = Said | Presence | Presences | Typing | Notice
+Event = Said | Edited | Deleted | Presence | Presences | Typing | Notice
 
 _EVENT: Final = msgspec.json.Decoder(Event)
 
@@ -120,7 +154,38 @@ def addMetadata(event: Event, publication: Publication, room: str) -> Event:
     @return: the event, as clients get it.
     """
     event.room = room
-    if isinstance(event, Said):
+    if isinstance(event, (Said, Edited, Deleted)):
         event.time = round(publication.time, 3)
         event.offset = publication.offset if publication.isStored else None
     return event
+
+
+def isChange(publication: Publication) -> bool:
+    """
+    Tell whether a publication is an L{Edited} or a L{Deleted}, which begin with their
+    tag.
+    """
+    return publication.data.startswith((b'{"type":"edited"', b'{"type":"deleted"'))
+
+
+def applyChanges(events: Iterable[Event]) -> list[Event]:
+    """
+    Show messages as they are now.
+
+    @param events: in the order of publishing.
+    @return: the events, without the changes that are applied to one of them.
+    """
+    shown: dict[str, Said] = {}
+    others: list[Event] = []
+    for event in events:
+        said = shown.get(event.id) if isinstance(event, (Edited, Deleted)) else None
+        if isinstance(event, Said):
+            shown[event.id] = event
+            others.append(event)
+        elif said is None or event.from_id != said.from_id:  # type: ignore[union-attr]
+            others.append(event)
+        elif isinstance(event, Edited) and not said.deleted:
+            shown[said.id] = replace(said, message=event.message, edited=True)
+        elif isinstance(event, Deleted):
+            shown[said.id] = replace(said, message="", edited=False, deleted=True)
+    return [shown[each.id] if isinstance(each, Said) else each for each in others]

@@ -18,6 +18,9 @@ from wsplug.apps.chat.delivery import MAX_RECOVERED, fitHistory
 from wsplug.apps.chat.person import Membership, Person
 from wsplug.apps.chat.requests import (
     REQUEST,
+    Changed,
+    Delete,
+    Edit,
     Find,
     Found,
     Hello,
@@ -26,6 +29,8 @@ from wsplug.apps.chat.requests import (
     Leave,
     Left,
     Named,
+    Older,
+    OlderMessages,
     OperatorNotice,
     Ping,
     Pong,
@@ -245,10 +250,7 @@ class ChatProtocol(WebSocketProtocol):
         room = self._here(asked.room)
         del self._memberships[room]
         chat = self._chat
-        if room == DIRECT:
-            channel = chat.channelNames.forPerson(person.id)
-        else:
-            channel = chat.channelNames.forRoom(room)
+        channel = self._channelOf(person, room)
         chat.delivery.modern.leave(self.transport, channel)
         await chat.rooms.exit(person, room, self.transport, mayReturn=False)
         return Left(room)
@@ -276,12 +278,42 @@ class ChatProtocol(WebSocketProtocol):
         if asked.to_id is not None:
             text = sender.check(person, asked.message)
             to = await self._chat.people.lookUp(str(asked.to_id))
-            return await sender.sendToPerson(person, to, text, asked.ref)
+            return await sender.sendToPerson(
+                person, to, text, asked.ref, asked.reply_to
+            )
         room = self._here(asked.room)
         if self._memberships[room] is None:
             raise _notIn(room)
         text = sender.check(person, asked.message)
-        return await sender.sendToRoom(person, room, text, asked.ref)
+        return await sender.sendToRoom(person, room, text, asked.ref, asked.reply_to)
+
+    async def _edit(self, asked: Edit) -> Changed:
+        person, room = self._known(), self._here(asked.room)
+        text = self._chat.sender.check(person, asked.message)
+        channel = self._channelOf(person, room)
+        await self._chat.changes.edit(person, channel, asked.id, text)
+        return Changed(room, asked.id)
+
+    async def _delete(self, asked: Delete) -> Changed:
+        person, room = self._known(), self._here(asked.room)
+        self._chat.sender.checkRate(person)
+        channel = self._channelOf(person, room)
+        await self._chat.changes.delete(person, channel, asked.id)
+        return Changed(room, asked.id)
+
+    async def _older(self, asked: Older) -> OlderMessages:
+        person, room = self._known(), self._here(asked.room)
+        channel, before = self._channelOf(person, room), asked.before.position()
+        return await self._chat.changes.older(
+            person, room, channel, before, asked.limit
+        )
+
+    def _channelOf(self, person: Person, room: str) -> str:
+        """
+        Return the channel of a room that this connection is in.
+        """
+        names = self._chat.channelNames
+        return names.forPerson(person.id) if room == DIRECT else names.forRoom(room)
 
     async def _typing(self, asked: Typing) -> None:
         room = cleanRoom(asked.room or "")
@@ -297,6 +329,9 @@ class ChatProtocol(WebSocketProtocol):
         Leave: _leave,
         Find: _find,
         Say: _say,
+        Edit: _edit,
+        Delete: _delete,
+        Older: _older,
         Typing: _typing,
         Rename: _name,
         Ping: _ping,

@@ -14,6 +14,9 @@ from wsplug.jsonmessages import RequestId, WirePosition
 
 __all__ = [
     "REQUEST",
+    "Changed",
+    "Delete",
+    "Edit",
     "Find",
     "Found",
     "Gap",
@@ -23,6 +26,8 @@ __all__ = [
     "Leave",
     "Left",
     "Named",
+    "Older",
+    "OlderMessages",
     "OperatorNotice",
     "Ping",
     "Pong",
@@ -37,6 +42,7 @@ __all__ = [
 _Name = Annotated[str, Meta(max_length=200)]
 _Color = Annotated[str, Meta(max_length=64)] | None
 _Room = Annotated[str, Meta(max_length=200)]
+_MessageId = Annotated[str, Meta(pattern="^[0-9a-f]{16}$")]
 
 
 # Requests
@@ -91,6 +97,39 @@ class Say(Message, tag="usermsg"):
     room: _Room | None = None
     to_id: Identity | None = None
     ref: Annotated[str, Meta(min_length=1, max_length=64)] | None = None
+    reply_to: _MessageId | None = None
+    request: RequestId = None
+
+
+class Edit(Message, tag="edit"):
+    """
+    Change the text of one's own message.
+    """
+
+    room: _Room
+    id: _MessageId
+    message: str
+    request: RequestId = None
+
+
+class Delete(Message, tag="delete"):
+    """
+    Delete one's own message.
+    """
+
+    room: _Room
+    id: _MessageId
+    request: RequestId = None
+
+
+class Older(Message, tag="history"):
+    """
+    Ask for the messages before a position.
+    """
+
+    room: _Room
+    before: WirePosition
+    limit: Annotated[int, Meta(ge=1, le=100)] = 50
     request: RequestId = None
 
 
@@ -123,7 +162,9 @@ class Ping(Message, tag="ping"):
     request: RequestId = None
 
 
-Request = Hello | Join | Leave | Find | Say | Typing | Rename | Ping
+Request = (
+    Hello | Join | Leave | Find | Say | Edit | Delete | Older | Typing | Rename | Ping
+)
 
 REQUEST: Final = msgspec.json.Decoder(Request)
 
@@ -196,6 +237,27 @@ class Sent(Message, tag="sent"):
     room: str
     id: str
     time: float
+    request: RequestId = None
+
+
+class Changed(Message, tag="changed"):
+    """
+    The answer to L{Edit} and L{Delete}.
+    """
+
+    room: str
+    id: str
+    request: RequestId = None
+
+
+class OlderMessages(Message, tag="history"):
+    """
+    The answer to L{Older}.
+    """
+
+    room: str
+    messages: list[msgspec.Raw]
+    more: bool
     request: RequestId = None
 
 

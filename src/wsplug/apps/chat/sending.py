@@ -80,6 +80,15 @@ class Sender:
                 f"message: {len(text)} characters; at most {self._maxLength} are "
                 "allowed",
             )
+        self.checkRate(person)
+        return text
+
+    def checkRate(self, person: Person) -> None:
+        """
+        Count something that everybody in a room gets against a person's rate.
+
+        @raise RequestRefused: the rate is exceeded.
+        """
         wait = self._rate.take(person.rateKey) or self._networkRate.take(person.network)
         if wait:
             raise RequestRefused(
@@ -87,35 +96,46 @@ class Sender:
                 f"too many messages; try again in {wait:.1f} seconds",
                 retryAfter=round(wait, 3),
             )
-        return text
 
     async def sendToRoom(
-        self, person: Person, room: str, text: str, ref: str | None = None
+        self,
+        person: Person,
+        room: str,
+        text: str,
+        ref: str | None = None,
+        replyTo: str | None = None,
     ) -> Sent:
         """
         Send a message to a room.
 
         @param text: from L{check}.
         @param ref: the client's identifier for the message; it is sent once for each.
+        @param replyTo: the id of the message that it answers.
         @raise BrokerError: nobody got it.
         """
-        said = self._make(person, text, ref)
+        said = self._make(person, text, ref, replyTo)
         channels = {self._channelNames.forRoom(room): True}
         return await self._publisher.publish(said, room, channels)
 
     async def sendToPerson(
-        self, person: Person, to: PersonInfo, text: str, ref: str | None = None
+        self,
+        person: Person,
+        to: PersonInfo,
+        text: str,
+        ref: str | None = None,
+        replyTo: str | None = None,
     ) -> Sent:
         """
         Send a message to a person, and a copy to the sender's other connections.
 
         @param text: from L{check}.
         @param ref: as for L{sendToRoom}.
+        @param replyTo: as for L{sendToRoom}.
         @raise BrokerError: the recipient hasn't got it. With a C{ref}, the recipient
             may have got it, but not the sender's own connections; if it is sent again,
             it is published for those only.
         """
-        said = self._make(person, text, ref)
+        said = self._make(person, text, ref, replyTo)
         said.to_id, said.to_name = to.id, to.name
         ids = [to.id] if person.isClassic else [to.id, person.id]
         channels = {self._channelNames.forPerson(id): id.startswith("p-") for id in ids}
@@ -145,7 +165,18 @@ class Sender:
             event = Typing(id=person.id, name=person.name)
             await self._broker.publish(channel, encode(event), store=False)
 
-    def _make(self, person: Person, text: str, ref: str | None) -> Said:
+    def _make(
+        self, person: Person, text: str, ref: str | None, replyTo: str | None
+    ) -> Said:
         id = f"{self._ids}{next(self._numbers):08x}"
         color, guest = person.color, person.isGuest
-        return Said(id, person.id, person.name, color, text, guest=guest, ref=ref)
+        return Said(
+            id,
+            person.id,
+            person.name,
+            color,
+            text,
+            guest=guest,
+            ref=ref,
+            reply_to=replyTo,
+        )

@@ -11,6 +11,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from wsplug.apps.chat.changing import Changes
 from wsplug.apps.chat.channelnames import ChannelNames
 from wsplug.apps.chat.delivery import Delivery
 from wsplug.apps.chat.nicknames import Nicknames
@@ -38,6 +39,7 @@ class ChatService:
     @ivar rooms: the rooms that they are in.
     @ivar presenceLimits: limits how often they join, leave and change names.
     @ivar sender: sends messages.
+    @ivar changes: edits and deletes them, and reads older ones.
     @ivar delivery: delivers them to connections.
     @ivar notices: tells rooms about classic clients.
     @ivar channelNames: the names of the chat's channels.
@@ -53,6 +55,7 @@ class ChatService:
     people: People
     rooms: Rooms
     sender: Sender
+    changes: Changes
     delivery: Delivery
     notices: Notices
 
@@ -121,6 +124,7 @@ class ChatService:
             rate=options["rate"],
             burst=options["burst"],
         )
+        self.changes = Changes(broker, clock, channelNames, self.delivery)
         notices = NoticePolicy(options["notices"])
         self.notices = Notices(
             clock,
