@@ -424,11 +424,11 @@ class IWebSocketApplication(Interface):
     pages: str | PathLike[str] | IPlainResource | IResource | None = Attribute(
         "What answers plain HTTP requests for the application's path: the path of a "
         "folder of pages, an L{IPlainResource}, or a C{twisted.web} resource. With "
-        "C{None}, they are answered with 426. It is checked when the application is "
-        "mounted and again when it has started. The C{maxBodySize} of a C{twisted.web} "
-        "resource is the limit in bytes for a request's body, 1 MiB by default; larger "
-        "requests are answered with 413. Forms are parsed into C{request.args} only if "
-        "the resource's C{parsesForms} is true."
+        "C{None}, browsers get a console, and others 426. It is checked when the "
+        "application is mounted and again when it has started. The C{maxBodySize} of a "
+        "C{twisted.web} resource is the limit in bytes for a request's body, 1 MiB by "
+        "default; larger requests are answered with 413. Forms are parsed into "
+        "C{request.args} only if the resource's C{parsesForms} is true."
     )
 
     def buildProtocol(request: IHandshakeRequest) -> Any:

@@ -71,6 +71,7 @@ def test_wheel(wheel: Path) -> None:
     assert modules <= names
     patterns = (
         "web/static/*",
+        "web/console/*",
         "admin/pages/*",
         "apps/*/pages/**/*",
         "scaffold/template/**/*",

@@ -36,6 +36,7 @@ max-address-handshake-rate = 9
 max-address-message-rate = 10
 max-address-byte-rate = "11k"
 max-address-log-rate = 12
+console = false
 log-connections = false
 verbose = "192.0.2.7, 10.0.0.0/8"
 cool-down = "off"
@@ -119,6 +120,7 @@ def test_every_key(file: Path) -> None:
         send_timeout=60.0,
         max_send_buffer_total=12 * 1024**2,
         max_incomplete_total=13 * 1024**2,
+        console=False,
         log_connections=False,
         verbose=("192.0.2.7", "10.0.0.0/8"),
         stop_timeout=3.0,

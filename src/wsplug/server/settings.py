@@ -134,6 +134,12 @@ class Settings:
         "the server counts the others and reports them in one line.",
         formerly=("max-address-log-lines",),
     )
+    console: bool = option(
+        boolean,
+        True,
+        "Whether browsers get a page to try an application that has none of its own.",
+        group=_OPERATION,
+    )
     log_connections: bool = option(
         boolean,
         True,

@@ -9,7 +9,7 @@ The built-in resources, such as C{/-/health}, are at the root only.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
@@ -23,12 +23,13 @@ from wsplug.auth.authenticator import Authenticator
 from wsplug.guard.framing import frameHeaders
 from wsplug.guard.origins import SAME_HOST
 from wsplug.interfaces import IPlainRequest, IPlainResource
-from wsplug.plain import TEXT, PlainResource, Response, notFound
+from wsplug.plain import PlainResource, Response, notFound
 from wsplug.server.adapting import folderOf
 from wsplug.server.http.requestlog import logRequest
 from wsplug.server.http.routes import Route
-from wsplug.server.mounts import Mounts
+from wsplug.server.mounts import Mount, Mounts
 from wsplug.staticfiles import StaticFiles
+from wsplug.web.console import Console, UpgradeRequired
 
 __all__ = ["makeSite"]
 
@@ -38,21 +39,9 @@ OWN: Final = b"-"
 The path segment below which the server's own files and resources are.
 """
 
+_ConsoleRule = Callable[[Mount], bool]
+
 _STATIC: Final = Path(__file__).with_name("static")
-
-
-class _UpgradeRequired(PlainResource):
-    """
-    Answers every request with 426: the application has no pages, only WebSockets (RFC
-    9110 section 15.5.22).
-    """
-
-    def find(self, request: IPlainRequest) -> IPlainResource | None:
-        return self
-
-    def judge(self, request: IPlainRequest) -> Response:
-        headers = [(b"Upgrade", b"websocket"), TEXT]
-        return Response(426, headers, b"this is a WebSocket server\n")
 
 
 class _Nothing(PlainResource):
@@ -70,7 +59,9 @@ class _Nothing(PlainResource):
         return notFound()
 
 
-_UPGRADE: Final = _UpgradeRequired()
+_UPGRADE: Final = UpgradeRequired()
+
+_CONSOLE: Final = Console()
 
 _NOTHING_HERE: Final = _Nothing()
 
@@ -128,6 +119,7 @@ class _Site(Site):
         authenticator: Authenticator | None,
         headers: Sequence[tuple[bytes, bytes]],
         landing: IPlainResource | None,
+        console: _ConsoleRule,
     ) -> None:
         root: Any = _ForeignPages(mounts, headers)
         super().__init__(root, reactor=clock)  # type: ignore[no-untyped-call]
@@ -137,6 +129,7 @@ class _Site(Site):
         self._authenticator = authenticator
         self._headers = headers
         self._landing = landing
+        self._console = console
         self._static = StaticFiles(_STATIC)
         # The applications' folders, by their paths in the file system.
         self._folders: dict[str, StaticFiles] = {}
@@ -162,16 +155,16 @@ class _Site(Site):
             return Route(self._static, depth + 1, headers, authenticator)
         if found is None:
             return Route(_NOTHING_HERE, 0, headers, authenticator)
-        pages = found[0].pages
-        return Route(self._resourceOf(pages), depth, headers, authenticator)
+        return Route(self._resourceOf(found[0]), depth, headers, authenticator)
 
-    def _resourceOf(self, pages: Any) -> IPlainResource | None:
+    def _resourceOf(self, mount: Mount) -> IPlainResource | None:
         """
         Return the resource for an application's pages; C{None} if C{twisted.web}
         answers.
         """
+        pages: Any = mount.pages
         if pages is None:
-            return _UPGRADE
+            return _CONSOLE if self._console(mount) else _UPGRADE
         folder = folderOf(pages)
         if folder is None:
             plain: IPlainResource | None
@@ -219,6 +212,7 @@ def makeSite(
     authenticator: Authenticator | None = None,
     frameAncestors: Sequence[str] = (SAME_HOST,),
     landing: IPlainResource | None = None,
+    console: bool = False,
 ) -> Site:
     """
     Make the site for a server's applications.
@@ -231,9 +225,17 @@ def makeSite(
     @param frameAncestors: the sites that may show the pages in a frame; see
         L{wsplug.guard.framing.frameHeaders}.
     @param landing: the resource at C{/}, in place of an application's page.
+    @param console: whether applications without pages get a page to try them. It isn't
+        shown where clients log in, but visitors of pages can't.
     @raise ValueError: one of C{frameAncestors} isn't valid.
     """
+    isOpen = authenticator is None
     if authenticator is not None and not authenticator.asksPages:
         authenticator = None
+    asksPages = authenticator is not None
+
+    def hasConsole(mount: Mount) -> bool:
+        return console and (isOpen or asksPages or not mount.auth)
+
     headers = frameHeaders(frameAncestors)
-    return _Site(mounts, clock, own, authenticator, headers, landing)
+    return _Site(mounts, clock, own, authenticator, headers, landing, hasConsole)
