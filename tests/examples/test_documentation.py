@@ -171,6 +171,18 @@ def test_documented_classes() -> None:
     assert bob.messages == ["Hello, stranger!", "hi"]
 
 
+def test_documented_store() -> None:
+    """
+    The visits in docs/guides/applications.md are counted over a restart.
+    """
+    visits = _sample(APPLICATIONS, "visits.py")
+    server = MemoryServer(visits)
+    assert server.connect().messages == ["There were 1 visits."]
+    assert server.connect().messages == ["There were 2 visits."]
+    again = MemoryServer(visits, broker=server.broker, clock=server.clock)
+    assert again.connect().messages == ["There were 3 visits."]
+
+
 def test_documented_json() -> None:
     """
     The calculator in docs/guides/applications.md answers as is shown there.

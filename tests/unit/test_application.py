@@ -188,6 +188,9 @@ def test_made_by_hand() -> None:
     client = MemoryServer(total, clock=clock).connect()
     client.send("a")
     assert client.messages == ["a 3.5 1"]
+    total.services.store.set("key", b"value")
+    other = Services(clock, clock, services.broker, application="total")
+    assert other.store.get("key").result == b"value"
     with pytest.raises(TypeError, match="Total has no option pace"):
         Total(services, pace=3)
 

@@ -189,6 +189,27 @@ def test_presence() -> None:
     there.connect("/bob")
 
 
+def test_long_names() -> None:
+    """Names of rooms and keys that clients have chosen have an end."""
+
+    class Long(Application):
+        async def serve(self, socket: WebSocket) -> None:
+            async for message in socket.json(int):
+                async with socket.answering():
+                    await self.room("a" * message).join(
+                        socket, key="b" * (402 - message)
+                    )
+
+    client = MemoryServer(Long).connect()
+    client.send("201")
+    client.send("200")
+    errors = [json.loads(each)["message"] for each in client.messages]
+    assert errors == [
+        "room: it may have at most 200 characters",
+        "key: it may have at most 200 characters",
+    ]
+
+
 class SlowBroker(MemoryBroker):
     """Answers when the test says so."""
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import is_dataclass, replace
 from functools import partial
 from os import PathLike
 from typing import Any, ClassVar, Final, TypeVar
@@ -191,6 +192,9 @@ class Application:
         @param options: the options, by the names of their attributes.
         @raise TypeError: an option is unknown or missing.
         """
+        if is_dataclass(services) and getattr(services, "application", None) == "":
+            # A program that embeds the server has made them: each has its own store.
+            services = replace(services, application=self.name)
         self.services = services
         self._tasks = Tasks(services.clock, self.name)
         for option in self.options:
@@ -280,6 +284,8 @@ class Application:
         """
         Return the room with a name. A room needn't be made: it is there as soon as it
         is used.
+
+        @raise RequestRefused: the name has over 200 characters.
         """
         return self._rooms.find(name)
 

@@ -125,12 +125,14 @@ class Room:
         @param request: the client's identifier for its request, for the answer that
             C{recovery} sends.
         @return: the channel's history that the connection has got.
-        @raise RequestRefused: the key is taken.
+        @raise RequestRefused: the key is taken, or longer than 200 characters.
         @raise ConnectionClosed: the connection is closed.
         @raise wsplug.errors.BrokerError: the broker fails.
         @raise ValueError: the connection is in the room already.
         """
         socket.check()
+        if key is not None:
+            _checkLength("key", key)
         if socket in self._members:
             raise ValueError(f"the connection is in the room {self.name!r} already")
         membership = self._members[socket] = _Membership()
@@ -357,6 +359,19 @@ class Room:
             await self._broker.update(self.channel, membership.key, data)
 
 
+_MAX_LENGTH: Final = 200
+"""
+Characters that the name of a room and a key may have. They often come from clients.
+"""
+
+
+def _checkLength(what: str, name: str) -> None:
+    if len(name) > _MAX_LENGTH:
+        raise RequestRefused(
+            "too-long", f"{what}: it may have at most {_MAX_LENGTH} characters"
+        )
+
+
 _infos: Final = msgspec.json.Decoder()
 
 
@@ -406,9 +421,11 @@ class Rooms:
         Return the room with a name.
 
         @raise TypeError: the name isn't a C{str}.
+        @raise RequestRefused: it is too long.
         """
         if not isinstance(name, str):
             raise TypeError(f"a room's name must be a str, not {type(name).__name__}")
+        _checkLength("room", name)
         room = self._rooms.get(name)
         if room is None:
             room = self._rooms[name] = Room(self, name)

@@ -1,6 +1,6 @@
 """
 An application for wsplug: a quiz, in rooms. Whoever is first with the answer gets a
-point. The scores outlive a restart if the broker's history does.
+point. The scores outlive a restart if the broker does.
 """
 
 from random import Random
@@ -19,9 +19,12 @@ QUESTIONS = {
 }
 
 
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=20)]
+
+
 class Join(msgspec.Struct, tag_field="type", tag="join"):
-    room: str
-    name: Annotated[str, msgspec.Meta(min_length=1, max_length=20)]
+    room: Name
+    name: Name
 
 
 class Answer(msgspec.Struct, tag_field="type", tag="answer"):
@@ -31,9 +34,8 @@ class Answer(msgspec.Struct, tag_field="type", tag="answer"):
 class Game:
     """What goes on in a room."""
 
-    def __init__(self, room: Room, memory: Room, scores: dict[str, int]) -> None:
-        self.room, self.memory, self.scores = room, memory, scores
-        self.answer = ""
+    def __init__(self, room: Room, scores: dict[str, int]) -> None:
+        self.room, self.scores, self.answer = room, scores, ""
 
 
 class Quiz(Application):
@@ -61,28 +63,29 @@ class Quiz(Application):
             await self.score(game, socket.state.name)
 
     async def join(self, socket: WebSocket, wish: Join) -> None:
-        room, memory = self.room(f"play/{wish.room}"), self.room(f"scores/{wish.room}")
-        past = await memory.history(limit=1)
+        room = self.room(wish.room)
+        stored = await self.services.store.get(room.name)
         await room.join(socket, key=wish.name)
-        if wish.room not in self.games:
-            scores = past[0].json(dict[str, int]) if past else {}
-            self.games[wish.room] = Game(room, memory, scores)
-            self.spawn(self.play(wish.room, self.games[wish.room]))
-        socket.state.game, socket.state.name = self.games[wish.room], wish.name
-        scores = self.games[wish.room].scores
-        await socket.send_json({"type": "scores", "scores": scores})
+        if room.name not in self.games:
+            scores = msgspec.json.decode(stored or b"{}", type=dict[str, int])
+            self.games[room.name] = Game(room, scores)
+            self.spawn(self.play(self.games[room.name]))
+        game = self.games[room.name]
+        socket.state.game, socket.state.name = game, wish.name
+        await socket.send_json({"type": "scores", "scores": game.scores})
 
-    async def play(self, name: str, game: Game) -> None:
+    async def play(self, game: Game) -> None:
         while game.room.count:
             question, game.answer = self.random.choice(list(QUESTIONS.items()))
             await game.room.send_json({"type": "question", "text": question})
             await self.sleep(self.seconds)
             game.answer = ""
             await self.sleep(self.pause)
-        del self.games[name]
+        del self.games[game.room.name]
 
     async def score(self, game: Game, name: str) -> None:
         game.answer = ""
         game.scores[name] = game.scores.get(name, 0) + 1
-        await game.memory.send_json(game.scores)
+        stored = msgspec.json.encode(game.scores)
+        await self.services.store.set(game.room.name, stored)
         await game.room.send_json({"type": "scores", "scores": game.scores})
