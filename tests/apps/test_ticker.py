@@ -7,7 +7,6 @@ from __future__ import annotations
 from random import Random
 
 import pytest
-from twisted.internet.task import Clock
 
 from wsplug.apps.ticker import Ticker, ticker
 from wsplug.errors import InvalidOption
@@ -19,9 +18,12 @@ def test_ticks() -> None:
     A message comes at once, and each says after how many seconds the next one comes;
     each client has its own.
     """
-    clock = Clock()
+
+    class Seeded(Ticker):
+        random = Random(7)
+
     expected = Random(7)
-    server = MemoryServer(Ticker(clock, 2, 5, Random(7)), clock=clock)
+    server = MemoryServer(Seeded)
     client = server.connect()
     waits = [expected.randint(2, 5) for _ in range(10)]
     assert len(set(waits)) > 1

@@ -203,6 +203,18 @@ def test_made_by_hand() -> None:
         Needy(services)
 
 
+def test_contradicting_options(tmp_path: Path) -> None:
+    """An application may refuse its options when it is made: wsplug check sees it."""
+    body = (
+        SERVE + "def __init__(self, services, **options):\n"
+        "    super().__init__(services, **options)\n"
+        "    raise InvalidOption(f'{self.name}: nothing fits')\n"
+    )
+    first = "from wsplug.errors import InvalidOption\nclass Load(Application):"
+    with pytest.raises(InvalidOption, match=r"--app .*load\.py: load: nothing fits"):
+        declare(tmp_path, body, first)
+
+
 # Events
 
 

@@ -185,8 +185,9 @@ class Application:
 
     def __init__(self, services: IServices, **options: Any) -> None:
         """
-        Make an application to be mounted. You needn't override this: C{start} is called
-        before the first connection.
+        Make an application to be mounted. You needn't override this, since C{start} is
+        called before the first connection. If you do, you may raise
+        L{wsplug.errors.InvalidOption}.
 
         @param services: the server's services.
         @param options: the options, by the names of their attributes.

@@ -5,137 +5,61 @@ the client sends C{quit}.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from random import Random, SystemRandom
-from typing import Any, Final
+from typing import Annotated, Any, ClassVar, Final
 
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
-from twisted.python.failure import Failure
-from zope.interface import implementer
-
-from wsplug import WebSocketApplication, WebSocketProtocol
+from wsplug import Application, WebSocket
 from wsplug.errors import InvalidOption
-from wsplug.interfaces import (
-    IHandshakeRequest,
-    IServices,
-    IWebSocketApplicationPlugin,
-)
-from wsplug.options import Option, wholeSeconds
+from wsplug.interfaces import IServices
+from wsplug.options import wholeSeconds
 
-__all__ = ["Ticker", "TickerPlugin", "ticker"]
-
-_PAGES: Final = str(Path(__file__).with_name("pages"))
+__all__ = ["Ticker", "ticker"]
 
 
-class Ticker(WebSocketApplication):
+class Ticker(Application):
     """
-    The application.
+    Send a message every few seconds, until the client sends quit.
     """
 
-    pages = _PAGES
+    shortest: Annotated[
+        int, wholeSeconds(1, 86400), "seconds between two messages, at least"
+    ] = 2
+    longest: Annotated[
+        int, wholeSeconds(1, 86400), "seconds between two messages, at most"
+    ] = 5
+
+    pages = Path(__file__).with_name("pages")
     # The clients of tutorials offer "chat", and browsers close what takes nothing.
     subprotocols = ("*",)
+    random: ClassVar[Random] = SystemRandom()
 
-    def __init__(
-        self, clock: IReactorTime, shortest: int, longest: int, random: Random
-    ) -> None:
-        """
-        @param shortest: the least number of seconds between two messages.
-        @param longest: the greatest number.
-        @param random: chooses the intervals.
-        """
-        self._clock = clock
-        self._shortest = shortest
-        self._longest = longest
-        self._random = random
+    def __init__(self, services: IServices, **options: Any) -> None:
+        super().__init__(services, **options)
+        if self.shortest > self.longest:
+            raise InvalidOption(
+                f"shortest={self.shortest} is more than longest={self.longest}; "
+                "set both"
+            )
 
-    def buildProtocol(self, request: IHandshakeRequest) -> WebSocketProtocol:
-        return _Ticking(self)
+    def opened(self, socket: WebSocket) -> None:
+        socket.spawn(self._tick(socket))
 
-    def choose(self) -> int:
-        """
-        Choose how many seconds to wait.
-        """
-        return self._random.randint(self._shortest, self._longest)
-
-    def schedule(self, seconds: int, connection: _Ticking) -> IDelayedCall:
-        """
-        Call a connection's C{tick} later.
-        """
-        return self._clock.callLater(seconds, connection.tick)
-
-
-class _Ticking(WebSocketProtocol):
-    """
-    A connection.
-    """
-
-    _next: IDelayedCall | None = None
-
-    def __init__(self, ticker: Ticker) -> None:
-        self._ticker = ticker
-
-    def negotiationFinished(self) -> None:
-        self.tick()
-
-    def tick(self) -> None:
+    async def _tick(self, socket: WebSocket) -> None:
         """
         Say how long the next message takes, and send it after that time.
         """
-        seconds = self._ticker.choose()
-        self._next = self._ticker.schedule(seconds, self)
-        self.transport.sendTextMessage(f"I am waiting {seconds} seconds")
+        while True:
+            seconds = self.random.randint(self.shortest, self.longest)
+            await socket.send(f"I am waiting {seconds} seconds")
+            await socket.sleep(seconds)
 
-    def textMessageReceived(self, message: str) -> None:
-        if message.strip().lower() == "quit":
-            self._stop()
-            self.transport.loseConnection()
+    def received(self, socket: WebSocket, message: str | bytes) -> None:
+        if isinstance(message, str) and message.strip().lower() == "quit":
+            socket.close()
 
-    def noticeReceived(self, text: str) -> None:
-        self.transport.sendTextMessage(text)
-
-    def connectionLost(self, reason: Failure) -> None:
-        self._stop()
-
-    def _stop(self) -> None:
-        call, self._next = self._next, None
-        if call is not None:
-            call.cancel()
+    def noticed(self, socket: WebSocket, text: str) -> None:
+        socket.transport.sendTextMessage(text)
 
 
-@implementer(IWebSocketApplicationPlugin)
-class TickerPlugin:
-    """
-    Makes L{Ticker} applications.
-    """
-
-    name = "ticker"
-    help = "Send a message every few seconds, until the client sends quit."
-    options = (
-        Option(
-            "shortest",
-            wholeSeconds(1, 86400),
-            2,
-            "seconds between two messages, at least",
-        ),
-        Option(
-            "longest",
-            wholeSeconds(1, 86400),
-            5,
-            "seconds between two messages, at most",
-        ),
-    )
-
-    def makeApplication(
-        self, options: Mapping[str, Any], services: IServices
-    ) -> Ticker:
-        shortest, longest = options["shortest"], options["longest"]
-        if shortest > longest:
-            raise InvalidOption(
-                f"shortest={shortest} is more than longest={longest}; set both"
-            )
-        return Ticker(services.clock, shortest, longest, SystemRandom())
-
-
-ticker: Final = TickerPlugin()
+ticker: Final = Ticker
