@@ -676,23 +676,28 @@ def test_failed_start() -> None:
         MemoryServer(Broken)
 
 
-def test_nothing_is_left() -> None:
-    """A connection with a state and tasks is gone when it has ended, without the help
-    of the garbage collector."""
+@pytest.mark.parametrize("style", ["serve", "opened"])
+def test_nothing_is_left(style: str) -> None:
+    """A connection with a state, tasks and rooms is gone when it has ended, without the
+    help of the garbage collector."""
     sockets: list[weakref.ref[WebSocket]] = []
 
-    class Busy(Application):
-        async def work(self, socket: WebSocket) -> None:
-            await socket.sleep(100)
+    async def work(socket: WebSocket) -> None:
+        await socket.sleep(100)
 
-        async def serve(self, socket: WebSocket) -> None:
-            sockets.append(weakref.ref(socket))
-            socket.state.one = 1
-            socket.spawn(self.work(socket))
+    async def begin(self: Application, socket: WebSocket) -> None:
+        sockets.append(weakref.ref(socket))
+        socket.state.one = 1
+        socket.spawn(work(socket))
+        room = self.room("a")
+        await room.join(socket, key="one", limit=5)
+        await room.send("hello", exclude=socket)
+        if style == "serve":
             async for _ in socket:
                 pass
 
-    server = MemoryServer(Busy)
+    made: Any = type("Busy", (Application,), {style: begin})
+    server = MemoryServer(made)
     client = server.connect()
     client.send("a")
     gc.collect()

@@ -88,6 +88,10 @@ class JSONEventProtocol(EventProtocol):
     Gives the application what it has declared as its C{messages}, and answers errors.
     """
 
+    def __init__(self, application: Events) -> None:
+        super().__init__(application)
+        self._decoder = decoderOf(application.messages)
+
     def textMessageReceived(self, message: str) -> Any:
         return self._received(message)
 
@@ -97,7 +101,7 @@ class JSONEventProtocol(EventProtocol):
     def _received(self, message: str | bytes) -> Any:
         asked: Any = None
         try:
-            asked = read(decoderOf(self._application.messages), message)
+            asked = read(self._decoder, message)
             result = self._application.received(self.socket, asked)
         except (RequestRefused, BrokerError) as error:
             self._answer(error, asked)
