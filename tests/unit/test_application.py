@@ -262,6 +262,21 @@ def test_events() -> None:
     assert application.events[4:] == [4000]
 
 
+def test_receive_is_for_serve(logs: Logs) -> None:
+    """A method for events that asks for a message would wait for ever: it is told."""
+
+    class Asking(Application):
+        async def opened(self, socket: WebSocket) -> None:
+            await socket.receive()
+
+    client = MemoryServer(Asking).connect()
+    assert client.closed == (1011, "internal error")
+    (failure,) = logs.failures()
+    assert (
+        str(failure.value) == "messages come to 'received'; only 'serve' asks for them"
+    )
+
+
 def test_event_fails(logs: Logs) -> None:
     """A method that raises is logged once and closes its connection with 1011."""
     server = MemoryServer(Noted)

@@ -64,12 +64,15 @@ class WebSocket:
     have taken the last one.
 
     @ivar transport: the L{IWebSocketTransport} behind it.
+    @ivar delivers: whether messages come by L{receive}.
     @ivar closed: why the connection ended; C{None} while it is open. Methods raise
         copies of it, because an error's traceback refers to the frames that it passed
         through, and those refer to this object.
     """
 
     _log = Logger()
+
+    delivers = True
 
     # What most connections don't have.
     _state: SimpleNamespace | None = None
@@ -138,6 +141,10 @@ class WebSocket:
         self.check()
         if self._asked is not None:
             raise RuntimeError("another coroutine is already waiting for a message")
+        if not self.delivers:
+            raise RuntimeError(
+                "messages come to 'received'; only 'serve' asks for them"
+            )
         self._asked = TaskDeferred(self._forget)
         message = await self._asked
         if message is None:

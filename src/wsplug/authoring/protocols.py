@@ -54,6 +54,7 @@ class EventProtocol:
     def negotiationStarted(self, transport: IWebSocketTransport) -> None:
         application = self._application
         self.socket = WebSocket(transport, application.services, application.name)
+        self.socket.delivers = False
         transport.attachProducer(self)
 
     def negotiationFinished(self) -> Any:
