@@ -196,13 +196,10 @@ def test_no_descriptor_left(tmp_path: Path) -> None:
             assert other.recv(PATIENCE) == "done"
             checkHealth(server.port)
         assert server.stop() == 0
-        # It may have taken over ten seconds on a slow machine.
-        lines = [line for line in server.log[start:].splitlines() if "accept" in line]
-        assert lines
-        assert "can't accept a connection: Too many open files" in lines[0]
-        others = [
-            line for line in lines[1:] if "more connections: Too many" not in line
-        ]
-        assert others == []
+        log = server.log[start:].splitlines()
+        lines = [line for line in log if "can't accept" in line]
+        # One, and one more for every ten seconds that a slow machine took.
+        assert 1 <= len(lines) < 20
+        assert all(line.endswith(": Too many open files") for line in lines)
         assert "EMFILE" not in server.log
         assert "Traceback" not in server.log
