@@ -1170,6 +1170,37 @@ def test_early_frames(later: bool) -> None:
     ]
 
 
+def test_early_frames_of_all(logs: Logs) -> None:
+    """What arrives while applications are asked counts for all clients together. Where
+    it is too much, the one who has sent most gets a 503, and its application isn't
+    waited for."""
+    cancelled: list[object] = []
+    answers: list[Deferred[Recorder]] = []
+
+    def build(_: object) -> Deferred[Recorder]:
+        answers.append(Deferred(cancelled.append))
+        return answers[-1]
+
+    server = MemoryServer(App(build), settings=Settings(max_incomplete_total=30_000))
+    incomplete = server.factory.incompleteMessages
+    large = raw(server, handshake() + frame(b"x" * 20_000))
+    assert incomplete.used > 20_000
+    small = raw(server, handshake() + frame(b"x" * 15_000))
+    assert parseResponse(large.take()).status == 503
+    assert cancelled == answers[:1]
+    assert 15_000 < incomplete.used < 16_000
+    (event,) = logs.events("refused")
+    assert event["setting"] == "max-incomplete-total"
+    raw(server, handshake() + frame(b"x" * 40_000))
+    assert len(answers) == 2, "who has sent too much in one read isn't asked about"
+    assert small.take() == b""
+    recorder = Recorder()
+    answers[1].callback(recorder)
+    server.run()
+    assert recorder.got("text") == ["x" * 15_000]
+    assert incomplete.used == 0
+
+
 def test_early_nonsense() -> None:
     """What follows a handshake is WebSocket, right or wrong: 1002 behind the 101."""
     server = MemoryServer(App())

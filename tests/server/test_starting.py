@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from twisted.internet.defer import Deferred
 
-from tests.server.kit import App, Logs
+from tests.server.kit import App, Logs, parseResponse, raw
 from wsplug import Access, Mount, WebSocketFactory
 from wsplug.errors import HandshakeRefused, StartupError
 from wsplug.testing import MemoryServer
@@ -92,6 +92,20 @@ def test_nobody_is_served_before() -> None:
     app.started.callback(None)
     server.run()
     assert client.opened
+
+
+def test_requests_before_are_counted() -> None:
+    """What they send meanwhile counts towards max-incomplete-total."""
+    app = Slow()
+    server, factory = make(app)
+    factory.doStart()
+    data = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9000\r\n\r\n"
+    transport = raw(server, data + b"x" * 9000)
+    assert factory.incompleteMessages.used == len(data) + 9000
+    app.started.callback(None)
+    server.run()
+    assert parseResponse(transport.take()).status == 426
+    assert factory.incompleteMessages.used == 0
 
 
 def test_stop_waits_for_connections() -> None:

@@ -43,6 +43,7 @@ from wsplug.server.content import Content
 from wsplug.server.context import ConnectionContext
 from wsplug.server.deadlines import SingleDeadline
 from wsplug.server.disconnects import explainTLS, speaksTLS
+from wsplug.server.earlyinput import EarlyInput
 from wsplug.server.handshakes import (
     PendingHandshake,
     chooseSubprotocol,
@@ -100,10 +101,6 @@ class WebSocketServerProtocol(Protocol):
     # The head of the current request, for the verbose log only.
     _head: RequestHead | None = None
 
-    # The bytes that arrived while applications start, or while one is asked about a
-    # handshake.
-    _early = b""
-
     # Whether the connection ends with the last response, and whether the client has
     # closed its side for writing.
     _refused = False
@@ -143,6 +140,8 @@ class WebSocketServerProtocol(Protocol):
             self.client,
             getattr(transport, "proxyHeader", None),
         )
+        budget = self.context.incompleteMessages
+        self._early = EarlyInput(budget, self._refuseWaiting)
         # Twisted's UNIX sockets also provide ITCPTransport, and old versions of them
         # fail at this.
         if ITCPTransport.providedBy(transport) and not IUNIXTransport.providedBy(
@@ -169,7 +168,7 @@ class WebSocketServerProtocol(Protocol):
             return  # refused already
         if self._exchange is None:
             self._awaitHead()
-        early, self._early = self._early, b""
+        early = self._early.take()
         if early:
             self._read(early)
 
@@ -197,7 +196,7 @@ class WebSocketServerProtocol(Protocol):
         if (handshake is not None and handshake.isWaiting) or (
             self._early and self._roster.starting
         ):
-            self._early += data
+            self._early.add(data)
         elif exchange is not None and exchange.busy:
             self._read(exchange.feed(data))
         else:
@@ -212,6 +211,7 @@ class WebSocketServerProtocol(Protocol):
         if why is not None and self._reader is not None:
             self._logTLS(why)
         self._reader = None
+        self._early.stop()
         exchange, self._exchange = self._exchange, None
         if exchange is not None:
             try:
@@ -343,9 +343,10 @@ class WebSocketServerProtocol(Protocol):
         if self.excess is not None:
             self.refuse(self.excess)
         else:
-            self._early = head.raw + rest
             transport: Any = self.transport
             transport.pauseProducing()
+            # Last, because this may refuse the request.
+            self._early.add(head.raw + rest)
         return False
 
     def _servePage(
@@ -423,7 +424,9 @@ class WebSocketServerProtocol(Protocol):
         if misdirected is not None:
             self.refuse(misdirected)
             return
-        self._early = rest
+        self._early.add(rest)
+        if self._reader is None:
+            return  # there is no memory for these bytes
         self._handshake = handshake
         handshake.ask()
 
@@ -474,7 +477,7 @@ class WebSocketServerProtocol(Protocol):
         if context.verbose is not None:
             context.verbose.answered(self.client, switch)
         request.compact()
-        early = self._early
+        early = self._early.take()
         self._roster.open(self, connection, mount.name, handshake.session)
         if context.settings.log_connections:
             logAccepted(context.logLimit, self.client, mount.name, request.path)
@@ -582,6 +585,16 @@ class WebSocketServerProtocol(Protocol):
             self.context.verbose.refused(self.client, head, answer)
         self.answerLast(answer, LATE_LARGE_SIZE if refusal.status == 413 else LATE_SIZE)
 
+    def _refuseWaiting(self, refusal: HandshakeRefused) -> None:
+        """
+        Refuse a request that may be waiting for an application.
+        """
+        handshake = self._handshake
+        if handshake is not None and handshake.isWaiting:
+            handshake.refuse(refusal)
+        else:
+            self.refuse(refusal)
+
     def answerLast(self, data: bytes, lateLimit: int = LATE_LARGE_SIZE) -> None:
         """
         Send a response and end the connection, whatever the client still sends.
@@ -592,7 +605,7 @@ class WebSocketServerProtocol(Protocol):
         self._reader = None
         self._refused = True
         self._lateLimit = max(self._lateLimit, lateLimit)
-        self._early = b""
+        self._early.take()
         if self._handshake is not None:
             self._handshake.logOut()
         self._roster.spare.leave(self)
@@ -605,7 +618,7 @@ class WebSocketServerProtocol(Protocol):
             self._endIdle()
             return
         endWriting(transport)
-        self._abortLater()
+        self._deadline.set(self.context.settings.close_timeout, self.abort)
 
     def _endIdle(self) -> None:
         """
@@ -614,11 +627,7 @@ class WebSocketServerProtocol(Protocol):
         """
         self._reader = None
         endIdle(self.transport)
-        self._abortLater()
-
-    def _abortLater(self) -> None:
-        seconds = self.context.settings.close_timeout
-        self._deadline.set(seconds, self.abort)
+        self._deadline.set(self.context.settings.close_timeout, self.abort)
 
     def finish(self, refusal: HandshakeRefused, patience: float) -> None:
         """
@@ -645,12 +654,9 @@ class WebSocketServerProtocol(Protocol):
             # Browsers keep such connections for later, and don't close them when they
             # get an answer.
             self._endIdle()
-        elif self._handshake is not None and self._handshake.isWaiting:
-            if not patience:
-                self._handshake.refuse(refusal)
         elif not patience:
-            self.refuse(refusal)
-        else:
+            self._refuseWaiting(refusal)
+        elif self._handshake is None or not self._handshake.isWaiting:
             self._deadline.set(patience, lambda: self.finish(refusal, 0))
 
     def _bodyMissing(self, refusal: HandshakeRefused) -> None:
