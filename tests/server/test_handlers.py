@@ -1,4 +1,4 @@
-"""Handlers that take their time: what they hold up, and what they don't hide."""
+"""Handlers that take time: what waits for them, and what is still noticed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from wsplug.testing import MemoryClient, MemoryServer
 
 
 class Handler:
-    """Does work that doesn't end by itself, and notes how it ends."""
+    """Does work that doesn't end by itself, and records how it ends."""
 
     def __init__(self) -> None:
         self.work: list[Deferred[None]] = []
@@ -50,8 +50,8 @@ def _resets(client: MemoryClient) -> None:
 def test_lost_while_it_runs(
     name: str, end: Callable[[MemoryClient], None], logs: Logs
 ) -> None:
-    """The client's end, or a reset, is noticed at once: what the handler has returned
-    is cancelled behind connectionLost, and nothing is an error in the log."""
+    """The client's end, or a reset, is noticed at once: the handler's result is
+    cancelled after connectionLost, and no error is logged."""
     handler = Handler()
     recorder = Recorder(**{name: handler.begin})
     recorder.answers["lost"] = lambda _: handler.ended.append("lost")
@@ -70,8 +70,8 @@ def test_lost_while_it_runs(
 
 
 def test_lost_with_more_than_it_may_send(logs: Logs) -> None:
-    """What of a lost client's input is looked through for a close frame may be over a
-    limit: that ends nothing a second time."""
+    """If the input of a lost client, which is searched for a close frame, exceeds a
+    limit, the connection doesn't end a second time."""
     handler = Handler()
     recorder = Recorder(text=handler.begin)
     settings = Settings(max_message_rate=1)
@@ -88,8 +88,8 @@ def test_lost_with_more_than_it_may_send(logs: Logs) -> None:
 
 
 def test_what_came_before_the_end() -> None:
-    """What a client has sent before it ended in order is delivered, message by message,
-    as long as none takes longer than close-timeout; then it is lost."""
+    """Messages that a client sent before it disconnected in order are delivered, as
+    long as no handler takes longer than close-timeout. Then the connection is lost."""
     handler = Handler()
     opened = openOne(Recorder(text=handler.begin))
     opened.client.sendBytes(frame(b"a") + frame(b"b") + frame(b"c"))
@@ -109,7 +109,7 @@ def test_what_came_before_the_end() -> None:
 
 
 def test_what_came_before_the_end_and_is_stuck(logs: Logs) -> None:
-    """One that takes longer is cancelled, and the rest not delivered."""
+    """A handler that takes longer is cancelled, and the rest isn't delivered."""
     handler = Handler()
     opened = openOne(Recorder(text=handler.begin))
     opened.client.sendBytes(frame(b"a") + frame(b"b") + frame(b"c"))
@@ -129,8 +129,8 @@ def test_what_came_before_the_end_and_is_stuck(logs: Logs) -> None:
 
 @pytest.mark.parametrize("isStuck", [False, True])
 def test_close_frame_behind_a_message(isStuck: bool) -> None:
-    """A client that sends, closes in order and leaves is told of as one that has
-    closed, whether the handler is done in time or not."""
+    """If a client sends a message, closes in order and disconnects, the connection
+    counts as closed by it, whether the handler is done in time or not."""
     handler = Handler()
     opened = openOne(Recorder(text=handler.begin))
     close = frame(pack_close(1001, "leaving"), FIN | OP_CLOSE)
@@ -163,9 +163,9 @@ def _byByte(opened: Opened, data: bytes) -> None:
 def test_close_frame_that_is_held(
     size: int, send: Callable[[Opened, bytes], None], logs: Logs
 ) -> None:
-    """A close frame is seen behind messages that a handler holds up, as far as is read:
-    they are delivered as long as no handler takes longer than close-timeout. Then the
-    close is answered, without the rest, and the handler cancelled."""
+    """A close frame is noticed after messages that wait for a handler, as far as input
+    is read. They are delivered as long as no handler takes longer than close-timeout.
+    Then the close frame is answered without the rest, and the handler is cancelled."""
     if size > 4096 and send is _byByte:
         return  # so much is not read
     handler = Handler()
@@ -190,8 +190,8 @@ def test_close_frame_that_is_held(
 
 
 def test_close_frame_that_is_not_read() -> None:
-    """Where more is left than is read, it isn't seen; nor is one where there is none,
-    whatever the bytes of messages look like."""
+    """A close frame after more input than is read isn't noticed, and bytes of messages
+    aren't mistaken for one."""
     handler = Handler()
     opened = openOne(Recorder(text=handler.begin))
     opened.client.sendBytes(frame(b"a") + frame(CLOSE * 100, FIN | OP_BINARY))
@@ -204,8 +204,8 @@ def test_close_frame_that_is_not_read() -> None:
 
 
 def test_end_on_a_socket_that_is_not_read() -> None:
-    """On any socket the system knows that the peer is gone, though nothing is read and
-    nobody watches it: it is asked when the client would have been pinged."""
+    """On any socket, the system knows that the peer is gone, even if nothing reads or
+    watches it: it is asked when a ping would be due."""
     handler = Handler()
     opened = openOne(Recorder(text=handler.begin))
     ours, theirs = socketpair(AF_UNIX)
@@ -236,8 +236,8 @@ def _stops(opened: Opened) -> None:
 
 @pytest.mark.parametrize("end", [_closes, _aborts, _stops])
 def test_ended_here_after_the_end(end: Callable[[Opened], None], logs: Logs) -> None:
-    """Nothing is left behind where the connection is ended here as well, while what
-    came before the client's end is delivered; who waits for room then hears of it."""
+    """If the connection is ended here as well while earlier input is delivered, nothing
+    remains, and callers of whenDrained are notified."""
     handler = Handler()
     opened = openOne(Recorder(text=handler.begin))
     opened.client.sendBytes(frame(b"a") + frame(b"b"))
@@ -257,8 +257,7 @@ def test_ended_here_after_the_end(end: Callable[[Opened], None], logs: Logs) -> 
 
 
 def test_reads_on_up_to_a_bound() -> None:
-    """While a handler runs, hardly anything is read: a few KiB, and not more again and
-    again."""
+    """While a handler runs, only a few KiB are read in total."""
     handler = Handler()
     opened = openOne(Recorder(text=handler.begin))
     opened.client.send("go")
@@ -275,7 +274,7 @@ def test_reads_on_up_to_a_bound() -> None:
 
 
 def test_closed_by_the_handler() -> None:
-    """A handler that closes the connection itself may go on with what it has to do."""
+    """A handler that closes the connection itself may continue."""
     handler = Handler()
 
     def close(_: str) -> Deferred[None]:
@@ -296,7 +295,7 @@ def test_closed_by_the_handler() -> None:
 
 def test_handler_timeout(logs: Logs) -> None:
     """A handler that takes longer than handler-timeout is cancelled, and its connection
-    closed with 1011; not sooner, and for each of them anew."""
+    closed with 1011, not sooner. Each handler has the whole time."""
     handler = Handler()
     opened = openOne(Recorder(text=handler.begin), handler_timeout=30)
     opened.client.send("a")
@@ -318,8 +317,8 @@ def test_handler_timeout(logs: Logs) -> None:
 
 
 def test_idle_after_a_handler() -> None:
-    """Nobody is closed who merely is silent behind a handler that was done in time, and
-    its time doesn't stay among the deadlines."""
+    """A client that is silent after a handler that was done in time isn't closed, and
+    the handler's deadline is removed."""
     handler = Handler()
     opened = openOne(Recorder(text=handler.begin), handler_timeout=30, ping_interval=0)
     opened.client.send("a")
@@ -336,7 +335,8 @@ def test_idle_after_a_handler() -> None:
 def test_handler_timeout_of_an_application(
     setting: float, own: float | None, closes: bool
 ) -> None:
-    """Switched off, there is none; an application's own goes before the setting."""
+    """handler-timeout can be switched off. The application's own value takes
+    precedence."""
     handler = Handler()
     app = App(lambda _: Recorder(text=handler.begin))
     app.handlerTimeout = own  # type: ignore[attr-defined]
@@ -348,8 +348,8 @@ def test_handler_timeout_of_an_application(
 
 
 def test_coroutines_take_messages_when_they_like() -> None:
-    """A coroutine is no handler of a message: one that is busy for long, with a message
-    before it that it hasn't taken, is left alone."""
+    """A coroutine application isn't a handler: it may be busy for long while a message
+    waits."""
 
     @application("busy")
     async def busy(socket: WebSocket) -> None:
@@ -367,7 +367,7 @@ def test_coroutines_take_messages_when_they_like() -> None:
 
 
 class Bare:
-    """A protocol as C{twisted.web.websocket} has them, without a word of wsplug's."""
+    """A protocol for C{twisted.web.websocket}, without anything of wsplug."""
 
     def __init__(self) -> None:
         self.texts: list[str] = []
@@ -420,8 +420,8 @@ class BareFactory:
 
 
 def test_written_for_twisted(logs: Logs) -> None:
-    """What is written for C{twisted.web.websocket} runs: its handler waits for the next
-    message of its client, which is delivered meanwhile; nobody cancels it."""
+    """An application for C{twisted.web.websocket} runs: its handler waits for the
+    client's next message, which is delivered meanwhile, and isn't cancelled."""
     factory = BareFactory()
     server = MemoryServer(factory)
     client = server.connect()
@@ -450,8 +450,8 @@ def test_written_for_twisted(logs: Logs) -> None:
     ],
 )
 def test_who_overlaps(mount: bool | None, own: bool | None, overlaps: bool) -> None:
-    """Of what is written for wsplug they don't, unless it says so; the mount has the
-    last word."""
+    """Handlers of applications for wsplug don't overlap unless they say so. The mount's
+    setting takes precedence."""
     recorder = Recorder(text=lambda _: Deferred())
     app = App(lambda _: recorder)
     if own is not None:
@@ -465,7 +465,7 @@ def test_who_overlaps(mount: bool | None, own: bool | None, overlaps: bool) -> N
 
 
 def test_bare_factory_of_wsplugs_protocols() -> None:
-    """A factory that declares nothing, of protocols that do: they don't overlap."""
+    """If a factory declares nothing, but its protocols do, handlers don't overlap."""
     recorder = Recorder(text=lambda _: Deferred())
 
     class Factory:
@@ -481,8 +481,8 @@ def test_bare_factory_of_wsplugs_protocols() -> None:
 def test_ends_it_in_the_midst(
     end: Callable[[Opened], None], hasLeft: bool, logs: Logs
 ) -> None:
-    """A handler that ends the connection when it goes on, with the client there or
-    gone meanwhile, is no error, and is cancelled where it waits next."""
+    """A handler may end the connection when it resumes, with the client connected or
+    not, without an error. It is cancelled where it waits next."""
     first: Deferred[None] = Deferred()
     ended: list[str] = []
 

@@ -1,5 +1,4 @@
-"""What many connections cost while nothing is sent on them: nothing (DESIGN section 6;
-``wsplug.server.deadlines``)."""
+"""Idle connections cost nothing (DESIGN section 6; ``wsplug.server.deadlines``)."""
 
 from __future__ import annotations
 
@@ -23,7 +22,7 @@ KEEPALIVE = b"wsplug keepalive"
 
 
 class CountingClock(Clock):
-    """Counts what it is asked to call."""
+    """Counts its delayed calls."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -36,7 +35,7 @@ class CountingClock(Clock):
 
 
 class Idle:
-    """Connections that were opened in the course of two seconds."""
+    """Connections that were opened within two seconds."""
 
     def __init__(self, count: int) -> None:
         self.clock = CountingClock()
@@ -48,11 +47,8 @@ class Idle:
             self.server.advance(0.125)
 
     def work(self, seconds: float) -> tuple[int, int]:
-        """Let time pass for the server alone.
-
-        @return: how many functions were called, and how many calls of the clock's were
-            asked for.
-        """
+        """Let time pass for the server alone. Return the number of function calls, and
+        of delayed calls."""
         called = 0
 
         def note(frame: object, event: str, argument: object) -> None:
@@ -71,8 +67,9 @@ class Idle:
 
 
 def test_nothing_while_idle() -> None:
-    """Within a ping interval nothing at all is done for a connection: as much is called
-    with a thousand of them as with sixteen, and the clock has one call for all."""
+    """Within a ping interval, nothing is done for a connection: the number of calls is
+    the same for a thousand connections as for sixteen, and the clock has one delayed
+    call."""
     few, many = Idle(16), Idle(MANY)
     assert len(many.server.factory.connections) == MANY // 16 * 16
     assert len(many.clock.getDelayedCalls()) == 1
@@ -83,8 +80,8 @@ def test_nothing_while_idle() -> None:
 
 
 def test_one_ping_an_interval() -> None:
-    """When the interval is over each connection gets one ping, and no second one until
-    the next is over; the clock is asked once in a tick for all that fall due in it."""
+    """After the interval, each connection gets one ping, and the next one after another
+    interval. The clock is called once in a tick for all that are due."""
     idle = Idle(MANY)
     asked = idle.clock.asked
     idle.server.advance(INTERVAL + 0.5)
@@ -100,8 +97,8 @@ def test_one_ping_an_interval() -> None:
 
 
 def test_messages_move_no_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A message that comes, and its answer, set and clear no deadline: that a peer is
-    alive is seen when its ping would be due."""
+    """A message and its answer set and clear no deadline: input is checked when the
+    ping would be due."""
     idle = Idle(16)
     moved: list[str] = []
     with monkeypatch.context() as patch:

@@ -1,4 +1,4 @@
-"""What comes on a connection whose peer was told that it is over."""
+"""Input on a connection whose peer was told that it is closing."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def flood(
     piece: bytes = bytes(16 * KB),
 ) -> int:
     """
-    Send until nothing is read any more, and say how much was.
+    Send until nothing is read any more, and return how much was.
     """
     size = 0
     while transport.reading and not transport.lost and size < most:
@@ -84,9 +84,8 @@ def flood(
 
 @pytest.mark.parametrize("begin", BEGINNINGS)
 def test_goes_on_sending(begin: Begin) -> None:
-    """A peer that was told that it is over and goes on sending is read from for two
-    MiB, so that it finds out, and not for the whole of close-timeout; then the
-    rest stays where it is, and that ends it."""
+    """If the peer goes on sending, two MiB are read, so that it can notice the end.
+    Then reading stops, and the connection ends."""
     server, transport = begin()
     assert transport.take()
     assert 2000 * KB < flood(server, transport, 20_000 * KB) < 2200 * KB
@@ -102,8 +101,8 @@ def test_goes_on_sending(begin: Begin) -> None:
 
 @pytest.mark.parametrize("begin", [_sendsTooMuch, _uploadsTooMuch])
 def test_goes_on_with_what_is_too_large(begin: Begin) -> None:
-    """One whose message or body is too large may be unable to see why before it is done
-    with it: it may have megabytes, but not hundreds of them."""
+    """A peer whose message or body is too large may be unable to read why before it has
+    sent all of it: some megabytes are read, but not hundreds."""
     server, transport = begin()
     answer = transport.take()
     assert b"\x03\xf1" in answer or b" 413 " in answer
@@ -113,8 +112,8 @@ def test_goes_on_with_what_is_too_large(begin: Begin) -> None:
 
 
 def test_goes_on_with_a_body_at_a_stop() -> None:
-    """A client whose body is on its way when the server stops may have megabytes of it
-    under way, too, and gets the answer."""
+    """A client whose body is arriving when the server stops may send megabytes more,
+    and gets the answer."""
     server = MemoryServer(App(pages=Page()))
     transport = server.connectTransport()
     transport.put(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\nhello")
@@ -129,7 +128,7 @@ def test_goes_on_with_a_body_at_a_stop() -> None:
 
 @pytest.mark.parametrize("begin", BEGINNINGS)
 def test_without_a_time(begin: Begin) -> None:
-    """Where it has no time to close, it is ended when it has sent as much."""
+    """Without a close timeout, the connection ends when the peer has sent as much."""
     server, transport = begin(close_timeout=0)
     transport.take()
     assert 2000 * KB < flood(server, transport, 20_000 * KB) < 2200 * KB
@@ -139,7 +138,7 @@ def test_without_a_time(begin: Begin) -> None:
 
 @pytest.mark.parametrize("begin", [_violates, _isRefused])
 def test_is_done_with_sending(begin: Begin) -> None:
-    """One that is done with sending before that closes as ever."""
+    """If the peer finishes sending before that, the connection closes as usual."""
     server, transport = begin()
     transport.put(bytes(200 * KB))
     server.run()
@@ -152,8 +151,8 @@ def test_is_done_with_sending(begin: Begin) -> None:
 
 @pytest.mark.parametrize("isDone", [True, False])
 def test_sends_on_before_its_close_frame(isDone: bool) -> None:
-    """One that was sent a close frame may have megabytes on the way in front of its
-    own; they are bounded, too."""
+    """A peer that was sent a close frame may send some megabytes before its own; they
+    are limited, too."""
     app = App()
     server = MemoryServer(app)
     transport = server.connectTransport()

@@ -1,5 +1,4 @@
-"""What a connection leaves behind when it is gone: nothing. See
-``tests/server/lifetimes.py``."""
+"""A connection leaves nothing behind. See ``tests/server/lifetimes.py``."""
 
 from __future__ import annotations
 
@@ -31,7 +30,7 @@ def left() -> dict[str, dict[str, int]]:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_nothing_is_left(name: str, left: dict[str, dict[str, int]]) -> None:
-    """However a connection ends, all that it was is freed at once, without the garbage
-    collector: transport, protocol, connection and the application's part of it form no
-    cycle, and no traceback leads back to them."""
+    """However a connection ends, all its objects are freed at once, without the garbage
+    collector: transport, protocol, connection and the application's protocol form no
+    cycle, and no traceback refers to them."""
     assert left[name] == {}

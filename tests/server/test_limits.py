@@ -31,7 +31,7 @@ OTHER = "203.0.113.7"
 
 class World:
     """
-    A server with limits, its application, and clients that are no exception.
+    A server with limits, its application, and clients that aren't exempt.
     """
 
     def __init__(self, **settings: Any) -> None:
@@ -47,7 +47,7 @@ class World:
 
     def refuse(self, address: str = "192.0.2.1") -> tuple[int, str | None, int]:
         """
-        Be refused: give the status, the setting that did it, and Retry-After.
+        Connect and be refused. Return the status, the setting, and Retry-After.
         """
         with pytest.raises(HandshakeRefused) as caught:
             self.connect(address)
@@ -58,7 +58,7 @@ class World:
 
     def checkClosed(self, client: MemoryClient, code: int, setting: str) -> None:
         """
-        The client, its application and the statistics know the same of its end.
+        The client, its application and the statistics agree on its end.
         """
         recorder = self.last
         assert client.closed is not None
@@ -85,8 +85,8 @@ def _lost(server: MemoryServer, recorder: Recorder) -> ConnectionClosed:
 @pytest.mark.parametrize("kind", ["text", "binary", "ping", "pong"])
 def test_too_many_messages(kind: str) -> None:
     """
-    More messages, or control frames, than ten seconds' worth: close 1008, and nothing
-    of what follows is delivered.
+    More messages or control frames than ten seconds' worth close with 1008, and nothing
+    after them is delivered.
     """
     world = World(max_message_rate=3)
     client = world.connect()
@@ -102,7 +102,7 @@ def test_too_many_messages(kind: str) -> None:
 
 def test_enough_messages() -> None:
     """
-    Whoever keeps to the rate goes on for ever.
+    A client within the rate is never closed.
     """
     world = World(max_message_rate=4, ping_interval=0.0)
     client = world.connect()
@@ -116,7 +116,7 @@ def test_enough_messages() -> None:
 @pytest.mark.parametrize("cut", [1, 7, 100_000])
 def test_too_many_bytes(cut: int) -> None:
     """
-    More bytes than ten seconds' worth: close 1008, however they are cut.
+    More bytes than ten seconds' worth close with 1008, however they are cut.
     """
     world = World(max_byte_rate=100, max_message_size=500, max_fragments=1)
     client = world.connect()
@@ -130,7 +130,7 @@ def test_too_many_bytes(cut: int) -> None:
 
 def test_a_message_within_the_limit() -> None:
     """
-    A whole message within the limit always passes, however few bytes a second may.
+    A message of the maximum size always passes, however low the byte rate is.
     """
     world = World(max_byte_rate=1, max_address_byte_rate=1, max_message_size=400_000)
     client = world.connect()
@@ -144,7 +144,7 @@ def test_a_message_within_the_limit() -> None:
 @pytest.mark.parametrize("kind", ["text", "binary"])
 def test_inflated_bytes(kind: str) -> None:
     """
-    What compressed messages inflate to counts: a little network can be a lot of work.
+    The decompressed size counts: a few bytes can mean a lot of work.
     """
     world = World(max_byte_rate=100_000, ping_interval=0.0)
     client = world.server.connect(address=OTHER, compression=True)
@@ -158,8 +158,8 @@ def test_inflated_bytes(kind: str) -> None:
 
 def test_too_many_messages_of_an_address() -> None:
     """
-    All connections of an address have one account: the one that overdraws it is
-    closed, the others stay; and for a while nobody comes in from there.
+    All connections of an address have one account. The one that exceeds it is closed,
+    the others stay, and new ones are refused for a while.
     """
     world = World(max_address_message_rate=3, cool_down=20.0)
     first, second = world.connect(), world.connect()
@@ -181,7 +181,7 @@ def test_too_many_messages_of_an_address() -> None:
 
 def test_kept_across_a_reconnect() -> None:
     """
-    Who has sent much doesn't begin anew by connecting again.
+    Reconnecting doesn't reset the account.
     """
     world = World(max_address_message_rate=3)
     client = world.connect()
@@ -195,7 +195,7 @@ def test_kept_across_a_reconnect() -> None:
 
 def test_closed_is_closed(logs: Logs) -> None:
     """
-    Whoever goes on sending after that is neither listened to nor closed twice.
+    Further input of a closed connection is ignored, and doesn't close it twice.
     """
     world = World(max_message_rate=1)
     client = world.connect()
@@ -211,7 +211,7 @@ def test_closed_is_closed(logs: Logs) -> None:
 
 def test_unlimited() -> None:
     """
-    Where all rates are switched off, nothing is counted.
+    If all rates are off, nothing is counted.
     """
     limit = 2**61
     world = World(
@@ -228,7 +228,7 @@ def test_unlimited() -> None:
 
 def test_exempt() -> None:
     """
-    For exempt addresses there are no rates, and as many connections as there are.
+    Exempt addresses have no rates, and any number of connections.
     """
     app = App()
     settings = Settings(
@@ -249,8 +249,8 @@ def test_exempt() -> None:
 
 def test_connections_of_an_address() -> None:
     """
-    One connection too many from an address gets 429, before it has asked for anything;
-    connections that aren't WebSockets yet count.
+    One connection too many from an address gets 429 before its request. Connections
+    that aren't WebSockets yet count.
     """
     world = World(max_address_connections=3)
     world.connect()
@@ -265,7 +265,7 @@ def test_connections_of_an_address() -> None:
 
 def test_handshakes_of_an_address() -> None:
     """
-    More connections than ten seconds' worth at once get 429 and a time to come again.
+    More connections than ten seconds' worth at once get 429 with Retry-After.
     """
     world = World(max_address_handshake_rate=1)
     for _ in range(10):
@@ -278,8 +278,8 @@ def test_handshakes_of_an_address() -> None:
 
 def test_refused_connections_end_the_account() -> None:
     """
-    A connection that is refused for another reason, or never asks for anything, is
-    taken off its account, too.
+    A connection that is refused for another reason, or sends no request, is removed
+    from its account, too.
     """
     world = World(max_address_connections=1)
     for data in (b"nonsense\r\n\r\n", handshake("GET /%% HTTP/9.9"), b"GET / HT"):
@@ -296,7 +296,7 @@ def test_refused_connections_end_the_account() -> None:
 
 def test_fragments() -> None:
     """
-    A message in too many frames: close 1008, though it is small.
+    A message with too many frames closes with 1008, although it is small.
     """
     world = World(max_fragments=5)
     client = world.connect()
@@ -317,7 +317,7 @@ def test_fragments() -> None:
 
 def _stall(world: World, size: int) -> tuple[MemoryTransport, Recorder]:
     """
-    A client that doesn't read what it is sent.
+    A client that doesn't read its messages.
     """
     transport = world.server.connectTransport(OTHER)
     transport.put(handshake())
@@ -334,8 +334,8 @@ def _stall(world: World, size: int) -> tuple[MemoryTransport, Recorder]:
 
 def test_output_of_all() -> None:
     """
-    Where too much waits for all clients together, those go for whom most waits, and
-    only as many of them as need be; the others and what waits for them stay.
+    If too much output waits for all clients together, the connections with the most are
+    closed, and only as many as needed. The others keep their output.
     """
     world = World(max_send_buffer_total=3_600_000, max_send_buffer=2_000_000)
     small = [_stall(world, 100_000) for _ in range(3)]
@@ -365,7 +365,7 @@ def _isOpen(recorder: Recorder) -> bool:
 
 def test_output_is_given_back() -> None:
     """
-    What is read, dropped or lost is not counted any more.
+    Output that is read, dropped or lost isn't counted any more.
     """
     world = World(max_send_buffer=500_000)
     stalled = [_stall(world, 200_000) for _ in range(4)]
@@ -388,7 +388,7 @@ def test_output_is_given_back() -> None:
 
 def test_partly_sent_is_aborted() -> None:
     """
-    What is partly out can't be taken back by itself: where that is most of it, the
+    A frame that is partly sent can't be dropped alone: if it is most of the output, the
     connection is aborted.
     """
     world = World(max_send_buffer_total=250_000, max_send_buffer=2_000_000)
@@ -413,7 +413,8 @@ def _begin(world: World, size: int) -> Recorder:
 @pytest.mark.parametrize("size", [20_000, 200_000])
 def test_incomplete_of_all(size: int) -> None:
     """
-    Where too much of all messages that aren't whole is held, the largest go.
+    If all incomplete messages together are too large, the connections with the largest
+    are closed.
     """
     world = World(max_incomplete_total=10 * size, max_address_byte_rate=1 << 40)
     small = [_begin(world, size // 2) for _ in range(4)]
@@ -432,7 +433,7 @@ def test_incomplete_of_all(size: int) -> None:
 
 def test_incomplete_is_given_back() -> None:
     """
-    What becomes whole, breaks a rule or is lost is not counted any more.
+    Messages that are completed, invalid or lost aren't counted any more.
     """
     world = World(ping_interval=0.0)
     incomplete = world.server.factory.incompleteMessages
@@ -464,7 +465,7 @@ def test_incomplete_is_given_back() -> None:
 
 def test_held_while_the_application_works() -> None:
     """
-    What can't be delivered yet is counted, too.
+    Input that can't be delivered yet is counted, too.
     """
     waiting: Deferred[None] = Deferred()
     opened = openOne(Recorder(text=lambda _: waiting))
@@ -486,8 +487,8 @@ def _compressed(payload: bytes) -> bytes:
 
 def test_those_who_make_work_take_turns() -> None:
     """
-    What a pass handles of what compressed messages inflate to is bounded for each
-    connection; the rest waits for others, and is handled in order.
+    In a pass, only a limited amount of each connection's decompressed messages is
+    handled. The rest waits for others, and is handled in order.
     """
     app = App()
     server = MemoryServer(app, settings=Settings(max_send_buffer=2**40))
@@ -510,8 +511,8 @@ def test_those_who_make_work_take_turns() -> None:
 @pytest.mark.parametrize("size", [2, 100, 2000])
 def test_fragments_take_turns(size: int) -> None:
     """
-    So is what it handles of fragments, of long messages as of short ones, however few
-    bytes they have: they are work, too.
+    Likewise for the fragments of long and short messages, however small they are: they
+    mean work, too.
     """
     app = App()
     server = MemoryServer(app)
@@ -536,7 +537,7 @@ def test_fragments_take_turns(size: int) -> None:
 
 def test_lost_while_it_yields() -> None:
     """
-    A connection that is lost, or closed, while it yields is not served any more.
+    A connection that is lost or closed while it yields isn't served any more.
     """
     app = App()
     server = MemoryServer(app, settings=Settings(max_send_buffer=2**40))
@@ -555,8 +556,8 @@ def test_lost_while_it_yields() -> None:
 
 def test_clients_of_a_proxy() -> None:
     """
-    A trusted proxy's own address has no limits: its clients have, by the address that
-    it names; what they had is given back.
+    A trusted proxy's own address has no limits. Its clients have, by the address that
+    it names, and connections that end are removed from their accounts.
     """
     app = App()
     server = MemoryServer(
@@ -589,7 +590,7 @@ def test_clients_of_a_proxy() -> None:
 
 def test_rates_behind_a_proxy() -> None:
     """
-    The rates of an address are those of the proxy's client.
+    The rates for an address apply to the proxy's client.
     """
     app = App()
     server = MemoryServer(

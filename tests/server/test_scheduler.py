@@ -1,5 +1,5 @@
 """
-Those that have yielded resume one after the other.
+Connections that have yielded resume one after the other.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from wsplug.server.scheduler import FairScheduler
 
 class Worker:
     """
-    Has some work, each piece of which takes some time.
+    Has some work in pieces, each of which takes some time.
     """
 
     def __init__(
@@ -42,8 +42,8 @@ class Worker:
 
 def test_slices() -> None:
     """
-    In each turn as many resume as there is time for, and at least one; none waits for
-    more turns than it has to.
+    In each turn, as many resume as there is time for, and at least one. None waits
+    longer than it must.
     """
     clock = Clock()
     scheduler = FairScheduler(clock)
@@ -65,7 +65,7 @@ def test_slices() -> None:
 
 def test_again() -> None:
     """
-    One that yields again at its turn waits for another turn, behind the others.
+    One that yields again waits for another turn, after the others.
     """
     clock = Clock()
     scheduler = FairScheduler(clock)
@@ -86,7 +86,7 @@ def test_again() -> None:
 @pytest.mark.parametrize("error", [OSError, SystemExit, GeneratorExit])
 def test_failing(error: type[BaseException], logs: Logs) -> None:
     """
-    One that fails is logged, and the others go on, also those that yield later.
+    One that fails is logged. The others resume, and later ones, too.
     """
     clock = Clock()
     scheduler = FairScheduler(clock)
@@ -108,7 +108,7 @@ def test_failing(error: type[BaseException], logs: Logs) -> None:
 
 def test_connection_that_fails_at_its_turn(logs: Logs) -> None:
     """
-    A connection that can't resume is ended: it would wait for ever.
+    A connection that can't resume is ended: otherwise it would wait forever.
     """
     opened = openOne()
     (connection,) = opened.server.factory.connections

@@ -14,7 +14,7 @@ from wsplug.testing import MemoryServer
 
 
 class Slow(App):
-    """An application whose start and stop take their time."""
+    """An application that takes time to start and to stop."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -39,7 +39,7 @@ class Bad(App):
 
 
 def make(*apps: Any) -> tuple[MemoryServer, Any]:
-    """A server of which nothing has started, and its factory."""
+    """A server that hasn't started, and its factory."""
     server = MemoryServer(App())
     mounts = [Mount("/" + str(n or ""), app) for n, app in enumerate(apps)]
     factory = WebSocketFactory(
@@ -50,8 +50,8 @@ def make(*apps: Any) -> tuple[MemoryServer, Any]:
 
 
 def test_start_and_stop() -> None:
-    """They start with the first port and stop with the last one, once each; again when
-    somebody listens again."""
+    """Applications start with the first port and stop with the last one, once each, and
+    start again with the next port."""
     one, two = App(), App()
     _, factory = make(one, two)
     assert one.calls == []
@@ -67,7 +67,7 @@ def test_start_and_stop() -> None:
 
 
 def test_others_start_them() -> None:
-    """Whoever starts them by itself isn't interfered with."""
+    """With startsApplications=False, the factory doesn't start them."""
     app = App()
     clock = MemoryServer(App()).clock
     factory: Any = WebSocketFactory(
@@ -82,7 +82,7 @@ def test_others_start_them() -> None:
 
 
 def test_nobody_is_served_before() -> None:
-    """Who comes before they have started waits for that."""
+    """Clients that connect before the applications have started wait."""
     app = Slow()
     server, factory = make(app)
     factory.doStart()
@@ -109,8 +109,8 @@ def test_requests_before_are_counted() -> None:
 
 
 def test_stop_waits_for_connections() -> None:
-    """They serve until the last connection is gone, though nobody listens any more:
-    then they stop, and that can be waited for."""
+    """The applications run until the last connection has closed, although no port
+    listens. Then they stop, and whenStopped fires."""
     app = Slow()
     server, factory = make(app)
     app.started.callback(None)
@@ -134,8 +134,8 @@ def test_stop_waits_for_connections() -> None:
 
 
 def test_listening_again_once_all_were_closed() -> None:
-    """Who listens again after the connections were closed, and the applications have
-    stopped, is served again, and can close the connections again."""
+    """If a port listens after all connections were closed and the applications have
+    stopped, clients are served, and their connections can be closed again."""
     app = App()
     server, factory = make(app)
     for number in range(1, 3):
@@ -152,7 +152,8 @@ def test_listening_again_once_all_were_closed() -> None:
 
 
 def test_listening_again_in_time() -> None:
-    """Who listens on another port while connections are left goes on with the same."""
+    """If another port listens while connections are left, the applications keep
+    running."""
     app = App()
     server, factory = make(app)
     factory.doStart()
@@ -165,7 +166,8 @@ def test_listening_again_in_time() -> None:
 
 
 def test_stop_while_starting() -> None:
-    """What is stopped while it starts has started first."""
+    """If the port closes while the applications start, they stop once they have
+    started."""
     app = Slow()
     _, factory = make(app)
     factory.doStart()
@@ -181,8 +183,8 @@ def test_stop_while_starting() -> None:
 
 
 def test_failing_at_once(logs: Logs) -> None:
-    """One that fails at once is an error for whoever listens; the others stop again,
-    and the next try may succeed."""
+    """If an application fails at once, listening raises the error. The others stop
+    again, and the next attempt may succeed."""
     good, bad = App(), Bad()
     _, factory = make(good, bad)
     message = "the application 1 did not start: no database"
@@ -198,8 +200,8 @@ def test_failing_at_once(logs: Logs) -> None:
 
 
 def test_failing_later(logs: Logs) -> None:
-    """One that fails later: the log says so, and everybody gets a 503: those who wait
-    already, and those who come."""
+    """If an application fails later, that is logged, and all clients get 503: those
+    that wait, and new ones."""
     app = Slow()
     server, factory = make(app)
     factory.doStart()
@@ -215,7 +217,8 @@ def test_failing_later(logs: Logs) -> None:
 
 
 def test_changed_pages(logs: Logs) -> None:
-    """What an application has changed in its start is judged once it has started."""
+    """Members that an application changes in its start are checked when it has
+    started."""
 
     class Changing(App):
         def startApplication(self) -> None:

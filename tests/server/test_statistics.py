@@ -1,5 +1,5 @@
 """
-What the server counts.
+The server's counters.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def _statistics(server: MemoryServer) -> Statistics:
 
 def test_traffic() -> None:
     """
-    Messages and bytes of each direction are counted for their application.
+    Messages and bytes of both directions are counted for their application.
     """
     recorder = Recorder()
     opened = openOne(recorder)
@@ -40,7 +40,7 @@ def test_traffic() -> None:
 
 def test_large_message() -> None:
     """
-    What is read straight into its place is counted as all else.
+    Bytes that are read directly into a message's buffer are counted like others.
     """
     opened = openOne()
     traffic = _statistics(opened.server).trafficOf("application")
@@ -52,7 +52,7 @@ def test_large_message() -> None:
 
 def test_handshakes() -> None:
     """
-    A handshake is counted by its result and what was responsible for it.
+    A handshake is counted by its status and setting.
     """
     server = serve(max_head_size=200)
     server.connect()
@@ -71,8 +71,8 @@ def test_handshakes() -> None:
 
 def test_closings() -> None:
     """
-    A closing is counted as the log and C{connectionLost} tell it, and the last ones are
-    remembered.
+    A closing is counted as the log and C{connectionLost} report it, and the latest ones
+    are kept.
     """
     recorder = Recorder()
     opened = openOne(recorder, ping_interval=5.0, ping_timeout=3.0)
@@ -93,7 +93,7 @@ def test_closings() -> None:
 )
 def test_codes_of_clients(code: int, label: str) -> None:
     """
-    Of the codes that clients may make up, no more than two labels are made.
+    Codes that clients may choose freely are counted under two labels.
     """
     opened = openOne()
     opened.client.close(code)
@@ -104,7 +104,7 @@ def test_codes_of_clients(code: int, label: str) -> None:
 
 def test_bounded() -> None:
     """
-    Of those who left, no more than the last ones are remembered.
+    Only the latest disconnects are kept.
     """
     server = serve()
     for _ in range(250):
@@ -116,8 +116,8 @@ def test_bounded() -> None:
 
 def test_serving() -> None:
     """
-    While an application's code runs, its name is known; also after it has raised, and
-    inside of another's.
+    While an application's code runs, its name is known, even after it has raised, and
+    within another application's code.
     """
     seen: list[str | None] = []
 
@@ -141,8 +141,8 @@ def test_serving() -> None:
 
 def test_latency() -> None:
     """
-    Where it is wanted, each message's time is counted once: what is answered at once,
-    what waits for a Deferred, and what fails. Where it isn't, nothing is measured.
+    If latency is measured, each message's time is counted once: for an immediate
+    answer, a Deferred, and a failure. Otherwise, nothing is measured.
     """
     waiting: Deferred[None] = Deferred()
     answers: list[Any] = [None, "no Deferred", waiting]

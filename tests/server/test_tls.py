@@ -1,4 +1,4 @@
-"""TLS as the connection sees it, in memory (wsplug.server.disconnects, request)."""
+"""A connection's view of TLS, in memory (wsplug.server.disconnects, request)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from wsplug.testing import MemoryServer
 
 @pytest.fixture(scope="module")
 def certificate() -> x509.Certificate:
-    """A client's."""
+    """A client's certificate."""
     return x509.load_pem_x509_certificate(Authority().issue("ann").certificate)
 
 
@@ -35,20 +35,20 @@ def certificate() -> x509.Certificate:
     ],
 )
 def test_explain(error: Exception, words: str | None) -> None:
-    """OpenSSL's reasons, in words for those who haven't met it, and nobody else's."""
+    """OpenSSL's errors are explained in plain words; other errors aren't changed."""
     assert explainTLS(Failure(error)) == words
     if words is not None:
         assert explainLoss(Failure(error)) == f"TLS: {words}"
 
 
 def test_explain_others() -> None:
-    """Other ends are told as they are."""
+    """Other reasons are reported as they are."""
     assert explainLoss(Failure(ConnectionDone())) == "went away without closing"
     assert "non-clean" in explainLoss(Failure(ConnectionLost()))
 
 
 def test_certificate(certificate: x509.Certificate) -> None:
-    """Applications see the client's certificate, and see it still when it is gone."""
+    """Applications get the client's certificate, even after the connection is lost."""
     app = App()
     client = MemoryServer(app).connect(certificate=certificate)
     (request,) = app.requests
@@ -59,7 +59,7 @@ def test_certificate(certificate: x509.Certificate) -> None:
 
 
 def test_no_certificate() -> None:
-    """Without TLS there is none."""
+    """Without TLS, there is no certificate."""
     seen: list[IHandshakeRequest] = []
 
     def build(request: IHandshakeRequest) -> Recorder:
@@ -72,7 +72,7 @@ def test_no_certificate() -> None:
 
 
 def test_slow_request_in_tls(certificate: x509.Certificate, logs: Logs) -> None:
-    """Once TLS has begun, a request that isn't whole in time gets its 408."""
+    """After the TLS handshake, a request that isn't complete in time gets 408."""
     server = serve(open_timeout=5.0)
     transport = server.connectTransport(certificate=certificate)
     server.advance(6)
@@ -83,8 +83,8 @@ def test_slow_request_in_tls(certificate: x509.Certificate, logs: Logs) -> None:
 def test_handshake_in_time(
     certificate: x509.Certificate, logs: Logs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where it hasn't, the connection is cut, and nothing is written that would wait
-    for it; the log names the setting."""
+    """If the TLS handshake isn't complete in time, the connection is aborted, and
+    nothing is written. The log names the setting."""
     monkeypatch.setattr(
         "wsplug.testing.transport.IHandshakeListener.providedBy",
         lambda _: False,
@@ -100,7 +100,8 @@ def test_handshake_in_time(
 
 
 def test_error_in_the_handshake(certificate: x509.Certificate, logs: Logs) -> None:
-    """What OpenSSL says of a handshake is logged once, and counted out."""
+    """OpenSSL's errors about a TLS handshake are logged once, and the connection is
+    removed from the count."""
     server = serve(max_connections=1)
     for _ in range(3):
         transport = server.connectTransport(certificate=certificate)
@@ -110,7 +111,7 @@ def test_error_in_the_handshake(certificate: x509.Certificate, logs: Logs) -> No
 
 
 def test_error_after_the_handshake(certificate: x509.Certificate) -> None:
-    """Once there is a WebSocket, it is how that has ended."""
+    """Once the WebSocket is open, an error of TLS is the reason why it ends."""
     recorder = Recorder()
     client = serve(recorder).connect(certificate=certificate)
     error = Error([("SSL routines", "", "decryption failed or bad record mac")])
