@@ -126,7 +126,8 @@ REFUSALS = [
 
 
 def test_refused_head_has_no_body() -> None:
-    """RFC 9110 section 9.3.2: as long as that of GET would be, but not there."""
+    """A refused HEAD has the Content-Length of GET, but no body (RFC 9110 section
+    9.3.2)."""
     transport = raw(MemoryServer(App()), handshake("HEAD / HTTP/1.1"))
     head, _, body = transport.take().partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 405 ")
@@ -150,9 +151,8 @@ def test_refusal_of_an_incomplete_head(
     rest: str, status: int, method: str, before: str, size: int
 ) -> None:
     """
-    Whether a refusal has a body depends on the method of the request that it is for,
-    also where that isn't whole or correct, and not on the one before (RFC 9110 section
-    9.3.2).
+    Whether a refusal has a body depends on the method of its own request, even if that
+    is incomplete or malformed, and not on the one before (RFC 9110 section 9.3.2).
     """
     server = MemoryServer(App())
     transport = server.connectTransport()
@@ -178,8 +178,8 @@ def test_refusal_of_an_incomplete_head(
 def test_refusal(
     data: bytes, status: int, words: str, setting: str | None, logs: Logs
 ) -> None:
-    """DESIGN section 5, the handshake's rows: a status, a text that says why, one line
-    in the log that names the rule, and the connection closed for writing."""
+    """Each refused handshake gets a status and a text with the reason, one log line
+    names the setting, and the connection is closed for writing (DESIGN section 5)."""
     app = App()
     server = MemoryServer(app)
     transport = raw(server, data)
@@ -205,8 +205,8 @@ def test_refusal(
 
 
 def check_end(server: MemoryServer, transport: Any) -> None:
-    """A refused connection is closed for writing; what comes late is thrown away, and
-    after close-timeout it is aborted (RFC 9112 section 9.6)."""
+    """A refused connection is closed for writing. Later input is discarded, and after
+    close-timeout the connection is aborted (RFC 9112 section 9.6)."""
     assert transport.closedForWriting
     assert not transport.lost
     transport.put(handshake() + frame(b"late"))
@@ -245,14 +245,14 @@ def check_end(server: MemoryServer, transport: Any) -> None:
     ],
 )
 def test_refusal_header(data: bytes, name: str, values: list[str]) -> None:
-    """What a refusal owes the client: Allow with a 405 (RFC 9110 section 15.5.6), the
-    version with a 426 (RFC 6455 section 4.2.2), Upgrade in Connection."""
+    """A refusal has the required headers: Allow with 405 (RFC 9110 section 15.5.6), the
+    version with 426 (RFC 6455 section 4.2.2), Upgrade in Connection."""
     assert parseResponse(raw(MemoryServer(App()), data).take()).all(name) == values
 
 
 @pytest.mark.parametrize("number", range(0, 200, 7))
 def test_refusal_byte_by_byte(number: int) -> None:
-    """A head is refused the same however it is cut."""
+    """A head is refused in the same way however it is cut."""
     server = MemoryServer(App())
     transport = server.connectTransport()
     data = handshake(changes={"Sec-WebSocket-Version": "8"})
@@ -263,8 +263,8 @@ def test_refusal_byte_by_byte(number: int) -> None:
 
 
 def test_accepted() -> None:
-    """The 101 and its headers (RFC 6455 section 4.2.2 number 5), with section 1.3's
-    own key."""
+    """The response with status 101 and its headers (RFC 6455 section 4.2.2 number 5),
+    with the key of section 1.3."""
     server = MemoryServer(App())
     response = parseResponse(raw(server, handshake()).take())
     assert response == Response(
@@ -290,7 +290,7 @@ def test_accepted() -> None:
     ],
 )
 def test_accepted_in_any_form(data: bytes) -> None:
-    """What may differ between clients, does, and is right (RFC 6455 section 4.2.1)."""
+    """Valid variants of the handshake are accepted (RFC 6455 section 4.2.1)."""
     assert parseResponse(raw(MemoryServer(App()), data).take()).status == 101
 
 
@@ -305,8 +305,8 @@ def test_accepted_in_any_form(data: bytes) -> None:
     ],
 )
 def test_absolute_form(target: str, status: int) -> None:
-    """What is served is the path of a target in absolute form, and not its host (RFC
-    9112 section 3.2.2)."""
+    """For a target in absolute form, its path counts, not its host (RFC 9112 section
+    3.2.2)."""
     app = App()
     server = MemoryServer(app, path="/app")
     data = handshake(f"GET {target} HTTP/1.1")
@@ -318,7 +318,7 @@ def test_absolute_form(target: str, status: int) -> None:
 
 
 def test_accepted_byte_by_byte() -> None:
-    """A handshake may come byte by byte."""
+    """A handshake may arrive byte by byte."""
     app = App()
     server = MemoryServer(app)
     transport = server.connectTransport()
@@ -332,8 +332,8 @@ def test_accepted_byte_by_byte() -> None:
 
 @pytest.mark.parametrize("target", ["*", "chat", "Xchat", "ws://server.example/chat"])
 def test_target_that_is_no_path(target: str) -> None:
-    """A target that is neither a path nor an HTTP URL leads to no application (RFC 9112
-    section 3.2); a letter instead of the slash least of all."""
+    """A target that is neither a path nor an HTTP URL belongs to no application (RFC
+    9112 section 3.2), not even one that lacks only the slash."""
     for path in ("/", "/chat"):
         app = App()
         server = MemoryServer(app, path=path)
@@ -346,7 +346,7 @@ def test_target_that_is_no_path(target: str) -> None:
 
 
 def test_open_timeout(logs: Logs) -> None:
-    """DESIGN section 5: a handshake that isn't finished in 10 s gets a 408."""
+    """A handshake that isn't complete in 10 s gets 408 (DESIGN section 5)."""
     server = MemoryServer(App())
     transport = raw(server, b"GET / HTTP/1.1\r\n")
     server.advance(9.9)
@@ -363,7 +363,7 @@ def test_open_timeout(logs: Logs) -> None:
 
 
 def test_open_timeout_of_silence() -> None:
-    """Who connects and sends nothing at all gets a 408 as well."""
+    """A client that sends nothing at all gets 408, too."""
     server = serve(open_timeout=2)
     transport = server.connectTransport()
     server.advance(2.3)
@@ -371,7 +371,7 @@ def test_open_timeout_of_silence() -> None:
 
 
 def test_open_timeout_is_for_the_whole_head() -> None:
-    """A byte now and then buys no time."""
+    """Sending a byte now and then doesn't extend the timeout."""
     server = MemoryServer(App())
     transport = server.connectTransport()
     for byte in handshake()[:20]:
@@ -382,7 +382,7 @@ def test_open_timeout_is_for_the_whole_head() -> None:
 
 
 def test_open_timeout_off() -> None:
-    """Switched off, it is off."""
+    """open-timeout can be switched off."""
     server = serve(open_timeout=0)
     transport = raw(server, handshake()[:-2])
     server.advance(100)
@@ -392,7 +392,7 @@ def test_open_timeout_off() -> None:
 
 
 def test_open_timeout_ends_with_the_handshake() -> None:
-    """It says nothing about the open connection."""
+    """open-timeout doesn't apply to an open connection."""
     server = serve(ping_interval=0)
     client = server.connect()
     assert len(server.factory.deadlines) == 0
@@ -401,8 +401,8 @@ def test_open_timeout_ends_with_the_handshake() -> None:
 
 
 def test_close_timeout_off_leaves_the_refused() -> None:
-    """Without close-timeout, a refused client may take its time, and its own end of the
-    connection ends it."""
+    """Without close-timeout, a refused client may take any time, and ends the
+    connection itself."""
     server = serve(close_timeout=0)
     transport = raw(server, b"\0")
     transport.take()
@@ -415,7 +415,7 @@ def test_close_timeout_off_leaves_the_refused() -> None:
 
 
 def test_head_that_ends_early(logs: Logs) -> None:
-    """Who leaves in the middle of its head is forgotten, and not logged."""
+    """A client that disconnects within its head is removed, and not logged."""
     server = MemoryServer(App())
     transport = raw(server, b"GET / HT")
     transport.shut()
@@ -429,8 +429,8 @@ def test_head_that_ends_early(logs: Logs) -> None:
 
 
 def test_max_connections(logs: Logs) -> None:
-    """DESIGN section 5: one connection too many gets a 503 with Retry-After, at once;
-    those that haven't finished their handshake count too."""
+    """One connection too many gets 503 with Retry-After at once. Unfinished handshakes
+    count, too (DESIGN section 5)."""
     server = serve(max_connections=2)
     first = server.connect()
     second = server.connectTransport()
@@ -450,7 +450,7 @@ def test_max_connections(logs: Logs) -> None:
 
 @pytest.mark.parametrize("how", ["drop", "close"])
 def test_max_connections_frees_places(how: str) -> None:
-    """A connection that ended, in whatever way, counts no more."""
+    """A connection that has ended in any way doesn't count any more."""
     server = serve(max_connections=1)
     for _ in range(3):
         client = server.connect()
@@ -480,8 +480,8 @@ EXACT = ["https://example.org", "http://example.org:8080", "http://[::1]"]
     ],
 )
 def test_origin_allowed(origin: str) -> None:
-    """An exact origin is let in, in whatever case, its default port written or not
-    (RFC 6454 section 4)."""
+    """An exact origin is accepted, in any case, with or without its default port (RFC
+    6454 section 4)."""
     server = MemoryServer(App(), origins=EXACT)
     assert server.connect(origin=origin).opened
 
@@ -537,7 +537,7 @@ def test_origin_allowed(origin: str) -> None:
     ],
 )
 def test_origin_refused(origin: str) -> None:
-    """DESIGN section 5: no other page gets in, whatever it looks like."""
+    """Other origins are refused, however similar they look (DESIGN section 5)."""
     server = MemoryServer(App(), origins=EXACT)
     with pytest.raises(HandshakeRefused) as caught:
         server.connect(origin=origin)
@@ -582,8 +582,8 @@ def test_origin_refused(origin: str) -> None:
     ],
 )
 def test_origin_of_the_same_host(host: str, origin: str, allowed: bool) -> None:
-    """By default pages from the host and port that they connect to are let in, and no
-    others (RFC 6455 section 10.2)."""
+    """By default, pages from the host and port that they connect to are accepted, and
+    no others (RFC 6455 section 10.2)."""
     data = handshake(changes={"Host": host}, more=[f"Origin: {origin}"])
     response = parseResponse(raw(MemoryServer(App()), data).take())
     assert response.status == (101 if allowed else 403)
@@ -591,19 +591,20 @@ def test_origin_of_the_same_host(host: str, origin: str, allowed: bool) -> None:
 
 @pytest.mark.parametrize("origins", [("same-host",), ("*",), ()])
 def test_no_origin(origins: Sequence[str]) -> None:
-    """What is no browser sends no Origin, and could send any: it is let in."""
+    """Clients that aren't browsers send no Origin, and could send any: they are
+    accepted."""
     assert MemoryServer(App(), origins=origins).connect().opened
 
 
 @pytest.mark.parametrize("origin", ["null", "https://evil.example", "??"])
 def test_any_origin(origin: str) -> None:
-    """Where every page is let in, every page is."""
+    """With the rule *, every page is accepted."""
     assert MemoryServer(App(), origins=["*"]).connect(origin=origin).opened
 
 
 def test_two_origins() -> None:
-    """Two Origin headers are refused, even if both are right: others may have read the
-    other one."""
+    """Two Origin headers are refused, even if both are allowed: a proxy may have
+    checked the other one."""
     line = f"Origin: http://{HOST}"
     for origins in (["same-host"], ["*"]):
         server = MemoryServer(App(), origins=origins)
@@ -612,7 +613,7 @@ def test_two_origins() -> None:
 
 
 def test_rules_together() -> None:
-    """Several rules: each lets its own in."""
+    """With several rules, each accepts its own origins."""
     server = MemoryServer(App(), origins=["same-host", "https://a.example"])
     assert server.connect(origin=f"http://{HOST}").opened
     assert server.connect(origin="https://a.example").opened
@@ -624,7 +625,7 @@ def test_rules_together() -> None:
 
 
 def test_nothing_mounted(logs: Logs) -> None:
-    """DESIGN section 5: a path that nothing is mounted at gets a 404."""
+    """A path without an application gets 404 (DESIGN section 5)."""
     server = MemoryServer(App(), path="/chat")
     response = parseResponse(raw(server, handshake("GET /chatt HTTP/1.1")).take())
     assert response.status == 404
@@ -648,7 +649,8 @@ def test_nothing_mounted(logs: Logs) -> None:
 def test_path(
     path: str, target: str, prepath: list[bytes], segments: tuple[str, ...]
 ) -> None:
-    """The mount's part of the path and the application's own (DESIGN section 2)."""
+    """The path is split into the mount's part and the application's part (DESIGN
+    section 2)."""
     app = App()
     MemoryServer(app, path=path).connect(target)
     (request,) = app.requests
@@ -657,7 +659,7 @@ def test_path(
 
 
 def test_args_of_any_bytes() -> None:
-    """A query may have any bytes, coded; the application gets them as they are."""
+    """A query may have any encoded bytes. The application gets them unchanged."""
     app = App()
     MemoryServer(app).connect("/?name=J%C3%B6rg&%ff=%00&plus=a+b")
     (request,) = app.requests
@@ -669,7 +671,7 @@ def test_args_of_any_bytes() -> None:
 
 
 def test_request() -> None:
-    """All that an application can know of the handshake."""
+    """Everything that an application can read from the request."""
     app = App()
     server = MemoryServer(app, path="/chat")
     server.connect(
@@ -716,9 +718,9 @@ def test_request() -> None:
     ],
 )
 def test_subprotocol(spoken: list[str], offered: list[str], chosen: str | None) -> None:
-    """The client's most preferred one that is spoken, or none (RFC 6455 section
-    4.2.2); names are compared as they are. A star stands for any but wsplug's own:
-    whoever takes those has to speak them."""
+    """The client's most preferred subprotocol that the application speaks is chosen, or
+    none (RFC 6455 section 4.2.2). Names are compared exactly. A star stands for any but
+    wsplug's own, which an application has to name."""
     app = App(subprotocols=spoken)
     client = MemoryServer(app).connect(subprotocols=offered)
     assert client.subprotocol == chosen
@@ -729,15 +731,15 @@ def test_subprotocol(spoken: list[str], offered: list[str], chosen: str | None) 
     ("mounted", "chosen"), [(["b"], "b"), (["*"], "c"), ([], None), (None, "a")]
 )
 def test_subprotocol_of_the_mount(mounted: list[str] | None, chosen: str) -> None:
-    """The mount says which ones are taken, in place of the application."""
+    """The mount's subprotocols replace the application's."""
     server = MemoryServer(App(subprotocols=["a"]), subprotocols=mounted)
     assert server.connect(subprotocols=["c", "a", "b"]).subprotocol == chosen
 
 
 def test_no_subprotocol_is_logged(logs: Logs) -> None:
-    """Browsers close a connection that takes none of what they offer, so the log says
-    so. It doesn't repeat what is offered, which may be a token, and it says nothing
-    about clients that offer nothing or get what they offer."""
+    """Browsers close a connection without any of the subprotocols that they offer, so
+    the log says so. It doesn't repeat the offer, which may contain a token, and has no
+    line about clients that offer nothing or get what they offer."""
     server = MemoryServer(
         App(subprotocols=["a", "b"]),
         settings=Settings(max_address_log_rate=1),
@@ -758,7 +760,7 @@ def test_no_subprotocol_is_logged(logs: Logs) -> None:
 
 
 def test_subprotocol_of_the_applications_choice() -> None:
-    """An application may choose by itself, among those that are offered."""
+    """An application may choose one of the offered subprotocols itself."""
 
     def build(request: IHandshakeRequest) -> Recorder:
         request.subprotocol = request.subprotocols[-1]
@@ -770,7 +772,7 @@ def test_subprotocol_of_the_applications_choice() -> None:
 
 @pytest.mark.parametrize("offered", [["a"], []])
 def test_subprotocol_that_is_not_offered(offered: list[str], logs: Logs) -> None:
-    """One that isn't offered is the application's error, not the client's (RFC 6455
+    """Choosing another one is the application's error, not the client's (RFC 6455
     section 4.1: the client would have to fail the connection)."""
 
     def build(request: IHandshakeRequest) -> Recorder:
@@ -789,7 +791,7 @@ def test_subprotocol_that_is_not_offered(offered: list[str], logs: Logs) -> None
 
 
 def test_response_headers() -> None:
-    """What buildProtocol adds goes out with the 101."""
+    """Headers that buildProtocol adds are in the response with status 101."""
 
     def build(request: IHandshakeRequest) -> Recorder:
         request.responseHeaders.addRawHeader(b"Set-Cookie", b"a=1")
@@ -814,7 +816,7 @@ RESERVED = [
 
 @pytest.mark.parametrize("name", RESERVED)
 def test_reserved_response_header(name: str) -> None:
-    """The handshake's own headers can't be changed by an application."""
+    """An application can't change the handshake's own headers."""
 
     def build(request: IHandshakeRequest) -> Recorder:
         request.responseHeaders.setRawHeaders(name.upper().encode(), [b"bad"])
@@ -840,7 +842,7 @@ def test_reserved_response_header(name: str) -> None:
     ],
 )
 def test_response_header_injection(name: bytes, value: bytes, logs: Logs) -> None:
-    """No value and no name smuggles in a line of its own, were it made of what the
+    """Names and values of headers can't inject a line, even if they contain what the
     client sent."""
 
     def build(request: IHandshakeRequest) -> Recorder:
@@ -858,7 +860,7 @@ def test_response_header_injection(name: bytes, value: bytes, logs: Logs) -> Non
 
 
 def test_refused_by_the_application(logs: Logs) -> None:
-    """An application's refusal: status, headers and body are its own; one log line."""
+    """An application's refusal has its status, headers and body, and one log line."""
 
     def build(request: IHandshakeRequest) -> Recorder:
         raise HandshakeRefused(
@@ -880,14 +882,14 @@ def test_refused_by_the_application(logs: Logs) -> None:
 
 
 def test_refused_with_a_reason_only() -> None:
-    """Without a body the reason is one; any text goes."""
+    """Without a body, the reason is the body. It can be any text."""
     with pytest.raises(HandshakeRefused) as caught:
         MemoryServer(App(_refuses(HandshakeRefused(418, "Tee läuft")))).connect()
     assert caught.value.reason == "Tee läuft"
 
 
 def test_redirected() -> None:
-    """A refusal may be a redirection."""
+    """A refusal may be a redirect."""
     refusal = HandshakeRefused(307, headers=[(b"Location", b"/other")])
     server = MemoryServer(App(_refuses(refusal)))
     response = parseResponse(raw(server, handshake()).take())
@@ -897,7 +899,7 @@ def test_redirected() -> None:
 
 @pytest.mark.parametrize("status", [100, 101, 200, 299, 600])
 def test_refusal_status(status: int) -> None:
-    """A status that refuses nothing is none for a refusal."""
+    """A refusal can't have a success status."""
     with pytest.raises(ValueError, match="300 to 599"):
         HandshakeRefused(status)
 
@@ -914,7 +916,8 @@ def test_refusal_status(status: int) -> None:
     ],
 )
 def test_refusal_header_injection(header: tuple[bytes, bytes], logs: Logs) -> None:
-    """Nor does a refusal's header: one that is none is the application's error."""
+    """A refusal's headers can't inject a line: an invalid one is the application's
+    error."""
 
     def build(request: IHandshakeRequest) -> Recorder:
         raise HandshakeRefused(307, headers=[header])
@@ -927,7 +930,7 @@ def test_refusal_header_injection(header: tuple[bytes, bytes], logs: Logs) -> No
 
 
 def test_refusal_keeps_its_length() -> None:
-    """The length and the end of the connection are wsplug's, once."""
+    """A refusal has the server's Content-Length and Connection headers, once each."""
     headers = [(b"Content-Length", b"7"), (b"Connection", b"keep-alive")]
     refusal = HandshakeRefused(403, headers=headers, body=b"no")
     server = MemoryServer(App(_refuses(refusal)))
@@ -946,15 +949,15 @@ def _refuses(refusal: BaseException) -> Any:
 
 
 def test_no_protocol() -> None:
-    """An application that makes none takes no connection: 403."""
+    """If the application returns no protocol, the client gets 403."""
     with pytest.raises(HandshakeRefused) as caught:
         MemoryServer(App(lambda _: None)).connect()
     assert caught.value.status == 403
 
 
 def test_application_fails(logs: Logs) -> None:
-    """An application that raises: 500, the traceback in the log and not on the wire
-    (DESIGN section 5)."""
+    """If the application raises, the client gets 500, and the traceback is logged and
+    not sent (DESIGN section 5)."""
     server = MemoryServer(App(_refuses(RuntimeError("secret"))))
     transport = raw(server, handshake())
     output = transport.take()
@@ -967,7 +970,8 @@ def test_application_fails(logs: Logs) -> None:
 
 
 def test_application_exits(logs: Logs) -> None:
-    """Not even an application that wants to end the process does: 500."""
+    """If the application raises SystemExit, the client gets 500, and the process goes
+    on."""
     server = MemoryServer(App(_refuses(SystemExit(3))))
     transport = raw(server, handshake())
     assert parseResponse(transport.take()).status == 500
@@ -980,7 +984,7 @@ def test_application_exits(logs: Logs) -> None:
 
 
 def test_answer_later() -> None:
-    """A Deferred: the client waits, and nothing is read from it meanwhile."""
+    """While the client waits for a Deferred, nothing is read from it."""
     answer: Deferred[Recorder] = Deferred()
     server = MemoryServer(App(lambda _: answer))
     client = server.connect()
@@ -999,12 +1003,12 @@ def test_answer_later() -> None:
 
 
 def test_answer_at_once() -> None:
-    """A Deferred that has fired already."""
+    """A Deferred that has already fired."""
     assert MemoryServer(App(lambda _: succeed(Recorder()))).connect().opened
 
 
 def test_answer_of_a_coroutine() -> None:
-    """A coroutine, which waits for something itself."""
+    """A coroutine that awaits something."""
     waiting: Deferred[None] = Deferred()
     recorder = Recorder()
 
@@ -1032,7 +1036,7 @@ def test_answer_that_refuses() -> None:
 
 
 def test_failure_that_refuses() -> None:
-    """A Failure itself, as Twisted takes for an answer, too."""
+    """A Failure, which Twisted allows as a result, too."""
     refusal = Failure(HandshakeRefused(401, "who are you?"))
     with pytest.raises(HandshakeRefused) as caught:
         MemoryServer(App(lambda _: refusal)).connect()
@@ -1041,7 +1045,7 @@ def test_failure_that_refuses() -> None:
 
 @pytest.mark.parametrize("later", [False, True])
 def test_answer_that_fails(later: bool, logs: Logs) -> None:
-    """A coroutine that fails, at once or later: 500."""
+    """A coroutine that fails, at once or later, gets the client 500."""
     waiting: Deferred[None] = Deferred()
 
     async def build(request: IHandshakeRequest) -> Recorder:
@@ -1060,15 +1064,15 @@ def test_answer_that_fails(later: bool, logs: Logs) -> None:
 
 
 def test_answer_of_none() -> None:
-    """A Deferred that gives none."""
+    """A Deferred that fires with None."""
     with pytest.raises(HandshakeRefused) as caught:
         MemoryServer(App(lambda _: succeed(None))).connect()
     assert caught.value.status == 403
 
 
 def test_answer_that_takes_too_long(logs: Logs) -> None:
-    """No answer within the open timeout: 503, and the application's Deferred is
-    cancelled; what it gives later comes too late."""
+    """Without an answer in open-timeout, the client gets 503, and the application's
+    Deferred is cancelled. A later result is ignored."""
     cancelled: list[object] = []
     answer: Deferred[Recorder] = Deferred(cancelled.append)
     server = MemoryServer(App(lambda _: answer))
@@ -1087,7 +1091,7 @@ def test_answer_that_takes_too_long(logs: Logs) -> None:
 
 
 def test_answer_despite_its_cancellation() -> None:
-    """An application that can't be stopped, and answers a client that is gone."""
+    """An application that ignores its cancellation answers a client that is gone."""
     answer: Deferred[Recorder] = Deferred(lambda it: it.callback(recorder))
     recorder = Recorder()
     server = MemoryServer(App(lambda _: answer))
@@ -1100,8 +1104,8 @@ def test_answer_despite_its_cancellation() -> None:
 
 
 def test_client_leaves_meanwhile(logs: Logs) -> None:
-    """The client doesn't wait: the application's Deferred is cancelled, quietly, and
-    no protocol is told of a connection that never was."""
+    """If the client disconnects, the application's Deferred is cancelled without a log
+    line, and no protocol is called."""
     cancelled: list[object] = []
     answer: Deferred[Recorder] = Deferred(cancelled.append)
     server = MemoryServer(App(lambda _: answer))
@@ -1115,7 +1119,8 @@ def test_client_leaves_meanwhile(logs: Logs) -> None:
 
 
 def test_client_leaves_a_failing_application(logs: Logs) -> None:
-    """What fails because it is cancelled, but with an error of its own, is logged."""
+    """If the application fails with an error of its own when it is cancelled, that is
+    logged."""
     answer: Deferred[Recorder] = Deferred(lambda it: it.errback(KeyError("x")))
     server = MemoryServer(App(lambda _: answer))
     transport = raw(server, handshake())
@@ -1125,7 +1130,7 @@ def test_client_leaves_a_failing_application(logs: Logs) -> None:
 
 
 def test_no_timeout_for_the_answer() -> None:
-    """With open-timeout off the application has all the time."""
+    """Without open-timeout, the application may take any time."""
     answer: Deferred[Recorder] = Deferred()
     app = App(lambda _: answer)
     server = MemoryServer(app, settings=Settings(open_timeout=0))
@@ -1137,7 +1142,8 @@ def test_no_timeout_for_the_answer() -> None:
 
 
 def test_wrong_protocol(logs: Logs) -> None:
-    """What buildProtocol returned is no protocol at all: 1011, and the log says so."""
+    """If buildProtocol returns something that isn't a protocol, the client gets 1011,
+    and the log says so."""
     client = MemoryServer(App(lambda _: "nonsense")).connect()
     assert client.closed == (1011, "internal error")
     failures = logs.failures()
@@ -1150,8 +1156,8 @@ def test_wrong_protocol(logs: Logs) -> None:
 
 @pytest.mark.parametrize("later", [False, True])
 def test_early_frames(later: bool) -> None:
-    """Frames sent right behind the request, before the 101 is there, are delivered
-    after negotiationFinished; answered at once or later."""
+    """Frames that arrive right after the request, before the response, are delivered
+    after negotiationFinished, whether the application answers at once or later."""
     recorder = Recorder()
     answer: Deferred[Recorder] = Deferred()
     server = MemoryServer(App(lambda _: answer if later else recorder))
@@ -1202,7 +1208,8 @@ def test_early_frames_of_all(logs: Logs) -> None:
 
 
 def test_early_nonsense() -> None:
-    """What follows a handshake is WebSocket, right or wrong: 1002 behind the 101."""
+    """Input after a handshake is WebSocket, valid or not: the response with status 101
+    is followed by 1002."""
     server = MemoryServer(App())
     output = raw(server, handshake() + b"GET / HTTP/1.1\r\n\r\n").take()
     response = parseResponse(output)
@@ -1214,8 +1221,8 @@ def test_early_nonsense() -> None:
 
 
 def test_sent_in_negotiationStarted() -> None:
-    """What the application sends before it is finished arrives behind the 101, and with
-    it (DESIGN section 4: corked)."""
+    """Messages that the application sends in negotiationStarted arrive after the
+    response with status 101, in the same write (DESIGN section 4: corked)."""
 
     def started(transport: Any) -> None:
         transport.sendTextMessage("welcome")
@@ -1227,7 +1234,8 @@ def test_sent_in_negotiationStarted() -> None:
 
 
 def test_opening_fails(logs: Logs, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever fails after a connection was counted, it ends, and its place is free."""
+    """If anything fails after a connection was counted, it ends, and its slot is
+    free."""
     server = serve()
     transport = server.connectTransport()
 
@@ -1248,9 +1256,8 @@ def test_opening_fails(logs: Logs, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("accepts", ["at once", "later"])
 def test_methods_taken_before(accepts: str) -> None:
-    """Whoever stands between the transport and the protocol may have taken the
-    protocol's methods as it was made: what they are given then reaches the connection
-    as well."""
+    """If a layer between transport and protocol has kept the protocol's methods, its
+    input reaches the connection as well."""
     waiting: Deferred[Any] = Deferred()
     recorder = Recorder()
     app = App(lambda _: recorder if accepts == "at once" else waiting)
@@ -1272,8 +1279,8 @@ def test_methods_taken_before(accepts: str) -> None:
 
 
 def test_logged(logs: Logs) -> None:
-    """Each connection has a line as it is accepted, with where it is from and what for,
-    without the query: that may have a secret."""
+    """Each accepted connection has a log line with its address and path, without the
+    query, which may contain a secret."""
     raw(serve(), handshake("GET /a%20room?token=secret HTTP/1.1"))
     (event,) = logs.events()
     line = "192.0.2.1:50000 application: accepted at /a%20room"
@@ -1283,15 +1290,15 @@ def test_logged(logs: Logs) -> None:
 
 
 def test_long_path_logged(logs: Logs) -> None:
-    """The line has no more of a path than fits."""
+    """A long path is cut in the line."""
     raw(serve(), handshake(f"GET /{'x' * 9000} HTTP/1.1"))
     (line,) = logs.lines("accepted")
     assert 200 < len(line) < 300
 
 
 def test_not_logged(logs: Logs) -> None:
-    """Where nobody wants the lines, a connection has neither one as it is accepted nor
-    one at its end; refusals have theirs."""
+    """With log-connections off, a connection has no line when it is accepted or when it
+    ends. Refusals are logged."""
     server = serve(log_connections=False)
     client = server.connect()
     client.close()

@@ -1,6 +1,6 @@
 """
-The PROXY protocol on a port, in memory: who the connection is from is known before
-anything else of it is.
+The PROXY protocol on a port, in memory: the header names the client before anything
+else is read.
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ def made(app: App | None = None, **settings: Any) -> MemoryServer:
 @pytest.mark.parametrize("step", [1, 7, 4096])
 def test_client(header: bytes, client: IAddress, step: int, logs: Logs) -> None:
     """
-    The client is whom the header names, for everybody, however the bytes come; the
-    handshake right behind it is served.
+    The header names the client for all parts of the server, however the bytes are cut,
+    and a handshake right after it is served.
     """
     app = App()
     server = made(app)
@@ -76,7 +76,7 @@ def test_client(header: bytes, client: IAddress, step: int, logs: Logs) -> None:
 @pytest.mark.parametrize("header", [LOCAL, b"PROXY UNKNOWN\r\n"])
 def test_own_account(header: bytes) -> None:
     """
-    Where the header names nobody, the connection is the proxy's own.
+    If the header names no client, the connection counts for the proxy itself.
     """
     app = App(pages=Page())
     transport = raw(made(app), header + b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
@@ -95,8 +95,8 @@ NAMED = (
 @pytest.mark.parametrize("secure", [False, True])
 def test_headers_behind_nobody(header: bytes, secure: bool, logs: Logs) -> None:
     """
-    Where it names nobody, what a request says of the client is that client's own
-    invention: the proxy passes on bytes, and adds none.
+    If the header names no client, headers in the request that name one are ignored: the
+    proxy only passes bytes on, so they are from the client.
     """
     server = made(App(pages=Page()))
     if secure:
@@ -109,8 +109,8 @@ def test_headers_behind_nobody(header: bytes, secure: bool, logs: Logs) -> None:
 
 def test_headers_behind_it() -> None:
     """
-    The client that a PROXY header names is no trusted proxy: what it says in a request
-    is its own invention. One that is may go on.
+    The client that a PROXY header names isn't a trusted proxy: its headers are ignored.
+    If its address is trusted, they aren't.
     """
     request = b"GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 203.0.113.5\r\n\r\n"
     server = made(App(pages=Page()))
@@ -132,8 +132,8 @@ def connect(server: MemoryServer, address: str, data: bytes) -> MemoryTransport:
 @pytest.mark.parametrize("header", [LINE, BINARY, LOCAL])
 def test_strangers(header: bytes, logs: Logs) -> None:
     """
-    From anybody else the header is a request that can't be read; without one they are
-    served, as who they are.
+    From untrusted peers, a PROXY header is a malformed request. Without one, they are
+    served under their own addresses.
     """
     server = made(App(pages=Page()))
     transport = connect(server, "203.0.113.9", header + handshake())
@@ -148,7 +148,7 @@ def test_strangers(header: bytes, logs: Logs) -> None:
 
 def test_no_protocol() -> None:
     """
-    Where it isn't asked for, nobody is believed.
+    Without the option, a PROXY header has no effect.
     """
     server = MemoryServer(App(), proxies=ProxySettings((PROXY,)))
     assert parseResponse(raw(server, LINE + handshake()).take()).status == 400
@@ -164,8 +164,8 @@ def test_no_protocol() -> None:
 )
 def test_refused(data: bytes, words: str, logs: Logs) -> None:
     """
-    A trusted proxy that doesn't send a right header is told what is wrong with it, and
-    the operator is too; what comes behind it is thrown away.
+    A trusted proxy that doesn't send a valid header gets the reason, and so does the
+    log. Later input is discarded.
     """
     server = made()
     transport = raw(server, data)
@@ -187,8 +187,8 @@ def test_refused(data: bytes, words: str, logs: Logs) -> None:
 
 def test_head() -> None:
     """
-    A request that comes in place of a header is answered as one: that to HEAD has no
-    body (RFC 9110 section 9.3.2).
+    A request in place of a header gets an answer. One to HEAD has no body (RFC 9110
+    section 9.3.2).
     """
     transport = raw(made(), b"HEAD /-/health HTTP/1.1\r\nHost: a\r\n\r\n")
     head, end, body = transport.take().partition(b"\r\n\r\n")
@@ -199,7 +199,7 @@ def test_head() -> None:
 
 def test_timeout(logs: Logs) -> None:
     """
-    The header has as long as a request; then the request has as long again.
+    The header has open-timeout, and then the request has it again.
     """
     server = made(open_timeout=3)
     transport = raw(server, LINE[:-1])
@@ -218,8 +218,8 @@ def test_timeout(logs: Logs) -> None:
 
 def test_health_checks(logs: Logs) -> None:
     """
-    Connections that come and go, with or without a header, are no news; one that goes
-    in the middle of it is.
+    Connections that end before or after the header aren't logged; those that end within
+    it are.
     """
     server = made()
     for data in (b"", LOCAL, LINE):
@@ -238,7 +238,7 @@ def test_health_checks(logs: Logs) -> None:
 
 def test_held() -> None:
     """
-    Before the applications have started, nothing is read, and no time passes.
+    Before the applications have started, nothing is read, and no timeout runs.
     """
     app = App()
     server = made(app, open_timeout=3)
@@ -253,8 +253,8 @@ def test_held() -> None:
 
 def test_stop() -> None:
     """
-    When the server stops, those that haven't sent their header go, and are waited for;
-    so do those that come meanwhile.
+    When the server stops, connections without a complete header are ended and waited
+    for, new ones included.
     """
     server = made()
     transport = raw(server, LINE[:9])
@@ -269,7 +269,7 @@ def test_stop() -> None:
 
 def test_too_many(logs: Logs) -> None:
     """
-    Clients are counted as others are: one too many is refused as who it is.
+    Clients are counted like others: one too many is refused under its own address.
     """
     server = made(max_connections=1)
     first = raw(server, LINE + handshake())
@@ -282,7 +282,7 @@ def test_too_many(logs: Logs) -> None:
 
 class _Port:
     """
-    As Twisted's are.
+    A port like Twisted's.
     """
 
     def __init__(self, factory: Any) -> None:
@@ -291,7 +291,7 @@ class _Port:
 
 class _Taken:
     """
-    A factory that takes nobody, and notes what it is told.
+    A factory that refuses every connection, and records its calls.
     """
 
     def __init__(self) -> None:
@@ -309,8 +309,8 @@ class _Taken:
 
 def test_port(logs: Logs) -> None:
     """
-    What the port has had for a factory is asked for a protocol once the client is
-    known, and hears of the port; within TLS no answer is given in the clear.
+    The port's own factory is asked for a protocol when the client is known, and is told
+    about the port. Within TLS, no answer is sent in plain text.
     """
     server = made()
     wrapped = _Taken()
@@ -335,7 +335,7 @@ def test_port(logs: Logs) -> None:
 
 def test_other_ports() -> None:
     """
-    A port that has no factory can't have it.
+    A port without a factory can't use the protocol.
     """
     port: Any = object()
     with pytest.raises(ValueError, match="kind of endpoint"):
@@ -344,7 +344,7 @@ def test_other_ports() -> None:
 
 def test_pages_one_after_another() -> None:
     """
-    The header is for the whole connection.
+    The header applies to the whole connection.
     """
     server = made(App(pages=Page()))
     get = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -354,7 +354,7 @@ def test_pages_one_after_another() -> None:
 
 def test_clock() -> None:
     """
-    Without an open timeout nothing is timed.
+    Without open-timeout, no timeout runs.
     """
     server = MemoryServer(
         App(), proxies=PROXIES, settings=Settings(open_timeout=0), clock=Clock()
@@ -366,8 +366,8 @@ def test_clock() -> None:
 @pytest.mark.parametrize("error", [OSError, SystemExit])
 def test_client_that_cannot_be_served(error: type[BaseException], logs: Logs) -> None:
     """
-    One that nothing can be made for, as where TLS has no context, is ended: nobody
-    would count it or watch over it.
+    If no protocol can be made, as without a TLS context, the connection is ended: it
+    would be counted nowhere.
     """
     server = made()
 

@@ -1,5 +1,5 @@
-"""What an application raises, whatever it is and in whichever of its methods: it costs
-its own connection, and nothing of that stays behind (DESIGN section 5)."""
+"""Whatever an application raises, in any of its methods, only its own connection ends,
+and nothing of that remains (DESIGN section 5)."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def deferred(error: type[BaseException]) -> Callable[..., Any]:
 
 def later(error: type[BaseException]) -> Callable[..., Any]:
     """
-    Not at once, but when the test lets time pass.
+    Delay until the test lets time pass.
     """
 
     def method(*_: object) -> Any:
@@ -65,7 +65,7 @@ HOW = [raises, coroutine, deferred, later]
 
 def happen(server: MemoryServer) -> None:
     """
-    Have happen what was to happen later.
+    Let the delayed calls happen.
     """
     while LATER:
         LATER.pop()()
@@ -74,7 +74,7 @@ def happen(server: MemoryServer) -> None:
 
 def refused(server: MemoryServer, **options: Any) -> HandshakeRefused:
     """
-    Connect in vain; it may take what is to happen later.
+    Connect, and be refused, perhaps after the delayed calls.
     """
     try:
         client = server.connect(**options)
@@ -87,8 +87,8 @@ def refused(server: MemoryServer, **options: Any) -> HandshakeRefused:
 
 def check(server: MemoryServer, logs: Logs, *kinds: type[BaseException]) -> None:
     """
-    One traceback was logged, of one of these kinds, if there are any; others are still
-    served, and nothing of the one that failed is left, so that the server ends at once.
+    One traceback of one of the given kinds was logged, others are still served, and
+    nothing of the failed connection remains, so that the server ends at once.
     """
     failures = logs.failures()
     assert len(failures) == bool(kinds)
@@ -124,7 +124,7 @@ def make(**options: Any) -> tuple[MemoryServer, App]:
 def test_buildProtocol(
     error: type[BaseException], how: Callable[..., Any], logs: Logs
 ) -> None:
-    """The client gets a 500."""
+    """The client gets 500."""
     server, app = make()
     app.build = how(error)
     refusal = refused(server)
@@ -137,7 +137,8 @@ def test_buildProtocol(
 def test_buildProtocol_behind_a_token(
     error: type[BaseException], how: Callable[..., Any], logs: Logs
 ) -> None:
-    """Where the client has logged in with a message, it is open already: 1011."""
+    """If the client has logged in with a message, the connection is open already: it is
+    closed with 1011."""
     login = Login(IBearerToken)
     server, app = make(portal=checkedBy(login))
     app.build = how(error)
@@ -168,7 +169,7 @@ def test_methods(
     how: Callable[..., Any],
     logs: Logs,
 ) -> None:
-    """It is closed with 1011, and is told of that as of any end."""
+    """The connection is closed with 1011, and connectionLost is called as usual."""
     server, app = make()
     recorder = Recorder(**{name: how(error)})
     app.build = lambda _: recorder
@@ -183,7 +184,7 @@ def test_methods(
 
 @pytest.mark.parametrize("error", ERRORS)
 def test_noticeReceived(error: type[BaseException], logs: Logs) -> None:
-    """So is one that fails at an operator's notice; the operator hasn't failed."""
+    """Likewise if it fails at an operator's notice; the operator gets no error."""
     server, app = make()
     recorder: Any = Recorder()
     recorder.noticeReceived = raises(error)
@@ -201,7 +202,7 @@ def test_noticeReceived(error: type[BaseException], logs: Logs) -> None:
 def test_connectionLost(
     error: type[BaseException], how: Callable[..., Any], logs: Logs
 ) -> None:
-    """There is nothing to close any more, and what is cancelled by it isn't logged."""
+    """Nothing is left to close, and what it cancels isn't logged."""
     server, app = make()
     app.build = lambda _: Recorder(lost=how(error))
     server.connect().close()
@@ -212,7 +213,7 @@ def test_connectionLost(
 @pytest.mark.parametrize("error", ERRORS)
 @pytest.mark.parametrize("name", ["pauseProducing", "resumeProducing", "stopProducing"])
 def test_producers(name: str, error: type[BaseException], logs: Logs) -> None:
-    """An application's producer is a part of it."""
+    """An application's producer counts as a part of it."""
     server, app = make(settings=Settings(max_send_buffer=1 << 24))
     producer = Producer()
     setattr(producer, name, raises(error))
@@ -233,8 +234,8 @@ def test_producers(name: str, error: type[BaseException], logs: Logs) -> None:
 @pytest.mark.parametrize("when", ["lost", "late", "stop"])
 @pytest.mark.parametrize("error", ERRORS)
 def test_cancellers(error: type[BaseException], when: str, logs: Logs) -> None:
-    """What it does when it is cancelled holds nothing up either: its client is gone, or
-    too late, or the server stops."""
+    """A canceller that raises delays nothing: neither a lost client, nor a late answer,
+    nor the server's stop."""
     server, app = make()
     app.build = lambda _: Deferred(raises(error))
     assert not server.connect().opened
@@ -255,7 +256,7 @@ def test_cancellers(error: type[BaseException], when: str, logs: Logs) -> None:
 
 @pytest.mark.parametrize("error", ERRORS)
 def test_pages(error: type[BaseException], logs: Logs) -> None:
-    """A request for its pages gets a 500."""
+    """A request for its pages gets 500."""
 
     class Failing(App):
         @property
@@ -281,8 +282,8 @@ def test_pages(error: type[BaseException], logs: Logs) -> None:
 def test_checkers(
     error: type[BaseException], how: Callable[..., Any], logs: Logs
 ) -> None:
-    """A checker of somebody's that fails lets nobody in, and counts as nobody's
-    guess."""
+    """A checker that fails logs nobody in, and the attempt doesn't count as a failed
+    login."""
     login: Any = Login(IBearerToken)
     login.requestAvatarId = how(error)
     settings = Settings(max_auth_failures=1)
