@@ -32,7 +32,7 @@ from wsplug.options import Option
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate
 
-    from wsplug.broker.publication import History, Position, Publication
+    from wsplug.broker.publication import ChannelState, History, Position, Publication
     from wsplug.errors import Side
     from wsplug.responses import Response
 
@@ -45,6 +45,7 @@ __all__ = [
     "IHandlerRules",
     "IHandshakeRequest",
     "IKeyValueStore",
+    "IListsChannels",
     "INamesClient",
     "INoticeReceiver",
     "IPlainRequest",
@@ -702,6 +703,22 @@ class IKeyValueStore(Interface):
         Read the values of all keys that begin with a prefix.
 
         @return: fires with the values by their keys, which are sorted.
+        """
+
+
+class IListsChannels(Interface):
+    """
+    An optional extension of L{IBroker}: it lists its channels for operators.
+    """
+
+    def listChannels(search: str, limit: int) -> Deferred[list[ChannelState]]:
+        """
+        List the channels that have subscribers on this server or a history.
+
+        @param search: words that a name has to contain, in any case.
+        @param limit: list at most this many: first those with the most subscribers,
+            then those that were published to most recently.
+        @return: fires with the channels.
         """
 
 

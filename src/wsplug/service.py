@@ -170,6 +170,13 @@ class WebSocketService(Service):
         self._closing: list[Deferred[None]] = []
 
     @property
+    def broker(self) -> IBroker | None:
+        """
+        The broker of the applications, if they have one.
+        """
+        return self._broker
+
+    @property
     def isReady(self) -> bool:
         """
         Whether the service serves new connections: it listens on all endpoints, all

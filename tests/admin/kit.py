@@ -75,6 +75,7 @@ class Board:
         self.server = MemoryServer(application, settings=Settings(**settings))
         self.factory = self.server.factory
         self.clock = self.server.clock
+        self.broker = self.server.broker
         self.isReady = True
         self.drained: list[bool] = []
         self.access = Access(self.clock, token)

@@ -14,6 +14,7 @@ from wsplug import WebSocketProtocol
 from wsplug.admin.history import KEPT
 from wsplug.admin.messages import SUBPROTOCOL
 from wsplug.admin.status import PATH
+from wsplug.apps.push import push
 from wsplug.errors import HandshakeRefused
 from wsplug.guard.hosts import HostRules
 from wsplug.jsonmessages import write
@@ -254,6 +255,64 @@ def test_names_that_applications_know() -> None:
     client.send("Ann")
     assert operator.ask("clients", search="ann")["clients"][0]["name"] == "Ann"
     assert operator.ask("clients", search="guest")["found"] == 0
+
+
+def test_channels() -> None:
+    """
+    Operators see the channels with subscribers and what is kept of them, and publish in
+    them.
+    """
+    board = Board(push)
+    reader = board.server.connect("/")
+    reader.send('{"type":"subscribe","channel":"news"}')
+    board.run()
+    operator = board.connect()
+    (news,) = operator.ask("channels")["channels"]
+    assert (news["subscribers"], news["kept"], news["size"]) == (1, 0, 0)
+    name = news["name"]
+    made = operator.ask("publish", channel=name, data='{"a":1}')
+    assert made == {
+        "type": "published",
+        "request": made["request"],
+        "channel": name,
+        "offset": 1,
+    }
+    assert json.loads(reader.messages[-1])["data"] == {"a": 1}
+    (news,) = operator.ask("channels", search="NEWS")["channels"]
+    assert (news["kept"], news["size"] > 7) == (1, True)
+    assert operator.ask("channels", search="other")["channels"] == []
+    operator.ask("publish", channel=name, data="now", store=False)
+    assert operator.ask("channels")["channels"][0]["kept"] == 1
+    for wrong, code in (
+        ({"type": "publish", "channel": "", "data": "x"}, "invalid"),
+        ({"type": "publish", "channel": "x" * 1001, "data": "x"}, "too-long"),
+        ({"type": "publish", "channel": name, "data": "x" * 65537}, "too-long"),
+        ({"type": "publish", "channel": name}, "invalid"),
+        ({"type": "channels", "limit": 501}, "invalid"),
+    ):
+        assert operator.ask(**wrong)["code"] == code
+
+
+def test_channels_need_an_operator() -> None:
+    """
+    Nobody lists or publishes before the token.
+    """
+    board = Board(push, token=TOKEN)
+    for asked in ("channels", "publish"):
+        stranger = board.connect()
+        answer = stranger.ask(asked, channel="x", data="x")
+        assert answer["code"] == "auth-required"
+
+
+def test_a_broker_without_lists() -> None:
+    """
+    Where the broker lists nothing, or there is none, operators are told so.
+    """
+    board = Board()
+    operator = board.connect()
+    board.broker = None  # type: ignore[assignment]
+    assert operator.ask("channels")["code"] == "unavailable"
+    assert operator.ask("publish", channel="x", data="x")["code"] == "unavailable"
 
 
 def test_hostile_texts() -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -18,7 +19,7 @@ from tests.broker.conftest import KINDS, SMALL, Make, Recorder, makeBroker, resu
 from wsplug.broker import Position, Publication, Retention
 from wsplug.broker.retention import OVERHEAD, channelCost
 from wsplug.errors import PublicationTooLarge
-from wsplug.interfaces import IBroker
+from wsplug.interfaces import IBroker, IListsChannels
 
 
 def test_interface(broker: IBroker) -> None:
@@ -49,6 +50,40 @@ def test_publish_and_subscribe(broker: IBroker, clock: Clock) -> None:
     assert other.got == []
     assert result(broker.publish("b", b"")).offset == 1
     assert other.got == [("b", 1, b"")]
+
+
+def test_channels_are_listed(broker: Any) -> None:
+    """
+    Those with the most subscribers come first, then those published to most recently;
+    with words that have to be in a name, others are left out.
+    """
+    assert verifyObject(IListsChannels, broker)
+    for name in ("old", "new", "busy"):
+        result(broker.publish(name, b"12345"))
+    result(broker.publish("passing", b"x", store=False))
+    for name, count in (("busy", 2), ("Quiet One", 1)):
+        for _ in range(count):
+            result(broker.subscribe(name, Recorder()))
+    listed = result(broker.listChannels("", 10))
+    assert [(each.name, each.subscribers, each.kept) for each in listed] == [
+        ("busy", 2, 1),
+        ("Quiet One", 1, 0),
+        ("new", 0, 1),
+        ("old", 0, 1),
+    ]
+    assert [each.size for each in listed] == [5 + OVERHEAD, 0] + 2 * [5 + OVERHEAD]
+    assert [each.name for each in result(broker.listChannels("", 3))] == [
+        "busy",
+        "Quiet One",
+        "new",
+    ]
+    assert [each.name for each in result(broker.listChannels("ONE quiet", 9))] == [
+        "Quiet One"
+    ]
+    assert [each.name for each in result(broker.listChannels("ne", 9))] == [
+        "Quiet One",
+        "new",
+    ]
 
 
 def test_nobody_is_there(broker: IBroker) -> None:

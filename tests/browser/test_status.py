@@ -4,6 +4,7 @@ The status page.
 
 from __future__ import annotations
 
+import json
 import re
 import socket
 import time
@@ -224,6 +225,33 @@ def test_token(visit: Visitor, tmp_path: Path) -> None:
         page.page.locator("#state[data-state=open]").wait_for()
         until(page, "document.title.startsWith('1 connection ')")
         assert page.page.locator("#said").inner_text() == ""
+
+
+def test_channels(visit: Visitor, tmp_path: Path) -> None:
+    """
+    The channels are listed with what is kept of them, can be found, and what an
+    operator publishes reaches the subscribers.
+    """
+    with (
+        serve(tmp_path, "--app=push:path=/push", f"--admin={TCP}") as server,
+        connect(f"ws://{HOST}:{server.port}/push") as reader,
+    ):
+        reader.send('{"type":"subscribe","channel":"news"}')
+        reader.recv()
+        page = openPage(visit, adminPort(server))
+        page.page.get_by_role("button", name="news").click()
+        page.page.get_by_label("Text").fill(HOSTILE)
+        page.page.locator("#do").click()
+        said(page, "as #1.")
+        assert json.loads(reader.recv())["data"] == HOSTILE
+        row = page.page.locator("#listed tr", has_text="news")
+        row.locator("td", has_text="1").nth(1).wait_for()
+        page.page.locator("#channel-words").fill("nothing")
+        page.page.locator("#no-channels", has_text="no channel like that").wait_for()
+        page.page.locator("#channel-words").fill("NEWS")
+        row.wait_for()
+        row.get_by_role("button").click()
+        page.show("status-publish")
 
 
 @pytest.mark.parametrize("count", [0, 3, 300])

@@ -22,6 +22,8 @@ __all__ = [
     "BanInfo",
     "Banned",
     "Cause",
+    "ChannelInfo",
+    "ChannelList",
     "Client",
     "Clients",
     "CloseClients",
@@ -31,10 +33,13 @@ __all__ = [
     "Draining",
     "LiftBan",
     "Lifted",
+    "ListChannels",
     "ListClients",
     "Noticed",
     "Ping",
     "Pong",
+    "PublishData",
+    "Published",
     "RefusalInfo",
     "Sample",
     "SendNotice",
@@ -92,6 +97,25 @@ class CloseClients(_Request, tag="close"):
     reason: str = ""
 
 
+class ListChannels(_Request, tag="channels"):
+    """
+    List the broker's channels.
+    """
+
+    search: Annotated[str, Meta(max_length=200)] = ""
+    limit: Annotated[int, Meta(ge=1, le=500)] = 100
+
+
+class PublishData(_Request, tag="publish"):
+    """
+    Publish a text in a channel.
+    """
+
+    channel: Annotated[str, Meta(min_length=1, max_length=1000)]
+    data: Annotated[str, Meta(max_length=65536)]
+    store: bool = True
+
+
 class BanAddress(_Request, tag="ban"):
     """
     Ban an address or network for a while.
@@ -129,6 +153,8 @@ REQUEST: Final = msgspec.json.Decoder(
     | ListClients
     | SendNotice
     | CloseClients
+    | ListChannels
+    | PublishData
     | BanAddress
     | LiftBan
     | Drain
@@ -313,6 +339,34 @@ class Clients(_Answer, tag="clients"):
     clients: list[Client]
     found: int
     total: int
+
+
+class ChannelInfo(Struct):
+    """
+    A channel of the broker.
+    """
+
+    name: str
+    subscribers: int
+    kept: int
+    size: int
+
+
+class ChannelList(_Answer, tag="channels"):
+    """
+    The answer to L{ListChannels}.
+    """
+
+    channels: list[ChannelInfo]
+
+
+class Published(_Answer, tag="published"):
+    """
+    The answer to L{PublishData}. The offset is that of the channel's last publication.
+    """
+
+    channel: str
+    offset: int = msgspec.field()
 
 
 class Noticed(_Answer, tag="noticed"):

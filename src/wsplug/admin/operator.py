@@ -7,12 +7,14 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 import msgspec
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from wsplug.admin.access import Access, AccessDenied
 from wsplug.admin.actions import Actions
+from wsplug.admin.channels import ChannelsOfBroker
 from wsplug.admin.clients import SORTS, ClientList
 from wsplug.admin.messages import (
     REQUEST,
@@ -22,20 +24,23 @@ from wsplug.admin.messages import (
     CloseClients,
     Drain,
     LiftBan,
+    ListChannels,
     ListClients,
     Ping,
     Pong,
+    PublishData,
     SendNotice,
     Welcome,
 )
 from wsplug.admin.options import TOKEN_FILE
 from wsplug.authoring.bases import WebSocketProtocol
 from wsplug.codec.closecodes import CloseCode
-from wsplug.errors import Side
+from wsplug.errors import BrokerError, Side
 from wsplug.interfaces import IServerConnection, IWebSocketTransport
-from wsplug.jsonmessages import RequestRefused, read, refusal, write
+from wsplug.jsonmessages import RequestRefused, brokerRefused, read, refusal, write
 from wsplug.networks import nameOfAddress
 from wsplug.server.factory import WebSocketFactory
+from wsplug.shielding import shielded
 
 __all__ = ["OperatorProtocol", "Status"]
 
@@ -48,12 +53,14 @@ class Status(Protocol):
     @ivar server: the server's factory.
     @ivar clients: the server's clients.
     @ivar actions: the operators' actions.
+    @ivar channels: the broker's channels.
     """
 
     access: Access
     server: WebSocketFactory
     clients: ClientList
     actions: Actions
+    channels: ChannelsOfBroker
 
     @property
     def timeout(self) -> float:
@@ -102,23 +109,46 @@ class OperatorProtocol(WebSocketProtocol):
             clock = self._status.server.clock
             self._deadline = clock.callLater(timeout, self._tooLate)
 
-    def textMessageReceived(self, message: str) -> None:
+    def textMessageReceived(self, message: str) -> Deferred[None] | None:
         try:
             asked = read(REQUEST, message)
         except RequestRefused as error:
             self._refuse(error, None)
-            return
+            return None
         try:
             if isinstance(asked, Authenticate):
                 self._authenticate(asked)
             elif not self._isKnown:
                 raise RequestRefused("auth-required", "send auth with the token first")
+            elif isinstance(asked, (ListChannels, PublishData)):
+                # Shielded: what is being published isn't taken back.
+                return shielded(self._useBroker(asked))
             else:
                 answer: Any = self._answer(asked)
                 answer.request = asked.request
                 self._send(answer)
         except RequestRefused as error:
             self._refuse(error, asked.request)
+        return None
+
+    async def _useBroker(self, asked: ListChannels | PublishData) -> None:
+        """
+        Answer a request that the broker answers.
+        """
+        channels = self._status.channels
+        answer: msgspec.Struct
+        try:
+            if isinstance(asked, ListChannels):
+                answer = await channels.list(asked)
+            else:
+                operator = self.transport.request.getClientAddress()
+                answer = await channels.publish(asked, operator)
+        except RequestRefused as error:
+            self._refuse(error, asked.request)
+        except BrokerError as error:
+            self._refuse(brokerRefused(error, asked.request), asked.request)
+        else:
+            self._send(answer)
 
     def bytesMessageReceived(self, data: bytes) -> None:
         self._refuse(RequestRefused("not-json", "send text messages only"), None)

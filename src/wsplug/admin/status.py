@@ -15,6 +15,7 @@ from zope.interface import implementer
 import twisted
 from wsplug.admin.access import Access
 from wsplug.admin.actions import Actions, showBan
+from wsplug.admin.channels import ChannelsOfBroker
 from wsplug.admin.clients import ClientList
 from wsplug.admin.describing import (
     listCauses,
@@ -32,6 +33,7 @@ from wsplug.clocks import timeOfDay
 from wsplug.errors import HandshakeRefused
 from wsplug.guard.origins import SAME_HOST
 from wsplug.interfaces import (
+    IBroker,
     IHandshakeRequest,
     IPlainResource,
     IWebSocketApplication,
@@ -58,6 +60,12 @@ class Watched(ServerState, Protocol):
     The watched server, such as L{wsplug.WebSocketService}.
     """
 
+    @property
+    def broker(self) -> IBroker | None:
+        """
+        The broker of its applications, if they have one.
+        """
+
     def drain(self, forGood: bool = False) -> object:
         """
         Close all connections gradually, and accept no new ones.
@@ -74,6 +82,7 @@ class StatusApplication:
     @ivar access: authenticates operators.
     @ivar clients: the server's clients.
     @ivar actions: the operators' actions.
+    @ivar channels: the broker's channels.
     """
 
     subprotocols: Sequence[str] = (SUBPROTOCOL,)
@@ -106,6 +115,7 @@ class StatusApplication:
         self._watched = watched
         self.clients = ClientList(server)
         self.actions = Actions(server, self.clients, watched.drain)
+        self.channels = ChannelsOfBroker(lambda: watched.broker)
         self._history = History(server)
         self._started = server.clock.seconds()
 

@@ -4,7 +4,8 @@ A server's own part of channels: its subscribers, and who is present.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from heapq import nlargest
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
@@ -12,9 +13,17 @@ from twisted.logger import Logger
 from wsplug.broker.publication import Publication, toData
 from wsplug.interfaces import ISubscriber
 
-__all__ = ["LocalPresence", "Subscribers"]
+__all__ = ["LocalPresence", "Subscribers", "holdsAll"]
 
 _log = Logger()
+
+
+def holdsAll(name: str, words: Sequence[str]) -> bool:
+    """
+    Tell whether a name contains all words, which are in lower case.
+    """
+    name = name.lower()
+    return all(word in name for word in words)
 
 
 class Subscribers:
@@ -31,6 +40,22 @@ class Subscribers:
 
     def __len__(self) -> int:
         return len(self._channels)
+
+    def count(self, channel: str) -> int:
+        """
+        @return: how many subscribers a channel has.
+        """
+        return len(self._channels.get(channel, ()))
+
+    def busiest(self, words: Sequence[str], limit: int) -> list[str]:
+        """
+        @param words: what names have to contain, in lower case.
+        @return: the channels with the most subscribers, at most so many.
+        """
+        found: Iterable[str] = self._channels
+        if words:
+            found = (each for each in found if holdsAll(each, words))
+        return nlargest(limit, found, key=self.count)
 
     def channels(self) -> list[str]:
         """

@@ -14,8 +14,14 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from zope.interface import implementer
 
 from wsplug.broker.keyvalues import MemoryKeyValues
-from wsplug.broker.local import LocalPresence, Subscribers
-from wsplug.broker.publication import History, Position, Publication, toData
+from wsplug.broker.local import LocalPresence, Subscribers, holdsAll
+from wsplug.broker.publication import (
+    ChannelState,
+    History,
+    Position,
+    Publication,
+    toData,
+)
 from wsplug.broker.retention import (
     DEFAULT_RETENTION,
     OVERHEAD,
@@ -23,7 +29,7 @@ from wsplug.broker.retention import (
     channelCost,
 )
 from wsplug.clocks import timeOfDay
-from wsplug.interfaces import IBroker, IKeyValueStore, ISubscriber
+from wsplug.interfaces import IBroker, IKeyValueStore, IListsChannels, ISubscriber
 
 __all__ = ["MemoryBroker"]
 
@@ -84,7 +90,7 @@ class _Channel:
         return History(tuple(wanted)[::-1], self.position, isComplete)
 
 
-@implementer(IBroker)
+@implementer(IBroker, IListsChannels)
 class MemoryBroker(LocalPresence):
     """
     Channels of one process.
@@ -167,6 +173,26 @@ class MemoryBroker(LocalPresence):
         if store is None:
             store = self._stores[application] = MemoryKeyValues()
         return store
+
+    def listChannels(self, search: str, limit: int) -> Deferred[list[ChannelState]]:
+        words = search.lower().split()
+        names = dict.fromkeys(self._subscribers.busiest(words, limit))
+        # The most recently published to first.
+        recent = (
+            name
+            for name, kept in reversed(self._channels.items())
+            if kept.kept and holdsAll(name, words)
+        )
+        for name in recent:
+            if len(names) >= limit:
+                break
+            names[name] = None
+        return succeed([self._stateOf(name) for name in names])
+
+    def _stateOf(self, name: str) -> ChannelState:
+        kept = self._channels.get(name)
+        count, size = (len(kept.kept), kept.size) if kept is not None else (0, 0)
+        return ChannelState(name, self._subscribers.count(name), count, size)
 
     # Keeping and forgetting
 

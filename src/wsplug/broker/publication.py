@@ -10,7 +10,7 @@ import msgspec
 
 from wsplug.payloads import toBytes
 
-__all__ = ["History", "Position", "Publication", "toData"]
+__all__ = ["ChannelState", "History", "Position", "Publication", "toData"]
 
 
 def toData(channel: object, data: object) -> bytes:
@@ -68,6 +68,23 @@ class Publication(msgspec.Struct, frozen=True, gc=False):
         @return: the position after it.
         """
         return Position(self.offset, self.epoch)
+
+
+@dataclass(frozen=True)
+class ChannelState:
+    """
+    A channel, as operators see it.
+
+    @ivar name: its name.
+    @ivar subscribers: this server's subscribers.
+    @ivar kept: the publications in its history.
+    @ivar size: their bytes, with what each takes besides its data.
+    """
+
+    name: str
+    subscribers: int
+    kept: int
+    size: int
 
 
 @dataclass(frozen=True)

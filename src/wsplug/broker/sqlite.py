@@ -20,14 +20,20 @@ from zope.interface import implementer
 
 from wsplug.broker.keyvalues import SqliteKeyValues
 from wsplug.broker.local import LocalPresence, Subscribers
-from wsplug.broker.publication import History, Position, Publication, toData
+from wsplug.broker.publication import (
+    ChannelState,
+    History,
+    Position,
+    Publication,
+    toData,
+)
 from wsplug.broker.retention import DEFAULT_RETENTION, Retention
 from wsplug.broker.store import Draft, Store
 from wsplug.broker.trouble import Trouble
 from wsplug.broker.worker import Worker
 from wsplug.clocks import timeOfDay
 from wsplug.errors import BrokerError, StartupError
-from wsplug.interfaces import IBroker, IKeyValueStore, ISubscriber
+from wsplug.interfaces import IBroker, IKeyValueStore, IListsChannels, ISubscriber
 
 __all__ = ["MAX_PENDING_SIZE", "PENDING_OVERHEAD", "SqliteBroker"]
 
@@ -49,7 +55,7 @@ The maximum of publications in one transaction.
 _T = TypeVar("_T")
 
 
-@implementer(IBroker)
+@implementer(IBroker, IListsChannels)
 class SqliteBroker(LocalPresence):
     """
     The channels of one process, in a file.
@@ -218,6 +224,20 @@ class SqliteBroker(LocalPresence):
         return self._read(
             channel, lambda: self._store.history(channel, since, limit, now)
         )
+
+    def listChannels(self, search: str, limit: int) -> Deferred[list[ChannelState]]:
+        words = search.lower().split()
+        subscribed = self._subscribers.busiest(words, limit)
+        listed = self._read(
+            "channels", lambda: self._store.listChannels(subscribed, words, limit)
+        )
+        return listed.addCallback(self._count)
+
+    def _count(self, found: list[tuple[str, int, int]]) -> list[ChannelState]:
+        count = self._subscribers.count
+        return [
+            ChannelState(name, count(name), kept, size) for name, kept, size in found
+        ]
 
     def _read(self, channel: str, work: Callable[[], _T]) -> Deferred[_T]:
         read = self._worker.do(work)

@@ -251,6 +251,29 @@ class Store:
         )
         return History(publications, position, isComplete)
 
+    def listChannels(
+        self, first: Sequence[str], words: Sequence[str], limit: int
+    ) -> list[tuple[str, int, int]]:
+        """
+        List channels: some first, and then those that were published to most recently.
+
+        @param words: what the names of the others have to contain, in lower case.
+        @return: of each, its name, how many publications it has, and their bytes.
+        @raise sqlite3.Error: they can't be read.
+        """
+        found = dict.fromkeys(first, (0, 0))
+        for name in first:
+            channel = self._find(name)
+            if channel is not None:
+                found[name] = channel.kept, channel.size
+        where = "WHERE oldest IS NOT NULL"
+        where += " AND instr(lower(name), ?)" * len(words)
+        where += f" ORDER BY turn DESC LIMIT {int(limit)}"
+        for each in self._select(where, tuple(words)):
+            if len(found) < limit:
+                found.setdefault(each.name, (each.kept, each.size))
+        return [(name, kept, size) for name, (kept, size) in found.items()]
+
     def sweep(self, now: float, inUse: Sequence[str]) -> None:
         """
         Forget publications that are too old. Also forget channels that have had neither

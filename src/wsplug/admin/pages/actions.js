@@ -109,6 +109,23 @@ export class Actions {
     });
   }
 
+  publish(channel) {
+    const name = make("input", { name: "channel", required: true, maxLength: 1000, value: channel });
+    const data = make("textarea", { name: "data", rows: 4, maxLength: 65536, spellcheck: false });
+    const store = make("input", { name: "store", type: "checkbox", checked: true });
+    this._ask("Publish", "Publish", [
+      note("The text goes to the channel as it is: for push, any text or JSON. Other applications pass on only what has their own form."),
+      field("Channel", name),
+      field("Text", data),
+      make("label", { class: "check" }, store, " Keep it for later subscribers"),
+    ], async (values) => {
+      const message = { type: "publish", channel: values.channel, data: values.data, store: values.store === "on" };
+      const { offset } = await this._request(message);
+      return `Published in ${values.channel}${message.store ? `, as #${offset}` : ""}.`;
+    });
+    (channel ? data : name).focus();
+  }
+
   drain() {
     const what = choice("what", [
       ["restart", "For a restart: clients come back (1012)"],

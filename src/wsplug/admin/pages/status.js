@@ -224,6 +224,7 @@ async function look(isForced = false) {
   const isPointedAt = matchMedia("(hover: hover)").matches && find("clients").matches(":hover");
   const rests = !isForced && (document.hidden || isPointedAt || actions.isOpen);
   if (!rests && connection.state === "open" && !find("board").hidden) {
+    if (!find("channels").hidden && !find("listed").matches(":hover")) lookForChannels();
     try {
       const search = find("words").value;
       const answer = await connection.request({ type: "clients", sort: find("sort").value, search });
@@ -250,6 +251,49 @@ function showClients({ clients: shown, found, total }, search) {
 find("search").addEventListener("submit", (event) => event.preventDefault());
 find("words").addEventListener("input", () => look(true));
 find("sort").addEventListener("change", () => look(true));
+
+// Channels
+
+const channels = new Rows(
+  find("listed"),
+  ({ name }) => name,
+  (item) =>
+    make(
+      "tr",
+      {},
+      cell("Channel", item.name, "first mono"),
+      cell("Subscribers", count(item.subscribers), "number"),
+      cell("Kept", count(item.kept), "number"),
+      cell("Size", bytes(item.size), "number"),
+      buttons(button("Publish …", `Publish in ${item.name}`, () => actions.publish(item.name))),
+    ),
+  (row, item) => {
+    change(row.children[1], count(item.subscribers));
+    change(row.children[2], count(item.kept));
+    change(row.children[3], bytes(item.size));
+  },
+);
+
+let lookedForChannels = 0;
+
+async function lookForChannels() {
+  const number = ++lookedForChannels;
+  const search = find("channel-words").value;
+  try {
+    const { channels: listed } = await connection.request({ type: "channels", search });
+    if (number !== lookedForChannels) return;
+    channels.show(listed);
+    find("no-channels").hidden = listed.length > 0;
+    find("no-channels").textContent = search ? "There is no channel like that." : "There are no channels.";
+  } catch (error) {
+    if (error.passes || error.code === "closed") return;
+    find("channels").hidden = true; // this broker lists none
+  }
+}
+
+find("channel-search").addEventListener("submit", (event) => event.preventDefault());
+find("channel-words").addEventListener("input", lookForChannels);
+find("publish-other").addEventListener("click", () => actions.publish(""));
 
 // Why they left
 
