@@ -529,6 +529,55 @@ def test_markdown_and_mentions(chat: Chat, visit: Visitor) -> None:
         expect(page.locator("#say")).to_be_focused()
 
 
+def test_changes_and_older_messages(tmp_path: Path, visit: Visitor) -> None:
+    """
+    Older messages come on scrolling up, without moving what is in sight; one replies to
+    a message, edits and deletes one's own, and others see it, at once and later.
+    """
+    with ExitStack() as stack:
+        chat = stack.enter_context(opened(tmp_path, "--app=chat:history=30:burst=1000"))
+        bea = stack.enter_context(Person(chat, "Bea"))
+        for number in range(70):
+            bea.say(f"message {number}")
+        ann = meet(visit, chat, "Ann")
+        page = ann.page
+        expect(ann.messages).to_have_count(30)
+        page.locator(".talk:visible").evaluate("(talk) => (talk.scrollTop = 0)")
+        expect(ann.messages).to_have_count(70)
+        expect(ann.messages.first).to_have_text("message 0")
+        expect(page.locator(".divider")).to_have_text(["Today"])
+        expect(page.locator(".older:visible")).to_have_count(0)
+        assert page.locator(".talk:visible").evaluate("(talk) => talk.scrollTop") > 500
+        page.keyboard.press("Escape")  # to the end
+        # A reply, by the keyboard alone.
+        page.locator(".more[tabindex='0']").focus()
+        page.keyboard.press("ArrowUp")
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("button", name="Reply", exact=True)).to_be_focused()
+        assert page.get_by_role("button", name="Edit").count() == 0
+        page.keyboard.press("Enter")
+        expect(page.locator("#context")).to_contain_text("Reply to Bea")
+        ann.say("I answer")
+        last = page.locator(".lines .bubble").last
+        expect(last.locator(".quote")).to_have_text("Bea message 68")
+        other = meet(visit, chat, "Cid")
+        # Edited, by the keyboard, and deleted.
+        page.keyboard.press("ArrowUp")
+        expect(page.locator("#say")).to_have_value("I answer")
+        page.locator("#say").fill("I **answer**")
+        page.keyboard.press("Enter")
+        expect(other.messages.last).to_have_text("I answer")
+        expect(other.messages.last.locator("strong")).to_have_text("answer")
+        expect(last.locator(".edited")).to_be_visible()
+        ann.visit.show("chat-changed")
+        last.hover()
+        last.locator(".more").click()
+        page.get_by_role("button", name="Delete").click()
+        for each in (ann, other, meet(visit, chat, "Dan")):
+            expect(each.messages.last).to_have_text("This message was deleted.")
+        ann.visit.show("chat-deleted")
+
+
 @pytest.mark.parametrize("dark", [False, True])
 def test_phone(chat: Chat, visit: Visitor, dark: bool) -> None:
     """

@@ -4,7 +4,7 @@
  */
 
 import { Composer } from "./composer.js";
-import { Conversation } from "./conversation.js";
+import { beginningOf, Conversation } from "./conversation.js";
 import { DIRECT, Direct } from "./direct.js";
 import { closeDrawers } from "./drawer.js";
 import { mentions } from "./markdown.js";
@@ -52,7 +52,9 @@ class Chat {
       seen: () => this._seen(),
     });
     this._composer = new Composer(document.querySelector("#entry"), {
-      send: (text) => this._say(text),
+      send: (text, context) => this._say(text, context),
+      unedited: () => this._composer.write(this._current?.draft ?? ""),
+      editLast: () => this._editLast(),
       typed: (text) => this._typed(text),
       escape: () => this._current?.log.showEnd(),
       names: () => this._namesIn(this._current).names,
@@ -106,7 +108,7 @@ class Chat {
         this._outbox.entered(isThere, answer, this._direct.wasReady);
         this._direct.wasReady = true;
       },
-      message: (message) => this._said(this._direct.of(message, this._id), message),
+      message: (message) => this._heardDirect(message),
       gap: ({ count }) => this._missed(this._all.filter(isThere), count, isThere),
       error: async ({ code, message, answer }) => {
         if (code === "rate-limited") {
@@ -219,6 +221,10 @@ class Chat {
       discard: (item) => this._outbox.discard(item),
       done: () => this._composer.focus(true),
       names: () => this._namesIn(made),
+      older: () => this._older(made),
+      reply: (message) => this._composer.refer({ id: message.id, label: `Reply to ${message.name}` }),
+      change: (message) => this._change(message),
+      remove: (message) => this._remove(made, message),
     });
     made.draft = forNow.get("drafts", {})[key] ?? "";
     this._conversations.set(key, made);
@@ -243,6 +249,8 @@ class Chat {
     conversation.meet(answer.people);
     conversation.count = answer.count;
     conversation.enter(answer.position);
+    conversation.first = beginningOf(conversation.first, answer);
+    conversation.log.hasOlder = conversation.first.offset > 1;
     conversation.isReady = true;
     this._called(conversation, answer.name);
     this._outbox.entered(({ key }) => key === conversation.key, answer, conversation.wasReady);
@@ -382,10 +390,20 @@ class Chat {
   _heard(conversation, message) {
     const { type } = message;
     if (type === "usermsg") this._said(conversation, message);
+    else if (type === "edited" || type === "deleted") conversation.change(message, this._sees(conversation));
     else if (type === "presence") this._cameOrWent(conversation, { ...message, events: [message] });
     else if (type === "presences") this._cameOrWent(conversation, message);
     else if (type === "system") conversation.log.addNotice("", message.message);
     else if (type === "typing" && message.id !== this._id) this._typing.heard(conversation.key, message);
+  }
+
+  _heardDirect(message) {
+    const { type } = message;
+    if (type === "usermsg") this._said(this._direct.of(message, this._id), message);
+    else if (type === "edited" || type === "deleted") {
+      const conversation = this._direct.ofChange(message);
+      conversation?.change(message, this._sees(conversation));
+    }
   }
 
   _said(conversation, message) {
@@ -444,13 +462,84 @@ class Chat {
 
   // Sending
 
-  _say(text) {
+  _say(text, context) {
     const { key, log } = this._current;
+    if (context?.isEdit) {
+      this._composer.write(this._current.draft);
+      this._ask(this._current, { type: "edit", id: context.id, message: text }, "edited");
+      return;
+    }
     this._saveDraft("");
     log.clearNew();
     log.showEnd();
     this._typing.sent();
-    this._outbox.add(key, text);
+    this._outbox.add(key, text, context?.id);
+  }
+
+  // What was sent before
+
+  _change({ id, message }) {
+    this._composer.write(message);
+    this._composer.refer({ id, label: "Edit your message", isEdit: true });
+  }
+
+  _editLast() {
+    const message = this._current?.log.lastOwn;
+    if (message) this._change(message);
+    return message !== undefined;
+  }
+
+  _remove(conversation, { id }) {
+    this._ask(conversation, { type: "delete", id }, "deleted");
+    this._composer.focus();
+  }
+
+  async _ask({ key }, message, what) {
+    const room = key.startsWith(DIRECT) ? DIRECT : key;
+    try {
+      await this._session.connection.request({ ...message, room });
+    } catch (error) {
+      this._view.complain(`Your message wasn’t ${what}: ${error.message}.`);
+      if (message.message && this._current?.key === key) this._change(message);
+    }
+  }
+
+  /** Read older messages of a room; of direct messages, until there are some of this person. */
+  async _older(conversation) {
+    const { isDirect, key, log } = conversation;
+    const of = isDirect ? this._direct : conversation;
+    if (of.isLoading || !of.first || this._session.connection.state !== "open") return;
+    of.isLoading = true;
+    try {
+      for (let found = false, more = true; more && !found; ) {
+        const offset = (!isDirect && log.firstOffset) || of.first.offset;
+        const before = { ...of.first, offset };
+        const answer = await this._session.connection.request({ type: "history", room: isDirect ? DIRECT : key, before });
+        const { messages } = answer;
+        ({ more } = answer);
+        if (messages.length) of.first.offset = messages[0].offset;
+        this._addOlder(conversation, messages);
+        found = !isDirect || messages.some((each) => this._direct.of(each, this._id) === conversation);
+        for (const each of isDirect ? this._direct.all : [conversation]) each.log.hasOlder = more;
+      }
+    } catch ({ code }) {
+      if (code === "unknown-type") log.hasOlder = false; // an older server
+    }
+    of.isLoading = false;
+  }
+
+  _addOlder(conversation, messages) {
+    const isMine = ({ from_id: from }) => from === this._id;
+    if (!conversation.isDirect) {
+      conversation.log.addOlder(messages, isMine);
+      return;
+    }
+    const sorted = new Map();
+    for (const each of messages) {
+      const of = this._direct.of(each, this._id);
+      sorted.set(of, [...(sorted.get(of) ?? []), each]);
+    }
+    for (const [of, its] of sorted) of.log.addOlder(its, isMine);
   }
 
   /** Edit an unsent message; in another room, if its room can't be joined. */
@@ -482,9 +571,9 @@ class Chat {
     forNow.set("drafts", text ? { ...drafts, [key]: text } : drafts);
   }
 
-  _send({ key, text: message, ref }) {
+  _send({ key, text: message, ref, replyTo }) {
     const where = key.startsWith(DIRECT) ? { to_id: key.slice(DIRECT.length) } : { room: key };
-    return this._session.connection.request({ type: "usermsg", ...where, message, ref });
+    return this._session.connection.request({ type: "usermsg", ...where, message, ref, reply_to: replyTo });
   }
 
   _positionOf(key) {
@@ -493,12 +582,12 @@ class Chat {
   }
 
   /** The server has a message: show it, even if it doesn't come back. */
-  _sent({ key, text: message, ref }, { id, time }) {
+  _sent({ key, text: message, ref, replyTo }, { id, time }) {
     const conversation = this._conversations.get(key);
     if (!conversation) return;
     const { name, color } = this._session.identity;
     const own = { from_id: this._id, name: conversation.ownName || name, color };
-    conversation.receive({ id, time, message, ref, ...own }, true, this._sees(conversation));
+    conversation.receive({ id, time, message, ref, reply_to: replyTo, ...own }, true, this._sees(conversation));
   }
 
   // Reading

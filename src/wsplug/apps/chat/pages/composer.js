@@ -17,6 +17,10 @@ export class Composer {
       this._changed();
       actions.typed(this.text);
     });
+    this._bar = document.querySelector("#context");
+    this._bar.querySelector("button").addEventListener("click", () => this.forget());
+    /** What is being answered or edited. */
+    this._context = null;
     form.addEventListener("submit", (event) => {
       event.preventDefault();
       this._send();
@@ -27,7 +31,7 @@ export class Composer {
     this._field.addEventListener("input", () => {
       this._changed();
       this._names.update();
-      actions.typed(this.text);
+      if (!this._context?.isEdit) actions.typed(this.text);
     });
     addEventListener("resize", () => this._changed());
   }
@@ -41,9 +45,36 @@ export class Composer {
    * @param label who it is for; null for nobody
    */
   open(label, draft) {
+    this._leave();
     this._field.disabled = label === null;
     this._field.placeholder = label === null ? "" : label;
     this.write(draft);
+  }
+
+  /**
+   * Write about another message.
+   * @param context.id its id
+   * @param context.label what is done with it
+   * @param [context.isEdit] whether its text is changed
+   */
+  refer(context) {
+    this._context = context;
+    this._bar.hidden = false;
+    this._bar.firstElementChild.textContent = context.label;
+    this.focus(true);
+  }
+
+  /** Write something of its own again. */
+  forget() {
+    const { isEdit } = this._context;
+    this._leave();
+    if (isEdit) this._actions.unedited();
+    this.focus(true);
+  }
+
+  _leave() {
+    this._context = null;
+    this._bar.hidden = true;
   }
 
   write(text) {
@@ -65,15 +96,19 @@ export class Composer {
       event.preventDefault();
       this._send();
     } else if (event.key === "Escape") {
-      this._actions.escape();
+      if (this._context) this.forget();
+      else this._actions.escape();
+    } else if (event.key === "ArrowUp" && !this.text && !event.altKey) {
+      if (this._actions.editLast()) event.preventDefault();
     }
   }
 
   _send() {
     if (this._button.disabled) return;
-    const { text } = this;
+    const { text, _context: context } = this;
+    this._leave();
     this.write("");
-    this._actions.send(text);
+    this._actions.send(text, context);
     this._field.focus();
   }
 

@@ -25,6 +25,8 @@ export class Conversation {
     this.count = 0;
     /** The visitor's name here. */
     this.ownName = "";
+    /** The position before which there may be older messages. */
+    this.first = null;
     this.unread = 0;
     this.draft = "";
     this._known = new Set();
@@ -78,7 +80,7 @@ export class Conversation {
     }
     this._known.add(message.id);
     if (this._known.size > KNOWN) this._known.delete(this._known.values().next().value);
-    const isNews = !isMine && !isSeen && this._isUnread(message.offset);
+    const isNews = !isMine && !isSeen && !message.deleted && this._isUnread(message.offset);
     if (isNews) {
       if (!this.unread) this.log.markNew();
       this.unread++;
@@ -86,6 +88,13 @@ export class Conversation {
     this.log.addMessage(message, isMine);
     if (isSeen) this.markRead();
     return isNews;
+  }
+
+  /** A message was edited or deleted. */
+  change(message, isSeen) {
+    this._last = Math.max(this._last, message.offset ?? 0);
+    this.log.change(message);
+    if (isSeen) this.markRead();
   }
 
   /** Everything has been read, here or in another tab. */
@@ -107,4 +116,13 @@ export class Conversation {
   _save(position) {
     forGood.set("read", { ...forGood.get("read", {}), [this.key]: position });
   }
+}
+
+/**
+ * Find where the loaded part of a history begins.
+ * @param before where it was known to begin, if it was
+ * @param answer of a room that was entered
+ */
+export function beginningOf(before, { messages, position: { offset, epoch } }) {
+  return before?.epoch === epoch ? before : { offset: messages[0]?.offset ?? offset + 1, epoch };
 }

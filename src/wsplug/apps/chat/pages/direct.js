@@ -1,5 +1,7 @@
 /** Direct messages: a single room for the server, one conversation per person for the visitor. */
 
+import { beginningOf } from "./conversation.js";
+
 /** The room of direct messages; with an id appended, the key of a conversation. */
 export const DIRECT = "@";
 
@@ -13,12 +15,28 @@ export class Direct {
     this.isReady = false;
     this.wasReady = false;
     this.position = { offset: 0, epoch: "" };
+    this.first = null;
   }
 
-  enter({ position }) {
+  enter(answer) {
+    const { position } = answer;
+    this.first = beginningOf(this.first, answer);
     this.position = { ...position };
     this.isReady = true;
-    for (const each of this._conversations.values()) if (each.isDirect) each.enter(position, true);
+    for (const each of this.all) {
+      each.enter(position, true);
+      each.log.hasOlder = this.first.offset > 1;
+    }
+  }
+
+  get all() {
+    return [...this._conversations.values()].filter(({ isDirect }) => isDirect);
+  }
+
+  /** Find the conversation of a message that was edited or deleted. */
+  ofChange({ id, offset }) {
+    this.position.offset = Math.max(this.position.offset, offset ?? 0);
+    return this.all.find(({ log }) => log.has(id));
   }
 
   /** Find the conversation of a message. */
@@ -37,6 +55,7 @@ export class Direct {
     if (found) return found;
     const made = this._make(key, this._personOf(id) ?? { id, name: NOBODY });
     if (this.isReady) made.enter(this.position, true);
+    made.log.hasOlder = this.first !== null && this.first.offset > 1;
     return made;
   }
 

@@ -52,9 +52,10 @@ export class Outbox {
     return this._items.filter((item) => item.key === key);
   }
 
-  add(key, written) {
+  /** @param [replyTo] the id of the message that it answers */
+  add(key, written, replyTo) {
     const [ref, text] = [randomHex(8), wellFormed(written)];
-    this._items.push({ ref, key, text, since: null, isTried: false, isSending: false, isStuck: false, problem: "" });
+    this._items.push({ ref, key, text, replyTo, since: null, isTried: false, isSending: false, isStuck: false, problem: "" });
     this._changed(key);
     this.pump();
   }
