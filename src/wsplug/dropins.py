@@ -18,6 +18,7 @@ from typing import Any, Final
 from twisted.python.modules import getModule
 from zope.interface.verify import verifyObject
 
+from wsplug.mistakes import DeclarationError
 from wsplug.printable import oneLine
 
 __all__ = [
@@ -177,9 +178,11 @@ def explainImport(error: BaseException) -> str:
     """
     if isinstance(error, SyntaxError):
         return f"{error.msg} ({error.filename}, line {error.lineno})"
+    message = " ".join(str(error).split())
+    if isinstance(error, DeclarationError) and error.place is not None:
+        return f"{message} ({error.place[0]}, line {error.place[1]})"
     frames = list(traceback.extract_tb(error.__traceback__))
     # Where wsplug finds a mistake says less than whose line it is.
     frames = [each for each in frames if not _isOurs(each.filename)] or frames
     where = f" ({frames[-1].filename}, line {frames[-1].lineno})" if frames else ""
-    message = " ".join(str(error).split())
     return f"{type(error).__name__}: {message}{where}"

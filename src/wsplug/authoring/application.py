@@ -35,6 +35,7 @@ from wsplug.interfaces import (
     IWebSocketProtocol,
 )
 from wsplug.jsonmessages import decoderOf
+from wsplug.mistakes import checkNames
 from wsplug.options import REQUIRED, Option
 
 __all__ = ["Application"]
@@ -394,6 +395,7 @@ def _checkMethods(cls: type) -> None:
     """
     @raise TypeError: a method can't be called as it will be.
     """
+    checkNames(cls, _METHODS)
     for name, arguments in _METHODS.items():
         if not _has(cls, name):
             continue

@@ -21,6 +21,7 @@ from wsplug.interfaces import (
     IWebSocketProtocol,
     IWebSocketTransport,
 )
+from wsplug.mistakes import APPLICATION, PROTOCOL, checkNames
 
 __all__ = ["WebSocketApplication", "WebSocketProtocol"]
 
@@ -34,6 +35,13 @@ class WebSocketApplication(ABC):
 
     subprotocols: Sequence[str] = ()
     pages: str | PathLike[str] | IPlainResource | IResource | None = None
+
+    def __init_subclass__(cls, **more: Any) -> None:
+        """
+        @raise TypeError: a method has nearly the name of one of the interface.
+        """
+        super().__init_subclass__(**more)
+        checkNames(cls, APPLICATION)
 
     @abstractmethod
     def buildProtocol(self, request: IHandshakeRequest) -> Any:
@@ -57,6 +65,13 @@ class WebSocketProtocol:
     """
 
     transport: IWebSocketTransport
+
+    def __init_subclass__(cls, **more: Any) -> None:
+        """
+        @raise TypeError: a method has nearly the name of one of the interface.
+        """
+        super().__init_subclass__(**more)
+        checkNames(cls, PROTOCOL)
 
     def negotiationStarted(self, transport: IWebSocketTransport) -> None:
         self.transport = transport

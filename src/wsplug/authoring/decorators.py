@@ -25,6 +25,7 @@ from wsplug.interfaces import (
     IWebSocketApplicationPlugin,
     IWebSocketProtocol,
 )
+from wsplug.mistakes import checkCoroutine, checkProtocolClass
 from wsplug.options import REQUIRED, Option
 
 __all__ = ["DeclaredApplication", "application"]
@@ -40,15 +41,16 @@ class _ProtocolApplication(WebSocketApplication):
         makeProtocol: Callable[[], IWebSocketProtocol],
         subprotocols: Sequence[str],
         pages: str | PathLike[str] | IPlainResource | IResource | None,
-        module: str,
+        target: Callable[..., Any],
         handlerTimeout: float | None,
     ) -> None:
         """
-        @param module: the name of the module that defines it.
+        @param target: the function or class that it is made of.
         @param handlerTimeout: see L{wsplug.interfaces.IHandlerRules}.
         """
         self.handlerTimeout = handlerTimeout
-        self.__module__ = module
+        self.__module__ = target.__module__
+        self.declaredBy = target
         self._makeProtocol = makeProtocol
         self.subprotocols = subprotocols
         self.pages = pages
@@ -100,7 +102,7 @@ class DeclaredApplication:
             makeProtocol,
             self._subprotocols,
             self._pages,
-            self.__module__,
+            self.target,
             handlerTimeout,
         )
 
@@ -135,8 +137,8 @@ def application(
         for any.
     @param pages: what answers plain HTTP requests: the path of a folder, or a
         C{twisted.web} resource.
-    @raise TypeError: it is neither a coroutine function nor a class, or a parameter
-        can't be an option.
+    @raise TypeError: it is neither a coroutine function nor a class, a parameter can't
+        be an option, or the class isn't an L{IWebSocketProtocol}.
     """
 
     def declare(
@@ -146,6 +148,10 @@ def application(
             raise TypeError(
                 f"{target!r} is neither a coroutine function ('async def') nor a class"
             )
+        if isinstance(target, type):
+            checkProtocolClass(target)
+        else:
+            checkCoroutine(target)
         line = help or (inspect.getdoc(target) or "").partition("\n")[0]
         return DeclaredApplication(target, name, line, subprotocols, pages)
 

@@ -20,6 +20,7 @@ from wsplug.interfaces import (
     IWebSocketApplication,
     IWebSocketApplicationPlugin,
 )
+from wsplug.mistakes import APPLICATION, checkNames, showPlace
 
 __all__ = [
     "adaptApplication",
@@ -45,7 +46,7 @@ class _Adapted:
     """
 
     def __init__(self, application: Any) -> None:
-        self._application = application
+        self.original = self._application = application
         # Error messages and logs name the original object.
         self.__module__ = type(application).__module__
 
@@ -106,20 +107,32 @@ def checkApplication(application: IWebSocketApplication, name: str) -> None:
     @param name: the application's name in error messages.
     @raise InvalidOption: a member is unusable. The message says what is expected.
     """
+    where = showPlace(_writtenAs(application))
+    checkNames(type(_writtenAs(application)), APPLICATION)
     for attribute, description in IWebSocketApplication.namesAndDescriptions():
         value = getattr(application, attribute)
         if isinstance(description, Method) and not callable(value):
-            raise _wrong(name, f"{attribute} must be a method, not {value!r}")
+            raise _wrong(name, f"{attribute} must be a method, not {value!r}", where)
     spoken: Any = application.subprotocols
     if not _isListOfTexts(spoken):
         raise _wrong(
-            name, f"subprotocols must be a list or tuple of str, not {spoken!r}"
+            name, f"subprotocols must be a list or tuple of str, not {spoken!r}", where
         )
-    checkPages(application.pages, name)
+    checkPages(application.pages, name, where)
 
 
-def _wrong(name: str, what: str) -> InvalidOption:
-    return InvalidOption(f"the application {name}: {what} ({_INTERFACE})")
+def _writtenAs(application: Any) -> Any:
+    """
+    Return the object, function or class that is somebody's own code.
+    """
+    if isinstance(application, _Adapted):
+        return application.original
+    return getattr(application, "declaredBy", application)
+
+
+def _wrong(name: str, what: str, where: str) -> InvalidOption:
+    place = f" ({where})" if where else ""
+    return InvalidOption(f"the application {name}: {what} ({_INTERFACE}){place}")
 
 
 def _isListOfTexts(value: object) -> bool:
@@ -135,12 +148,13 @@ def _areTexts(values: Iterable[object]) -> bool:
     return all(isinstance(each, str) for each in values)
 
 
-def checkPages(pages: Any, name: str) -> None:
+def checkPages(pages: Any, name: str, where: str = "") -> None:
     """
     Return whether an object can answer plain HTTP requests.
 
     @param pages: as of an application, or of its mount.
     @param name: what error messages call the application.
+    @param where: where it is written, if that is known.
     @raise InvalidOption: it can't. The message says what would be right.
     """
     if pages is None:
@@ -151,6 +165,7 @@ def checkPages(pages: Any, name: str) -> None:
             raise _wrong(
                 name,
                 f"the maxBodySize of pages must be a number of bytes, not {size!r}",
+                where,
             )
         return
     folder = folderOf(pages)
@@ -159,6 +174,7 @@ def checkPages(pages: Any, name: str) -> None:
             name,
             "pages must be the path of a folder, an object that provides "
             f"IPlainResource or twisted.web's IResource, or None, not {pages!r}",
+            where,
         )
     if not os.path.isdir(folder):
         what = "is not a folder" if os.path.exists(folder) else "does not exist"
@@ -166,6 +182,7 @@ def checkPages(pages: Any, name: str) -> None:
             name,
             f"pages is {folder!r}, which {what}: give the path of a folder; for one "
             "beside the module, use pathlib.Path(__file__).with_name('pages')",
+            where,
         )
 
 
