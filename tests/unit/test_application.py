@@ -779,6 +779,10 @@ SERVE = "async def serve(self, socket): pass\n"
             SERVE + "interval: float = 'fast'",
             "Load.interval: the default 'fast' isn't of float",
         ),
+        (
+            "def opened(self, socket): pass\ndef recieved(self, socket, message): pass",
+            "Load.recieved is never called by the server: is it to be 'received'?",
+        ),
         (SERVE + "count: int = True", "Load.count: the default True isn't of int"),
         (
             SERVE + "every: float = 1.0",
@@ -803,6 +807,19 @@ def test_mistakes(tmp_path: Path, body: str, message: str) -> None:
     assert message in error
     assert "\n" not in error
     assert re.search(r"load\.py, line [3-5]\)", error)
+
+
+def test_similar_names(tmp_path: Path) -> None:
+    """A method of one's own may be called nearly like one of the contract's if it can't
+    be meant, or if that one is there, too."""
+    declare(
+        tmp_path,
+        "def closed(self, socket, reason): pass\n"
+        "def close(self, socket): pass\n"
+        "def closes(self, socket, reason): pass\n"
+        "def restart(self): pass\n"
+        "def open(self, socket): pass\n",
+    )
 
 
 def test_file(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ L{Application}: all of an application in one class.
 
 from __future__ import annotations
 
+import difflib
 import inspect
 import re
 from collections.abc import Callable, Coroutine, Mapping, Sequence
@@ -152,6 +153,7 @@ class Application:
         if not own.get("help"):
             cls.help = (inspect.cleandoc(cls.__doc__ or "")).partition("\n")[0]
         _checkMethods(cls)
+        _checkSpelling(cls)
         cls.options = tuple(_optionsOf(cls))
         _checkMessages(cls)
         if abstract:
@@ -409,6 +411,22 @@ def _checkMethods(cls: type) -> None:
             raise TypeError(f"{cls.__name__}.{name} must be: {usage}") from None
         if name == "serve" and not inspect.iscoroutinefunction(method):
             raise TypeError(f"{cls.__name__}.serve must be a coroutine: {usage}")
+
+
+def _checkSpelling(cls: type) -> None:
+    """
+    @raise TypeError: a method that nothing calls is nearly one that would be called.
+    """
+    for name, value in vars(cls).items():
+        if hasattr(Application, name) or not inspect.isfunction(value):
+            continue
+        for meant in difflib.get_close_matches(name, _METHODS, 1, 0.85):
+            parameters = tuple(inspect.signature(value).parameters)[1:]
+            if parameters == _METHODS[meant] and not _has(cls, meant):
+                raise TypeError(
+                    f"{cls.__name__}.{name} is never called by the server: is it to be "
+                    f"{meant!r}? If not, give it another name"
+                )
 
 
 def _checkMessages(cls: type[Application]) -> None:
