@@ -200,6 +200,7 @@ def test_older_file(clock: Clock, tmp_path: Path) -> None:
     result(broker.stop())
     with closing(sqlite3.connect(path)) as database:
         database.execute("DROP TABLE entries")
+        database.execute("ALTER TABLE state DROP COLUMN turn")
         database.execute("PRAGMA user_version = 4")
         database.commit()
     broker = makeBroker("sqlite", clock, path, SMALL)

@@ -192,8 +192,11 @@ def _kill(store: Store) -> None:
     Leave a file as a process does that is killed.
     """
     database, store._database = store._database, None
+    progress, store._progress = store._progress, None
     assert database is not None
+    assert progress is not None
     database.close()
+    progress._file.close()
 
 
 def _renewed(store: Store, position: Position) -> bool:
@@ -337,13 +340,14 @@ def _copyAnew(backup: Path, folder: Path) -> None:
     (folder / "a.db.new").rename(folder / "a.db")
 
 
-@pytest.mark.parametrize("restore", [_moveDatabase, _copyAnew])
+@pytest.mark.parametrize(
+    "restore", [_moveDatabase, _copyAnew, _copyDatabase, _copyOver]
+)
 def test_copy_of_a_run_that_was_killed(
     tmp_path: Path, opened: list[Store], restore: Restore
 ) -> None:
     """
-    So is one that was made while the server ran that has been killed since, where it
-    is another file.
+    So is one that was made while the server ran that has been killed since.
     """
     folder, backup = tmp_path / "folder", tmp_path / "backup"
     folder.mkdir()
@@ -507,6 +511,7 @@ def test_version_3(tmp_path: Path, opened: list[Store]) -> None:
         database.execute("UPDATE channels SET size = 1")
         database.execute("UPDATE state SET size = 2")
         database.execute("DROP TABLE entries")
+        database.execute("ALTER TABLE state DROP COLUMN turn")
         database.execute("PRAGMA user_version = 3")
     store = _open(path, opened, Retention())
     assert store.position("a") == position

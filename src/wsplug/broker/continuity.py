@@ -2,7 +2,7 @@
 Detects whether an SQLite file has lost publications: because a backup was restored, or
 because the machine failed.
 
-The broker has to know, because it assigns the offsets of lost publications again. Three
+The broker has to know, because it assigns the offsets of lost publications again. Four
 checks detect it:
 
     - A file beside the database, the witness, is rewritten at each opening and closing.
@@ -14,6 +14,9 @@ checks detect it:
       transactions survive C{kill -9} as long as the system runs. The inode number is
       stored with it, because a copy of an open database has the same boot ID, but
       usually another inode.
+    - While it is open, a second file beside it has the number of its last publication.
+      After C{kill -9}, the database is at least as far, unless an older copy was
+      written over it.
 """
 
 from __future__ import annotations
@@ -24,11 +27,26 @@ import sqlite3
 from contextlib import suppress
 from typing import Final
 
-__all__ = ["SUFFIX", "beginOpening", "endOpening", "isContinued", "readBoot"]
+from wsplug.files import makePrivate
+
+__all__ = [
+    "PROGRESS_SUFFIX",
+    "SUFFIX",
+    "Progress",
+    "beginOpening",
+    "endOpening",
+    "isContinued",
+    "readBoot",
+]
 
 SUFFIX: Final = "-opening"
 """
 The suffix that the witness's name adds to the database's.
+"""
+
+PROGRESS_SUFFIX: Final = "-progress"
+"""
+The suffix of the file that says how far an open database is.
 """
 
 _BOOT: Final = "/proc/sys/kernel/random/boot_id"
@@ -57,19 +75,23 @@ def isContinued(database: sqlite3.Connection, path: str, boot: str | None) -> bo
     @param path: the path of the database.
     @param boot: the result of L{readBoot}.
     """
-    opening, mark, last = database.execute(
-        "SELECT opening, mark, boot FROM state"
+    opening, mark, last, turn = database.execute(
+        "SELECT opening, mark, boot, turn FROM state"
     ).fetchone()
-    if last != _CLOSED and (boot is None or last != _runOf(path, boot)):
-        return False
+    if last != _CLOSED:
+        if boot is None or last != _runOf(path, boot):
+            return False
+        if turn < _readProgress(path, opening):
+            return False
     # Older versions didn't write a witness.
     return not opening or _readWitness(path) == (opening, mark)
 
 
-def beginOpening(database: sqlite3.Connection, path: str, boot: str | None) -> None:
+def beginOpening(database: sqlite3.Connection, path: str, boot: str | None) -> str:
     """
     Record that a database is open.
 
+    @return: what identifies this opening.
     @raise OSError: the witness can't be written.
     """
     opening = secrets.token_hex(8)
@@ -78,6 +100,7 @@ def beginOpening(database: sqlite3.Connection, path: str, boot: str | None) -> N
         "UPDATE state SET opening = ?, mark = ?, boot = ?",
         (opening, mark, _UNKNOWN if boot is None else _runOf(path, boot)),
     )
+    return opening
 
 
 def endOpening(database: sqlite3.Connection, path: str) -> None:
@@ -91,6 +114,56 @@ def endOpening(database: sqlite3.Connection, path: str) -> None:
         mark = _writeWitness(path, opening)
         database.execute("UPDATE state SET opening = ?, mark = ?", (opening, mark))
     database.execute("UPDATE state SET boot = ?", (_CLOSED,))
+
+
+class Progress:
+    """
+    Records how far an open database is, without waiting for the disk: what matters
+    after a failure of the machine is the ID of the boot.
+    """
+
+    def __init__(self, path: str, opening: str) -> None:
+        """
+        @param path: the path of the database.
+        @param opening: the result of L{beginOpening}.
+        @raise OSError: the file can't be written.
+        """
+        self._path = path + PROGRESS_SUFFIX
+        self._opening = opening
+        makePrivate(self._path)
+        self._file = open(self._path, "r+b", buffering=0)  # noqa: SIM115
+        self.reached(0)
+
+    def reached(self, turn: int) -> None:
+        """
+        Record the number of the last publication that is committed. If that fails, as
+        on a full disk, the last record stays.
+        """
+        with suppress(OSError):
+            self._file.seek(0)
+            self._file.write(f"{self._opening} {turn:020d}\n".encode("ascii"))
+
+    def close(self) -> None:
+        """
+        Remove the file: the database is closed.
+        """
+        self._file.close()
+        with suppress(OSError):
+            os.unlink(self._path)
+
+
+def _readProgress(path: str, opening: str) -> int:
+    """
+    Read how far a database was during an opening.
+
+    @return: 0 if nobody knows.
+    """
+    try:
+        with open(path + PROGRESS_SUFFIX, encoding="ascii") as file:
+            of, turn = file.read().split()
+            return int(turn) if of == opening else 0
+    except (OSError, ValueError):
+        return 0
 
 
 def _runOf(path: str, boot: str) -> str:

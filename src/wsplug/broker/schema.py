@@ -59,8 +59,9 @@ ALTER TABLE state ADD COLUMN mark TEXT NOT NULL DEFAULT '';
 ALTER TABLE state ADD COLUMN boot TEXT NOT NULL DEFAULT '';
 """
 
-# The keys and values of applications.
-_ENTRIES: Final = """
+# The keys and values of applications, and the turn of the last publication.
+_FROM_4: Final = """
+ALTER TABLE state ADD COLUMN turn INTEGER NOT NULL DEFAULT 0;
 CREATE TABLE entries (
     application TEXT NOT NULL,
     key TEXT NOT NULL,
@@ -103,7 +104,7 @@ def makeTables(database: sqlite3.Connection) -> None:
     """
     Create the tables in an empty file.
     """
-    _run(database, _CHANNELS + _PUBLICATIONS + _INDICES + _OPENINGS + _ENTRIES)
+    _run(database, _CHANNELS + _PUBLICATIONS + _INDICES + _OPENINGS + _FROM_4)
     database.execute("INSERT INTO state (size, epoch) VALUES (0, '')")
     renewEpoch(database)
     database.execute(f"PRAGMA user_version = {VERSION}")
@@ -125,7 +126,7 @@ def migrate(database: sqlite3.Connection, version: int) -> None:
         _run(database, _OPENINGS)
     if version < 4:
         _run(database, _COUNT)
-    _run(database, _ENTRIES)
+    _run(database, _FROM_4)
     database.execute(f"PRAGMA user_version = {VERSION}")
 
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from wsplug.broker.continuity import (
+    Progress,
     beginOpening,
     endOpening,
     isContinued,
@@ -115,6 +116,7 @@ class Store:
         self._database: sqlite3.Connection | None = None
         self._turn = 0
         self._boot = boot
+        self._progress: Progress | None = None
         self.values = ValueTable(lambda: self._opened, self._transaction)
 
     def open(self) -> bool:
@@ -144,13 +146,15 @@ class Store:
             isUnchanged = isContinued(database, self._path, boot)
             if not isUnchanged:
                 renewEpochs(database)
-            beginOpening(database, self._path, boot)
+            opening = beginOpening(database, self._path, boot)
+            (turn,) = database.execute("SELECT turn FROM state").fetchone()
             database.execute("COMMIT")
+            self._progress = Progress(self._path, opening)
         except BaseException:
             database.close()
             raise
         self._database = database
-        self._turn = max([0, *(each.turn for each in self._select(_BUSIEST))])
+        self._turn = max([turn, *(each.turn for each in self._select(_BUSIEST))])
         return isUnchanged
 
     def _prepare(self, database: sqlite3.Connection) -> None:
@@ -179,6 +183,9 @@ class Store:
                 endOpening(database, self._path)
             finally:
                 database.close()
+                if self._progress is not None:
+                    self._progress.close()
+                    self._progress = None
 
     # Requests
 
@@ -207,6 +214,8 @@ class Store:
             for channel in touched.values():
                 self._trim(channel, channel.used)
             self._trimAll()
+        if self._progress is not None:
+            self._progress.reached(self._turn)
         return publications
 
     def position(self, channel: str) -> Position:
@@ -391,7 +400,9 @@ class Store:
             ),
         )
         grown, channel.counted = channel.cost - channel.counted, channel.cost
-        database.execute("UPDATE state SET size = size + ?", (grown,))
+        database.execute(
+            "UPDATE state SET size = size + ?, turn = ?", (grown, self._turn)
+        )
 
     # Forgetting
 
