@@ -37,10 +37,15 @@ class EarlyInput:
 
     def add(self, data: bytes) -> None:
         """
-        Keep more bytes.
+        Keep more bytes. L{count} has to be called if they have to wait.
         """
-        if data:
-            self._data += data
+        self._data += data
+
+    def count(self) -> None:
+        """
+        Count the bytes towards the memory budget, which may refuse the request.
+        """
+        if self._data:
             self._budget.reserve(self, len(self._data))
 
     def take(self) -> bytes:

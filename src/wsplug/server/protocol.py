@@ -197,6 +197,7 @@ class WebSocketServerProtocol(Protocol):
             self._early and self._roster.starting
         ):
             self._early.add(data)
+            self._early.count()
         elif exchange is not None and exchange.busy:
             self._read(exchange.feed(data))
         else:
@@ -345,8 +346,9 @@ class WebSocketServerProtocol(Protocol):
         else:
             transport: Any = self.transport
             transport.pauseProducing()
-            # Last, because this may refuse the request.
             self._early.add(head.raw + rest)
+            # Last, because this may refuse the request.
+            self._early.count()
         return False
 
     def _servePage(
@@ -425,8 +427,6 @@ class WebSocketServerProtocol(Protocol):
             self.refuse(misdirected)
             return
         self._early.add(rest)
-        if self._reader is None:
-            return  # there is no memory for these bytes
         self._handshake = handshake
         handshake.ask()
 
@@ -444,6 +444,7 @@ class WebSocketServerProtocol(Protocol):
         transport.pauseProducing()
         seconds = self.context.settings.open_timeout
         self._deadline.set(seconds, self._answerTimedOut)
+        self._early.count()
 
     def answerReceived(self) -> None:
         """
