@@ -32,7 +32,7 @@ HOSTILE = [
 
 def serve(**options: object) -> MemoryServer:
     """
-    Serve it with some options.
+    Serve the echo with some options.
     """
     settings = Settings(ping_interval=0.0, send_timeout=0.0)
     return MemoryServer(echo, options=options, settings=settings)
@@ -41,7 +41,7 @@ def serve(**options: object) -> MemoryServer:
 @pytest.mark.parametrize("message", [*HOSTILE, b"", bytes(range(256))])
 def test_plain(message: str | bytes) -> None:
     """
-    Every message comes back as it was, whatever it is.
+    Every message comes back unchanged.
     """
     client = serve().connect()
     client.send(message)
@@ -62,7 +62,7 @@ def test_plain_is_plain() -> None:
 @pytest.mark.parametrize("delay", [0, 1])
 def test_prefix(delay: int) -> None:
     """
-    The prefix is in front of each text; bytes come back as they were.
+    Text messages get the prefix; binary messages come back unchanged.
     """
     server = serve(prefix="You have entered: ", delay=delay)
     client = server.connect()
@@ -78,7 +78,7 @@ def test_prefix(delay: int) -> None:
 
 def test_delay() -> None:
     """
-    Each answer waits for as long, in order, whatever else comes meanwhile.
+    Each answer is delayed by the same time, in order, whatever else arrives meanwhile.
     """
     server = serve(delay="1.5")
     client, other = server.connect(), server.connect()
@@ -98,7 +98,7 @@ def test_delay() -> None:
 
 def test_who_leaves() -> None:
     """
-    A client that leaves, however it does, leaves no timer behind.
+    A client that disconnects in any way leaves no timer behind.
     """
     server = serve(delay=60)
     for leave in ("close", "drop"):
@@ -118,8 +118,7 @@ def test_who_leaves() -> None:
 )
 def test_flood(message: str | bytes, backlog: int, held: int) -> None:
     """
-    Over the backlog nothing more is read until there is room: a client that floods
-    waits, and loses nothing.
+    Over the backlog, reading stops until there is room. The client loses no message.
     """
     server = serve(delay=1, backlog=backlog)
     client = server.connect()
@@ -140,7 +139,7 @@ def test_flood(message: str | bytes, backlog: int, held: int) -> None:
 
 def test_flood_and_away() -> None:
     """
-    One that leaves while it isn't read from is let go all the same.
+    A client that disconnects while reading is paused is noticed.
     """
     server = serve(delay=10, backlog=1000)
     before = len(server.clock.getDelayedCalls())
@@ -163,7 +162,7 @@ def test_flood_and_away() -> None:
 )
 def test_mistakes(options: dict[str, object], words: str) -> None:
     """
-    What can't be is said in one line.
+    A wrong option is reported in one line.
     """
     with pytest.raises(InvalidOption, match=re.escape(words)):
         MemoryServer(echo, options=options)
@@ -171,8 +170,8 @@ def test_mistakes(options: dict[str, object], words: str) -> None:
 
 def test_page() -> None:
     """
-    Its page is there, may load nothing from elsewhere, and what it refers to is there
-    too.
+    The page exists, may load nothing from elsewhere, and everything that it refers to
+    exists.
     """
     server = serve()
     page = server.request("GET", "/")
@@ -185,7 +184,7 @@ def test_page() -> None:
 
 def test_documented_command() -> None:
     """
-    The tutorials' echo is what docs/reference/echo.md says.
+    The tutorials' echo behaves as docs/reference/echo.md says.
     """
     commands = re.findall(r"^\$ (twistd .*)$", DOCUMENTATION.read_text("utf-8"), re.M)
     description = parseDescription(shlex.split(commands[1])[-1])
@@ -197,7 +196,7 @@ def test_documented_command() -> None:
 
 def test_documentation() -> None:
     """
-    docs/reference/echo.md has the options that there are, with their defaults.
+    docs/reference/echo.md has all options, with their defaults.
     """
     lines = re.findall(r"^\| (`.*) \|$", DOCUMENTATION.read_text("utf-8"), re.MULTILINE)
     rows = [tuple(cell.strip("` ") for cell in line.split(" | ")) for line in lines]

@@ -1,5 +1,5 @@
 """
-C{--app ticker}: a message after each few seconds.
+C{--app ticker}: a message every few seconds.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from wsplug.testing import MemoryServer
 
 def test_ticks() -> None:
     """
-    A message comes at once, and each says after how many seconds the next one comes;
-    each client has its own.
+    The first message comes at once, and each message says when the next one comes. Each
+    client has its own times.
     """
 
     class Seeded(Ticker):
@@ -38,7 +38,7 @@ def test_ticks() -> None:
 
 def test_range() -> None:
     """
-    The options are the bounds, 2 and 5 by default.
+    The options set the bounds, by default 2 and 5.
     """
     for options, allowed in (
         ({}, {2, 3, 4, 5}),
@@ -54,7 +54,7 @@ def test_range() -> None:
 
 def test_bad_range() -> None:
     """
-    A range that is none is a mistake.
+    An empty range is an error.
     """
     with pytest.raises(InvalidOption, match="shortest=6 is more than longest=5"):
         MemoryServer(ticker, options={"shortest": "6"})
@@ -63,7 +63,7 @@ def test_bad_range() -> None:
 @pytest.mark.parametrize("word", ["quit", " QUIT\n"])
 def test_quit(word: str) -> None:
     """
-    At C{quit}, it closes; at anything else, nothing happens.
+    C{quit} closes the connection; other messages do nothing.
     """
     server = MemoryServer(ticker)
     client = server.connect()
@@ -78,7 +78,7 @@ def test_quit(word: str) -> None:
 
 def test_gone() -> None:
     """
-    Nobody waits for who has left.
+    After a client disconnects, no timer remains.
     """
     server = MemoryServer(ticker)
     client = server.connect()
@@ -89,7 +89,7 @@ def test_gone() -> None:
 
 def test_page() -> None:
     """
-    There is a page for it.
+    The ticker has a page.
     """
     response = MemoryServer(ticker).request("GET")
     assert response.status == 200

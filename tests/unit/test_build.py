@@ -1,5 +1,5 @@
 """
-Which build of the codec runs.
+Whether the compiled or the pure-Python build runs.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def _show(pure: str) -> list[str]:
 @pytest.mark.parametrize("pure", ["1", "yes"])
 def test_pure_is_forced(pure: str) -> None:
     """
-    WSPLUG_PURE has the sources run, whatever is built.
+    With WSPLUG_PURE, the sources run, even if compiled modules exist.
     """
     description, *files = _show(pure)
     assert description == "pure Python"
@@ -68,7 +68,7 @@ def test_pure_is_forced(pure: str) -> None:
 @pytest.mark.parametrize("pure", ["", "0"])
 def test_compiled_where_it_is(pure: str) -> None:
     """
-    Otherwise what is built runs.
+    Without it, the compiled modules run if they exist.
     """
     folder = Path(wsplug.codec.__file__).parent
     built = any(
@@ -81,7 +81,7 @@ def test_compiled_where_it_is(pure: str) -> None:
 
 def test_description() -> None:
     """
-    What the command says is what runs.
+    The description agrees with the modules that are loaded.
     """
     assert ("compiled" if COMPILED else "pure Python") == DESCRIPTION
     for name in HOT_MODULES:
@@ -91,7 +91,7 @@ def test_description() -> None:
 
 def _plain(name: str) -> Any:
     """
-    Load a module as it is without the compiled build.
+    Load a module's pure-Python functions.
     """
     found = find_spec(name)
     assert found is not None
@@ -108,7 +108,7 @@ def _plain(name: str) -> Any:
 
 def test_both_mask_alike() -> None:
     """
-    The compiled masking and the plain one agree on each length and offset.
+    Compiled and plain masking agree for each length and offset.
     """
     native: Any = wsplug.codec.masking
     plain = _plain("wsplug.codec.masking")
@@ -130,7 +130,7 @@ def test_both_mask_alike() -> None:
 
 def test_both_encode_alike() -> None:
     """
-    The compiled frames and the plain ones are the same, at each length's edges.
+    Compiled and plain frames are the same, at the bounds of each form of length.
     """
     plain = _plain("wsplug.codec.frames")
     for size in (0, 1, 125, 126, 127, 255, 256, 65_535, 65_536, 100_000):
@@ -163,7 +163,7 @@ _plain_utf8 = _plain("wsplug.codec.utf8")
 )
 def test_both_check_alike(pieces: list[bytes], final: bool) -> None:
     """
-    The compiled check of UTF-8 and the plain one know as much of any bytes.
+    The compiled and the plain check of UTF-8 agree for any bytes.
     """
     plain = _plain_utf8.known_utf8
     text = bytearray(b"".join(pieces))
@@ -172,7 +172,7 @@ def test_both_check_alike(pieces: list[bytes], final: bool) -> None:
 
 def test_limits_beyond_all() -> None:
     """
-    A limit as large as there is one doesn't overflow anything.
+    The largest possible limit doesn't overflow.
     """
     received: list[object] = []
 
@@ -192,7 +192,7 @@ def test_limits_beyond_all() -> None:
 
 def test_each_module_is_described(monkeypatch: pytest.MonkeyPatch) -> None:
     """
-    The command says which modules really run compiled: all, or which ones don't.
+    The command says how many modules are loaded compiled, and names those that aren't.
     """
     modules = len(HOT_MODULES) + len(NATIVE_MODULES)
     if COMPILED:
@@ -286,7 +286,7 @@ def test_all_sources_are_listed() -> None:
 
 def test_digest_has_the_declarations(monkeypatch: pytest.MonkeyPatch) -> None:
     """
-    A change in a .pxd is another source, too.
+    A change in a .pxd changes the digest, too.
     """
     before = digestOf("wsplug.server.connection")
     assert before == digestOf("wsplug.server.connection")

@@ -1,4 +1,4 @@
-"""Deadlines by the thousand (wsplug.server.deadlines)."""
+"""Many deadlines with one delayed call (wsplug.server.deadlines)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from wsplug.server.deadlines import Deadline, Deadlines
 
 
 def test_never_early_and_at_most_a_tick_late() -> None:
-    """Each is reached, once, between its time and a tick later, however they mix."""
+    """Each deadline is reached once, between its time and one tick later, in any
+    combination."""
     randomness = random.Random(1)
     clock = Clock()
     deadlines = Deadlines(clock, 0.25)
@@ -40,7 +41,7 @@ def test_never_early_and_at_most_a_tick_late() -> None:
 
 
 def test_one_reactor_call() -> None:
-    """Thousands cost the reactor a single delayed call, for the next of them."""
+    """Thousands of deadlines need a single delayed call, for the next of them."""
     clock = Clock()
     deadlines = Deadlines(clock)
     for number in range(1000):
@@ -51,8 +52,8 @@ def test_one_reactor_call() -> None:
 
 
 def test_cleared_leaves_none() -> None:
-    """When all are cleared the reactor has nothing to do; clearing again, or none, is
-    fine."""
+    """When all are cleared, no delayed call is left. Clearing again, or clearing None,
+    does nothing."""
     clock = Clock()
     deadlines = Deadlines(clock)
     set_ = [deadlines.set(seconds, int) for seconds in (1, 1, 2, 3)]
@@ -66,7 +67,8 @@ def test_cleared_leaves_none() -> None:
 
 
 def test_cleared_is_not_reached() -> None:
-    """Not even if it is cleared by another one of the same tick."""
+    """A cleared deadline isn't reached, even if another one of the same tick has
+    cleared it."""
     clock = Clock()
     deadlines = Deadlines(clock)
     both: list[Deadline] = []
@@ -83,7 +85,8 @@ def test_cleared_is_not_reached() -> None:
 
 
 def test_reaching_one_that_clears_a_later_tick() -> None:
-    """Reached late, as on a busy server, one may clear others that are due as well."""
+    """If deadlines are reached late, as on a busy server, one may clear others that are
+    due as well."""
     clock = Clock()
     deadlines = Deadlines(clock)
     reached: list[str] = []
@@ -99,7 +102,8 @@ def test_reaching_one_that_clears_a_later_tick() -> None:
 
 
 def test_setting_while_one_is_reached() -> None:
-    """What is set then delays nothing that is due before it; nor is it lost itself."""
+    """A deadline that is set meanwhile doesn't delay earlier ones, and isn't lost
+    itself."""
     clock = Clock()
     deadlines = Deadlines(clock)
     reached: list[tuple[str, float]] = []
@@ -121,7 +125,7 @@ def test_setting_while_one_is_reached() -> None:
 
 @pytest.mark.parametrize("error", [KeyError, SystemExit, GeneratorExit])
 def test_failing_call(error: type[BaseException], logs: Logs) -> None:
-    """One that raises is logged, and the others are kept."""
+    """A call that raises is logged, and the other deadlines are kept."""
 
     def fail() -> None:
         raise error("missing")
@@ -139,7 +143,7 @@ def test_failing_call(error: type[BaseException], logs: Logs) -> None:
 
 
 def test_infinite() -> None:
-    """What is for ever is set and cleared as any other; no number is an error, which
+    """An infinite deadline is set and cleared like any other. NaN is an error that
     leaves nothing behind."""
     clock = Clock()
     deadlines = Deadlines(clock)

@@ -1,5 +1,5 @@
 """
-How many connections a process may have.
+How many connections a process can have.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from wsplug.plugins import parseDescription
 
 def test_enough() -> None:
     """
-    Where there are descriptors enough, as many as are wanted.
+    With enough descriptors, the wanted number is possible.
     """
     assert fitConnections(200, 200 + RESERVED, asked=True) == 200
     assert fitConnections(1000, UNLIMITED, asked=True) == 1000
@@ -30,7 +30,7 @@ def test_enough() -> None:
 
 def test_fewer() -> None:
     """
-    The default, and as many as there can be, become what there can be.
+    The default, and the maximum, are reduced to what is possible.
     """
     assert fitConnections(10_000, 300, asked=False) == 300 - RESERVED
     assert fitConnections(UNLIMITED, 300, asked=True) == 300 - RESERVED
@@ -39,8 +39,8 @@ def test_fewer() -> None:
 @pytest.mark.parametrize("limit", [100, 300, 400, 1024, 2000, 4096, 524_288])
 def test_refused(limit: int) -> None:
     """
-    Connections that are refused by a full server, and linger, have descriptors, too. No
-    connection more is possible.
+    Connections that a full server refuses, and that linger, have descriptors, too. Not
+    one more is possible.
     """
 
     def needed(connections: int) -> int:
@@ -55,7 +55,7 @@ def test_refused(limit: int) -> None:
 
 def test_too_many() -> None:
     """
-    Who has asked for more than there can be is told so, with both ways out.
+    A user who asks for more than possible gets an error with both remedies.
     """
     with pytest.raises(InvalidOption) as caught:
         fitConnections(5000, 300, asked=True)
@@ -67,8 +67,8 @@ def test_too_many() -> None:
 
 def test_applications() -> None:
     """
-    What applications may take isn't there for connections, except for a fifth: each
-    connection may come with a program that takes four descriptors.
+    Descriptors that applications may use are reserved, except for a fifth: each
+    connection may have a program with four descriptors.
     """
     free = 300 - RESERVED
     assert fitConnections(10_000, 300, asked=False, taken=100) == free - 100
@@ -108,7 +108,7 @@ def test_programs(
 
 def test_operators(monkeypatch: pytest.MonkeyPatch) -> None:
     """
-    So do the connections of operators.
+    Likewise, the connections of operators.
     """
     monkeypatch.setattr("wsplug.assembly.parts.raiseLimit", lambda: 300)
     given = {"app": [parseDescription("echo")], "admin": ["tcp:0"]}
@@ -119,7 +119,7 @@ def test_operators(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_raised() -> None:
     """
-    The limit is raised as far as it may be, and what it is then is known.
+    The limit is raised as far as possible, and the new value is returned.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     script = (

@@ -1,5 +1,5 @@
 """
-What the process keeps of the memory that it frees.
+How much freed memory the process keeps.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ def _churn(tmp_path: Path, **environment: str) -> tuple[str, int]:
 
 def test_pages_are_kept(tmp_path: Path) -> None:
     """
-    The pages of large messages are taken from the system once, not for each message;
-    where the environment says what is to be done, that is done.
+    The memory of large messages is requested from the system once, not for each
+    message. If the environment configures that, its setting is used.
     """
     if platform.libc_ver()[0] != "glibc":
         missing("glibc")
@@ -65,7 +65,7 @@ def test_pages_are_kept(tmp_path: Path) -> None:
 
 def test_without_glibc(monkeypatch: pytest.MonkeyPatch) -> None:
     """
-    Another C library has other ways, and is left to them.
+    With another C library, nothing is changed.
     """
     for name in ("MALLOC_TRIM_THRESHOLD_", "GLIBC_TUNABLES"):
         monkeypatch.delenv(name, raising=False)

@@ -21,7 +21,7 @@ from wsplug.testing import MemoryServer
 
 
 class Listed:
-    """A path that only says so: as of a file that was listed."""
+    """A path-like object, as from listing a folder."""
 
     def __init__(self, path: Path) -> None:
         self.path = str(path)
@@ -36,7 +36,7 @@ class Listed:
 
 
 class Sized(Resource):
-    """A resource that says how large a body may be."""
+    """A resource with a maximum body size."""
 
     def __init__(self, size: Any) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -68,7 +68,7 @@ def names(*paths: str) -> Mounts:
     ],
 )
 def test_find(path: bytes, found: str) -> None:
-    """The deepest mount that a path leads through."""
+    """The deepest mount on a path is found."""
     result = names("/", "/a", "/a/b", "/c", "/ü").find(splitPath(path))
     assert result is not None
     mount, depth = result
@@ -77,7 +77,7 @@ def test_find(path: bytes, found: str) -> None:
 
 
 def test_find_nothing() -> None:
-    """Without one at the root there may be none."""
+    """Without a mount at the root, a path may have none."""
     assert names("/a/b").find(splitPath(b"/a")) is None
     assert names("/a").find(splitPath(b"/")) is None
     assert names().find(splitPath(b"/")) is None
@@ -85,7 +85,7 @@ def test_find_nothing() -> None:
 
 @pytest.mark.parametrize("path", ["", "a", "chat/", "//a", "/a//b", "/a?b"])
 def test_wrong_path(path: str) -> None:
-    """A path that none can be, in one line."""
+    """An invalid path is refused in one line."""
     with pytest.raises(InvalidOption, match="a mount's path must look like"):
         Mount(path, App())
 
@@ -100,19 +100,20 @@ def test_wrong_path(path: str) -> None:
     ],
 )
 def test_path(path: str, trimmed: str, name: str, url: str) -> None:
-    """A slash at the end doesn't matter; the name comes from the path."""
+    """A trailing slash doesn't matter. The name comes from the path."""
     mount = Mount(path, App())
     assert (mount.path, mount.name, mount.url) == (trimmed, name, url)
 
 
 def test_same_path() -> None:
-    """Two at one path: both are named."""
+    """For two mounts at one path, the error names both."""
     with pytest.raises(InvalidOption, match="/a and /a/ are both mounted at /a;"):
         names("/a", "/a/")
 
 
 def test_bare_factory() -> None:
-    """What only has buildProtocol, as Twisted's own WebSocket factories, will do."""
+    """An object with only buildProtocol, such as Twisted's own WebSocket factories, can
+    be mounted."""
 
     class Factory:
         def buildProtocol(self, request: object) -> str:
@@ -127,7 +128,7 @@ def test_bare_factory() -> None:
 
 
 class Undeclared:
-    """An application that has something of the interface, and doesn't declare it."""
+    """An application that has a part of the interface, and doesn't declare it."""
 
     def __init__(self, **attributes: object) -> None:
         self.__dict__.update(attributes)
@@ -141,15 +142,15 @@ class Undeclared:
 
 
 def undeclared(**attributes: object) -> IWebSocketApplication:
-    """What is made of such a one when it is mounted."""
+    """Mount such an application, and return what the mount makes of it."""
     application: Any = Undeclared(**attributes)
     return Mount("/x", application).application
 
 
 @pytest.mark.parametrize("declared", [False, True])
 def test_some_of_the_interface(declared: bool) -> None:
-    """What an application has of the interface counts, whether it declares that or not;
-    the rest is as where there is nothing to do."""
+    """Members of the interface that an application has are used, whether it declares
+    the interface or not. The others get defaults."""
     resource = Resource()
     original: Any = Undeclared(pages=resource, subprotocols=["a"])
     if declared:
@@ -167,7 +168,7 @@ def test_some_of_the_interface(declared: bool) -> None:
 
 
 def test_all_of_the_interface() -> None:
-    """What has all of it is used as it is."""
+    """An application with all members is used as it is."""
     original: Any = Undeclared(pages=None, subprotocols=(), stopApplication=print)
     assert Mount("/", original).application is original
 
@@ -186,7 +187,7 @@ def test_no_application() -> None:
 
 @pytest.mark.parametrize("kind", [str, Path, Listed], ids=lambda kind: kind.__name__)
 def test_folder(kind: Any, tmp_path: Path) -> None:
-    """Pages are the path of a folder, of whatever kind a path is."""
+    """Pages can be the path of a folder, of any type of path."""
     (tmp_path / "page.txt").write_text("page")
     assert undeclared(pages=kind(tmp_path)).pages == kind(tmp_path)
     server = MemoryServer(Undeclared(pages=kind(tmp_path)))
@@ -235,8 +236,8 @@ PAGES = (
 )
 @pytest.mark.parametrize("declared", [False, True])
 def test_unusable(attributes: dict[str, object], message: str, declared: bool) -> None:
-    """What can't be used of an application is an error at once, in one line that names
-    the application, the interface, and the way out; not a 500 for each client."""
+    """An unusable member is an error at once, in one line that names the application,
+    the interface and the remedy, and not a 500 for each client."""
     application: Any = Undeclared(**attributes)
     if declared:
         alsoProvides(application, IWebSocketApplication)

@@ -1,5 +1,5 @@
 """
-Who holds the reactor: in fake time, and then in a real process.
+What blocks the reactor: in fake time, and then in a real process.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from wsplug.server.statistics import Statistics
 @implementer(IReactorFromThreads)
 class _Reactor:
     """
-    Answers when a test wants it to.
+    Responds when the test says so.
     """
 
     def __init__(self) -> None:
@@ -74,7 +74,7 @@ class _Watched:
 
     def look(self, seconds: float = 0.25) -> None:
         """
-        Have the thread look after some seconds.
+        Let the thread look after some seconds.
         """
         self.seconds += seconds
         self.detector.look()
@@ -82,7 +82,7 @@ class _Watched:
 
 def test_well(logs: Logs) -> None:
     """
-    A reactor that turns is let alone.
+    A reactor that responds isn't logged.
     """
     watched = _Watched()
     for _ in range(100):
@@ -97,8 +97,8 @@ def test_well(logs: Logs) -> None:
 
 def test_stall(logs: Logs) -> None:
     """
-    One that doesn't answer is in the log once it goes on, with the application, for how
-    long, and where; and is counted.
+    A blocked reactor is logged when it runs again, with the application, the time and
+    the location, and counted.
     """
     watched = _Watched()
     watched.statistics.serving = "app"
@@ -120,7 +120,7 @@ def test_stall(logs: Logs) -> None:
 
 def test_long_stall(logs: Logs) -> None:
     """
-    One that goes on is in the log before it ends: after ten seconds, twenty, forty.
+    A long block is logged before it ends: after ten seconds, twenty, forty.
     """
     watched = _Watched()
     watched.look()
@@ -139,8 +139,8 @@ def test_long_stall(logs: Logs) -> None:
 
 def test_stopped_process(logs: Logs) -> None:
     """
-    A process that was stopped did nothing, and no application is to blame; but one that
-    worked all the while, and let no other thread have its turn, is.
+    A process that was stopped did nothing, so no application is blamed. One that worked
+    all the time without releasing the GIL is.
     """
     watched = _Watched()
     watched.look()
@@ -162,7 +162,7 @@ def test_stopped_process(logs: Logs) -> None:
 
 def test_few_looks() -> None:
     """
-    It wakes up no more than four times a second.
+    The thread wakes up no more than four times a second.
     """
     assert _Watched(0.1).detector._interval == 0.25
     assert _Watched(0.5).detector._interval == 0.25
@@ -171,7 +171,7 @@ def test_few_looks() -> None:
 
 def test_thread() -> None:
     """
-    Its thread ends with it, and at once.
+    The thread ends with the detector, at once.
     """
     detector = StallDetector(_Reactor(), Statistics(), [], 100)
     detector.start()
@@ -186,7 +186,7 @@ def test_thread() -> None:
 
 def _module(name: str, monkeypatch: pytest.MonkeyPatch) -> Any:
     """
-    Make a module with an application, and a function that calls another.
+    Make a module with an application, and a function that calls another one.
     """
     module: Any = ModuleType(name)
     module.__package__ = name.rpartition(".")[0]
@@ -204,8 +204,8 @@ def _frame() -> FrameType:
 
 def test_culprit(monkeypatch: pytest.MonkeyPatch) -> None:
     """
-    Whose code a thread is in is told by the modules of the applications, the innermost
-    first; then by their packages, if it can be only one.
+    The application is found by the modules on the stack, the innermost first, then by
+    their packages, if only one application matches.
     """
     first = _module("things.first", monkeypatch)
     second = _module("things.second", monkeypatch)
@@ -288,9 +288,9 @@ def _stalls(server: Server) -> list[str]:
 @pytest.mark.slow
 def test_process(tmp_path: Path) -> None:
     """
-    What holds the reactor is named: in a message, in a coroutine that has waited, in a
-    call that the application had made later; by sleeping as by computing. A process
-    that was stopped is nobody's fault. All is in the metrics.
+    Blocking code is named: in a message, in a coroutine after waiting, and in a delayed
+    call of the application, whether it sleeps or computes. A stopped process blames
+    none. The metrics have all of it.
     """
     (tmp_path / "slow.py").write_text(SLOW, "utf-8")
     (tmp_path / "coroutine.py").write_text(COROUTINE, "utf-8")
@@ -336,7 +336,7 @@ def _hasStalled(server: Server, count: int) -> bool:
 @pytest.mark.slow
 def test_off(tmp_path: Path) -> None:
     """
-    "off" is off: there is no thread.
+    With "off", there is no thread.
     """
     for threshold, threads in (("off", 1), ("1h", 2)):
         with serve(tmp_path, f"--stall-threshold={threshold}") as server:

@@ -43,7 +43,7 @@ PAGE = (ROOT / "docs" / "guides" / "process.md").read_text("utf-8")
 
 def cut(data: bytes, limit: int, step: int = 1 << 20) -> list[str | bytes]:
     """
-    Have data made into messages, so many bytes at a time.
+    Feed data to the framing, some bytes at a time, and return the messages.
     """
     lines = Lines(limit)
     messages = []
@@ -72,8 +72,8 @@ def cut(data: bytes, limit: int, step: int = 1 << 20) -> list[str | bytes]:
 )
 def test_lines(data: bytes, messages: list[str]) -> None:
     """
-    Lines end with LF or CR LF; what is no UTF-8 is replaced; what is longer than eight
-    bytes is cut between characters.
+    Lines end with LF or CR LF. Bytes that aren't UTF-8 are replaced. A line over eight
+    bytes is split between characters.
     """
     assert cut(data, 8) == messages
 
@@ -81,8 +81,8 @@ def test_lines(data: bytes, messages: list[str]) -> None:
 @given(st.lists(st.sampled_from(["a", "ä", "😀", "\r", "\n", "€"])), st.integers(1, 9))
 def test_lines_however_they_come(characters: list[str], step: int) -> None:
     """
-    However the output is split when it is read, the messages are the same; none has
-    more bytes than the limit, no character is torn, and nothing is lost.
+    However the output is cut, the messages are the same. None is over the limit, no
+    character is split, and nothing is lost.
     """
     data = "".join(characters).encode()
     messages = cut(data, 6)
@@ -97,7 +97,7 @@ def test_lines_however_they_come(characters: list[str], step: int) -> None:
 
 def test_line_limit() -> None:
     """
-    max-line is the option for it.
+    max-line sets the limit.
     """
     stage = Stage(max_line="5")
     client = stage.connect()
@@ -111,7 +111,7 @@ def test_line_limit() -> None:
 @pytest.fixture
 def logged() -> Iterator[list[str]]:
     """
-    What is logged, as text.
+    The log's lines.
     """
     lines: list[str] = []
 
@@ -142,7 +142,7 @@ def test_errors_are_logged(logged: list[str]) -> None:
 def test_errors_are_bounded(logged: list[str]) -> None:
     """
     The log takes so many lines at once and so many per second after that, and splits
-    long ones. It counts the others, and says every ten seconds how many there were.
+    long ones. It counts the others, and reports their number every ten seconds.
     """
     clock = Clock()
     log = ErrorLog("it", clock)
@@ -162,8 +162,8 @@ def test_errors_are_bounded(logged: list[str]) -> None:
 
 def test_left_out_errors_are_told_at_the_end(logged: list[str]) -> None:
     """
-    A program that ends has its count of left out lines logged at once, and no timer
-    goes on.
+    When a program ends, the number of lines left out is logged at once, and no timer
+    remains.
     """
     clock = Clock()
     log = ErrorLog("it", clock)
@@ -175,7 +175,7 @@ def test_left_out_errors_are_told_at_the_end(logged: list[str]) -> None:
 
 def test_errors_to_the_client() -> None:
     """
-    With stderr=client, its lines are messages among the others, whole each.
+    With stderr=client, lines of standard error are messages, too, each one complete.
     """
     stage = Stage(stderr="client")
     client = stage.connect()
@@ -243,8 +243,8 @@ def test_environment() -> None:
 )
 def test_user(avatar: object, name: str | None) -> None:
     """
-    Who has logged in is REMOTE_USER (RFC 3875 section 4.1.11), if that can be said in
-    an environment at all.
+    REMOTE_USER is the user who has logged in (RFC 3875 section 4.1.11), if an
+    environment can hold the name.
     """
     stage = Stage()
     stage.connect("/", avatar=avatar)
@@ -253,8 +253,8 @@ def test_user(avatar: object, name: str | None) -> None:
 
 def test_inherited_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """
-    Of the server's environment, a program has what the option names, PATH by itself;
-    what isn't set is left out.
+    A program gets the server's variables that the option names, and by default PATH.
+    Variables that aren't set are left out.
     """
     monkeypatch.setenv("SECRET", "s")
     monkeypatch.setenv("GIVEN", "g")
@@ -271,7 +271,7 @@ def test_inherited_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_path_with_nul() -> None:
     """
-    What no environment can hold is refused.
+    A path that an environment can't hold is refused.
     """
     stage = Stage()
     with pytest.raises(HandshakeRefused) as refused:
@@ -282,7 +282,7 @@ def test_path_with_nul() -> None:
 
 def test_origin() -> None:
     """
-    No page of another site can start a program.
+    Pages of other sites can't start a program.
     """
     stage = Stage()
     with pytest.raises(HandshakeRefused) as refused:
@@ -317,14 +317,15 @@ def test_other_rights(logged: list[str], monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_guard_reads() -> None:
     """
-    The guard knows who is left.
+    The guard knows which programs are left.
     """
     assert read([b"+1\n", b"+2\n", b"-1\n", b"+3\n", b"-7\n"]) == {2, 3}
 
 
 def test_guard_is_told() -> None:
     """
-    The guard is told of each program that begins, and of each of which nothing is left.
+    The guard is told about each program that starts, and about each that has ended
+    completely.
     """
     stage = Stage()
     stage.connect()
@@ -336,8 +337,8 @@ def test_guard_is_told() -> None:
 
 def test_guard_is_replaced() -> None:
     """
-    A guard that dies is replaced, again and again if need be, and the next one is told
-    of all that run.
+    A guard that dies is replaced, repeatedly if needed, and the next one is told about
+    all running programs.
     """
     stage = Stage()
     stage.connect()
@@ -393,7 +394,7 @@ def test_mistakes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """
-    What can't be is refused before the server starts, in a line that names it.
+    Wrong options are refused before the server starts, in one line that names them.
     """
     monkeypatch.chdir(tmp_path)
     (tmp_path / "data").write_text("", "utf-8")
@@ -416,8 +417,8 @@ def test_program_in_its_directory(tmp_path: Path) -> None:
 
 def test_title(tmp_path: Path) -> None:
     """
-    The page gets the program's name and its script's, or the title that is set; no
-    other argument, which may be a secret, and no folder.
+    The page gets the names of the program and its script, or the title that is set. It
+    gets no other argument, which may be a secret, and no folder.
     """
     (tmp_path / "app.py").touch()
     python = sys.executable
@@ -450,7 +451,7 @@ def test_no_shell() -> None:
 
 def test_limits_are_finite() -> None:
     """
-    No limit is off unless somebody asks for it.
+    No limit is off by default.
     """
     for option in OPTIONS:
         if option.kind in (count, size):
@@ -459,7 +460,7 @@ def test_limits_are_finite() -> None:
 
 def test_plugin() -> None:
     """
-    The application keeps the plugins' contract.
+    The plugin provides its interface.
     """
     assert IWebSocketApplicationPlugin.providedBy(process)
 
@@ -469,7 +470,7 @@ def test_plugin() -> None:
 
 def test_documented_options() -> None:
     """
-    The table of options is the options, with their defaults and their help.
+    The table of options has all options, with their defaults and help.
     """
     section = PAGE.partition("## Options")[2].partition("\n## ")[0]
     rows = re.findall(r"^\| `(\S+)` \| (.*?) \| (.*) \|$", section, re.MULTILINE)
@@ -480,7 +481,7 @@ def test_documented_options() -> None:
 
 def test_documented_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """
-    Each command line of the page can be read, and each configuration served.
+    Each command line on the page is valid, and each configuration can be served.
     """
     monkeypatch.chdir(ROOT)
     found = re.findall(r"^\$ twistd -n wsplug (.*)$", PAGE, re.MULTILINE)
@@ -508,7 +509,7 @@ def test_documented_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 def test_documented_variables() -> None:
     """
-    The page names each variable that a program gets, and no other.
+    The page names exactly the variables that a program gets.
     """
     section = PAGE.partition("## Environment")[2].partition("\n## ")[0]
     rows = re.findall(r"^\| (`[A-Z_`, …]+) \|", section, re.MULTILINE)
