@@ -104,6 +104,7 @@ class _Trace:
             note = ", more follows" + note
         if start is not None and opcode == OP_CLOSE and len(start) >= 2:
             start = b"%d %s" % (int.from_bytes(start[:2], "big"), start[2:])
+            start = start.rstrip()
         self.message(direction, kind, size, start, note)
 
     def message(
@@ -124,7 +125,7 @@ class _Trace:
             )
             if direction == "received" and self.hides and kind not in _CONTROL:
                 shown = HIDDEN
-            if shown and size > _SHOWN:
+            if shown and max(size, len(start)) > _SHOWN:
                 shown += "..."
         text = "{peer} {application}: {direction} {frame}, {size} bytes"
         _log.debug(
@@ -295,7 +296,7 @@ class _TracedQueue(SendQueue):
         note = ""
         if first & RSV1:
             plain = self.plain
-            start = None if plain is None else plain[:_SHOWN]
+            start = None if plain is None else plain[: _SHOWN + 1]
             note = f", compressed from {len(plain)}" if plain is not None else ""
         trace.frame("sent", first, size, start, note)
 
