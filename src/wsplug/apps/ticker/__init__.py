@@ -17,18 +17,22 @@ from wsplug.options import wholeSeconds
 __all__ = ["Ticker", "ticker"]
 
 
+# Names of their own: pydoctor takes texts in annotations for types.
+_Shortest = Annotated[
+    int, wholeSeconds(1, 86400), "seconds between two messages, at least"
+]
+_Longest = Annotated[
+    int, wholeSeconds(1, 86400), "seconds between two messages, at most"
+]
+
+
 class Ticker(Application):
     """
     Send a message every few seconds, until the client sends quit.
     """
 
-    shortest: Annotated[
-        int, wholeSeconds(1, 86400), "seconds between two messages, at least"
-    ] = 2
-    longest: Annotated[
-        int, wholeSeconds(1, 86400), "seconds between two messages, at most"
-    ] = 5
-
+    shortest: _Shortest = 2
+    longest: _Longest = 5
     pages = Path(__file__).with_name("pages")
     # The clients of tutorials offer "chat", and browsers close what takes nothing.
     subprotocols = ("*",)
