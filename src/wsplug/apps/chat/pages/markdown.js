@@ -54,7 +54,7 @@ export function formatted(text, names = [], own = "") {
     }
     flush();
     const code = make("code", { dir: "ltr" }, lines.slice(at + 1, ends[0]).join("\n"));
-    nodes.push(make("pre", { tabIndex: 0, ariaLabel: fence[1] ? `Code: ${fence[1]}` : "Code", role: "region" }, code));
+    nodes.push(make("pre", { tabIndex: 0, ariaLabel: fence[1] ? `Code: ${fence[1]}` : "Code", role: "group" }, code));
     at = ends[0];
   }
   flush();
