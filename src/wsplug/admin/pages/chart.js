@@ -97,8 +97,10 @@ export class Chart {
     while (this._axis.children.length < labels.length) this._axis.append(draw("text", { y: 14 }));
     labels.forEach(({ time, text }, index) => {
       const label = this._axis.children[index];
-      if (label.textContent !== `|${text}`) label.textContent = `|${text}`;
-      label.setAttribute("x", `${(100 * (1 - (end - time) / (kept - 1))).toFixed(2)}%`);
+      const place = 1 - (end - time) / (kept - 1);
+      const shown = place < 0.88 ? `|${text}` : "|"; // there is no room for more
+      if (label.textContent !== shown) label.textContent = shown;
+      label.setAttribute("x", `${(100 * place).toFixed(2)}%`);
     });
   }
 
