@@ -25,6 +25,7 @@ from wsplug.assembly.showing import listApplications, showVersions
 from wsplug.daemon.inherited import needsSystemd
 from wsplug.dropins import addWorkingFolder
 from wsplug.errors import ConfigurationError, StartupError
+from wsplug.guard.origins import NULL, NULL_ALLOWED
 from wsplug.options import splitDescription
 from wsplug.printable import oneLine
 from wsplug.scaffold import makePackage
@@ -270,6 +271,8 @@ def _findNotes(options: CheckOptions) -> list[str]:
         if endpoint is None and needsSystemd(name)
     )
     configuration, usual = options.parts.configuration, Settings.max_connections
+    if NULL in configuration.access.origins:
+        notes.append(NULL_ALLOWED)
     possible = configuration.settings.max_connections
     if possible < usual and "max-connections" not in configuration.given:
         notes.append(

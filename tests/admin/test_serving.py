@@ -183,7 +183,8 @@ def test_token_on_the_servers_port(tmp_path: Path, tokenFile: Path) -> None:
             404,
         )
         checkEcho(port)
-        with watch(port) as operator:
+        refuseOperator(port, f"http://{HOST}:1")  # a page that echo would talk to
+        with watch(port, origin=f"http://{HOST}:{port}") as operator:
             assert receive(operator)["type"] == "auth-required"
             assert ask(operator, "auth", token=TOKEN)["type"] == "welcome"
             answer = ask(operator, "ban", address=HOST)
@@ -210,6 +211,13 @@ def test_token_on_the_admin_endpoint(tmp_path: Path, tokenFile: Path) -> None:
             assert receive(operator)["type"] == "auth-required"
 
 
+def refuseOperator(port: int, origin: str) -> None:
+    """A page of an origin may not be an operator."""
+    with pytest.raises(InvalidStatus) as refused, watch(port, origin=origin):
+        pass
+    assert refused.value.response.status_code == 403
+
+
 def test_rebinding(tmp_path: Path) -> None:
     """Without a token, a page whose name leads to the endpoint gets nothing there."""
     with serve(tmp_path, f"--admin={TCP}", "--origin=https://ok.example") as server:
@@ -219,12 +227,9 @@ def test_rebinding(tmp_path: Path) -> None:
             assert get(port, path, Origin="http://evil.example")[0] == 403
             assert get(port, path, Host=f"localhost:{port}")[0] not in (403, 421)
             assert get(port, path, Host="ok.example")[0] not in (403, 421)
-        with (
-            pytest.raises(InvalidStatus) as refused,
-            watch(port, origin="http://evil.example"),
-        ):
-            pass
-        assert refused.value.response.status_code == 403
+        for origin in ("http://evil.example", f"http://{HOST}:{server.port}"):
+            refuseOperator(port, origin)
+        assert "--origin" not in server.log
         with watch(port, origin=f"http://{HOST}:{port}") as operator:
             assert receive(operator)["type"] == "welcome"
 

@@ -468,7 +468,7 @@ def test_hosts() -> None:
     """A page whose name leads here is refused its WebSocket, too."""
     board = Board(hosts=HostRules(["http://server.example:9000"], forAll=True))
     board.connect()
-    with pytest.raises(HandshakeRefused, match="pages from this origin") as raised:
+    with pytest.raises(HandshakeRefused, match="pages of http://evil") as raised:
         board.connect(origin="http://evil.example")
     assert raised.value.status == 403
     board = Board(hosts=HostRules([], forAll=True))

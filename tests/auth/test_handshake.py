@@ -179,6 +179,10 @@ def test_several_checkers(greeter: Greeter, tmp_path: Path, tokens: str) -> None
         (["*"], "null", False),
         (["*", "same-host"], ORIGIN, True),
         (["*", "same-host"], "https://evil.example", False),
+        # A browser asks for a password for each port, and may send it to others.
+        (["same-host"], "http://server.example:8000", False),
+        (["http://server.example:8000"], "http://server.example:8000", True),
+        (["null"], "null", False),
     ],
 )
 def test_password_that_a_browser_sends(
@@ -253,8 +257,10 @@ def test_cookie(greeter: Greeter, tokens: str) -> None:
         authFirstMessage="no",
     )
     cookie = ("Cookie", "a=b; session=sesame; c=d")
-    client = server.connect(headers=[cookie], origin=ORIGIN)
-    assert client.messages == ["hello bob"]
+    # A browser sends a cookie to each port of a host.
+    for page in (ORIGIN, "http://server.example:8000"):
+        client = server.connect(headers=[cookie], origin=page)
+        assert client.messages == ["hello bob"]
     for origin in ("https://evil.example", "null", None):
         refusal = refused(server, cookie, origin=origin)
         assert (refusal.status, refusal.reason) == (401, "log in first")
@@ -263,6 +269,25 @@ def test_cookie(greeter: Greeter, tokens: str) -> None:
     wrong = refused(server, ("Cookie", "session=a,b"), origin=ORIGIN)
     assert wrong.reason == "malformed token"
     assert refused(server, ("Cookie", "other=sesame"), origin=ORIGIN).status == 401
+
+
+def test_cookie_of_a_page_without_tls(greeter: Greeter, tokens: str) -> None:
+    """
+    It doesn't count where a proxy ends TLS: whoever can change the page would use it.
+    """
+    server = MemoryServer(
+        greeter,
+        portal=makePortal([tokens]),
+        authCookie="session",
+        origins=["*"],
+        authFirstMessage="no",
+    )
+    secure = ("X-Forwarded-Proto", "https")
+    cookie = ("Cookie", "session=sesame")
+    assert refused(server, cookie, secure, origin=ORIGIN).reason == "log in first"
+    origin = ORIGIN.replace("http:", "https:")
+    client = server.connect(headers=[cookie, secure], origin=origin)
+    assert client.messages == ["hello bob"]
 
 
 def test_no_cookie_by_default(greeter: Greeter, tokens: str) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.auth.kit import writeTokens
-from tests.browser.conftest import Visit, Visitor
+from tests.browser.conftest import REBOUND, Visit, Visitor
 from tests.processes import HOST, Server, serve
 
 APPLICATION = Path(__file__).with_name("application.py")
@@ -181,19 +181,25 @@ def test_expired(visit: Visitor, tokens: Server) -> None:
 def test_another_site(visit: Visitor, tmp_path: Path) -> None:
     """
     A page of another site has the browser's password and cookie sent along, where any
-    page may connect; they don't count for it.
+    page may connect; they don't count for it. On another port of the same host, only
+    the cookie does, which the browser sends there, too.
     """
     description = writeTokens(tmp_path / "tokens", bob="other")
     arguments = ["--auth=memory:ann:correct horse", f"--auth={description}"]
     arguments += ["--auth-cookie=session", "--origin=*", "--auth-first-message=no"]
     with (
-        serve(tmp_path, f"--app={WHO}", *arguments, "--origin=same-host") as server,
-        serve(tmp_path, f"--app={WHO}") as other,
+        serve(tmp_path, f"--app={WHO}", *arguments) as server,
+        serve(tmp_path, f"--app={WHO}", "--allowed-host=*") as other,
     ):
         page = visit(url(server), http_credentials=PASSWORD)
         page.wait("window.ready")
         page.run("document.cookie = 'session=other; SameSite=Lax'")
         assert first(page, server) == "you are ann"
-        evil = visit(url(other), beside=page)
+        beside = visit(url(other), beside=page)
+        assert first(beside, server) == "you are bob"
+        evil = visit(url(other).replace(HOST, REBOUND), beside=page)
         assert first(evil, server) == "1006 "
         server.waitForLog("refused: 401 log in first")
+        page.run("document.cookie = 'session=other; Max-Age=0'")
+        assert first(page, server) == "you are ann"
+        assert first(beside, server) == "1006 "

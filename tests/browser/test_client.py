@@ -385,8 +385,7 @@ def test_refused(visit: Visitor, tmp_path: Path) -> None:
     A handshake that is refused looks like a server that isn't there: it is tried
     again.
     """
-    rule = "--origin=https://elsewhere.example"
-    with serve(tmp_path, f"--app={APPLICATION}", rule) as server:
+    with serve(tmp_path, f"--app={APPLICATION}", "--origin=none") as server:
         page = visit(f"http://{HOST}:{server.port}/")
         page.wait("window.ready")
         page.run("start()")

@@ -65,7 +65,9 @@ def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("elsewhere")
     pages = folder / "pages"
     pages.mkdir()
-    (pages / "index.html").write_text("<!doctype html><title>Elsewhere</title>")
+    (pages / "index.html").write_text(
+        "<!doctype html><title>Elsewhere</title><link rel=icon href=data:,>"
+    )
     (folder / "elsewhere.py").write_text(
         "from wsplug import application\n\n"
         f"@application('elsewhere', pages={str(pages)!r})\n"
@@ -73,6 +75,54 @@ def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     )
     with serve(folder, "--app=elsewhere.py") as server:
         yield server
+
+
+REACHES = """url => new Promise(resolve => {
+  const socket = new WebSocket(url);
+  socket.onopen = () => resolve(true);
+  socket.onclose = () => resolve(false);
+})"""
+
+
+@pytest.mark.parametrize("host", [HOST, "localhost"])
+def test_another_port(
+    visit: Visitor, elsewhere: Server, host: str, tmp_path: Path
+) -> None:
+    """
+    A page of another port of the same host connects, by each name of the machine,
+    unless the strict rule holds. One of another host doesn't, and the log says which.
+    """
+    with (
+        serve(tmp_path, "--app=echo") as server,
+        serve(tmp_path, "--app=echo", "--origin=same-origin") as strict,
+    ):
+        page = visit(f"http://{host}:{elsewhere.port}/")
+        for name in (HOST, "localhost", "app.localhost"):
+            assert page.run(REACHES, f"ws://{name}:{server.port}/")
+        assert not page.run(REACHES, f"ws://{host}:{strict.port}/")
+        foreign = f"http://{REBOUND}:{elsewhere.port}"
+        page = visit(f"{foreign}/")
+        assert not page.run(REACHES, f"ws://{HOST}:{server.port}/")
+        server.waitForLog(
+            f"refused: 403 pages of {foreign} may not connect; "
+            f"--origin {foreign} allows them (origin)"
+        )
+
+
+def test_file(visit: Visitor, tmp_path: Path) -> None:
+    """
+    A page that is opened from a file doesn't connect, and connects with what the log
+    says to add.
+    """
+    (tmp_path / "page.html").write_text("<!doctype html><title>File</title>")
+    page = visit((tmp_path / "page.html").as_uri())
+    with serve(tmp_path, "--app=echo") as server:
+        assert not page.run(REACHES, f"ws://{HOST}:{server.port}/")
+        server.waitForLog("refused: 403 pages with the origin null, such as files")
+        server.waitForLog("--origin null allows them")
+    with serve(tmp_path, "--app=echo", "--origin", "null") as server:
+        server.waitForLog("--origin null lets every page connect")
+        assert page.run(REACHES, f"ws://{HOST}:{server.port}/")
 
 
 def isFramed(visit: Visitor, page: str, url: str) -> bool:

@@ -140,6 +140,16 @@ def test_nothing_given(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_null(tmp_path: Path) -> None:
+    """
+    An origin that any page can have is noted, as the log of the server says it.
+    """
+    finished = check(tmp_path, "--app=echo", "--origin=null", "--no-listen")
+    assert finished.status == 0
+    assert "note: --origin null lets every page connect" in finished.out
+
+
+@pytest.mark.slow
 def test_descriptors(tmp_path: Path) -> None:
     """
     Too few descriptors are noted, as the server starts all the same.

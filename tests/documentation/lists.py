@@ -23,6 +23,7 @@ TESTED_ELSEWHERE: dict[tuple[str, str], str] = {
     ("embedding", "# echo.tac"): "documentation/test_sessions.py::test_session",
     ("embedding", "# configured.tac"): "unit/test_assembly.py::test_documentation",
     ("embedding", "# listen.py"): "documentation/test_sessions.py::test_listen",
+    ("origins", "192.0.2.1:50312 refused"): "examples/test_origins.py::test_refusal",
     ("push", "# read.py"): "live/test_push.py::test_documentation",
     ("push", '<script type="module">'): "browser/test_push.py::test_documentation",
     (

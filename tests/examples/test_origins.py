@@ -12,13 +12,16 @@ import pytest
 from twisted.internet.testing import MemoryReactorClock
 
 from tests.documentation.pages import codeIn
+from wsplug.apps.echo import echo
 from wsplug.assembly import combine, readFile
+from wsplug.errors import HandshakeRefused
 from wsplug.guard.origins import OriginRules
 from wsplug.tap import Options
+from wsplug.testing import MemoryServer
 
 PAGE = (Path(__file__).parents[2] / "docs" / "guides" / "origins.md").read_text("utf-8")
 
-RULES = ("same-host", "https://example.org", "https://*.example.net")
+RULES = ("https://example.org", "https://*.example.net")
 
 
 def test_configuration(tmp_path: Path) -> None:
@@ -29,10 +32,21 @@ def test_configuration(tmp_path: Path) -> None:
     path = tmp_path / "wsplug.toml"
     path.write_text(block, "utf-8")
     assert combine({}, readFile(str(path))).access.origins == RULES
-    (line,) = re.findall(r"^\$ twistd -n wsplug (.*)$", PAGE, re.MULTILINE)
+    line, _ = re.findall(r"^\$ twistd -n wsplug (.*)$", PAGE, re.MULTILINE)
     options = Options(MemoryReactorClock())
     options.parseOptions(shlex.split(line))
     assert options.configuration.access.origins == RULES
+
+
+def test_refusal() -> None:
+    """
+    The page's log line is that of such a refusal.
+    """
+    (line,) = codeIn(PAGE, "text")
+    server = MemoryServer(echo)
+    with pytest.raises(HandshakeRefused) as caught:
+        server.connect(origin="https://shop.example")
+    assert line.strip() == f"192.0.2.1:50312 refused: {caught.value}" + " (origin)"
 
 
 def test_rules() -> None:
@@ -41,11 +55,14 @@ def test_rules() -> None:
     """
     rules = re.findall(r"^\| `([^`]+)` \|", PAGE, re.MULTILINE)
     assert rules == [
-        "same-host",
         "https://example.org",
         "https://*.example.org",
         "null",
+        "file://",
         "*",
+        "same-host",
+        "same-origin",
+        "none",
     ]
     for rule in rules:
         OriginRules([rule])

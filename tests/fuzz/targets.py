@@ -360,7 +360,7 @@ def proxyheader(data: bytes) -> None:
     assert outcomes[0] == outcomes[-1]
 
 
-_ORIGINS = OriginRules(["https://example.org", "https://*.example.org:8443"])
+_ORIGINS = OriginRules(["none", "https://example.org", "https://*.example.org:8443"])
 
 
 def origin(data: bytes) -> None:
@@ -377,6 +377,9 @@ def origin(data: bytes) -> None:
         assert not parts.path + parts.query + parts.fragment
         assert "@" not in parts.netloc
     if OriginRules().allow(origin, host):
+        assert b"@" not in origin
+        assert origin[:7].lower() in (b"http://", b"https:/")
+    if OriginRules(["same-origin"]).allow(origin, host):
         assert b"@" not in origin
         if b"[" not in host:
             assert host.partition(b":")[0].lower() in origin.lower()

@@ -117,8 +117,7 @@ def rebound(host: str = REBOUND, more: tuple[str, ...] = ()) -> bytes:
 def test_rebound(address: str, logs: Logs) -> None:
     """
     A page on the server's own machine whose name leads here is refused before any
-    application hears of it. Body and log name the ways to let it in, and nothing that
-    the client has sent.
+    application hears of it. Body and log name the host and the ways to let it in.
     """
     app = App()
     server = MemoryServer(app)
@@ -126,11 +125,37 @@ def test_rebound(address: str, logs: Logs) -> None:
     assert response.status == 421
     assert not app.recorders
     (line,) = logs.lines()
-    for words in ("--allowed-host NAME", "--trusted-proxy"):
-        assert words.partition(" ")[0].encode() in response.body
-        assert words.partition(" ")[0] in line
+    for words in (
+        f"unknown Host {REBOUND}",
+        f"--allowed-host {REBOUND}",
+        "--trusted-proxy",
+    ):
+        assert words.encode() in response.body
+        assert words in line
     assert line.endswith("(allowed-host)")
-    assert REBOUND not in line
+    assert dict(response.headers)["content-type"] == "text/plain; charset=utf-8"
+    assert dict(response.headers)["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize(
+    ("host", "shown"),
+    [
+        ("a&;$(x)'", b"Host a????x??: "),
+        ("a" * 600, b"Host " + b"a" * 300 + b"...: "),
+    ],
+)
+def test_host_is_input(host: str, shown: bytes) -> None:
+    """
+    What is shown of the host has no characters of HTML or of a shell, and is bounded.
+    """
+    data = handshake(more=["Origin: https://a.example"])
+    data = data.replace(
+        b"Host: server.example:9000", b"Host: " + host.encode("latin-1")
+    )
+    server = MemoryServer(App(), origins=["*"])
+    response = send(server, "127.0.0.1", data)
+    assert response.status == 421
+    assert shown in response.body
 
 
 def test_own_address() -> None:
@@ -161,7 +186,8 @@ def test_names_of_the_machine(host: str) -> None:
 )
 def test_marked_by_a_proxy(mark: str) -> None:
     """No page can add these to a handshake: a proxy has, whoever it is."""
-    assert send(MemoryServer(App()), "127.0.0.1", rebound(more=(mark,))).status == 101
+    data = rebound(more=(mark,)).replace(b"Origin: http:", b"Origin: https:")
+    assert send(MemoryServer(App()), "127.0.0.1", data).status == 101
 
 
 def test_trusted_proxy() -> None:
@@ -190,7 +216,7 @@ def test_named() -> None:
     for options in (
         {"hosts": [REBOUND]},
         {"hosts": ["*"]},
-        {"origins": ["same-host", f"https://{REBOUND}"]},
+        {"origins": [f"https://{REBOUND}"]},
     ):
         server = MemoryServer(App(), **options)  # type: ignore[arg-type]
         assert send(server, "127.0.0.1", rebound()).status == 101

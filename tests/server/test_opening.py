@@ -27,8 +27,10 @@ from tests.server.kit import (
 )
 from wsplug import HandshakeRefused, Settings
 from wsplug.codec import FIN, OP_CLOSE, pack_close
+from wsplug.guard.proxies import ProxySettings
 from wsplug.interfaces import IHandshakeRequest
 from wsplug.testing import MemoryServer
+from wsplug.testing.server import CLIENT
 
 HIXIE = (
     f"GET / HTTP/1.1\r\nHost: {HOST}\r\nUpgrade: WebSocket\r\nConnection: Upgrade\r\n"
@@ -563,16 +565,16 @@ def test_origin_refused(origin: str) -> None:
         ("a.example", "ftp://a.example", False),
         ("a.example:9000", "chrome-extension://a.example:9000", False),
         ("localhost", "capacitor://localhost", False),
-        ("a.example:80", "https://a.example", False),
+        ("a.example:80", "https://a.example", True),
         ("a.example:443", "http://a.example", False),
-        ("a.example", "http://a.example:9000", False),
-        ("a.example:9000", "http://a.example", False),
-        ("a.example:9000", "http://a.example:9001", False),
+        ("a.example", "http://a.example:9000", True),
+        ("a.example:9000", "http://a.example", True),
+        ("a.example:9000", "http://a.example:9001", True),
+        ("127.0.0.1:9000", "http://localhost:8000", True),
         ("a.example", "http://b.a.example", False),
         ("b.a.example", "http://a.example", False),
         ("a.example", "http://a.example.", False),
         ("a.example:80", "http://a.example:80@evil.example", False),
-        ("127.0.0.1:9000", "http://localhost:9000", False),
         ("[::1]:9000", "http://[::2]:9000", False),
         ("", "http://", False),
         ("", "null", False),
@@ -582,8 +584,8 @@ def test_origin_refused(origin: str) -> None:
     ],
 )
 def test_origin_of_the_same_host(host: str, origin: str, allowed: bool) -> None:
-    """By default, pages from the host and port that they connect to are accepted, and
-    no others (RFC 6455 section 10.2)."""
+    """By default, pages from the host that they connect to are accepted, whichever
+    their port, and no others (RFC 6455 section 10.2)."""
     data = handshake(changes={"Host": host}, more=[f"Origin: {origin}"])
     response = parseResponse(raw(MemoryServer(App()), data).take())
     assert response.status == (101 if allowed else 403)
@@ -619,6 +621,104 @@ def test_rules_together() -> None:
     assert server.connect(origin="https://a.example").opened
     with pytest.raises(HandshakeRefused):
         server.connect(origin="https://b.example")
+
+
+REFUSED_PAGES = [
+    (
+        "https://shop.example",
+        "pages of https://shop.example may not connect; "
+        "--origin https://shop.example allows them",
+    ),
+    (
+        "http://[2001:db8::1]:8080",
+        "pages of http://[2001:db8::1]:8080 may not connect; "
+        "--origin 'http://[2001:db8::1]:8080' allows them",
+    ),
+    (
+        "null",
+        "pages with the origin null, such as files, may not connect; "
+        "--origin null allows them, and with them every page",
+    ),
+    (
+        "file://",
+        "pages with the origin file://, such as files, may not connect; "
+        "--origin file:// allows them",
+    ),
+    (
+        "<script>alert(1)</script>",
+        "pages of ?script?alert?1??/script? may not connect; "
+        "no option allows such an origin",
+    ),
+    (
+        "https://a.example\x1b[31m\"'&",
+        "pages of https://a.example?[31m??? may not connect; "
+        "no option allows such an origin",
+    ),
+    (
+        "https://*.example.org",
+        "pages of https://*.example.org may not connect; "
+        "no option allows such an origin",
+    ),
+    (
+        "wss://a.example",
+        "pages of wss://a.example may not connect; no option allows such an origin",
+    ),
+    (
+        "https://" + "a" * 5000,
+        "pages of https://" + "a" * 292 + "... may not connect; "
+        "no option allows such an origin",
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("origin", "reason"), REFUSED_PAGES, ids=lambda text: repr(text)[:30]
+)
+def test_refused_page_is_named(origin: str, reason: str, logs: Logs) -> None:
+    """The answer and the log line say which origin it was, and the option that allows
+    it. The origin is the client's input: printable, bounded, and no HTML."""
+    data = handshake(more=[f"Origin: {origin}"])
+    if "\x1b" in origin:
+        data = data.replace(b"\x1b", b"\xe4")  # a control byte is no header's
+    response = parseResponse(raw(MemoryServer(App()), data).take())
+    assert (response.status, response.body) == (403, reason.encode() + b"\n")
+    assert dict(response.headers)["content-type"] == "text/plain; charset=utf-8"
+    assert dict(response.headers)["x-content-type-options"] == "nosniff"
+    (line,) = logs.lines("refused")
+    assert line.endswith(f"refused: 403 {reason} (origin)")
+
+
+SECURE_PAGE = "https://server.example:8000"
+PLAIN_PAGE = "http://server.example:8000"
+
+
+@pytest.mark.parametrize("origin", [SECURE_PAGE, PLAIN_PAGE])
+@pytest.mark.parametrize(
+    ("trusted", "header", "secure"),
+    [
+        (True, "X-Forwarded-Proto: https", True),
+        (True, "X-Forwarded-Proto: http", False),
+        (True, None, False),
+        (False, "X-Forwarded-Proto: https", True),
+        (False, "Forwarded: for=192.0.2.9;proto=https", True),
+        (False, "X-Forwarded-Proto: http", False),
+    ],
+)
+def test_less_secure_page(
+    origin: str, trusted: bool, header: str | None, secure: bool
+) -> None:
+    """A page without TLS may not connect where a proxy ends TLS, trusted or not: no
+    page can add the proxy's header. The refusal says so."""
+    proxies = ProxySettings((CLIENT,)) if trusted else None
+    server = MemoryServer(App(), proxies=proxies)
+    lines = [f"Origin: {origin}", *([header] if header else [])]
+    response = parseResponse(raw(server, handshake(more=lines)).take())
+    if secure and origin == PLAIN_PAGE:
+        assert response.status == 403
+        assert b"may not connect over TLS, because they don't use it" in response.body
+        assert f"--origin {PLAIN_PAGE}".encode() in response.body
+    else:
+        assert response.status == 101
 
 
 # Paths and the request

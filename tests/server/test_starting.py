@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
 
 from tests.server.kit import App, Logs, parseResponse, raw
 from wsplug import Access, Mount, WebSocketFactory
@@ -47,6 +48,20 @@ def make(*apps: Any) -> tuple[MemoryServer, Any]:
     )
     server.factory = server._port = factory
     return server, factory
+
+
+@pytest.mark.parametrize("origin", ["null", "*"])
+def test_null(origin: str, logs: Logs) -> None:
+    """
+    The log says once that every page can have the origin null, where that is allowed.
+    """
+    mounts = [Mount("/", App())]
+    access = Access((origin,))
+    factory: Any = WebSocketFactory(mounts, clock=Clock(), access=access)
+    factory.doStart()
+    factory.doStart()
+    count = 1 if origin == "null" else 0
+    assert len(logs.lines("--origin null lets every page connect")) == count
 
 
 def test_start_and_stop() -> None:

@@ -10,6 +10,7 @@ from twisted.python.failure import Failure
 
 from tests.live.certificates import Authority
 from tests.server.kit import App, Logs, Recorder, serve
+from wsplug.errors import HandshakeRefused
 from wsplug.interfaces import IHandshakeRequest
 from wsplug.server.disconnects import explainLoss, explainTLS
 from wsplug.testing import MemoryServer
@@ -45,6 +46,16 @@ def test_explain_others() -> None:
     """Other reasons are reported as they are."""
     assert explainLoss(Failure(ConnectionDone())) == "went away without closing"
     assert "non-clean" in explainLoss(Failure(ConnectionLost()))
+
+
+def test_page_without_tls(certificate: x509.Certificate) -> None:
+    """A page of the server's host may connect if it uses TLS, too."""
+    server = MemoryServer(App())
+    page = "https://server.example:8000"
+    assert server.connect(certificate=certificate, origin=page).opened
+    with pytest.raises(HandshakeRefused, match="may not connect over TLS") as caught:
+        server.connect(certificate=certificate, origin=page.replace("s:", ":", 1))
+    assert caught.value.status == 403
 
 
 def test_certificate(certificate: x509.Certificate) -> None:

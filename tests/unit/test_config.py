@@ -312,7 +312,7 @@ def test_hosts() -> None:
 def test_framed_by() -> None:
     """Whoever may frame the pages is an origin, or a word for some."""
     app = {"app": [Description("echo")]}
-    assert combine(app, {}).access.frameAncestors == ("same-host",)
+    assert combine(app, {}).access.frameAncestors == ("same-origin",)
     for wrong in (["null"], ["none", "same-host"], ["example.org"], ["https://a; b"]):
         with pytest.raises(InvalidOption, match="frame-ancestor: "):
             combine({**app, "frame-ancestor": wrong}, {})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import urlsplit
 
 import pytest
@@ -41,8 +42,7 @@ WRONG = {
     "https://user@example.org": "has no user",
     "https://exämple.org": "punycode",
     "https://*.exämple.org": "punycode",
-    "file://": "use the rule null",
-    "file:///tmp/page.html": "use the rule null",
+    "file:///tmp/page.html": "pages from files have the origin null",
     "wss://example.org": "use https://example.org",
     "ws://*.example.org:81": "use http://*.example.org:81",
     "https://*": "only replace the first",
@@ -85,7 +85,7 @@ def test_wrong_rule(rule: str) -> None:
     """A rule that is none is an error when the server starts, not a hole later; it
     names the rule, or the beginning of a very long one, and the way out."""
     with pytest.raises(ValueError, match="is not an origin like") as caught:
-        OriginRules(["same-host", rule])
+        OriginRules(["same-origin", rule])
     message = str(caught.value)
     assert WRONG[rule] in message
     assert repr(rule)[1:60].rstrip("'") in message
@@ -319,7 +319,7 @@ def test_wildcards_nest() -> None:
 
 def test_null() -> None:
     """Pages that hide where they are from are let in where a rule says so, and *."""
-    for rules in (["same-host"], ["https://example.org"], []):
+    for rules in (["same-host"], ["https://example.org"], ["file://"], []):
         assert not OriginRules(rules).allow(b"null", b"null")
     for rules in (["null"], ["same-host", "null"], ["*"]):
         assert OriginRules(rules).allow(b"null", b"a")
@@ -333,7 +333,11 @@ TRUSTED = {
     "same host": (["same-host"], b"https://server.example", True),
     "another": (["same-host"], b"https://example.org", False),
     "any": (["*"], b"https://example.org", False),
-    "any, from the same host": (["*"], b"https://server.example", False),
+    "any, from the same host": (["*"], b"https://server.example", True),
+    "another port": (["https://a.b"], b"https://server.example:8000", True),
+    "the strict rule": (["same-origin"], b"https://server.example:8000", False),
+    "none of its own": (["none", "https://a.b"], b"https://server.example", False),
+    "file": (["file://"], b"file://", False),
     "any, and an exact one": (["*", "https://a.b"], b"https://a.b", True),
     "any, and another one": (["*", "https://a.b"], b"https://a.c", False),
     "any, and the same host": (["*", "same-host"], b"https://server.example", True),
@@ -393,10 +397,135 @@ def test_whatever_rule(text: str) -> None:
     assert OriginRules([text]).allow(text.encode("ascii"), None) is not below
 
 
-def test_nobody() -> None:
-    """Without rules no page may connect, what is no browser may."""
-    rules = OriginRules([])
+def test_file() -> None:
+    """Some web views send this origin for pages from files; it is allowed by name, in
+    either spelling, and no other origin of that scheme is."""
+    for rule in ("file://", "file:"):
+        assert OriginRules([rule]).allow(b"file://", b"a")
+        for other in (b"file:", b"file:///", b"file://a", b"FILE://", b"null"):
+            assert not OriginRules([rule]).allow(other, b"a")
+    assert not OriginRules(["null"]).allow(b"file://", b"")
+
+
+def test_none() -> None:
+    """Only listed pages may connect, or none; clients that aren't browsers still may.
+    The word contradicts the rules that allow pages of the server."""
+    rules = OriginRules(["none"])
     assert not rules.allow(b"http://a", b"a")
+    assert rules.allow(None, None)
+    listed = OriginRules(["none", "https://shop.example"])
+    assert listed.allow(b"https://shop.example", b"a")
+    assert not listed.allow(b"http://a", b"a")
+    for other in ("same-host", "same-origin", "*"):
+        with pytest.raises(
+            ValueError, match=f"'none' can't be combined with '{re.escape(other)}'"
+        ):
+            OriginRules([other, "none"])
+
+
+def test_added() -> None:
+    """A named origin adds to the server's own pages."""
+    for rules in (["https://shop.example"], ["null"], ["*"], []):
+        assert OriginRules(rules).allow(b"http://a:8000", b"a:9000")
+    strict = OriginRules(["https://shop.example", "same-origin"])
+    assert strict.allow(b"https://shop.example", b"a:9000")
+    assert strict.allow(b"http://a:9000", b"a:9000")
+    assert not strict.allow(b"http://a:8000", b"a:9000")
+
+
+SAME = [
+    (b"http://a.example:8000", b"a.example:9000"),
+    (b"http://a.example", b"a.example:9000"),
+    (b"https://a.example", b"a.example:9000"),
+    (b"http://A.example", b"a.EXAMPLE"),
+    (b"http://192.0.2.7:8000", b"192.0.2.7:9000"),
+    (b"http://[2001:db8::1]:8000", b"[2001:db8:0::1]:9000"),
+]
+
+MACHINE = [
+    b"localhost",
+    b"localhost:9000",
+    b"LOCALHOST:9000",
+    b"localhost.:9000",
+    b"app.localhost:9000",
+    b"127.0.0.1:9000",
+    b"127.8.9.1:9000",
+    b"[::1]:9000",
+    b"[0:0:0:0:0:0:0:1]:9000",
+    b"[::ffff:127.0.0.1]:9000",
+    b"0.0.0.0:9000",
+    b"[::]:9000",
+]
+
+DIFFERENT = [
+    (b"http://b.a.example", b"a.example:9000"),
+    (b"http://a.example", b"b.a.example"),
+    (b"http://a.example.", b"a.example"),
+    (b"http://192.0.2.7", b"192.0.2.8"),
+    (b"ftp://a.example", b"a.example"),
+    (b"chrome-extension://a.example", b"a.example"),
+    (b"capacitor://localhost", b"localhost:9000"),
+    (b"http://a.example", b"a.example:65536"),
+    (b"http://a.example", b"a.example:99999"),
+    (b"http://a.example", b"a.example:443"),
+    (b"http://localhost.evil.example", b"localhost:9000"),
+    (b"http://127.0.0.1.evil.example", b"127.0.0.1:9000"),
+    (b"http://notlocalhost", b"localhost"),
+    (b"http://127.1", b"127.0.0.1"),
+    (b"http://10.0.0.1", b"127.0.0.1"),
+    (b"http://192.0.2.7", b"localhost"),
+    (b"http://localhost", b"a.example"),
+    (b"http://localhost", b""),
+    (b"http://localhost", b".localhost@a"),
+    (b"http://localhost", b"[localhost]"),
+    (b"http://localhost", b"[127.0.0.1]"),
+]
+
+
+@pytest.mark.parametrize(("origin", "host"), SAME)
+def test_same_host(origin: bytes, host: bytes) -> None:
+    """By default, pages of the same host may connect, whichever their port. The strict
+    rule compares the port as well."""
+    assert OriginRules().allow(origin, host)
+    assert OriginRules().isTrusted(origin, host)
+    assert not OriginRules(["none"]).allow(origin, host)
+
+
+@pytest.mark.parametrize("host", MACHINE)
+def test_the_machine_itself(host: bytes) -> None:
+    """All names and addresses of the machine are one host, but not for the strict
+    rule."""
+    for each in MACHINE:
+        origin = b"http://" + each.replace(b"9000", b"8000")
+        assert OriginRules().allow(origin, host)
+        assert not OriginRules(["same-origin"]).allow(origin + b"1", host)
+
+
+@pytest.mark.parametrize(("origin", "host"), DIFFERENT)
+def test_other_hosts(origin: bytes, host: bytes) -> None:
+    """No other host is the same, and no page that isn't http: or https: is."""
+    assert not OriginRules().allow(origin, host)
+    assert not OriginRules(["same-origin"]).allow(origin, host)
+
+
+def test_less_secure() -> None:
+    """A page without TLS may not connect with TLS, for either rule: who can change the
+    page would have what TLS protects. An origin that is named may."""
+    page = b"http://a.example"
+    for rules in (OriginRules(), OriginRules(["same-origin"])):
+        assert rules.allow(page, b"a.example", False)
+        assert not rules.allow(page, b"a.example", True)
+        assert not rules.allow(page, b"a.example:443", False)
+        assert rules.allow(b"https://a.example", b"a.example", True)
+        assert rules.allow(page, b"a.example", False)
+    assert not OriginRules().allow(b"http://localhost:8000", b"localhost:9000", True)
+    assert OriginRules([page.decode()]).allow(page, b"a.example", True)
+
+
+def test_nobody() -> None:
+    """Without a Host no page is the server's own."""
+    rules = OriginRules([])
+    assert not rules.allow(b"http://a", None)
     assert rules.allow(None, None)
 
 
@@ -428,7 +557,8 @@ def test_judged_again() -> None:
         assert not some.allow(b"http://a", b"b")
         assert not some.allow(b"http://a", None)
         assert not some.allow(b"http://b", b"a")
-        assert not others.allow(b"http://a", b"a")
+        assert not others.allow(b"http://a", b"b")
+        assert not some.allow(b"http://a", b"a", True)
         assert others.allow(b"http://b", b"a")
 
 

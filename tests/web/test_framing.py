@@ -62,7 +62,7 @@ def test_programs(mode: str) -> None:
         (["none"], "'none'", "DENY"),
         (["https://a.example"], "https://a.example", None),
         (
-            ["same-host", "https://*.a.example:8443"],
+            ["same-origin", "https://*.a.example:8443"],
             "'self' https://*.a.example:8443",
             None,
         ),

@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from wsplug.admin.clients import clip
 from wsplug.admin.messages import Cause, DisconnectInfo, RefusalInfo, SettingInfo
+from wsplug.guard.origins import completeRules
 from wsplug.networks import clientKey, nameOfAddress
 from wsplug.server.settings import SETTINGS, Settings
 from wsplug.server.statistics import Disconnect, Refusal, Statistics
@@ -110,5 +111,7 @@ def listSettings(settings: Settings, origins: Sequence[str]) -> list[SettingInfo
         )
         for option in SETTINGS
     ]
-    origin = SettingInfo("origin", ", ".join(origins), "Pages that may connect.")
+    origin = SettingInfo(
+        "origin", ", ".join(completeRules(origins)), "Pages that may connect."
+    )
     return [*shown, origin]

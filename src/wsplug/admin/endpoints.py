@@ -16,6 +16,7 @@ from wsplug.admin.access import Access
 from wsplug.admin.resources import Guarded, ToStatus
 from wsplug.admin.status import PATH, StatusApplication, Watched
 from wsplug.guard.hosts import HostRules
+from wsplug.guard.origins import SAME_ORIGIN, OriginRules, strictRules
 from wsplug.interfaces import IPlainResource
 from wsplug.server.factory import WebSocketFactory
 from wsplug.server.mounts import Mount
@@ -91,7 +92,15 @@ class AdminEndpoints:
             return
         self._status = StatusApplication(self._access, origins=origins)
         # It authenticates operators itself.
-        mount = Mount(PATH, self._status, PATH, auth=False)
+        mount = Mount(
+            PATH,
+            self._status,
+            PATH,
+            auth=False,
+            origins=OriginRules((SAME_ORIGIN,), fixed=True)
+            if self.endpoints
+            else OriginRules(strictRules(origins)),
+        )
         if not self.endpoints:
             self.mounts.append(mount)
             return

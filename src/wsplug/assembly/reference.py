@@ -85,7 +85,7 @@ _FILE: Final = """\
 ```toml
 # wsplug.toml
 port = 9000
-origin = ["same-host", "https://example.org"]
+origin = ["https://example.org"]
 max-message-size = "64KiB"
 
 [[app]]

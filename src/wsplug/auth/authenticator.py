@@ -145,16 +145,17 @@ class Authenticator:
 
     # Finding credentials
 
-    def find(self, request: Any, trusted: bool, cookies: bool = True) -> Any:
+    def find(self, request: Any, passwords: bool, cookies: bool) -> Any:
         """
         Find the credentials in a request. Credentials that browsers send by themselves
-        count only for trusted pages.
+        count only for trusted pages, or if no page sends the request.
 
         @param request: an L{wsplug.interfaces.IHandshakeRequest} or a request of
             C{twisted.web}.
-        @param trusted: whether the page's C{Origin} is the server's own, or named by a
-            rule.
-        @param cookies: whether cookies count.
+        @param passwords: whether the page's C{Origin} is the server's own, or named by
+            a rule.
+        @param cookies: whether cookies count: the page is one of those, or on another
+            port of the server's host.
         @return: C{ICredentials}; C{None} if there are none.
         @raise HandshakeRefused: they are malformed.
         """
@@ -163,9 +164,9 @@ class Authenticator:
             raise HandshakeRefused(400, "two Authorization headers", setting="auth")
         try:
             found = readAuthorization(headers[0]) if headers else None
-            if self._isTaken(found, request, trusted):
+            if self._isTaken(found, request, passwords):
                 return found
-            if self._cookie and self._takesTokens and trusted and cookies:
+            if self._cookie and self._takesTokens and cookies:
                 value = request.getCookie(self._cookie)
                 if value is not None:
                     return readToken(value)
@@ -173,9 +174,9 @@ class Authenticator:
             raise self._refuse(error.reason, isInvalid=True) from None
         return Anonymous() if self._allowsAnonymous else None
 
-    def _isTaken(self, found: object, request: Any, trusted: bool) -> bool:
+    def _isTaken(self, found: object, request: Any, passwords: bool) -> bool:
         if isinstance(found, UsernamePassword):
-            mayBeSent = trusted or request.getHeader(b"origin") is None
+            mayBeSent = passwords or request.getHeader(b"origin") is None
             return self._takesPasswords and mayBeSent
         return isinstance(found, BearerToken) and self._takesTokens
 

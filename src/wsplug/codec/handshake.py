@@ -187,6 +187,7 @@ def encode_refusal(refusal: HandshakeRefused, method: bytes = b"GET") -> bytes:
     if body is None:
         body = refusal.reason.encode("utf-8") + b"\n" if refusal.reason else b""
         headers.append((b"Content-Type", b"text/plain; charset=utf-8"))
+        headers.append((b"X-Content-Type-Options", b"nosniff"))
     try:
         phrase = HTTPStatus(refusal.status).phrase
     except ValueError:

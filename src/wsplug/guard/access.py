@@ -12,7 +12,7 @@ from typing import Any, Final
 from wsplug.guard.admission import EXEMPT
 from wsplug.guard.framing import frameHeaders
 from wsplug.guard.hosts import HostRules
-from wsplug.guard.origins import SAME_HOST, OriginRules
+from wsplug.guard.origins import SAME_HOST, SAME_ORIGIN, OriginRules
 from wsplug.guard.proxies import ProxySettings
 from wsplug.networks import Networks
 from wsplug.options import option, optionOf, text
@@ -40,8 +40,9 @@ class Access:
     origins: tuple[str, ...] = option(
         text,
         (SAME_HOST,),
-        "Origin whose pages may connect: https://example.org, https://*.example.org, "
-        "same-host, null or *.",
+        "Origin whose pages may connect besides those of the server's host: "
+        "https://example.org, https://*.example.org, null, file:// or *. same-origin "
+        "requires the server's port, too; none allows only the listed origins.",
         name="origin",
         repeats=True,
     )
@@ -57,9 +58,9 @@ class Access:
     )
     frameAncestors: tuple[str, ...] = option(
         text,
-        (SAME_HOST,),
+        (SAME_ORIGIN,),
         "Origin whose pages may show the applications' pages in a frame: "
-        "https://example.org, https://*.example.org, same-host, none or *.",
+        "https://example.org, https://*.example.org, same-origin, none or *.",
         name="frame-ancestor",
         formerly=("framed-by",),
         repeats=True,

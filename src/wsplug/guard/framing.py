@@ -8,11 +8,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from wsplug.guard.origins import ANY, SAME_HOST, parseRule
+from wsplug.guard.origins import ANY, NONE, SAME_HOST, SAME_ORIGIN, parseRule
 
 __all__ = ["frameHeaders"]
 
-_NONE: Final = "none"
+_OWN: Final = (SAME_ORIGIN, SAME_HOST)
+"""
+The second was the name of the first. A policy can't name all ports of a host.
+"""
 
 
 def frameHeaders(rules: Sequence[str]) -> tuple[tuple[bytes, bytes], ...]:
@@ -21,16 +24,16 @@ def frameHeaders(rules: Sequence[str]) -> tuple[tuple[bytes, bytes], ...]:
     section 6.4.2) and, if it can express the same, C{X-Frame-Options} (RFC 7034) for
     old browsers.
 
-    @param rules: C{"same-host"}, C{"none"} alone, C{"*"}, or origins as for
+    @param rules: C{"same-origin"}, C{"none"} alone, C{"*"}, or origins as for
         L{wsplug.guard.origins.OriginRules}.
     @return: names and values; empty if all sites may.
     @raise ValueError: a rule is invalid.
     """
     sources = []
     for rule in rules:
-        if rule == SAME_HOST:
+        if rule in _OWN:
             sources.append("'self'")
-        elif rule == _NONE:
+        elif rule == NONE:
             if len(rules) > 1:
                 raise ValueError("'none' can't be combined with other rules")
             sources.append("'none'")

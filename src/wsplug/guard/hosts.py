@@ -20,12 +20,14 @@ from wsplug.codec import RequestHead
 from wsplug.errors import HandshakeRefused
 from wsplug.guard.origins import (
     ANY,
-    NULL,
+    NONE,
     OWN_ORIGIN,
     SAME_HOST,
     OriginRules,
+    namedRules,
     parseRule,
 )
+from wsplug.guard.pagerefusals import refuseHost, showInput
 from wsplug.networks import hostOf, parseHost
 
 __all__ = ["HostRules"]
@@ -96,8 +98,8 @@ class HostRules:
         self._above = {_LOOPBACK}
         self._any = False
         self._forAll = forAll
-        named = [rule for rule in origins if rule not in (ANY, NULL, SAME_HOST)]
-        self._origins = OriginRules(named)
+        named = namedRules(origins)
+        self._origins = OriginRules((NONE, *named))
         for rule in named:
             (scheme, host, _), below = parseRule(rule)
             if scheme in ("http", "https"):
@@ -163,23 +165,21 @@ class HostRules:
         if self.knows(host):
             own = not origins or OWN_ORIGIN.allow(origins[0], host)
             if self._forAll and not (own and len(origins) < 2):
+                shown = ", ".join(map(showInput, origins[:2]))
                 return HandshakeRefused(
-                    403, "pages from other sites are not allowed", setting="origin"
+                    403,
+                    f"pages of {shown} may not use an admin endpoint",
+                    setting="origin",
                 )
             return None
         if not self._forAll and (
             proxied
             or _isMarked(head)
-            or (len(origins) == 1 and self._origins.isTrusted(origins[0], None))
+            or (len(origins) == 1 and self._origins.isNamed(origins[0]))
             or not _isLocal(transport)
         ):
             return None
-        return HandshakeRefused(
-            421,
-            "unknown Host: if it is the server's, name it with "
-            "--allowed-host, or its proxy with --trusted-proxy",
-            setting="allowed-host",
-        )
+        return refuseHost(host)
 
 
 def _isAddress(name: str) -> bool:

@@ -4,8 +4,9 @@ The check of the C{Origin} header: which pages may connect (RFC 6455 section 10.
 A browser lets any page connect to any WebSocket server, with the user's cookies. It
 also sends the page's origin, which the page can't forge.
 
-Origins are compared as a whole: scheme, host and port must be equal. A text that only
-contains an allowed origin doesn't match.
+Named origins are compared as a whole: scheme, host and port must be equal. A text that
+only contains an allowed origin doesn't match. The server's own pages are known by their
+host, as cookies are, or by their host and port.
 """
 
 from __future__ import annotations
@@ -16,14 +17,23 @@ from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address
 from typing import Final
 
+from wsplug.networks import parseHost
+
 __all__ = [
     "ANY",
+    "FILE",
+    "NONE",
     "NULL",
+    "NULL_ALLOWED",
     "OWN_ORIGIN",
     "SAME_HOST",
+    "SAME_ORIGIN",
     "OriginRules",
+    "completeRules",
+    "namedRules",
     "parseOrigin",
     "parseRule",
+    "strictRules",
 ]
 
 ANY: Final = "*"
@@ -33,14 +43,44 @@ The rule that allows every page.
 
 SAME_HOST: Final = "same-host"
 """
+The rule that allows pages from the host that they connect to, whichever their port. It
+applies unless L{SAME_ORIGIN} or L{NONE} does.
+"""
+
+SAME_ORIGIN: Final = "same-origin"
+"""
 The rule that allows pages from the host and port that they connect to.
+"""
+
+NONE: Final = "none"
+"""
+The rule that allows no page but those of other rules.
 """
 
 NULL: Final = "null"
 """
-The rule that allows pages without an origin of their own: files and sandboxed frames.
-Anybody can make such a page.
+The rule that allows pages with an opaque origin: files and sandboxed frames. Any page
+can make such a frame.
 """
+
+NULL_ALLOWED: Final = (
+    "--origin null lets every page connect: any page can make a frame with this origin"
+)
+"""
+What the log says of L{NULL}.
+"""
+
+FILE: Final = "file://"
+"""
+The rule that allows pages from files in those web views that send this origin. Browsers
+send L{NULL}.
+"""
+
+_FILES: Final = (FILE, "file:")
+
+_OWN: Final = (SAME_HOST, SAME_ORIGIN, NONE)
+
+_WORDS: Final = (ANY, NULL, *_FILES, *_OWN)
 
 _MAX_SIZE: Final = 512
 """
@@ -71,6 +111,10 @@ The number of pairs of origin and host in the cache: a server has few of its own
 anybody can send others.
 """
 
+_MAX_PORT: Final = 65535
+
+_PAGES: Final = ("http", "https")
+
 _PORTS: Final = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 
 Origin = tuple[str, str, int]
@@ -97,7 +141,7 @@ def _parse(origin: str, shown: str) -> Origin:
         raise _wrong(shown, _whyNot(origin))
     scheme = match["scheme"].lower()
     port = int(match["port"]) if match["port"] else _PORTS.get(scheme, -1)
-    if port > 65535:
+    if port > _MAX_PORT:
         raise _wrong(shown, "a port is from 1 to 65535")
     host = _canonical(match["host"])
     if host is None:
@@ -175,12 +219,12 @@ def _whyNot(text: str) -> str:
     Explain why a text isn't an origin, for the operator who wrote it as a rule.
     """
     scheme, separator, rest = text.partition("://")
+    if scheme == "file" or text.startswith("file:"):
+        return "pages from files have the origin null, in some web views file://"
     if not separator:
         return "it must begin with https:// or another scheme"
     if not text.isascii():
         return "write the name in punycode (xn--…), as browsers send it"
-    if scheme == "file":
-        return "pages from files have the origin null; use the rule null"
     if "*" in rest:
         return "a star may only replace the first names, as in https://*.example.org"
     if any(character in rest for character in "/?#"):
@@ -194,62 +238,120 @@ def _whyNot(text: str) -> str:
     return "the host or the port is invalid"
 
 
+def namedRules(rules: Sequence[str]) -> list[str]:
+    """
+    Return the rules that name an origin, or all origins below a name.
+    """
+    return [rule for rule in rules if rule not in _WORDS]
+
+
+def completeRules(rules: Sequence[str]) -> tuple[str, ...]:
+    """
+    Return all rules that apply: those given and, unless one of them is about the
+    server's own pages, L{SAME_HOST}.
+    """
+    if any(rule in _OWN for rule in rules):
+        return tuple(rules)
+    return (SAME_HOST, *rules)
+
+
+def strictRules(rules: Sequence[str]) -> tuple[str, ...]:
+    """
+    Return rules for an endpoint of operators: with L{SAME_ORIGIN} for L{SAME_HOST}.
+    """
+    return tuple(
+        SAME_ORIGIN if rule == SAME_HOST else rule for rule in completeRules(rules)
+    )
+
+
 class OriginRules:
     """
     The origins that a server allows.
+
+    @ivar isFixed: whether no option changes them.
     """
 
-    def __init__(self, rules: Sequence[str] = (SAME_HOST,)) -> None:
+    def __init__(self, rules: Sequence[str] = (), *, fixed: bool = False) -> None:
         """
-        @param rules: L{ANY}, L{SAME_HOST}, L{NULL}, exact origins, or
+        @param rules: L{ANY}, L{NULL}, L{FILE}, exact origins, or
             C{"https://*.example.org"}: all hosts below C{example.org} with this scheme
-            and port, but not C{example.org} itself.
+            and port, but not C{example.org} itself. They add to L{SAME_HOST}, unless
+            L{SAME_ORIGIN} or L{NONE} is among them.
+        @param fixed: whether no option changes the rules, as for an endpoint of
+            operators.
         @raise ValueError: a rule is invalid; the message says which, and why.
         """
+        others = [each for each in (ANY, SAME_HOST, SAME_ORIGIN) if each in rules]
+        if NONE in rules and others:
+            raise ValueError(f"'none' can't be combined with {others[0]!r}")
+        rules = completeRules(rules)
+        self.isFixed = fixed
         self._any = ANY in rules
         self._null = NULL in rules
+        self._file = any(each in rules for each in _FILES)
         self._sameHost = SAME_HOST in rules
-        parsed = [
-            parseRule(rule) for rule in rules if rule not in (ANY, NULL, SAME_HOST)
-        ]
+        self._sameOrigin = SAME_ORIGIN in rules
+        parsed = [parseRule(rule) for rule in namedRules(rules)]
         self._exact = frozenset(origin for origin, below in parsed if not below)
         self._above = frozenset(origin for origin, below in parsed if below)
         self._judgeKept = lru_cache(maxsize=_KEPT)(self._judge)
 
-    def allow(self, origin: bytes | None, host: bytes | None) -> bool:
+    @property
+    def hasNull(self) -> bool:
+        """
+        Whether pages with an opaque origin are allowed by name.
+        """
+        return self._null
+
+    def allow(
+        self, origin: bytes | None, host: bytes | None, secure: bool = False
+    ) -> bool:
         """
         Tell whether a handshake is allowed.
 
         @param origin: its C{Origin} header; C{None} if it has none, as from clients
             that aren't browsers. Those are allowed: they could send any origin.
         @param host: its C{Host} header.
+        @param secure: whether the client uses TLS.
         """
         return (
             origin is None
             or self._any
             or (self._null and origin == b"null")
-            or self.isTrusted(origin, host)
+            or (self._file and origin == b"file://")
+            or self.isTrusted(origin, host, secure)
         )
 
-    def isTrusted(self, origin: bytes | None, host: bytes | None) -> bool:
+    def isTrusted(
+        self, origin: bytes | None, host: bytes | None, secure: bool = False
+    ) -> bool:
         """
-        Tell whether a handshake is from a page that a rule names: an exact origin, one
-        below a name, or the same host. Credentials that browsers send by themselves,
-        such as cookies, may count then.
+        Tell whether a handshake is from a page that a rule names, or from one of the
+        server's own. Cookies, which browsers send by themselves, may count then.
 
-        A handshake without an origin, or one that only L{ANY} or L{NULL} allows, isn't
-        trusted.
+        A handshake without an origin, or one that only L{ANY}, L{NULL} or L{FILE}
+        allows, isn't trusted.
 
         @param origin: its C{Origin} header; C{None} if it has none.
         @param host: its C{Host} header.
+        @param secure: whether the client uses TLS.
         """
         return (
             origin is not None
             and len(origin) <= _MAX_SIZE
-            and self._judgeKept(origin, host)
+            and self._judgeKept(origin, host, secure)
         )
 
-    def _judge(self, origin: bytes, host: bytes | None) -> bool:
+    def isNamed(self, origin: bytes | None) -> bool:
+        """
+        Tell whether a handshake is from a page that a rule names: an exact origin, or
+        one below a name.
+
+        @param origin: its C{Origin} header; C{None} if it has none.
+        """
+        return self.isTrusted(origin, None)
+
+    def _judge(self, origin: bytes, host: bytes | None, secure: bool) -> bool:
         try:
             parsed = parseOrigin(origin.decode("ascii"))
         except ValueError:
@@ -257,7 +359,7 @@ class OriginRules:
         return (
             parsed in self._exact
             or (bool(self._above) and self._isBelow(parsed))
-            or (self._sameHost and host is not None and _isSameHost(parsed, host))
+            or (host is not None and self._isOwn(parsed, host, secure))
         )
 
     def _isBelow(self, origin: Origin) -> bool:
@@ -269,25 +371,49 @@ class OriginRules:
             _, dot, above = above.partition(".")
         return False
 
+    def _isOwn(self, origin: Origin, host: bytes, secure: bool) -> bool:
+        """
+        Compare an origin with a C{Host} header. Only C{http:} and C{https:} pages are
+        from a host; an extension or an app with the same name isn't. Who controls the
+        network can change an C{http:} page, so it may not connect over TLS.
 
-def _isSameHost(origin: Origin, host: bytes) -> bool:
+        Behind a proxy that ends TLS, the server's own scheme differs from the page's.
+        So for L{SAME_ORIGIN}, a C{Host} without a port has the default port of the
+        origin's scheme.
+        """
+        scheme, name, port = origin
+        if scheme not in _PAGES or not (self._sameHost or self._sameOrigin):
+            return False
+        match = _HOST.fullmatch(host.decode("ascii", "replace"))
+        if match is None:
+            return False
+        hostName = _canonical(match["host"])
+        hostPort = int(match["port"]) if match["port"] else _PORTS[scheme]
+        if scheme == "http" and (secure or hostPort == _PORTS["https"]):
+            return False
+        if self._sameHost and hostPort <= _MAX_PORT:
+            return hostName == name or (_isLoopback(hostName) and _isLoopback(name))
+        return hostName == name and hostPort == port
+
+
+def _isLoopback(name: str | None) -> bool:
     """
-    Compare an origin with a C{Host} header. A C{Host} without a port has the default
-    port of the origin's scheme, because behind a proxy that ends TLS, the server's own
-    scheme differs. Only C{http:} and C{https:} pages are from a host; an extension or
-    an app with the same name isn't.
+    Tell whether a host is the machine of the browser itself: C{localhost}, a name below
+    it (RFC 6761 section 6.3), or a loopback address. The unspecified addresses lead
+    there too: C{python -m http.server} shows C{http://0.0.0.0:8000/}.
+
+    @param name: from L{_canonical}.
     """
-    if origin[0] not in ("http", "https"):
+    if name is None:
         return False
-    match = _HOST.fullmatch(host.decode("ascii", "replace"))
-    if match is None:
-        return False
-    scheme, name, port = origin
-    hostPort = int(match["port"]) if match["port"] else _PORTS.get(scheme, -1)
-    return _canonical(match["host"]) == name and hostPort == port
+    plain = name.removesuffix(".")
+    if plain == "localhost" or plain.endswith(".localhost"):
+        return True
+    address = parseHost(name.strip("[]"))
+    return address is not None and (address.is_loopback or address.is_unspecified)
 
 
-OWN_ORIGIN: Final = OriginRules((SAME_HOST,))
+OWN_ORIGIN: Final = OriginRules((SAME_ORIGIN,))
 """
-Allows only the server's own pages.
+Allows only the server's own pages, by their host and port.
 """

@@ -11,7 +11,7 @@ other on as the client has sent it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Final, NamedTuple
@@ -37,6 +37,7 @@ __all__ = [
     "ProxySettings",
     "TrustedProxies",
     "addressOf",
+    "claimsTLS",
 ]
 
 UNIX: Final = "unix"
@@ -233,6 +234,20 @@ class TrustedProxies:
                 "not trusted: if it is your proxy, set trusted-proxy {peer}",
                 peer=name,
             )
+
+
+def claimsTLS(valuesOf: Callable[[bytes], Sequence[bytes]]) -> bool:
+    """
+    Tell whether any proxy, trusted or not, says in a header that the client uses TLS.
+    Use it only to be stricter.
+
+    @param valuesOf: returns the values of a request's headers of one name.
+    """
+    schemes = [
+        *read_schemes(valuesOf(b"x-forwarded-proto")),
+        *(hop.scheme for hop in read_forwarded(valuesOf(b"forwarded")) if hop),
+    ]
+    return any(_SECURE.get(scheme or "") for scheme in schemes)
 
 
 def addressOf(host: Host, port: int) -> IPv4Address | IPv6Address:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from twisted.internet.interfaces import IAddress
+from twisted.internet.interfaces import IAddress, ISSLTransport
 
 from wsplug.auth.authenticator import Authenticator
 from wsplug.codec import RequestHead
@@ -16,12 +16,14 @@ from wsplug.guard.admission import Account, Admission, AdmissionLimits
 from wsplug.guard.bans import Bans
 from wsplug.guard.hosts import HostRules
 from wsplug.guard.origins import OriginRules
-from wsplug.guard.proxies import TrustedProxies
+from wsplug.guard.pagerefusals import refuseOrigins
+from wsplug.guard.proxies import ClientInfo, TrustedProxies, claimsTLS
 from wsplug.networks import Networks
 from wsplug.server.connection import Connection
 from wsplug.server.content import Content
 from wsplug.server.context import ConnectionContext, ratesOf
 from wsplug.server.draining import Opening
+from wsplug.server.mounts import Mount
 from wsplug.server.roster import Roster
 
 __all__ = ["Admittance", "Applicant"]
@@ -168,15 +170,28 @@ class Admittance:
         """
         return self.hosts.refusalOf(head, transport, proxied)
 
-    def allowsOrigin(self, head: RequestHead) -> bool:
+    def refusalOfOrigin(
+        self, head: RequestHead, transport: Any, named: ClientInfo, mount: Mount
+    ) -> HandshakeRefused | None:
         """
-        Return whether the page that a handshake comes from may connect.
+        Judge the page that a handshake comes from.
+
+        @param named: what trusted proxies tell about the client.
+        @param mount: the application that it is for.
         """
         origins = head.all(b"origin")
+        if not origins:
+            return None
         hosts = head.all(b"host")
-        return len(origins) < 2 and self.origins.allow(
-            origins[0] if origins else None, hosts[0] if hosts else None
+        host = hosts[0] if hosts else None
+        # Only pages without TLS are told apart by it.
+        secure = origins[0][:5].lower() == b"http:" and (
+            named.secure or ISSLTransport.providedBy(transport) or claimsTLS(head.all)
         )
+        rules = self.origins if mount.origins is None else mount.origins
+        if len(origins) == 1 and rules.allow(origins[0], host, secure):
+            return None
+        return refuseOrigins(rules, origins, host, secure)
 
     def countRefused(
         self, client: IAddress, name: str, refusal: HandshakeRefused

@@ -10,10 +10,12 @@ from typing import Any
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.internet.protocol import ServerFactory
+from twisted.logger import Logger
 from twisted.web.server import Site
 
 from wsplug.auth.authenticator import Authenticator
 from wsplug.guard.access import Access
+from wsplug.guard.origins import NULL_ALLOWED
 from wsplug.networks import Networks
 from wsplug.server.admittance import Admittance
 from wsplug.server.alpn import HTTPNegotiation
@@ -29,6 +31,8 @@ from wsplug.server.roster import Roster
 from wsplug.server.settings import Settings
 
 __all__ = ["WebSocketFactory"]
+
+_log = Logger()
 
 
 class WebSocketFactory(ServerParts, HTTPNegotiation, ServerFactory):
@@ -99,6 +103,8 @@ class WebSocketFactory(ServerParts, HTTPNegotiation, ServerFactory):
         """
         if self.context.verbose is not None:
             self.context.verbose.warn()
+        if self.origins.hasNull:
+            _log.warn(NULL_ALLOWED, setting="origin")
         if self._applications is not None:
             self._applications.listen()
         self.content.start()

@@ -249,10 +249,10 @@ def receiveHandshake(
     found = mounts.find(segments)
     if found is None or not path.startswith(b"/"):
         return HandshakeRefused(404, "no application is at this path")
-    if not admittance.allowsOrigin(head):
-        reason = "pages from this origin may not connect"
-        return HandshakeRefused(403, reason, setting="origin")
     mount, depth = found
+    foreign = admittance.refusalOfOrigin(head, transport, client, mount)
+    if foreign is not None:
+        return foreign
     request = HandshakeRequest(
         head, transport, path, segments, depth, upgrade.subprotocols, client
     )

@@ -13,6 +13,7 @@ from urllib.parse import quote, unquote_to_bytes
 from twisted.web.resource import IResource
 
 from wsplug.errors import InvalidOption
+from wsplug.guard.origins import OriginRules
 from wsplug.interfaces import IPlainResource, IWebSocketApplication
 from wsplug.server.adapting import adaptApplication, checkApplication, checkPages
 from wsplug.server.handling import HandlerRules, rulesOf
@@ -61,6 +62,7 @@ class Mount:
     @ivar folder: a folder of pages that answers plain HTTP requests in place of the
         application's own pages; C{None} for those. What a L{StaticFiles} of the
         application has besides files stays.
+    @ivar origins: which pages may connect; C{None} for the server's rules.
     @ivar handlers: the rules for the application's handlers.
     """
 
@@ -72,6 +74,7 @@ class Mount:
     overlap: bool | None = None
     subprotocols: Sequence[str] | None = None
     folder: str | PathLike[str] | None = None
+    origins: OriginRules | None = None
     handlers: HandlerRules = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

@@ -24,6 +24,7 @@ from wsplug.codec import CloseCode
 from wsplug.errors import HandshakeRefused, Side
 from wsplug.guard.admission import Account
 from wsplug.guard.origins import OWN_ORIGIN
+from wsplug.guard.proxies import claimsTLS
 from wsplug.interfaces import IWebSocketProtocol
 from wsplug.networks import nameOfAddress
 from wsplug.server.admittance import Admittance
@@ -108,11 +109,16 @@ class Session:
         """
         request, authenticator = self._request, self._authenticator
         origin, host = request.getHeader(b"origin"), request.getHeader(b"host")
-        trusted = any(
-            rules.isTrusted(origin, host)
-            for rules in (OWN_ORIGIN, self._admittance.origins)
+        secure = request.isSecure() or claimsTLS(
+            lambda name: request.requestHeaders.getRawHeaders(name, [])
         )
-        credentials = authenticator.find(request, trusted)
+        rules = self._admittance.origins
+        # Browsers send a cookie to all ports of a host, but a password to one only.
+        credentials = authenticator.find(
+            request,
+            OWN_ORIGIN.isTrusted(origin, host, secure) or rules.isNamed(origin),
+            rules.isTrusted(origin, host, secure),
+        )
         if credentials is None:
             if authenticator.awaitsMessage(request):
                 return _TokenProtocol(self, self._context)

@@ -21,7 +21,7 @@ from wsplug.auth.realm import Realm
 from wsplug.awaiting import maybeAwait
 from wsplug.broker import MemoryBroker
 from wsplug.guard.access import Access
-from wsplug.guard.origins import SAME_HOST
+from wsplug.guard.origins import SAME_HOST, SAME_ORIGIN
 from wsplug.guard.proxies import ProxySettings
 from wsplug.interfaces import IBroker, IWebSocketApplicationPlugin
 from wsplug.options import parseOptions
@@ -71,7 +71,7 @@ class _Given(Authenticator):
         super().__init__(Portal(Realm()), Clock())
         self._avatar = avatar
 
-    def find(self, request: Any, trusted: bool, cookies: bool = True) -> Any:
+    def find(self, request: Any, passwords: bool, cookies: bool) -> Any:
         return self._avatar
 
     async def logIn(self, credentials: Any, request: Any, allows: object) -> Login:
@@ -97,7 +97,7 @@ class MemoryServer:
         settings: Settings | None = None,
         origins: Sequence[str] = (SAME_HOST,),
         hosts: Sequence[str] = (),
-        frameAncestors: Sequence[str] = (SAME_HOST,),
+        frameAncestors: Sequence[str] = (SAME_ORIGIN,),
         exempt: Sequence[str] = (CLIENT,),
         compression: bool = True,
         clock: Clock | None = None,

@@ -21,7 +21,7 @@ from twisted.web.server import Request, Site
 
 from wsplug.auth.authenticator import Authenticator
 from wsplug.guard.framing import frameHeaders
-from wsplug.guard.origins import SAME_HOST
+from wsplug.guard.origins import SAME_ORIGIN
 from wsplug.interfaces import IPlainRequest, IPlainResource
 from wsplug.plain import PlainResource, Response, notFound
 from wsplug.server.adapting import folderOf
@@ -210,7 +210,7 @@ def makeSite(
     clock: IReactorTime,
     own: Mapping[bytes, IPlainResource] = _NOTHING,
     authenticator: Authenticator | None = None,
-    frameAncestors: Sequence[str] = (SAME_HOST,),
+    frameAncestors: Sequence[str] = (SAME_ORIGIN,),
     landing: IPlainResource | None = None,
     console: bool = False,
 ) -> Site:

@@ -135,7 +135,7 @@ async def _logIn(
     # Browsers add a password to the forms and scripts of other sites, too. Cookies
     # don't count: the request for a picture need not say which site it comes from.
     origin, host = request.getHeader(b"origin"), request.getHeader(b"host")
-    trusted = OWN_ORIGIN.isTrusted(origin, host)
+    trusted = OWN_ORIGIN.isTrusted(origin, host, request.isSecure())
     credentials = authenticator.find(request, trusted, cookies=False)
     if credentials is None:
         raise authenticator.refusalWithoutLogin()
