@@ -30,6 +30,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from wsplug.admin.endpoints import AdminEndpoints, AdminSettings
+from wsplug.announcing import announce, placeOf
 from wsplug.auth.options import Authentication
 from wsplug.awaiting import whenLoopRuns
 from wsplug.codec import CloseCode
@@ -352,7 +353,18 @@ class WebSocketService(Service):
     def _checkReady(self) -> None:
         if self.isReady and not self._wasReady:
             self._wasReady = True
+            self._announceApplications()
             self.becameReady()
+
+    def _announceApplications(self) -> None:
+        proxied = bool(self.factory.proxies.settings.trusted)
+        site: Any = self.factory.site
+        announce(
+            [each for each in self.factory.mounts if each not in self._admin.mounts],
+            [placeOf(port, proxied) for port in self.ports],
+            self.factory.authenticator,
+            site.hasPage,
+        )
 
     def _startBroker(self) -> Deferred[None]:
         broker = self._broker

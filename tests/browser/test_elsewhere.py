@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.browser.conftest import REBOUND, Visitor
+from tests.browser.conftest import DESK, PHONE, REBOUND, Visitor
 from tests.processes import HOST, Server, serve
 
 NAMED = f"named.{REBOUND}"
@@ -29,6 +29,27 @@ FRAMES = """url => new Promise(resolve => {
   frame.src = url;
   document.body.append(frame);
 })"""
+
+
+CONTRASTS = """() => {
+  const parse = color => color.match(/[\\d.]+/g).slice(0, 3).map(Number);
+  const light = color => {
+    const [r, g, b] = parse(color).map(part => {
+      const share = part / 255;
+      return share <= 0.04045 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4;
+    });
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const groundOf = element => {
+    const ground = getComputedStyle(element).backgroundColor;
+    return ground === "rgba(0, 0, 0, 0)" ? groundOf(element.parentElement) : ground;
+  };
+  return [...document.querySelectorAll("h1, .about, main a, main span")].map(each => {
+    const [less, more] = [getComputedStyle(each).color, groundOf(each)]
+      .map(light).sort((a, b) => a - b);
+    return (more + 0.05) / (less + 0.05);
+  });
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -160,3 +181,22 @@ def test_framed_by(visit: Visitor, elsewhere: Server, tmp_path: Path) -> None:
         url = f"http://{HOST}:{server.port}/"
         assert isFramed(visit, f"{named}/", url)
         assert not isFramed(visit, f"http://{HOST}:{elsewhere.port}/", url)
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
+def test_list(visit: Visitor, tmp_path: Path, dark: bool, size: dict[str, int]) -> None:
+    """
+    The page of a server's applications leads to theirs, and is readable: its text is at
+    least 4.5 times as bright or dark as the ground (WCAG 2.2, 1.4.3), and fits.
+    """
+    arguments = ("--app=echo", "--app=bot", "--app=chat:path=/team/chat")
+    with serve(tmp_path, *arguments) as server:
+        page = visit(f"http://{HOST}:{server.port}/", dark=dark, size=size)
+        page.show(f"list-{'dark' if dark else 'light'}-{size['width']}")
+        for contrast in page.run(CONTRASTS):
+            assert contrast >= 4.5
+        assert page.run("document.documentElement.scrollWidth <= innerWidth")
+        assert page.run("document.querySelectorAll('main, h1').length") == 2
+        page.page.click("text=bot")
+        page.page.wait_for_url(f"http://{HOST}:{server.port}/bot/")

@@ -21,6 +21,7 @@ from tests.server.http.test_pageoutput import Whole
 from tests.server.http.test_pages import get
 from tests.server.kit import App, Logs, Recorder, handshake, raw, serve
 from tests.server.test_connection import raises
+from tests.server.test_stopping import Endpoint, makeService
 from tests.web.kit import Telling
 from tests.web.test_documentation import rows
 from wsplug import Settings
@@ -92,6 +93,10 @@ def _stall() -> None:
     calls[0]()
 
 
+def _ready() -> None:
+    makeService([App()], [Endpoint()]).startService()
+
+
 CAUSES: list[Callable[[], None]] = [
     _close,
     _accept,
@@ -103,6 +108,7 @@ CAUSES: list[Callable[[], None]] = [
     _failInHandshake,
     _cannotAccept,
     _stall,
+    _ready,
 ]
 
 

@@ -24,6 +24,7 @@ TESTED_ELSEWHERE: dict[tuple[str, str], str] = {
     ("embedding", "# configured.tac"): "unit/test_assembly.py::test_documentation",
     ("embedding", "# listen.py"): "documentation/test_sessions.py::test_listen",
     ("origins", "192.0.2.1:50312 refused"): "examples/test_origins.py::test_refusal",
+    ("logs", "chat is at http"): "unit/test_announcing.py::test_documentation",
     ("push", "# read.py"): "live/test_push.py::test_documentation",
     ("push", '<script type="module">'): "browser/test_push.py::test_documentation",
     (

@@ -602,7 +602,7 @@ def test_stop_of_an_application_for_ever(logs: Logs) -> None:
     assert (calls[2:], cancelled, fired(stopping)) == (["stop b"], [], False)
     advance(service, 0.75)
     assert (calls[3:], len(cancelled), fired(stopping)) == (["stop a"], 1, True)
-    assert logs.lines("app1") == [
+    assert logs.lines("app1 is still") == [
         "app1 is still stopping after 3 seconds; the server ends without it"
     ]
     assert logs.failures() == []

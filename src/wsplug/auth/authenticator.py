@@ -104,6 +104,7 @@ class Authenticator:
     Logs clients in.
 
     @ivar asksPages: whether pages need a password, too.
+    @ivar isOptional: whether clients without credentials may come in.
     """
 
     _log = Logger()
@@ -138,6 +139,7 @@ class Authenticator:
         self._takesTokens = takes(interfaces, IBearerToken)
         self._allowsAnonymous = takes(interfaces, IAnonymous)
         self.asksPages = self._takesPasswords
+        self.isOptional = self._allowsAnonymous
         self._cookie = cookie.encode("ascii")
         self._firstMessage = firstMessage
         self._realm = realm.encode("ascii")

@@ -24,13 +24,20 @@ __all__ = ["TLSEndpoint"]
 class _TLSFactory(TLSMemoryBIOFactory):
     """
     Watches the certificate's files while the port is listening.
+
+    @ivar needsCertificate: whether clients need a certificate of their own.
     """
 
     def __init__(
-        self, certificate: ReloadedCertificate, wrapped: IProtocolFactory, clock: Any
+        self,
+        certificate: ReloadedCertificate,
+        needsCertificate: bool,
+        wrapped: IProtocolFactory,
+        clock: Any,
     ) -> None:
         super().__init__(certificate, False, wrapped, clock)
         self._certificate = certificate
+        self.needsCertificate = needsCertificate
 
     def startFactory(self) -> None:
         super().startFactory()  # type: ignore[no-untyped-call]
@@ -57,9 +64,12 @@ class TLSEndpoint:
         @raise wsplug.errors.InvalidOption: the files can't be used.
         """
         self.certificate = ReloadedCertificate(files, reactor)
+        self._needsCertificate = files.clientCA is not None and files.clientRequired
         self._wrapped = wrapped
         self._reactor = reactor
 
     def listen(self, protocolFactory: IProtocolFactory) -> Deferred[IListeningPort]:
-        factory = _TLSFactory(self.certificate, protocolFactory, self._reactor)
+        factory = _TLSFactory(
+            self.certificate, self._needsCertificate, protocolFactory, self._reactor
+        )
         return self._wrapped.listen(factory)

@@ -229,6 +229,13 @@ class SharedPort:
         if bound is not None and _countListening(bound) > 1:
             _attach(bound, _SO_ATTACH_FILTER, _DROP_SYNS)
 
+    @property
+    def factory(self) -> IProtocolFactory:
+        """
+        What makes the protocols.
+        """
+        return self._factory
+
     # As a descriptor
 
     def fileno(self) -> int:

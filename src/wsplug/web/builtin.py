@@ -7,12 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from twisted.logger import Logger
-
 from wsplug.interfaces import IPlainResource
 from wsplug.web.health import Health, ServerState
 from wsplug.web.metrics import (
-    MISSING,
     Metrics,
     NoMetrics,
     checkMetrics,
@@ -20,8 +17,6 @@ from wsplug.web.metrics import (
 )
 
 __all__ = ["builtinResources"]
-
-_log = Logger(__name__)
 
 
 def builtinResources(
@@ -31,7 +26,7 @@ def builtinResources(
     Make the built-in resources of a server.
 
     @param metrics: whether to serve metrics; C{None} serves them if
-        C{prometheus-client} is installed. If it isn't, the resource and the log say so.
+        C{prometheus-client} is installed. If it isn't, the resource says so.
     @raise wsplug.errors.InvalidOption: C{metrics} is true, and C{prometheus-client}
         isn't installed.
     """
@@ -41,6 +36,5 @@ def builtinResources(
     if metrics or (metrics is None and hasPrometheus()):
         resources[b"metrics"] = Metrics(server.factory)
     elif metrics is None:
-        _log.info(MISSING)
         resources[b"metrics"] = NoMetrics()
     return resources

@@ -30,6 +30,7 @@ from wsplug.server.http.routes import Route
 from wsplug.server.mounts import Mount, Mounts
 from wsplug.staticfiles import StaticFiles
 from wsplug.web.console import Console, UpgradeRequired
+from wsplug.web.index import Index
 
 __all__ = ["makeSite"]
 
@@ -130,9 +131,25 @@ class _Site(Site):
         self._headers = headers
         self._landing = landing
         self._console = console
+        self._landingAuthenticator: Authenticator | None = None
         self._static = StaticFiles(_STATIC)
         # The applications' folders, by their paths in the file system.
         self._folders: dict[str, StaticFiles] = {}
+
+    def list(self, index: IPlainResource, authenticator: Authenticator | None) -> None:
+        """
+        Serve a list of the applications at C{/}.
+
+        @param authenticator: logs visitors in; C{None} if they needn't.
+        """
+        self._landing = index
+        self._landingAuthenticator = authenticator
+
+    def hasPage(self, mount: Mount) -> bool:
+        """
+        Return whether there is a page at an application's path.
+        """
+        return mount.pages is not None or self._console(mount)
 
     def route(self, path: bytes, segments: Sequence[bytes]) -> Route:
         """
@@ -145,7 +162,7 @@ class _Site(Site):
         if _isOwn(segments, self._own):
             return Route(self._own[segments[1]], 2, headers, isLogged=False)
         if self._landing is not None and path == b"/":
-            return Route(self._landing, 1, headers)
+            return Route(self._landing, 1, headers, self._landingAuthenticator)
         found = self._mounts.find(segments)
         authenticator = self._authenticator
         if found is not None and not found[0].auth:
@@ -224,11 +241,14 @@ def makeSite(
     @param authenticator: logs visitors in, if it asks for passwords.
     @param frameAncestors: the sites that may show the pages in a frame; see
         L{wsplug.guard.framing.frameHeaders}.
-    @param landing: the resource at C{/}, in place of an application's page.
+    @param landing: the resource at C{/}, in place of an application's page. By default,
+        several applications of which none is at C{/} are listed there, for those who
+        have logged in, if an application asks for that.
     @param console: whether applications without pages get a page to try them. It isn't
         shown where clients log in, but visitors of pages can't.
     @raise ValueError: one of C{frameAncestors} isn't valid.
     """
+    every = authenticator
     isOpen = authenticator is None
     if authenticator is not None and not authenticator.asksPages:
         authenticator = None
@@ -238,4 +258,9 @@ def makeSite(
         return console and (isOpen or asksPages or not mount.auth)
 
     headers = frameHeaders(frameAncestors)
-    return _Site(mounts, clock, own, authenticator, headers, landing, hasConsole)
+    site = _Site(mounts, clock, own, authenticator, headers, landing, hasConsole)
+    listed = [mount for mount in mounts if mount.segments[:1] != [OWN]]
+    if landing is None and len(listed) > 1 and all(each.segments for each in listed):
+        asks = any(mount.auth for mount in listed)
+        site.list(Index(listed, site.hasPage), every if asks else None)
+    return site

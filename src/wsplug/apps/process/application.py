@@ -80,11 +80,14 @@ class _ProcessApplication(WebSocketApplication):
 
     @ivar maxDescriptors: how many file descriptors the programs may take at one time.
         The server leaves so many fewer for connections.
+    @ivar danger: what strangers can do; the log warns of it, if they reach the server
+        without a login.
     """
 
     pages: IPlainResource
     # How long a message may wait for the program is limited by input-timeout.
     handlerTimeout = 0.0
+    danger = "use a program"
 
     def __init__(self, options: ProcessOptions, services: IServices) -> None:
         self._programs = Programs(options, services)
