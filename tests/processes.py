@@ -230,7 +230,9 @@ class Server(Process):
         super().__init__(
             command, folder, environment=environment, descriptors=descriptors
         )
-        count = max(len(listen), 1)
+        # The option of a port is one endpoint more.
+        named = any(each.partition("=")[0] == "--port" for each in arguments)
+        count = max(len(listen) + named, 1)
         try:
             waitUntil(lambda: self._listens(count), "the server listens")
         except BaseException:
