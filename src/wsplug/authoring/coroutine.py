@@ -406,7 +406,7 @@ class WebSocket:
 
     def detach(self) -> None:
         """
-        Let the producer go.
+        Stop pausing and resuming the producer.
         """
         self._producer = None
 

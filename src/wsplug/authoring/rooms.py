@@ -267,7 +267,7 @@ class Room:
         request: RequestId = None,
     ) -> AsyncIterator[History]:
         """
-        Be in the room for as long as a block lasts::
+        Join the room for as long as a block lasts::
 
             async with room.joined(socket):
                 async for message in socket:
