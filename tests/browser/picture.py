@@ -70,6 +70,7 @@ def talk(chat: Chat, maya: Guest, others: ExitStack) -> None:
     dave.say("and so is the tea")
     ben.say("Psst: there is cake, too.", to_id=ben.idOf("Maya"))
     maya.unread("Ben").wait_for()
+    maya.page.locator("#ask-no").click()
     ann.type()
     chloe.type()
     maya.page.locator("#typing", has_text="Ann and Chloé").wait_for()
@@ -100,6 +101,7 @@ def take(browser: Browser) -> bytes:
             taken = visit.page.screenshot(animations="disabled")
             pictures[scheme] = base64.b64encode(taken).decode()
         both = context.new_page()
+        both.set_viewport_size({"width": 1280, "height": 800})
         both.set_content(HALVES.format(**pictures))
         return both.screenshot()
 
