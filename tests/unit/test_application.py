@@ -781,7 +781,7 @@ SERVE = "async def serve(self, socket): pass\n"
         ),
         (
             "def opened(self, socket): pass\ndef recieved(self, socket, message): pass",
-            "Load.recieved is never called by the server: is it to be 'received'?",
+            "Load.recieved is never called; did you mean received?",
         ),
         (SERVE + "count: int = True", "Load.count: the default True isn't of int"),
         (
@@ -818,6 +818,7 @@ def test_similar_names(tmp_path: Path) -> None:
         "def close(self, socket): pass\n"
         "def closes(self, socket, reason): pass\n"
         "def restart(self): pass\n"
+        "def post(self): pass\n"  # the letters of stop
         "def open(self, socket): pass\n",
     )
 

@@ -36,7 +36,7 @@ from wsplug.interfaces import (
     IWebSocketProtocol,
 )
 from wsplug.jsonmessages import decoderOf
-from wsplug.mistakes import checkNames
+from wsplug.mistakes import DeclarationError
 from wsplug.options import REQUIRED, Option
 
 __all__ = ["Application"]
@@ -397,7 +397,6 @@ def _checkMethods(cls: type) -> None:
     """
     @raise TypeError: a method can't be called as it will be.
     """
-    checkNames(cls, _METHODS)
     for name, arguments in _METHODS.items():
         if not _has(cls, name):
             continue
@@ -415,7 +414,10 @@ def _checkMethods(cls: type) -> None:
 
 def _checkSpelling(cls: type) -> None:
     """
-    @raise TypeError: a method that nothing calls is nearly one that would be called.
+    Find methods that are nearly those that would be called. The names are short: one
+    counts only if the parameters are the same, too.
+
+    @raise DeclarationError: there is one.
     """
     for name, value in vars(cls).items():
         if hasattr(Application, name) or not inspect.isfunction(value):
@@ -423,9 +425,9 @@ def _checkSpelling(cls: type) -> None:
         for meant in difflib.get_close_matches(name, _METHODS, 1, 0.85):
             parameters = tuple(inspect.signature(value).parameters)[1:]
             if parameters == _METHODS[meant] and not _has(cls, meant):
-                raise TypeError(
-                    f"{cls.__name__}.{name} is never called by the server: is it to be "
-                    f"{meant!r}? If not, give it another name"
+                raise DeclarationError(
+                    f"{cls.__name__}.{name} is never called; did you mean {meant}?",
+                    value,
                 )
 
 
