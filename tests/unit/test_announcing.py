@@ -344,6 +344,8 @@ def pem(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+# Twisted 24 passes a deprecated kind of object to a new pyOpenSSL.
+@pytest.mark.filterwarnings("ignore:Passing pyOpenSSL:DeprecationWarning")
 @pytest.mark.parametrize(
     ("arguments", "expected"), LISTENING, ids=lambda each: str(each)[:40]
 )
