@@ -578,6 +578,36 @@ def test_changes_and_older_messages(tmp_path: Path, visit: Visitor) -> None:
         ann.visit.show("chat-deleted")
 
 
+def test_older_direct_messages(tmp_path: Path, visit: Visitor) -> None:
+    """
+    Older direct messages go to the conversations that they are of, and changes reach
+    those, too.
+    """
+    with ExitStack() as stack:
+        chat = stack.enter_context(opened(tmp_path, "--app=chat:history=20:burst=1000"))
+        ann = meet(visit, chat, "Ann")
+        bea, cid = (stack.enter_context(Person(chat, name)) for name in ("Bea", "Cid"))
+        to = bea.idOf("Ann")
+        for number in range(30):
+            bea.say(f"b{number}", to_id=to)
+        for number in range(60):
+            cid.say(f"c{number}", to_id=to)
+        ann.page.reload()
+        ann.arrive()
+        ann.open("Cid")
+        # The last twenty leave room, so that more come by themselves, ten of Bea's too.
+        expect(ann.messages).to_have_text([f"c{number}" for number in range(60)])
+        ann.open("Bea")
+        expect(ann.messages).to_have_text([f"b{number}" for number in range(30)])
+        expect(ann.page.locator(".older:visible")).to_have_count(0)
+        id = bea.say("oops", to_id=to)["id"]
+        bea.ask(type="join", room="@")
+        bea.ask(type="edit", room="@", id=id, message="fine")
+        expect(ann.messages.last).to_have_text("fine")
+        bea.ask(type="delete", room="@", id=id)
+        expect(ann.messages.last).to_have_text("This message was deleted.")
+
+
 @pytest.mark.parametrize("dark", [False, True])
 def test_phone(chat: Chat, visit: Visitor, dark: bool) -> None:
     """

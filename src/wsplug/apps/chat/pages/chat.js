@@ -526,6 +526,7 @@ class Chat {
       if (code === "unknown-type") log.hasOlder = false; // an older server
     }
     of.isLoading = false;
+    this._show(); // others may be among those who have written
   }
 
   _addOlder(conversation, messages) {

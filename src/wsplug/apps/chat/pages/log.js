@@ -52,7 +52,7 @@ export class RoomLog {
     this.element.addEventListener("scroll", () => {
       if (this.element.hidden) return;
       this._top = this.element.scrollTop;
-      if (this._top < NEAR && !this._older.hidden) actions.older();
+      this._askForOlder();
     });
     this.element.addEventListener("keydown", (event) => this._move(event));
     this._isAtEnd = true;
@@ -77,6 +77,12 @@ export class RoomLog {
     if (this._new) this.reveal(this._new);
     else if (this._isAtEnd) this.showEnd();
     else this.element.scrollTop = this._top;
+    this._askForOlder();
+  }
+
+  /** Ask for older messages where there is room for them, or somebody looks for them. */
+  _askForOlder() {
+    if (this.element.scrollTop < NEAR && !this._older.hidden) this._actions.older();
   }
 
   hide() {
