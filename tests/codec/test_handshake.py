@@ -273,6 +273,7 @@ def test_switch() -> None:
             b"HTTP/1.1 426 Upgrade Required\r\n"
             b"Sec-WebSocket-Version: 13\r\n"
             b"Content-Type: text/plain; charset=utf-8\r\n"
+            b"X-Content-Type-Options: nosniff\r\n"
             b"Content-Length: 3\r\n"
             b"Connection: close\r\n"
             b"\r\n"
@@ -282,6 +283,7 @@ def test_switch() -> None:
             HandshakeRefused(404),
             b"HTTP/1.1 404 Not Found\r\n"
             b"Content-Type: text/plain; charset=utf-8\r\n"
+            b"X-Content-Type-Options: nosniff\r\n"
             b"Content-Length: 0\r\n"
             b"Connection: close\r\n"
             b"\r\n",

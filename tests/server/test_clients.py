@@ -92,7 +92,7 @@ def test_refusals(logs: Logs) -> None:
         assert logs.lines()[-1].startswith(f"{CLIENT} refused: {status}")
     with pytest.raises(HandshakeRefused):
         server.connect(headers=NAMED, origin="https://elsewhere.example")
-    assert logs.lines()[-1].startswith(f"{CLIENT} refused: 403 pages from")
+    assert logs.lines()[-1].startswith(f"{CLIENT} refused: 403 pages of")
 
 
 def test_failures(logs: Logs) -> None:
