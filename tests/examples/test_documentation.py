@@ -136,7 +136,7 @@ def test_documented_applications() -> None:
     assert client.messages == ["hello"]
     assert parrot.help == "Say it again."
 
-    (test,) = codeIn(TESTING, "python")
+    test, _ = codeIn(TESTING, "python")
     exec(test.replace("from count import count\n", ""), names)
     names["test_count"]()
 
