@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from cryptography.x509 import Certificate
 
     from wsplug.broker.publication import ChannelState, History, Position, Publication
+    from wsplug.broker.retention import ChannelRetention
     from wsplug.errors import Side
     from wsplug.responses import Response
 
@@ -578,13 +579,21 @@ class IBroker(Interface):
         @return: fires once everything published is stored.
         """
 
-    def publish(channel: str, data: bytes, store: bool = True) -> Deferred[Publication]:
+    def publish(
+        channel: str,
+        data: bytes,
+        store: bool = True,
+        retention: ChannelRetention | None = None,
+    ) -> Deferred[Publication]:
         """
         Publish to a channel.
 
         @param data: C{bytes}, or another bytes-like object; it isn't interpreted.
         @param store: whether it is added to the channel's history. What matters only
             at the moment, such as typing notices, needn't be.
+        @param retention: how much of the channel's history is kept from now on, if the
+            publication is stored; C{None} for what was given last, or for the server's
+            limits. The server's limit on all channels together always applies.
         @return: fires with the publication once it is stored, as durably as this broker
             stores, and has been delivered to this server's subscribers. It fails with
             L{wsplug.errors.PublicationTooLarge} if it is to be stored and exceeds

@@ -125,7 +125,11 @@ class BrokenBroker(MemoryBroker):
     """
 
     def publish(
-        self, channel: str, data: bytes, store: bool = True
+        self,
+        channel: str,
+        data: bytes,
+        store: bool = True,
+        retention: object = None,
     ) -> Deferred[Publication]:
         return fail(BrokerError("it is broken"))
 

@@ -162,6 +162,20 @@ def broker(make: Make) -> IBroker:
     return make(SMALL)
 
 
+def downgrade(database: sqlite3.Connection) -> None:
+    """
+    Make a file what it was in version 4.
+    """
+    database.execute("DROP TABLE entries")
+    database.execute("DROP INDEX channels_expiring")
+    for table, column in (
+        *(("channels", "most"), ("channels", "largest"), ("channels", "age")),
+        ("state", "turn"),
+    ):
+        database.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
+    database.execute("PRAGMA user_version = 4")
+
+
 def tables(path: Path) -> list[str]:
     """
     The tables of a file.

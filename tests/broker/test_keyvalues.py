@@ -18,7 +18,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from zope.interface.verify import verifyObject
 
-from tests.broker.conftest import KINDS, SMALL, makeBroker, result
+from tests.broker.conftest import KINDS, SMALL, downgrade, makeBroker, result
 from wsplug import Application, WebSocket
 from wsplug.broker import SqliteBroker
 from wsplug.broker.keyvalues import MAX_KEY_SIZE, MAX_STORE_SIZE
@@ -199,9 +199,7 @@ def test_older_file(clock: Clock, tmp_path: Path) -> None:
     published = result(broker.publish("a", b"one"))
     result(broker.stop())
     with closing(sqlite3.connect(path)) as database:
-        database.execute("DROP TABLE entries")
-        database.execute("ALTER TABLE state DROP COLUMN turn")
-        database.execute("PRAGMA user_version = 4")
+        downgrade(database)
         database.commit()
     broker = makeBroker("sqlite", clock, path, SMALL)
     result(broker.openStore("quiz").set("a", b"1"))

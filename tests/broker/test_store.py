@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.broker.conftest import downgrade
 from wsplug.broker import Position, Retention
 from wsplug.broker.continuity import SUFFIX, readBoot
 from wsplug.broker.retention import OVERHEAD, channelCost
@@ -510,8 +511,7 @@ def test_version_3(tmp_path: Path, opened: list[Store]) -> None:
         expected = database.execute(counted).fetchone()
         database.execute("UPDATE channels SET size = 1")
         database.execute("UPDATE state SET size = 2")
-        database.execute("DROP TABLE entries")
-        database.execute("ALTER TABLE state DROP COLUMN turn")
+        downgrade(database)
         database.execute("PRAGMA user_version = 3")
     store = _open(path, opened, Retention())
     assert store.position("a") == position

@@ -25,7 +25,7 @@ from wsplug.authoring.protocols import EventProtocol, JSONEventProtocol
 from wsplug.authoring.rooms import Room, Rooms
 from wsplug.authoring.tasks import Task, Tasks, Timer
 from wsplug.awaiting import maybeAwait
-from wsplug.broker import Backlog
+from wsplug.broker import Backlog, ChannelRetention
 from wsplug.errors import ConnectionClosed
 from wsplug.interfaces import (
     IHandshakeRequest,
@@ -50,6 +50,7 @@ _SETTINGS: Final = (
     "messages",
     "backlog",
     "recovery",
+    "retention",
 )
 """
 Attributes that a class may annotate although they are no options.
@@ -121,6 +122,9 @@ class Application:
         what happens then.
     @cvar recovery: whether clients can recover what they have missed in a room; see
         L{Room}.
+    @cvar retention: how much each room keeps of its messages, a
+        C{wsplug.broker.ChannelRetention}; C{None} for what the server keeps of each
+        channel.
     @cvar options: what the annotations have declared.
     @ivar services: the L{IServices} of the server.
     """
@@ -134,6 +138,7 @@ class Application:
     prefix: str = ""
     backlog: Backlog = Backlog()
     recovery: bool = False
+    retention: ChannelRetention | None = None
     options: ClassVar[Sequence[Option]] = ()
 
     def __init_subclass__(cls, *, abstract: bool = False, **more: Any) -> None:
@@ -214,6 +219,7 @@ class Application:
             self.prefix or self.name,
             backlog=self.backlog,
             recovery=self.recovery,
+            retention=self.retention,
             missed=self.missed,
         )
 

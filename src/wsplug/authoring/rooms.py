@@ -25,7 +25,14 @@ from wsplug.authoring.messages import (
     pack,
     unpack,
 )
-from wsplug.broker import Backlog, Channels, History, Position, Publication
+from wsplug.broker import (
+    Backlog,
+    ChannelRetention,
+    Channels,
+    History,
+    Position,
+    Publication,
+)
 from wsplug.interfaces import IServices, IWebSocketTransport
 from wsplug.jsonmessages import RequestId, RequestRefused, WirePosition, write
 from wsplug.shielding import shielded
@@ -305,7 +312,8 @@ class Room:
         """
         sender = NOBODY if exclude is None else self._rooms.senderOf(exclude)
         data = pack(message, sender)
-        publication = await self._broker.publish(self.channel, data, store)
+        retention = self._rooms.retention
+        publication = await self._broker.publish(self.channel, data, store, retention)
         return publication.position
 
     async def send_json(
@@ -388,6 +396,7 @@ class Rooms:
 
     @ivar prefix: what the names of their channels begin with.
     @ivar recovery: whether clients can recover.
+    @ivar retention: how much each room keeps; C{None} for what the server keeps.
     @ivar missed: makes the message that tells a client of a gap.
     """
 
@@ -398,6 +407,7 @@ class Rooms:
         *,
         backlog: Backlog,
         recovery: bool,
+        retention: ChannelRetention | None,
         missed: Callable[[Room, int | None], str | bytes | None],
     ) -> None:
         """
@@ -408,6 +418,7 @@ class Rooms:
         self.prefix = f"{prefix}/"
         self.backlog = backlog
         self.recovery = recovery
+        self.retention = retention
         self.missed = missed
         self._rooms: WeakValueDictionary[str, Room] = WeakValueDictionary()
         self._sockets: dict[IWebSocketTransport, WebSocket] = {}

@@ -12,7 +12,7 @@ Channels: publish, subscribe, history and presence.
 from wsplug.broker.channels import Backlog, Channels, Overflow
 from wsplug.broker.memory import MemoryBroker
 from wsplug.broker.publication import ChannelState, History, Position, Publication
-from wsplug.broker.retention import Retention
+from wsplug.broker.retention import ChannelRetention, Retention
 from wsplug.broker.selection import BROKERS, RETENTION_OPTIONS, makeBroker
 from wsplug.broker.sqlite import SqliteBroker
 
@@ -20,6 +20,7 @@ __all__ = [
     "BROKERS",
     "RETENTION_OPTIONS",
     "Backlog",
+    "ChannelRetention",
     "ChannelState",
     "Channels",
     "History",

@@ -25,6 +25,7 @@ from wsplug.broker.publication import (
 from wsplug.broker.retention import (
     DEFAULT_RETENTION,
     OVERHEAD,
+    ChannelRetention,
     Retention,
     channelCost,
 )
@@ -39,13 +40,14 @@ class _Channel:
     A channel and its history.
     """
 
-    __slots__ = ("_overhead", "epoch", "kept", "offset", "size")
+    __slots__ = ("_overhead", "epoch", "kept", "limits", "offset", "size")
 
     def __init__(self, name: str, epoch: str) -> None:
         self._overhead = channelCost(name)
         self.epoch = epoch
         self.offset = 0
         self.kept: deque[Publication] = deque()
+        self.limits: ChannelRetention | None = None
         self.size = 0
 
     @property
@@ -126,16 +128,22 @@ class MemoryBroker(LocalPresence):
         return succeed(None)
 
     def publish(
-        self, channel: str, data: bytes, store: bool = True
+        self,
+        channel: str,
+        data: bytes,
+        store: bool = True,
+        retention: ChannelRetention | None = None,
     ) -> Deferred[Publication]:
         data = toData(channel, data)
-        refusal = self._retention.refusalOf(channel, data) if store else None
+        refusal = self._retention.refusalOf(channel, data, retention) if store else None
         if refusal is not None:
             return fail(refusal)
         now = timeOfDay(self._clock)
         kept = self._open(channel)
-        store = store and self._retention.count > 0
+        limits = retention or kept.limits
+        store = store and (limits or self._retention).count > 0
         if store:
+            kept.limits = limits
             kept.offset += 1
         publication = Publication(kept.offset, kept.epoch, data, now, store)
         if store:
@@ -213,7 +221,7 @@ class MemoryBroker(LocalPresence):
                 self._epoch = secrets.token_hex(4)
 
     def _trim(self, kept: _Channel, now: float) -> None:
-        retention = self._retention
+        retention = kept.limits or self._retention
         oldest = now - retention.age
         self._size -= kept.cost
         while kept.kept and (

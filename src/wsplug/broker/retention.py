@@ -13,6 +13,7 @@ __all__ = [
     "CHANNEL_OVERHEAD",
     "DEFAULT_RETENTION",
     "OVERHEAD",
+    "ChannelRetention",
     "Retention",
     "channelCost",
 ]
@@ -41,21 +42,38 @@ def channelCost(channel: str) -> int:
 
 
 @dataclass(frozen=True)
-class Retention:
+class ChannelRetention:
     """
-    The limits on history. The first one that is reached applies.
+    The limits on a channel's history. The first one that is reached applies.
 
-    @ivar count: publications per channel.
-    @ivar size: bytes per channel, with L{OVERHEAD} for each publication.
+    @ivar count: publications.
+    @ivar size: bytes, with L{OVERHEAD} for each publication.
     @ivar age: seconds.
-    @ivar total: bytes of all channels together, with L{channelCost} for each that has
-        publications. The channels that were published to least recently are trimmed
-        first.
     """
 
     count: int = 1000
     size: int = 1024 * 1024
     age: float = 86400.0
+
+    def __post_init__(self) -> None:
+        if self.count < 0 or self.size < 0 or not self.age > 0:
+            raise ValueError(
+                "count and size must be 0 or more, and age more than 0, in "
+                f"ChannelRetention({self.count}, {self.size}, {self.age})"
+            )
+
+
+@dataclass(frozen=True)
+class Retention(ChannelRetention):
+    """
+    The server's limits on history: for each channel for which an application wants no
+    others, and for all together.
+
+    @ivar total: bytes of all channels together, with L{channelCost} for each that has
+        publications. The channels that were published to least recently are trimmed
+        first.
+    """
+
     total: int = 256 * 1024 * 1024
 
     @property
@@ -65,15 +83,20 @@ class Retention:
         """
         return max(1.0, self.age / _SWEEPS)
 
-    def refusalOf(self, channel: str, data: bytes) -> PublicationTooLarge | None:
+    def refusalOf(
+        self, channel: str, data: bytes, limits: ChannelRetention | None = None
+    ) -> PublicationTooLarge | None:
         """
         Check whether a publication fits. One that would be forgotten at once is refused
         instead of stored.
 
+        @param limits: the limits that come with it; C{None} for the server's.
         @return: the error for it; C{None} if it fits.
         """
-        most = min(self.size, self.total - channelCost(channel)) - OVERHEAD
-        if len(data) > most and self.count > 0:
+        if limits is None:
+            limits = self
+        most = min(limits.size, self.total - channelCost(channel)) - OVERHEAD
+        if len(data) > most and limits.count > 0:
             return PublicationTooLarge(channel, len(data), max(most, 0))
         return None
 

@@ -59,8 +59,14 @@ ALTER TABLE state ADD COLUMN mark TEXT NOT NULL DEFAULT '';
 ALTER TABLE state ADD COLUMN boot TEXT NOT NULL DEFAULT '';
 """
 
-# The keys and values of applications, and the turn of the last publication.
+# The limits that a channel has for itself, the turn of the last publication, and the
+# keys and values of applications.
 _FROM_4: Final = """
+ALTER TABLE channels ADD COLUMN most INTEGER;
+ALTER TABLE channels ADD COLUMN largest INTEGER;
+ALTER TABLE channels ADD COLUMN age REAL;
+CREATE INDEX channels_expiring ON channels (oldest + age)
+    WHERE age IS NOT NULL AND oldest IS NOT NULL;
 ALTER TABLE state ADD COLUMN turn INTEGER NOT NULL DEFAULT 0;
 CREATE TABLE entries (
     application TEXT NOT NULL,

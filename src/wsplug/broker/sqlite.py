@@ -27,7 +27,7 @@ from wsplug.broker.publication import (
     Publication,
     toData,
 )
-from wsplug.broker.retention import DEFAULT_RETENTION, Retention
+from wsplug.broker.retention import DEFAULT_RETENTION, ChannelRetention, Retention
 from wsplug.broker.store import Draft, Store
 from wsplug.broker.trouble import Trouble
 from wsplug.broker.worker import Worker
@@ -146,16 +146,20 @@ class SqliteBroker(LocalPresence):
     # Publishing
 
     def publish(
-        self, channel: str, data: bytes, store: bool = True
+        self,
+        channel: str,
+        data: bytes,
+        store: bool = True,
+        retention: ChannelRetention | None = None,
     ) -> Deferred[Publication]:
         data = toData(channel, data)
-        refusal = self._retention.refusalOf(channel, data) if store else None
+        refusal = self._retention.refusalOf(channel, data, retention) if store else None
         if refusal is not None:
             return fail(refusal)
         if self._pendingSize + _weigh(data) > MAX_PENDING_SIZE:
             waiting = f"{self._pendingSize} bytes wait to be stored"
             return fail(BrokerError(f"{channel}: {waiting}, which is the limit"))
-        draft = Draft(channel, data, timeOfDay(self._reactor), store)
+        draft = Draft(channel, data, timeOfDay(self._reactor), store, retention)
         published: Deferred[Publication] = Deferred()
         self._pending.append((draft, published))
         self._pendingSize += _weigh(data)

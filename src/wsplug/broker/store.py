@@ -24,14 +24,21 @@ from wsplug.broker.continuity import (
     readBoot,
 )
 from wsplug.broker.publication import History, Position, Publication
-from wsplug.broker.retention import OVERHEAD, Retention, channelCost
+from wsplug.broker.retention import (
+    OVERHEAD,
+    ChannelRetention,
+    Retention,
+    channelCost,
+)
 from wsplug.broker.schema import VERSION, makeTables, migrate, renewEpoch, renewEpochs
 from wsplug.broker.valuetable import ValueTable
 from wsplug.files import keepToOwner, makePrivate
 
 __all__ = ["Draft", "Store"]
 
-_COLUMNS: Final = "id, name, epoch, last, forgotten, oldest, turn, used, size"
+_COLUMNS: Final = (
+    "id, name, epoch, last, forgotten, oldest, turn, used, size, most, largest, age"
+)
 
 _QUIETEST: Final = "WHERE oldest IS NOT NULL ORDER BY turn LIMIT 1"
 _BUSIEST: Final = "WHERE oldest IS NOT NULL ORDER BY turn DESC LIMIT 1"
@@ -47,6 +54,7 @@ class Draft:
     data: bytes
     time: float
     store: bool
+    retention: ChannelRetention | None = None
 
 
 @dataclass
@@ -61,6 +69,8 @@ class _Channel:
     @ivar turn: orders the channels by their last publication.
     @ivar used: the time of the last publication or of the last known subscriber.
     @ivar size: the size of its publications in bytes, with their overhead.
+    @ivar most: the count of its own L{ChannelRetention}; C{None} without one. The same
+        applies to C{largest}, its size, and C{age}.
     """
 
     id: int
@@ -72,6 +82,9 @@ class _Channel:
     turn: int
     used: float
     size: int
+    most: int | None = None
+    largest: int | None = None
+    age: float | None = None
 
     def __post_init__(self) -> None:
         self.counted = self.cost
@@ -86,6 +99,25 @@ class _Channel:
     @property
     def position(self) -> Position:
         return Position(self.last, self.epoch)
+
+    def limits(self, usual: ChannelRetention) -> ChannelRetention:
+        """
+        Return its limits.
+
+        @param usual: the server's, for a channel without its own.
+        """
+        if self.most is None or self.largest is None or self.age is None:
+            return usual
+        return ChannelRetention(self.most, self.largest, self.age)
+
+    def setLimits(self, limits: ChannelRetention | None) -> None:
+        """
+        Set its own limits. The caller writes the channel's row later.
+
+        @param limits: C{None} to leave them as they are.
+        """
+        if limits is not None:
+            self.most, self.largest, self.age = limits.count, limits.size, limits.age
 
     @property
     def kept(self) -> int:
@@ -199,10 +231,14 @@ class Store:
         touched: dict[str, _Channel] = {}
         with self._transaction():
             for draft in drafts:
-                store = draft.store and self._retention.count > 0
                 channel = touched.get(draft.channel) or self._find(draft.channel)
+                limits = draft.retention or self._retention
+                if draft.retention is None and channel is not None:
+                    limits = channel.limits(self._retention)
+                store = draft.store and limits.count > 0
                 if store:
                     channel = channel or self._make(draft)
+                    channel.setLimits(draft.retention)
                     touched[draft.channel] = channel
                     self._append(channel, draft)
                 position = self._positionOf(channel)
@@ -238,7 +274,8 @@ class Store:
         position = self._positionOf(found)
         if found is None:
             return History((), position, since in (None, position))
-        if found.oldest is not None and found.oldest <= now - self._retention.age:
+        age = found.limits(self._retention).age
+        if found.oldest is not None and found.oldest <= now - age:
             with self._transaction():
                 self._trim(found, now)
         start = found.forgotten
@@ -293,7 +330,10 @@ class Store:
         """
         oldest = now - self._retention.age
         with self._transaction() as database:
-            for channel in self._select("WHERE oldest <= ?", (oldest,)):
+            for channel in (
+                *self._select("WHERE oldest <= ? AND age IS NULL", (oldest,)),
+                *self._select("WHERE age IS NOT NULL AND oldest + age <= ?", (now,)),
+            ):
                 self._trim(channel, now)
             database.executemany(
                 "UPDATE channels SET used = ? WHERE name = ?",
@@ -388,7 +428,7 @@ class Store:
         database = self._opened
         database.execute(
             "UPDATE channels SET last = ?, forgotten = ?, oldest = ?, turn = ?,"
-            " used = ?, size = ? WHERE id = ?",
+            " used = ?, size = ?, most = ?, largest = ?, age = ? WHERE id = ?",
             (
                 channel.last,
                 channel.forgotten,
@@ -396,6 +436,9 @@ class Store:
                 channel.turn,
                 channel.used,
                 channel.size,
+                channel.most,
+                channel.largest,
+                channel.age,
                 channel.id,
             ),
         )
@@ -410,7 +453,7 @@ class Store:
         """
         Forget the publications that exceed a channel's limits, and write its row.
         """
-        retention = self._retention
+        retention = channel.limits(self._retention)
         oldest = now - retention.age
         self._forget(
             channel,

@@ -15,7 +15,7 @@ from zope.interface import implementer
 from wsplug.apps.chat import chat
 from wsplug.apps.chat.protocol import SUBPROTOCOL
 from wsplug.broker import History, MemoryBroker, Position, Publication, Retention
-from wsplug.broker.retention import DEFAULT_RETENTION
+from wsplug.broker.retention import DEFAULT_RETENTION, ChannelRetention
 from wsplug.errors import BrokerError
 from wsplug.interfaces import IBroker, IKeyValueStore, ISubscriber
 from wsplug.testing import MemoryClient, MemoryServer
@@ -81,14 +81,18 @@ class SlowBroker:
         return self._broker.stop()
 
     def publish(
-        self, channel: str, data: bytes, store: bool = True
+        self,
+        channel: str,
+        data: bytes,
+        store: bool = True,
+        retention: ChannelRetention | None = None,
     ) -> Deferred[Publication]:
         if self.broken:
             return self._later(Deferred())
         if self.full and self.full in channel:
             return fail(BrokerError("the disk is full"))
         self.published += 1
-        return self._later(self._broker.publish(channel, data, store))
+        return self._later(self._broker.publish(channel, data, store, retention))
 
     def subscribe(self, channel: str, subscriber: ISubscriber) -> Deferred[Position]:
         return self._later(self._broker.subscribe(channel, subscriber))

@@ -506,7 +506,11 @@ class _Broken(MemoryBroker):
     """
 
     def publish(
-        self, channel: str, data: bytes, store: bool = True
+        self,
+        channel: str,
+        data: bytes,
+        store: bool = True,
+        retention: object = None,
     ) -> Deferred[Publication]:
         if channel.endswith("bad"):
             return fail(BrokerError(f"{channel}: not stored: disk full"))
@@ -521,7 +525,11 @@ class _Late(MemoryBroker):
     waiting: list[Deferred[None]]
 
     def publish(
-        self, channel: str, data: bytes, store: bool = True
+        self,
+        channel: str,
+        data: bytes,
+        store: bool = True,
+        retention: object = None,
     ) -> Deferred[Publication]:
         late: Deferred[None] = Deferred()
         self.waiting.append(late)
