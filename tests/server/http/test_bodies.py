@@ -1,6 +1,6 @@
 """
-Bodies of plain requests: read strictly, within the server's memory, and without a file
-(DESIGN section 4; RFC 9112 section 7.1).
+Bodies of plain requests: the server reads them strictly, within its memory budget, and
+without a file (DESIGN section 4; RFC 9112 section 7.1).
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ CHUNKED = "Transfer-Encoding: chunked"
 
 
 class Size(Resource):
-    """Says how much came, of which content, and what the headers say of it."""
+    """Answers with the size of the body, its content, and the headers that describe
+    it."""
 
     isLeaf = True
     maxBodySize = 1_000_000
@@ -38,7 +39,7 @@ class Size(Resource):
 
 
 class Never(Resource):
-    """Takes what comes, and has nothing to say."""
+    """Accepts each request and never answers."""
 
     isLeaf = True
     maxBodySize = 1_000_000
@@ -68,8 +69,8 @@ BAD = {
 @pytest.mark.parametrize("data", BAD)
 @pytest.mark.parametrize("step", [1, 1 << 20])
 def test_malformed_chunks(data: bytes, step: int, logs: Logs) -> None:
-    """A body that can't be read is refused as everything is: with its reason, one line
-    in the log, which has nothing of it, and the end of the connection."""
+    """A body that can't be read is refused like any other bad request: with its reason,
+    one line in the log without any of its content, and the end of the connection."""
     size = Size()  # type: ignore[no-untyped-call]
     server = make(size)
     transport = raw(server, get("/", "POST", CHUNKED))
@@ -95,8 +96,8 @@ def test_malformed_chunks(data: bytes, step: int, logs: Logs) -> None:
 
 @pytest.mark.parametrize("value", ["chunked,", ", chunked", ",,Chunked ,"])
 def test_empty_elements(value: str) -> None:
-    """RFC 9110 section 5.6.1.2: empty elements of a list are none. What answers sees no
-    coding any more, but the body's size (RFC 9112 section 7.1.3)."""
+    """RFC 9110 section 5.6.1.2: empty elements of a list are ignored. The resource sees
+    the body's size instead of a coding (RFC 9112 section 7.1.3)."""
     size = Size()  # type: ignore[no-untyped-call]
     body = chunks(3, 2) + b"0\r\nX: y\r\n\r\n"
     server = make(size)
@@ -108,7 +109,7 @@ def test_empty_elements(value: str) -> None:
 
 @pytest.mark.parametrize("chunked", [False, True])
 def test_no_file(chunked: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A body takes no descriptor, however large it may be."""
+    """A body opens no file descriptor, however large it is."""
 
     def fail(*_: Any, **__: Any) -> None:
         raise OSError("too many open files")
@@ -122,14 +123,14 @@ def test_no_file(chunked: bool, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Kept(BytesIO):
-    """Where somebody wants it kept."""
+    """A custom file for the body."""
 
     def __init__(self, length: int | None) -> None:
         super().__init__()
 
 
 def test_own_content() -> None:
-    """A site of one's own whose requests put bodies elsewhere goes on doing so."""
+    """A custom site whose requests store bodies elsewhere still works."""
     from twisted.web.server import Request, Site
 
     lengths: list[int | None] = []
@@ -153,7 +154,7 @@ def test_own_content() -> None:
 
 
 def begin(server: MemoryServer, size: int, chunked: bool) -> MemoryTransport:
-    """Send a part of a body."""
+    """Send part of a body."""
     if chunked:
         return raw(server, get("/", "POST", CHUNKED) + chunks(size))
     return raw(server, get("/", "POST", "Content-Length: 1000000") + b"x" * size)
@@ -161,8 +162,8 @@ def begin(server: MemoryServer, size: int, chunked: bool) -> MemoryTransport:
 
 @pytest.mark.parametrize("chunked", [False, True])
 def test_all_together(chunked: bool, logs: Logs) -> None:
-    """What has come of bodies counts for max-incomplete-total, as of messages: where it
-    is too much, the one of which most is there goes, with a 503."""
+    """Incomplete bodies count towards max-incomplete-total, as incomplete messages do.
+    Over the limit, the largest is refused with a 503."""
     server = make(Size(), max_incomplete_total=250_000)  # type: ignore[no-untyped-call]
     small = begin(server, 50_000, chunked)
     large = begin(server, 150_000, chunked)
@@ -184,7 +185,7 @@ def test_all_together(chunked: bool, logs: Logs) -> None:
 
 @pytest.mark.parametrize("leaves", [False, True])
 def test_held_until_it_is_answered(leaves: bool) -> None:
-    """So does a whole one, as long as an application has it."""
+    """A complete body also counts, for as long as an application has it."""
     never = Never()  # type: ignore[no-untyped-call]
     server = make(never)
     transport = raw(server, get("/", "POST", "Content-Length: 9") + b"x" * 9)
@@ -198,7 +199,7 @@ def test_held_until_it_is_answered(leaves: bool) -> None:
 
 
 class Late(PlainResource):
-    """Answers when the test wants it to, and only small bodies at once."""
+    """Answers when the test says so; answers small bodies at once."""
 
     methods = (b"POST",)
     maxBodySize = 1_000_000
@@ -219,9 +220,9 @@ def post(size: int, *headers: str) -> bytes:
 
 @pytest.mark.parametrize("foreign", [False, True])
 def test_what_applications_have(foreign: bool, logs: Logs) -> None:
-    """Bodies that came in one read use at most half of max-incomplete-total as long as
-    they aren't answered. The rest gets a 503 before the application is asked, and
-    messages that are still arriving have the other half."""
+    """Unanswered bodies that arrived in one read use at most half of
+    max-incomplete-total. The others get a 503 before the application is called. The
+    other half is left for messages that are still arriving."""
     never, late = Never(), Late()  # type: ignore[no-untyped-call]
     server = make(never if foreign else late, max_incomplete_total=100_000)
     incomplete = server.factory.incompleteMessages
@@ -253,8 +254,8 @@ def test_what_applications_have(foreign: bool, logs: Logs) -> None:
 
 
 def test_message_gives_way() -> None:
-    """Messages that are incomplete don't keep requests from being answered: the largest
-    of them makes room."""
+    """Incomplete messages don't keep requests from being answered: the largest one is
+    dropped to make room."""
     server = make(late := Late(), max_incomplete_total=100_000)
     begin(server, 60_000, False)
     large = begin(server, 38_000, True)
@@ -265,8 +266,8 @@ def test_message_gives_way() -> None:
 
 
 def test_body_over_half() -> None:
-    """A body that is larger than half of the budget is taken if it is the only one; one
-    over the whole budget never is, also where it came in one read."""
+    """A body larger than half of the budget is accepted if it is the only one. A body
+    larger than the whole budget is never accepted, even if it arrived in one read."""
     server = make(late := Late(), max_incomplete_total=10_000)
     assert parseResponse(raw(server, post(10_001)).take()).status == 503
     assert raw(server, post(9_000)).take() == b""
@@ -279,8 +280,8 @@ def test_body_over_half() -> None:
 
 
 def test_requests_that_wait(logs: Logs) -> None:
-    """Requests that a client sends behind one that isn't answered yet count, too. Where
-    there are too many, the connection with most of them ends with the answer."""
+    """Requests that are pipelined behind an unanswered one also count. Over the limit,
+    the connection with most of them is closed after its answer."""
     server = make(late := Late(), max_incomplete_total=100_000)
     incomplete = server.factory.incompleteMessages
     behind = get("/", "POST", "Content-Length: 0", "X-Now: 1", "X: " + "x" * 9000)
@@ -304,8 +305,8 @@ def test_requests_that_wait(logs: Logs) -> None:
 
 
 class Watch:
-    """Takes turns as those do that make much work, and notes how much of all bodies is
-    kept then."""
+    """Takes turns like a connection with much work, and records how much memory all
+    bodies use at each turn."""
 
     def __init__(self, server: MemoryServer) -> None:
         self.server = server
@@ -320,9 +321,9 @@ class Watch:
 
 
 def test_small_chunks_take_turns() -> None:
-    """Clients that send chunks of a byte take turns with each other and with everybody
-    else: in one turn of the reactor, each has only so many of them read. Nothing more
-    is read from the network until these are used up."""
+    """Clients that send one-byte chunks take turns with each other and with everything
+    else. In one turn of the reactor, only so many chunks of each are read. The server
+    reads no more from the network until these are used up."""
     server = make(late := Late())
     transports = [server.connectTransport() for _ in range(10)]
     data = get("/", "POST", CHUNKED, "X-Now: 1") + chunks(1) * 5000
@@ -331,7 +332,7 @@ def test_small_chunks_take_turns() -> None:
         each.step()
     incomplete = server.factory.incompleteMessages
     assert not any(each.reading for each in transports)
-    # What has come is kept. Each chunk that is read becomes five bytes less.
+    # The input is kept. Each chunk that is read takes up five bytes less.
     used = [10 * 30_000, incomplete.used]
     watch = Watch(server)
     server.clock.advance(0)
@@ -356,8 +357,8 @@ def test_small_chunks_take_turns() -> None:
 
 @pytest.mark.parametrize("ends", [False, True])
 def test_small_chunks_of_one_who_goes(ends: bool) -> None:
-    """A client that has gone when its turn comes is forgotten; one that has only ended
-    its side has its answer."""
+    """A client that has disconnected before its turn is forgotten. A client that has
+    only closed its side for writing still gets its answer."""
     server = make(Late())
     transport = server.connectTransport()
     body = chunks(1) * 5000 + b"0\r\n\r\n"

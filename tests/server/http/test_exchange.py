@@ -1,6 +1,6 @@
 """
 Plain requests that the server answers itself: one response for each, in order, whatever
-becomes of the body, the file, the client or the code that answers (DESIGN section 4,
+happens to the body, the file, the client or the code that answers (DESIGN section 4,
 plain HTTP; RFC 9110, RFC 9112).
 """
 
@@ -31,7 +31,7 @@ Respond = Callable[[IPlainRequest], Any]
 
 
 class Own(PlainResource):
-    """Does what a test wants; says what came where it wants nothing."""
+    """Calls the test's function; without one, answers with what it got."""
 
     methods = (b"GET", b"HEAD", b"POST")
 
@@ -55,7 +55,7 @@ def serve(own: Any, **settings: Any) -> MemoryServer:
 
 
 def isClean(server: MemoryServer) -> bool:
-    """Say whether nothing is left of anybody."""
+    """Say whether no connection has left anything behind."""
     factory = server.factory
     return (
         factory.opening == 0
@@ -71,8 +71,9 @@ def isClean(server: MemoryServer) -> bool:
 
 @pytest.mark.parametrize("step", [1, 7, 10_000])
 def test_kept_connection(step: int) -> None:
-    """Responses come in the order of the requests, with bodies of both kinds among
-    them, however all is cut; a handshake behind them is one."""
+    """Responses come in the order of the requests. Some requests have bodies of both
+    kinds, and the input is split in many ways. A handshake behind the requests
+    succeeds."""
     server = serve(own := Own())
     data = (
         get("/a") + SIZED + CHUNKED + get("/head?c", "HEAD") + get("/d") + handshake()
@@ -84,7 +85,7 @@ def test_kept_connection(step: int) -> None:
         server.run()
         output += transport.take()
     head = output.index(b"Content-Length: 6\r\n")
-    # The one to HEAD has the length and no body (RFC 9110 section 9.3.2).
+    # The response to HEAD has the length and no body (RFC 9110 section 9.3.2).
     whole = output[:head] + output[head:].replace(b"gth: 6", b"gth: 0", 1)
     responses = parseResponses(whole)
     bodies = [each.body for each in responses]
@@ -103,7 +104,7 @@ def test_kept_connection(step: int) -> None:
     ],
 )
 def test_last_request(data: bytes) -> None:
-    """RFC 9112 section 9.6: behind a last request, nothing is answered."""
+    """RFC 9112 section 9.6: requests behind the last one are not answered."""
     server = serve(own := Own())
     transport = raw(server, data + get("/b"))
     response = parseResponse(transport.take())
@@ -116,7 +117,7 @@ def test_last_request(data: bytes) -> None:
 
 
 def test_idle(logs: Logs) -> None:
-    """A connection on which nothing comes for a minute is ended, without a word."""
+    """A connection that is idle for a minute is closed without a response."""
     server = serve(Own())
     transport = raw(server, get("/a"))
     server.advance(40)
@@ -141,8 +142,8 @@ class Foreign(Resource):
 @pytest.mark.parametrize("foreign", [False, True])
 @pytest.mark.parametrize("goesOn", [False, True])
 def test_not_idle(foreign: bool, goesOn: bool, logs: Logs) -> None:
-    """A connection on which the head of a request has begun isn't idle: the head has
-    its own time, and the next minute begins with the response."""
+    """A connection on which the head of a request has begun isn't idle. The head has
+    its own timeout, and the next minute begins with the response."""
     pages = Foreign() if foreign else Own()  # type: ignore[no-untyped-call]
     server = serve(pages, open_timeout=10)
     transport = raw(server, get("/a"))
@@ -167,7 +168,7 @@ def test_not_idle(foreign: bool, goesOn: bool, logs: Logs) -> None:
 
 
 def test_own_and_foreign() -> None:
-    """On one connection, both kinds of resources answer, and a WebSocket follows."""
+    """Both kinds of resources answer on one connection, and a WebSocket follows."""
     app = App(pages=Foreign())  # type: ignore[no-untyped-call]
     server = MemoryServer(app, path="/foreign")
     own, foreign = get("/-/nothing"), get("/foreign/x")
@@ -178,7 +179,7 @@ def test_own_and_foreign() -> None:
 
 
 def test_head_and_date() -> None:
-    """Each response says when it was made (RFC 9110 section 6.6.1)."""
+    """Each response has a Date (RFC 9110 section 6.6.1)."""
     server = serve(Own())
     server.clock.advance(784111777)
     response = parseResponse(raw(server, get("/a")).take())
@@ -188,8 +189,7 @@ def test_head_and_date() -> None:
 
 
 def test_response_that_is_used_again() -> None:
-    """A resource may answer with the same response again: the server leaves it as it
-    is."""
+    """A resource may return the same response again: the server doesn't modify it."""
     answer = Response(200, [(b"X-A", b"b")], b"hello")
     clock = Clock()
     for name, count in ((b"X-C", 2), (b"X-E", 2), (b"x-a", 1)):
@@ -199,9 +199,9 @@ def test_response_that_is_used_again() -> None:
 
 
 def test_pipelined_requests_take_turns() -> None:
-    """A client that sends many requests at once gets one answer in a turn of the
-    reactor, and others get theirs between; what it goes on sending isn't read until
-    what has come is used up, and a handshake behind it all is served."""
+    """A client that sends many requests at once gets one answer in each turn of the
+    reactor, and other clients are served in between. The server reads no more from this
+    client until it has used up its input. A handshake behind all requests is served."""
     server = serve(own := Own())
     busy, other = server.connectTransport(), server.connectTransport()
     busy.put(get("/a") * 400)
@@ -225,8 +225,8 @@ def test_pipelined_requests_take_turns() -> None:
 
 
 def test_empty_line_behind_a_body() -> None:
-    """RFC 9112 section 2.2: an empty line that a client sends behind a body begins no
-    request, and isn't waited for as one."""
+    """RFC 9112 section 2.2: an empty line behind a body begins no request, and the
+    server doesn't wait for one."""
     server = serve(own := Own())
     transport = raw(server, SIZED + b"\r\n")
     assert parseResponse(transport.take()).status == 200
@@ -241,8 +241,8 @@ def test_empty_line_behind_a_body() -> None:
 
 @pytest.mark.parametrize("end", ["drain", "close"])
 def test_stop_while_a_response_is_sent(end: str) -> None:
-    """Once the client has the response that was under way as the server began to stop,
-    its connection ends: nothing else is waited for."""
+    """When the server stops while it sends a response, the connection closes once the
+    client has that response. The server waits for nothing else."""
     server = serve(Own(lambda _: Response(200, [], b"x" * 3_000_000)))
     transport = raw(server, get("/a"))
     stopping = server.factory.closeConnections(patience=5.0 if end == "drain" else 0.0)
@@ -257,7 +257,7 @@ def test_stop_while_a_response_is_sent(end: str) -> None:
     assert isClean(server)
 
 
-# Bodies that nobody wants
+# Unwanted bodies
 
 
 @pytest.mark.parametrize(
@@ -271,8 +271,9 @@ def test_stop_while_a_response_is_sent(end: str) -> None:
 )
 @pytest.mark.parametrize("expects", [False, True])
 def test_unwanted(data: bytes, status: int, expects: bool, logs: Logs) -> None:
-    """What nobody wants isn't read: there is an answer at once, without a request to go
-    on, and the end; what comes of it is no request."""
+    """An unwanted body isn't read. The client gets an answer at once and no 100
+    (Continue), and the connection closes. No part of the body is taken for a
+    request."""
     server = serve(own := Own())
     if expects:
         data = data[:-2] + b"Expect: 100-continue\r\n\r\n"
@@ -293,8 +294,9 @@ def test_unwanted(data: bytes, status: int, expects: bool, logs: Logs) -> None:
 
 @pytest.mark.parametrize("expects", [False, True])
 def test_unwanted_but_here(expects: bool) -> None:
-    """Where all of it is here already, it is dropped, and the connection kept; not
-    where the client may have left it out, and what is there may be a request."""
+    """If all of an unwanted body has arrived already, it is dropped and the connection
+    is kept. The connection closes if the client may have left the body out, as the
+    bytes may then be a request."""
     server = serve(own := Own())
     header = "\r\nExpect: 100-continue" if expects else ""
     data = get("/a", "PUT", "Content-Length: 5" + header) + b"12345" + get("/b")
@@ -304,7 +306,7 @@ def test_unwanted_but_here(expects: bool) -> None:
 
 
 def test_unwanted_everywhere() -> None:
-    """A resource that takes no bodies says so."""
+    """A resource can declare that it accepts no bodies."""
     for data in (SIZED, CHUNKED):
         response = parseResponse(raw(serve(Own(maxBodySize=0)), data).take())
         assert response.status == 413
@@ -318,8 +320,8 @@ EMPTY = [b"0\r\n\r\n", b"000;a=b\r\n\r\n", b"0\r\nTrailer: value\r\n\r\n"]
 @pytest.mark.parametrize("chunks", EMPTY)
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 def test_empty_chunks(tmp_path: Path, method: str, chunks: bytes, step: int) -> None:
-    """A chunked body of no bytes is none (RFC 9112 section 7.1), so a resource that
-    takes no bodies answers the request. The connection is kept."""
+    """A chunked body without content is an empty body (RFC 9112 section 7.1), so a
+    resource that accepts no bodies answers the request. The connection is kept."""
     (tmp_path / "a.txt").write_text("content", "ascii")
     (tmp_path / "b.txt").write_text("other", "ascii")
     for path in (b"a.txt", b"-/wsplug.js"):
@@ -341,8 +343,8 @@ def test_empty_chunks(tmp_path: Path, method: str, chunks: bytes, step: int) -> 
     ("behind", "status"), [(b"", 408), (b"0\r\n", 408), (b"1", 408), (b"1\r\n", 413)]
 )
 def test_chunks_that_nobody_wants(behind: bytes, status: int) -> None:
-    """Where no body is taken, a chunked one is refused with its first chunk. It may
-    take as long as a head to turn out to be empty."""
+    """Where no body is accepted, a chunked body is refused at its first chunk. It has
+    as much time as a head to turn out to be empty."""
     server = serve(own := Own(maxBodySize=0))
     head = get("/a", "GET", "Transfer-Encoding: chunked")
     transport = raw(server, head + behind)
@@ -358,8 +360,8 @@ def test_chunks_that_nobody_wants(behind: bytes, status: int) -> None:
 
 
 def test_expected_chunks() -> None:
-    """A client that waits for a request to go on has a body (RFC 9110 section 10.1.1):
-    where none is taken, that is refused at once."""
+    """A client that waits for 100 (Continue) has a body (RFC 9110 section 10.1.1).
+    Where no body is accepted, it is refused at once."""
     server = serve(Own(maxBodySize=0))
     lines = ("Transfer-Encoding: chunked", "Expect: 100-continue")
     transport = raw(server, get("/a", "POST", *lines))
@@ -367,7 +369,7 @@ def test_expected_chunks() -> None:
 
 
 def test_judged_first() -> None:
-    """Who may not do something is told so before the body has come."""
+    """A client without permission is refused before its body has arrived."""
 
     class Judging(Own):
         def judge(self, request: IPlainRequest) -> Response | None:
@@ -390,8 +392,8 @@ def test_judged_first() -> None:
     ],
 )
 def test_expect(version: str, value: str, asked: bool) -> None:
-    """RFC 9110 section 10.1.1: a client that waits to be asked for its body is asked,
-    once, where it is wanted."""
+    """RFC 9110 section 10.1.1: a client that expects 100 (Continue) gets it once, if
+    its body is wanted."""
     server = serve(Own())
     head = get("/a", "POST", "Content-Length: 2", f"Expect: {value}")
     transport = raw(server, head.replace(b"HTTP/1.1", f"HTTP/{version}".encode()))
@@ -407,7 +409,7 @@ def test_expect(version: str, value: str, asked: bool) -> None:
 
 @pytest.mark.parametrize("chunked", [False, True])
 def test_slow_body(chunked: bool, logs: Logs) -> None:
-    """A body that doesn't come is refused as one for a foreign resource is."""
+    """A body that doesn't arrive is refused as for a twisted.web resource."""
     server = serve(Own(), open_timeout=10)
     how = "Transfer-Encoding: chunked" if chunked else "Content-Length: 100"
     transport = raw(server, get("/", "POST", how))
@@ -429,7 +431,8 @@ def test_slow_body(chunked: bool, logs: Logs) -> None:
 
 @pytest.mark.parametrize("kind", ["deferred", "coroutine"])
 def test_later(kind: str) -> None:
-    """What is answered later is waited for; so is what comes behind it."""
+    """The server waits for a late answer, and keeps the requests behind it until
+    then."""
     waiting: list[Deferred[Response]] = []
 
     def respond(_: IPlainRequest) -> Any:
@@ -456,7 +459,8 @@ def test_later(kind: str) -> None:
 
 
 def test_gone_meanwhile() -> None:
-    """Who has gone by then gets nothing; the file for it is closed."""
+    """A client that has disconnected in the meantime gets nothing, and the file for it
+    is closed."""
     later: Deferred[Response] = Deferred()
     server = serve(Own(lambda _: later))
     transport = raw(server, SIZED)
@@ -470,8 +474,8 @@ def test_gone_meanwhile() -> None:
 
 @pytest.mark.parametrize("leaves", [False, True])
 def test_never(leaves: bool) -> None:
-    """What is never answered is refused in the end, and its body held no longer, also
-    of who has left; an answer that comes after all is thrown away."""
+    """A request that is never answered is refused in the end and its body is freed,
+    even if the client has left. An answer that comes later is dropped."""
     later: Deferred[Response] = Deferred()
     server = serve(Own(lambda _: later))
     transport = raw(server, SIZED)
@@ -494,8 +498,8 @@ def test_never(leaves: bool) -> None:
 def test_no_file_can_be_opened(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, logs: Logs
 ) -> None:
-    """Where the process has as many files open as it may have, clients come again; the
-    log has no traceback for each."""
+    """If the process has reached its limit of open files, clients are asked to retry.
+    The log has no traceback for each of them."""
     (tmp_path / "a.txt").write_text("a", "utf-8")
     server = serve(StaticFiles(tmp_path))
 
@@ -541,8 +545,8 @@ FAILING: list[Respond] = [
 
 @pytest.mark.parametrize("respond", FAILING)
 def test_fails(respond: Respond, logs: Logs) -> None:
-    """A resource that fails is a 500 for its client and a traceback in the log; nobody
-    else notices, and nothing of a header becomes another one."""
+    """A resource that fails causes a 500 for its client and a traceback in the log.
+    Other clients are unaffected, and a header's value can't inject another header."""
     server = serve(Own(respond))
     transport = raw(server, get("/a"))
     response = parseResponse(transport.take())
@@ -559,8 +563,8 @@ def test_fails(respond: Respond, logs: Logs) -> None:
     "respond", [_raises, _answersNothingLater, _injects, _injectsLater]
 )
 def test_failures_fill_no_log(respond: Respond, logs: Logs) -> None:
-    """A client that has a resource fail again and again gets as many tracebacks into
-    the log as lines of another kind."""
+    """If a client makes a resource fail again and again, the log gets no more
+    tracebacks than lines of another kind."""
     server = MemoryServer(
         App(pages=Own(respond)), settings=Settings(max_address_log_rate=1), exempt=()
     )
@@ -571,7 +575,8 @@ def test_failures_fill_no_log(respond: Respond, logs: Logs) -> None:
 
 
 def test_half_closed() -> None:
-    """Who has sent all gets the answer that comes later, and the end."""
+    """A client that has closed its side for writing gets the late answer, and then the
+    connection closes."""
     later: Deferred[Response] = Deferred()
     server = serve(Own(lambda _: later))
     transport = raw(server, SIZED)
@@ -596,8 +601,8 @@ def large(tmp_path: Path) -> Path:
 
 
 def test_file_in_turns(large: Path) -> None:
-    """A large file leaves in pieces, a turn of the reactor for each, and no more of it
-    is read than the client reads."""
+    """A large file is sent in pieces, one in each turn of the reactor. The server reads
+    no more of the file than the client reads."""
     server = serve(str(large.parent))
     transport = raw(server, get("/file.bin"))
     assert 65_536 <= len(transport._out) <= 4 * 65_536
@@ -612,9 +617,9 @@ def test_file_in_turns(large: Path) -> None:
 
 
 def test_file_that_ends_early(logs: Logs) -> None:
-    """A response that gets fewer bytes than it says ends the connection, so that nobody
-    takes the part for the whole or the next response for the rest (RFC 9112 section
-    8)."""
+    """If a response has fewer bytes than it declares, the connection is aborted, so
+    that no client takes the part for the whole or the next response for the rest (RFC
+    9112 section 8)."""
     file = io.BytesIO(bytes(300_000))
     server = serve(Own(lambda _: Response(200, [], FileBody(file, 1_000_000))))
     transport = raw(server, get("/a") + get("/b"))
@@ -637,8 +642,8 @@ class Broken(io.BytesIO):
 
 @pytest.mark.parametrize("size", [5, 500_000])
 def test_file_that_cannot_be_read(size: int, logs: Logs) -> None:
-    """A file that can't be read isn't waited for: a small one is a 500, of a large one
-    the connection ends, with one line in the log."""
+    """The server doesn't wait for a file that can't be read. For a small file, the
+    answer is a 500; for a large file, the connection ends. The log has one line."""
     file = Broken()
     server = serve(Own(lambda _: Response(200, [], FileBody(file, size))))
     transport = raw(server, get("/a"))
@@ -656,7 +661,7 @@ def test_file_that_cannot_be_read(size: int, logs: Logs) -> None:
 
 
 def test_leaves_in_the_midst_of_a_file() -> None:
-    """A client that leaves has the file closed."""
+    """When a client leaves during a file, the file is closed."""
     file = io.BytesIO(bytes(1_000_000))
     server = serve(Own(lambda _: Response(200, [], FileBody(file, 1_000_000))))
     transport = raw(server, get("/a"))
@@ -668,7 +673,7 @@ def test_leaves_in_the_midst_of_a_file() -> None:
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 def test_descriptors(large: Path, method: str) -> None:
-    """No descriptor is left open of what was answered, whatever the answer was."""
+    """No answer of any kind leaves a descriptor open."""
     large.with_name("small").write_bytes(b"small")
     server = serve(StaticFiles(large.parent))
     before = len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self") else 0

@@ -1,6 +1,6 @@
 """
-Files that the server sends: what conditions and ranges of a request lead to (RFC 9110
-sections 13 and 14), and that no client holds a descriptor beside its connection's.
+Files that the server sends: the effect of conditions and ranges (RFC 9110 sections 13
+and 14). No client holds a descriptor besides its connection's.
 """
 
 from __future__ import annotations
@@ -52,13 +52,13 @@ def rooms(folder: str) -> RoomPages:
     ]
 )
 def make(request: Any) -> Any:
-    """Whatever answers for a folder."""
+    """Make a resource for a folder."""
     return request.param
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """A large file, in a folder of pages with a small one."""
+    """A large file, in a folder of pages that also has a small one."""
     folder = tmp_path / "pages"
     folder.mkdir()
     for name, content in {"file": CONTENT, "small": b"0123456789"}.items():
@@ -76,7 +76,7 @@ def server(path: Path, make: Any) -> MemoryServer:
 def ask(
     server: MemoryServer, name: str, *headers: str, method: str = "GET"
 ) -> Response:
-    """Give the only response, on a connection that is kept."""
+    """Return the only response, on a connection that is kept."""
     transport = raw(server, get(f"/{name}", method, *headers))
     data = b""
     while part := transport.take():
@@ -124,8 +124,8 @@ RANGE = "Range: bytes=2-4"
 def test_conditions(
     server: MemoryServer, headers: tuple[str, ...], status: int, logs: Logs
 ) -> None:
-    """RFC 9110 section 13.2.2: conditions decide, each in its turn, whether the file is
-    sent, whole or in part."""
+    """RFC 9110 section 13.2.2: conditions are evaluated in order, and decide whether
+    the file is sent, whole or in part."""
     names, methods = ("small", "file"), ("GET", "HEAD")
     for name, method in product(names, methods):
         size = 10 if name == "small" else SIZE
@@ -157,14 +157,15 @@ def test_conditions(
 def test_conditions_before_ranges(
     server: MemoryServer, header: str, status: int
 ) -> None:
-    """Section 13.2.2: a range that can't be satisfied comes after the conditions."""
+    """Section 13.2.2: conditions are evaluated before a range that can't be
+    satisfied."""
     response = ask(server, "file", header, f"Range: bytes={SIZE}-")
     assert response.status == status
 
 
 @pytest.mark.parametrize("header", ['If-Match: "x"', "If-None-Match: *"])
 def test_conditions_of_nothing(path: Path, header: str) -> None:
-    """Section 13.2.1: conditions don't matter where the answer isn't the file."""
+    """Section 13.2.1: conditions are ignored where the answer isn't the file."""
     for make in (StaticFiles, Folder):
         server = MemoryServer(App(pages=make(str(path.parent))))
         assert ask(server, "nothing", header).status == 404
@@ -172,7 +173,7 @@ def test_conditions_of_nothing(path: Path, header: str) -> None:
         assert ask(server, "folder", header).status == 302
 
 
-# Times that no date can tell
+# Times that no date can express
 
 
 FAR: list[tuple[float, str]] = [
@@ -192,9 +193,9 @@ def test_far_times(
     monkeypatch: pytest.MonkeyPatch,
     logs: Logs,
 ) -> None:
-    """A file may be of any time. Its date is valid, and none in the future (RFC 9110
-    section 8.8.2.1). What was modified in the future counts as modified now, and what
-    was modified before 1970, as modified then."""
+    """A file's time may be anything; its date is valid, and never in the future (RFC
+    9110 section 8.8.2.1). A modification in the future counts as one now, and one
+    before 1970 as one in 1970."""
     fstat = os.fstat
 
     def farOff(descriptor: int) -> os.stat_result:
@@ -236,15 +237,15 @@ def countOpen(path: Path) -> int:
         try:
             count += os.path.samefile(f"/proc/self/fd/{name}", path)
         except FileNotFoundError:
-            continue  # that of the listing itself
+            continue  # the descriptor of the listing itself
     return count
 
 
 @needsProc
 @pytest.mark.parametrize("header", [None, "Range: bytes=5-"])
 def test_no_descriptor(server: MemoryServer, path: Path, header: str | None) -> None:
-    """A client that doesn't read a large file, or reads a part of it, has no descriptor
-    open beside that of its connection, and gets the file all the same."""
+    """A client that doesn't read a large file, or reads part of it, uses no descriptor
+    besides its connection's. It gets the whole file all the same."""
     data = get("/file", "GET", *([] if header is None else [header]))
     clients = [raw(server, data) for _ in range(5)]
     assert countOpen(path) == 0
@@ -303,9 +304,9 @@ def test_changed_meanwhile(
     reason: str,
     logs: Logs,
 ) -> None:
-    """All of a response is of one version of the file. If there is another one, or
-    none, in the midst of it, the connection ends before any of that is sent. The log
-    has one line, and no traceback."""
+    """All of a response is of one version of the file. If the file is replaced or
+    removed during the response, the connection ends before anything else is sent. The
+    log has one line and no traceback."""
     transport = raw(server, get("/file"))
     change(path)
     data = b""
@@ -323,8 +324,8 @@ def test_changed_meanwhile(
 
 
 def test_many_changes(path: Path, make: Any, logs: Logs) -> None:
-    """A client that asks for a file that changes all the time gets as many lines into
-    the log as others."""
+    """A client that requests a file that changes all the time is under the limit on log
+    lines, like other clients."""
     pages = make(str(path.parent))
     settings = Settings(max_address_log_rate=1)
     server = MemoryServer(App(pages=pages), settings=settings, exempt=())
@@ -340,7 +341,7 @@ def test_many_changes(path: Path, make: Any, logs: Logs) -> None:
 
 
 class Broken:
-    """An application's file that fails in a way that files don't."""
+    """An application's file that fails with an unexpected exception."""
 
     def read(self, size: int) -> bytes:
         raise ZeroDivisionError
@@ -355,7 +356,8 @@ class BrokenPages(PlainResource):
 
 
 def test_bugs_fill_no_log(logs: Logs) -> None:
-    """Tracebacks of an application's own file count for the limit on lines, too."""
+    """Tracebacks from an application's own file also count towards the limit on log
+    lines."""
     settings = Settings(max_address_log_rate=1)
     server = MemoryServer(App(pages=BrokenPages()), settings=settings, exempt=())
     for _ in range(30):
@@ -370,8 +372,8 @@ def test_bugs_fill_no_log(logs: Logs) -> None:
 def test_no_descriptor_is_left(
     server: MemoryServer, name: str, monkeypatch: pytest.MonkeyPatch, logs: Logs
 ) -> None:
-    """Where the process has as many files open as it may have, the client is asked to
-    come again. The log has no traceback for each."""
+    """If the process has reached its limit of open files, the client is asked to retry.
+    The log has no traceback for each request."""
 
     def fail(*_: Any) -> int:
         raise OSError(errno.EMFILE, "Too many open files")
@@ -395,7 +397,7 @@ def test_no_descriptor_is_left(
 
 
 def test_stored_file(path: Path) -> None:
-    """It reads on from where it was, or from where it is told to."""
+    """It reads on from its position, or from the position that it was moved to."""
     file = StoredFile(str(path), os.stat(path), 3)
     assert file.read(2) == CONTENT[3:5]
     assert file.read(2) == CONTENT[5:7]

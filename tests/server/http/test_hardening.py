@@ -61,7 +61,7 @@ WHOLE = [
     "",
 ]
 """
-Ranges that are ignored: the whole file is the answer (RFC 9110 section 14.2).
+Ranges that are ignored: the answer is the whole file (RFC 9110 section 14.2).
 """
 
 
@@ -70,7 +70,7 @@ MAKERS: list[Any] = [
     pytest.param(Folder, id="twisted.web"),
 ]
 """
-What answers for a folder: the server itself, and C{twisted.web}.
+Resources for a folder: the server's own, and C{twisted.web}'s.
 """
 
 
@@ -86,7 +86,7 @@ def server(tmp_path: Path, make: Any) -> MemoryServer:
 
 
 def ask(server: MemoryServer, data: bytes) -> Response:
-    """Give the only response, and see that the server has nothing left to do."""
+    """Return the only response, and check that the server has no calls left to make."""
     transport = raw(server, data)
     response = transport.take()
     for _ in range(20):
@@ -99,7 +99,8 @@ def ask(server: MemoryServer, data: bytes) -> Response:
 def test_ranges_that_are_not_served(
     server: MemoryServer, value: str, logs: Logs
 ) -> None:
-    """The whole file, once; nothing of the header in the log, and no traceback."""
+    """The answer is the whole file, once. The log has nothing of the header, and no
+    traceback."""
     request = get("/file.bin").replace(
         b"\r\n\r\n", b"\r\nRange: " + value.encode("latin-1") + b"\r\n\r\n"
     )
@@ -120,7 +121,7 @@ def test_ranges_that_are_not_served(
     ],
 )
 def test_range(server: MemoryServer, value: str, first: int, last: int) -> None:
-    """One range from a first byte on (RFC 9110 section 14.1.2) is served."""
+    """A single range from a first byte on is served (RFC 9110 section 14.1.2)."""
     response = ask(server, get("/file.bin", "GET", f"Range: {value}"))
     assert response.status == 206
     assert response.all("content-range") == [f"bytes {first}-{last}/{SIZE}"]
@@ -141,22 +142,22 @@ def test_range_behind_the_end(server: MemoryServer) -> None:
     [("Range: bytes=0-1", "Range: bytes=2-3"), ("Range: bytes=0-1", 'If-Range: "x"')],
 )
 def test_ranges_with_conditions(server: MemoryServer, headers: tuple[str, str]) -> None:
-    """Two headers are no range; and what may be a part of another version isn't asked
-    for (RFC 9110 section 13.1.5)."""
+    """Two Range headers are ignored, and so is a range for what may be another version
+    (RFC 9110 section 13.1.5)."""
     response = ask(server, get("/file.bin", "GET", *headers))
     assert (response.status, len(response.body)) == (200, SIZE)
 
 
 @pytest.mark.parametrize("value", [";", "", "x", "Sun, 06 Nov 1994", "0", 9000 * ";"])
 def test_date(server: MemoryServer, value: str, logs: Logs) -> None:
-    """RFC 9110 section 13.1.3: what is no date is ignored."""
+    """RFC 9110 section 13.1.3: an invalid date is ignored."""
     response = ask(server, get("/file.bin", "GET", f"If-Modified-Since: {value}"))
     assert (response.status, len(response.body)) == (200, SIZE)
     assert logs.failures() == []
 
 
 def test_right_date(server: MemoryServer) -> None:
-    """A date that is one still spares the file."""
+    """With a valid date, the file isn't sent again."""
     date = "Fri, 01 Jan 2100 00:00:00 GMT"
     assert (
         ask(server, get("/file.bin", "GET", f"If-Modified-Since: {date}")).status == 304
@@ -165,13 +166,13 @@ def test_right_date(server: MemoryServer) -> None:
 
 @pytest.mark.parametrize("path", ["/%ff", "/%ff/x", "/a%c3", "/%00", "/%ed%a0%80"])
 def test_path_that_is_no_text(server: MemoryServer, path: str, logs: Logs) -> None:
-    """What is in no file's name isn't there; no traceback."""
+    """A path that can't be a file's name is a 404, without a traceback."""
     assert ask(server, get(path)).status == 404
     assert logs.failures() == []
 
 
 class Failing(Resource):
-    """A resource with a bug, seen at once or later."""
+    """A resource with a bug, which shows at once or later."""
 
     isLeaf = True
 
@@ -191,8 +192,9 @@ class Failing(Resource):
 def test_failures_of_others_resources(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, logs: Logs
 ) -> None:
-    """What others' resources have in the log for a request that anybody can send, as
-    Twisted's own for a path that is no text, counts as lines about the client."""
+    """What others' resources log for a request that any client can send counts as lines
+    about the client. An example is Twisted's own traceback for a path that isn't valid
+    UTF-8."""
     failing = Failing(kind == "later")
     app = App()
     app.pages = File(str(tmp_path)) if kind == "file" else failing
@@ -227,7 +229,7 @@ def test_failures_of_others_resources(
     logs.failures()
     (what,) = told
     assert "failed pages" in what
-    # Others' errors, outside of a request, are nobody's.
+    # Errors outside of a request belong to no client.
     assert not isLeftOut({"log_level": LogLevel.critical})
 
 
@@ -236,7 +238,7 @@ def test_failures_of_others_resources(
     ["close", "Close", "close, TE", "TE, close", "TE,close", "keep-alive,close"],
 )
 def test_connection_close(server: MemoryServer, value: str) -> None:
-    """RFC 9112 section 9.6: the option may stand anywhere in the list."""
+    """RFC 9112 section 9.6: the close option may be anywhere in the list."""
     transport = raw(server, get("/nothing", "GET", f"Connection: {value}"))
     server.advance(0)
     assert parseResponse(transport.take()).all("connection") == ["close"]
@@ -245,8 +247,8 @@ def test_connection_close(server: MemoryServer, value: str) -> None:
 
 @pytest.mark.parametrize("name", ["fifo", "out", "outer/secret", "index/", "loop"])
 def test_no_file_of_the_folder(tmp_path: Path, name: str, make: Any) -> None:
-    """What is no regular file isn't opened: a FIFO would hold the server for ever. Nor
-    is what a symbolic link leads to that is somewhere else."""
+    """A file that isn't regular is never opened: a FIFO would block the server forever.
+    A symbolic link that leads out of the folder isn't followed."""
     folder = tmp_path / "pages"
     (folder / "index").mkdir(parents=True)
     secret = tmp_path / "secret"
@@ -264,8 +266,8 @@ def test_no_file_of_the_folder(tmp_path: Path, name: str, make: Any) -> None:
 
 
 def test_links_within_the_folder(tmp_path: Path, make: Any) -> None:
-    """Links that stay in the folder are served, also where it is itself behind one; and
-    others where that is asked for."""
+    """Links that stay within the folder are followed, even if the folder itself is
+    behind a link. Other links are followed if the resource is configured to."""
     folder = tmp_path / "pages"
     folder.mkdir()
     (folder / "a").write_text("here", "ascii")
@@ -284,7 +286,7 @@ def test_links_within_the_folder(tmp_path: Path, make: Any) -> None:
 @pytest.mark.parametrize("kind", ["socket", "device", "folder"])
 @pytest.mark.parametrize("follows", [False, True])
 def test_other_files(tmp_path: Path, kind: str, follows: bool, make: Any) -> None:
-    """Nor are sockets and devices opened, whether or not links are followed."""
+    """Sockets and devices aren't opened either, whether or not links are followed."""
     folder = tmp_path / "pages"
     (folder / "folder").mkdir(parents=True)
     (folder / "device").symlink_to("/dev/zero")
@@ -301,7 +303,7 @@ def test_other_files(tmp_path: Path, kind: str, follows: bool, make: Any) -> Non
 
 @contextmanager
 def ending(path: Path) -> Iterator[None]:
-    """Have a FIFO end for who does wait for it, so that a test fails and doesn't
+    """Give a FIFO its other end, so that a test that blocks on it fails and doesn't
     hang."""
     over = Event()
 
@@ -319,7 +321,7 @@ def ending(path: Path) -> Iterator[None]:
 
 def _regular(*_: Any, **__: Any) -> os.stat_result:
     """
-    Say that anything is a regular file.
+    Report any file as regular.
     """
     return os.stat_result((stat.S_IFREG, *([0] * 9)))
 
@@ -328,8 +330,8 @@ def _regular(*_: Any, **__: Any) -> os.stat_result:
 def test_swapped(
     tmp_path: Path, kind: str, make: Any, monkeypatch: pytest.MonkeyPatch, logs: Logs
 ) -> None:
-    """A file that has become something else between the check and the opening isn't
-    there; nobody waits for a FIFO's other end."""
+    """A file that becomes something else between the check and the opening is a 404.
+    The server doesn't block on a FIFO."""
     path = tmp_path / "file"
     with ExitStack() as stack:
         listening = stack.enter_context(socket.socket(socket.AF_UNIX))
@@ -355,7 +357,7 @@ def test_swapped(
 def test_unreadable(
     server: MemoryServer, monkeypatch: pytest.MonkeyPatch, logs: Logs
 ) -> None:
-    """A file that can't be opened for another reason isn't said to be missing."""
+    """A file that can't be opened for another reason isn't reported as missing."""
 
     def fail(*_: object) -> int:
         raise OSError(errno.EIO, "the disk fails")
@@ -367,8 +369,8 @@ def test_unreadable(
 
 
 def test_folder_behind_a_link_that_changes(tmp_path: Path, make: Any) -> None:
-    """A folder may be replaced by way of a link to it. Where it really is is looked up
-    once for a request, not for each part of its path."""
+    """A folder may be replaced by changing a link to it. Its real path is looked up
+    once for each request, and not for each part of the request's path."""
     for name in ("one", "two"):
         (tmp_path / name / "a" / "b" / "c").mkdir(parents=True)
         (tmp_path / name / "a" / "b" / "c" / "file").write_text(name, "ascii")
@@ -405,8 +407,8 @@ class Stubborn(Resource):
     ("method", "status"), [(b"", 200), (b"GET", 200), (b"POST", 405)]
 )
 def test_head_of_another_site(method: bytes, status: int, logs: Logs) -> None:
-    """HEAD is answered without a body, and without a line in the log, also by a site
-    that isn't wsplug's: Twisted would log the request, with the tokens in it."""
+    """On a site that isn't wsplug's, HEAD is also answered without a body and without a
+    line in the log. Twisted would log the request with the tokens in it."""
     server = MemoryServer(App())
     site = Site(Stubborn(method), reactor=server.clock)
     server.factory.site = site
@@ -451,7 +453,7 @@ def post(kind: str, body: bytes, path: str = "/") -> bytes:
 
 
 class Taker(Resource):
-    """Takes bodies, and tells what there was."""
+    """Accepts bodies, and records what it got."""
 
     isLeaf = True
 
@@ -469,8 +471,8 @@ class Taker(Resource):
 
 @pytest.mark.parametrize("name", FORMS)
 def test_forms_are_not_parsed(name: str, logs: Logs) -> None:
-    """A resource that asked for no form has the body as it is, whatever is in it; it
-    took Twisted's parser more than five seconds for a hundred kilobytes."""
+    """A resource that doesn't ask for a form gets the body as it is, whatever it
+    contains. Twisted's parser took more than five seconds for a hundred kilobytes."""
     kind, body = FORMS[name]
     taker = Taker()
     began = process_time()
@@ -485,7 +487,7 @@ def test_forms_are_not_parsed(name: str, logs: Logs) -> None:
 
 @pytest.mark.parametrize("name", FORMS)
 def test_forms_to_pages(name: str, server: MemoryServer, logs: Logs) -> None:
-    """Pages take no POST, and say so whatever is in it."""
+    """Pages answer a POST with 405, whatever its body."""
     response = ask(server, post(*FORMS[name], "/file.bin"))
     assert response.status == 405
     assert logs.failures() == []
@@ -545,7 +547,7 @@ PARSED: dict[str, tuple[str, bytes, dict[bytes, list[bytes]]]] = {
     "no form": ("multipart/mixed; boundary=b", part(NAMED % "a") + b"--b--", {}),
 }
 """
-Forms, and what is in them.
+Forms and their fields.
 """
 
 REFUSED: dict[str, tuple[str, bytes]] = {
@@ -567,7 +569,7 @@ REFUSED: dict[str, tuple[str, bytes]] = {
     "many empty ones": (ENCODED, b"&;" * 5001),
 }
 """
-Forms that are none.
+Malformed forms.
 """
 
 
@@ -576,7 +578,7 @@ class Form(Taker):
 
 
 def _both(taker: Taker) -> list[MemoryServer]:
-    """Ask for a resource on wsplug's site and on somebody's own."""
+    """Request a resource on wsplug's site and on a custom one."""
     servers = [MemoryServer(App(pages=taker)), MemoryServer(App())]
     servers[1].factory.site = Site(taker, reactor=servers[1].clock)
     return servers
@@ -584,8 +586,8 @@ def _both(taker: Taker) -> list[MemoryServer]:
 
 @pytest.mark.parametrize("name", PARSED)
 def test_forms_that_are_wanted(name: str) -> None:
-    """A resource that asks for forms gets them, as does one of a site that isn't
-    wsplug's, for which nobody says anything."""
+    """A resource that asks for forms gets them. So does one on a site that isn't
+    wsplug's, where no setting says so."""
     kind, body, args = PARSED[name]
     for server in _both(form := Form()):
         form.args = None
@@ -597,10 +599,10 @@ def test_forms_that_are_wanted(name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted({*PARSED} - {"nothing", "no part"}))
 def test_forms_as_twisted_has_them(name: str) -> None:
-    """Nobody notices whose parser it is."""
+    """wsplug's parser and Twisted's give the same fields."""
     kind, body, args = PARSED[name]
     if name == "names":
-        body = body.replace(b"\xc3\xa4", b"a")  # it fails at UTF-8
+        body = body.replace(b"\xc3\xa4", b"a")  # Twisted's parser fails at UTF-8
         args = {key.replace(b"\xc3\xa4", b"a"): value for key, value in args.items()}
     taker = Taker()
     clock = Clock()
@@ -609,15 +611,15 @@ def test_forms_as_twisted_has_them(name: str) -> None:
     channel.makeConnection(transport)
     channel.dataReceived(post(kind, body))
     assert b" 200 " in transport.value()
-    # That of 2024 has only the last one of each name in parts.
+    # Twisted 24 keeps only the last value of each name in multipart forms.
     last = {key: values[-1] for key, values in args.items()}
     assert {key: values[-1] for key, values in taker.args.items()} == last
 
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_wanted_forms_that_are_none(name: str, logs: Logs) -> None:
-    """Those are the client's mistake: 400, no traceback, and nothing of it in the
-    log."""
+    """A malformed form is the client's mistake: 400, no traceback, and nothing of the
+    form in the log."""
     kind, body = REFUSED[name]
     for server in _both(form := Form()):
         response = ask(server, post(kind, body))
@@ -632,7 +634,7 @@ def test_wanted_forms_that_are_none(name: str, logs: Logs) -> None:
 
 
 def test_log_of_broken_forms(logs: Logs) -> None:
-    """Their lines are within the limit of the log."""
+    """The lines about malformed forms are under the log's limit."""
     settings = Settings(max_address_handshake_rate=1000)
     server = MemoryServer(App(pages=Form()), settings=settings, exempt=())
     for _ in range(300):
@@ -674,8 +676,8 @@ HOSTILE = {
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_time_of_forms(name: str, logs: Logs) -> None:
-    """No form holds the server up for more than a twentieth of a second for each
-    hundred kilobytes, and as much again for a busy machine."""
+    """No form blocks the server for more than a twentieth of a second for each hundred
+    kilobytes, plus as much again for a busy machine."""
     kind, body = HOSTILE[name]
     form = Form()
     data = post(kind, body)
@@ -693,7 +695,7 @@ def test_time_of_forms(name: str, logs: Logs) -> None:
 
 
 def test_site_that_parses_no_forms() -> None:
-    """A site of Twisted 26 can be told to leave forms alone."""
+    """A site of Twisted 26 can be configured not to parse forms."""
     taker = Taker()
     server = MemoryServer(App())
     try:

@@ -1,6 +1,6 @@
 """
-Clients of pages that read slowly or never, and bodies that come slowly or never (DESIGN
-section 4, plain HTTP: each response and body has a deadline).
+Clients of pages that read slowly or never, and bodies that arrive slowly or never
+(DESIGN section 4, plain HTTP: each response and body has a deadline).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ BODY = bytes(range(250)) * (SIZE // 250)
 
 
 class Whole(Resource):
-    """Answers with much at once."""
+    """Answers with a large body at once."""
 
     isLeaf = True
 
@@ -35,7 +35,7 @@ class Whole(Resource):
 
 
 class Pieces(Resource):
-    """Answers with much in small pieces, all at once."""
+    """Answers with a large body in small pieces, all at once."""
 
     isLeaf = True
 
@@ -65,8 +65,9 @@ def server(request: Any, tmp_path: Path) -> MemoryServer:
 
 
 def test_never_reads(server: MemoryServer, logs: Logs) -> None:
-    """DESIGN section 5: who reads no page is cut off after the send timeout; one line
-    says so, with the setting, and nothing is left."""
+    """DESIGN section 5: a client that doesn't read its page is disconnected after the
+    send timeout. One line in the log says so and names the setting. Nothing is left
+    behind."""
     transport = raw(server, get("/file"))
     server.advance(29)
     assert not transport.lost
@@ -82,8 +83,8 @@ def test_never_reads(server: MemoryServer, logs: Logs) -> None:
 
 
 def test_reads_slowly(server: MemoryServer, logs: Logs) -> None:
-    """Who reads what the transport holds within the send timeout gets all of it,
-    however long that takes."""
+    """A client that reads the transport's buffer within the send timeout gets the whole
+    response, however long that takes."""
     transport = raw(server, get("/file"))
     data = b""
     while part := transport.take():
@@ -95,7 +96,7 @@ def test_reads_slowly(server: MemoryServer, logs: Logs) -> None:
 
 
 def test_order(server: MemoryServer) -> None:
-    """What comes behind a request waits until its response is out, and is answered
+    """What comes behind a request waits until the response is sent, and is answered
     then: another page, and a handshake."""
     transport = raw(server, get("/file"))
     transport.put(get("/nothing/there") + get("/file") + handshake())
@@ -111,7 +112,7 @@ def test_order(server: MemoryServer) -> None:
 
 
 def test_close_behind_a_large_page(server: MemoryServer) -> None:
-    """A connection that ends with its response ends once that is out."""
+    """A connection that closes after its response closes once the response is sent."""
     transport = raw(server, get("/file", "GET", "Connection: close"))
     data = b""
     while part := transport.take():
@@ -123,7 +124,7 @@ def test_close_behind_a_large_page(server: MemoryServer) -> None:
 
 
 def test_never_reads_the_end(server: MemoryServer) -> None:
-    """The last piece isn't waited for any longer than the first."""
+    """The last piece has the same timeout as the first."""
     transport = raw(server, get("/file", "GET", "Connection: close"))
     while not transport.disconnecting:
         transport.take()
@@ -134,8 +135,8 @@ def test_never_reads_the_end(server: MemoryServer) -> None:
 
 
 def test_all_together() -> None:
-    """What waits for clients of pages counts for max-send-buffer-total like all else;
-    the one for whom most waits goes."""
+    """Output that waits for clients of pages counts towards max-send-buffer-total, like
+    all other output. The client with the largest buffer is disconnected."""
     settings = Settings(max_send_buffer_total=5_000_000)
     page = Whole()  # type: ignore[no-untyped-call]
     server = MemoryServer(App(pages=page), settings=settings)
@@ -150,7 +151,7 @@ def test_all_together() -> None:
 
 
 def test_leaves_in_the_midst(server: MemoryServer) -> None:
-    """A client that is gone leaves nothing behind."""
+    """A client that leaves during a response leaves nothing behind."""
     transport = raw(server, get("/file"))
     transport.abortConnection()
     server.advance(1)
@@ -159,7 +160,7 @@ def test_leaves_in_the_midst(server: MemoryServer) -> None:
 
 
 class Reentrant:
-    """A transport that has something done in the midst of a write."""
+    """A transport that calls a function in the middle of a write."""
 
     def __init__(self, during: Callable[[PageOutput], object], times: int) -> None:
         self.data = b""
@@ -180,8 +181,8 @@ class Reentrant:
 
 @pytest.mark.parametrize("times", [1, 2, 5])
 def test_ends_in_the_midst_of_a_write(times: int) -> None:
-    """A connection that ends while something is written to it gives all back to the
-    common budget, and no more than that."""
+    """A connection that ends during a write returns exactly what it had reserved of the
+    shared budget."""
     transport = Reentrant(PageOutput.stop, times)
     output = transport.output
     output.pause()
@@ -197,7 +198,7 @@ def test_ends_in_the_midst_of_a_write(times: int) -> None:
 
 @pytest.mark.parametrize("times", [1, 2, 3])
 def test_more_in_the_midst_of_a_write(times: int) -> None:
-    """What is written meanwhile comes behind all that waits."""
+    """What is written during a write comes after everything that already waits."""
 
     def during(output: PageOutput) -> None:
         output.pause()
@@ -215,7 +216,7 @@ def test_more_in_the_midst_of_a_write(times: int) -> None:
 
 
 class Taker(Resource):
-    """Takes a body of any size."""
+    """Accepts a body of any size."""
 
     isLeaf = True
     maxBodySize = 10_000_000
@@ -238,8 +239,8 @@ def encode(chunked: bool, data: bytes) -> bytes:
 @pytest.mark.parametrize("step", [0, 1, 9.5])
 @pytest.mark.parametrize("chunked", [False, True])
 def test_slow_body(chunked: bool, step: float, logs: Logs) -> None:
-    """A body that comes by the byte, or not at all, is refused with 408 after the time
-    that a head has (RFC 9110 section 15.5.9)."""
+    """A body that arrives byte by byte, or not at all, is refused with 408 after the
+    time that a head has (RFC 9110 section 15.5.9)."""
     server, transport = begin(chunked, 1000)
     for _ in range(int(9.75 // step) if step else 0):
         transport.put(encode(chunked, b"x"))
@@ -257,7 +258,7 @@ def test_slow_body(chunked: bool, step: float, logs: Logs) -> None:
 
 @pytest.mark.parametrize("chunked", [False, True])
 def test_steady_body(chunked: bool) -> None:
-    """A large body over a slow line is taken, for as long as it goes on."""
+    """A large body over a slow line is accepted, as long as it keeps coming."""
     server, transport = begin(chunked, 20 * 20_000)
     for _ in range(20):
         transport.put(encode(chunked, bytes(20_000)))
@@ -271,7 +272,7 @@ def test_steady_body(chunked: bool) -> None:
 
 
 def test_idle_is_not_logged(logs: Logs) -> None:
-    """The end of a kept connection is no news."""
+    """The end of an idle kept connection isn't logged."""
     server = MemoryServer(App(pages=Whole()))  # type: ignore[no-untyped-call]
     transport = raw(server, get("/"))
     while transport.take():

@@ -75,7 +75,7 @@ def test_folder(folder: str, target: str, kind: str, body: bytes) -> None:
 
 @pytest.mark.parametrize("target", ["/chat/", "/chat/index.html", "/chat/?x=1"])
 def test_folder_at_a_path(folder: str, target: str) -> None:
-    """The mount's path is not the folder's."""
+    """The mount's path is not part of the folder's."""
     server = MemoryServer(App(pages=folder), path="/chat")
     assert server.request("GET", target).body == b"<p>index"
     response = server.request("GET", "/chat")
@@ -101,7 +101,8 @@ def test_folder_at_a_path(folder: str, target: str) -> None:
     ],
 )
 def test_folder_and_nothing_else(folder: str, target: str) -> None:
-    """What isn't a page in the folder isn't there: no listing, no way out."""
+    """Whatever isn't a page in the folder is a 404: there is no listing and no way
+    out."""
     response = MemoryServer(App(pages=folder)).request("GET", target)
     assert response.status in (404, 403)
     assert b"secret" not in response.body
@@ -110,14 +111,15 @@ def test_folder_and_nothing_else(folder: str, target: str) -> None:
 
 
 def test_folder_and_websocket(folder: str) -> None:
-    """The same path is a page for a browser and a WebSocket for the page."""
+    """One path serves a page to a browser and a WebSocket to that page."""
     server = MemoryServer(App(pages=folder))
     assert server.request("GET").status == 200
     assert server.connect("/", origin=f"http://{HOST}").opened
 
 
 def test_head(folder: str) -> None:
-    """HEAD gets no body (RFC 9110 section 9.3.2), and the next request its answer."""
+    """The response to HEAD has no body (RFC 9110 section 9.3.2), and the next request
+    is answered."""
     server = MemoryServer(App(pages=folder))
     output = raw(server, get("/", "HEAD") + handshake()).take()
     first, _, rest = output.partition(b"\r\n\r\n")
@@ -130,7 +132,8 @@ def test_head(folder: str) -> None:
 
 
 def test_no_pages() -> None:
-    """Without pages: 426, and what to upgrade to (RFC 9110 section 15.5.22)."""
+    """Without pages: 426, with the protocol to upgrade to (RFC 9110 section
+    15.5.22)."""
     response = MemoryServer(App()).request("GET", "/chat")
     assert response.status == 426
     assert response.body == b"this is a WebSocket server\n"
@@ -147,7 +150,7 @@ def test_nothing_mounted() -> None:
 
 @pytest.mark.parametrize(("target", "status"), [("/chat", 426), ("/", 404)])
 def test_no_site(target: str, status: int, logs: Logs) -> None:
-    """A factory without a site says the same, and ends the connection."""
+    """A factory without a site answers the same and closes the connection."""
     server = MemoryServer(App(), path="/chat")
     server.factory.site = None
     transport = raw(server, get(target) + get(target))
@@ -157,12 +160,12 @@ def test_no_site(target: str, status: int, logs: Logs) -> None:
 
 
 def test_other_upgrade() -> None:
-    """An upgrade to something else is a request for a page (RFC 9110 section 7.8)."""
+    """An upgrade to another protocol is a request for a page (RFC 9110 section 7.8)."""
     headers = [("Connection", "Upgrade"), ("Upgrade", "h2c")]
     assert MemoryServer(App()).request("GET", headers=headers).status == 426
 
 
-# What the server itself has, below /-/
+# The server's own files, below /-/
 
 
 OWN = ["wsplug.js", "page.js", "wsplug.css", "favicon.svg"]
@@ -171,8 +174,8 @@ OWN = ["wsplug.js", "page.js", "wsplug.css", "favicon.svg"]
 @pytest.mark.parametrize("name", OWN)
 @pytest.mark.parametrize("path", ["/", "/chat", "/team/chat"])
 def test_own_files(path: str, name: str, folder: str) -> None:
-    """They are at the root and below each mount, whatever the mount has for pages, and
-    nobody takes one for another kind of file, or keeps an old one."""
+    """The files are at the root and below each mount, whatever pages the mount has.
+    Clients don't guess their type, and keep no old version."""
     content = (STATIC / name).read_bytes()
     resources: list[Any] = [None, folder, Page()]
     for pages in resources:
@@ -187,7 +190,7 @@ def test_own_files(path: str, name: str, folder: str) -> None:
 
 
 def test_own_files_unchanged() -> None:
-    """Who has it already is told that it is the same (RFC 9110 section 15.4.5)."""
+    """A client that already has the file gets a 304 (RFC 9110 section 15.4.5)."""
     server = MemoryServer(App())
     when = server.request("GET", "/-/wsplug.js").headers["last-modified"]
     headers = [("If-Modified-Since", when)]
@@ -223,8 +226,8 @@ def test_own_files_and_nothing_else(target: str) -> None:
 
 
 def test_resource_for_pages() -> None:
-    """An application's pages can be a resource: it has what is below its mount, but for
-    what is the server's own."""
+    """An application's pages can be a resource. It gets all requests below its mount,
+    except those for the server's own files."""
     server = MemoryServer(App(pages=Page()), path="/chat")
     assert server.request("GET", "/chat/a/b").body == b"page /chat/a/b"
     assert server.request("GET", "/chat").body == b"page /chat"
@@ -234,14 +237,14 @@ def test_resource_for_pages() -> None:
     assert server.connect("/chat").opened
 
 
-# A site of one's own
+# A custom site
 
 
 NOT_YET: int = NOT_DONE_YET
 
 
 class Page(Resource):
-    """Says what it was asked; ``/later`` waits until the test says when."""
+    """Answers with the request; ``/later`` waits until the test says so."""
 
     isLeaf = True
 
@@ -271,7 +274,7 @@ class Page(Resource):
 
 
 class Serving:
-    """A server with a site of the test's own."""
+    """A server with the test's own site."""
 
     def __init__(self, **settings: float) -> None:
         self.app = App()
@@ -305,7 +308,7 @@ BEFORE = [
 @pytest.mark.parametrize("step", [0, 1, 7, 50])
 def test_upgrade_behind_pages(data: bytes, bodies: list[bytes], step: int) -> None:
     """Pages first, then a handshake on the same connection, as reverse proxies send
-    them: in one write, or in pieces; with frames right behind."""
+    them: in one write or in pieces, with frames right behind."""
     serving = Serving()
     transport = serving.server.connectTransport()
     whole = data + handshake("GET /ws HTTP/1.1") + frame(b"early")
@@ -332,7 +335,7 @@ def test_upgrade_behind_pages(data: bytes, bodies: list[bytes], step: int) -> No
 @pytest.mark.parametrize("pipelined", [True, False])
 @pytest.mark.parametrize("post", [True, False])
 def test_upgrade_behind_a_page_that_takes_time(pipelined: bool, post: bool) -> None:
-    """The page is answered later: the handshake behind it waits for its turn."""
+    """The page is answered later. The handshake behind it waits for its turn."""
     serving = Serving()
     body = (b"Transfer-Encoding: chunked", b"1\r\nx\r\n0\r\n\r\n")
     request = get("/later")
@@ -343,7 +346,7 @@ def test_upgrade_behind_a_page_that_takes_time(pipelined: bool, post: bool) -> N
     if not pipelined:
         transport.put(upgrade)
     serving.server.run()
-    serving.server.advance(15)  # the open timeout is for what has to be waited for
+    serving.server.advance(15)  # the open timeout is for what the client sends
     assert transport.take() == b""
     assert not serving.app.requests
     serving.page.finish()
@@ -355,7 +358,7 @@ def test_upgrade_behind_a_page_that_takes_time(pipelined: bool, post: bool) -> N
 
 
 def test_two_pages_that_take_time() -> None:
-    """One at a time, in order."""
+    """Answers are made one at a time, in order."""
     serving = Serving()
     transport = raw(serving.server, get("/later") + get("/later") + get("/a"))
     assert len(serving.page.later) == 1
@@ -369,8 +372,8 @@ def test_two_pages_that_take_time() -> None:
 
 
 def test_much_behind_a_page_that_takes_time() -> None:
-    """What comes meanwhile isn't collected without end: reading is paused, and goes on
-    with the answer."""
+    """Input that arrives in the meantime isn't buffered without limit: reading is
+    paused, and resumes with the answer."""
     serving = Serving()
     transport = raw(serving.server, get("/later"))
     transport.put(get("/a", "GET", "X: " + "x" * 10_000) * 20)
@@ -391,7 +394,7 @@ def test_much_behind_a_page_that_takes_time() -> None:
     ],
 )
 def test_last_request(data: bytes) -> None:
-    """Behind a last request nothing is answered any more (RFC 9112 section 9.6)."""
+    """Requests behind the last one are not answered (RFC 9112 section 9.6)."""
     serving = Serving()
     transport = raw(serving.server, data + handshake())
     assert transport.take().endswith(b"\r\n\r\npage /a")
@@ -401,7 +404,7 @@ def test_last_request(data: bytes) -> None:
 
 
 def test_idle() -> None:
-    """A connection with nothing to do is ended by twisted.web's own timeout."""
+    """An idle connection is closed by twisted.web's own timeout."""
     serving = Serving()
     transport = raw(serving.server, get("/a"))
     transport.take()
@@ -413,8 +416,8 @@ def test_idle() -> None:
 
 
 def test_slow_second_head(logs: Logs) -> None:
-    """DESIGN section 5, 408: a second request has no more time than the first; it
-    counts from its first byte."""
+    """DESIGN section 5, 408: a second request has as much time as the first, counted
+    from its first byte."""
     serving = Serving()
     transport = raw(serving.server, get("/a"))
     transport.take()
@@ -441,7 +444,8 @@ def test_slow_second_head(logs: Logs) -> None:
     ],
 )
 def test_refused_behind_a_page(data: bytes, status: int, logs: Logs) -> None:
-    """A refusal of a later request ends the connection like that of a first."""
+    """Refusing a later request closes the connection, as refusing the first one
+    does."""
     serving = Serving()
     transport = raw(serving.server, get("/a") + data)
     page, refusal = parseResponses(transport.take())
@@ -457,8 +461,8 @@ def test_refused_behind_a_page(data: bytes, status: int, logs: Logs) -> None:
 
 
 def test_large_head() -> None:
-    """A head within a raised max-head-size and max-headers passes Twisted's own
-    limits too: 16 KiB, 500 headers."""
+    """A head within raised max-head-size and max-headers also passes Twisted's own
+    limits: 16 KiB, 500 headers."""
     serving = Serving(max_head_size=200_000, max_headers=2000)
     long = [f"X-Long: {'x' * 100_000}"]
     many = [f"X-{number}: 1" for number in range(1500)]
@@ -468,7 +472,7 @@ def test_large_head() -> None:
 
 
 def test_client_leaves() -> None:
-    """The client leaves before its page is there: the resource learns it."""
+    """If the client leaves before its page is ready, the resource is notified."""
     serving = Serving()
     transport = raw(serving.server, get("/later"))
     (request,) = serving.page.later
@@ -480,7 +484,7 @@ def test_client_leaves() -> None:
 
 @implementer(IPullProducer)
 class Pulled:
-    """Writes as much each time it is asked, until it fails or is told to stop."""
+    """Writes the same amount at each call, until it fails or is stopped."""
 
     def __init__(self, size: int = 1000, fails: int = 1 << 30) -> None:
         self.size = size
@@ -511,8 +515,8 @@ def pull(producer: Pulled) -> tuple[Serving, MemoryTransport]:
 
 
 def test_pull_producer() -> None:
-    """A response that has to be asked for: while the client doesn't read, no more is
-    asked for than is let wait; and none once it is whole."""
+    """While the client doesn't read, a pull producer is called for no more than the
+    buffer may hold. Once the response is complete, it isn't called at all."""
     producer = Pulled()
     serving, transport = pull(producer)
     full = producer.asked
@@ -535,7 +539,8 @@ def test_pull_producer() -> None:
 
 
 def test_pull_producer_of_one_who_leaves() -> None:
-    """The client leaves in the midst: the producer is told, once, and asked no more."""
+    """If the client leaves during the response, the producer is stopped once and not
+    called again."""
     producer = Pulled()
     serving, transport = pull(producer)
     transport.take()
@@ -547,9 +552,8 @@ def test_pull_producer_of_one_who_leaves() -> None:
 
 
 def test_pull_producer_that_fails(logs: Logs) -> None:
-    """A producer that raises in the midst of a response: it is logged, and the
-    connection aborted, so that nobody takes the part for the whole (RFC 9112 section
-    8)."""
+    """If a producer raises during a response, the error is logged and the connection
+    aborted, so that no client takes the part for the whole (RFC 9112 section 8)."""
     serving, transport = pull(Pulled(fails=3))
     (failure,) = logs.failures()
     assert failure.check(KeyError)
@@ -558,9 +562,9 @@ def test_pull_producer_that_fails(logs: Logs) -> None:
 
 
 def test_pull_producer_that_has_nothing() -> None:
-    """A producer that gives nothing is not asked without end, as Twisted's for a part
-    of a file that has become shorter: a few times a second, and after send-timeout the
-    connection is cut off."""
+    """A producer that gives nothing isn't called without end. Twisted's producer does
+    so for part of a file that has become shorter. It is called a few times a second,
+    and after send-timeout the client is disconnected."""
     producer = Pulled(size=0)
     serving, transport = pull(producer)
     assert producer.asked < 5
@@ -577,7 +581,7 @@ def test_pull_producer_that_has_nothing() -> None:
 
 
 def test_pull_producer_that_waits() -> None:
-    """One that has something again goes on at once."""
+    """A producer that has data again resumes at once."""
     producer = Pulled(size=0)
     serving, transport = pull(producer)
     serving.server.advance(20)
@@ -605,7 +609,7 @@ def test_expect_continue() -> None:
 
 
 class Small(Page):
-    """Takes little."""
+    """Accepts small bodies."""
 
     maxBodySize = 10
 
@@ -622,8 +626,8 @@ def _post(size: int, chunk: int | None) -> bytes:
 @pytest.mark.parametrize("step", [1, 1000])
 @pytest.mark.parametrize("chunk", [None, 1, 7, 100])
 def test_body_limit(chunk: int | None, step: int, before: bytes) -> None:
-    """A body has as many bytes as the application's pages take: over that there is one
-    413 (RFC 9110 section 15.5.14), the resource doesn't see it, and nothing more is
+    """A body may be as large as the application's pages accept. A larger one gets one
+    413 (RFC 9110 section 15.5.14): the resource doesn't see it, and no more of it is
     read."""
     for size, status in ((10, 200), (11, 413)):
         app = App()
@@ -643,7 +647,7 @@ def test_body_limit(chunk: int | None, step: int, before: bytes) -> None:
             assert [each.status for each in answers] == [413]
             assert b"over 10 bytes" in answers[0].body
             assert transport.closedForWriting
-            # Else a reader that had been slow would hold up the end.
+            # Otherwise a client that was slow to read would delay the end.
             assert transport._producer is None
         transport.shut()
         server.run()
@@ -652,8 +656,8 @@ def test_body_limit(chunk: int | None, step: int, before: bytes) -> None:
 
 
 def test_body_limit_by_default(folder: str) -> None:
-    """Pages that say nothing of it take 1 MiB, and no request to go on is sent to a
-    client that would send more."""
+    """Pages that set no limit accept 1 MiB. A client that announces more doesn't get a
+    100 (Continue)."""
     serving = Serving()
     for size, start in ((1 << 20, b"HTTP/1.1 100 "), ((1 << 20) + 1, b"HTTP/1.1 413 ")):
         lines = (f"Content-Length: {size}", "Expect: 100-continue")
@@ -663,7 +667,7 @@ def test_body_limit_by_default(folder: str) -> None:
         assert output.count(b"HTTP/1.1 ") == 1
         transport.shut()
         serving.server.run()
-    # A folder takes none.
+    # A folder accepts no body.
     for method, status in (("POST", 405), ("GET", 413)):
         large = get("/", method, f"Content-Length: {1 << 40}", "Expect: 100-continue")
         transport = raw(MemoryServer(App(pages=folder)), large)
@@ -685,7 +689,7 @@ def _upload(factory: WebSocketFactory, size: int, chunked: bool) -> Response:
 
 
 class Size(Resource):
-    """Says how much came."""
+    """Answers with the size of the body."""
 
     isLeaf = True
 
@@ -695,7 +699,7 @@ class Size(Resource):
 
 @pytest.mark.parametrize("chunked", [False, True])
 def test_body_limit_of_a_site_of_ones_own(chunked: bool) -> None:
-    """Whoever has a site of their own says how large uploads to it may be."""
+    """Whoever brings a custom site sets how large uploads to it may be."""
     clock = Clock()
     size: Any = Size()  # type: ignore[no-untyped-call]
     site = Site(size, reactor=clock)
@@ -737,11 +741,11 @@ def test_factory_starts_its_site() -> None:
     assert not clock.getDelayedCalls()
 
 
-# What pages.py takes from Twisted
+# What pages.py relies on in Twisted
 
 
 class LineModes(HTTPChannel):
-    """Notes what setLineMode is called with, as wsplug.server.http.pages relies on."""
+    """Records the calls of setLineMode, which wsplug.server.http.pages relies on."""
 
     calls: list[bytes]
 
@@ -767,8 +771,8 @@ class LineModes(HTTPChannel):
 )
 @pytest.mark.parametrize("pieces", [1, 2])
 def test_what_twisted_does(data: bytes, behind: bytes, pieces: int) -> None:
-    """HTTPChannel calls setLineMode, with the bytes behind a request, when its response
-    is complete, and not before: if Twisted changes that, pages.py has to change."""
+    """HTTPChannel calls setLineMode with the bytes behind a request when its response
+    is complete, and not before. If Twisted changes that, pages.py has to change."""
     clock = Clock()
     page = Page()
     site = Site(page, reactor=clock)
@@ -805,8 +809,8 @@ def takeAll(server: MemoryServer, transport: MemoryTransport) -> bytes:
 
 
 def test_half_closed(folder: str, tmp_path: Path) -> None:
-    """Who has sent all gets all, of one request and of those behind it, and then the
-    end (RFC 9112 section 9.6)."""
+    """A client that closes its side for writing gets all responses, to one request and
+    to those behind it, and then the end (RFC 9112 section 9.6)."""
     large = tmp_path / "pages" / "large.bin"
     large.write_bytes(b"x" * 3_000_000)
     server = MemoryServer(App(pages=folder))
@@ -839,7 +843,7 @@ class Later(Resource):
 
 @pytest.mark.parametrize("chunked", [False, True])
 def test_half_closed_behind_a_body(chunked: bool) -> None:
-    """What is answered later gets through as well."""
+    """A late answer also arrives."""
     later = Later()
     server = MemoryServer(App(pages=later))
     length, body = ("Content-Length: 3", b"abc")
@@ -862,8 +866,9 @@ def test_half_closed_behind_a_body(chunked: bool) -> None:
 
 @pytest.mark.parametrize("timeout", [10, 0])
 def test_half_closed_for_ever(timeout: float) -> None:
-    """Who has sent all may be gone: an application that has nothing to say for the open
-    timeout, or ten seconds where that is off, is told so."""
+    """A client that has closed its side for writing may be gone. If the application
+    writes nothing for the open timeout, or for ten seconds where that is off, it is
+    told that the client is gone."""
     later = Later()
     settings = Settings(open_timeout=timeout)
     server = MemoryServer(App(pages=later), settings=settings)
@@ -893,7 +898,7 @@ def test_half_closed_for_ever(timeout: float) -> None:
     ],
 )
 def test_half_a_request(folder: str, data: bytes, logs: Logs) -> None:
-    """Who ends before its request does is gone."""
+    """A client that closes its side in the middle of a request is gone."""
     server = MemoryServer(App(pages=folder))
     transport = server.connectTransport()
     transport.put(data)
@@ -908,8 +913,8 @@ def test_half_a_request(folder: str, data: bytes, logs: Logs) -> None:
 
 @pytest.mark.parametrize("early", [False, True])
 def test_half_closed_websocket(early: bool) -> None:
-    """A WebSocket is lost with the client's side: none is begun behind the response to
-    a client that has closed it."""
+    """A WebSocket ends when the client closes its side, so no WebSocket is opened
+    behind the response to a client that has done so."""
     later = Later()
     app = App(pages=later)
     server = MemoryServer(app)
@@ -932,11 +937,11 @@ def test_half_closed_websocket(early: bool) -> None:
     assert len(app.recorders) == (not early)
 
 
-# Responses of others that aren't what they say
+# Responses of others' resources that don't match their Content-Length
 
 
 class Says(Resource):
-    """Says that it has so many bytes, and has others."""
+    """Declares one number of bytes, and writes another."""
 
     isLeaf = True
 
@@ -955,8 +960,8 @@ class Says(Resource):
 
 @pytest.mark.parametrize("pieces", [(b"abcdefg",), (b"abc", b"defg"), (b"abcde", b"f")])
 def test_more_than_it_says(pieces: tuple[bytes, ...], logs: Logs) -> None:
-    """A client gets as many bytes as a response says, and then the end: what is more of
-    it would be read as the next response (RFC 9112 section 6.3)."""
+    """A client gets as many bytes as a response declares, and then the end. The excess
+    would be read as the next response (RFC 9112 section 6.3)."""
     server = MemoryServer(App(pages=Says(b"5", *pieces)))
     transport = raw(server, get("/") + get("/-/nothing"))
     server.run()
@@ -969,8 +974,8 @@ def test_more_than_it_says(pieces: tuple[bytes, ...], logs: Logs) -> None:
 
 
 def test_fewer_than_it_says(logs: Logs) -> None:
-    """Where it has fewer, the connection is aborted: the next response isn't the
-    rest."""
+    """If a response has fewer bytes than declared, the connection is aborted: the next
+    response can't be taken for the rest."""
     server = MemoryServer(App(pages=Says(b"5", b"abc")))
     transport = raw(server, get("/") + get("/-/nothing"))
     server.run()
@@ -982,7 +987,7 @@ def test_fewer_than_it_says(logs: Logs) -> None:
 
 
 def test_says_no_number() -> None:
-    """Where nobody can tell how many it has, the connection ends with it."""
+    """If the declared length isn't a number, the connection ends with the response."""
     server = MemoryServer(App(pages=Says(b"five", b"abcde")))
     transport = raw(server, get("/") + get("/-/nothing"))
     server.run()
@@ -992,7 +997,7 @@ def test_says_no_number() -> None:
 
 
 def test_endless() -> None:
-    """A producer that doesn't stop when it has given what it said is stopped."""
+    """A producer that goes on after the declared length is stopped."""
     producer = Pulled()
     serving = Serving()
     transport = raw(serving.server, get("/later"))
@@ -1008,7 +1013,7 @@ def test_endless() -> None:
 
 
 class Writes(Resource):
-    """Writes what it has, and knows nothing of HEAD."""
+    """Writes its body, and doesn't know HEAD."""
 
     isLeaf = True
 
@@ -1027,8 +1032,8 @@ class Writes(Resource):
 
 @pytest.mark.parametrize("headers", [(), ((b"content-length", b"5"),)])
 def test_head_of_what_writes(headers: tuple[tuple[bytes, bytes], ...]) -> None:
-    """A response to HEAD has no body, whatever is written (RFC 9110 section 9.3.2), and
-    the next one is where it belongs."""
+    """A response to HEAD has no body, whatever the resource writes (RFC 9110 section
+    9.3.2), and the next response follows correctly."""
     server = MemoryServer(App(pages=Writes(*headers)))
     data = get("/", "HEAD") + get("/-/nothing")
     head, _, rest = raw(server, data).take().partition(b"\r\n\r\n")
@@ -1048,8 +1053,8 @@ class Sizeless(Resource):
 
 @pytest.mark.parametrize(("status", "sizes"), [(200, ["0"]), (204, []), (304, [])])
 def test_statuses_without_content(status: int, sizes: list[str]) -> None:
-    """RFC 9110 section 8.6: a 204 has no Content-Length, nor a 304 one that isn't the
-    whole response's. Twisted's own would have one of 0."""
+    """RFC 9110 section 8.6: a 204 has no Content-Length, and a 304 has either that of
+    the whole response or none. Twisted itself would send 0."""
     server = MemoryServer(App(pages=Sizeless()))  # type: ignore[no-untyped-call]
     transport = raw(server, get(f"/{status}") + get("/200"))
     first, second, end = transport.take().split(b"\r\n\r\n")
