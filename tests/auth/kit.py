@@ -1,5 +1,5 @@
 """
-What the tests of authentication share.
+Helpers that the tests of authentication share.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ __all__ = [
 
 ORIGIN = "http://server.example:9000"
 """
-That of a page of the server's own.
+The origin of a page of the server's own.
 """
 
 
 def basic(name: str, password: str) -> tuple[str, str]:
     """
-    The header of HTTP Basic.
+    Make the header of HTTP Basic.
     """
     both = base64.b64encode(f"{name}:{password}".encode()).decode("ascii")
     return "Authorization", f"Basic {both}"
@@ -53,7 +53,7 @@ def basic(name: str, password: str) -> tuple[str, str]:
 
 def bearer(token: str) -> tuple[str, str]:
     """
-    The header with a token.
+    Make the header with a bearer token.
     """
     return "Authorization", f"Bearer {token}"
 
@@ -62,7 +62,7 @@ def writeTokens(path: Path, **tokens: str) -> str:
     """
     Write a file of tokens by names.
 
-    @return: what describes it.
+    @return: the string that describes it, as C{--auth} takes it.
     """
     lines = [
         f"{name}:{sha256(token.encode()).hexdigest()}\n"
@@ -75,14 +75,14 @@ def writeTokens(path: Path, **tokens: str) -> str:
 
 def passwords(*pairs: str) -> Portal:
     """
-    A portal of names and passwords.
+    Make a portal that checks names and passwords.
     """
     return makePortal([f"memory:{':'.join(pairs)}"])
 
 
 class Who(Resource):
     """
-    A page that says who asks for it.
+    A page that shows who requests it.
     """
 
     isLeaf = True
@@ -94,7 +94,7 @@ class Who(Resource):
 
 class Greeting(WebSocketProtocol):
     """
-    Says who it is, and echoes.
+    Sends the name of its user, and echoes.
     """
 
     def __init__(self, application: Greeter) -> None:
@@ -122,7 +122,7 @@ class Greeting(WebSocketProtocol):
 @implementer(IWebSocketApplication)
 class Greeter:
     """
-    Greets whoever comes.
+    Serves a L{Greeting} to each client.
 
     @ivar build: what C{buildProtocol} does instead, if anything.
     @ivar hold: what its protocols' C{negotiationFinished} returns.
@@ -153,11 +153,11 @@ class Greeter:
 
 class Login:
     """
-    Logins of a test's own: a realm and a checker, whose answers are the test's.
+    A realm and a checker whose answers the test sets.
 
-    @ivar answer: what the checker gives, or raises.
+    @ivar answer: what the checker returns or raises.
     @ivar asked: the credentials that it was given.
-    @ivar logouts: who has gone.
+    @ivar logouts: the avatar IDs that have logged out.
     """
 
     def __init__(self, *interfaces: Any) -> None:
@@ -181,7 +181,7 @@ class Login:
 
 def checkedBy(login: Login) -> Portal:
     """
-    A portal of them.
+    Make a portal of them.
     """
     portal = Portal(login)  # type: ignore[arg-type]
     portal.registerChecker(login)  # type: ignore[arg-type]

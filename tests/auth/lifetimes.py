@@ -1,7 +1,7 @@
 """
-Logs in in each way, without the garbage collector, and tells what is left of it: JSON
-on standard output. In a process of its own, as C{tests/server/lifetimes.py} is: pytest
-keeps tracebacks that nobody else would.
+Logs in in each way, without the garbage collector, and prints what is left of each
+login as JSON on standard output. It runs in a process of its own, like
+C{tests/server/lifetimes.py}, since pytest keeps tracebacks alive.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ NAMES = ("header", "wrong", "message", "wrong message", "drop")
 
 def connect(server: MemoryServer, how: str) -> None:
     """
-    Connect, and go away again.
+    Connect, and leave again.
     """
     if how == "header":
         server.connect(headers=[basic("ann", "secret")]).close()
@@ -43,7 +43,7 @@ def connect(server: MemoryServer, how: str) -> None:
 
 def left(tokens: str, how: str) -> list[int]:
     """
-    Count the sessions and the deadlines that are left.
+    Count the sessions and deadlines that are left.
     """
     greeter = Greeter()
     server = MemoryServer(greeter, portal=makePortal(["memory:ann:secret", tokens]))

@@ -1,6 +1,6 @@
 """
-Whose account a connection is on: its address' until the client has logged in, then the
-user's (wsplug.server.sessions, wsplug.guard.admission).
+Which account a connection counts for: its address's until the client has logged in,
+then the user's (wsplug.server.sessions, wsplug.guard.admission).
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def serve(login: Login, greeter: Greeter | None = None, **settings: Any) -> Any:
 
 def taken(server: MemoryServer) -> dict[str, int]:
     """
-    How many connections each account has; none of those that only linger.
+    Count the connections of each account, without those that only linger.
     """
     accounts = server.factory.admission._accounts
     return {key: each.connections for key, each in accounts.items() if each.connections}
@@ -45,8 +45,8 @@ def browse(server: MemoryServer, address: str = HOME) -> MemoryClient:
 
 def test_user() -> None:
     """
-    With the login, a connection leaves its address' account for the user's; at its end
-    it leaves that.
+    With the login, a connection moves from its address's account to the user's. When it
+    ends, it leaves that account.
     """
     server = serve(Login(IBearerToken))
     client = browse(server)
@@ -59,7 +59,8 @@ def test_user() -> None:
 
 def test_user_everywhere() -> None:
     """
-    A user's limit holds wherever the user comes from; who is refused takes up nothing.
+    A user's limit holds for all addresses that the user connects from. A refused
+    connection doesn't count.
     """
     server = serve(Login(IBearerToken), max_address_connections=2)
     clients = [browse(server, f"203.0.113.{number}") for number in range(3)]
@@ -73,8 +74,7 @@ def test_user_everywhere() -> None:
 
 def test_nobody() -> None:
     """
-    Those who needn't say who they are have no account together: one of them could shut
-    all others out.
+    Anonymous clients share no account: otherwise one of them could shut all others out.
     """
     server = MemoryServer(
         Greeter(),
@@ -91,7 +91,7 @@ def test_nobody() -> None:
 
 def test_nameless() -> None:
     """
-    Nor have avatars of others' realms that have no name.
+    Avatars without a name, from custom realms, share no account either.
     """
 
     class Nameless(Login):
@@ -125,9 +125,8 @@ def test_gone_meanwhile(
     end: Callable[[MemoryServer, MemoryClient], None], answers: bool
 ) -> None:
     """
-    Who goes, is sent away or runs out of time while the login is judged is on no
-    account afterwards, even if a checker that is told to stop answers all the same; and
-    no application is bothered.
+    A client that leaves, is disconnected or times out during the login is on no account
+    afterwards, even if a cancelled checker still answers. The application isn't called.
     """
     login, greeter = Login(IBearerToken), Greeter()
     login.answer = Deferred(
@@ -146,7 +145,8 @@ def test_gone_meanwhile(
 
 def test_refused_with_credentials() -> None:
     """
-    So it is where the application refuses who has logged in in the handshake.
+    Likewise, where the application refuses a client that has logged in with the
+    handshake.
     """
     greeter = Greeter()
 
@@ -163,7 +163,7 @@ def test_refused_with_credentials() -> None:
 
 def test_exempt() -> None:
     """
-    Whoever comes from an exempt address is on no account, logged in or not.
+    A client from an exempt address is on no account, logged in or not.
     """
     server = MemoryServer(Greeter(), portal=checkedBy(Login(IBearerToken)))
     client = server.connect(origin=ORIGIN)

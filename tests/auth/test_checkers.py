@@ -1,5 +1,5 @@
 """
-What --auth says (wsplug.auth.checkers).
+The values of --auth (wsplug.auth.checkers).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from wsplug.tap import Options, makeService
 
 def test_plugins() -> None:
     """
-    wsplug's checkers are Twisted's plugins, for all that take C{--auth}.
+    wsplug's checkers are plugins of Twisted, for every program that takes C{--auth}.
     """
     kinds = {each.authType for each in strcred.findCheckerFactories()}
     assert {"token", "jwt", "file", "memory"} <= kinds
@@ -60,7 +60,7 @@ def test_plugins() -> None:
 )
 def test_wrong(description: str, words: str) -> None:
     """
-    What is wrong is one line; a password in it is not repeated.
+    A mistake is reported in one line, which doesn't repeat a password.
     """
     with pytest.raises(InvalidOption) as caught:
         makePortal([description])
@@ -72,7 +72,7 @@ def test_wrong(description: str, words: str) -> None:
 
 def test_what_nobody_can_send(monkeypatch: pytest.MonkeyPatch) -> None:
     """
-    A checker of what comes over neither HTTP nor WebSockets is refused.
+    A checker for credentials that neither HTTP nor WebSockets can carry is refused.
     """
 
     class Keys:
@@ -90,7 +90,7 @@ def test_what_nobody_can_send(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_third_party(monkeypatch: pytest.MonkeyPatch) -> None:
     """
-    Anybody's factory will do, and what it raises is one line.
+    A third-party factory works, and an exception from it is reported in one line.
     """
     login = Login(IUsernamePassword)
 
@@ -116,8 +116,8 @@ def test_third_party(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_unix(monkeypatch: pytest.MonkeyPatch) -> None:
     """
-    Where Python can't check the machine's passwords any more, the server doesn't start
-    only to send everybody away.
+    Where Python can no longer check the machine's passwords, the server doesn't start.
+    Otherwise it would refuse every login.
     """
     monkeypatch.setattr(checkers, "find_spec", lambda name: None)
     with pytest.raises(InvalidOption, match=r"auth unix: .* 3\.12 was the last"):
@@ -128,8 +128,8 @@ def test_unix(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_memory_takes_bytes() -> None:
     """
-    Twisted's factory of names in memory puts text in, which no password from HTTP ever
-    is: ours are bytes, and count.
+    Twisted's factory of names in memory stores text, which no password from HTTP ever
+    equals. wsplug's stores bytes, and is the one that is used.
     """
     checker = makeChecker("memory:ann:gr\u00fc\u00df")
     assert checker.users == {b"ann": "gr\u00fc\u00df".encode()}
@@ -139,7 +139,7 @@ def test_memory_takes_bytes() -> None:
 
 def test_constant_time(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """
-    With Twisted's own checkers too, it is C{hmac.compare_digest} that compares.
+    Twisted's own checkers also compare with C{hmac.compare_digest}.
     """
     compared: list[tuple[Any, Any]] = []
 
@@ -162,7 +162,7 @@ def test_constant_time(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 def test_file_that_everybody_reads(tmp_path: Path, logs: Logs) -> None:
     """
-    Passwords that everybody on the machine can read are warned of.
+    A file of passwords that all users of the machine can read causes a warning.
     """
     file = tmp_path / "passwords"
     file.write_text("ann:secret\n")
@@ -173,7 +173,7 @@ def test_file_that_everybody_reads(tmp_path: Path, logs: Logs) -> None:
 
 def test_realm() -> None:
     """
-    The realm of names has nothing but avatars.
+    The realm of names provides avatars only.
     """
     with pytest.raises(NotImplementedError):
         Realm().requestAvatar(b"ann", None)
@@ -190,7 +190,7 @@ def parse(*arguments: str) -> Options:
 
 def test_command(tmp_path: Path) -> None:
     """
-    What the command line and the file say of it is what the service does.
+    The service does what the command line and the file configure.
     """
     tokens = writeTokens(tmp_path / "tokens", ann="sesame")
     options = parse(
@@ -211,7 +211,7 @@ def test_command(tmp_path: Path) -> None:
 
 def test_command_without() -> None:
     """
-    Where nothing is said, nobody is asked.
+    By default there is no login.
     """
     options = parse()
     assert options.parts.authentication.portal is None
@@ -221,7 +221,7 @@ def test_command_without() -> None:
 
 def test_file(tmp_path: Path) -> None:
     """
-    In the file, auth is an array, and a mount may be without.
+    In the file, auth is an array, and a mount can switch the login off.
     """
     file = tmp_path / "wsplug.toml"
     file.write_text(
@@ -252,7 +252,7 @@ def test_file(tmp_path: Path) -> None:
 )
 def test_mistakes(arguments: list[str], words: str) -> None:
     """
-    Each mistake is a line.
+    Each mistake is reported in one line.
     """
     with pytest.raises(SystemExit) as caught:
         parse(*arguments)

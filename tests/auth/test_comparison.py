@@ -1,5 +1,5 @@
 """
-How long it takes to refuse a secret says nothing about the right one.
+The time that it takes to refuse a secret reveals nothing about the right one.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from wsplug.auth.tokens import TokenChecker
 @pytest.fixture
 def compared(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, Any]]:
     """
-    All that is compared in constant time.
+    All values that are compared in constant time.
     """
     compared: list[tuple[Any, Any]] = []
     compare = hmac.compare_digest
@@ -35,7 +35,7 @@ def compared(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, Any]]:
 @pytest.mark.parametrize("token", [b"first", b"second", b"third", b"none"])
 def test_tokens(token: bytes, tmp_path: Path, compared: list[tuple[Any, Any]]) -> None:
     """
-    A token is compared with all that there are, by digests, wherever the right one is.
+    A token's digest is compared with all stored ones, wherever the right one is.
     """
     description = writeTokens(
         tmp_path / "tokens", ann="first", bob="second", cyd="third"
@@ -51,7 +51,7 @@ def test_tokens(token: bytes, tmp_path: Path, compared: list[tuple[Any, Any]]) -
 @pytest.mark.parametrize("password", [b"secret", b"secreT", b"s", b""])
 def test_passwords(password: bytes, compared: list[tuple[Any, Any]]) -> None:
     """
-    So is a password with the right one.
+    Likewise, a password with the right one.
     """
     credentials = UsernamePassword(b"ann", password)
     assert credentials.checkPassword(b"secret") == (password == b"secret")

@@ -1,5 +1,5 @@
 """
-Credentials, read (wsplug.auth.credentials).
+Reading credentials (wsplug.auth.credentials).
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ def encode(text: str | bytes) -> bytes:
 )
 def test_basic(value: bytes, name: str, password: str) -> None:
     """
-    RFC 7617 section 2: the scheme in any case; all behind the first colon is the
-    password; UTF-8.
+    RFC 7617 section 2: the scheme is case-insensitive, everything behind the first
+    colon is the password, and the encoding is UTF-8.
     """
     found = readAuthorization(value)
     assert isinstance(found, UsernamePassword)
@@ -75,8 +75,8 @@ def test_basic(value: bytes, name: str, password: str) -> None:
 )
 def test_malformed(value: bytes) -> None:
     """
-    What is no name and password (RFC 7617 section 2), and no token (RFC 6750 section
-    2.1), is refused, with a reason that has nothing of it.
+    Malformed names and passwords (RFC 7617 section 2) and malformed tokens (RFC 6750
+    section 2.1) are refused, with a reason that shows nothing of them.
     """
     with pytest.raises(LoginRefused) as caught:
         readAuthorization(value)
@@ -87,14 +87,14 @@ def test_malformed(value: bytes) -> None:
 @pytest.mark.parametrize("value", [b"", b"Digest a=b", b"Negotiate YQ==", b"Basi"])
 def test_other_schemes(value: bytes) -> None:
     """
-    What is for others, as for a proxy in front, is nothing.
+    Credentials of other schemes, such as those for a proxy in front, are ignored.
     """
     assert readAuthorization(value) is None
 
 
 def test_token() -> None:
     """
-    A token is what is behind the scheme, up to the largest.
+    A token is everything behind the scheme, up to the maximum size.
     """
     token = b"aZ0-._~+/" * 100 + b"=="
     found = readAuthorization(b"bearer " + token)
@@ -106,7 +106,7 @@ def test_token() -> None:
 
 def test_nothing_shows() -> None:
     """
-    Whoever logs credentials logs no secret.
+    Logging credentials shows no secret.
     """
     for each in (UsernamePassword(b"ann", b"secret"), BearerToken(b"secret")):
         assert "secret" not in f"{each!r} {each}"
@@ -123,8 +123,8 @@ def test_nothing_shows() -> None:
 )
 def test_first_message(text: str, token: str, request_: object) -> None:
     """
-    An object of the type "auth", with a token, in whatever order; other keys are
-    passed over.
+    The first message is an object of the type "auth" with a token. The order of its
+    keys doesn't matter, and other keys are ignored.
     """
     message = readFirstMessage(text)
     assert (message.token, message.request) == (token, request_)
@@ -150,7 +150,7 @@ def test_first_message(text: str, token: str, request_: object) -> None:
 )
 def test_wrong_first_message(text: str) -> None:
     """
-    Anything else is refused, however deep it is nested.
+    Anything else is refused, however deeply it is nested.
     """
     with pytest.raises(LoginRefused, match="the first message must contain a token"):
         readFirstMessage(text)
@@ -159,7 +159,7 @@ def test_wrong_first_message(text: str) -> None:
 @given(st.binary())
 def test_any_header(value: bytes) -> None:
     """
-    Whatever comes is credentials, nothing, or refused.
+    Any header gives credentials, nothing, or a refusal.
     """
     for prefix in (b"", b"Basic ", b"Bearer "):
         try:
@@ -196,7 +196,7 @@ _JSON = st.recursive(
 @given(_JSON | st.text().map(lambda text: {"type": "auth", "token": text}))
 def test_any_message(value: object) -> None:
     """
-    Whatever JSON comes is a token or refused.
+    Any JSON gives a token or a refusal.
     """
     isToken = (
         isinstance(value, dict)

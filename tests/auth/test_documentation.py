@@ -1,5 +1,5 @@
 """
-What docs/guides/authentication.md says is so.
+docs/guides/authentication.md is true.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ PROSE = re.sub(r"^```.*?^```$", "", PAGE, flags=re.MULTILINE | re.DOTALL)
 
 def _section(title: str) -> str:
     """
-    Give what is below a heading, up to the next.
+    Return the text below a heading, up to the next heading.
     """
     return re.split(
         r"^#+ ", PROSE.partition(f"# {title}\n")[2], maxsplit=1, flags=re.M
@@ -53,7 +53,7 @@ def _commands() -> list[str]:
 
 def test_options() -> None:
     """
-    The table of options has each, with its default and its help.
+    The table of options has each option, with its default and its help.
     """
     rows = _rows(_section("Authentication"))
     documented = {name.strip("`"): row for name, *row in rows}
@@ -66,7 +66,7 @@ def test_options() -> None:
 
 def test_options_of_signed_tokens() -> None:
     """
-    So has that of C{jwt:}.
+    Likewise, the table of C{jwt:}.
     """
     rows = _rows(_section("Signed tokens"))
     documented = {name.strip("`"): default for name, default, _ in rows}
@@ -78,7 +78,7 @@ def test_options_of_signed_tokens() -> None:
 
 def test_strings() -> None:
     """
-    Each kind of string in the table is one.
+    Each kind of string in the table exists.
     """
     from twisted.cred.strcred import findCheckerFactories
 
@@ -108,8 +108,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_files(folder: Path) -> None:
     """
-    The files that its commands make let those in who are in them; and nobody else on
-    the machine reads them.
+    The files that the commands make let in the users in them. No other user of the
+    machine can read them.
     """
     portal = makePortal(["file:passwords", "token:tokens"])
     server = MemoryServer(Greeter(), portal=portal)
@@ -121,7 +121,7 @@ def test_files(folder: Path) -> None:
 
 def test_commands(folder: Path) -> None:
     """
-    Its commands can be read by the server.
+    The server accepts the commands on the page.
     """
     from tests.auth.test_jwt import Keys
 
@@ -141,7 +141,7 @@ def test_commands(folder: Path) -> None:
 
 def test_configuration(folder: Path) -> None:
     """
-    Its configuration file can be served.
+    The server accepts the configuration file on the page.
     """
     (block,) = codeIn(PAGE, "toml")
     path = folder / "wsplug.toml"
@@ -154,7 +154,7 @@ def test_configuration(folder: Path) -> None:
 
 def test_making_tokens(tmp_path: Path) -> None:
     """
-    A token that its function makes lets its bearer in.
+    A token that the page's function makes is accepted.
     """
     _, make, hello, _ = codeIn(PAGE, "python")
     names: dict[str, Any] = {}
@@ -176,7 +176,7 @@ def test_making_tokens(tmp_path: Path) -> None:
 
 def test_service_tree() -> None:
     """
-    The service with a portal of its own lets in whom its checker knows.
+    The page's service with a custom portal lets in the users that its checker knows.
     """
     names: dict[str, Any] = {}
     exec(codeIn(PAGE, "python")[-1], names)
@@ -190,7 +190,7 @@ def test_service_tree() -> None:
 
 def test_wire(tmp_path: Path) -> None:
     """
-    Its messages are what goes over the wire.
+    The page's messages are those on the wire.
     """
     from tests.auth.kit import ORIGIN, writeTokens
 
@@ -205,7 +205,7 @@ def test_wire(tmp_path: Path) -> None:
 
 def test_log_line(tmp_path: Path) -> None:
     """
-    Its line of the log is one.
+    The page's log line is a real one.
     """
     from twisted.logger import capturedLogs, formatEvent
 
@@ -220,7 +220,7 @@ def test_log_line(tmp_path: Path) -> None:
 
 def test_closings() -> None:
     """
-    What goes wrong is in docs/reference/closing.md too, with the same settings.
+    docs/reference/closing.md has the same failures, with the same settings.
     """
     closing = (ROOT / "docs" / "reference" / "closing.md").read_text("utf-8")
     for _, how, setting in _rows(_section("What goes wrong")):

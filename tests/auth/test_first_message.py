@@ -43,15 +43,15 @@ def serve(greeter: Greeter, login: Login, **options: Any) -> MemoryServer:
 
 def browse(server: MemoryServer) -> MemoryClient:
     """
-    Connect as a page of the server's own does.
+    Connect as a page of the server's own.
     """
     return server.connect(origin=ORIGIN)
 
 
 def test_token(greeter: Greeter, tmp_path: Path, logs: Logs) -> None:
     """
-    A browser's handshake is accepted, and the application made once the first message
-    has a token.
+    A browser's handshake is accepted. The application is called once the first message
+    has brought a token.
     """
     portal = makePortal([writeTokens(tmp_path / "tokens", bob="sesame")])
     server = MemoryServer(greeter, portal=portal)
@@ -69,7 +69,7 @@ def test_token(greeter: Greeter, tmp_path: Path, logs: Logs) -> None:
 
 def test_request_number(greeter: Greeter, login: Login) -> None:
     """
-    The answer has the request's number, or text.
+    The answer has the request's number or text.
     """
     for request in (7, "r"):
         client = browse(serve(greeter, login))
@@ -83,7 +83,7 @@ def test_request_number(greeter: Greeter, login: Login) -> None:
 
 def test_bytes_of_the_token(greeter: Greeter, login: Login) -> None:
     """
-    The checker gets what was sent.
+    The checker gets the token's bytes as they were sent.
     """
     browse(serve(greeter, login)).send(auth("a.b-c"))
     assert [each.token for each in login.asked] == [b"a.b-c"]
@@ -93,8 +93,8 @@ def test_bytes_of_the_token(greeter: Greeter, login: Login) -> None:
 @pytest.mark.parametrize("later", [False, True])
 def test_order(greeter: Greeter, login: Login, later: bool) -> None:
     """
-    What is sent behind the token waits for the application, in order; nothing is read
-    before the token was judged.
+    Messages behind the token wait for the application, in order. Nothing is read before
+    the token is checked.
     """
     answer: Deferred[bytes] = Deferred()
     login.answer = answer if later else b"ann"
@@ -115,7 +115,7 @@ def test_order(greeter: Greeter, login: Login, later: bool) -> None:
 
 def test_handlers_that_overlap(greeter: Greeter, login: Login) -> None:
     """
-    Nothing overtakes the judgement of the token, though the handlers of the application
+    No message overtakes the check of the token, even if the application's handlers
     overlap.
     """
     answer: Deferred[bytes] = Deferred()
@@ -134,7 +134,7 @@ def test_handlers_that_overlap(greeter: Greeter, login: Login) -> None:
 
 def test_in_one_piece(greeter: Greeter, login: Login) -> None:
     """
-    Also where all of it comes at one time, with compression.
+    Likewise, where everything arrives at once, with compression.
     """
     server = serve(greeter, login)
     client = server.connect(origin=ORIGIN, compression=True)
@@ -147,8 +147,8 @@ def test_in_one_piece(greeter: Greeter, login: Login) -> None:
 
 def test_application_that_waits(greeter: Greeter, login: Login) -> None:
     """
-    An application's C{negotiationFinished} that returns a Deferred has nothing
-    delivered before, as with any handshake.
+    If the application's C{negotiationFinished} returns a Deferred, no message is
+    delivered before it fires, as with any handshake.
     """
     greeter.hold = hold = Deferred[None]()
     server = serve(greeter, login)
@@ -178,7 +178,7 @@ def test_refused(
     greeter: Greeter, login: Login, logs: Logs, text: str | bytes, reason: str
 ) -> None:
     """
-    Anything else closes with 1008, and what was wrong; the application sees nothing.
+    Anything else closes with 1008 and the reason. The application sees nothing of it.
     """
     login.answer = UnauthorizedLogin()
     client = browse(serve(greeter, login))
@@ -193,7 +193,7 @@ def test_refused(
 
 def test_too_large(greeter: Greeter, login: Login) -> None:
     """
-    Who hasn't logged in has no more kept of a message than a token needs.
+    Before the login, a message may be no larger than a token needs.
     """
     client = browse(serve(greeter, login))
     client.send("x" * (MAX_FIRST_MESSAGE_SIZE + 1))
@@ -202,7 +202,8 @@ def test_too_large(greeter: Greeter, login: Login) -> None:
 
 def test_silence(greeter: Greeter, login: Login, logs: Logs) -> None:
     """
-    Who sends none is waited for as long as for a handshake; pings keep nobody.
+    A client that sends no token is disconnected after the open timeout. Pings don't
+    extend it.
     """
     server = serve(greeter, login, settings=Settings(ping_interval=2))
     client = browse(server)
@@ -218,7 +219,8 @@ def test_silence(greeter: Greeter, login: Login, logs: Logs) -> None:
 @pytest.mark.parametrize("what", ["checker", "application"])
 def test_slow(greeter: Greeter, login: Login, what: str) -> None:
     """
-    So is a checker, or an application, that doesn't answer: 1013, and no more of it.
+    The same holds for a checker or an application that doesn't answer: the connection
+    closes with 1013, and the call is cancelled.
     """
     cancelled: list[object] = []
     never: Deferred[Any] = Deferred(cancelled.append)
@@ -242,7 +244,7 @@ def test_slow(greeter: Greeter, login: Login, what: str) -> None:
 @pytest.mark.parametrize("how", ["drop", "close", "stop"])
 def test_leaves_meanwhile(greeter: Greeter, login: Login, what: str, how: str) -> None:
     """
-    Who leaves meanwhile, or is sent away, leaves nothing behind.
+    A client that leaves or is disconnected in the meantime leaves nothing behind.
     """
     cancelled: list[object] = []
     never: Deferred[Any] = Deferred(cancelled.append)
@@ -268,7 +270,7 @@ def test_leaves_meanwhile(greeter: Greeter, login: Login, what: str, how: str) -
 
 def test_logout(greeter: Greeter, login: Login) -> None:
     """
-    Once, at the end.
+    The logout is called once, at the end.
     """
     client = browse(serve(greeter, login))
     client.send(auth())
@@ -280,7 +282,7 @@ def test_logout(greeter: Greeter, login: Login) -> None:
 
 def test_expires(greeter: Greeter) -> None:
     """
-    A token ends with its connection here too, from when it was judged.
+    A connection also ends when its token expires, counted from the check.
     """
     from tests.auth.test_handshake import lasting
 
@@ -301,8 +303,8 @@ def test_refused_by_the_application(
     greeter: Greeter, login: Login, logs: Logs, refusal: int, code: int
 ) -> None:
     """
-    An application that refuses has its reason told, with the code that is nearest to
-    its status.
+    When the application refuses, the client gets its reason, with the close code that
+    is nearest to its status.
     """
 
     def build(_: object) -> Any:
@@ -318,7 +320,7 @@ def test_refused_by_the_application(
 
 def test_application_of_none(greeter: Greeter, login: Login) -> None:
     """
-    One that gives nothing takes no connection.
+    An application that returns no protocol accepts no connection.
     """
     greeter.build = lambda _: None
     client = browse(serve(greeter, login))
@@ -328,7 +330,7 @@ def test_application_of_none(greeter: Greeter, login: Login) -> None:
 
 def test_application_fails(greeter: Greeter, login: Login, logs: Logs) -> None:
     """
-    One that fails closes with 1011.
+    An application that fails closes with 1011.
     """
 
     def build(_: object) -> Any:
@@ -344,7 +346,7 @@ def test_application_fails(greeter: Greeter, login: Login, logs: Logs) -> None:
 
 def test_broken_checker(greeter: Greeter, login: Login, logs: Logs) -> None:
     """
-    So does a checker.
+    So does a checker that fails.
     """
     login.answer = fail(RuntimeError("no database"))
     client = browse(serve(greeter, login))
@@ -355,7 +357,7 @@ def test_broken_checker(greeter: Greeter, login: Login, logs: Logs) -> None:
 
 def test_too_many_failures(greeter: Greeter, login: Login) -> None:
     """
-    Wrong tokens count here too: 1013, to come back later.
+    Wrong tokens count here too: 1013 asks the client to retry later.
     """
     login.answer = UnauthorizedLogin()
     server = serve(greeter, login, settings=Settings(max_auth_failures=2))
@@ -380,7 +382,7 @@ def test_who_may(
     greeter: Greeter, login: Login, mode: str, browser: bool, other: bool
 ) -> None:
     """
-    Browsers may, which can't set headers; or anybody; or nobody.
+    The option admits browsers, which can't set headers, or all clients, or none.
     """
     server = serve(greeter, login, authFirstMessage=mode)
     for origin, may in ((ORIGIN, browser), (None, other)):
@@ -396,7 +398,7 @@ def test_who_may(
 
 def test_not_for_passwords(greeter: Greeter) -> None:
     """
-    Where there are passwords only, nobody waits for a token.
+    Where there are only passwords, the server doesn't wait for a token.
     """
     server = MemoryServer(
         greeter, portal=passwords("ann", "secret"), authFirstMessage="yes"
@@ -407,8 +409,8 @@ def test_not_for_passwords(greeter: Greeter) -> None:
 
 def test_subprotocol(greeter: Greeter, login: Login) -> None:
     """
-    The subprotocol is chosen with the handshake, from those that the application
-    speaks.
+    The subprotocol is chosen in the handshake, from those that the application
+    supports.
     """
     greeter.subprotocols = ("b", "a")
     server = serve(greeter, login)

@@ -45,7 +45,7 @@ def tokens(tmp_path: Path) -> str:
 
 def refused(server: MemoryServer, *headers: tuple[str, str], **options: Any) -> Any:
     """
-    Connect in vain.
+    Connect, and return the refusal.
     """
     with pytest.raises(HandshakeRefused) as caught:
         server.connect(headers=headers, **options)
@@ -63,7 +63,8 @@ def challenges(refusal: HandshakeRefused) -> list[str]:
 
 def test_password(greeter: Greeter, logs: Logs) -> None:
     """
-    Who has the password comes in; the application knows who it is, and the log too.
+    The right password opens the connection. The application and the log get the user's
+    name.
     """
     server = MemoryServer(greeter, portal=passwords("ann", "secret"))
     client = server.connect(headers=[basic("ann", "secret")])
@@ -80,8 +81,8 @@ def test_password(greeter: Greeter, logs: Logs) -> None:
 )
 def test_wrong_password(greeter: Greeter, logs: Logs, name: str, password: str) -> None:
     """
-    Nobody else does: 401 with the challenge (RFC 7617), and nobody asks the
-    application.
+    A wrong password gets a 401 with the challenge (RFC 7617). The application isn't
+    called.
     """
     server = MemoryServer(greeter, portal=passwords("ann", "secret"))
     refusal = refused(server, basic(name, password))
@@ -94,7 +95,7 @@ def test_wrong_password(greeter: Greeter, logs: Logs, name: str, password: str) 
 
 def test_nothing(greeter: Greeter) -> None:
     """
-    Without credentials, there is a challenge for each kind that counts.
+    Without credentials, the client gets a challenge for each accepted scheme.
     """
     server = MemoryServer(greeter, portal=passwords("ann", "secret"))
     refusal = refused(server)
@@ -105,7 +106,7 @@ def test_nothing(greeter: Greeter) -> None:
 @pytest.mark.parametrize("value", ["Basic", "Basic !!", "Basic YW5u"])
 def test_malformed(greeter: Greeter, value: str) -> None:
     """
-    What is no name and password is refused as wrong ones are, but is no guess.
+    Malformed credentials are refused like wrong ones, but don't count as a guess.
     """
     settings = Settings(max_auth_failures=1)
     server = MemoryServer(greeter, portal=passwords("ann", "secret"), settings=settings)
@@ -116,7 +117,7 @@ def test_malformed(greeter: Greeter, value: str) -> None:
 
 def test_two_headers(greeter: Greeter) -> None:
     """
-    Nobody says who they are twice.
+    Two Authorization headers are refused.
     """
     server = MemoryServer(greeter, portal=passwords("ann", "secret"))
     right = basic("ann", "secret")
@@ -126,7 +127,7 @@ def test_two_headers(greeter: Greeter) -> None:
 @pytest.mark.parametrize("scheme", ["Digest a=b", "Bearer sesame", "Negotiate YQ=="])
 def test_another_scheme(greeter: Greeter, scheme: str) -> None:
     """
-    Credentials of a kind that nobody checks are none.
+    Credentials of a scheme that no checker handles are ignored.
     """
     server = MemoryServer(greeter, portal=passwords("ann", "secret"))
     assert refused(server, ("Authorization", scheme)).reason == "log in first"
@@ -134,7 +135,8 @@ def test_another_scheme(greeter: Greeter, scheme: str) -> None:
 
 def test_passwords_from_a_file(greeter: Greeter, tmp_path: Path) -> None:
     """
-    Twisted's own file checker: names and passwords in UTF-8, as they are now.
+    Twisted's own file checker works: names and passwords in UTF-8, read again when they
+    change.
     """
     file = tmp_path / "passwords"
     file.write_text("J\u00fcrgen:gr\u00fc\u00df\nann:secret\n", "utf-8")
@@ -149,7 +151,7 @@ def test_passwords_from_a_file(greeter: Greeter, tmp_path: Path) -> None:
 
 def test_several_checkers(greeter: Greeter, tmp_path: Path, tokens: str) -> None:
     """
-    Who is in one of several files, or has a token, comes in.
+    A user in any of several files, or with a token, is accepted.
     """
     file = tmp_path / "passwords"
     file.write_text("cid:other\n", "utf-8")
@@ -189,8 +191,9 @@ def test_password_that_a_browser_sends(
     greeter: Greeter, origins: list[str], origin: str | None, counts: bool
 ) -> None:
     """
-    A browser sends a password by itself, whatever page makes it: it counts for the
-    server's own pages, those that are named, and for clients that are no browsers.
+    A browser sends a password by itself, whichever page connects. So the password
+    counts for the server's own pages, for pages whose origin is named, and for clients
+    that aren't browsers.
     """
     server = MemoryServer(greeter, portal=passwords("ann", "secret"), origins=origins)
     header = basic("ann", "secret")
@@ -206,7 +209,7 @@ def test_password_that_a_browser_sends(
 
 def test_token(greeter: Greeter, tokens: str) -> None:
     """
-    RFC 6750: the token in the header, and what was wrong with one in the challenge.
+    RFC 6750: the token is in the header, and the challenge says what was wrong with it.
     """
     server = MemoryServer(greeter, portal=makePortal([tokens]))
     assert server.connect(headers=[bearer("sesame")]).messages == ["hello bob"]
@@ -220,7 +223,7 @@ def test_token(greeter: Greeter, tokens: str) -> None:
 
 def test_never_in_the_query(greeter: Greeter, tokens: str) -> None:
     """
-    A URL is written down everywhere, and has no token.
+    A token in the query is ignored, since URLs are written down in many places.
     """
     server = MemoryServer(greeter, portal=makePortal([tokens]))
     for name in ("token", "access_token", "auth"):
@@ -229,7 +232,7 @@ def test_never_in_the_query(greeter: Greeter, tokens: str) -> None:
 
 def test_any_reason() -> None:
     """
-    Whatever a checker says, no header is broken by it.
+    A checker's reason can't break a header, whatever it contains.
     """
     login = Login(IBearerToken)
     login.answer = LoginRefused('no\r\nSet-Cookie: "a\\\u2028')
@@ -246,8 +249,8 @@ def test_any_reason() -> None:
 
 def test_cookie(greeter: Greeter, tokens: str) -> None:
     """
-    A cookie has a token for pages that are named, and for nobody else: not for other
-    sites' pages where any may connect, nor for who doesn't say where they are from.
+    A cookie's token counts only for pages whose origin is named. It doesn't count for
+    other sites' pages where any may connect, nor for clients without an Origin.
     """
     server = MemoryServer(
         greeter,
@@ -273,7 +276,8 @@ def test_cookie(greeter: Greeter, tokens: str) -> None:
 
 def test_cookie_of_a_page_without_tls(greeter: Greeter, tokens: str) -> None:
     """
-    It doesn't count where a proxy ends TLS: whoever can change the page would use it.
+    Where a proxy ends TLS, a cookie doesn't count for a page without TLS: an attacker
+    who can change that page could use the cookie.
     """
     server = MemoryServer(
         greeter,
@@ -292,7 +296,7 @@ def test_cookie_of_a_page_without_tls(greeter: Greeter, tokens: str) -> None:
 
 def test_no_cookie_by_default(greeter: Greeter, tokens: str) -> None:
     """
-    Nobody takes a token from a cookie that wasn't named.
+    By default, no cookie is read.
     """
     server = MemoryServer(greeter, portal=makePortal([tokens]), authFirstMessage="no")
     refusal = refused(server, ("Cookie", "session=sesame"), origin=ORIGIN)
@@ -301,19 +305,19 @@ def test_no_cookie_by_default(greeter: Greeter, tokens: str) -> None:
 
 def test_header_before_cookie(greeter: Greeter, tokens: str) -> None:
     """
-    What is in the header counts, right or wrong.
+    The header takes precedence over the cookie, whether it is right or wrong.
     """
     server = MemoryServer(greeter, portal=makePortal([tokens]), authCookie="s")
     cookie = ("Cookie", "s=sesame")
     assert refused(server, bearer("wrong"), cookie, origin=ORIGIN).status == 401
 
 
-# Anybody
+# Without a login
 
 
 def test_open_mount(greeter: Greeter) -> None:
     """
-    A mount without auth is for everybody; nobody is asked who they are.
+    A mount without auth is open to all clients, and ignores credentials.
     """
     server = MemoryServer(greeter, portal=passwords("ann", "secret"), auth=False)
     client = server.connect(headers=[basic("ann", "wrong")])
@@ -323,8 +327,8 @@ def test_open_mount(greeter: Greeter) -> None:
 
 def test_anonymous(greeter: Greeter, tokens: str) -> None:
     """
-    With C{anonymous}, who says nothing comes in as nobody; who says something wrong
-    doesn't.
+    With C{anonymous}, a client without credentials is accepted without an avatar. A
+    client with wrong credentials is refused.
     """
     server = MemoryServer(greeter, portal=makePortal(["anonymous", tokens]))
     assert server.connect().messages == ["hello None"]
@@ -335,7 +339,7 @@ def test_anonymous(greeter: Greeter, tokens: str) -> None:
 
 def test_anonymous_is_not_limited(greeter: Greeter) -> None:
     """
-    Who needs no password can't have a wrong one.
+    Where no password is needed, refusals don't count as guesses.
     """
     login = Login(IAnonymous)
     login.answer = UnauthorizedLogin()
@@ -346,7 +350,7 @@ def test_anonymous_is_not_limited(greeter: Greeter) -> None:
 
 def test_origin_comes_first(greeter: Greeter) -> None:
     """
-    Who may not connect from there isn't asked who they are.
+    A client whose origin is refused isn't asked to log in.
     """
     login = Login(IUsernamePassword)
     server = MemoryServer(greeter, portal=checkedBy(login))
@@ -355,13 +359,13 @@ def test_origin_comes_first(greeter: Greeter) -> None:
     assert login.asked == []
 
 
-# A portal of one's own
+# A custom portal
 
 
 def test_realm(greeter: Greeter) -> None:
     """
-    A realm has the request as mind; its logout is called once, when the client has
-    gone.
+    A realm gets the request as its mind. Its logout is called once, when the client has
+    left.
     """
     login = Login(IUsernamePassword)
     server = MemoryServer(greeter, portal=checkedBy(login))
@@ -377,7 +381,7 @@ def test_realm(greeter: Greeter) -> None:
 
 def test_avatar_of_any_kind(greeter: Greeter, logs: Logs) -> None:
     """
-    Whatever the realm gives is the avatar, with a name or without one.
+    The avatar is whatever the realm returns, with or without a name.
     """
     login = Login(IUsernamePassword)
     thing = object()
@@ -391,7 +395,7 @@ def test_avatar_of_any_kind(greeter: Greeter, logs: Logs) -> None:
 @pytest.mark.parametrize("how", ["drop", "stop", "abort"])
 def test_logout(greeter: Greeter, how: str) -> None:
     """
-    However the connection ends.
+    The logout is called however the connection ends.
     """
     login = Login(IUsernamePassword)
     server = MemoryServer(greeter, portal=checkedBy(login))
@@ -409,7 +413,7 @@ def test_logout(greeter: Greeter, how: str) -> None:
 @pytest.mark.parametrize("how", ["refuses", "raises", "none", "leaves", "slow"])
 def test_logout_without_a_connection(greeter: Greeter, how: str, logs: Logs) -> None:
     """
-    Also where the application doesn't take the client, or is too slow for it.
+    The logout is also called where the application refuses the client, or is too slow.
     """
     login = Login(IUsernamePassword)
     server = MemoryServer(greeter, portal=checkedBy(login))
@@ -443,7 +447,7 @@ def test_logout_without_a_connection(greeter: Greeter, how: str, logs: Logs) -> 
 
 def test_logout_that_fails(greeter: Greeter, logs: Logs) -> None:
     """
-    Is logged, and nobody else notices.
+    A logout that fails is logged, and other clients are unaffected.
     """
     login = Login(IUsernamePassword)
     portal = checkedBy(login)
@@ -456,12 +460,13 @@ def test_logout_that_fails(greeter: Greeter, logs: Logs) -> None:
     assert len(greeter.lost) == 1
 
 
-# Checkers that take their time, or fail
+# Checkers that are slow, or fail
 
 
 def test_later(greeter: Greeter) -> None:
     """
-    A checker may answer later: nothing is read meanwhile, and what has come is kept.
+    A checker may answer later. In the meantime nothing is read, and what has arrived is
+    kept.
     """
     login = Login(IUsernamePassword)
     answer: Deferred[bytes] = Deferred()
@@ -478,8 +483,8 @@ def test_later(greeter: Greeter) -> None:
 
 def test_too_late(greeter: Greeter) -> None:
     """
-    One that never answers is waited for no longer than for an application, and its
-    answer comes to nothing.
+    A checker that never answers has as much time as an application. A late answer is
+    ignored.
     """
     login = Login(IUsernamePassword)
     answer: Deferred[bytes] = Deferred(lambda _: None)
@@ -498,7 +503,8 @@ def test_too_late(greeter: Greeter) -> None:
 
 def test_leaves_meanwhile(greeter: Greeter) -> None:
     """
-    Who leaves meanwhile has the checker told, and failed at nothing.
+    If the client leaves in the meantime, the checker is cancelled. That isn't a failed
+    login.
     """
     cancelled: list[object] = []
     login = Login(IUsernamePassword)
@@ -516,7 +522,8 @@ def test_leaves_meanwhile(greeter: Greeter) -> None:
 @pytest.mark.parametrize("later", [False, True])
 def test_denied(greeter: Greeter, error: Exception, later: bool) -> None:
     """
-    Each of Twisted's ways to say no is one; what it says stays here.
+    Each of Twisted's ways to refuse a login gives a refusal. The checker's text isn't
+    sent to the client.
     """
     login = Login(IUsernamePassword)
     login.answer = fail(error) if later else error
@@ -527,7 +534,7 @@ def test_denied(greeter: Greeter, error: Exception, later: bool) -> None:
 
 def test_broken(greeter: Greeter, logs: Logs) -> None:
     """
-    A checker that fails is no wrong password: 500, a traceback, and no failed login.
+    A checker that fails isn't a wrong password: 500, a traceback, and no failed login.
     """
     login = Login(IUsernamePassword)
     settings = Settings(max_auth_failures=1)
@@ -543,7 +550,7 @@ def test_broken(greeter: Greeter, logs: Logs) -> None:
 
 def test_realm_without_avatars(greeter: Greeter, logs: Logs) -> None:
     """
-    So is a realm that has nothing for WebSockets.
+    Likewise, a realm without an avatar for WebSockets.
     """
     login = Login(IUsernamePassword)
 
@@ -562,7 +569,7 @@ def test_realm_without_avatars(greeter: Greeter, logs: Logs) -> None:
 
 def lasting(seconds: float) -> Login:
     """
-    Tokens that are good for so long.
+    Make logins whose tokens last for some seconds.
     """
     login = Login(IBearerToken)
 
@@ -576,8 +583,8 @@ def lasting(seconds: float) -> Login:
 
 def test_expires(greeter: Greeter) -> None:
     """
-    When the token is no longer good, the connection ends: 3000, which is "Unauthorized"
-    in IANA's registry.
+    When the token expires, the connection closes with 3000, which is "Unauthorized" in
+    IANA's registry.
     """
     login = lasting(30)
     server = MemoryServer(greeter, portal=checkedBy(login))
@@ -594,7 +601,7 @@ def test_expires(greeter: Greeter) -> None:
 
 def test_expires_never_after_the_end(greeter: Greeter) -> None:
     """
-    Nothing is left of a connection that ends before.
+    If the connection ends earlier, nothing of the expiry is left.
     """
     server = MemoryServer(greeter, portal=checkedBy(lasting(1000)))
     server.connect(headers=[bearer("sesame")]).close()
@@ -607,8 +614,8 @@ def test_expires_never_after_the_end(greeter: Greeter) -> None:
 )
 def test_infinite(greeter: Greeter, seconds: float) -> None:
     """
-    A login that is good for longer than anybody waits is one like any other: it opens,
-    and nothing is left of it in the end.
+    A login with an endless lifetime works like any other: it opens, and leaves nothing
+    behind.
     """
     login = lasting(seconds)
     server = MemoryServer(greeter, portal=checkedBy(login))
@@ -631,8 +638,8 @@ def test_infinite(greeter: Greeter, seconds: float) -> None:
 )
 def test_no_number(greeter: Greeter, logs: Logs, seconds: Any) -> None:
     """
-    A checker that gives no number of seconds is a failing one: nobody comes in, and
-    nothing is left of who was logged in, nor does it count as a guess.
+    A checker whose lifetime isn't a number of seconds is a failure: the client is
+    refused, the user is logged out, and no guess is counted.
     """
     login = lasting(seconds)
     settings = Settings(max_auth_failures=1)
@@ -651,7 +658,7 @@ def test_no_number(greeter: Greeter, logs: Logs, seconds: Any) -> None:
 @pytest.mark.parametrize("seconds", [0, 0.0, -1, float("-inf")])
 def test_over_already(greeter: Greeter, seconds: float) -> None:
     """
-    One whose end has come already isn't let in, nor told to the application.
+    A login that has expired already is refused. The application isn't called.
     """
     login = lasting(seconds)
     server = MemoryServer(greeter, portal=checkedBy(login))
@@ -684,8 +691,8 @@ def test_attaching_fails(
     greeter: Greeter, logs: Logs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """
-    Whatever fails while a login is tied to its connection, the client is refused and
-    keeps no place.
+    If anything fails while a login is attached to its connection, the client is refused
+    and takes up no slot.
     """
 
     def attach(*_: object) -> None:
@@ -705,7 +712,7 @@ def test_attaching_fails(
 
 def nothingLeft(server: MemoryServer) -> bool:
     """
-    Say whether nobody has a place, or anything to come.
+    Say whether no connection and no deadline is left.
     """
     factory = server.factory
     return (
@@ -722,8 +729,8 @@ def nothingLeft(server: MemoryServer) -> bool:
 
 def test_too_many_failures(greeter: Greeter, logs: Logs) -> None:
     """
-    Who fails too often isn't heard for a while, whatever they say, and however often
-    they connect; others are.
+    A client with too many failed logins is refused for a while, with any credentials
+    and on any connection. Others are served.
     """
     login = Login(IUsernamePassword)
     login.answer = UnauthorizedLogin()
@@ -744,7 +751,7 @@ def test_too_many_failures(greeter: Greeter, logs: Logs) -> None:
 
 def test_one_place(greeter: Greeter) -> None:
     """
-    Whoever has a whole network of IPv6 addresses is one place.
+    All addresses of an IPv6 network count as one client.
     """
     settings = Settings(max_auth_failures=1)
     server = MemoryServer(greeter, portal=passwords("ann", "secret"), settings=settings)
@@ -756,7 +763,7 @@ def test_one_place(greeter: Greeter) -> None:
 
 def test_too_many_failures_in_all(greeter: Greeter, logs: Logs) -> None:
     """
-    Who has many addresses has no more guesses than all together may have.
+    A client with many addresses is bounded by the limit on all failures together.
     """
     settings = Settings(max_auth_failures=1, max_auth_failures_total=3)
     server = MemoryServer(greeter, portal=passwords("ann", "secret"), settings=settings)
@@ -768,7 +775,7 @@ def test_too_many_failures_in_all(greeter: Greeter, logs: Logs) -> None:
     assert statuses == [401, 401, 401, 429, 429]
     assert logs.events("429")[0]["setting"] == "max-auth-failures-total"
     server.advance(20)
-    # What wasn't heard was not counted for the place either.
+    # A refusal by the total doesn't count for the address either.
     assert [refused(server, wrong, address="192.0.2.9").status for _ in range(2)] == [
         *(401, 429)
     ]
@@ -776,8 +783,8 @@ def test_too_many_failures_in_all(greeter: Greeter, logs: Logs) -> None:
 
 def test_tokens_are_in_nobodys_way(greeter: Greeter) -> None:
     """
-    However many fail in all, with passwords or tokens, a right token gets in; and
-    wrong tokens keep no right password out.
+    However many logins fail in total, a right token is accepted. Wrong tokens don't
+    keep a right password out.
     """
     password, token = Login(IUsernamePassword), Login(IBearerToken)
     password.answer = token.answer = UnauthorizedLogin()
@@ -803,8 +810,9 @@ def test_tokens_are_in_nobodys_way(greeter: Greeter) -> None:
 @pytest.mark.parametrize(("bits", "most"), [(56, 8), (48, 32)])
 def test_networks_of_ipv6(greeter: Greeter, bits: int, most: int) -> None:
     """
-    Whoever has a larger IPv6 network has four times the failures of a place from each
-    56 bits, sixteen times those from each 48, and can't keep others out with them.
+    In an IPv6 network larger than one client's, each /56 may fail four times as often
+    as one client, and each /48 sixteen times as often. Such a network can't keep others
+    out.
     """
     settings = Settings(max_auth_failures=2, max_auth_failures_total=33)
     server = MemoryServer(greeter, portal=passwords("ann", "secret"), settings=settings)
@@ -822,7 +830,7 @@ def test_networks_of_ipv6(greeter: Greeter, bits: int, most: int) -> None:
 
 def test_right_ones_count_nothing(greeter: Greeter) -> None:
     """
-    As many as like may log in, at one time too.
+    Right credentials don't count, however many clients log in at once.
     """
     settings = Settings(max_auth_failures=2, max_auth_failures_total=2)
     server = MemoryServer(greeter, portal=passwords("ann", "secret"), settings=settings)
@@ -834,7 +842,8 @@ def test_right_ones_count_nothing(greeter: Greeter) -> None:
 
 def test_guesses_at_one_time(greeter: Greeter) -> None:
     """
-    Not even at one time are there more guesses than that.
+    Guesses that wait for a checker count too, so guessing in parallel doesn't exceed
+    the limit.
     """
     login = Login(IUsernamePassword)
     login.answer = Deferred()
@@ -857,7 +866,7 @@ def test_guesses_at_one_time(greeter: Greeter) -> None:
 
 def test_given_avatar(greeter: Greeter) -> None:
     """
-    In a test, a client can be whoever it is to be.
+    A test can connect a client with any avatar.
     """
     server = MemoryServer(greeter)
     assert server.connect(avatar=Avatar("zoe")).messages == ["hello zoe"]
@@ -869,7 +878,7 @@ def test_given_avatar(greeter: Greeter) -> None:
 
 def test_nobody_is_asked(greeter: Greeter, logs: Logs) -> None:
     """
-    Without a portal, nothing of all this is.
+    Without a portal, there is no login.
     """
     server = MemoryServer(greeter)
     client = server.connect(headers=[basic("ann", "secret")])

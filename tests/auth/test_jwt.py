@@ -1,5 +1,5 @@
 """
-Signed tokens (wsplug.auth.jwt): each thing that can be wrong with one.
+Signed tokens (wsplug.auth.jwt): everything that can be wrong with one.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Keys:
 
 def make(keys: Keys, algorithm: str = "HS256", **options: object) -> JWTChecker:
     """
-    Make a checker, at whose place it is always L{NOW}.
+    Make a checker whose clock always shows L{NOW}.
     """
     values = {"key": str(keys.file(algorithm)), "algorithm": algorithm, **options}
     return JWTChecker(parseOptions(JWT_OPTIONS, values), lambda: NOW)
@@ -105,7 +105,7 @@ def part(value: object) -> bytes:
 
 def forge(header: object, claims: object, key: bytes = SECRET) -> bytes:
     """
-    Sign whatever parts, as HS256 does.
+    Sign any parts, as HS256 does.
     """
     signed = part(header) + b"." + part(claims)
     return signed + b"." + part(hmac.digest(key, signed, "sha256"))
@@ -115,7 +115,7 @@ def ask(checker: Any, token: bytes) -> tuple[Any, Any]:
     """
     Have a token checked.
 
-    @return: the identity or the error, and for how long it lasts.
+    @return: the identity or the error, and how long the login lasts.
     """
     credentials = BearerToken(token)
     answers: list[Any] = []
@@ -127,7 +127,7 @@ def ask(checker: Any, token: bytes) -> tuple[Any, Any]:
 
 def reason(checker: Any, token: bytes) -> str:
     """
-    Give why a token is refused.
+    Return why a token is refused.
     """
     answer, lasts = ask(checker, token)
     assert isinstance(answer, LoginRefused), answer
@@ -138,8 +138,8 @@ def reason(checker: Any, token: bytes) -> str:
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_right(keys: Keys, algorithm: str) -> None:
     """
-    A right token is whose it says, with all its claims, until it expires and clocks may
-    differ no more.
+    A right token gives its subject, with all its claims, until it expires and the
+    leeway is over.
     """
     claims = {**CLAIMS, "room": ["a"]}
     token = sign(claims, keys.signing(algorithm), algorithm)
@@ -165,7 +165,7 @@ def test_another_algorithm(keys: Keys, algorithm: str) -> None:
 @pytest.mark.parametrize("signature", [b"", b"eA"])
 def test_none(keys: Keys, algorithm: str, signature: bytes) -> None:
     """
-    A token without a signature is none, for whatever key.
+    A token without a signature is refused, for any key.
     """
     token = part({"alg": algorithm}) + b"." + part(dict(CLAIMS)) + b"." + signature
     for kind in ("HS256", "RS256"):
@@ -178,7 +178,8 @@ def test_none(keys: Keys, algorithm: str, signature: bytes) -> None:
 @pytest.mark.parametrize("ending", [b"", b"\n"])
 def test_key_confusion(keys: Keys, ending: bytes) -> None:
     """
-    A public key, which everybody has, is no secret to sign with (RFC 8725 section 2.1).
+    A public key, which anyone can have, is no secret to sign with (RFC 8725 section
+    2.1).
     """
     pem = keys.file("RS256").read_bytes().strip() + ending
     token = forge({"alg": "HS256", "typ": "JWT"}, dict(CLAIMS), pem)
@@ -190,7 +191,7 @@ def test_key_confusion(keys: Keys, ending: bytes) -> None:
 
 def test_signature(keys: Keys) -> None:
     """
-    Another key's signature is wrong; so is one of other claims, and none.
+    A signature with another key, for other claims, or without content is wrong.
     """
     checker = make(keys)
     assert reason(checker, sign(key=SECRET[::-1])) == "the token has a wrong signature"
@@ -243,8 +244,8 @@ def test_signature(keys: Keys) -> None:
 )
 def test_claims(keys: Keys, claims: dict[str, Any], expected: str | None) -> None:
     """
-    Each claim that wsplug knows is checked, to the second, and for what it is
-    (RFC 7519 section 4.1).
+    Each claim that wsplug knows is checked to the second, and for its type (RFC 7519
+    section 4.1).
     """
     token = forge({"alg": "HS256"}, {**CLAIMS, **claims})
     if expected is None:
@@ -264,8 +265,8 @@ def test_leeway(keys: Keys) -> None:
 
 def test_expiry(keys: Keys) -> None:
     """
-    Without an exp a token is refused, unless it may be without; with one, it always
-    counts, but lasts only where the connection is to be closed.
+    A token without exp is refused, unless the option allows it. An exp is always
+    checked, but ends the connection only where the option says so.
     """
     endless, expired = sign({"sub": "ann"}), sign({"sub": "ann", "exp": 1})
     assert reason(make(keys), endless) == "the token has no exp"
@@ -294,7 +295,7 @@ def test_expiry(keys: Keys) -> None:
 )
 def test_audience(keys: Keys, named: object, right: bool) -> None:
     """
-    One of the audiences is this server (RFC 7519 section 4.1.3), whole.
+    One of the audiences has to be this server, exactly (RFC 7519 section 4.1.3).
     """
     token = forge({"alg": "HS256"}, {**CLAIMS, "aud": named})
     checker = make(keys, audience="wsplug")
@@ -308,7 +309,7 @@ def test_audience(keys: Keys, named: object, right: bool) -> None:
 @pytest.mark.parametrize("issuer", ["https://evil.example", "", None, 7, ["a"]])
 def test_issuer(keys: Keys, issuer: object) -> None:
     """
-    The issuer is who it has to be.
+    The issuer has to be the configured one.
     """
     checker = make(keys, issuer="https://login.example")
     right = sign({**CLAIMS, "iss": "https://login.example"})
@@ -320,8 +321,8 @@ def test_issuer(keys: Keys, issuer: object) -> None:
 
 def test_kid(keys: Keys) -> None:
     """
-    Where the key has an ID, tokens have to name it; where it has none, what they name
-    is nothing to go by, and no file or URL either.
+    If the key has an ID, tokens have to name it. If it has none, a token's kid is
+    ignored, and never read as a file or URL.
     """
     checker = make(keys, kid="2026")
     assert ask(checker, sign(kid="2026"))[0] == b"ann"
@@ -341,7 +342,7 @@ def test_kid(keys: Keys) -> None:
 @pytest.mark.parametrize("crit", [["exp"], ["b64"], [], "exp", None])
 def test_crit(keys: Keys, crit: object) -> None:
     """
-    What is critical isn't understood: whoever has it in a token is refused (RFC 7515
+    A token with critical extensions is refused, since none is supported (RFC 7515
     section 4.1.11).
     """
     token = forge({"alg": "HS256", "crit": crit, "exp": 1}, dict(CLAIMS))
@@ -385,7 +386,7 @@ DEEP = b'{"a":' * 1500 + b"1" + b"}" * 1500
 )
 def test_garbage(keys: Keys, token: bytes) -> None:
     """
-    Whatever is no token is refused, and nothing else happens.
+    Anything that isn't a token is refused, without a failure.
     """
     for algorithm in ("HS256", "RS256"):
         answer, _ = ask(make(keys, algorithm), token)
@@ -403,8 +404,8 @@ def test_another_claim_for_the_name(keys: Keys) -> None:
 
 def test_rotation(keys: Keys, tmp_path: Path) -> None:
     """
-    While a key is replaced, both are taken; what is wrong with a token that either has
-    signed is told.
+    While a key is replaced, both are accepted. For a token signed with either, the
+    reason for a refusal is given.
     """
     from wsplug.auth import makePortal
 
@@ -425,7 +426,7 @@ def test_rotation(keys: Keys, tmp_path: Path) -> None:
     assert answer.reason == "the token has a wrong signature"
 
 
-# What the operator may do wrong
+# Mistakes of the operator
 
 
 def private(key: Any) -> bytes:
@@ -439,8 +440,8 @@ def private(key: Any) -> bytes:
 
 def test_weak_secret(tmp_path: Path) -> None:
     """
-    A secret that is shorter than the hash can be found out by whoever has one token
-    (RFC 7518 section 3.2). A line's end doesn't count.
+    A secret shorter than the hash can be found by anyone with one token (RFC 7518
+    section 3.2). The end of the line doesn't count.
     """
     path = tmp_path / "key"
     for algorithm, size in (("HS256", 32), ("HS384", 48), ("HS512", 64)):
@@ -458,7 +459,7 @@ def test_weak_secret(tmp_path: Path) -> None:
 
 def test_wrong_key(keys: Keys, tmp_path: Path) -> None:
     """
-    A key that isn't what the algorithm takes is refused at the start.
+    A key that doesn't fit the algorithm is refused at the start.
     """
     path = tmp_path / "key"
 
@@ -507,7 +508,7 @@ def test_wrong_key(keys: Keys, tmp_path: Path) -> None:
 )
 def test_wrong_options(keys: Keys, argument: str, words: str) -> None:
     """
-    What is wrong about the options is one line.
+    A mistake in the options is reported in one line.
     """
     argument = argument.replace("=K", f"={keys.file('HS256')}")
     with pytest.raises(InvalidOption, match=r"^auth jwt: ") as caught:
@@ -544,8 +545,8 @@ def test_missing_extra(
 
 def test_permissions(keys: Keys, tmp_path: Path, logs: Logs) -> None:
     """
-    A secret that everybody can read is warned of; a public key only if everybody can
-    change it.
+    A secret that all users can read causes a warning. A public key does so only if all
+    users can change it.
     """
     secret, public = tmp_path / "secret", tmp_path / "public"
     secret.write_bytes(SECRET)
@@ -562,7 +563,7 @@ def test_permissions(keys: Keys, tmp_path: Path, logs: Logs) -> None:
 
 def test_forging() -> None:
     """
-    The tests' own forging is HS256.
+    The signature that these tests make is HS256.
     """
     token = forge({"alg": "HS256"}, {"sub": "x"})
     assert jwt.decode(token, SECRET, ["HS256"]) == {"sub": "x"}

@@ -1,5 +1,5 @@
 """
-What a login leaves behind when the client is gone: nothing. See C{lifetimes.py}.
+A login leaves nothing behind when the client is gone. See C{lifetimes.py}.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from tests.auth.lifetimes import NAMES
 
 def test_nothing_is_left(tmp_path: Path) -> None:
     """
-    However it ends, it is freed at once, without the garbage collector, and no deadline
-    of it is left.
+    However a login ends, it is freed at once, without the garbage collector, and leaves
+    no deadline.
     """
     done = subprocess.run(
         [sys.executable, "-m", "tests.auth.lifetimes", str(tmp_path / "tokens")],

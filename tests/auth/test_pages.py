@@ -40,8 +40,8 @@ PATHS = ["/", "/deep/er?a=b", "/-/wsplug.js", "/-/none", "/x/-/wsplug.js"]
 @pytest.mark.parametrize("path", PATHS)
 def test_password(greeter: Greeter, path: str) -> None:
     """
-    Each page, and each of the server's own files, is for who logs in: nobody else
-    learns what there is.
+    Each page, and each of the server's own files, needs a login. Without one, a client
+    doesn't learn which paths exist.
     """
     server = MemoryServer(greeter, portal=passwords("ann", "secret"))
     for headers in ([], [basic("ann", "wrong")], [("Authorization", "Digest a=b")]):
@@ -68,7 +68,7 @@ def test_avatar(greeter: Greeter) -> None:
 
 def test_open_mount(greeter: Greeter) -> None:
     """
-    A mount without auth has its pages, and the files below it, open.
+    On a mount without auth, the pages and the server's files below it are open.
     """
     server = MemoryServer(
         greeter, portal=passwords("ann", "secret"), auth=False, path="/open"
@@ -81,7 +81,8 @@ def test_open_mount(greeter: Greeter) -> None:
 
 def test_tokens_leave_pages_open(greeter: Greeter, tmp_path: Path) -> None:
     """
-    A page that logs in with a token has to be loaded first.
+    With tokens only, pages are open: a page that logs in with a token has to be loaded
+    first.
     """
     portal = makePortal([writeTokens(tmp_path / "tokens", bob="sesame")])
     server = MemoryServer(greeter, portal=portal)
@@ -91,7 +92,8 @@ def test_tokens_leave_pages_open(greeter: Greeter, tmp_path: Path) -> None:
 
 def test_token_in_the_header(greeter: Greeter, tmp_path: Path) -> None:
     """
-    Where pages ask for a password, a token does as well; in a cookie it doesn't.
+    Where pages need a password, a token in the header is accepted as well. A token in a
+    cookie isn't.
     """
     tokens = writeTokens(tmp_path / "tokens", bob="sesame")
     portal = makePortal(["memory:ann:secret", tokens])
@@ -104,8 +106,9 @@ def test_token_in_the_header(greeter: Greeter, tmp_path: Path) -> None:
 
 def test_other_sites(greeter: Greeter) -> None:
     """
-    A browser sends the password with other sites' forms and scripts too: there it
-    doesn't count. Where the site is the server's own, or isn't said, it does.
+    A browser also sends the password with forms and scripts of other sites, so it
+    doesn't count there. It counts where the site is the server's own, or where no site
+    is given.
     """
     server = MemoryServer(
         greeter, portal=passwords("ann", "secret"), origins=["https://a.example"]
@@ -123,7 +126,7 @@ def test_other_sites(greeter: Greeter) -> None:
 
 def test_anonymous(greeter: Greeter) -> None:
     """
-    Where who says nothing may come in, pages are open.
+    Where an anonymous login is allowed, pages are open.
     """
     portal = makePortal(["memory:ann:secret", "anonymous"])
     server = MemoryServer(greeter, portal=portal)
@@ -133,7 +136,7 @@ def test_anonymous(greeter: Greeter) -> None:
 
 def test_failures_count_together(greeter: Greeter) -> None:
     """
-    Guesses at pages and at WebSockets are the same guesses.
+    Guesses at pages and at WebSockets count together.
     """
     server = MemoryServer(
         greeter,
@@ -151,7 +154,7 @@ def test_failures_count_together(greeter: Greeter) -> None:
 
 def test_login_and_logout(greeter: Greeter) -> None:
     """
-    A page is a visit: logout is called when it has been sent.
+    A page is a session: logout is called when it has been sent.
     """
     login = Login(IUsernamePassword)
     server = MemoryServer(greeter, portal=checkedBy(login))
@@ -161,8 +164,9 @@ def test_login_and_logout(greeter: Greeter) -> None:
 
 def test_later(greeter: Greeter) -> None:
     """
-    A checker may answer later; who doesn't wait for it is none of its business. One
-    that has closed its side may still be waiting, for as long as it is given.
+    A checker may answer later. If the client has closed its side for writing in the
+    meantime, it may still be waiting, so the checker isn't cancelled before the
+    timeout.
     """
     login = Login(IUsernamePassword)
     server = MemoryServer(greeter, portal=checkedBy(login))
@@ -190,7 +194,7 @@ def test_later(greeter: Greeter) -> None:
 
 def test_broken(greeter: Greeter, logs: Logs) -> None:
     """
-    A checker that fails is a 500, with a traceback in the log alone.
+    A checker that fails causes a 500, with a traceback only in the log.
     """
     login = Login(IUsernamePassword, IBearerToken)
     login.answer = fail(RuntimeError("no database"))
@@ -217,8 +221,8 @@ EXPECTS = ("Content-Length: 5", "Expect: 100-continue")
 )
 def test_nobody_sends_a_body(greeter: Greeter, own: bool, length: str) -> None:
     """
-    Nothing is read of a body of who hasn't logged in, whosever the resource is: there
-    is the challenge at once, no request to go on, and the end.
+    Before the login, nothing of a body is read, whatever the resource: the client gets
+    the challenge at once, no 100 (Continue), and the connection closes.
     """
     server = MemoryServer(Taker() if own else greeter, portal=passwords("ann", "x"))
     transport = raw(server, _head("/", length, "Expect: 100-continue"))
@@ -234,7 +238,7 @@ def test_nobody_sends_a_body(greeter: Greeter, own: bool, length: str) -> None:
 
 class Taken(PlainResource):
     """
-    Tells who sent what.
+    Answers with the user's name and the body.
     """
 
     methods = (b"POST",)
@@ -247,7 +251,7 @@ class Taken(PlainResource):
 
 class Taker(Greeter):
     """
-    An application whose pages are the server's own kind.
+    An application whose pages are of the server's own kind.
     """
 
     def __init__(self) -> None:
@@ -257,8 +261,8 @@ class Taker(Greeter):
 
 def test_body_waits_for_the_login() -> None:
     """
-    A client is asked for its body once it is known who it is; one that has sent it
-    already, or more than that, isn't read from meanwhile.
+    A client is asked for its body once it has logged in. If it has sent the body
+    already, or more than that, nothing is read from it until then.
     """
     login = Login(IUsernamePassword)
     login.answer = Deferred()
@@ -287,8 +291,8 @@ def test_body_waits_for_the_login() -> None:
 
 def test_no_memory_for_bodies_before_the_login(logs: Logs) -> None:
     """
-    What has come of a body counts for all clients together while the login takes its
-    time. Where it is too much, the client gets a 503, and is logged in no more.
+    A body that arrives during the login counts towards the limit for all clients
+    together. Over it, the client gets a 503, and the login is given up.
     """
     cancelled: list[Any] = []
     login = Login(IUsernamePassword)
@@ -310,7 +314,7 @@ def test_no_memory_for_bodies_before_the_login(logs: Logs) -> None:
 
 def test_never_checked(greeter: Greeter, logs: Logs) -> None:
     """
-    Whoever checks credentials has as long as for a handshake.
+    A checker has as much time as in a handshake.
     """
     cancelled: list[Any] = []
     login = Login(IUsernamePassword)

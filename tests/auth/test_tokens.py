@@ -28,7 +28,7 @@ def file(tmp_path: Path) -> Path:
 
 def nameOf(checker: object, token: str) -> str | None:
     """
-    Ask who a token belongs to.
+    Return the name that a token belongs to.
     """
     answers: list[bytes] = []
     asked: Deferred[bytes] = checker.requestAvatarId(BearerToken(token.encode()))  # type: ignore[attr-defined]
@@ -39,7 +39,7 @@ def nameOf(checker: object, token: str) -> str | None:
 
 def touch(path: Path) -> None:
     """
-    Make sure that the file is seen to have changed, however coarse its times.
+    Make sure that the file's change is noticed, however coarse its times are.
     """
     later = path.stat().st_mtime_ns + 1_000_000
     os.utime(path, ns=(later, later))
@@ -47,7 +47,7 @@ def touch(path: Path) -> None:
 
 def test_tokens(file: Path) -> None:
     """
-    A token is its name's, and no other is, not even the digest.
+    A token gives its name. Nothing else is accepted, not even the digest.
     """
     checker = makeChecker(writeTokens(file, ann="one", bob="two"))
     assert nameOf(checker, "one") == "ann"
@@ -58,7 +58,7 @@ def test_tokens(file: Path) -> None:
 
 def test_several_of_one(file: Path) -> None:
     """
-    A name may have several tokens, as while one is replaced.
+    A name may have several tokens, for instance while one is replaced.
     """
     checker = makeChecker(writeTokens(file, ann="one"))
     line = f"ann:{sha256(b'new').hexdigest().upper()}\r\n"
@@ -69,8 +69,8 @@ def test_several_of_one(file: Path) -> None:
 
 def test_changed(file: Path, logs: Logs) -> None:
     """
-    A changed file counts at once: who was added may come in, who was taken out may not.
-    It is read again only then.
+    A changed file takes effect at once: new users are accepted, removed users are
+    refused. The file is read again only after a change.
     """
     checker = makeChecker(writeTokens(file, ann="one"))
     assert nameOf(checker, "two") is None
@@ -88,8 +88,8 @@ def test_changed(file: Path, logs: Logs) -> None:
 @pytest.mark.parametrize("how", ["malformed", "gone"])
 def test_changed_to_nonsense(file: Path, logs: Logs, how: str) -> None:
     """
-    A file that can't be read is told of once, and what was in it counts on; until it is
-    right again.
+    If the changed file can't be read, that is logged once, and the old content stays in
+    effect until the file is right again.
     """
     checker = makeChecker(writeTokens(file, ann="one"))
     if how == "gone":
@@ -123,8 +123,8 @@ def test_changed_to_nonsense(file: Path, logs: Logs, how: str) -> None:
 )
 def test_wrong(file: Path, content: bytes, words: str) -> None:
     """
-    What is wrong in it is an error at the start, that names the line and has nothing
-    of it.
+    A mistake in the file is an error at the start, which names the line and shows
+    nothing of it.
     """
     file.write_bytes(content)
     with pytest.raises(InvalidOption, match=r"^auth token: ") as caught:
@@ -135,7 +135,7 @@ def test_wrong(file: Path, content: bytes, words: str) -> None:
 
 def test_missing(file: Path) -> None:
     """
-    So is a file that isn't there, or wasn't named.
+    Likewise, a file that is missing or not named.
     """
     with pytest.raises(InvalidOption, match=r"can't read the tokens in .*No such file"):
         makeChecker(f"token:{file}")
@@ -150,7 +150,7 @@ def test_missing(file: Path) -> None:
 )
 def test_permissions(file: Path, logs: Logs, mode: int, words: str | None) -> None:
     """
-    A file that everybody can read or change is warned of.
+    A file that all users can read or change causes a warning.
     """
     description = writeTokens(file, ann="one")
     file.chmod(mode)
@@ -162,7 +162,7 @@ def test_permissions(file: Path, logs: Logs, mode: int, words: str | None) -> No
 @given(st.binary(max_size=200))
 def test_any_content(content: bytes) -> None:
     """
-    Whatever a file has, it is tokens or an error.
+    Any content gives tokens or an error.
     """
     try:
         entries = parseTokens(content, "x")

@@ -1,5 +1,5 @@
 """
-Those who have logged in have an account of their own, in place of their address'.
+Users who have logged in have an account of their own, instead of their address's.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def portal(tmp_path: Path) -> Portal:
 
 class World:
     """
-    A server for two who log in, without exceptions.
+    A server for two users, without exempt addresses.
     """
 
     def __init__(self, portal: Portal, **settings: Any) -> None:
@@ -35,7 +35,7 @@ class World:
     @property
     def accounts(self) -> int:
         """
-        How many there are that have connections.
+        Count the accounts that have connections.
         """
         self.server.advance(30)
         admission = self.server.factory.admission
@@ -59,8 +59,8 @@ class World:
 @pytest.mark.parametrize("way", ["connect", "browse"])
 def test_connections_of_a_user(portal: Portal, way: str) -> None:
     """
-    A user has no more connections than one may have, from wherever they come; others
-    behind the same address have theirs.
+    A user has no more connections than one client may have, from any addresses. Other
+    users behind the same address have their own limit.
     """
     world = World(portal, max_address_connections=2, ping_interval=0.0)
     log_in = getattr(world, way)
@@ -84,7 +84,7 @@ def test_connections_of_a_user(portal: Portal, way: str) -> None:
 
 def test_rates_of_a_user(portal: Portal) -> None:
     """
-    All connections of a user are on one meter, and nobody else's.
+    All connections of a user share one meter, and no other user's.
     """
     world = World(portal, max_address_message_rate=1, cool_down=5.0)
     ann = [world.connect(1, "alpha"), world.browse(2, "alpha")]
@@ -101,8 +101,8 @@ def test_rates_of_a_user(portal: Portal) -> None:
 
 def test_given_back(portal: Portal) -> None:
     """
-    However a login ends, its connection is off each account: when it fails, when the
-    client goes while it waits, when the connection closes.
+    However a login ends, its connection leaves each account: when the login fails, when
+    the client leaves while it waits, when the connection closes.
     """
     world = World(portal)
     world.connect(1, "alpha").close()
