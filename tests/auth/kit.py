@@ -181,7 +181,7 @@ class Login:
 
 def checkedBy(login: Login) -> Portal:
     """
-    Make a portal of them.
+    Make a portal from a L{Login}.
     """
     portal = Portal(login)  # type: ignore[arg-type]
     portal.registerChecker(login)  # type: ignore[arg-type]

@@ -1,5 +1,5 @@
 """
-What each address may take up.
+The limits of each address.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class World:
 
     def refuse(self, address: IAddress) -> tuple[str | None, int]:
         """
-        Be refused: give the setting, and Retry-After.
+        Expect a refusal: return the setting, and Retry-After.
         """
         with pytest.raises(HandshakeRefused) as caught:
             self.admission.enter(address)
@@ -66,8 +66,8 @@ class World:
 
 def test_connections() -> None:
     """
-    An address has no more connections than it may; others are not in its way, and
-    what leaves makes room.
+    An address has no more connections than its limit. Other addresses are unaffected,
+    and a connection that leaves makes room.
     """
     world = World()
     accounts = [world.enter(_v4(1, port)) for port in range(3)]
@@ -81,7 +81,7 @@ def test_connections() -> None:
 
 def test_networks_of_ipv6() -> None:
     """
-    All of an IPv6 network's 64 bits are one place.
+    All addresses of an IPv6 /64 count as one client.
     """
     world = World()
     for last in range(3):
@@ -92,8 +92,8 @@ def test_networks_of_ipv6() -> None:
 
 def test_handshakes() -> None:
     """
-    Ten seconds' worth of handshakes may come at once, then as many as the rate gives,
-    also where each connection is gone before the next one.
+    Ten seconds' worth of handshakes may come at once, then as many as the rate allows.
+    This also holds if each connection has left before the next one.
     """
     world = World()
     for _ in range(20):
@@ -112,7 +112,8 @@ def test_handshakes() -> None:
 
 def test_cool_down() -> None:
     """
-    Who has sent too much gets in again after a while, however often they try.
+    A client that has sent too much is accepted again after the cool-down, however often
+    it tries in between.
     """
     world = World()
     account = world.enter(_v4(1))
@@ -127,7 +128,7 @@ def test_cool_down() -> None:
 
 def test_kept_across_a_reconnect() -> None:
     """
-    What was sent counts for the next connection, too.
+    What a client has sent also counts for its next connection.
     """
     world = World()
     account = world.enter(_v4(1))
@@ -141,7 +142,7 @@ def test_kept_across_a_reconnect() -> None:
 
 def test_exempt() -> None:
     """
-    Exempt networks, and UNIX sockets, have no account.
+    Exempt networks and UNIX sockets have no account.
     """
     world = World(exempt=("192.0.2.0/30", "::1"))
     for address in (_v4(1), _v6("::1"), _v6("::ffff:192.0.2.2"), UNIXAddress("/a")):
@@ -154,7 +155,7 @@ def test_exempt() -> None:
 
 def test_users() -> None:
     """
-    A user has an account of their own, wherever they connect from.
+    A user has one account, whatever address they connect from.
     """
     world = World()
     for last in range(3):
@@ -162,14 +163,14 @@ def test_users() -> None:
     with pytest.raises(HandshakeRefused):
         world.admission.enterAs("alice", _v4(9))
     assert world.admission.enterAs("bob", _v4(1)) is not None
-    # Whoever calls themselves like an address doesn't get to its account.
+    # A user whose name looks like an address doesn't get that address's account.
     assert world.admission.enterAs("192.0.2.1", _v4(1)) is not world.enter(_v4(1))
 
 
 def test_forgotten() -> None:
     """
-    Nothing is kept of an address that has been away for a while, and of those that just
-    went, no more than a bounded number.
+    An address that has been away for a while is forgotten. Of those that have just
+    left, only a bounded number is kept.
     """
     world = World()
     for last in range(200):
@@ -182,8 +183,8 @@ def test_forgotten() -> None:
 
 def test_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """
-    However many addresses come and go, the oldest of those that went is forgotten; one
-    that is connected never is.
+    However many addresses come and go, the one that left first is forgotten first. A
+    connected address is never forgotten.
     """
     monkeypatch.setattr(module, "MAX_LINGERING", 10)
     world = World()
@@ -196,7 +197,7 @@ def test_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_refused_are_forgotten() -> None:
     """
-    An address that is always refused leaves nothing either.
+    An address that is always refused is forgotten as well.
     """
     world = World(connections=1, handshakes=1)
     account = world.enter(_v4(1))
@@ -211,7 +212,7 @@ def test_refused_are_forgotten() -> None:
 
 def test_clock_set_back() -> None:
     """
-    Where the machine's clock is set back, nobody is kept out or remembered for it.
+    If the machine's clock is set back, no client is kept out or remembered longer.
     """
     world = World()
     there = world.enter(_v4(1))
@@ -226,8 +227,8 @@ def test_clock_set_back() -> None:
 
 def test_other_addresses() -> None:
     """
-    What has neither an IP address nor a UNIX socket, as a client whose transport comes
-    from a plugin, is a place like any other: only UNIX sockets are without limits.
+    A client with neither an IP address nor a UNIX socket, such as one on a plugin's
+    transport, has limits like any other. Only UNIX sockets have none.
     """
     world = World(exempt=("127.0.0.1",))
     for _ in range(3):

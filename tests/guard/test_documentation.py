@@ -1,5 +1,5 @@
 """
-docs/reference/limits.md says what is.
+docs/reference/limits.md is true.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ CLOSING = (ROOT / "docs" / "reference" / "closing.md").read_text("utf-8")
 
 def test_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """
-    The example can be read, and means what it says.
+    The example configuration can be read, and means what the page says.
     """
     (block,) = codeIn(LIMITS, "toml")
     (tmp_path / "wsplug.toml").write_text(block, "utf-8")
@@ -35,7 +35,7 @@ def test_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_names() -> None:
     """
-    Each setting that the page names is one, and so is each that closing.md names.
+    Each setting that the page names exists, and so does each one that closing.md names.
     """
     names = {name.rstrip("=") for name in Options().longOpt}
     words = {"unlimited", "off", "none", "connectionLost", "127.0.0.1", "::1"}
@@ -49,7 +49,7 @@ def test_names() -> None:
 
 def test_error() -> None:
     """
-    The error that the page shows is the one that comes.
+    The error on the page is the real one.
     """
     with pytest.raises(InvalidOption) as caught:
         fitConnections(20000, 4096, asked=True)

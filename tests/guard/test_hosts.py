@@ -59,13 +59,14 @@ REBOUND = "evil.example"
 
 @pytest.mark.parametrize("host", GOOD)
 def test_good_hosts(host: str) -> None:
-    """Addresses, localhost and what is below it, and the hosts of --origin."""
+    """Addresses, localhost with its subdomains, and the hosts of --origin are known."""
     assert HostRules(ORIGINS).knows(host.encode())
 
 
 @pytest.mark.parametrize("host", BAD)
 def test_bad_hosts(host: str) -> None:
-    """Whatever else a page could have its name lead here by."""
+    """Any other name, which an attacker's page could make lead to this server, is
+    unknown."""
     rules = HostRules(ORIGINS)
     assert not rules.knows(host.encode("latin-1"))
     assert not rules.knows(None)
@@ -73,7 +74,7 @@ def test_bad_hosts(host: str) -> None:
 
 
 def test_names() -> None:
-    """--allowed-host names further ones, with all below them, or any."""
+    """--allowed-host adds names, with all their subdomains, or any name."""
     rules = HostRules((), ["Chat.test.", "*.example.org"])
     for good in (b"chat.test:9000", b"CHAT.test", b"a.b.example.org"):
         assert rules.knows(good)
@@ -86,7 +87,7 @@ def test_names() -> None:
     "name", ["", "http://chat.test", "chat.test:80", "chat.test/", "*.", "a.*.b", "a b"]
 )
 def test_wrong_names(name: str) -> None:
-    """What is no name is told, with what would be one."""
+    """An invalid name is reported with an example of a valid one."""
     with pytest.raises(ValueError, match=r"is not a host name like chat\.example\.org"):
         HostRules((), [name])
 
@@ -109,15 +110,16 @@ def send(
 
 
 def rebound(host: str = REBOUND, more: tuple[str, ...] = ()) -> bytes:
-    """A page's handshake whose name leads here."""
+    """Make the handshake of a page whose name leads to this server."""
     return handshake(changes={"Host": host, "Origin": f"http://{host}"}, more=more)
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "127.0.0.99", "::1"])
 def test_rebound(address: str, logs: Logs) -> None:
     """
-    A page on the server's own machine whose name leads here is refused before any
-    application hears of it. Body and log name the host and the ways to let it in.
+    On the server's own machine, a page whose name leads to this server is refused
+    before the application is called. Body and log name the host and the ways to allow
+    it.
     """
     app = App()
     server = MemoryServer(app)
@@ -146,7 +148,8 @@ def test_rebound(address: str, logs: Logs) -> None:
 )
 def test_host_is_input(host: str, shown: bytes) -> None:
     """
-    What is shown of the host has no characters of HTML or of a shell, and is bounded.
+    The host as shown has no characters of HTML or of a shell, and its length is
+    bounded.
     """
     data = handshake(more=["Origin: https://a.example"])
     data = data.replace(
@@ -159,7 +162,7 @@ def test_host_is_input(host: str, shown: bytes) -> None:
 
 
 def test_own_address() -> None:
-    """The machine is also who comes from the address that it comes to."""
+    """A client is also on the server's machine if its address is the server's own."""
     server = MemoryServer(App())
     assert send(server, "192.0.2.7", rebound(), here="192.0.2.7").status == 421
     assert send(server, "192.0.2.8", rebound(), here="192.0.2.7").status == 101
@@ -169,7 +172,7 @@ def test_own_address() -> None:
     "host", ["localhost:9000", "127.0.0.1:9000", "[::1]:9000", "a.localhost"]
 )
 def test_names_of_the_machine(host: str) -> None:
-    """Its own pages go on to work."""
+    """Pages of the machine's own names still work."""
     assert send(MemoryServer(App()), "127.0.0.1", rebound(host)).status == 101
 
 
@@ -185,19 +188,21 @@ def test_names_of_the_machine(host: str) -> None:
     ],
 )
 def test_marked_by_a_proxy(mark: str) -> None:
-    """No page can add these to a handshake: a proxy has, whoever it is."""
+    """No page can add these headers to a handshake, so a proxy has added them,
+    whichever it is."""
     data = rebound(more=(mark,)).replace(b"Origin: http:", b"Origin: https:")
     assert send(MemoryServer(App()), "127.0.0.1", data).status == 101
 
 
 def test_trusted_proxy() -> None:
-    """One that is trusted needs no mark."""
+    """A trusted proxy needs no such header."""
     server = MemoryServer(App(), proxies=ProxySettings(("127.0.0.1",)))
     assert send(server, "127.0.0.1", rebound()).status == 101
 
 
 def test_proxy_protocol() -> None:
-    """So does one that says in a PROXY header that the client is on this machine."""
+    """Nor does a trusted proxy whose PROXY header says that the client is on this
+    machine."""
     proxies = ProxySettings(("127.0.0.1",), protocol=True)
     server = MemoryServer(App(), proxies=proxies)
     header = b"PROXY TCP4 127.0.0.1 127.0.0.1 4711 80\r\n"
@@ -205,14 +210,14 @@ def test_proxy_protocol() -> None:
 
 
 def test_no_page() -> None:
-    """What has no Origin is no page's WebSocket."""
+    """A handshake without Origin comes from no page."""
     data = handshake(changes={"Host": REBOUND})
     assert send(MemoryServer(App()), "127.0.0.1", data).status == 101
 
 
 def test_named() -> None:
-    """Hosts that --allowed-host or --origin names may be reached by, and pages of
-    origins that are named may come by whatever name."""
+    """A host that --allowed-host or --origin names is accepted. A page of a named
+    origin may use any host."""
     for options in (
         {"hosts": [REBOUND]},
         {"hosts": ["*"]},
@@ -226,7 +231,8 @@ def test_named() -> None:
 
 
 def test_origins_first() -> None:
-    """A page whose origin may not connect is told that, whatever its Host is."""
+    """A page whose origin may not connect is refused for its origin, whatever its
+    Host."""
     server = MemoryServer(App())
     for origin in ("https://elsewhere.example", "null"):
         data = handshake(changes={"Host": REBOUND, "Origin": origin})
@@ -235,7 +241,7 @@ def test_origins_first() -> None:
 
 @pytest.mark.parametrize("origin", ["*", "null"])
 def test_everybody_is_nobody(origin: str) -> None:
-    """Rules that speak of no page in particular don't name a host."""
+    """Origin rules that name no page in particular add no host."""
     server = MemoryServer(App(), origins=[origin, "same-host"])
     assert send(server, "127.0.0.1", rebound()).status == 421
     data = handshake(changes={"Host": REBOUND, "Origin": "null"})
@@ -243,7 +249,7 @@ def test_everybody_is_nobody(origin: str) -> None:
 
 
 class Posted(Resource):
-    """Takes what is posted."""
+    """Accepts a POST."""
 
     isLeaf = True
 
@@ -256,8 +262,8 @@ class Posted(Resource):
 @pytest.mark.parametrize("mark", ["", "X-Forwarded-For: 203.0.113.1\r\n"])
 def test_posts(mark: str) -> None:
     """
-    The same holds for what a page posts. There it can add headers like a proxy's. A
-    page that is only looked at says nothing of where it was asked for.
+    The same holds for a POST by a page. There, a page can add headers like a proxy's. A
+    GET doesn't say which page requested it.
     """
     app = App()
     app.pages = Posted()  # type: ignore[no-untyped-call]

@@ -1,5 +1,5 @@
 """
-Connections that were refused, and whose peers don't go: they take no places from others
+Refused connections whose peers don't close: they take up no room of other clients
 (wsplug.server.factory).
 """
 
@@ -18,7 +18,8 @@ from wsplug.testing import MemoryServer, MemoryTransport
 
 def refused(server: MemoryServer, count: int) -> Iterator[MemoryTransport]:
     """
-    Connections of one address that read what they are sent, and don't close.
+    Open refused connections from one address. They read what they are sent, and don't
+    close.
     """
     for _ in range(count):
         transport = server.connectTransport("203.0.113.9")
@@ -48,7 +49,7 @@ def test_flood(close_timeout: float) -> None:
 
 def test_few() -> None:
     """
-    Who is refused now and then has the time to read why.
+    A client that is refused occasionally has time to read the reason.
     """
     settings = Settings(max_connections=100, max_address_connections=1)
     server = MemoryServer(App(), settings=settings, exempt=())
@@ -71,8 +72,8 @@ class _Large(Resource):
 @pytest.mark.parametrize("kept", [False, True])
 def test_unread(kept: bool) -> None:
     """
-    Who is ended at once, but doesn't read what was sent before, has the time of a close
-    for it: where it is refused, and where the server stops.
+    A connection that ends at once, but whose peer hasn't read earlier output, has the
+    close timeout to read it. This holds for a refusal and for a stop of the server.
     """
     page = _Large()  # type: ignore[no-untyped-call]
     settings = Settings(max_connections=100, send_timeout=0, stop_timeout=0)

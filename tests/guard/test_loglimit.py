@@ -1,5 +1,5 @@
 """
-How much one address may have written into the log (wsplug.guard.loglimit).
+How many log lines one address may cause (wsplug.guard.loglimit).
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ LIMITS = (Path(__file__).parents[2] / "docs" / "reference" / "limits.md").read_t
 
 def test_summary() -> None:
     """
-    Ten seconds' worth at once, then as many as there may be in a second; the others are
-    counted and told together, once every ten seconds, by what they say and the setting.
+    Ten seconds' worth of lines are written at once, then as many as the rate allows.
+    The others are counted, and summarized every ten seconds by kind and setting.
     """
     clock = Clock()
     limit = LogLimit(clock, 2, Networks())
@@ -60,8 +60,8 @@ def test_summary() -> None:
 
 def test_places() -> None:
     """
-    An IPv6 network is one place; those that are exempt, or have no address, have all
-    their lines; and there may be no limit.
+    An IPv6 network counts as one client. Exempt clients and those without an address
+    have no limit, and the limit can be switched off.
     """
     clock = Clock()
     limit = LogLimit(clock, 1, Networks(["198.51.100.0/24"]))
@@ -79,7 +79,7 @@ def test_places() -> None:
 
 def test_many_places() -> None:
     """
-    No number of addresses makes more than so many lines of what is left out.
+    The number of summary lines is bounded, however many addresses there are.
     """
     clock = Clock()
     limit = LogLimit(clock, 1, Networks())
@@ -120,8 +120,8 @@ def send(server: MemoryServer, data: bytes) -> None:
 )
 def test_flood(data: bytes, what: str, logs: Logs) -> None:
     """
-    Whatever an address does again and again, the log has ten lines of it, and one that
-    counts the rest; nothing else stops counting.
+    Whatever an address does again and again, the log has ten lines about it and one
+    that counts the rest. The statistics still count everything.
     """
     server = serve(max_address_handshake_rate=1000)
     for _ in range(200):
@@ -139,8 +139,8 @@ def test_flood(data: bytes, what: str, logs: Logs) -> None:
 
 def test_failing_handshakes(logs: Logs) -> None:
     """
-    The tracebacks of an application that fails in each handshake are under the limit,
-    too, and counted; each handshake is answered.
+    The tracebacks of an application that fails in each handshake are limited and
+    counted, too. Each handshake is answered.
     """
 
     def build(_: object) -> None:
@@ -192,8 +192,8 @@ def logInByMessage(server: MemoryServer) -> None:
 )
 def test_failing_checkers(logIn: Callable[[MemoryServer], None], logs: Logs) -> None:
     """
-    The tracebacks of a checker that fails at each login are under the limit, too, and
-    counted, wherever the credentials come from. Each login is answered.
+    The tracebacks of a checker that fails at each login are limited and counted, too,
+    wherever the credentials are. Each login is answered.
     """
     login = Login(IUsernamePassword, IBearerToken)
     server = serveUsers(login)
@@ -211,7 +211,7 @@ def test_failing_checkers(logIn: Callable[[MemoryServer], None], logs: Logs) -> 
 
 def test_failing_logouts(logs: Logs) -> None:
     """
-    So are those of a realm that fails at each logout.
+    Likewise, the tracebacks of a realm that fails at each logout.
     """
     login = Login(IUsernamePassword)
 
@@ -235,7 +235,7 @@ def test_failing_logouts(logs: Logs) -> None:
 
 def test_refused_connections(logs: Logs) -> None:
     """
-    So it is of those who are refused because they come too often.
+    Likewise, the lines about clients that are refused because they connect too often.
     """
     server = serve(max_address_handshake_rate=1)
     for _ in range(500):
@@ -246,7 +246,7 @@ def test_refused_connections(logs: Logs) -> None:
 
 def test_stop(logs: Logs) -> None:
     """
-    What wasn't told yet is told at the end.
+    A pending summary is written when the server stops.
     """
     server = serve(max_address_handshake_rate=1000)
     for _ in range(20):
@@ -259,7 +259,7 @@ def test_stop(logs: Logs) -> None:
 
 def test_long_paths(logs: Logs) -> None:
     """
-    A line has no more of a path than fits.
+    A long path is cut in the log.
     """
     send(serve(), b"GET /" + b"x" * 9000 + b" HTTP/1.1\r\nHost: a\r\n\r\n")
     (line,) = logs.lines("GET")

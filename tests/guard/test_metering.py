@@ -1,5 +1,5 @@
 """
-What may be sent, by messages and bytes.
+Rates of messages and bytes.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from wsplug.guard.metering import BURST, Meter, Rates
 
 def test_burst_and_rate() -> None:
     """
-    Ten seconds' worth may come at once, then as many as the rate gives.
+    Ten seconds' worth may come at once, then as many as the rate allows.
     """
     meter = Meter(Rates(2, 100, 0), 50.0)
     assert [meter.messages.spend(1, 50.0) for _ in range(21)] == [True] * 20 + [False]
@@ -24,7 +24,7 @@ def test_burst_and_rate() -> None:
 
 def test_whole_message() -> None:
     """
-    A message within the limit is possible, however few bytes a second are.
+    A message within the size limit is always possible, however low the rate of bytes.
     """
     meter = Meter(Rates(1, 1, 5000), 0.0)
     assert meter.bytes.spend(5000, 0.0)
@@ -37,8 +37,8 @@ def test_whole_message() -> None:
 )
 def test_never_more(takes: list[tuple[float, int]], now: float) -> None:
     """
-    In no time is more taken than two bursts and what the rate gives for that time; and
-    whoever keeps to the rate is never refused.
+    In any period, no more is accepted than two bursts and what the rate allows for it.
+    A client that keeps to the rate is never refused.
     """
     rates = Rates(1000, 10, 0)
     meter = Meter(rates, now)
@@ -60,7 +60,7 @@ def test_never_more(takes: list[tuple[float, int]], now: float) -> None:
 
 def test_clock_set_back() -> None:
     """
-    Where the machine's clock is set back, nobody pays for it.
+    If the machine's clock is set back, no client is limited more than before.
     """
     meter = Meter(Rates(1, 1000, 0), 1_000_000.0)
     for _ in range(10):
