@@ -1,5 +1,5 @@
 """
-A server in memory, and an admin endpoint beside it, on the same clock.
+A server in memory with an admin endpoint, on the same clock.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ TOKEN = "0123456789abcdef0123456789abcdef"
 
 class Operator:
     """
-    Somebody who watches.
+    An operator who watches the server.
 
     @ivar client: the connection.
     """
@@ -35,14 +35,14 @@ class Operator:
 
     def take(self) -> list[dict[str, Any]]:
         """
-        Take all that has come.
+        Return all messages that have arrived.
         """
         messages, self.client.messages = self.client.messages, []
         return [json.loads(each) for each in messages]
 
     def ask(self, type: str, **values: Any) -> dict[str, Any]:
         """
-        Ask for something.
+        Send a request.
 
         @return: the answer.
         """
@@ -61,7 +61,7 @@ class Board:
 
     @ivar server: the server.
     @ivar admin: the admin endpoint.
-    @ivar drained: how it was drained.
+    @ivar drained: for each drain, whether it was for good.
     """
 
     def __init__(

@@ -26,8 +26,8 @@ OTHER: Any = IPv4Address("TCP", "192.0.2.2", 5)
 
 
 def test_token(logs: Logs) -> None:
-    """The right one is taken, any number of times; a wrong one isn't, and neither is in
-    the log."""
+    """The right token is accepted any number of times, a wrong one is refused, and
+    neither is in the log."""
     access = Access(Clock(), TOKEN)
     assert not access.isOpen
     for _ in range(50):
@@ -40,7 +40,7 @@ def test_token(logs: Logs) -> None:
 
 
 def test_failures_are_limited() -> None:
-    """After ten wrong ones, a place has to wait, even with the right one."""
+    """After ten wrong tokens, a client has to wait, even with the right one."""
     clock = Clock()
     access = Access(clock, TOKEN)
     for _ in range(10):
@@ -55,7 +55,7 @@ def test_failures_are_limited() -> None:
 
 
 def test_no_token() -> None:
-    """Where there is none, nobody is asked."""
+    """Without a configured token, access is open."""
     access = Access(Clock(), None)
     assert access.isOpen
     access.check("whatever", CLIENT)
@@ -75,7 +75,8 @@ def test_no_token() -> None:
     ],
 )
 def test_bad_token_files(content: bytes, words: str, tmp_path: Path) -> None:
-    """Each mistake is one line that names the file and the option, not the token."""
+    """Each mistake is reported in one line that names the file and the option, and
+    doesn't show the token."""
     path = tmp_path / "token"
     path.write_bytes(content)
     path.chmod(0o600)
@@ -89,14 +90,14 @@ def test_bad_token_files(content: bytes, words: str, tmp_path: Path) -> None:
 
 
 def test_missing_token_file(tmp_path: Path) -> None:
-    """So is a file that isn't there."""
+    """Likewise, a missing file."""
     for name in ("nothing", "a\0b", "."):
         with pytest.raises(InvalidOption, match="admin-token-file: can't read"):
             readToken(str(tmp_path / name))
 
 
 def test_token_file(tmp_path: Path, logs: Logs) -> None:
-    """A good one is read; where everybody can read it, a warning says so."""
+    """A valid file is read. If all users can read it, a warning says so."""
     path = tmp_path / "token"
     path.write_text(f"  {TOKEN}\n")
     path.chmod(0o640)
@@ -110,7 +111,7 @@ def test_token_file(tmp_path: Path, logs: Logs) -> None:
 
 
 class Leaf(PlainResource):
-    """What only operators see."""
+    """A page for operators only."""
 
     def respond(self, request: Any) -> Response:
         return Response(200, [], b"secret")
@@ -143,8 +144,8 @@ def test_guarded() -> None:
 
 
 def test_host_checked_pages() -> None:
-    """On an endpoint without a token, a page's request for another Host is refused; the
-    root leads to the status page."""
+    """On an endpoint without a token, requests from foreign pages or for an unknown
+    Host are refused. The root leads to the status page."""
     server = MemoryServer(App())
     own: dict[bytes, IPlainResource] = {b"metrics": Leaf()}
     mounts, landing = server.factory.mounts, ToStatus()

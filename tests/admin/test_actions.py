@@ -30,7 +30,7 @@ TEXT = "We restart at ten. <b>Bye</b>"
 
 @application("quiet")
 async def quiet(socket: Any) -> None:
-    """Says nothing."""
+    """Sends nothing."""
     async for _ in socket:
         pass
 
@@ -50,7 +50,7 @@ async def quiet(socket: Any) -> None:
 def test_notices(
     plugin: Any, options: dict[str, object], subprotocols: Any, answer: Any
 ) -> None:
-    """Each application tells its clients in its own way."""
+    """Each application sends notices to its clients in its own way."""
     board = Board()
     board.server = MemoryServer(plugin, options=options, clock=board.clock)
     board.factory = board.server.factory
@@ -66,7 +66,7 @@ def test_notices(
 
 
 def test_notices_that_cannot_be() -> None:
-    """An application that has no notices is counted, and its clients get nothing."""
+    """An application without notices is counted, and its clients get nothing."""
     board = Board(quiet)
     client = board.server.connect()
     noticed = board.connect().ask("notice", text=TEXT)
@@ -75,7 +75,7 @@ def test_notices_that_cannot_be() -> None:
 
 
 def test_a_notice_that_fails(logs: Logs) -> None:
-    """An application that raises ends its own connection, as in any other method."""
+    """If an application raises, its connection is closed, as in any other method."""
 
     class Failing(WebSocketProtocol):
         def noticeReceived(self, text: str) -> None:
@@ -92,8 +92,8 @@ def test_a_notice_that_fails(logs: Logs) -> None:
 
 
 def test_whom_notices_go_to(logs: Logs) -> None:
-    """To everybody, an application, or a client; the log says who sent it to whom, and
-    not what it says."""
+    """A notice goes to all clients, to an application's, or to one client. The log says
+    who sent it to whom, without its text."""
     board = Board()
     first = board.server.connect(address="192.0.2.7")
     second = board.server.connect()
@@ -120,8 +120,8 @@ def test_whom_notices_go_to(logs: Logs) -> None:
 
 
 def test_close(logs: Logs) -> None:
-    """A client is closed with the operator's code and reason; the application, the log
-    and the statistics say that it was an operator."""
+    """A client is closed with the operator's code and reason. The application, the log
+    and the statistics name the operator as the cause."""
     board = Board()
     first = board.server.connect()
     board.clock.advance(1)
@@ -143,7 +143,7 @@ def test_close(logs: Logs) -> None:
 
 
 def test_declared() -> None:
-    """Operators use nothing of a connection that its interface doesn't declare."""
+    """Operators use only those members of a connection that its interface declares."""
     board = Board()
     board.server.connect()
     (connection,) = board.factory.connections
@@ -153,7 +153,8 @@ def test_declared() -> None:
 
 
 def test_close_all() -> None:
-    """All of an address, or of a network, are closed; 1008 where no code is said."""
+    """All connections of an address, or of a network, are closed. The default code is
+    1008."""
     board = Board()
     here = [board.server.connect(address="2001:db8::1") for _ in range(2)]
     near = board.server.connect(address="2001:db8::2")
@@ -180,7 +181,8 @@ def test_close_all() -> None:
     ],
 )
 def test_close_refused(wrong: dict[str, object]) -> None:
-    """What can't be closed, or not like that, is refused, and nobody is closed."""
+    """A request with an unknown target or an invalid code is refused, and no client is
+    closed."""
     board = Board()
     client = board.server.connect()
     assert board.connect().ask("close", **wrong)["type"] == "error"
@@ -188,8 +190,8 @@ def test_close_refused(wrong: dict[str, object]) -> None:
 
 
 def test_ban(logs: Logs) -> None:
-    """A banned place's connections are closed, new ones are refused, operators see it,
-    and can lift it."""
+    """A ban closes the client's connections and refuses new ones. Operators see the
+    ban, and can lift it."""
     board = Board()
     client = board.server.connect(address="192.0.2.7")
     other = board.server.connect(address="192.0.2.8")
@@ -220,8 +222,8 @@ def test_ban(logs: Logs) -> None:
 
 
 def test_operators_are_not_banned_by_themselves() -> None:
-    """Where operators come in by the clients' door, they can't shut it on themselves;
-    at an endpoint of their own, they are no clients, and can."""
+    """Operators on the clients' port can't ban their own address. On an admin endpoint
+    they aren't clients, so they can."""
     clock = Board().clock
     status = StatusApplication(Access(clock, None))
     server = MemoryServer(echo, clock=clock)
@@ -246,7 +248,7 @@ def test_operators_are_not_banned_by_themselves() -> None:
 
 
 def test_drain(logs: Logs) -> None:
-    """The server is drained, for good where the operator says so."""
+    """An operator drains the server, for good if the request says so."""
     board = Board()
     operator = board.connect()
     assert operator.ask("drain")["type"] == "draining"

@@ -1,4 +1,4 @@
-"""Bans (wsplug.guard.bans), and what they do to a server."""
+"""Bans (wsplug.guard.bans), and their effect on a server."""
 
 from __future__ import annotations
 
@@ -39,7 +39,8 @@ def v6(host: str) -> Any:
     ],
 )
 def test_prefixes(text: str, inside: Any, outside: Any) -> None:
-    """An address stands for its client key, and a network for all in it."""
+    """A ban of an address covers its client key, and a ban of a network covers all its
+    addresses."""
     bans = Bans(Clock())
     bans.add(parsePrefix(text), 60)
     refusal = bans.refusalOf(inside)
@@ -57,13 +58,14 @@ def test_prefixes(text: str, inside: Any, outside: Any) -> None:
     ],
 )
 def test_no_prefixes(text: str) -> None:
-    """A text that isn't an address, and a network of all addresses, can't be banned."""
+    """A text that isn't an address, or a network that contains every address, is
+    refused."""
     with pytest.raises(ValueError, match=r"is neither an address|contains every"):
         parsePrefix(text)
 
 
 def test_time() -> None:
-    """A ban ends by itself, can be made longer, and lifted."""
+    """A ban ends by itself. It can be extended and lifted."""
     clock = Clock()
     bans = Bans(clock)
     prefix = parsePrefix("192.0.2.1")
@@ -85,7 +87,7 @@ def test_time() -> None:
 
 
 def test_bounds() -> None:
-    """There are only so many at a time; those that have ended don't count."""
+    """The number of bans is bounded. Those that have ended don't count."""
     clock = Clock()
     bans = Bans(clock)
     for number in range(MOST_BANS):
@@ -102,7 +104,7 @@ def test_bounds() -> None:
 
 
 def test_connections(logs: Logs) -> None:
-    """A banned client gets its 403 before it has said anything; others are served."""
+    """A banned client gets a 403 before it sends anything. Others are served."""
     server = MemoryServer(echo)
     server.factory.bans.add(parsePrefix("192.0.2.66"), 60)
     transport = server.connectTransport("192.0.2.66")
@@ -118,8 +120,8 @@ def test_connections(logs: Logs) -> None:
 
 
 def test_requests() -> None:
-    """A connection that is there already gets the 403 for its next request: a page's or
-    a handshake's, also behind a page on the same connection."""
+    """On an open connection, a banned client gets a 403 for its next request, for a
+    page or a handshake. This also holds behind a page on the same connection."""
     server = MemoryServer(echo)
     page = b"GET / HTTP/1.1\r\nHost: server.example:9000\r\n\r\n"
     for request in (page, handshake()):

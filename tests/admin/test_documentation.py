@@ -1,4 +1,4 @@
-"""What docs/reference/status.md says is so."""
+"""docs/reference/status.md is true."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ PAGE = (DOCS / "reference" / "status.md").read_text("utf-8")
 
 
 def rows(title: str) -> list[list[str]]:
-    """The cells of the tables in a section."""
+    """Return the cells of a section's tables."""
     (section,) = re.findall(rf"^## {title}\n(.*?)(?=^## |\Z)", PAGE, re.M | re.S)
     lines = re.findall(r"^\| (.*) \|$", section, re.M)
     return [[cell.strip() for cell in line.split(" | ")] for line in lines]
 
 
 def test_options() -> None:
-    """The table of options is the options."""
+    """The table of options matches the declared options."""
     table = {tuple(row) for row in rows("Where it is") if len(row) == 3}
     for option in ADMINISTRATION:
         more = " It can be given several times." if option.repeats else ""
@@ -42,7 +42,7 @@ def test_options() -> None:
 
 
 def test_configuration(tmp_path: Path) -> None:
-    """The example can be read."""
+    """The example configuration can be read."""
     (block,) = codeIn(PAGE, "toml")
     path = tmp_path / "wsplug.toml"
     path.write_text(block, "utf-8")
@@ -61,7 +61,7 @@ def test_script(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """The example talks to a server, with a token and without."""
+    """The example script talks to a server, with a token and without."""
     (block,) = codeIn(PAGE, "python")
     path = tmp_path / "admin-token"
     path.write_text(token + "\n")
@@ -75,7 +75,7 @@ def test_script(
 
 
 def test_requests() -> None:
-    """Each request in the table is answered with what stands beside it."""
+    """Each request in the table gets the answer beside it."""
     board = Board()
     operator = board.connect()
     table = [row for row in rows("For scripts") if row[0].startswith("`{")]
@@ -90,7 +90,7 @@ def test_requests() -> None:
             request["client"] = number
         answer = operator.ask(**request)
         if request["type"] == "auth":
-            continue  # it is known already; tests/admin/test_status.py
+            continue  # this operator is logged in; tests/admin/test_status.py tests it
         text = answered.split("`")[1].replace("[…]", "[]").replace("{…}", "{}")
         expected = json.loads(text)
         assert answer["type"] == expected["type"], answer
@@ -103,7 +103,7 @@ def test_requests() -> None:
 
 
 def test_names() -> None:
-    """Each key of a message is named, and so are the limits."""
+    """The page names each key of a message, and the limits."""
     for kind in (Client, Sample, ApplicationSample, Welcome):
         for field in kind.__struct_fields__:
             named = f"`{field}`" in PAGE or f'"{field}"' in PAGE
@@ -129,7 +129,7 @@ def test_error_codes() -> None:
 
 
 def test_closing() -> None:
-    """docs/reference/closing.md has what an operator does."""
+    """docs/reference/closing.md lists what an operator does."""
     closing = (DOCS / "reference" / "closing.md").read_text("utf-8")
     assert (
         "| an operator closed the connection; banned its address | server |" in closing
@@ -138,7 +138,7 @@ def test_closing() -> None:
 
 
 def test_notices() -> None:
-    """The application in docs/guides/applications.md tells its clients notices."""
+    """The application in docs/guides/applications.md sends notices to its clients."""
     text = (DOCS / "guides" / "applications.md").read_text("utf-8")
     (block,) = (each for each in codeIn(text, "python") if "noticeReceived" in each)
     names: dict[str, Any] = {"__name__": "documentation"}

@@ -1,5 +1,5 @@
 """
-What a browser is told about the status page (wsplug.admin.resources).
+What the status page's headers allow a browser (wsplug.admin.resources).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from wsplug.admin.status import PATH
 
 def test_policy() -> None:
     """
-    No page may frame it, and it runs no script that isn't a file of its own.
+    No page may frame the status page, and it runs no scripts except its own files.
     """
     response = Board().admin.request("GET", f"{PATH}/")
     assert response.status == 200
@@ -46,7 +46,7 @@ def test_policy() -> None:
 @pytest.mark.parametrize("root", [PATH, "/-"])
 def test_traversal(root: str, path: str) -> None:
     """
-    Nothing but the page's files, and the server's own, is to be had below them.
+    Below the status page's and the server's paths, only their own files are served.
     """
     response = Board().admin.request("GET", root + path)
     assert response.status in (400, 404), response.body[:100]

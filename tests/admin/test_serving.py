@@ -1,4 +1,4 @@
-"""The status page on real sockets: where it is, who gets in, and what happens then."""
+"""The status page on real sockets: where it is, who may use it, and what it does."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ PATIENCE = 60.0
 
 
 def adminPort(server: Server) -> int:
-    """The port of the admin endpoint."""
+    """Return the port of the admin endpoint."""
     server.waitForLog("the admin endpoint listens on")
     (address,) = re.findall(r"the admin endpoint listens on (\S+)$", server.log, re.M)
     return portOf(address)
 
 
 def get(port: int, path: str, **headers: str) -> tuple[int, bytes]:
-    """Get a page: its status and body."""
+    """Get a page: return its status and body."""
     connection = HTTPConnection(HOST, port, timeout=PATIENCE)
     try:
         connection.request("GET", path, headers=headers)
@@ -65,8 +65,8 @@ def watch(port: int, **options: Any) -> ClientConnection:
 
 
 def statusOf(port: int) -> int:
-    """The status of a handshake that is refused: it may be so before it is sent, which
-    not every client takes for an answer."""
+    """Return the status of a refused handshake. The refusal may arrive before the
+    handshake is sent, which not every client accepts as an answer."""
     with socket.create_connection((HOST, port), PATIENCE) as connection:
         connection.sendall(HANDSHAKE % b"/")
         head = connection.makefile("rb").readline()
@@ -74,13 +74,13 @@ def statusOf(port: int) -> int:
 
 
 def receive(connection: ClientConnection) -> dict[str, Any]:
-    """The next message."""
+    """Return the next message."""
     message: dict[str, Any] = json.loads(connection.recv(PATIENCE))
     return message
 
 
 def closing(connection: ClientConnection) -> Close:
-    """The close frame that ends it; what comes before that is thrown away."""
+    """Return the close frame that ends the connection. Earlier messages are dropped."""
     with suppress(ConnectionClosed):
         while True:
             connection.recv(PATIENCE)
@@ -90,7 +90,7 @@ def closing(connection: ClientConnection) -> Close:
 
 
 def ask(connection: ClientConnection, type: str, **values: Any) -> dict[str, Any]:
-    """Ask for something; what comes in between is thrown away."""
+    """Send a request, and return its answer. Messages in between are dropped."""
     connection.send(json.dumps({"type": type, "request": 1, **values}))
     while (answer := receive(connection)).get("request") != 1:
         pass
@@ -99,7 +99,7 @@ def ask(connection: ClientConnection, type: str, **values: Any) -> dict[str, Any
 
 @pytest.fixture
 def tokenFile(tmp_path: Path) -> Path:
-    """A file with the token, for its owner only."""
+    """A file with the token, which only its owner can read."""
     path = tmp_path / "token"
     path.write_text(TOKEN + "\n")
     path.chmod(0o600)
@@ -107,8 +107,8 @@ def tokenFile(tmp_path: Path) -> Path:
 
 
 def test_off(tmp_path: Path) -> None:
-    """Where nobody asks for it, there is no status page, as if there never was one; and
-    health is there."""
+    """By default there is no status page: its paths answer as if it didn't exist. The
+    health check is there."""
     with serve(tmp_path) as server:
         for path in ("/-/status", "/-/status/", "/-/status/status.js", "/-/metrics"):
             assert get(server.port, path)[0] == 404
@@ -117,8 +117,8 @@ def test_off(tmp_path: Path) -> None:
 
 @pytest.mark.everyday
 def test_admin_endpoint(tmp_path: Path) -> None:
-    """With an endpoint of its own, it is there, and nothing of it on the server's port;
-    there is room when the server is full, and it stays until the end."""
+    """With an endpoint of its own, the status page is there, and not on the server's
+    port. It is reachable when the server is full, and until the server ends."""
     with serve(tmp_path, f"--admin={TCP}", "--max-connections=1") as server:
         port = adminPort(server)
         for path in ("/-/status/", "/-/metrics", "/-/health"):
@@ -127,7 +127,7 @@ def test_admin_endpoint(tmp_path: Path) -> None:
         assert get(port, "/-/metrics")[0] != 404
         assert b"<title>" in get(port, "/-/status/")[1]
         assert get(port, "/")[0] == 302
-        # Until the connections of those pages are gone.
+        # Wait until the connections of those pages are gone.
         waitUntil(lambda: get(port, "/-/health")[0] == 200, "there is room")
         with connect(f"ws://{HOST}:{server.port}/") as client, watch(port) as operator:
             assert receive(operator)["type"] == "welcome"
@@ -147,8 +147,8 @@ def test_admin_endpoint(tmp_path: Path) -> None:
 
 
 def test_ban_and_drain(tmp_path: Path) -> None:
-    """A ban holds for connections and pages of the server, and not for the operator;
-    draining closes with 1012, and the page lives on until the process ends."""
+    """A ban holds for connections and pages of the server, but not for the operator.
+    Draining closes with 1012, and the status page works until the process ends."""
     with serve(tmp_path, f"--admin={TCP}") as server:
         port = adminPort(server)
         with watch(port) as operator:
@@ -171,7 +171,8 @@ def test_ban_and_drain(tmp_path: Path) -> None:
 
 
 def test_token_on_the_servers_port(tmp_path: Path, tokenFile: Path) -> None:
-    """With a token and no endpoint, it is on the server's port, for who knows it."""
+    """With a token and no endpoint, the status page is on the server's port, for
+    clients with the token."""
     argument = f"--admin-token-file={tokenFile}"
     with serve(tmp_path, "--app=echo:path=/", argument) as server:
         port = server.port
@@ -183,7 +184,7 @@ def test_token_on_the_servers_port(tmp_path: Path, tokenFile: Path) -> None:
             404,
         )
         checkEcho(port)
-        refuseOperator(port, f"http://{HOST}:1")  # a page that echo would talk to
+        refuseOperator(port, f"http://{HOST}:1")  # a page that echo would accept
         with watch(port, origin=f"http://{HOST}:{port}") as operator:
             assert receive(operator)["type"] == "auth-required"
             assert ask(operator, "auth", token=TOKEN)["type"] == "welcome"
@@ -200,7 +201,7 @@ def test_token_on_the_servers_port(tmp_path: Path, tokenFile: Path) -> None:
 
 @pytest.mark.slow
 def test_token_on_the_admin_endpoint(tmp_path: Path, tokenFile: Path) -> None:
-    """With both, the endpoint wants the token; any name may lead there then."""
+    """With both, the endpoint requires the token, and then accepts any host name."""
     arguments = (f"--admin={TCP}", f"--admin-token-file={tokenFile}")
     with serve(tmp_path, *arguments) as server:
         port = adminPort(server)
@@ -212,14 +213,14 @@ def test_token_on_the_admin_endpoint(tmp_path: Path, tokenFile: Path) -> None:
 
 
 def refuseOperator(port: int, origin: str) -> None:
-    """A page of an origin may not be an operator."""
+    """Check that a page of some origin can't be an operator."""
     with pytest.raises(InvalidStatus) as refused, watch(port, origin=origin):
         pass
     assert refused.value.response.status_code == 403
 
 
 def test_rebinding(tmp_path: Path) -> None:
-    """Without a token, a page whose name leads to the endpoint gets nothing there."""
+    """Without a token, a page whose name leads to the endpoint gets nothing."""
     with serve(tmp_path, f"--admin={TCP}", "--origin=https://ok.example") as server:
         port = adminPort(server)
         for path in ("/", "/-/status/", "/-/metrics", "/-/health", "/-/wsplug.js"):
@@ -236,7 +237,7 @@ def test_rebinding(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_unix(tmp_path: Path) -> None:
-    """An endpoint on a UNIX socket is for the server's user alone."""
+    """An endpoint on a UNIX socket is open to the server's user only."""
     path = tmp_path / "admin.sock"
     with serve(tmp_path, f"--admin=unix:{path}") as server:
         server.waitForLog("the admin endpoint listens on")
@@ -257,7 +258,7 @@ def test_unix(tmp_path: Path) -> None:
     ],
 )
 def test_mistakes(argument: str, words: str) -> None:
-    """They are found while the arguments are read, and are one line."""
+    """Mistakes are found while the arguments are read. Each is one line."""
     options = Options(MemoryReactorClock())
     with pytest.raises(SystemExit, match=words) as exit:
         options.parseOptions(["--app=echo", argument])
@@ -266,7 +267,7 @@ def test_mistakes(argument: str, words: str) -> None:
 
 @pytest.mark.slow
 def test_a_port_in_use(tmp_path: Path) -> None:
-    """An admin endpoint that can't be listened on ends the start, as the others do."""
+    """If the admin endpoint can't listen, the start fails, as for other endpoints."""
     with serve(tmp_path) as server:
         folder = tmp_path / "second"
         folder.mkdir()
@@ -281,7 +282,7 @@ def test_a_port_in_use(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_warning(tmp_path: Path, tokenFile: Path) -> None:
-    """A token that everybody on the machine can read is served with a warning."""
+    """A token that all users of the machine can read is used, with a warning."""
     tokenFile.chmod(0o644)
     with serve(tmp_path, f"--admin-token-file={tokenFile}") as server:
         server.waitForLog("all users of this machine can read")
@@ -290,7 +291,8 @@ def test_warning(tmp_path: Path, tokenFile: Path) -> None:
 
 @pytest.mark.slow
 def test_stopping(tmp_path: Path) -> None:
-    """Stopping while operators are there takes no longer than they need to close."""
+    """When operators are connected, stopping takes no longer than their closing
+    handshakes."""
     with serve(tmp_path, f"--admin={TCP}") as server, ExitStack() as stack:
         port = adminPort(server)
         operators = [stack.enter_context(watch(port)) for _ in range(3)]

@@ -1,4 +1,5 @@
-"""The status page's WebSocket in memory (wsplug.admin.status and operator)."""
+"""The status page's WebSocket in memory (wsplug.admin.status and
+wsplug.admin.operator)."""
 
 from __future__ import annotations
 
@@ -23,21 +24,22 @@ from wsplug.server.settings import SETTINGS
 
 
 def welcome(operator: Operator) -> dict[str, Any]:
-    """Take the first message, which has everything."""
+    """Return the first message, which contains everything."""
     (message,) = operator.take()
     assert message["type"] == "welcome"
     return message
 
 
 def samples(operator: Operator) -> list[dict[str, Any]]:
-    """Take what has come, which is samples."""
+    """Return the samples that have arrived."""
     messages = operator.take()
     assert {message["type"] for message in messages} <= {"sample"}
     return messages
 
 
 def test_welcome(logs: Logs) -> None:
-    """The first message has all that a page shows, and the log has who got it."""
+    """The first message has all that the page shows. The log names the operator who
+    gets it."""
     board = Board(max_headers=UNLIMITED, ping_interval=0)
     operator = board.connect("192.0.2.9")
     message = welcome(operator)
@@ -56,8 +58,8 @@ def test_welcome(logs: Logs) -> None:
 
 
 def test_samples() -> None:
-    """Each second brings one sample, with rates since the last one, for the server and
-    each application."""
+    """Each second brings one sample for the server and each application, with rates
+    since the last one."""
     board = Board()
     operator = board.connect()
     welcome(operator)
@@ -83,7 +85,8 @@ def test_samples() -> None:
 
 
 def test_history() -> None:
-    """Who comes later has the last minutes at once, and no more of them."""
+    """An operator who connects later gets the samples of the last minutes at once, and
+    no older ones."""
     board = Board()
     board.server.connect()
     board.advance(KEPT + 5)
@@ -99,8 +102,8 @@ def test_history() -> None:
 
 
 def test_stalls() -> None:
-    """A client that doesn't read shows: what waits for it, how many there are, and that
-    it is over."""
+    """A client that doesn't read is visible: the size of its buffer, the number of
+    stalled clients, and the end of the stall."""
     board = Board()
     operator = board.connect()
     client = board.server.connect()
@@ -125,8 +128,8 @@ def test_stalls() -> None:
 
 
 def test_disconnects() -> None:
-    """Why somebody left is told once to each who watches, in the words of the log, and
-    counted by cause."""
+    """Each operator gets each disconnect once, with the reason as in the log, and the
+    counts by cause."""
     board = Board(max_message_size=10)
     first = board.connect()
     welcome(first)
@@ -167,7 +170,7 @@ def test_disconnects() -> None:
 
 
 def test_one_encoding_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A sample is made once, whoever many watch."""
+    """A sample is encoded once, however many operators watch."""
     made: list[msgspec.Struct] = []
 
     def count(message: msgspec.Struct) -> str:
@@ -190,7 +193,7 @@ class Avatar:
 
 
 class Named(App):
-    """An application that knows its clients by what they ask for."""
+    """An application that names its clients by their path."""
 
     def buildProtocol(self, request: Any) -> Any:
         if request.segments:
@@ -199,7 +202,8 @@ class Named(App):
 
 
 def test_clients() -> None:
-    """Who is connected: sorted, searched, bounded, and how many there are in all."""
+    """The list of clients is sorted, filtered and bounded, and says how many there are
+    in total."""
     board = Board(Named())
     for number in range(20):
         board.server.connect(f"/user-{number}", address=f"192.0.2.{number}")
@@ -220,7 +224,7 @@ def test_clients() -> None:
     answer = operator.ask("clients", search="USER-1 192.0.2.1")
     assert answer["found"] == 11
     assert answer["total"] == 20
-    # The same client has the same number each time.
+    # A client has the same number each time.
     again = operator.ask("clients", search="user-19")["clients"]
     assert again[0]["id"] == row["id"]
     for wrong in (
@@ -233,7 +237,7 @@ def test_clients() -> None:
 
 
 class Greeter(App):
-    """An application whose clients say what they are called."""
+    """An application whose clients send their name."""
 
     class Protocol(WebSocketProtocol):
         clientName: str | None = None
@@ -247,7 +251,7 @@ class Greeter(App):
 
 
 def test_names_that_applications_know() -> None:
-    """What an application calls its client goes before what the avatar is called."""
+    """The name that an application sets takes precedence over the avatar's."""
     board = Board(Greeter())
     client = board.server.connect("/")
     operator = board.connect()
@@ -259,8 +263,8 @@ def test_names_that_applications_know() -> None:
 
 def test_channels() -> None:
     """
-    Operators see the channels with subscribers and what is kept of them, and publish in
-    them.
+    Operators see the channels with their subscribers and retained messages, and publish
+    to them.
     """
     board = Board(push)
     reader = board.server.connect("/")
@@ -295,7 +299,7 @@ def test_channels() -> None:
 
 def test_channels_need_an_operator() -> None:
     """
-    Nobody lists or publishes before the token.
+    Without the token, a client can neither list nor publish.
     """
     board = Board(push, token=TOKEN)
     for asked in ("channels", "publish"):
@@ -306,7 +310,7 @@ def test_channels_need_an_operator() -> None:
 
 def test_a_broker_without_lists() -> None:
     """
-    Where the broker lists nothing, or there is none, operators are told so.
+    If the broker can't list channels, or there is no broker, the operator is told so.
     """
     board = Board()
     operator = board.connect()
@@ -316,7 +320,7 @@ def test_a_broker_without_lists() -> None:
 
 
 def test_hostile_texts() -> None:
-    """What anybody sends is cut, and can always be sent on."""
+    """Texts from clients are cut, and can always be sent to operators."""
     board = Board(Named())
     path = "/%ff%00<script>" + "x" * 5000
     client = board.server.connect(path)
@@ -339,7 +343,8 @@ def test_hostile_texts() -> None:
 
 
 def test_numbers_are_forgotten() -> None:
-    """Numbers of those who are gone take up no memory, and mean nobody else."""
+    """The numbers of clients that have left take up no memory, and are never used
+    again."""
     board = Board()
     operator = board.connect()
     client = board.server.connect()
@@ -357,7 +362,7 @@ def test_numbers_are_forgotten() -> None:
 
 
 def test_state() -> None:
-    """Whether the server is ready is told as it changes."""
+    """Operators are told when the server's state changes."""
     board = Board()
     operator = board.connect()
     board.isReady = False
@@ -366,7 +371,7 @@ def test_state() -> None:
 
 
 def test_token() -> None:
-    """Nothing is told before the right token has come."""
+    """Nothing is sent before the right token has arrived."""
     board = Board(token=TOKEN)
     operator = board.connect()
     assert operator.take() == [{"type": "auth-required"}]
@@ -392,7 +397,7 @@ def test_token() -> None:
     ],
 )
 def test_no_token(message: Any, code: str) -> None:
-    """Who hasn't got it is told so, and closed with 1008."""
+    """A client without the token gets an error, and is closed with 1008."""
     board = Board(token=TOKEN)
     operator = board.connect()
     operator.take()
@@ -409,7 +414,8 @@ def test_no_token(message: Any, code: str) -> None:
     ["{", '{"type":"x",', '{"type":3,', '{"type":"clients","limit":"", ', "[" * 20_000],
 )
 def test_no_json(text: str) -> None:
-    """What is no JSON is answered as such, and not the end where one is known."""
+    """A message that isn't JSON gets an error. It doesn't end the connection of an
+    operator."""
     board = Board()
     operator = board.connect()
     operator.take()
@@ -420,7 +426,7 @@ def test_no_json(text: str) -> None:
 
 
 def test_binary() -> None:
-    """A binary message is no request, and not the end where one is known."""
+    """A binary message gets an error. It doesn't end the connection of an operator."""
     board = Board()
     operator = board.connect()
     operator.take()
@@ -432,7 +438,7 @@ def test_binary() -> None:
 
 
 def test_guessing_is_slow() -> None:
-    """After ten wrong tokens from a place, none is looked at for a while."""
+    """After ten wrong tokens from a client, none is checked for a while."""
     board = Board(token=TOKEN)
     for _ in range(10):
         assert board.connect().ask("auth", token="x")["code"] == "unauthorized"
@@ -443,7 +449,8 @@ def test_guessing_is_slow() -> None:
 
 
 def test_token_in_time() -> None:
-    """Who says nothing is closed after the open timeout; who did isn't."""
+    """A client that sends no token is closed after the open timeout. One that has sent
+    it isn't."""
     board = Board(token=TOKEN, open_timeout=5.0)
     silent, known = board.connect(), board.connect()
     assert known.ask("auth", token=TOKEN)["type"] == "welcome"
@@ -457,7 +464,7 @@ def test_token_in_time() -> None:
 
 
 def test_subprotocol() -> None:
-    """Its name has to be offered, and is answered."""
+    """The client has to offer the subprotocol, and the server selects it."""
     board = Board()
     assert board.connect().client.subprotocol == SUBPROTOCOL
     with pytest.raises(HandshakeRefused, match=SUBPROTOCOL):
@@ -465,7 +472,7 @@ def test_subprotocol() -> None:
 
 
 def test_hosts() -> None:
-    """A page whose name leads here is refused its WebSocket, too."""
+    """A page whose name leads to the server is refused its WebSocket as well."""
     board = Board(hosts=HostRules(["http://server.example:9000"], forAll=True))
     board.connect()
     with pytest.raises(HandshakeRefused, match="pages of http://evil") as raised:
@@ -479,7 +486,7 @@ def test_hosts() -> None:
 
 
 def test_page() -> None:
-    """The page's files come with a policy that lets them do nothing else."""
+    """The page's policy allows its own files, and nothing else."""
     board = Board()
     response = board.admin.request("GET", PATH + "/")
     assert response.status == 200
@@ -497,7 +504,7 @@ def test_page() -> None:
 
 
 def test_stop() -> None:
-    """Nothing is sampled any more once it has stopped."""
+    """No samples are taken after the stop."""
     board = Board()
     board.advance(2)
     board.admin.application.stopApplication()
