@@ -1,1 +1,1 @@
-"""What plain HTTP requests are told of the server."""
+"""What the server reports about itself over plain HTTP."""

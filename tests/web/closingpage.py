@@ -29,10 +29,10 @@ AFTER, HANDSHAKE, TLS = (
 @dataclass(frozen=True)
 class Row:
     """
-    One row.
+    A row.
 
     @ivar what: what has happened: its first cell.
-    @ivar cells: the others.
+    @ivar cells: the other cells.
     """
 
     what: str
@@ -41,7 +41,7 @@ class Row:
     @property
     def settings(self) -> set[str | None]:
         """
-        Those of the last cell; C{None} where it has none.
+        The settings in the last cell; C{None} if there is no setting.
         """
         named: set[str | None] = set(re.findall(r"`([a-z-]+)`", self.cells[-1]))
         if self.cells[-1].startswith("operator"):
@@ -50,8 +50,8 @@ class Row:
 
     def hasCodes(self, found: set[int]) -> bool:
         """
-        Say whether codes or statuses are those of the row: all of them are, unless it
-        says that somebody else chooses.
+        Say whether the codes or statuses are those of the row: all of them, unless the
+        row says that others choose them.
         """
         cell = self.cells[-2]
         codes = {int(each) for each in re.findall(r"\b[0-9]{3,4}\b", cell)}
@@ -62,7 +62,7 @@ class Row:
 
 def readRows(section: str) -> dict[str, Row]:
     """
-    Read a section's table.
+    Read the table of a section.
     """
     text = PAGE.partition(f"## {section}\n")[2].partition("\n## ")[0]
     table = [line for line in text.splitlines() if line.startswith("|")][2:]
@@ -78,7 +78,7 @@ _ROOMS = ("codec", "guard", "server", "auth", "admin", "web")
 
 _WORDS = frozenset({"auth", "origin", "operator"})
 """
-Those that look like any other word.
+Settings whose names look like ordinary words.
 """
 
 _DECLARING = ("Option", "option")
@@ -86,16 +86,16 @@ _DECLARING = ("Option", "option")
 
 def namedSettings() -> dict[str, str]:
     """
-    Find the settings that are named in the code as the cause of something, other than
-    where they are declared.
+    Find the settings that the code names as the cause of something, without the
+    declarations of options.
 
-    @return: a place for each.
+    @return: a source location for each.
     """
     options = readPage("options")
     known = set(re.findall(r"^\| `(?:--)?([a-z0-9-]+)", options, re.MULTILINE))
     names = {each for each in known if "-" in each} | _WORDS
     package = Path(wsplug.__file__).parent
-    # What is left out of the log ends nothing.
+    # A line that is left out of the log ends no connection.
     names.discard("max-address-log-rate")
     found: dict[str, str] = {}
     for room in _ROOMS:
@@ -109,7 +109,7 @@ def namedSettings() -> dict[str, str]:
 
 def _texts(node: ast.AST) -> Iterator[ast.Constant]:
     """
-    Give all texts but those of declarations of options.
+    Return all texts except those in declarations of options.
     """
     if isinstance(node, ast.Call) and getattr(node.func, "id", "") in _DECLARING:
         return

@@ -1,4 +1,4 @@
-"""The same as for the server: nothing is logged that a test doesn't expect."""
+"""As in the server's tests: nothing is logged that a test doesn't expect."""
 
 from tests.server.conftest import logs
 

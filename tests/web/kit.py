@@ -1,5 +1,5 @@
 """
-A server in memory that tells of itself.
+A server in memory with health checks and metrics.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
 class Telling:
     """
-    What the service is to the resources, in memory.
+    Gives the resources what they get from the service, in memory.
 
     @ivar server: the server in memory.
-    @ivar isReady: what a test wants it to be.
+    @ivar isReady: whether the server is ready, as the test sets it.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class Telling:
 
     def scrape(self) -> Samples:
         """
-        Read the metrics.
+        Scrape the metrics.
         """
         response = self.server.request("GET", "/-/metrics")
         assert response.status == 200, response.body

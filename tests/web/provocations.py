@@ -1,6 +1,6 @@
 """
-Every way in which a connection ends or is refused, provoked: one or more for each row
-of docs/reference/closing.md, by what it says has happened.
+Every way in which a connection ends or is refused, provoked. There are one or more
+provocations for each row of docs/reference/closing.md, by the row's first cell.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ __all__ = ["CLOSINGS", "REFUSALS", "Provoked"]
 @dataclass(frozen=True)
 class Provoked:
     """
-    What has come of it.
+    The result of a provocation.
 
     @ivar factory: the server's.
     @ivar lost: what the application's C{connectionLost} got; C{None} where there was no
@@ -88,7 +88,7 @@ def _handlerWaits(one: Opened) -> None:
 
 def overdrawn(size: int, count: int, **settings: Any) -> Provocation:
     """
-    A client that sends too much, for once within the limits of addresses.
+    A client that sends too much at once, within the limits of its address.
     """
 
     def provoke() -> Provoked:
@@ -152,10 +152,10 @@ def loggingIn(
     **settings: Any,
 ) -> Provocation:
     """
-    A page whose first message is to log in.
+    A page that logs in with its first message.
 
-    @param seconds: that pass then.
-    @param before: how many have done the same before.
+    @param seconds: how many seconds pass afterwards.
+    @param before: how many clients have done the same before.
     """
 
     def provoke() -> Provoked:
@@ -169,7 +169,7 @@ def loggingIn(
             exempt=exempt,
         )
         for number in range(before + 1):
-            # The same user may come from everywhere.
+            # The same user may connect from any address.
             address = CLIENT if exempt else f"203.0.113.{number}"
             client = server.connect(origin=ORIGIN, address=address)
             if message is not None:
@@ -208,7 +208,7 @@ def operated(**asked: Any) -> Provocation:
 
 def unknown(message: str | None, seconds: float = 0) -> Provocation:
     """
-    Somebody on the status page who is no operator.
+    A client on the status page that isn't an operator.
     """
 
     def provoke() -> Provoked:
@@ -364,7 +364,7 @@ def sent(
 
 def opening(*names: str) -> tuple[Provocation, ...]:
     """
-    Those of the tests of handshakes.
+    Take refusals from the tests of handshakes.
     """
     rows = {str(row.id): row.values for row in openings.REFUSALS}
     return tuple(sent(rows[name][0]) for name in names)
@@ -378,9 +378,9 @@ def body(
     *headers: str, content: str = "", seconds: float = 0, **settings: Any
 ) -> Provocation:
     """
-    A request with a body, or a part of one.
+    A request with a body, or part of one.
 
-    @param content: what is sent of it.
+    @param content: the part of the body that is sent.
     """
 
     def provoke() -> Provoked:
@@ -414,7 +414,7 @@ class _Form(Page):
 
 def form(data: bytes) -> Provocation:
     """
-    A form for who wants one.
+    A form for a resource that wants one.
     """
 
     def provoke() -> Provoked:
@@ -430,7 +430,7 @@ def form(data: bytes) -> Provocation:
 
 def credentials(*tokens: str, answer: Any = WRONG, **settings: Any) -> Provocation:
     """
-    A handshake with as many C{Authorization} headers, after others like it.
+    A handshake with one C{Authorization} header for each token, after similar ones.
     """
 
     def provoke() -> Provoked:
@@ -480,7 +480,7 @@ def proxied(data: bytes, seconds: float = 0) -> Provocation:
 
 def crowded(count: int, **settings: Any) -> Provocation:
     """
-    Many from one address.
+    Many handshakes from one address.
     """
 
     def provoke() -> Provoked:

@@ -1,6 +1,6 @@
 """
-The log, C{connectionLost}, the list of disconnects and the metrics tell the same of
-each connection's end, and the log, the list of refusals and the metrics of each
+The log, C{connectionLost}, the list of disconnects and the metrics agree about the end
+of each connection. The log, the list of refusals and the metrics agree about each
 refusal.
 """
 
@@ -56,7 +56,7 @@ def test_endings(
     end: Callable[[Opened], None], settings: dict[str, Any], logs: Logs
 ) -> None:
     """
-    Each way in which a connection ends.
+    They agree about each way in which a connection ends.
     """
     opened = openOne(max_message_size=1000, max_send_buffer=250_000, **settings)
     end(opened)
@@ -169,7 +169,7 @@ def test_refusals(
     logs: Logs,
 ) -> None:
     """
-    Each way in which a request is refused.
+    They agree about each way in which a request is refused.
     """
     factory = refuse().factory
     logs.failures()
@@ -197,7 +197,7 @@ def test_refusals(
 @pytest.mark.parametrize("row", CLOSINGS)
 def test_closing_rows(row: str, logs: Logs) -> None:
     """
-    Each row of the closings: what it says, the log, C{connectionLost}, the list of
+    For each row of the closings, the row, the log, C{connectionLost}, the list of
     disconnects and the metrics agree.
     """
     documented = readRows(AFTER)[row]
@@ -231,8 +231,8 @@ def test_closing_rows(row: str, logs: Logs) -> None:
 @pytest.mark.parametrize("row", ROW_REFUSALS)
 def test_refusal_rows(row: str, logs: Logs) -> None:
     """
-    Each row of the refusals: what it says, the log, the list of refusals and the
-    metrics agree.
+    For each row of the refusals, the row, the log, the list of refusals and the metrics
+    agree.
     """
     documented = readRows(HANDSHAKE)[row]
     statuses, settings = set(), set()
@@ -285,8 +285,8 @@ TLS_ROWS: dict[str, tuple[str | None, Any]] = {
     ),
 }
 """
-By row: what OpenSSL says, C{None} where it isn't asked, and the test in which it does
-so over sockets: in memory it is only said to have. Which ciphers there are differs from
+For each row: OpenSSL's error, or C{None} where OpenSSL isn't involved, and the test in
+which it occurs over sockets. In memory, the error is simulated. The ciphers differ from
 one OpenSSL to the next.
 """
 
@@ -294,7 +294,7 @@ one OpenSSL to the next.
 @pytest.mark.parametrize("row", TLS_ROWS)
 def test_tls_rows(row: str, logs: Logs) -> None:
     """
-    Each row of TLS: the log says what it does.
+    For each row about TLS, the log says what the row does.
     """
     documented = readRows(TLS)[row]
     words, overSockets = TLS_ROWS[row]
@@ -319,18 +319,18 @@ def test_tls_rows(row: str, logs: Logs) -> None:
 @implementer(INegotiated)
 class _Negotiated(MemoryTransport):
     """
-    Of a client that doesn't get through the handshake.
+    The connection of a client that doesn't complete the handshake.
     """
 
     negotiatedProtocol = None
 
     def getPeerCertificate(self) -> None:
-        """None has come."""
+        """Return nothing: no certificate has arrived."""
 
 
 def test_all_rows() -> None:
     """
-    Each row is provoked, and nothing that is no row.
+    Each row is provoked, and each provocation has a row.
     """
     assert set(readRows(AFTER)) == set(CLOSINGS)
     assert set(readRows(HANDSHAKE)) == set(ROW_REFUSALS)

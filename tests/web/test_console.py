@@ -1,5 +1,5 @@
 """
-The console for applications that have no pages.
+The console, for applications without pages.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ def get(server: MemoryServer, target: str = "/", **options: Any) -> Any:
 
 def test_page() -> None:
     """
-    A browser gets the page, whose files are there; other clients get no copy of it.
+    A browser gets the page, and its files exist. Caches keep it apart from the answer
+    to other clients.
     """
     server = MemoryServer(App(), path="/shout")
     answer = get(server, "/shout/?room=1")
@@ -40,7 +41,8 @@ def test_page() -> None:
 
 def test_slash() -> None:
     """
-    Without its slash, the path leads to the page with its query, also behind a prefix.
+    Without the final slash, the path redirects to the page and keeps the query, also
+    behind a prefix.
     """
     answer = get(MemoryServer(App(), path="/a b"), "/a%20b?room=1")
     assert answer.status == 302
@@ -58,7 +60,7 @@ def test_slash() -> None:
 )
 def test_others(method: str, target: str, headers: list[tuple[str, str]]) -> None:
     """
-    Whoever doesn't ask for a page, or for another path, is told to upgrade.
+    A request that isn't a browser's for a page, or is for another path, gets a 426.
     """
     answer = MemoryServer(App()).request(method, target, headers=headers)
     assert answer.status == 426
@@ -66,23 +68,22 @@ def test_others(method: str, target: str, headers: list[tuple[str, str]]) -> Non
 
 def test_off() -> None:
     """
-    The option switches it off.
+    The option switches the console off.
     """
     assert get(MemoryServer(App(), settings=Settings(console=False))).status == 426
 
 
 def test_pages_of_its_own() -> None:
     """
-    An application that has pages shows those.
+    An application with pages shows its own pages.
     """
     assert b"console" not in get(MemoryServer(Greeter())).body
 
 
 def test_login() -> None:
     """
-    Where people log in with passwords, they do so for the console; where they log in
-    with tokens, which pages can't ask for, there is none, but for applications that
-    need no login.
+    With passwords, the console needs the login. With tokens, which a page can't ask
+    for, there is no console, except for applications that need no login.
     """
     server = MemoryServer(App(), portal=checkedBy(Login(IUsernamePassword)))
     assert get(server).status == 401

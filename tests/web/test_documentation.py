@@ -1,5 +1,5 @@
 """
-What docs/reference/metrics.md says is so.
+docs/reference/metrics.md is true.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "metrics.md").read_te
 
 def rows(section: str) -> list[list[str]]:
     """
-    Give the cells of a section's table, without its head.
+    Return the cells of a section's table, without its head.
     """
     lines = re.findall(r"^\| (.*) \|$", section, re.MULTILINE)
     return [re.split(r"(?<!\\) \| ", line) for line in lines][2:]
@@ -34,7 +34,7 @@ def rows(section: str) -> list[list[str]]:
 
 def test_metrics() -> None:
     """
-    The table has wsplug's own metrics, as a scrape shows them, and no other.
+    The table lists exactly wsplug's own metrics, as a scrape shows them.
     """
     table = rows(PAGE.partition("## Metrics")[2].partition("### Alerts")[0])
     documented = [
@@ -60,7 +60,7 @@ def test_metrics() -> None:
 
 def test_names() -> None:
     """
-    All metrics that the page speaks of, as in its alerts, are there.
+    All metrics that the page names, for instance in its alerts, exist.
     """
     telling = Telling()
     telling.server.connect().close()
@@ -73,7 +73,7 @@ def test_names() -> None:
 
 def test_health() -> None:
     """
-    The table of paths is what there is, and that of reasons what a server can say.
+    The table of paths matches the server's, and so does the table of reasons.
     """
     section = PAGE.partition("## Health")[2].partition("In Kubernetes")[0]
     paths, _, reasons = section.partition("The answers are JSON")
@@ -101,7 +101,7 @@ def _reason(telling: Telling) -> Any:
 
 def test_configurations(tmp_path: Path) -> None:
     """
-    The command line and the configuration file can be served.
+    The server accepts the command line and the configuration file.
     """
     lines = re.findall(r"^\$ twistd -n wsplug (.*)$", PAGE, re.MULTILINE)
     assert lines
@@ -117,7 +117,7 @@ def test_configurations(tmp_path: Path) -> None:
 
 def test_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     """
-    Metrics that are asked for, and can't be had, are a mistake in one line.
+    If metrics are required but unavailable, that is a mistake reported in one line.
     """
     monkeypatch.setattr("wsplug.web.metrics.hasPrometheus", lambda: False)
     with pytest.raises(SystemExit, match=r"pip install 'wsplug\[metrics\]'"):

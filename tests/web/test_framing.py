@@ -1,5 +1,5 @@
 """
-Who may show the pages in a frame.
+Which pages may show the server's pages in a frame.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ def headersOf(
     application: Any, target: str = "/", **options: Any
 ) -> tuple[str | None, str | None]:
     """
-    Ask for a page.
+    Request a page.
 
-    @return: what its headers say of frames.
+    @return: its headers about frames.
     """
     server = MemoryServer(application, **options)
     headers = server.request("GET", target).headers
@@ -40,8 +40,8 @@ def headersOf(
 @pytest.mark.parametrize("target", ["/", "/-/wsplug.css", "/none/at/all"])
 def test_same_host(application: Any, target: str) -> None:
     """
-    Each application's pages may be framed by those of the same host, and by no others,
-    whatever the answer is.
+    By default, pages of the same host may frame each application's pages, and no others
+    may. This holds for any answer.
     """
     expected = ("frame-ancestors 'self'", "SAMEORIGIN")
     assert headersOf(application, target) == expected
@@ -50,7 +50,7 @@ def test_same_host(application: Any, target: str) -> None:
 @pytest.mark.parametrize("mode", ["client", "room"])
 def test_programs(mode: str) -> None:
     """
-    So may those of programs.
+    Likewise, the pages of programs.
     """
     headers = Stage(mode=mode).server.request("GET", "/").headers
     assert headers[POLICY] == "frame-ancestors 'self'"
@@ -71,7 +71,8 @@ def test_programs(mode: str) -> None:
 )
 def test_named(rules: list[str], policy: str, old: str | None) -> None:
     """
-    Others may that are named; what old browsers can't be told, they aren't.
+    Named origins may frame the pages. A rule that the old header can't express is left
+    out of it.
     """
     expected = (f"frame-ancestors {policy}", old)
     assert headersOf(echo, frameAncestors=rules) == expected
@@ -79,7 +80,7 @@ def test_named(rules: list[str], policy: str, old: str | None) -> None:
 
 def test_everybody() -> None:
     """
-    Everybody may, where that is said.
+    With C{*}, any page may frame them.
     """
     assert headersOf(echo, frameAncestors=["same-host", "*"]) == (None, None)
 
@@ -95,7 +96,7 @@ class _Own(Resource):
 
 def test_own_headers() -> None:
     """
-    A resource has its own way.
+    A resource's own headers take precedence.
     """
     pages = _Own()  # type: ignore[no-untyped-call]
     assert headersOf(App(pages=pages)) == ("frame-ancestors *", None)
@@ -103,7 +104,7 @@ def test_own_headers() -> None:
 
 def test_folder(tmp_path: Path) -> None:
     """
-    A folder of pages has it, also where nothing has changed since.
+    A folder of pages has the headers, also in a 304.
     """
     (tmp_path / "index.html").write_text("page")
     assert headersOf(App(pages=str(tmp_path)))[1] == "SAMEORIGIN"
@@ -111,7 +112,7 @@ def test_folder(tmp_path: Path) -> None:
 
 def test_status() -> None:
     """
-    Nobody frames the status page.
+    No page may frame the status page.
     """
     headers = Board().admin.request("GET", f"{PATH}/").headers
     assert "frame-ancestors 'none'" in headers[POLICY]

@@ -1,5 +1,5 @@
 """
-Health checks, and where what tells of the server is to be had.
+Health checks, and the paths of the server's own resources.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "metrics.md").read_te
 
 def test_absolute_form() -> None:
     """
-    A request in absolute form (RFC 9112 section 3.2.2) is the same one.
+    A request in absolute form (RFC 9112 section 3.2.2) is treated like one in origin
+    form.
     """
     check = b"GET http://b/-/health/live HTTP/1.1\r\nHost: a\r\n\r\n"
     response = parseResponse(raw(Telling().server, check).take())
@@ -41,8 +42,8 @@ def test_absolute_form() -> None:
 
 def test_absolute_form_on_a_full_server() -> None:
     """
-    So it is where the server is full: what is no check is refused there, whatever its
-    host is called.
+    This also holds on a full server: any other request is refused there, whatever the
+    name of its host.
     """
     server = _full().server
     for target in (
@@ -61,8 +62,8 @@ def test_absolute_form_on_a_full_server() -> None:
 @pytest.mark.parametrize("target", ["/-/health", "http://server.example/-/health/live"])
 def test_handshake_at_the_path_of_a_check(target: str) -> None:
     """
-    A handshake is no check, though the application at the root has all paths: it is one
-    too many on a full server, and waits while the applications start.
+    A handshake is no health check, even if the application at the root serves all
+    paths. A full server refuses it, and it waits while the applications start.
     """
     telling = _full()
     server = telling.server
@@ -87,7 +88,7 @@ def _ask(telling: Telling, path: str) -> tuple[int, Any]:
 
 def test_well() -> None:
     """
-    A server that serves is live and ready.
+    A running server is live and ready.
     """
     telling = Telling()
     assert _ask(telling, "/-/health/live") == (200, {"live": True})
@@ -98,7 +99,7 @@ def test_well() -> None:
 
 def test_not_ready() -> None:
     """
-    One that stops is still live, but wants no new clients, and says why.
+    A stopping server is still live, but not ready, and gives the reason.
     """
     telling = Telling()
     telling.isReady = False
@@ -110,7 +111,7 @@ def test_not_ready() -> None:
 
 def test_head() -> None:
     """
-    HEAD gets what GET gets, without the body; other methods get 405.
+    HEAD gets the same answer as GET, without the body. Other methods get a 405.
     """
     telling = Telling()
     response = telling.server.request("HEAD", "/-/health/ready")
@@ -123,7 +124,7 @@ def test_head() -> None:
 
 class _GetOnly(Resource):
     """
-    Answers C{GET} alone, and doesn't know of C{HEAD}.
+    Answers C{GET} only, and doesn't know C{HEAD}.
     """
 
     isLeaf = True
@@ -154,8 +155,9 @@ class _PostOnly(Resource):
 )
 def test_head_is_quiet(pages: Any, path: str, status: int, logs: Logs) -> None:
     """
-    HEAD logs nothing that GET doesn't: no query, and no line for each request past the
-    log's limit. It has no body (RFC 9110 section 9.3.2), and what GET has as length.
+    HEAD logs nothing more than GET does: no query, and no line for each request beyond
+    the log's limit. The response has no body (RFC 9110 section 9.3.2), and the length
+    of that to GET.
     """
     telling = Telling(App(pages=pages)) if pages is not None else Telling()
     data = f"HEAD {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
@@ -169,15 +171,15 @@ def test_head_is_quiet(pages: Any, path: str, status: int, logs: Logs) -> None:
 
 def test_nothing_else() -> None:
     """
-    There is nothing else below it.
+    There is nothing else below the path.
     """
     assert Telling().server.request("GET", "/-/health/nothing").status == 404
 
 
 def test_no_log(logs: Logs) -> None:
     """
-    Health checks come every few seconds, and are not logged; pages are, without what is
-    in the query.
+    Health checks come every few seconds and aren't logged. Other requests are logged
+    without their query.
     """
     telling = Telling(path="/app")
     telling.server.request("GET", "/-/health")
@@ -197,8 +199,8 @@ class _Leaf(PlainResource):
 @pytest.mark.parametrize("path", ["/", "/app"])
 def test_root_only(path: str) -> None:
     """
-    What tells of the server is at the root, whatever is mounted there, and not below
-    the applications; the files are at both.
+    The resources about the server are at the root, whatever is mounted there, and not
+    below the applications. The server's files are at both.
     """
     telling = Telling(path=path)
     own: dict[bytes, IPlainResource] = {b"own": _Leaf()}
@@ -215,7 +217,7 @@ def test_root_only(path: str) -> None:
 
 class _SlowApp(App):
     """
-    An application that starts when a test wants it to.
+    An application whose start the test completes.
     """
 
     def __init__(self) -> None:
@@ -228,7 +230,7 @@ class _SlowApp(App):
 
 def test_life() -> None:
     """
-    A server is ready from when all of its applications have started until it is told to
+    A server is ready from when all its applications have started until it is told to
     stop.
     """
     application = _SlowApp()
@@ -247,8 +249,8 @@ def test_life() -> None:
 
 def test_while_starting() -> None:
     """
-    While the applications start, health checks are answered. All else waits: whole
-    requests, and parts of one, however long that takes.
+    While the applications start, health checks are answered. Everything else waits,
+    whole requests and parts of one, however long the start takes.
     """
     telling = Telling()
     server, factory = telling.server, telling.factory
@@ -285,7 +287,7 @@ def test_while_starting() -> None:
 
 def test_page_behind_a_check() -> None:
     """
-    What comes behind a health check on the same connection waits for the applications.
+    A request behind a health check on the same connection waits for the applications.
     """
     telling = Telling()
     server = telling.server
@@ -306,7 +308,7 @@ def test_page_behind_a_check() -> None:
 
 def test_checks_of_a_full_server() -> None:
     """
-    Somebody who asks for a full server's health gets an answer; all others get a 503.
+    A full server answers health checks. All other requests get a 503.
     """
     telling = Telling(max_connections=1)
     server = telling.server
@@ -324,7 +326,7 @@ def test_checks_of_a_full_server() -> None:
 
 def _idle(telling: Telling, address: str, count: int) -> list[MemoryTransport]:
     """
-    Have connections that say nothing.
+    Open connections that send nothing.
     """
     server = telling.server
     made = [server.connectTransport(address) for _ in range(count)]
@@ -334,7 +336,7 @@ def _idle(telling: Telling, address: str, count: int) -> list[MemoryTransport]:
 
 def _left(transports: Iterable[MemoryTransport]) -> int:
     """
-    Count those that the server hasn't said a word to.
+    Count the connections to which the server has sent nothing.
     """
     return sum(not each.take() and not each.closedForWriting for each in transports)
 
@@ -347,8 +349,8 @@ def _full() -> Telling:
 
 def test_room_for_checks() -> None:
     """
-    There is room for as many as the page says, for each address and in all; the oldest
-    give way with a 503.
+    There is as much extra room as the page says, for each address and in total. The
+    oldest connections make room with a 503.
     """
     said = r"there are (\d+)\s+connections more .* (\d+) for each"
     room, each = map(int, re.findall(said, PAGE)[0])
@@ -367,8 +369,8 @@ def test_room_for_checks() -> None:
 @pytest.mark.parametrize("address", ["203.0.113.1", "203.0.113.9", "2001:db8::1"])
 def test_idle_connections_over_a_full_server(address: str) -> None:
     """
-    A check is answered at once, whatever idle connections there are, also where more of
-    them come while it is on its way, and from wherever it is.
+    A check is answered at once, from any address, whatever idle connections there are,
+    even if more of them arrive while it is on its way.
     """
     telling = _full()
     for number in range(4):
@@ -383,7 +385,8 @@ def test_idle_connections_over_a_full_server(address: str) -> None:
 
 def test_time_for_a_check() -> None:
     """
-    Who says nothing in one of those places, or not all, gets a 503 after two seconds.
+    A client in the extra room that sends no complete check gets a 503 after two
+    seconds.
     """
     telling = _full()
     silent, slow = _idle(telling, "203.0.113.1", 2)
@@ -404,8 +407,8 @@ def test_time_for_a_check() -> None:
 )
 def test_check_with_a_body(header: str) -> None:
     """
-    A check with a body is refused at once: nobody waits for the body, and the place is
-    free again.
+    A check with a body is refused at once. The server doesn't wait for the body, and
+    the room is free again.
     """
     telling = _full()
     check = f"GET /-/health/live HTTP/1.1\r\nHost: a\r\n{header}\r\n\r\n"
@@ -419,7 +422,7 @@ def test_check_with_a_body(header: str) -> None:
 
 def test_one_check_a_connection() -> None:
     """
-    Nobody keeps one of those places: a full server ends the connection with its answer.
+    A connection in the extra room gets one answer: a full server closes it then.
     """
     telling = Telling(max_connections=1)
     server = telling.server
@@ -437,7 +440,7 @@ def test_one_check_a_connection() -> None:
 
 def test_full() -> None:
     """
-    A server that is full wants no new clients.
+    A full server isn't ready.
     """
     telling = Telling(max_connections=2)
     assert whyNotReady(telling) is None

@@ -1,5 +1,5 @@
 """
-The page at C{/} of a server with several applications, none of which is there.
+The page at C{/} of a server with several applications, none of which is at the root.
 """
 
 from __future__ import annotations
@@ -54,8 +54,8 @@ TWO = (Mount("/chat", Paged(), "chat"), Mount("/team/data", App(), "data"))
 
 def test_lists() -> None:
     """
-    It lists all of them: those with pages as relative links, since a proxy may add a
-    prefix. The page of operators isn't an application.
+    The page lists all applications. Those with pages are relative links, since a proxy
+    may add a prefix. The status page isn't an application.
     """
     server = serve(*TWO, Mount(PATH, App(), PATH, auth=False))
     response = server.request("GET", "/")
@@ -70,7 +70,7 @@ def test_lists() -> None:
 
 def test_console() -> None:
     """
-    An application without pages is a link as well where it has the console.
+    With the console, an application without pages is a link as well.
     """
     body = serve(*TWO, console=True).request("GET", "/").body.decode("utf-8")
     assert re.findall(r'<a href="(.*?)"', body) == ["./chat/", "./team/data/"]
@@ -78,7 +78,8 @@ def test_console() -> None:
 
 def test_headers() -> None:
     """
-    It has the headers of other pages, and loads nothing but the server's own style.
+    The page has the headers of other pages, and loads nothing except the server's own
+    style.
     """
     server = serve(*TWO)
     headers = server.request("GET", "/").headers
@@ -102,7 +103,7 @@ def test_headers() -> None:
 
 def test_names_are_text() -> None:
     """
-    Names and paths can have any characters.
+    Names and paths may contain any characters.
     """
     server = serve(
         Mount("/a:b", Paged(), "<b>x</b>&"), Mount("/<i>\"'", Paged(), "second")
@@ -126,7 +127,7 @@ def test_names_are_text() -> None:
 )
 def test_no_list(mounts: list[Mount]) -> None:
     """
-    An application at C{/} answers itself, and one alone isn't listed.
+    There is no list where an application is at C{/}, or where there is only one.
     """
     response = serve(*mounts).request("GET", "/")
     isRoot = any(mount.path == "/" for mount in mounts)
@@ -149,8 +150,8 @@ def test_passwords() -> None:
 
 def test_tokens(tmp_path: Any) -> None:
     """
-    Where there are only tokens, which no browser sends with a page, others don't see
-    the list either.
+    With tokens only, which no browser sends with a page, clients without a token don't
+    see the list either.
     """
     portal = makePortal([writeTokens(tmp_path / "tokens", bob="sesame")])
     server = serve(*TWO, portal=portal)
@@ -163,7 +164,8 @@ def test_tokens(tmp_path: Any) -> None:
 
 def test_no_login() -> None:
     """
-    Where no application asks for a login, or a login is optional, everybody sees it.
+    Where no application needs a login, or the login is optional, all clients see the
+    list.
     """
     open_ = [Mount(each.path, each.application, each.name, auth=False) for each in TWO]
     server = serve(*open_, portal=passwords("ann", "secret"))

@@ -1,5 +1,5 @@
 """
-No client makes the metrics grow.
+No client can make the metrics grow.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from tests.web.kit import Telling
 
 def test_clients_make_up_none() -> None:
     """
-    Whatever codes clients close with, and whatever they ask for, the labels are the
+    Whatever codes clients close with, and whatever they request, the labels are the
     same few.
     """
     telling = Telling(path="/a", max_address_handshake_rate=100_000)
@@ -27,5 +27,5 @@ def test_clients_make_up_none() -> None:
     closings = [labels for name, labels in samples if name == "wsplug_closings_total"]
     codes = {dict(labels)["code"] for labels in closings}
     assert codes == {"1000", "1001", "1003", "3000-3999", "4000-4999"}
-    # Two or three more: the refusals, of which there were none before.
+    # Two or three more: those of the refusals, of which there were none before.
     assert len(samples) - before <= 3

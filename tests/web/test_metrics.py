@@ -1,5 +1,5 @@
 """
-Metrics: what is counted is what clients and applications did.
+The metrics count what clients and applications did.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ APPLICATION = {"application": "application"}
 
 def test_traffic() -> None:
     """
-    Messages, bytes, connections and handshakes are those that clients had.
+    The metrics count the clients' messages, bytes, connections and handshakes.
     """
     telling = Telling()
     server = telling.server
@@ -64,7 +64,7 @@ def test_traffic() -> None:
 
 def test_waiting() -> None:
     """
-    Output that waits is counted for as long as it does.
+    Output in send buffers counts for as long as it waits.
     """
     telling = Telling()
     client = telling.server.connect()
@@ -82,8 +82,8 @@ def test_waiting() -> None:
 
 def test_latency() -> None:
     """
-    Times of messages are measured from the first scrape on, as a histogram whose
-    classes include those below.
+    The times of messages are measured from the first scrape on. The histogram's buckets
+    are cumulative.
     """
     telling = Telling()
     client = telling.server.connect()
@@ -122,7 +122,7 @@ def test_stalls() -> None:
 
 def test_unused() -> None:
     """
-    An application that nobody has used yet is there, with zeros.
+    An application without clients yet is there, with zeros.
     """
     samples = Telling().scrape()
     assert samples[key("wsplug_connections", **APPLICATION)] == 0
@@ -131,7 +131,7 @@ def test_unused() -> None:
 
 def test_process() -> None:
     """
-    What runs, since when, and the process's own figures are there.
+    The metrics have the versions, the start time and the process's own figures.
     """
     samples = Telling(max_connections=UNLIMITED).scrape()
     (labels,) = (
@@ -147,7 +147,7 @@ def test_process() -> None:
 
 
 def test_accept_that_is_no_text() -> None:
-    """A header that can't be decoded is one that asks for nothing known."""
+    """An Accept header that can't be decoded names no known format."""
     data = b"GET /-/metrics HTTP/1.1\r\nHost: x\r\nAccept: \xff\r\n\r\n"
     response = parseResponse(raw(Telling().server, data).take())
     assert response.status == 200
@@ -155,7 +155,7 @@ def test_accept_that_is_no_text() -> None:
 
 def test_formats() -> None:
     """
-    OpenMetrics goes to those who accept it, Prometheus' text to all others.
+    OpenMetrics goes to clients that accept it, Prometheus' text format to all others.
     """
     telling = Telling()
     telling.server.connect()
@@ -174,8 +174,8 @@ def test_formats() -> None:
 
 def test_no_global_registry() -> None:
     """
-    Nothing is put into prometheus-client's global registry, and two servers can be in
-    one process.
+    Nothing is added to prometheus-client's global registry, and one process can have
+    two servers.
     """
     before = set(REGISTRY._names_to_collectors)
     first, second = Telling(), Telling()
@@ -187,9 +187,9 @@ def test_no_global_registry() -> None:
 
 def test_missing(monkeypatch: pytest.MonkeyPatch, logs: Logs) -> None:
     """
-    Without prometheus-client, what is in the metrics' place says what is missing, and
-    the log says nothing, since nobody asked for metrics. Where there have to be some,
-    that is an error.
+    Without prometheus-client, the metrics' path says what is missing. The log has no
+    line about it, since the metrics weren't asked for. Where they are required, their
+    absence is an error.
     """
     monkeypatch.setattr(builtin, "hasPrometheus", lambda: False)
     monkeypatch.setattr(metrics, "hasPrometheus", lambda: False)
@@ -206,7 +206,7 @@ def test_missing(monkeypatch: pytest.MonkeyPatch, logs: Logs) -> None:
 
 def test_switched_off() -> None:
     """
-    Where there are to be no metrics, there are none.
+    If the metrics are switched off, there are none.
     """
     telling = Telling()
     assert b"metrics" not in builtin.builtinResources(telling, False)
@@ -216,7 +216,7 @@ def test_switched_off() -> None:
 @pytest.mark.parametrize(("choice", "there"), [("yes", 1), ("auto", 1), ("no", 0)])
 def test_option(choice: str, there: int, tmp_path: Path) -> None:
     """
-    "--metrics" says whether there are any, for operators.
+    "--metrics" says whether operators have metrics.
     """
     token = tmp_path / "token"
     token.write_text("x" * 32)
@@ -231,7 +231,8 @@ def test_option(choice: str, there: int, tmp_path: Path) -> None:
 
 def test_many_connections() -> None:
     """
-    A scrape holds nobody up: with a thousand connections it takes milliseconds.
+    A scrape doesn't block the server: with a thousand connections it takes
+    milliseconds.
     """
     telling = Telling()
     clients = [telling.server.connect() for _ in range(1000)]
