@@ -1,1 +1,1 @@
-"""Tests of TLS the short way."""
+"""Tests of the server's own TLS options."""

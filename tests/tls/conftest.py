@@ -1,4 +1,4 @@
-"""As in the server's tests: what is logged is seen, and no traceback is."""
+"""As in the server's tests: the log is checked, and has no traceback."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["logs"]
 
 @pytest.fixture(scope="session")
 def authority() -> Authority:
-    """Whom all trust."""
+    """The authority that all clients trust."""
     return Authority()
 
 

@@ -1,7 +1,7 @@
 """
-A small client over TLS. Those of other people are in C{tests/live}; the one of them
-that blocks reads and writes one C{SSLSocket} in two threads, which Python doesn't
-always do well.
+A small client over TLS. C{tests/live} uses third-party clients. The blocking one of
+them reads and writes one C{SSLSocket} in two threads, which Python doesn't always
+handle well.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ __all__ = ["Client", "trusting"]
 
 def trusting(authority: Authority) -> ssl.SSLContext:
     """
-    Make the TLS of a client that believes an authority.
+    Make the TLS context of a client that trusts an authority.
     """
     return ssl.create_default_context(cadata=authority.pem.decode("ascii"))
 
 
 class Client:
     """
-    A client that says short texts.
+    A client that sends short texts.
     """
 
     def __init__(self, port: int, trust: ssl.SSLContext) -> None:
         """
         @raise OSError: TLS fails, or the connection ends.
-        @raise AssertionError: the server's answer is no 101.
+        @raise AssertionError: the server's answer isn't a 101.
         """
         self._socket: Any = upgrade(port, trust=trust)
         self._socket.settimeout(PATIENCE)
@@ -45,7 +45,7 @@ class Client:
     @property
     def name(self) -> str:
         """
-        The common name of the certificate that the server has shown.
+        The common name in the server's certificate.
         """
         shown = self._socket.getpeercert()
         return str(dict(pair[0] for pair in shown["subject"])["commonName"])

@@ -33,13 +33,11 @@ def read(path: Path, key: Path | None = None, **more: Any) -> Loaded:
 def handshake(
     loaded: Loaded, client: ssl.SSLContext, session: ssl.SSLSession | None = None
 ) -> tuple[ssl.SSLObject, SSL.Connection]:
-    """Shake hands in memory.
+    """Perform a handshake in memory.
 
-    @param session: the one that the client wants to go on with.
-
-    @raise ssl.SSLError: the client wants no more.
-    @raise SSL.Error: the server doesn't.
-    """
+    @param session: the session that the client wants to resume.
+    @raise ssl.SSLError: the client ends the handshake.
+    @raise SSL.Error: the server ends the handshake."""
     server = SSL.Connection(loaded.context, None)
     server.set_accept_state()
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
@@ -67,14 +65,14 @@ def trusting(authority: Authority) -> ssl.SSLContext:
 
 
 def test_right(files: tuple[Path, Path]) -> None:
-    """What it is for, and until when, is told."""
+    """A right certificate gives its names and its period of validity."""
     loaded = read(*files)
     assert loaded.names == HOST
     assert loaded.ends - loaded.begins == timedelta(days=31)
 
 
 def test_in_one_file(issued: Issued, tmp_path: Path) -> None:
-    """The key may be in the certificate's file, in front of it or behind."""
+    """The key may be in the certificate's file, before or after the certificate."""
     path = tmp_path / "both.pem"
     for parts in (
         (issued.certificate, issued.key),
@@ -87,7 +85,7 @@ def test_in_one_file(issued: Issued, tmp_path: Path) -> None:
 
 
 def test_without_names(authority: Authority, tmp_path: Path) -> None:
-    """One that is for no host has its subject's name."""
+    """A certificate without host names has its subject's name."""
     assert read(*authority.issue("some body").write(tmp_path)).names == "CN=some body"
 
 
@@ -101,7 +99,7 @@ def test_without_names(authority: Authority, tmp_path: Path) -> None:
     ids=["RSA", "EC", "Ed25519"],
 )
 def test_kinds_of_keys(key: Any, authority: Authority, tmp_path: Path) -> None:
-    """All that certificates have today."""
+    """All common kinds of keys work."""
     issued = authority.issue("kind", HOST, key=key)
     loaded = read(*issued.write(tmp_path))
     handshake(loaded, trusting(authority))
@@ -117,7 +115,8 @@ def test_kinds_of_keys(key: Any, authority: Authority, tmp_path: Path) -> None:
 def test_forms_of_keys(
     form: PrivateFormat, header: bytes, issued: Issued, tmp_path: Path
 ) -> None:
-    """The old form of the key, and what openssl writes in front of it, too."""
+    """The old format of a key works too, and so do parameters that openssl writes
+    before it."""
     key: Any = load_pem_private_key(issued.key, None)
     data = key.private_bytes(Encoding.PEM, form, NoEncryption())
     assert header in data
@@ -127,8 +126,8 @@ def test_forms_of_keys(
 
 
 def test_chain(tmp_path: Path, authority: Authority) -> None:
-    """What stands behind the certificate is sent along: who knows the authority only
-    believes it; without, they don't."""
+    """Intermediate certificates behind the certificate are sent with it. A client that
+    trusts only the root needs them."""
     between = Authority("between", authority)
     issued = between.issue("server", HOST)
     certificate, key = issued.write(tmp_path)
@@ -142,7 +141,8 @@ def test_chain(tmp_path: Path, authority: Authority) -> None:
     "form", [PrivateFormat.PKCS8, PrivateFormat.TraditionalOpenSSL]
 )
 def test_encrypted_key(form: PrivateFormat, issued: Issued, tmp_path: Path) -> None:
-    """A key with a passphrase is refused, with the way out, and nobody is asked."""
+    """A key with a passphrase is refused with a way out. The server doesn't prompt for
+    it."""
     key: Any = load_pem_private_key(issued.key, None)
     data = key.private_bytes(Encoding.PEM, form, BestAvailableEncryption(b"secret"))
     with pytest.raises(
@@ -187,7 +187,7 @@ def test_wrong_files(
     authority: Authority,
     tmp_path: Path,
 ) -> None:
-    """Each mistake is one line that names the option and the file."""
+    """Each mistake is reported in one line that names the option and the file."""
     paths = tmp_path / "server.pem", tmp_path / "server.key"
     other = authority.issue("other", HOST).key
     for path, content in zip(paths, (certificate, key), strict=True):
@@ -202,14 +202,14 @@ def test_wrong_files(
 
 
 def test_missing_key(issued: Issued, tmp_path: Path) -> None:
-    """Where nobody says where the key is, and it isn't in the certificate's file."""
+    """It is a mistake to name no key if the certificate's file has none."""
     path = issued.write(tmp_path)[0]
     with pytest.raises(InvalidOption, match="has no private key; use --tls-key PATH"):
         read(path)
 
 
 def test_folder(tmp_path: Path) -> None:
-    """A folder is none either."""
+    """So is a folder."""
     with pytest.raises(InvalidOption, match=r"can't read .*: Is a directory"):
         read(tmp_path)
 
@@ -220,15 +220,15 @@ def test_folder(tmp_path: Path) -> None:
     ids=["short", "DSA"],
 )
 def test_key_of_no_use(key: Any, authority: Authority, tmp_path: Path) -> None:
-    """Keys that OpenSSL takes for too weak, or that TLS has no use for, are refused
-    at the start, or serve nobody; but never raise anything else."""
+    """A key that OpenSSL considers too weak, or that TLS can't use, is refused at the
+    start or fails in the handshake. It never raises another error."""
     paths = authority.issue("weak", HOST, key=key).write(tmp_path)
     with pytest.raises((InvalidOption, SSL.Error, ssl.SSLError)):
         handshake(read(*paths), trusting(authority))
 
 
 def test_certificate_of_no_use(authority: Authority, tmp_path: Path) -> None:
-    """So are certificates whose key can't sign."""
+    """A certificate whose key can't sign is refused, too."""
     signing = ec.generate_private_key(ec.SECP256R1())
     exchanging: Any = x25519.X25519PrivateKey.generate()
     issued = authority.issue("exchanging", HOST, key=exchanging)
@@ -237,11 +237,11 @@ def test_certificate_of_no_use(authority: Authority, tmp_path: Path) -> None:
         read(*issued.write(tmp_path))
 
 
-# What is spoken
+# Protocol versions, ciphers and extensions
 
 
 def test_versions(files: tuple[Path, Path], authority: Authority) -> None:
-    """TLS 1.3 and 1.2, and nothing older."""
+    """The server supports TLS 1.3 and 1.2, and nothing older."""
     loaded = read(*files)
     for version, name in (
         (ssl.TLSVersion.TLSv1_3, "TLSv1.3"),
@@ -256,7 +256,7 @@ def test_versions(files: tuple[Path, Path], authority: Authority) -> None:
 
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1:DeprecationWarning")
 def test_old_versions(files: tuple[Path, Path], authority: Authority) -> None:
-    """Clients of TLS 1.1 get an alert."""
+    """A client of TLS 1.1 gets an alert."""
     client = trusting(authority)
     client.set_ciphers("ALL:@SECLEVEL=0")
     client.minimum_version = ssl.TLSVersion.TLSv1
@@ -279,8 +279,8 @@ def test_old_versions(files: tuple[Path, Path], authority: Authority) -> None:
 def test_ciphers(
     cipher: str, taken: bool, files: tuple[Path, Path], authority: Authority
 ) -> None:
-    """Of TLS 1.2, ciphers with forward secrecy and authenticated encryption only (RFC
-    9325 section 4.2)."""
+    """In TLS 1.2, only ciphers with forward secrecy and authenticated encryption are
+    accepted (RFC 9325 section 4.2)."""
     client = trusting(authority)
     client.maximum_version = ssl.TLSVersion.TLSv1_2
     client.set_ciphers(cipher)
@@ -293,7 +293,8 @@ def test_ciphers(
 
 
 def test_no_static_key_exchange(authority: Authority, tmp_path: Path) -> None:
-    """No cipher whose traffic the certificate's key opens afterwards."""
+    """No cipher without forward secrecy is accepted: with the certificate's key, its
+    recorded traffic could be decrypted."""
     key = rsa.generate_private_key(65537, 2048)
     loaded = read(*authority.issue("RSA", HOST, key=key).write(tmp_path))
     client = trusting(authority)
@@ -304,8 +305,8 @@ def test_no_static_key_exchange(authority: Authority, tmp_path: Path) -> None:
 
 
 def test_no_renegotiation(files: tuple[Path, Path]) -> None:
-    """A client of TLS 1.2 that wants another handshake doesn't get one (RFC 9325
-    section 3.5): the server says so, and the connection goes on as it was."""
+    """The server refuses renegotiation in TLS 1.2 with an alert (RFC 9325 section 3.5),
+    and the connection goes on."""
     server = SSL.Connection(read(*files).context, None)
     context = SSL.Context(SSL.TLS_CLIENT_METHOD)
     context.set_max_proto_version(SSL.TLS1_2_VERSION)
@@ -320,13 +321,13 @@ def test_no_renegotiation(files: tuple[Path, Path]) -> None:
     with pytest.raises(SSL.WantReadError):
         server.recv(1)
     alert = server.bio_read(100)
-    # A warning: 21, TLS 1.2, encrypted.
+    # A warning alert: type 21, TLS 1.2, encrypted.
     assert alert[:3] == b"\x15\x03\x03"
     assert server.total_renegotiations() == 0
 
 
 def _pump(source: SSL.Connection, target: SSL.Connection) -> None:
-    """Shake hands, and carry over what is to be sent."""
+    """Continue the handshake, and carry over the output."""
     with suppress(SSL.WantReadError):
         source.do_handshake()
     with suppress(SSL.WantReadError):
@@ -337,13 +338,13 @@ def _pump(source: SSL.Connection, target: SSL.Connection) -> None:
 def test_no_resumption(
     version: ssl.TLSVersion, files: tuple[Path, Path], authority: Authority
 ) -> None:
-    """Each connection is a handshake of its own: nothing of an old one, nor of an old
-    certificate, is gone on with."""
+    """No session is resumed: each connection has a full handshake, with the current
+    certificate."""
     client = trusting(authority)
     client.minimum_version = client.maximum_version = version
     loaded = read(*files)
     first, _ = handshake(loaded, client)
-    # In TLS 1.3, what the server says of sessions comes behind the handshake.
+    # In TLS 1.3, session tickets come after the handshake.
     with suppress(ssl.SSLWantReadError):
         first.read(1)
     second, _ = handshake(loaded, client, first.session)
@@ -364,8 +365,8 @@ def test_protocol(
     files: tuple[Path, Path],
     authority: Authority,
 ) -> None:
-    """HTTP/1.1 is agreed on where the client offers it, and nothing where it offers
-    nothing."""
+    """If the client offers HTTP/1.1 in ALPN, it is selected. If the client offers
+    nothing, nothing is selected."""
     client = trusting(authority)
     if offered:
         client.set_alpn_protocols(offered)
@@ -377,8 +378,8 @@ def test_protocol(
 def test_no_protocol(
     version: ssl.TLSVersion, files: tuple[Path, Path], authority: Authority
 ) -> None:
-    """RFC 7301 section 3.2: who offers nothing that is spoken here is told that, by the
-    alert for it. The next one is served."""
+    """RFC 7301 section 3.2: a client that offers only unsupported protocols gets the
+    alert for it. The next client is served."""
     loaded = read(*files)
     server = SSL.Connection(loaded.context, None)
     server.set_accept_state()
@@ -414,8 +415,8 @@ def clientWith(authority: Authority, issued: Issued | None, folder: Path) -> Any
 def test_client(
     required: bool, files: tuple[Path, Path], authority: Authority, tmp_path: Path
 ) -> None:
-    """A client whose certificate an authority has signed is known by it; also by one
-    of several authorities."""
+    """A client whose certificate is signed by an authority is identified by it. There
+    may be several authorities."""
     others = Authority("others")
     path = tmp_path / "clients.pem"
     path.write_bytes(Authority("another").pem + others.pem)
@@ -438,7 +439,7 @@ def test_wrong_client(
     authority: Authority,
     tmp_path: Path,
 ) -> None:
-    """One with a certificate that isn't right is refused, also where none is needed."""
+    """A client with an invalid certificate is refused, even where none is required."""
     path = authority.write(tmp_path)
     loaded = read(*files, clientCA=str(path), clientRequired=required)
     days = timedelta(days=1)
@@ -455,7 +456,8 @@ def test_wrong_client(
 def test_client_without(
     files: tuple[Path, Path], authority: Authority, tmp_path: Path
 ) -> None:
-    """One without any is refused where it is required, and nobody where it isn't."""
+    """A client without a certificate is refused where one is required, and accepted
+    otherwise."""
     path = str(authority.write(tmp_path))
     client = clientWith(authority, None, tmp_path)
     with pytest.raises(SSL.Error, match="did not return a certificate"):

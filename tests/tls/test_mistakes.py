@@ -1,5 +1,5 @@
 """
-What a user gets for a mistake about certificates: one line that says what it was.
+A mistake about certificates is reported in one line that says what it is.
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ MISTAKES: dict[str, tuple[list[str], list[str]]] = {
     "file": (["--config=tls.toml"], ["tls.toml: unknown key 'tls-crt'", "'tls-cert'"]),
 }
 """
-By name: arguments, and what the line has in it.
+By name: the arguments, and parts of the line.
 """
 
 
 @pytest.fixture
 def folder(issued: Issued, authority: Authority, tmp_path: Path) -> Path:
     """
-    A folder with right files and others.
+    A folder with right files and wrong ones.
     """
     issued.write(tmp_path)
     authority.issue("other").write(tmp_path, "other")
@@ -65,7 +65,7 @@ def folder(issued: Issued, authority: Authority, tmp_path: Path) -> Path:
 @pytest.mark.parametrize("name", MISTAKES)
 def test_mistake(name: str, preloaded: Preloaded, folder: Path) -> None:
     """
-    Each is one line on standard error, and exit status 1.
+    Each mistake gives one line on standard error, and exit status 1.
     """
     arguments, parts = MISTAKES[name]
     finished = preloaded.run(
@@ -82,7 +82,7 @@ def test_mistake(name: str, preloaded: Preloaded, folder: Path) -> None:
 )
 def test_without_pyopenssl(arguments: list[str], folder: Path) -> None:
     """
-    Where the extra isn't installed, the line says how it is.
+    If the extra isn't installed, the line says how to install it.
     """
     (folder / "OpenSSL.py").write_text("raise ImportError('not here')\n")
     finished = runTwistd(
@@ -95,7 +95,7 @@ def test_without_pyopenssl(arguments: list[str], folder: Path) -> None:
 
 def test_plain_without_pyopenssl(folder: Path) -> None:
     """
-    Without TLS nobody needs it.
+    Without TLS, the extra isn't needed.
     """
     (folder / "OpenSSL.py").write_text("raise ImportError('not here')\n")
     with serve(folder, environment={"PYTHONPATH": str(folder)}) as server:
@@ -105,8 +105,8 @@ def test_plain_without_pyopenssl(folder: Path) -> None:
 
 def test_expired(tmp_path: Path, authority: Authority) -> None:
     """
-    An expired certificate is served, with a warning: clients that check it go
-    away, and the server can be there before the new one is.
+    An expired certificate is used, with a warning. Clients that check it disconnect,
+    but the server can start before the new certificate is there.
     """
     days = timedelta(days=1)
     authority.issue("old", HOST, begins=-2 * days, ends=-days).write(tmp_path)

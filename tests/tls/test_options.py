@@ -23,7 +23,7 @@ def parse(*arguments: str) -> Options:
 
 
 def filesOf(values: dict[str, str]) -> TLSFiles | None:
-    """What some options give, with an application to go with them."""
+    """Return the files that some options give, together with an application."""
     return combine({"app": [Description("echo")], **values}, {}).tls.findFiles()
 
 
@@ -36,7 +36,7 @@ def test_none() -> None:
 
 
 def test_paths() -> None:
-    """Paths are made absolute: a daemon changes its folder."""
+    """Paths are made absolute, since a daemon changes its working directory."""
     files = filesOf({"tls-cert": "a.pem", "tls-key": "/b.pem", "tls-client-ca": "c"})
     folder = os.getcwd()
     assert files == TLSFiles(f"{folder}/a.pem", "/b.pem", f"{folder}/c", True)
@@ -45,7 +45,7 @@ def test_paths() -> None:
 
 
 def test_optional() -> None:
-    """Clients' certificates are required unless they are said to be optional."""
+    """Clients' certificates are required unless they are declared optional."""
     values = {"tls-cert": "a", "tls-client-ca": "c", "tls-client": "optional"}
     files = filesOf(values)
     assert files is not None
@@ -67,14 +67,14 @@ def test_optional() -> None:
     ],
 )
 def test_wrong(values: dict[str, str], words: str) -> None:
-    """One that has no effect alone is an error, and no option that is ignored."""
+    """An option that has no effect alone is an error, rather than ignored."""
     with pytest.raises(InvalidOption, match=words):
         filesOf(values)
 
 
 def test_command_line(files: tuple[Path, Path]) -> None:
-    """The port's endpoint gets TLS, others stay as they are, and SIGHUP will have the
-    certificate read again."""
+    """The port's endpoint gets TLS, other endpoints stay as they are, and SIGHUP
+    reloads the certificate."""
     certificate, key = files
     options = parse(
         *(f"--tls-cert={certificate}", f"--tls-key={key}"),
@@ -88,7 +88,8 @@ def test_command_line(files: tuple[Path, Path]) -> None:
 
 
 def test_file(files: tuple[Path, Path], tmp_path: Path) -> None:
-    """The configuration file takes the same, and the command line wins over it."""
+    """The configuration file takes the same options, and the command line takes
+    precedence."""
     certificate, key = files
     path = tmp_path / "wsplug.toml"
     path.write_text(f'app = "echo"\ntls-cert = "none"\ntls-key = "{key}"\n')
@@ -100,7 +101,7 @@ def test_file(files: tuple[Path, Path], tmp_path: Path) -> None:
 
 
 def test_not_for_endpoint_strings(files: tuple[Path, Path]) -> None:
-    """They have their own way, and the error says which."""
+    """Endpoint strings have their own parameters for TLS, and the error names them."""
     with pytest.raises(SystemExit) as caught:
         parse(f"--tls-cert={files[0]}", f"--tls-key={files[1]}", "--listen=tcp:0")
     assert "in listen, use ssl:PORT:privateKey=PATH" in str(caught.value.code)

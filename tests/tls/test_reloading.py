@@ -1,4 +1,4 @@
-"""Certificates that are replaced, with a clock that tests turn."""
+"""Replaced certificates, with a clock that the tests advance."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from wsplug.tls.reloading import INTERVAL, ReloadedCertificate
 
 
 class Watched:
-    """A certificate whose files are looked at."""
+    """A certificate whose files are checked for changes."""
 
     def __init__(
         self, issued: Issued, folder: Path, now: Callable[[], datetime] | None = None
@@ -45,7 +45,7 @@ class Watched:
 
     @property
     def served(self) -> Connection:
-        """A new connection, as the context tells it from others."""
+        """A new connection, as the context makes it."""
         protocol: Any = None
         return self.certificate.serverConnectionForTLS(protocol)
 
@@ -63,13 +63,13 @@ def watched(issued: Issued, tmp_path: Path) -> Watched:
 
 
 def test_interface(watched: Watched) -> None:
-    """It is what Twisted makes TLS connections with."""
+    """The certificate provides what Twisted makes TLS connections with."""
     verifyObject(IOpenSSLServerConnectionCreator, watched.certificate)
 
 
 def test_replaced(watched: Watched, authority: Authority, logs: Logs) -> None:
-    """New files are read once they have been the same at two looks; a connection from
-    before keeps its own certificate."""
+    """New files are read once two checks in a row have found them the same. An open
+    connection keeps its certificate."""
     old = watched.served
     assert logs.lines() == [
         line for line in logs.lines() if "the certificate for" in line
@@ -88,14 +88,14 @@ def test_replaced(watched: Watched, authority: Authority, logs: Logs) -> None:
 
 
 def test_same(watched: Watched, logs: Logs) -> None:
-    """As long as nothing changes, nothing is read or said."""
+    """As long as nothing changes, nothing is read or logged."""
     watched.look(100)
     assert len(logs.lines()) == 1
 
 
 def test_renamed_over(watched: Watched, authority: Authority) -> None:
-    """Files that take the place of others, as careful programs write them, and links
-    that point elsewhere, as certbot's do."""
+    """New files may be renamed over old ones, as careful programs do, and links may
+    change their target, as certbot's do."""
     archive = watched.folder / "archive"
     archive.mkdir()
     for number in range(3):
@@ -111,7 +111,7 @@ def test_renamed_over(watched: Watched, authority: Authority) -> None:
 
 
 def test_half_written(watched: Watched, authority: Authority, logs: Logs) -> None:
-    """A file that grows is left alone until it has stopped to."""
+    """A file that is still growing isn't read until it has stopped growing."""
     issued = authority.issue("second", HOST)
     issued.write(watched.folder)
     for size in range(100, len(issued.certificate), 100):
@@ -125,8 +125,8 @@ def test_half_written(watched: Watched, authority: Authority, logs: Logs) -> Non
 
 
 def test_mismatch(watched: Watched, authority: Authority, logs: Logs) -> None:
-    """A certificate without its key is one line; the old one is served until there is a
-    right pair."""
+    """A certificate without its key causes one line. The old one is used until there is
+    a right pair."""
     issued = authority.issue("second", HOST)
     watched.paths[0].write_bytes(issued.certificate)
     watched.look(20)
@@ -143,7 +143,7 @@ def test_mismatch(watched: Watched, authority: Authority, logs: Logs) -> None:
 def test_gone(
     watched: Watched, authority: Authority, issued: Issued, logs: Logs
 ) -> None:
-    """So is a file that is gone; and one that comes back."""
+    """Likewise, a missing file. It is read when it is back."""
     watched.paths[1].unlink()
     watched.look(20)
     assert len(logs.lines("stays in use")) == 1
@@ -154,7 +154,7 @@ def test_gone(
 
 
 def test_garbage(watched: Watched, authority: Authority, logs: Logs) -> None:
-    """So is anything else that is wrong."""
+    """Likewise, any other mistake."""
     for content in (b"", b"\0" * 100, b"-----BEGIN CERTIFICATE-----\nAAAA\n"):
         watched.paths[0].write_bytes(content)
         watched.look(3)
@@ -163,7 +163,8 @@ def test_garbage(watched: Watched, authority: Authority, logs: Logs) -> None:
 
 
 def test_mode(watched: Watched, authority: Authority, logs: Logs) -> None:
-    """What others may read now, without having changed, is tried again."""
+    """A file whose permissions have changed is read again, even if its content
+    hasn't."""
     watched.look()
     watched.paths[0].chmod(0o640)
     watched.look(2)
@@ -171,7 +172,7 @@ def test_mode(watched: Watched, authority: Authority, logs: Logs) -> None:
 
 
 def test_reload(watched: Watched, authority: Authority, logs: Logs) -> None:
-    """Whoever asks has it read at once, and what was read then isn't read again."""
+    """A reload reads the files at once. The next check doesn't read them again."""
     authority.issue("second", HOST).write(watched.folder)
     watched.certificate.reload()
     assert watched.name == "CN=second"
@@ -182,7 +183,7 @@ def test_reload(watched: Watched, authority: Authority, logs: Logs) -> None:
 
 
 def test_reload_wrong(watched: Watched, logs: Logs) -> None:
-    """Where that goes wrong, it is said once, too."""
+    """A reload that fails is logged once, too."""
     watched.paths[0].write_bytes(b"")
     watched.certificate.reload()
     watched.look(5)
@@ -196,7 +197,7 @@ def test_moved_meanwhile(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Relative paths are those of the start."""
+    """Relative paths refer to the working directory at the start."""
     monkeypatch.chdir(tmp_path)
     certificate, key = issued.write(tmp_path)
     files = TLSFiles(certificate.name, key.name)
@@ -206,7 +207,7 @@ def test_moved_meanwhile(
     assert files.paths == (str(certificate), str(key))
 
 
-# Its end
+# Expiry
 
 NOW = datetime.now(timezone.utc)
 
@@ -224,7 +225,8 @@ NOW = datetime.now(timezone.utc)
 def test_warned(
     after: timedelta, words: str | None, issued: Issued, tmp_path: Path, logs: Logs
 ) -> None:
-    """One that is not valid, or not for a week any more, is served with a warning."""
+    """A certificate that isn't valid, or expires within a week, is used with a
+    warning."""
     Watched(issued, tmp_path, lambda: NOW + after)
     warnings = [each for each in logs.events() if each["log_level"].name == "warn"]
     if words is None:
@@ -235,7 +237,7 @@ def test_warned(
 
 
 def test_reminded(issued: Issued, tmp_path: Path, logs: Logs) -> None:
-    """Nobody has renewed it: it is said each day."""
+    """Until the certificate is renewed, the warning is repeated each day."""
     passed = [timedelta(days=21.5)]
     watched = Watched(issued, tmp_path, lambda: NOW + passed[0])
     for _ in range(4):
@@ -248,7 +250,7 @@ def test_reminded(issued: Issued, tmp_path: Path, logs: Logs) -> None:
 
 
 class _Endpoint:
-    """Notes who listens."""
+    """Starts the factory, as an endpoint does."""
 
     def listen(self, factory: Factory) -> object:
         factory.doStart()
@@ -258,8 +260,8 @@ class _Endpoint:
 def test_watched_while_it_listens(
     files: tuple[Path, Path], authority: Authority, logs: Logs
 ) -> None:
-    """The files are looked at from when the port is open until it is closed, and no
-    longer, also where nobody listens after all."""
+    """The files are checked from when the port opens until it closes, and not before or
+    after."""
     reactor = MemoryReactorClock()
     plain: Any = _Endpoint()
     endpoint = TLSEndpoint(plain, TLSFiles(str(files[0]), str(files[1])), reactor)
@@ -272,7 +274,7 @@ def test_watched_while_it_listens(
 
 
 def test_wrong_files(tmp_path: Path) -> None:
-    """Wrong files are an error before anybody listens."""
+    """Wrong files are an error before the server listens."""
     plain: Any = _Endpoint()
     with pytest.raises(InvalidOption, match="tls-cert"):
         TLSEndpoint(plain, TLSFiles(str(tmp_path)), MemoryReactorClock())

@@ -1,6 +1,6 @@
 """
-The server with a certificate, as a process: what it shows, to whom, and what it says of
-those who don't speak TLS.
+The server with a certificate, as a process: the certificates that clients get, and what
+it logs about clients that don't speak TLS.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ async def whoami(socket):
 
 def start(folder: Path, *arguments: str, listen: tuple[str, ...] = ()) -> Server:
     """
-    Start a server whose port speaks TLS, with the certificate in C{server.pem}.
+    Start a server whose port uses TLS, with the certificate in C{server.pem}.
     """
     return Server(
         folder,
@@ -70,7 +70,7 @@ def connectTo(server: Server, trust: ssl.SSLContext) -> Client:
 
 def checkQuiet(server: Server) -> None:
     """
-    It ends in order, and has complained of nothing.
+    Check that the server stops cleanly and has logged no failure.
     """
     assert server.stop() == 0
     assert "Traceback" not in server.log + server.err
@@ -78,14 +78,14 @@ def checkQuiet(server: Server) -> None:
     assert server.err == ""
 
 
-# Certificates that are replaced
+# Replaced certificates
 
 
 def test_replaced(tmp_path: Path, authority: Authority) -> None:
     """
-    With new files and a SIGHUP, new connections get the new certificate, with the whole
-    chain; open ones go on. Files that can't be used change nothing and are told of, and
-    without a signal right ones are found, too.
+    With new files and a SIGHUP, new connections get the new certificate with the whole
+    chain, and open ones go on. Files that can't be used change nothing and are logged.
+    Right files are also found without a signal.
     """
     between = Authority("between", authority)
     first = between.issue("first", HOST)
@@ -120,7 +120,8 @@ def test_replaced(tmp_path: Path, authority: Authority) -> None:
 
 def test_nothing_to_read_again(tmp_path: Path) -> None:
     """
-    Without a certificate SIGHUP does nothing, and above all doesn't end the server.
+    Without a certificate, SIGHUP does nothing. In particular, it doesn't end the
+    server.
     """
     with serve(tmp_path) as server:
         for _ in range(3):
@@ -133,8 +134,8 @@ def test_nothing_to_read_again(tmp_path: Path) -> None:
 
 def test_daemon(tmp_path: Path, authority: Authority) -> None:
     """
-    So it is with a daemon, which has moved to another folder: with a certificate, and
-    then without.
+    The same holds for a daemon, which has changed its working directory: first with a
+    certificate, then without.
     """
     authority.issue("first", HOST).write(tmp_path)
     trust = trusting(authority)
@@ -178,7 +179,7 @@ def test_daemon(tmp_path: Path, authority: Authority) -> None:
         assert "Traceback" not in logfile.read_text("utf-8")
 
 
-# Those who don't speak TLS, and those who do where nobody else does
+# Clients without TLS on a port with it, and clients with TLS on a port without it
 
 
 @pytest.fixture(scope="module")
@@ -186,7 +187,7 @@ def served(
     authority: Authority, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Server]:
     """
-    A server with TLS and without, which in the end has complained of nothing.
+    A server with a TLS port and a plain one. At the end, it has logged no failure.
     """
     folder = tmp_path_factory.mktemp("served")
     authority.issue("server", HOST).write(folder)
@@ -219,7 +220,8 @@ def readAll(client: socket.socket) -> bytes:
 )
 def test_not_tls(served: Server, data: bytes, words: str) -> None:
     """
-    What isn't TLS is closed at once, with one line that says what it was.
+    Input that isn't TLS ends the connection at once, with one line that says what it
+    was.
     """
     seen = len(served.log)
     with socket.create_connection((HOST, served.port), PATIENCE) as client:
@@ -231,8 +233,8 @@ def test_not_tls(served: Server, data: bytes, words: str) -> None:
 
 def test_half_handshake(served: Server) -> None:
     """
-    A handshake that isn't whole in time is cut off, without waiting for its peer to
-    close, too; one line names the time.
+    A handshake that isn't complete in time is cut off, without waiting for the peer to
+    close. One line names the timeout.
     """
     seen = len(served.log)
     with socket.create_connection((HOST, served.port), PATIENCE) as client:
@@ -244,7 +246,7 @@ def test_half_handshake(served: Server) -> None:
 
 def test_slow_request(served: Server, authority: Authority) -> None:
     """
-    Whoever has shaken hands and then says nothing gets a 408, as without TLS.
+    A client that sends nothing after the TLS handshake gets a 408, as without TLS.
     """
     trust = trusting(authority)
     with (
@@ -260,8 +262,8 @@ def test_gone_in_the_handshake(
     served: Server, authority: Authority, data: bytes, reset: bool
 ) -> None:
     """
-    Whoever goes away before, or within, the handshake is gone, in order or with a
-    reset; others don't notice.
+    A client may leave before or during the handshake, by closing or with a reset.
+    Others are unaffected.
     """
     with socket.create_connection((HOST, served.port), PATIENCE) as client:
         client.sendall(data)
@@ -275,8 +277,8 @@ def test_gone_in_the_handshake(
 
 def test_gone_later(served: Server, authority: Authority) -> None:
     """
-    A connection that ends without TLS's own goodbye, or with bytes that are no TLS, is
-    one line as any other.
+    A connection that ends without TLS's close alert, or with bytes that aren't TLS, has
+    one line like any other.
     """
     for last in (b"", b"no TLS at all, is it?"):
         seen = len(served.log)
@@ -290,7 +292,7 @@ def test_gone_later(served: Server, authority: Authority) -> None:
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1:DeprecationWarning")
 def test_old_client(served: Server, authority: Authority) -> None:
     """
-    A client of TLS 1.1 is told so, and so is the log.
+    A client of TLS 1.1 gets an alert, and the log says so.
     """
     trust = trusting(authority)
     trust.set_ciphers("ALL:@SECLEVEL=0")
@@ -307,7 +309,7 @@ def test_old_client(served: Server, authority: Authority) -> None:
 
 def test_distrustful_client(served: Server) -> None:
     """
-    A client that doesn't believe the certificate says so, and it is in the log.
+    A client that doesn't trust the certificate sends an alert, which is logged.
     """
     seen = len(served.log)
     with pytest.raises(ssl.SSLError):
@@ -317,8 +319,8 @@ def test_distrustful_client(served: Server) -> None:
 
 def test_tls_where_there_is_none(served: Server, authority: Authority) -> None:
     """
-    A client that speaks TLS on a port without it gets an answer in plain HTTP, by which
-    it sees that this is no TLS; the log says that it looks like TLS.
+    A client that uses TLS on a plain port gets an answer in plain HTTP, from which it
+    sees that the port doesn't use TLS. The log says that the request looks like TLS.
     """
     port = portOf(served.addresses[1])
     seen = len(served.log)
@@ -332,7 +334,7 @@ def test_tls_where_there_is_none(served: Server, authority: Authority) -> None:
 
 def test_plain_client(served: Server) -> None:
     """
-    A client of ws:// on the port of wss:// sees the connection close.
+    A client that uses ws:// on a wss:// port sees the connection close.
     """
     with pytest.raises((AssertionError, ConnectionError)):
         upgrade(served.port)
@@ -340,7 +342,7 @@ def test_plain_client(served: Server) -> None:
 
 def test_too_many(tmp_path: Path, authority: Authority) -> None:
     """
-    One connection too many hears so within TLS.
+    A client over the limit gets its 503 within TLS.
     """
     authority.issue("server", HOST).write(tmp_path)
     with start(tmp_path, "--app=echo", "--max-connections=1") as server:
@@ -354,8 +356,8 @@ def test_too_many(tmp_path: Path, authority: Authority) -> None:
 
 def test_stop_with_idle_page(tmp_path: Path, authority: Authority) -> None:
     """
-    A browser's connection that has got its page and is kept for later, on which nobody
-    answers, holds the stop up for no timeout.
+    A browser's idle connection, kept open after its page, doesn't delay the stop, even
+    if the browser never answers.
     """
     authority.issue("server", HOST).write(tmp_path)
     arguments = ("--app=echo", "--stop-timeout=1h", "--close-timeout=1h")
@@ -375,8 +377,9 @@ def test_stop_with_idle_page(tmp_path: Path, authority: Authority) -> None:
 @pytest.mark.everyday
 def test_clients(tmp_path: Path, authority: Authority) -> None:
     """
-    Clients with a right certificate get in and applications see whose it is, for as
-    long as they have the request; those with none or a wrong one don't.
+    Clients with a valid certificate are accepted, and applications see its subject for
+    as long as they have the request. Clients with none or an invalid one are refused,
+    but with optional certificates those with none are accepted.
     """
     authority.issue("server", HOST).write(tmp_path)
     clients = Authority("clients")
@@ -411,13 +414,14 @@ def test_clients(tmp_path: Path, authority: Authority) -> None:
             checkQuiet(server)
 
 
-# The long way
+# Endpoint strings
 
 
 def test_endpoint_string_with_alpn(tmp_path: Path, authority: Authority) -> None:
     """
     RFC 7301 section 3.2: on an ssl: endpoint, browsers and curl, which offer HTTP/2 and
-    HTTP/1.1, get HTTP/1.1. A client that offers only that, or nothing, connects, too.
+    HTTP/1.1, get HTTP/1.1. A client that offers only HTTP/1.1, or nothing, connects,
+    too.
     """
     authority.issue("server", HOST).write(tmp_path)
     listen = f"ssl:0:interface={HOST}:privateKey=server.key:certKey=server.pem"
@@ -430,7 +434,7 @@ def test_endpoint_string_with_alpn(tmp_path: Path, authority: Authority) -> None
                 socket.create_connection((HOST, server.port), PATIENCE) as plain,
                 trust.wrap_socket(plain, server_hostname=HOST) as client,
             ):
-                # Twisted before 26.4 ignores what is offered.
+                # Twisted before 26.4 ignores the client's offer.
                 answers = IProtocolNegotiationFactory.implementedBy(WebSocketFactory)
                 expected = "http/1.1" if offer and answers else None
                 assert client.selected_alpn_protocol() == expected
@@ -441,7 +445,7 @@ def test_endpoint_string_with_alpn(tmp_path: Path, authority: Authority) -> None
 
 def test_endpoint_string(tmp_path: Path, authority: Authority) -> None:
     """
-    An ssl: endpoint serves as ever, and says the same of those who don't speak TLS.
+    An ssl: endpoint still works, and logs the same about clients that don't speak TLS.
     """
     between = Authority("between", authority)
     between.issue("server", HOST).write(tmp_path)
