@@ -36,8 +36,10 @@ def handshake(
     """Perform a handshake in memory.
 
     @param session: the session that the client wants to resume.
+
     @raise ssl.SSLError: the client ends the handshake.
-    @raise SSL.Error: the server ends the handshake."""
+    @raise SSL.Error: the server ends the handshake.
+    """
     server = SSL.Connection(loaded.context, None)
     server.set_accept_state()
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
