@@ -19,7 +19,7 @@ DATE = b"Sun, 06 Nov 1994 08:49:37 GMT"
 
 AT = 784111777
 """
-The same in seconds since 1970.
+L{DATE} in seconds since 1970.
 """
 
 
@@ -45,12 +45,12 @@ The same in seconds since 1970.
     ],
 )
 def test_range(value: bytes, part: tuple[int, int] | None) -> None:
-    """One kind of range is understood; all others are ignored (section 14.2)."""
+    """One kind of range is supported. All others are ignored (section 14.2)."""
     assert read_range([value], 10) == part
 
 
 def test_ranges() -> None:
-    """No header and several are no range; of nothing, there is no part."""
+    """No header, or several, give no range. Of an empty file, there is no part."""
     assert read_range([], 10) is None
     assert read_range([b"bytes=0-1"] * 2, 10) is None
     assert read_range([b"bytes=0-"], 0) == (0, 0)
@@ -102,18 +102,19 @@ def test_date(value: bytes) -> None:
     ],
 )
 def test_no_date(value: bytes) -> None:
-    """Everything else, such as days that no month has, is no date (section 5.6.7)."""
+    """Everything else, such as a day that its month doesn't have, is invalid (section
+    5.6.7)."""
     assert read_date([value], NOW) is None
 
 
 def test_dates() -> None:
-    """No header and several are no date."""
+    """No header, or several, give no date."""
     assert read_date([], NOW) is None
     assert read_date([DATE] * 2, NOW) is None
 
 
 def test_leap_second() -> None:
-    """Second 60 is one that a minute may have (section 5.6.7)."""
+    """Second 60 is valid (section 5.6.7)."""
     midnight = timegm((2017, 1, 1, 0, 0, 0))
     assert read_date([b"Sat, 31 Dec 2016 23:59:60 GMT"], NOW) == midnight
     assert read_date([b"Saturday, 31-Dec-16 23:59:60 GMT"], NOW) == midnight
@@ -122,7 +123,7 @@ def test_leap_second() -> None:
 
 @pytest.mark.parametrize("year", [4, 1600, 1900 + 4, 2000, 2024, 9996])
 def test_leap_day(year: int) -> None:
-    """The years that have one have 29 February."""
+    """Leap years have 29 February."""
     value = b"Mon, 29 Feb %04d 00:00:00 GMT" % year
     assert read_date([value], NOW) == timegm((year, 2, 29, 0, 0, 0))
 
@@ -146,7 +147,7 @@ def test_leap_day(year: int) -> None:
     ],
 )
 def test_two_digits(now: tuple[int, int, int], date: bytes, year: int) -> None:
-    """A date that seems more than 50 years ahead is one of the century before (section
+    """A date that seems more than 50 years ahead is in the previous century (section
     5.6.7)."""
     read = read_date([b"Sunday, %b 00:00:00 GMT" % date], timegm((*now, 0, 0, 0)))
     assert read is not None
@@ -162,7 +163,8 @@ LATEST = timegm((9999, 12, 31, 23, 59, 59))
 @example(EARLIEST)
 @example(LATEST)
 def test_written_dates(seconds: int) -> None:
-    """What is written is read as the same, and is what Python's own library writes."""
+    """A written date is read as the same time, and equals that of Python's own
+    library."""
     written = format_date(seconds)
     assert read_date([written], NOW) == seconds
     at = datetime(1970, 1, 1, tzinfo=timezone.utc) + timedelta(seconds=seconds)
@@ -180,24 +182,25 @@ def test_obsolete_dates(seconds: int) -> None:
 
 @pytest.mark.parametrize("seconds", [2**62, 1e300, LATEST + 1])
 def test_too_late(seconds: float) -> None:
-    """A time that no date can tell becomes the last one: years have four digits."""
+    """A time after the year 9999 becomes the last possible date: years have four
+    digits."""
     assert format_date(seconds) == b"Fri, 31 Dec 9999 23:59:59 GMT"
 
 
 @pytest.mark.parametrize("seconds", [-(2**62), -1e300, EARLIEST - 1])
 def test_too_early(seconds: float) -> None:
-    """Likewise, the first one."""
+    """Likewise, a time that is too early becomes the first possible date."""
     assert format_date(seconds) == b"Mon, 01 Jan 0001 00:00:00 GMT"
 
 
 def test_before_1970() -> None:
-    """Negative times are dates, too."""
+    """Times before 1970 have dates, too."""
     assert format_date(-1) == b"Wed, 31 Dec 1969 23:59:59 GMT"
 
 
 @given(st.binary(max_size=40))
 def test_anything(value: bytes) -> None:
-    """Nothing raises."""
+    """No input raises."""
     read_date([value], NOW)
     part = read_range([value], 10)
     assert part is None or 0 <= part[0] <= part[1] <= 10
@@ -215,8 +218,8 @@ PARTS = st.sampled_from(
 @given(st.lists(PARTS, max_size=14).map(b"".join))
 @example(b"Sun, 31 Feb 1994 08:49:37 GMT")
 def test_almost_dates(value: bytes) -> None:
-    """What is put together from parts of dates doesn't raise either. What is read is a
-    time in the range of dates."""
+    """Combinations of parts of dates don't raise, either. A result is within the range
+    of dates."""
     read = read_date([value], NOW)
     assert read is None or EARLIEST <= read <= LATEST + 1
 
@@ -229,7 +232,7 @@ AFTER = format_date(AT + 1)
 
 
 def verdict(*headers: tuple[str, bytes]) -> int | None:
-    """Evaluate a request's conditions for something that was modified at L{AT}."""
+    """Evaluate a request's conditions for a file that was modified at L{AT}."""
 
     def get(name: bytes) -> list[bytes]:
         return [value for key, value in headers if key.encode() == name]
@@ -250,8 +253,8 @@ def verdict(*headers: tuple[str, bytes]) -> int | None:
     ],
 )
 def test_if_match(value: bytes, status: int | None) -> None:
-    """Section 13.1.1: C{*} is true for whatever exists. A list of tags is false for
-    something that has none."""
+    """Section 13.1.1: C{*} is true for whatever exists. A list of tags is false for a
+    file without a tag."""
     assert verdict(("if-match", value)) == status
 
 
@@ -260,12 +263,13 @@ def test_if_match(value: bytes, status: int | None) -> None:
     [(BEFORE, 412), (DATE, None), (AFTER, None), (b"x", None), (b"", None)],
 )
 def test_if_unmodified_since(value: bytes, status: int | None) -> None:
-    """Section 13.1.4: false if it was modified later. What is no date is ignored."""
+    """Section 13.1.4: the condition is false if the file was modified later. An invalid
+    date is ignored."""
     assert verdict(("if-unmodified-since", value)) == status
 
 
 def test_two_dates() -> None:
-    """Section 13.1.4: a list of dates is ignored."""
+    """Sections 13.1.3 and 13.1.4: a list of dates is ignored."""
     assert verdict(*[("if-unmodified-since", BEFORE)] * 2) is None
     assert verdict(*[("if-modified-since", AFTER)] * 2) is None
 
@@ -275,8 +279,8 @@ def test_two_dates() -> None:
     [(b"*", 304), (b'"x"', None), (b'W/"x"', None), (b"x", None), (b"", None)],
 )
 def test_if_none_match(value: bytes, status: int | None) -> None:
-    """Section 13.1.2: C{*} is false for whatever exists. No list of tags has that of
-    something without one."""
+    """Section 13.1.2: C{*} is false for whatever exists. A list of tags is true for a
+    file without a tag."""
     assert verdict(("if-none-match", value)) == status
 
 
@@ -285,27 +289,28 @@ def test_if_none_match(value: bytes, status: int | None) -> None:
     [(BEFORE, None), (DATE, 304), (AFTER, 304), (b"x", None), (b"", None)],
 )
 def test_if_modified_since(value: bytes, status: int | None) -> None:
-    """Section 13.1.3: false if it wasn't modified later. What is no date is ignored."""
+    """Section 13.1.3: the condition is false if the file wasn't modified later. An
+    invalid date is ignored."""
     assert verdict(("if-modified-since", value)) == status
 
 
 @pytest.mark.parametrize(
     ("headers", "status"),
     [
-        # Step 1, and no step 2 beside it.
+        # Step 1, and not step 2 as well.
         ([("if-match", b'"x"'), ("if-unmodified-since", AFTER)], 412),
         ([("if-match", b"*"), ("if-unmodified-since", BEFORE)], None),
-        # Steps 1 and 2 before 3 and 4.
+        # Steps 1 and 2 before steps 3 and 4.
         ([("if-match", b'"x"'), ("if-none-match", b"*")], 412),
         ([("if-match", b'"x"'), ("if-modified-since", AFTER)], 412),
         ([("if-unmodified-since", BEFORE), ("if-none-match", b"*")], 412),
         ([("if-unmodified-since", BEFORE), ("if-modified-since", AFTER)], 412),
-        # Conditions that are true lead to the next ones.
+        # If a condition is true, the next one is evaluated.
         ([("if-match", b"*"), ("if-none-match", b"*")], 304),
         ([("if-match", b"*"), ("if-modified-since", AFTER)], 304),
         ([("if-unmodified-since", DATE), ("if-modified-since", DATE)], 304),
         ([("if-unmodified-since", DATE), ("if-modified-since", BEFORE)], None),
-        # Step 3, and no step 4 beside it.
+        # Step 3, and not step 4 as well.
         ([("if-none-match", b'"x"'), ("if-modified-since", AFTER)], None),
         ([("if-none-match", b"*"), ("if-modified-since", BEFORE)], 304),
         ([], None),

@@ -18,7 +18,7 @@ Result = tuple[bytes | tuple[int, str] | None, bytes]
 
 
 def read(chunks: Iterable[bytes], size: int | None, limit: int = LIMIT) -> Result:
-    """Give the body, or the refusal, and what is behind it."""
+    """Return the body or the refusal, and the bytes behind it."""
     parser = BodyParser(size, limit)
     rest = b""
     result: bytes | HandshakeRefused | None = None
@@ -42,7 +42,8 @@ def octets(data: bytes) -> list[bytes]:
 
 
 def allWays(data: bytes, size: int | None = None, limit: int = LIMIT) -> Result:
-    """Have the same come out whole, byte by byte, and with a tail."""
+    """Check that the result is the same in one piece, byte by byte, in halves, and with
+    a tail. Return it."""
     whole = read([data], size, limit)
     assert read(octets(data), size, limit) == whole
     half = len(data) // 2
@@ -69,14 +70,15 @@ RIGHT = [
 
 @pytest.mark.parametrize(("data", "body"), RIGHT)
 def test_chunks(data: bytes, body: bytes) -> None:
-    """RFC 9112 section 7.1: chunks become a body, and what is behind it is left."""
+    """RFC 9112 section 7.1: chunks give the body, and the bytes behind it are left."""
     assert allWays(data) == (body, b"")
     assert allWays(data + b"GET /") == (body, b"GET /")
 
 
 @pytest.mark.parametrize("size", [1, 5, LIMIT])
 def test_sized(size: int) -> None:
-    """RFC 9112 section 6.2: so many bytes, whatever they look like."""
+    """RFC 9112 section 6.2: the body has exactly this size, whatever its bytes look
+    like."""
     data = (b"0\r\n\r\nabc" * size)[:size]
     assert allWays(data, size) == (data, b"")
     assert allWays(data + b"next", size) == (data, b"next")
@@ -121,14 +123,15 @@ BAD = [
 
 @pytest.mark.parametrize(("data", "reason"), BAD)
 def test_malformed(data: bytes, reason: str) -> None:
-    """What two readers could understand in two ways is refused, with its reason."""
+    """A body that two readers could understand differently is refused, with its
+    reason."""
     assert allWays(data) == ((400, reason), b"")
 
 
 @pytest.mark.parametrize("parts", [[LIMIT + 1], [LIMIT, 1], [1, LIMIT], [1 << 59]])
 def test_limit(parts: list[int]) -> None:
-    """RFC 9110 section 15.5.14: a chunk that would lead over the limit is refused by
-    its size, before anything of it is there; with a limit of 0, any is."""
+    """RFC 9110 section 15.5.14: a chunk that would exceed the limit is refused by its
+    size, before its content arrives. With a limit of 0, any chunk is refused."""
     data = b"".join(b"%x\r\n%b\r\n" % (each, b"x" * each) for each in parts[:-1])
     data += b"%x\r\n" % parts[-1]
     reason = f"the request's body is over {LIMIT} bytes"
@@ -146,8 +149,8 @@ STEPS = 1024
 )
 @pytest.mark.parametrize("cut", [0, 1, 4])
 def test_work_of_chunks(chunk: bytes, steps: int, limit: int, cut: int) -> None:
-    """One call reads so many small chunks at most, and leaves the rest for the next
-    one: they are as much work as large ones."""
+    """One call reads a bounded number of small chunks, as each is as much work as a
+    large one. The next call reads on."""
     parser = BodyParser(None, limit)
     parser.feed(chunk[:cut])
     rest = (chunk * limit)[cut:] + b"0\r\n\r\nGET /"
@@ -177,7 +180,7 @@ def test_work_of_trailers() -> None:
 
 
 def test_nothing_refers_to_itself() -> None:
-    """A parser that is let go of is gone at once, and not with the next collection."""
+    """A parser without references is freed at once, without the garbage collector."""
     import gc
     import weakref
 
@@ -196,7 +199,7 @@ def test_nothing_refers_to_itself() -> None:
 
 
 def encode(body: bytes, cuts: list[int]) -> bytes:
-    """Put a body into chunks."""
+    """Encode a body as chunks."""
     places = sorted({at % (len(body) + 1) for at in cuts} | {0, len(body)})
     pieces = [body[a:b] for a, b in pairwise(places)]
     return b"".join(b"%x\r\n%b\r\n" % (len(each), each) for each in pieces if each)
@@ -212,7 +215,7 @@ def encode(body: bytes, cuts: list[int]) -> bytes:
 def test_any_chunks(
     body: bytes, cuts: list[int], splits: list[int], rest: bytes
 ) -> None:
-    """A body is the same in whatever chunks, and however these are cut on their way."""
+    """A body is the same in any chunks, however the input is split."""
     data = encode(body, cuts) + b"0\r\n\r\n" + rest
     places = sorted({at % (len(data) + 1) for at in splits} | {0, len(data)})
     pieces = [data[a:b] for a, b in pairwise(places)]
@@ -222,7 +225,7 @@ def test_any_chunks(
 
 @given(st.binary(max_size=60), st.integers(0, 60))
 def test_any_bytes(data: bytes, cut: int) -> None:
-    """Whatever comes, it means the same however it is cut, and nothing raises."""
+    """Any input gives the same result however it is split, and raises nothing."""
     whole = read([data], None)
     assert read(octets(data), None) == whole
     assert read([data[:cut], data[cut:]], None) == whole

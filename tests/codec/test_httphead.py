@@ -28,14 +28,14 @@ TLS_HELLO = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(range(200))
 
 
 def head(data: bytes) -> RequestHead:
-    """Parse a right head, in all ways."""
+    """Parse a valid head, in all ways."""
     result = head_all_ways(data)
     assert isinstance(result, RequestHead), result
     return result
 
 
 def refusal(data: bytes) -> HandshakeRefused:
-    """Have a wrong head refused, in all ways."""
+    """Have an invalid head refused, in all ways."""
     result = head_all_ways(data)
     assert isinstance(result, HandshakeRefused), result
     return result
@@ -136,7 +136,7 @@ BAD: list[tuple[str, bytes, int]] = [
     ("data", "status"), [pytest.param(*case[1:], id=case[0]) for case in BAD]
 )
 def test_bad(data: bytes, status: int) -> None:
-    """RFC 9112 sections 2.2, 3, 5 and 6.3: each wrong head gets its status."""
+    """RFC 9112 sections 2.2, 3, 5 and 6.3: each invalid head gets its status."""
     result = refusal(data)
     assert result.status == status
     assert result.reason
@@ -153,8 +153,8 @@ def test_bad(data: bytes, status: int) -> None:
     ],
 )
 def test_first_bad_line(lines: bytes, reason: str) -> None:
-    """RFC 9112 section 5: of several wrong lines the first is named, and a field in
-    the midst of a line is none."""
+    """RFC 9112 section 5: of several invalid lines, the first is named. A field within
+    a line isn't a field."""
     assert refusal(LINE + HOST + lines + b"\r\n").reason == reason
 
 
@@ -180,14 +180,14 @@ GOOD: list[tuple[str, bytes, bytes, bytes]] = [
     ("data", "method", "target"), [pytest.param(*case[1:], id=case[0]) for case in GOOD]
 )
 def test_good(data: bytes, method: bytes, target: bytes) -> None:
-    """RFC 9112 section 3 and RFC 9110 section 7.2: unusual, and right."""
+    """RFC 9112 section 3 and RFC 9110 section 7.2: unusual, but valid."""
     result = head(data + b"\r\n")
     assert (result.method, result.target) == (method, target)
 
 
 def test_absolute_form() -> None:
-    """RFC 9112 section 3.2.2: the target says which host is meant, not Host; all
-    that is behind the parser sees one form."""
+    """RFC 9112 section 3.2.2: the target names the host, and takes precedence over
+    Host. Everything behind the parser sees one form."""
     result = head(b"GET http://a.example:8/b?c HTTP/1.1\r\nX: y \r\n" + HOST + b"\r\n")
     assert result.raw == b"GET /b?c HTTP/1.1\r\nhost: a.example:8\r\nx: y\r\n\r\n"
     assert result.all(b"host") == [b"a.example:8"]
@@ -208,14 +208,14 @@ def test_absolute_form() -> None:
     ],
 )
 def test_values(line: bytes, value: bytes) -> None:
-    """RFC 9110 section 5.5: whitespace around a value is no part of it."""
+    """RFC 9110 section 5.5: whitespace around a value isn't part of it."""
     result = head(LINE + HOST + line + b"\r\n\r\n")
     assert result.headers[1] == (b"x", value)
     assert result.all(b"x") == [value]
 
 
 def test_compact() -> None:
-    """A compact head keeps only its bytes, and answers as before."""
+    """A compact head keeps only its bytes, and gives the same answers."""
     fields = b"X: a, b\r\nY:\t c \r\nx: d\r\n"
     result, other = head(LINE + HOST + fields + b"\r\n"), head(EXAMPLE)
     before = [result.headers, result.all(b"x"), result.items(b"x"), result.all(b"no")]
@@ -227,7 +227,8 @@ def test_compact() -> None:
 
 
 def test_lists() -> None:
-    """RFC 9110 section 5.6.1: a list may be spread over lines, with holes."""
+    """RFC 9110 section 5.6.1: a list may span several lines, and may have empty
+    elements."""
     result = head(LINE + HOST + b"X: a, b,,\r\nY: z\r\nx:\t c ,\r\n\r\n")
     assert result.items(b"x") == [b"a", b"b", b"c"]
     assert result.items(b"none") == []
@@ -251,10 +252,10 @@ def test_body_size(fields: bytes, size: int | None) -> None:
 
 
 class TestLimits:
-    """431, where and only where a limit is passed."""
+    """A head over a limit gets a 431, and one within the limits doesn't."""
 
     def test_size_met(self) -> None:
-        """A head of exactly 16 KiB is taken."""
+        """A head of exactly 16 KiB is accepted."""
         start = LINE + HOST + b"X: "
         data = start + b"x" * (16384 - len(start) - 4) + b"\r\n\r\n"
         result, rest, _ = feed_head([data + b"rest"])
@@ -262,7 +263,7 @@ class TestLimits:
         assert (len(result.raw), rest) == (16384, b"rest")
 
     def test_size_passed(self) -> None:
-        """One byte more is refused, with its last byte or before."""
+        """A head of one byte more is refused, at the last byte or before."""
         start = LINE + HOST + b"X: "
         data = start + b"x" * (16385 - len(start) - 4) + b"\r\n\r\n"
         for chunks in ([data], [data[:16000], data[16000:]]):
@@ -279,7 +280,7 @@ class TestLimits:
 
     @pytest.mark.parametrize(("count", "status"), [(100, None), (101, 431)])
     def test_headers(self, count: int, status: int | None) -> None:
-        """A hundred headers are taken, one more is not."""
+        """A hundred headers are accepted, and one more isn't."""
         data = LINE + HOST + b"X: y\r\n" * (count - 1) + b"\r\n"
         result, _, _ = feed_head([data])
         if status is None:
@@ -307,12 +308,12 @@ class TestLimits:
     ],
 )
 def test_refused_at_the_bad_byte(data: bytes, at: int) -> None:
-    """A byte that no head can hold is refused when it arrives, not later."""
+    """A byte that no head may contain is refused as soon as it arrives."""
     assert refused_after(data) == at
 
 
 def test_keep_alive() -> None:
-    """One parser reads head after head; what is behind each is handed back."""
+    """One parser reads one head after another, and returns what follows each."""
     parser = HeadParser()
     assert parser.begun is False
     first = parser.feed(EXAMPLE + b"GET /2 HT")
@@ -331,14 +332,14 @@ def test_keep_alive() -> None:
 
 
 def test_behind_the_head_is_anything() -> None:
-    """What follows a head is none of its bytes: frames may come at once."""
+    """Bytes after a head aren't part of it: frames may follow at once."""
     result, rest, _ = feed_head([EXAMPLE + b"\x81\x80\x00\x01\x02\x03\n"])
     assert isinstance(result, RequestHead)
     assert rest == b"\x81\x80\x00\x01\x02\x03\n"
 
 
 def test_empty_lines_begin_nothing() -> None:
-    """RFC 9112 section 2.2: line ends between requests are no part of one."""
+    """RFC 9112 section 2.2: empty lines between requests belong to no request."""
     parser = HeadParser()
     for octet in b"\r\n\r\n":
         assert parser.feed(bytes([octet])) is None
@@ -358,7 +359,7 @@ def test_empty_lines_begin_nothing() -> None:
     ],
 )
 def test_method_of_an_incomplete_head(data: bytes, method: bytes) -> None:
-    """It is known as soon as it is there, however the bytes are split."""
+    """The method is known as soon as it has arrived, however the bytes are split."""
     whole, single = HeadParser(), HeadParser()
     whole.feed(data)
     assert whole.method == method

@@ -1,8 +1,8 @@
 """
-Cost is linear in bytes, however they are cut.
+The cost is linear in the number of bytes, however they are split.
 
-Counted, not timed: the calls that are made, and the bytes that are copied out of the
-input or into the checks, for an input and for one of twice its length.
+The tests count instead of measuring time: the calls, and the bytes copied out of the
+input or into the checks, for an input and for one twice as long.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ RATIO = 2.5
 
 
 def calls(function: Callable[[], object]) -> int:
-    """Count the calls, of Python's and of C functions, that a function makes."""
+    """Count the calls of Python and C functions that a function makes."""
     count = 0
 
     def profile(_frame: FrameType, event: str, _argument: Any) -> None:
@@ -44,7 +44,7 @@ def calls(function: Callable[[], object]) -> int:
 
 
 def _unmask(data: bytes, start: int, end: int, mask: bytes) -> bytes:
-    """What plain Python does: see masking.py."""
+    """The plain Python version: see masking.py."""
     piece = data[start:end]
     key = (mask * (len(piece) // 4 + 1))[: len(piece)]
     return bytes(left ^ right for left, right in zip(piece, key, strict=True))
@@ -56,8 +56,8 @@ def _unmask_behind(data: bytes, start: int, end: int) -> bytes:
 
 def _load_source() -> Any:
     """
-    Load the receiver from its source, whichever build runs: extension modules take no
-    bytes of other classes.
+    Load the receiver from its source, whichever build runs: extension modules accept no
+    subclasses of bytes.
     """
     source = Path(wsplug.codec.__file__).with_name("receiver.py")
     spec = spec_from_file_location("plain_receiver", source)
@@ -76,7 +76,7 @@ PlainReceiver = _load_source().MessageReceiver
 
 class Counting(bytes):
     """
-    Bytes that count how many are copied out of them by slicing.
+    Bytes that count how many of them are copied by slicing.
     """
 
     copied = 0
@@ -94,7 +94,7 @@ class Counting(bytes):
 
 
 def streams(size: int) -> dict[str, bytes]:
-    """Make inputs of about some size, each a hard one in its own way."""
+    """Make inputs of about some size, each one difficult in its own way."""
     return {
         "one message": frame(0x81, b"x" * size),
         "cut characters": frame(0x81, "\u20ac".encode() * (size // 3)),
@@ -126,8 +126,8 @@ def test_receiver_calls(name: str, step: int) -> None:
 @pytest.mark.parametrize("name", streams(0))
 def test_receiver_copies(name: str) -> None:
     """
-    Input in one piece is copied a bounded number of times: not what is left of it
-    for each frame.
+    Input in one piece is copied a bounded number of times. The remaining input isn't
+    copied for each frame.
     """
     data = streams(20_000)[name]
     Counting.copied = 0
@@ -138,7 +138,7 @@ def test_receiver_copies(name: str) -> None:
 
 @pytest.mark.parametrize("size", [2_000, 4_000])
 def test_utf8_is_looked_at_once(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Byte by byte, a check looks at what is new, and at no more than a character."""
+    """Byte by byte, a check reads only the new byte, and at most one character."""
     looked = 0
 
     def counting(buffer: bytearray, start: int, *more: Any) -> int:
@@ -181,7 +181,7 @@ class TestHead:
     def test_clean_bytes_are_not_searched_again(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """The search for bad bytes goes on where the last one ended."""
+        """The search for bad bytes resumes where it has ended."""
         searched = 0
 
         class CountingPattern:
@@ -197,18 +197,18 @@ class TestHead:
         data = b"GET / HTTP/1.1\r\nX: " + b"x" * 1000
         for octet in data:
             assert parser.feed(bytes([octet])) is None
-        # A carriage return is looked at again with the byte behind it.
+        # A carriage return is searched again, together with the byte behind it.
         assert len(data) <= searched <= len(data) + 1
 
 
 def test_a_run_of_spaces_is_looked_at_once() -> None:
     """
-    The expressions for a head have no two parts that could each take the same
-    whitespace, which would cost the square of its length.
+    The regular expressions for a head have no two parts that match the same whitespace,
+    which would make the cost quadratic.
 
-    What a regular expression does can't be counted: the line here is read in
-    milliseconds, and with the square in an hour, so that the timeout measures nothing
-    but ends the run.
+    The work of a regular expression can't be counted. Linear cost takes milliseconds
+    for this line, and quadratic cost an hour, so the timeout measures nothing and only
+    ends the run.
     """
     code = (
         "from wsplug.codec import HeadParser\n"

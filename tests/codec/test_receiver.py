@@ -1,4 +1,4 @@
-"""Frames coming in, up to whole messages (RFC 6455 sections 5 and 8, RFC 7692)."""
+"""Receiving frames and assembling messages (RFC 6455 sections 5 and 8, RFC 7692)."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ def violation(code: int, reason: str) -> EventTuple:
 
 
 def compress(data: bytes, level: int = 9) -> bytes:
-    """Compress a message as RFC 7692 section 7.2.1 says, by zlib alone."""
+    """Compress a message as in RFC 7692 section 7.2.1, with zlib alone."""
     compressor = zlib.compressobj(level, wbits=-15)
     return (compressor.compress(data) + compressor.flush(zlib.Z_SYNC_FLUSH))[:-4]
 
 
 class TestExamples:
-    """The examples of the two standards, as they stand there."""
+    """The examples of the two standards, verbatim."""
 
     @pytest.mark.parametrize(
         ("wire", "events"),
@@ -86,7 +86,7 @@ class TestExamples:
         ],
     )
     def test_from_server(self, wire: bytes, events: list[EventTuple]) -> None:
-        """RFC 6455 section 5.7, not masked: the receiver in the client's role."""
+        """RFC 6455 section 5.7, unmasked: the receiver is in the client's role."""
         assert receive_all_ways(wire, from_client=False, limit=65536) == events
 
     @pytest.mark.parametrize(
@@ -129,8 +129,8 @@ class TestExamples:
 
 def expected_reason(first: int, compression: bool, fragmented: bool) -> str | None:
     """
-    The rules for a first byte, restated (RFC 6455 sections 5.2 and 5.4, RFC 7692
-    section 6.1).
+    The rules for a frame's first byte, written independently of the code (RFC 6455
+    sections 5.2 and 5.4, RFC 7692 section 6.1).
     """
     fin, rsv1, rsv2, rsv3 = (bool(first & bit) for bit in (128, 64, 32, 16))
     kind = {0: "more", 1: "data", 2: "data", 8: "control", 9: "control", 10: "control"}
@@ -153,7 +153,7 @@ def expected_reason(first: int, compression: bool, fragmented: bool) -> str | No
 @pytest.mark.parametrize("compression", [False, True])
 @pytest.mark.parametrize("fragmented", [False, True])
 def test_each_first_byte(compression: bool, fragmented: bool) -> None:
-    """All 256 first bytes, in all four contexts, judged with that byte alone."""
+    """All 256 first bytes in all four contexts: that byte alone decides."""
     maker = plain_inflater if compression else None
     before = frame(0x02, b"a") if fragmented else b""
     for first in range(256):
@@ -172,7 +172,8 @@ def test_each_first_byte(compression: bool, fragmented: bool) -> None:
 
 @pytest.mark.parametrize("first", [0x81, 0x82, 0x01, 0x88, 0x89, 0x8A])
 def test_masking_bit(first: int) -> None:
-    """RFC 6455 section 5.1: a client masks, a server does not; known at byte two."""
+    """RFC 6455 section 5.1: a client masks its frames, and a server doesn't. The second
+    byte decides."""
     unmasked = frame(first, b"", key=None)
     masked = frame(first, b"")
     assert receive_all_ways(unmasked) == [violation(1002, "frame is not masked")]
@@ -189,7 +190,7 @@ class TestControlFrames:
     """RFC 6455 section 5.5."""
 
     def test_125(self, first: int, kind: str) -> None:
-        """125 bytes are taken."""
+        """A payload of 125 bytes is accepted."""
         payload = b"\x03\xe8" + b"x" * 123
         events = receive_all_ways(frame(first, payload))
         if kind == "close":
@@ -199,7 +200,7 @@ class TestControlFrames:
 
     @pytest.mark.parametrize("form", [16, 64])
     def test_126(self, first: int, kind: str, form: int) -> None:
-        """126 are not, in whichever form; the second byte tells."""
+        """126 bytes are refused at the second byte, in either form of the length."""
         wire = frame(first, bytes(126), form=form)
         expected = [violation(1002, "control frame over 125 bytes")]
         assert receive_all_ways(wire) == expected
@@ -213,11 +214,11 @@ class TestLengths:
     @pytest.mark.parametrize("size", [0, 1, 125, 126, 127, 65535, 65536, 65537])
     @pytest.mark.parametrize("first", [0x81, 0x82])
     def test_right(self, size: int, first: int) -> None:
-        """Each form of a length, at its borders."""
+        """Each form of a length is accepted, at its limits."""
         expected = ("text", "x" * size) if first == 0x81 else ("binary", b"x" * size)
         wire = frame(first, b"x" * size)
         if size > 1000:
-            # Byte by byte for each of the ways would take too long.
+            # Byte by byte in each of the ways would take too long.
             ways = [
                 [wire],
                 [wire[:9], wire[9:]],
@@ -234,7 +235,7 @@ class TestLengths:
         [(0, 16), (125, 16), (0, 64), (125, 64), (126, 64), (65535, 64)],
     )
     def test_not_shortest(self, size: int, form: int) -> None:
-        """The minimal number of bytes must be used."""
+        """The length has to use the minimal number of bytes."""
         wire = frame(0x82, b"", form=form, declared=size)
         assert receive_all_ways(wire, limit=70000) == [
             violation(1002, "length not in its shortest form")
@@ -242,13 +243,13 @@ class TestLengths:
 
     @pytest.mark.parametrize("size", [2**63, 2**64 - 1])
     def test_top_bit(self, size: int) -> None:
-        """The most significant bit must be 0."""
+        """The most significant bit has to be 0."""
         assert receive_all_ways(frame(0x82, b"", declared=size)) == [
             violation(1002, "length over 63 bits")
         ]
 
     def test_largest(self) -> None:
-        """The largest length is right, and over the limit."""
+        """The largest length is valid, but over the limit."""
         assert receive_all_ways(frame(0x82, b"", declared=2**63 - 1)) == [TOO_BIG]
 
 
@@ -260,7 +261,8 @@ class TestFragments:
     """RFC 6455 section 5.4."""
 
     def test_interleaved(self) -> None:
-        """Control frames between fragments come first; fragments may be empty."""
+        """Control frames between fragments are delivered first. Fragments may be
+        empty."""
         wire = (
             frame(0x01, b"He")
             + frame(0x89, b"1")
@@ -280,7 +282,7 @@ class TestFragments:
         ]
 
     def test_characters_across_fragments(self) -> None:
-        """Section 5.6: a fragment may cut a character."""
+        """Section 5.6: a fragment may end within a character."""
         text = "\u03ba\u1f79\U0001f600"
         wire = b"".join(
             frame(0x01 if i == 0 else 0x00, bytes([octet]))
@@ -289,12 +291,12 @@ class TestFragments:
         assert receive_all_ways(wire + frame(0x80)) == [("text", text)]
 
     def test_close_between(self) -> None:
-        """A close ends it all, also within a message."""
+        """A close frame ends everything, even within a message."""
         wire = frame(0x01, b"He") + frame(0x88, b"\x03\xe9") + frame(0x80, b"llo")
         assert receive_all_ways(wire) == [("close", 1001, "")]
 
     def test_compressed_with_pings(self) -> None:
-        """RFC 7692 section 6.1: RSV1 on the first frame only; pings are as ever."""
+        """RFC 7692 section 6.1: only the first frame has RSV1. Pings are unaffected."""
         wire = (
             frame(0x41, HELLO[:2])
             + frame(0x89, b"!")
@@ -309,7 +311,8 @@ class TestFragments:
         ]
 
     def test_plain_inside_a_context(self) -> None:
-        """RFC 7692 section 6: a message that is not compressed is no part of it."""
+        """RFC 7692 section 6: an uncompressed message isn't part of the compression
+        context."""
         wire = (
             frame(0xC1, HELLO)
             + frame(0x01, b"pl")
@@ -324,7 +327,7 @@ class TestFragments:
 
 
 class TestLimits:
-    """The size of a message is bounded before it is held."""
+    """The size of a message is checked before it is buffered."""
 
     @pytest.mark.parametrize("first", [0x82, 0x81, 0x02])
     def test_declared(self, first: int) -> None:
@@ -336,12 +339,13 @@ class TestLimits:
 
     @pytest.mark.parametrize("first", [0x82, 0x81])
     def test_declared_met(self, first: int) -> None:
-        """A message of just the limit is fine, time after time."""
+        """Messages of exactly the limit are accepted repeatedly."""
         wire = frame(first, b"x" * 1000)
         assert len(receive_all_ways(wire * 2)) == 2
 
     def test_collected(self) -> None:
-        """Fragments count together, and are refused with the header of the last."""
+        """The sizes of fragments add up. Over the limit, the message is refused with
+        the header of the last fragment."""
         start = frame(0x02, b"x" * 600) + frame(0x89) + frame(0x00, b"x" * 400)
         assert receive_all_ways(start + frame(0x80)) == [
             ("ping", b""),
@@ -352,7 +356,7 @@ class TestLimits:
         assert ended_after(over) == len(over) - 1
 
     def test_controls_do_not_count(self) -> None:
-        """A ping between fragments is no part of the message."""
+        """A ping between fragments doesn't count towards the message."""
         wire = frame(0x02, b"x" * 9) + frame(0x89, b"y" * 100) + frame(0x80, b"x")
         assert receive_all_ways(wire, limit=10) == [
             ("ping", b"y" * 100),
@@ -362,7 +366,7 @@ class TestLimits:
     @pytest.mark.parametrize("level", [0, 1, 9])
     @pytest.mark.parametrize("size", [0, 1, 10, 1000])
     def test_incompressible_met(self, level: int, size: int) -> None:
-        """Compressing may add bytes: what counts is the message."""
+        """Compression may add bytes. The limit applies to the uncompressed message."""
         payload = random.Random(size).randbytes(size)
         wire = compress(payload, level)
         halves = frame(0x42, wire[:7]) + frame(0x80, wire[7:])
@@ -373,7 +377,7 @@ class TestLimits:
 
     @pytest.mark.parametrize("size", [1000, 100_000])
     def test_inflated(self, size: int) -> None:
-        """Inflated, the limit may be met, but not passed by one byte."""
+        """An inflated message may be as large as the limit, and not one byte larger."""
         too_big = ("violation", 1009, f"message over {size} bytes", "max-message-size")
         met = frame(0xC2, compress(bytes(size)))
         over = frame(0xC2, compress(bytes(size + 1)))
@@ -382,7 +386,8 @@ class TestLimits:
         assert receive_all_ways(over, **run) == [too_big]
 
     def test_inflated_at_the_end(self) -> None:
-        """The tail that is added (RFC 7692 section 7.2.2) may make data too."""
+        """The tail that the receiver appends (RFC 7692 section 7.2.2) may produce data,
+        too."""
         wire = frame(0xC2, b"\x00\x0c\x00\xf3\xff" + b"x" * 8)
         run: dict[str, Any] = {"inflater": plain_inflater}
         assert receive_all_ways(wire, limit=12, **run) == [
@@ -395,7 +400,8 @@ class TestLimits:
             )
 
     def test_compressed_declared(self) -> None:
-        """What declares far more than could fit is refused with the header."""
+        """A declared length that is far too large is refused with the header, even for
+        compressed data."""
         wire = frame(0xC2, b"", declared=2**40)
         assert receive_all_ways(wire, inflater=plain_inflater) == [TOO_BIG]
 
@@ -407,8 +413,8 @@ class TestLimits:
 
     def test_bomb(self) -> None:
         """
-        A bomb is refused once the limit is passed: before all of it was fed, and
-        with no more than about the limit in memory.
+        A decompression bomb is refused once it passes the limit. Not all of it has been
+        fed by then, and memory use stays near the limit.
         """
         limit = 1 << 20
         bomb = compress(bytes(32 << 20))
@@ -434,7 +440,7 @@ class TestLimits:
 
 
 class TestUTF8:
-    """RFC 6455 section 8.1, after Autobahn's cases 6."""
+    """RFC 6455 section 8.1, based on Autobahn's cases 6."""
 
     @pytest.mark.parametrize(
         ("text", "at"),
@@ -452,13 +458,14 @@ class TestUTF8:
         ],
     )
     def test_fails_fast(self, text: bytes, at: int) -> None:
-        """The refusal comes with the bad byte: in a frame, a fragment, compressed."""
+        """Invalid UTF-8 is refused at the bad byte: in a frame, in a fragment, and
+        compressed."""
         bad = [violation(1007, "text is not UTF-8")]
         one = frame(0x81, text + b"more")
         assert receive_all_ways(one) == bad
         assert receive_all_ways(frame(0x81, text)) == bad
         assert ended_after(one) == 6 + at
-        # Also where the last piece of input ends at the bad byte.
+        # The same holds if the last piece of input ends at the bad byte.
         assert receive([one[: 6 + at]]) == bad
         assert receive([one[: 6 + at - 1]]) == []
         fragments = frame(0x01, text[: at - 1]) + frame(0x00, text[at - 1 :])
@@ -474,7 +481,7 @@ class TestUTF8:
         "text", [b"\xc3", b"\xe1\xbd", b"\xf0\x9f\x98", b"abc\xed\x9f", b"\xf4\x8f\xbf"]
     )
     def test_cut_at_the_end(self, text: bytes) -> None:
-        """A message may not end within a character; a fragment may."""
+        """A message may not end within a character. A fragment may."""
         bad = [violation(1007, "text is not UTF-8")]
         assert receive_all_ways(frame(0x81, text)) == bad
         assert receive_all_ways(frame(0x01, text)) == []
@@ -485,7 +492,7 @@ class TestUTF8:
         )
 
     def test_binary_is_anything(self) -> None:
-        """Only text must be UTF-8."""
+        """Only text has to be UTF-8."""
         wire = frame(0x82, b"\xff\xed\xa0") + frame(0x02, b"\xc0") + frame(0x80)
         assert receive_all_ways(wire) == [
             ("binary", b"\xff\xed\xa0"),
@@ -493,7 +500,8 @@ class TestUTF8:
         ]
 
     def test_before_the_limit(self) -> None:
-        """Of two broken rules the first in the stream counts, however it is cut."""
+        """If two rules are broken, the first violation in the stream counts, however
+        the input is split."""
         wire = frame(0xC1, compress(b"a\xff" + b"a" * 2000))
         assert receive_all_ways(wire, inflater=plain_inflater) == [
             violation(1007, "text is not UTF-8")
@@ -506,7 +514,7 @@ class TestClose:
     """RFC 6455 sections 5.5.1 and 7.4."""
 
     def test_each_code(self) -> None:
-        """Each code, taken or refused."""
+        """Each code is accepted or refused."""
         taken = {*range(1000, 1004), *range(1007, 1015), *range(3000, 5000)}
         for code in range(5001):
             wire = frame(0x88, code.to_bytes(2, "big"))
@@ -523,7 +531,7 @@ class TestClose:
         assert receive_all_ways(wire) == [("close", 1000, "gr\u00fc\u00df")]
 
     def test_one_byte(self) -> None:
-        """A code has two bytes."""
+        """A close code has two bytes."""
         assert receive_all_ways(frame(0x88, b"\x03")) == [
             violation(1002, "close frame of one byte")
         ]
@@ -532,7 +540,8 @@ class TestClose:
         ("reason", "at"), [(b"\xffmore", 1), (b"ab\xed\xa0\x80", 4), (b"\xc0x", 1)]
     )
     def test_reason_not_utf8(self, reason: bytes, at: int) -> None:
-        """Section 8.1 holds for reasons, with the bad byte and one text for it."""
+        """Section 8.1 also applies to reasons: they are refused at the bad byte, with
+        the same text."""
         wire = frame(0x88, b"\x03\xe8" + reason)
         assert receive_all_ways(wire) == [violation(1007, "close reason is not UTF-8")]
         assert ended_after(wire) == 8 + at
@@ -544,21 +553,21 @@ class TestClose:
         ]
 
     def test_bad_code_is_refused_early(self) -> None:
-        """A bad code does not wait for the reason."""
+        """A bad close code is refused before the reason arrives."""
         wire = frame(0x88, b"\x03\xed" + b"x" * 50)
         assert receive_all_ways(wire[:8]) == [violation(1002, "bad close code 1005")]
         assert ended_after(wire) == 8
 
 
 class TestNothingAfterTheEnd:
-    """After a close, a violation or stop() nothing is delivered or held."""
+    """After a close, a violation or stop(), nothing is delivered or buffered."""
 
     @pytest.mark.parametrize(
         "end",
         [frame(0x88), frame(0x88, b"\x03\xe8"), frame(0x83), frame(0x81, b"\xff")],
     )
     def test_after_the_peer_ended_it(self, end: bytes) -> None:
-        """What comes behind is thrown away."""
+        """Input after the end is dropped."""
         sink = Recorder()
         receiver = MessageReceiver(sink)
         receiver.feed(frame(0x82, b"a") + end + frame(0x82, b"b"))
@@ -582,7 +591,7 @@ class TestNothingAfterTheEnd:
         ],
     )
     def test_after_stop(self, start: bytes) -> None:
-        """Also in the middle of something, from outside."""
+        """The same holds for a stop from outside, at any point."""
         sink = Recorder()
         receiver = MessageReceiver(sink, inflater=plain_inflater())
         receiver.feed(start)
@@ -596,7 +605,7 @@ class TestNothingAfterTheEnd:
     @pytest.mark.parametrize("wire", [frame(0x82, b"a"), frame(0x81, b"a")])
     @pytest.mark.parametrize("step", [1, 3, 100])
     def test_stop_in_the_sink(self, wire: bytes, step: int) -> None:
-        """The rest of the same chunk is thrown away."""
+        """The rest of the same chunk is dropped."""
         sink = Calling(lambda receiver: receiver.stop())
         sink.receiver.feed(frame(0x89, b"x"))
         data = wire + frame(0x82, b"b") + b"\xff"
@@ -608,7 +617,7 @@ class TestNothingAfterTheEnd:
 
 class Calling(Recorder):
     """
-    A sink that does something to its receiver for each message.
+    A sink that calls a function with its receiver for each message.
     """
 
     def __init__(self, action: Callable[[MessageReceiver], None]) -> None:
@@ -630,7 +639,7 @@ class Calling(Recorder):
 
 
 class TestPause:
-    """Delivery stops at once, and goes on where it was."""
+    """Delivery stops at once, and resumes at the same point."""
 
     WIRE = (
         frame(0x82, b"1")
@@ -661,7 +670,7 @@ class TestPause:
 
     @pytest.mark.parametrize("step", [1, 5, 1000])
     def test_fed_while_paused(self, step: int) -> None:
-        """What is fed meanwhile waits, violations too."""
+        """Input that is fed while paused waits, and so do violations."""
         sink = Recorder()
         receiver = MessageReceiver(sink)
         receiver.feed(self.WIRE[:3])
@@ -673,7 +682,8 @@ class TestPause:
         assert sink.events == self.EVENTS
 
     def test_resume_in_the_sink(self) -> None:
-        """Messages stay in order, and one within another's call is none."""
+        """Messages stay in order, and are never delivered within another message's
+        call."""
         depth = 0
 
         def action(receiver: MessageReceiver) -> None:
@@ -690,7 +700,7 @@ class TestPause:
 
     @pytest.mark.parametrize("step", [1, 1000])
     def test_feed_in_the_sink(self, step: int) -> None:
-        """What the sink feeds comes after what is there."""
+        """Input that the sink feeds comes after the input that already waits."""
         more = [frame(0x82, b"more")]
 
         def action(receiver: MessageReceiver) -> None:
@@ -706,7 +716,7 @@ class TestPause:
         assert messages == expected
 
     def test_stop_while_paused(self) -> None:
-        """What waits is thrown away."""
+        """Input that waits is dropped."""
         sink = Recorder()
         receiver = MessageReceiver(sink)
         receiver.pause()
@@ -719,8 +729,8 @@ class TestPause:
 
 def held(receiver: MessageReceiver) -> list[str]:
     """
-    Name the attributes in which a receiver holds a part of its input, a sink's
-    message or an inflater with zlib state.
+    Return the names of attributes that hold part of the input, a message of the sink,
+    or an inflater with zlib state.
     """
     names = []
     for name in MessageReceiver.__slots__:
@@ -732,7 +742,7 @@ def held(receiver: MessageReceiver) -> list[str]:
             if value is not None:
                 names.append(name)
         elif isinstance(value, bytes):
-            # The mask of the last frame and a table may stay.
+            # The last frame's mask and a table may stay.
             if name not in ("_mask", "_first_bytes") and value:
                 names.append(name)
         else:
@@ -742,7 +752,7 @@ def held(receiver: MessageReceiver) -> list[str]:
 
 @pytest.mark.parametrize("step", [1, 3, 1000])
 def test_at_rest_nothing_is_held(step: int) -> None:
-    """An idle connection costs no buffers and no zlib state."""
+    """An idle connection holds no buffers and no zlib state."""
     sink = Recorder()
     receiver = MessageReceiver(sink, inflater=plain_inflater())
     assert held(receiver) == []
@@ -764,7 +774,8 @@ def test_at_rest_nothing_is_held(step: int) -> None:
 
 
 def test_memory_of_a_collected_message() -> None:
-    """A large message is collected in place: no pile of pieces, no joining."""
+    """A large message is assembled in place, without a list of pieces and without
+    joining them."""
     size = 1 << 20
     wire = frame(0x82, bytes(size))
     sink = Recorder()
@@ -781,14 +792,14 @@ def test_memory_of_a_collected_message() -> None:
 
 
 def test_fed_masks_of_zero() -> None:
-    """Section 5.3: a mask of four zero bytes is a mask."""
+    """Section 5.3: a mask of four zero bytes is valid."""
     wire = frame(0x81, b"Hello", key=bytes(4)) + frame(0x89, b"!", key=bytes(4))
     assert receive_all_ways(wire) == [("text", "Hello"), ("ping", b"!")]
 
 
 def test_fragments_are_told_of() -> None:
-    """Section 5.4: a message may come in any number of frames; the sink is told after
-    every 256 of them, behind the message that they have ended."""
+    """Section 5.4: a message may have any number of frames. The sink is notified after
+    every 256 frames, and after the message that they have completed."""
     long = frame(0x01, b"a") + 510 * frame(0x00, b"a") + frame(0x80, b"a")
     short = frame(0x02, b"b") + frame(0x80, b"b")
     assert receive_all_ways(long + frame(0x89, b"!") + frame(0x81, b"c")) == [
@@ -804,7 +815,7 @@ def test_fragments_are_told_of() -> None:
 
 class Keeping(Recorder):
     """
-    A sink that keeps the violation itself.
+    A sink that keeps the violation.
     """
 
     violation: ProtocolViolation | None = None
@@ -814,7 +825,7 @@ class Keeping(Recorder):
 
 
 def test_violations_have_short_ascii_reasons() -> None:
-    """Section 5.5: a reason goes on the wire in a close frame of 125 bytes."""
+    """Section 5.5: a reason has to fit into a close frame of 125 bytes."""
     sink = Keeping()
     MessageReceiver(sink, max_message_size=sys.maxsize // 4).feed(
         frame(0x82, b"", declared=2**63 - 1)
