@@ -1,9 +1,10 @@
 """
-Connections of every kind, and what is left of each when it is gone: a program of its
-own, since in the process of the tests others hold on to what was logged.
+Connections of every kind, and what is left of each one after its end. This is a program
+of its own, since in the process of the tests other code keeps references to what was
+logged.
 
-The garbage collector is off. What is still there after a connection is so because
-something refers to it: itself, in a cycle, or something that stays.
+The garbage collector is off. An object that is still there after a connection is
+referred to: by itself, in a cycle, or by something that stays.
 """
 
 from __future__ import annotations
@@ -49,18 +50,19 @@ __all__ = ["NAMES"]
 
 ROUNDS: Final = 5
 """
-Connections of each kind: what is left of a kind is left of each of them.
+The number of connections of each kind: a leak of a kind occurs for each of them.
 """
 
 CLOSE: Final = frame(pack_close(1000, ""), FIN | OP_CLOSE)
 
 LARGE: Final = 4 * 1024 * 1024
 """
-Bytes that no socket takes while nobody reads: more than Linux's largest buffers.
+More bytes than a socket takes while its peer doesn't read: more than Linux's largest
+buffers.
 """
 
 
-# What is connected to
+# Servers and clients
 
 
 class Client(Protocol):
@@ -69,19 +71,19 @@ class Client(Protocol):
     """
 
     def send(self, data: bytes) -> None:
-        """Send bytes, and let the server have them."""
+        """Send bytes, and let the server process them."""
 
     def expect(self, part: bytes) -> None:
-        """Read until something has come."""
+        """Read until these bytes have arrived."""
 
     def leave(self) -> None:
         """Close this end."""
 
     def reset(self) -> None:
-        """Close it so that the server finds it broken."""
+        """Reset the connection."""
 
     def end(self) -> None:
-        """Read until the server has closed; close this end, too."""
+        """Read until the server has closed, then close this end, too."""
 
 
 class World(Protocol):
@@ -93,7 +95,7 @@ class World(Protocol):
         """Connect a client."""
 
     def settle(self) -> None:
-        """Wait until the server has no connection any more."""
+        """Wait until the server has no connections left."""
 
     def letPass(self, seconds: float) -> None:
         """Let time pass."""
@@ -223,7 +225,8 @@ class SocketWorld:
         turnUntil(lambda: bool(self._service.ports))
         port: Any = self._service.ports[0]
         self._port: int = port.getHost().port
-        # The connections' epoll set is in the reactor for as long as it has one.
+        # The connections' epoll set is among the reactor's readers for as long as it
+        # has a connection.
         self._readers = reactor.getReaders
         self._idle = len(self._readers())
 
@@ -243,7 +246,8 @@ class SocketWorld:
 
 def forget(factory: WebSocketFactory) -> None:
     """
-    Have a server forget the last few that have left, which it remembers on purpose.
+    Have a server forget its most recent disconnects and refusals, which it keeps on
+    purpose.
     """
     factory.statistics.disconnects.clear()
     factory.statistics.refusals.clear()
@@ -251,7 +255,8 @@ def forget(factory: WebSocketFactory) -> None:
 
 def theReactor() -> Any:
     """
-    Give the reactor of this program; in others nobody wants it.
+    Return this program's reactor. Other programs don't need one, so it is imported
+    here.
     """
     from twisted.internet import reactor
 
@@ -260,14 +265,14 @@ def theReactor() -> Any:
 
 def turn() -> None:
     """
-    Let the reactor do what there is to do.
+    Let the reactor do what is due.
     """
     theReactor().iterate(0)
 
 
 def turnUntil(condition: Callable[[], bool]) -> None:
     """
-    Let the reactor run until something has happened.
+    Run the reactor until a condition holds.
     """
     deadline = time.monotonic() + 30
     while not condition():
@@ -279,15 +284,15 @@ def turnUntil(condition: Callable[[], bool]) -> None:
 
 thoughts: list[Deferred[Any]] = []
 """
-What applications wait for. Somebody always has a hand on it.
+The Deferreds that applications wait for. This list always refers to them.
 """
 
 
 def conclude(result: Any = None) -> None:
     """
-    Have what is waited for happen.
+    Fire the Deferreds.
 
-    @param result: what comes of it; an exception where it fails.
+    @param result: their result; if it is an exception, they fail with it.
     """
     while thoughts:
         thought = thoughts.pop()
@@ -300,7 +305,7 @@ def conclude(result: Any = None) -> None:
 
 class Obeying(WebSocketProtocol):
     """
-    Sends everything back, and does what some texts say.
+    Echoes each message, and obeys some texts as commands.
     """
 
     def textMessageReceived(self, message: str) -> Any:
@@ -334,7 +339,7 @@ class Obeying(WebSocketProtocol):
 
 def build(request: IHandshakeRequest) -> Any:
     """
-    Serve what the path says.
+    Serve a request by its path.
     """
     (name,) = request.segments or ("",)
     if name == "refuse":
@@ -359,7 +364,7 @@ async def _ponder() -> Any:
 
 class Application(App):
     """
-    Keeps nothing.
+    Keeps no reference to its connections.
     """
 
     def buildProtocol(self, request: IHandshakeRequest) -> Any:
@@ -387,7 +392,7 @@ async def obeying(socket: WebSocket) -> None:
             await socket.send(message)
 
 
-# What a connection goes through
+# The lives of connections
 
 
 def _open(world: World, path: str = "/", *more: str) -> Client:
@@ -743,10 +748,11 @@ class Kind(NamedTuple):
     """
     A kind of connection.
 
-    @ivar live: goes through it, from the connecting to the end.
+    @ivar live: goes through the connection's life, from connecting to the end.
     @ivar coroutine: whether a coroutine serves it.
-    @ivar settings: the server's, where they aren't the usual ones.
-    @ivar timed: whether time has to pass: in memory only, where it takes none.
+    @ivar settings: the server's, where they aren't the defaults.
+    @ivar timed: whether time has to pass. Such kinds run in memory only, where that
+        takes no time.
     """
 
     live: Callable[[World], None]
@@ -757,7 +763,7 @@ class Kind(NamedTuple):
 
 def kinds() -> Iterator[tuple[str, Kind]]:
     """
-    Give all kinds, by name.
+    Return all kinds, by name.
     """
     for live in (
         clientCloses,
@@ -831,7 +837,7 @@ NAMES: Final = tuple(
     for world in (("memory",) if kind.timed else ("memory", "sockets"))
 )
 """
-What is measured.
+The names of all measurements.
 """
 
 
@@ -840,10 +846,10 @@ What is measured.
 
 def count() -> Counter[str]:
     """
-    Count by type what the collector knows of, which is all that can be in a cycle:
-    objects of extension types, too, that take no weak references.
+    Count the objects that the collector tracks, by type. Those are all that can be in a
+    cycle, and include objects of extension types without weak references.
     """
-    # The reactor forgets cancelled calls by the dozen.
+    # The reactor drops cancelled calls only in batches.
     reactor = theReactor()
     calls = [reactor.callLater(1000, int) for _ in range(100)]
     turn()
@@ -858,7 +864,8 @@ def measure(world: World, live: Callable[[World], None]) -> dict[str, int]:
     """
     Find what connections leave behind.
 
-    @return: how many objects of which type, of those that each one leaves.
+    @return: by type, how many objects are left, for types of which each connection
+        leaves one.
     """
 
     def repeat(times: int) -> Counter[str]:
@@ -890,10 +897,10 @@ def makeWorld(name: str, kind: Kind, pages: str) -> World:
 
 def main() -> None:
     """
-    Measure all, and print it.
+    Measure all kinds, and print the results.
     """
     gc.disable()
-    gc.freeze()  # what is there already needn't be looked at
+    gc.freeze()  # objects from before need no tracking
     globalLogBeginner.beginLoggingTo([], redirectStandardIO=False)
     found: dict[str, dict[str, int]] = {}
     with TemporaryDirectory() as folder:

@@ -33,7 +33,7 @@ PEER = "192.0.2.1:50000"
 
 
 def traced(logs: Logs) -> list[str]:
-    """The lines about frames, without what all of them begin with."""
+    """Return the lines about frames, without their common prefix."""
     return [
         line.removeprefix(f"{PEER} application: ")
         for line in logs.lines(f"{PEER} application: ")
@@ -46,7 +46,7 @@ def verbosely(recorder: Recorder | None = None, **more: Any) -> Any:
 
 
 def test_handshake(logs: Logs) -> None:
-    """The request and the answer are logged, with all headers."""
+    """The request and the answer are logged with all headers."""
     server = serve(verbose=("all",))
     raw(server, handshake("GET /room?name=ann HTTP/1.1", more=["User-Agent: me"]))
     received, sent = logs.events(f"{PEER} received")[0], logs.events(f"{PEER} sent")[0]
@@ -61,7 +61,7 @@ def test_handshake(logs: Logs) -> None:
 
 
 def test_refused_handshake(logs: Logs) -> None:
-    """The answer is logged where the handshake is refused, too, without its body."""
+    """The answer of a refused handshake is logged, too, without its body."""
 
     def refuses(_: object) -> None:
         raise HandshakeRefused(402, "pay first", headers=[(b"Set-Cookie", b"a=b")])
@@ -75,7 +75,7 @@ def test_refused_handshake(logs: Logs) -> None:
 
 
 def test_malformed_request(logs: Logs) -> None:
-    """What is no request at all has an answer, too."""
+    """The answer to a malformed request is logged, too."""
     raw(serve(verbose=("all",)), b"nonsense\r\n\r\n")
     (event,) = logs.events(f"{PEER} sent")
     assert event["status"] == 400
@@ -83,7 +83,7 @@ def test_malformed_request(logs: Logs) -> None:
 
 def test_frames(logs: Logs) -> None:
     """Each frame has a line with its direction, kind, size and first bytes, in the
-    order in which they are handled."""
+    order of processing."""
     recorder = Recorder(text=lambda text: recorder.transport.sendTextMessage(text * 2))
     opened = verbosely(recorder)
     opened.client.sendBytes(
@@ -114,7 +114,7 @@ def test_frames(logs: Logs) -> None:
 
 
 def test_fragments(logs: Logs) -> None:
-    """A message in fragments has a line for each; a control frame may come between."""
+    """Each fragment of a message has a line. Control frames may come between them."""
     opened = verbosely()
     opened.client.sendBytes(
         frame(b"a", OP_TEXT)
@@ -134,7 +134,7 @@ def test_fragments(logs: Logs) -> None:
 
 @pytest.mark.parametrize("size", [0, 1, 100, 101, 125, 126, 65535, 65536])
 def test_bytewise(size: int, logs: Logs) -> None:
-    """However the input is split, the lines are the same, and so are the messages."""
+    """However the input is split, the lines and the messages are the same."""
     opened = verbosely()
     data = frame(b"x" * size, FIN | OP_BINARY) + frame(b"next")
     step = 1 if size < 1000 else 997
@@ -149,7 +149,7 @@ def test_bytewise(size: int, logs: Logs) -> None:
 
 
 def test_many_frames(logs: Logs) -> None:
-    """However many frames come in one piece, all are delivered and logged in order."""
+    """However many frames arrive at once, all are delivered and logged in order."""
     opened = verbosely()
     opened.client.sendBytes(b"".join(frame(b"%d" % number) for number in range(200)))
     texts = [str(number) for number in range(200)]
@@ -158,13 +158,13 @@ def test_many_frames(logs: Logs) -> None:
 
 
 def test_early_frames(logs: Logs) -> None:
-    """What comes in one piece with the handshake is logged, too."""
+    """A frame that arrives together with the handshake is logged, too."""
     raw(serve(verbose=("all",)), handshake() + frame(b"early"))
     assert traced(logs) == ["received text, 5 bytes: early"]
 
 
 def test_compression(logs: Logs) -> None:
-    """Of compressed messages, the text is logged and not the compressed bytes."""
+    """For a compressed message, the text is logged, and not the compressed bytes."""
     opened = verbosely(compression=True, compression_min_size=1)
     opened.client.send("hello " * 50)
     opened.transport.sendTextMessage("bye " * 50)
@@ -184,7 +184,7 @@ def test_compression(logs: Logs) -> None:
 
 
 def test_broadcast(logs: Logs) -> None:
-    """A message to many is logged for each that is watched."""
+    """A broadcast is logged for each traced connection."""
     opened = verbosely()
     broadcast("news", [opened.transport])
     opened.server.run()
@@ -192,8 +192,8 @@ def test_broadcast(logs: Logs) -> None:
 
 
 def test_violation(logs: Logs) -> None:
-    """The frame that breaks a rule is logged before the close frame, even if no more
-    of it has come than its header."""
+    """A frame that breaks a rule is logged before the close frame, even if only its
+    header has arrived."""
     opened = verbosely(max_message_size=1000)
     opened.client.sendBytes(encode_frame(FIN | OP_TEXT, b"x" * 2000, b"abcd")[:8])
     received, sent = traced(logs)
@@ -203,7 +203,7 @@ def test_violation(logs: Logs) -> None:
 
 
 def test_lost_midway(logs: Logs) -> None:
-    """A frame that never comes whole is logged at the end."""
+    """An incomplete frame is logged when the connection ends."""
     opened = verbosely()
     opened.client.sendBytes(frame(b"hello")[:-2])
     opened.client.drop()
@@ -211,13 +211,14 @@ def test_lost_midway(logs: Logs) -> None:
 
 
 def test_forged_lines(logs: Logs) -> None:
-    """A text can't forge a line."""
+    """A text can't forge a log line."""
     verbosely().client.send("a\n2026 forged\x1b[31m")
     assert traced(logs) == ["received text, 18 bytes: a\\n2026 forged\\x1b[31m"]
 
 
 def test_not_limited(logs: Logs) -> None:
-    """The log limit isn't for what an operator has asked for."""
+    """The limit on log lines doesn't apply to the verbose log, since an operator has
+    asked for it."""
     server = MemoryServer(
         App(), settings=Settings(verbose=("all",), max_address_log_rate=1), exempt=()
     )
@@ -229,7 +230,7 @@ def test_not_limited(logs: Logs) -> None:
 
 @pytest.mark.parametrize("address", ["192.0.2.7", "192.0.2.200", "2001:db8::1"])
 def test_some_clients(address: str, logs: Logs) -> None:
-    """Only the clients that were named are in the log."""
+    """Only the named clients are in the log."""
     server = serve(verbose=("192.0.2.7", "2001:db8::/32"))
     server.connect(address=address).send("x")
     (connection,) = server.factory.connections
@@ -240,7 +241,7 @@ def test_some_clients(address: str, logs: Logs) -> None:
 
 
 def test_off() -> None:
-    """By default a connection is of the class that logs nothing."""
+    """By default, a connection's class is the one without tracing."""
     server = serve()
     server.connect()
     (connection,) = server.factory.connections
@@ -249,7 +250,7 @@ def test_off() -> None:
 
 
 def test_first_message(logs: Logs) -> None:
-    """The message that logs in is hidden, and no later one."""
+    """The message with the login is hidden, and later ones aren't."""
     portal = checkedBy(Login(IBearerToken))
     settings = Settings(verbose=("all",))
     server = MemoryServer(Greeter(), portal=portal, settings=settings)
@@ -264,7 +265,7 @@ def test_first_message(logs: Logs) -> None:
 
 
 def test_compressed_first_message(logs: Logs) -> None:
-    """So it is where it is compressed."""
+    """It is also hidden if it is compressed."""
     portal = checkedBy(Login(IBearerToken))
     settings = Settings(verbose=("all",))
     server = MemoryServer(Greeter(), portal=portal, settings=settings)
@@ -276,7 +277,7 @@ def test_compressed_first_message(logs: Logs) -> None:
 
 @pytest.mark.parametrize("path", ["/?token=secret", "/-/nothing?token=secret"])
 def test_pages(path: str, logs: Logs) -> None:
-    """A request for a page has a line with its target and status; a health check has
+    """A request for a page has a line with its target and status. A health check has
     none."""
     server = Telling(App(pages=Page()), verbose=("all",)).server
     status = server.request("GET", path).status
@@ -287,7 +288,7 @@ def test_pages(path: str, logs: Logs) -> None:
 
 
 def test_warning(logs: Logs) -> None:
-    """At the start the log says that it will have texts in it."""
+    """At the start, a warning says that the log will contain texts of messages."""
     server = serve(verbose=("192.0.2.7",))
     server.factory.doStart()  # type: ignore[no-untyped-call]
     (event,) = logs.events("the texts of messages")
@@ -296,7 +297,7 @@ def test_warning(logs: Logs) -> None:
 
 
 def test_wrong_client() -> None:
-    """A client that is no address is refused, in a program, too."""
+    """A client that isn't an address is refused, also in the Python interface."""
     with pytest.raises(ValueError, match="everyone"):
         serve(verbose=("everyone",))
 
