@@ -121,7 +121,7 @@ def test_connections(logs: Logs) -> None:
 
 def test_requests() -> None:
     """On an open connection, a banned client gets a 403 for its next request, for a
-    page or a handshake. This also holds behind a page on the same connection."""
+    page or a handshake. This also holds after a page on the same connection."""
     server = MemoryServer(echo)
     page = b"GET / HTTP/1.1\r\nHost: server.example:9000\r\n\r\n"
     for request in (page, handshake()):

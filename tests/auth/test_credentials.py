@@ -43,7 +43,7 @@ def encode(text: str | bytes) -> bytes:
 )
 def test_basic(value: bytes, name: str, password: str) -> None:
     """
-    RFC 7617 section 2: the scheme is case-insensitive, everything behind the first
+    RFC 7617 section 2: the scheme is case-insensitive, everything after the first
     colon is the password, and the encoding is UTF-8.
     """
     found = readAuthorization(value)
@@ -94,7 +94,7 @@ def test_other_schemes(value: bytes) -> None:
 
 def test_token() -> None:
     """
-    A token is everything behind the scheme, up to the maximum size.
+    A token is everything after the scheme, up to the maximum size.
     """
     token = b"aZ0-._~+/" * 100 + b"=="
     found = readAuthorization(b"bearer " + token)

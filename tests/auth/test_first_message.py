@@ -93,7 +93,7 @@ def test_bytes_of_the_token(greeter: Greeter, login: Login) -> None:
 @pytest.mark.parametrize("later", [False, True])
 def test_order(greeter: Greeter, login: Login, later: bool) -> None:
     """
-    Messages behind the token wait for the application, in order. Nothing is read before
+    Messages after the token wait for the application, in order. Nothing is read before
     the token is checked.
     """
     answer: Deferred[bytes] = Deferred()

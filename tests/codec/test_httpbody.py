@@ -18,7 +18,7 @@ Result = tuple[bytes | tuple[int, str] | None, bytes]
 
 
 def read(chunks: Iterable[bytes], size: int | None, limit: int = LIMIT) -> Result:
-    """Return the body or the refusal, and the bytes behind it."""
+    """Return the body or the refusal, and the bytes after it."""
     parser = BodyParser(size, limit)
     rest = b""
     result: bytes | HandshakeRefused | None = None
@@ -70,7 +70,7 @@ RIGHT = [
 
 @pytest.mark.parametrize(("data", "body"), RIGHT)
 def test_chunks(data: bytes, body: bytes) -> None:
-    """RFC 9112 section 7.1: chunks give the body, and the bytes behind it are left."""
+    """RFC 9112 section 7.1: chunks give the body, and the bytes after it are left."""
     assert allWays(data) == (body, b"")
     assert allWays(data + b"GET /") == (body, b"GET /")
 

@@ -187,7 +187,7 @@ def test_good(data: bytes, method: bytes, target: bytes) -> None:
 
 def test_absolute_form() -> None:
     """RFC 9112 section 3.2.2: the target names the host, and takes precedence over
-    Host. Everything behind the parser sees one form."""
+    Host. The code after the parser sees one form."""
     result = head(b"GET http://a.example:8/b?c HTTP/1.1\r\nX: y \r\n" + HOST + b"\r\n")
     assert result.raw == b"GET /b?c HTTP/1.1\r\nhost: a.example:8\r\nx: y\r\n\r\n"
     assert result.all(b"host") == [b"a.example:8"]

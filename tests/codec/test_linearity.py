@@ -197,7 +197,7 @@ class TestHead:
         data = b"GET / HTTP/1.1\r\nX: " + b"x" * 1000
         for octet in data:
             assert parser.feed(bytes([octet])) is None
-        # A carriage return is searched again, together with the byte behind it.
+        # A carriage return is searched again, together with the byte after it.
         assert len(data) <= searched <= len(data) + 1
 
 

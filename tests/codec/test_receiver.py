@@ -799,7 +799,8 @@ def test_fed_masks_of_zero() -> None:
 
 def test_fragments_are_told_of() -> None:
     """Section 5.4: a message may have any number of frames. The sink is notified after
-    every 256 frames, and after the message that they have completed."""
+    every 256 frames. If the last of them completes a message, that message is delivered
+    first."""
     long = frame(0x01, b"a") + 510 * frame(0x00, b"a") + frame(0x80, b"a")
     short = frame(0x02, b"b") + frame(0x80, b"b")
     assert receive_all_ways(long + frame(0x89, b"!") + frame(0x81, b"c")) == [

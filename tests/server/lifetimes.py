@@ -255,8 +255,8 @@ def forget(factory: WebSocketFactory) -> None:
 
 def theReactor() -> Any:
     """
-    Return this program's reactor. Other programs don't need one, so it is imported
-    here.
+    Return this program's reactor. It is imported here, since programs that only import
+    this module don't need one.
     """
     from twisted.internet import reactor
 
@@ -865,7 +865,7 @@ def measure(world: World, live: Callable[[World], None]) -> dict[str, int]:
     Find what connections leave behind.
 
     @return: by type, how many objects are left, for types of which each connection
-        leaves one.
+        leaves at least one.
     """
 
     def repeat(times: int) -> Counter[str]:

@@ -128,8 +128,8 @@ def test_forms_of_keys(
 
 
 def test_chain(tmp_path: Path, authority: Authority) -> None:
-    """Intermediate certificates behind the certificate are sent with it. A client that
-    trusts only the root needs them."""
+    """Intermediate certificates after the certificate in its file are sent with it. A
+    client that trusts only the root needs them."""
     between = Authority("between", authority)
     issued = between.issue("server", HOST)
     certificate, key = issued.write(tmp_path)

@@ -287,7 +287,7 @@ def test_while_starting() -> None:
 
 def test_page_behind_a_check() -> None:
     """
-    A request behind a health check on the same connection waits for the applications.
+    A request after a health check on the same connection waits for the applications.
     """
     telling = Telling()
     server = telling.server

@@ -280,7 +280,7 @@ def test_body_over_half() -> None:
 
 
 def test_requests_that_wait(logs: Logs) -> None:
-    """Requests that are pipelined behind an unanswered one also count. Over the limit,
+    """Requests that are pipelined after an unanswered one also count. Over the limit,
     the connection with most of them is closed after its answer."""
     server = make(late := Late(), max_incomplete_total=100_000)
     incomplete = server.factory.incompleteMessages

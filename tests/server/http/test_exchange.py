@@ -72,7 +72,7 @@ def isClean(server: MemoryServer) -> bool:
 @pytest.mark.parametrize("step", [1, 7, 10_000])
 def test_kept_connection(step: int) -> None:
     """Responses come in the order of the requests. Some requests have bodies of both
-    kinds, and the input is split in many ways. A handshake behind the requests
+    kinds, and the input is split in many ways. A handshake after the requests
     succeeds."""
     server = serve(own := Own())
     data = (
@@ -104,7 +104,8 @@ def test_kept_connection(step: int) -> None:
     ],
 )
 def test_last_request(data: bytes) -> None:
-    """RFC 9112 section 9.6: requests behind the last one are not answered."""
+    """RFC 9112 section 9.6: after a request that closes the connection, no other
+    request is answered."""
     server = serve(own := Own())
     transport = raw(server, data + get("/b"))
     response = parseResponse(transport.take())
@@ -201,7 +202,7 @@ def test_response_that_is_used_again() -> None:
 def test_pipelined_requests_take_turns() -> None:
     """A client that sends many requests at once gets one answer in each turn of the
     reactor, and other clients are served in between. The server reads no more from this
-    client until it has used up its input. A handshake behind all requests is served."""
+    client until it has used up its input. A handshake after all requests is served."""
     server = serve(own := Own())
     busy, other = server.connectTransport(), server.connectTransport()
     busy.put(get("/a") * 400)
@@ -225,7 +226,7 @@ def test_pipelined_requests_take_turns() -> None:
 
 
 def test_empty_line_behind_a_body() -> None:
-    """RFC 9112 section 2.2: an empty line behind a body begins no request, and the
+    """RFC 9112 section 2.2: an empty line after a body begins no request, and the
     server doesn't wait for one."""
     server = serve(own := Own())
     transport = raw(server, SIZED + b"\r\n")
@@ -431,7 +432,7 @@ def test_slow_body(chunked: bool, logs: Logs) -> None:
 
 @pytest.mark.parametrize("kind", ["deferred", "coroutine"])
 def test_later(kind: str) -> None:
-    """The server waits for a late answer, and keeps the requests behind it until
+    """The server waits for a late answer, and keeps the requests after it until
     then."""
     waiting: list[Deferred[Response]] = []
 

@@ -96,7 +96,7 @@ def test_reads_slowly(server: MemoryServer, logs: Logs) -> None:
 
 
 def test_order(server: MemoryServer) -> None:
-    """What comes behind a request waits until the response is sent, and is answered
+    """What comes after a request waits until the response is sent, and is answered
     then: another page, and a handshake."""
     transport = raw(server, get("/file"))
     transport.put(get("/nothing/there") + get("/file") + handshake())

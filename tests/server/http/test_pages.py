@@ -1,5 +1,5 @@
-"""Plain HTTP on the WebSocket's port, and handshakes behind it (DESIGN section 5: no
-``Upgrade: websocket``; RFC 9110, RFC 9112)."""
+"""Plain HTTP on the WebSocket's port, and handshakes after plain requests (DESIGN
+section 5: no ``Upgrade: websocket``; RFC 9110, RFC 9112)."""
 
 from __future__ import annotations
 
@@ -308,7 +308,7 @@ BEFORE = [
 @pytest.mark.parametrize("step", [0, 1, 7, 50])
 def test_upgrade_behind_pages(data: bytes, bodies: list[bytes], step: int) -> None:
     """Pages first, then a handshake on the same connection, as reverse proxies send
-    them: in one write or in pieces, with frames right behind."""
+    them: in one write or in pieces, with frames right after it."""
     serving = Serving()
     transport = serving.server.connectTransport()
     whole = data + handshake("GET /ws HTTP/1.1") + frame(b"early")
@@ -335,7 +335,7 @@ def test_upgrade_behind_pages(data: bytes, bodies: list[bytes], step: int) -> No
 @pytest.mark.parametrize("pipelined", [True, False])
 @pytest.mark.parametrize("post", [True, False])
 def test_upgrade_behind_a_page_that_takes_time(pipelined: bool, post: bool) -> None:
-    """The page is answered later. The handshake behind it waits for its turn."""
+    """The page is answered later. The handshake after it waits for its turn."""
     serving = Serving()
     body = (b"Transfer-Encoding: chunked", b"1\r\nx\r\n0\r\n\r\n")
     request = get("/later")
@@ -394,7 +394,8 @@ def test_much_behind_a_page_that_takes_time() -> None:
     ],
 )
 def test_last_request(data: bytes) -> None:
-    """Requests behind the last one are not answered (RFC 9112 section 9.6)."""
+    """After a request that closes the connection, no other request is answered (RFC
+    9112 section 9.6)."""
     serving = Serving()
     transport = raw(serving.server, data + handshake())
     assert transport.take().endswith(b"\r\n\r\npage /a")
@@ -699,7 +700,7 @@ class Size(Resource):
 
 @pytest.mark.parametrize("chunked", [False, True])
 def test_body_limit_of_a_site_of_ones_own(chunked: bool) -> None:
-    """Whoever brings a custom site sets how large uploads to it may be."""
+    """The author of a custom site sets how large uploads may be."""
     clock = Clock()
     size: Any = Size()  # type: ignore[no-untyped-call]
     site = Site(size, reactor=clock)
@@ -771,7 +772,7 @@ class LineModes(HTTPChannel):
 )
 @pytest.mark.parametrize("pieces", [1, 2])
 def test_what_twisted_does(data: bytes, behind: bytes, pieces: int) -> None:
-    """HTTPChannel calls setLineMode with the bytes behind a request when its response
+    """HTTPChannel calls setLineMode with the bytes after a request when its response
     is complete, and not before. If Twisted changes that, pages.py has to change."""
     clock = Clock()
     page = Page()
@@ -796,7 +797,7 @@ def test_what_twisted_does(data: bytes, behind: bytes, pieces: int) -> None:
     assert channel.calls == [behind]
 
 
-# Clients that close their side for writing behind a request
+# Clients that close their side for writing after a request
 
 
 def takeAll(server: MemoryServer, transport: MemoryTransport) -> bytes:
@@ -810,7 +811,7 @@ def takeAll(server: MemoryServer, transport: MemoryTransport) -> bytes:
 
 def test_half_closed(folder: str, tmp_path: Path) -> None:
     """A client that closes its side for writing gets all responses, to one request and
-    to those behind it, and then the end (RFC 9112 section 9.6)."""
+    to those after it, and then the end (RFC 9112 section 9.6)."""
     large = tmp_path / "pages" / "large.bin"
     large.write_bytes(b"x" * 3_000_000)
     server = MemoryServer(App(pages=folder))
@@ -914,7 +915,7 @@ def test_half_a_request(folder: str, data: bytes, logs: Logs) -> None:
 @pytest.mark.parametrize("early", [False, True])
 def test_half_closed_websocket(early: bool) -> None:
     """A WebSocket ends when the client closes its side, so no WebSocket is opened
-    behind the response to a client that has done so."""
+    after the response to a client that has done so."""
     later = Later()
     app = App(pages=later)
     server = MemoryServer(app)
