@@ -105,7 +105,7 @@ def test_kinds(server: Server, visit: Visitor) -> None:
     publications = page.locator(".publication")
     expect(publications).to_have_count(3)
     assert publications.locator("pre").all_text_contents() == [
-        '{"b":[1,2]}',
+        '{\n  "b": [\n    1,\n    2\n  ]\n}',
         "/wA=",
         "now",
     ]

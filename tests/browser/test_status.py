@@ -179,12 +179,12 @@ def test_searching(visit: Visitor, server: Server) -> None:
             path = f"/echo/room-{number}"
             stack.enter_context(connect(f"ws://{HOST}:{server.port}{path}"))
         page.page.locator("#found", has_text="6").wait_for()
-        page.page.get_by_label("Search").fill("room-3")
+        page.page.get_by_label("Search for an address, application").fill("room-3")
         page.page.locator("#found", has_text="1 of 6").wait_for()
         assert page.page.locator("#clients tr").count() == 1
-        page.page.get_by_label("Search").fill("nothing")
+        page.page.get_by_label("Search for an address, application").fill("nothing")
         page.page.locator("#no-clients", has_text="Nobody like that").wait_for()
-        page.page.get_by_label("Search").fill("")
+        page.page.get_by_label("Search for an address, application").fill("")
         page.page.get_by_label("What comes first").select_option("longest")
         page.page.locator("#clients tr:first-child", has_text="room-0").wait_for()
 

@@ -433,7 +433,7 @@ def test_guard_is_replaced(tmp_path: Path) -> None:
         assert program in family
         server.signal(signal.SIGKILL)
         server.wait()
-        waitUntil(lambda: not any(map(isThere, family)), "they are gone", 10)
+        waitUntil(lambda: not any(map(isThere, family)), "they are gone")
 
 
 @pytest.mark.slow

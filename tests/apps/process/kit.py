@@ -39,6 +39,11 @@ class _Stdin:
     def connectionLost(self, reason: Failure) -> None:
         self._program.closeStdin()
 
+    def doWrite(self) -> None:
+        """
+        Send what was written: this is a test's process, which has it already.
+        """
+
 
 class FakeProgram:
     """

@@ -105,7 +105,9 @@ class Guard(ProcessProtocol):
         @raise OSError: the process can't be started.
         """
         self._again = None
-        command = [*_python(_GUARD), f"{self._grace:g}"]
+        # It knows the groups from the beginning, even if the server is killed now.
+        groups = map(str, sorted(self._groups))
+        command = [*_python(_GUARD), f"{self._grace:g}", *groups]
         launcher = findLauncher()
         self._reactor.spawnProcess(
             self,
@@ -114,8 +116,6 @@ class Guard(ProcessProtocol):
             env={},
             childFDs={0: "w", 1: "r", 2: "r"},
         )
-        for group in self._groups:
-            self._tell("+", group)
 
     def watch(self, group: int) -> None:
         """
@@ -147,8 +147,13 @@ class Guard(ProcessProtocol):
         return self._stopped
 
     def _tell(self, sign: str, group: int) -> None:
-        if self.transport is not None:
-            self.transport.write(f"{sign}{group}\n".encode("ascii"))
+        transport: Any = self.transport
+        if transport is not None:
+            transport.write(f"{sign}{group}\n".encode("ascii"))
+            # Now, and not in the reactor's next turn: the server may be killed.
+            pipe = transport.pipes.get(0)
+            if pipe is not None:
+                pipe.doWrite()
 
     def errReceived(self, data: bytes) -> None:
         _log.error("guard: {text!r}", text=data)
