@@ -11,7 +11,7 @@ from twisted.internet.defer import CancelledError, Deferred, fail
 from twisted.internet.task import Clock
 
 from tests.server.kit import Logs
-from wsplug import Application, Room, Settings, WebSocket
+from wsplug import Application, RequestRefused, Room, Settings, WebSocket
 from wsplug.authoring.messages import pack, unpack
 from wsplug.broker import Backlog, MemoryBroker, Overflow, Position
 from wsplug.errors import BrokerError, ConnectionClosed
@@ -134,7 +134,7 @@ def test_joined_too_often() -> None:
             assert socket in room
             try:
                 await room.join(socket)
-            except ValueError as error:
+            except RequestRefused as error:
                 errors.append(str(error))
             assert socket in room
             await room.leave(socket)
@@ -147,7 +147,7 @@ def test_joined_too_often() -> None:
 
     client = MemoryServer(Often).connect()
     assert client.messages == ["hello"]
-    assert errors == ["the connection is in the room 'a' already"]
+    assert errors == ["you are in a already"]
 
 
 # Presence

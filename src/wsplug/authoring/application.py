@@ -24,7 +24,7 @@ from wsplug.authoring.messages import encodeGap
 from wsplug.authoring.protocols import EventProtocol, JSONEventProtocol
 from wsplug.authoring.rooms import Room, Rooms
 from wsplug.authoring.tasks import Task, Tasks, Timer
-from wsplug.awaiting import maybeAwait
+from wsplug.awaiting import LATER, maybeAwait, toDeferred
 from wsplug.broker import Backlog, ChannelRetention
 from wsplug.errors import ConnectionClosed
 from wsplug.interfaces import (
@@ -347,9 +347,8 @@ class Application:
 
     def buildProtocol(self, request: IHandshakeRequest) -> Any:
         admitted = self.admit(request)
-        if isinstance(admitted, (Deferred, Coroutine)):
-            waiting = maybeAwait(lambda: admitted)
-            return waiting.addCallback(lambda _: self._makeProtocol())
+        if isinstance(admitted, LATER):
+            return toDeferred(admitted).addCallback(lambda _: self._makeProtocol())
         return self._makeProtocol()
 
     def _makeProtocol(self) -> IWebSocketProtocol:

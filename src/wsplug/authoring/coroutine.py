@@ -94,7 +94,7 @@ class WebSocket:
         self._message: str | bytes | None = None
         self._taken: Deferred[None] | None = None
         # What fires for the coroutine that waits for a message.
-        self._asked: Deferred[str | bytes | None] | None = None
+        self._asked: Deferred[None] | None = None
         self._drained: Deferred[None] | None = None
         self._slow = False
         self._sleeps: dict[Deferred[None], IDelayedCall] = {}
@@ -131,25 +131,20 @@ class WebSocket:
         @raise ConnectionClosed: the connection is closed, and no message is left.
         @raise RuntimeError: another coroutine is waiting for the next message.
         """
-        message = self._message
-        if message is not None:
-            self._message = None
-            taken, self._taken = self._taken, None
-            if taken is not None:
-                taken.callback(None)
-            return message
-        self.check()
-        if self._asked is not None:
-            raise RuntimeError("another coroutine is already waiting for a message")
-        if not self.delivers:
-            raise RuntimeError(
-                "messages come to 'received'; only 'serve' asks for them"
-            )
-        self._asked = TaskDeferred(self._forget)
-        message = await self._asked
-        if message is None:
-            assert self.closed is not None
-            raise copy(self.closed)
+        while self._message is None:
+            self.check()
+            if self._asked is not None:
+                raise RuntimeError("another coroutine is already waiting for a message")
+            if not self.delivers:
+                raise RuntimeError(
+                    "messages come to 'received'; only 'serve' asks for them"
+                )
+            self._asked = TaskDeferred(self._forget)
+            await self._asked
+        message, self._message = self._message, None
+        taken, self._taken = self._taken, None
+        if taken is not None:
+            taken.callback(None)
         return message
 
     async def send(self, message: str | bytes) -> None:
@@ -321,11 +316,13 @@ class WebSocket:
 
         @return: fires when the coroutine has taken it; C{None} if it was waiting.
         """
+        self._message = message
         asked, self._asked = self._asked, None
         if asked is not None:
-            asked.callback(message)
-            return None
-        self._message = message
+            asked.callback(None)
+            # A task of asyncio takes it later, unless it is cancelled before.
+            if self._message is None:
+                return None
         self._taken = Deferred()
         return self._taken
 
@@ -363,18 +360,21 @@ class WebSocket:
         """
         self.closed = closed
         self._producer = None
+        # First what belongs to the server, since those who are woken do what they want.
+        endings, self._endings = self._endings, None
+        for ending in (endings or {}).values():
+            ending()
         self.setSlow(False)
         # They are woken without an error, and then see that the connection is closed.
         # Twisted's frames and the traceback of a failure would keep each other alive.
         asked, self._asked = self._asked, None
         if asked is not None:
             asked.callback(None)
-        for sleep, call in list(self._sleeps.items()):
-            call.cancel()
+        while self._sleeps:
+            # One that is woken may cancel others.
+            sleep = next(iter(self._sleeps))
+            self._sleeps[sleep].cancel()
             self._wake(sleep)
-        endings, self._endings = self._endings, None
-        for ending in (endings or {}).values():
-            ending()
         tasks, self._tasks = self._tasks, None
         if tasks is not None:
             tasks.end()
@@ -431,7 +431,7 @@ class WebSocket:
         del self._sleeps[sleep]
         sleep.callback(None)
 
-    def _forget(self, asked: Deferred[str | bytes | None]) -> None:
+    def _forget(self, asked: Deferred[None]) -> None:
         if self._asked is asked:
             self._asked = None
 

@@ -6,7 +6,7 @@ broker's channels.
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
 from weakref import WeakValueDictionary
@@ -131,28 +131,32 @@ class Room:
             with C{recovery}, otherwise by what C{missed} makes.
         @param request: the client's identifier for its request, for the answer that
             C{recovery} sends.
-        @return: the channel's history that the connection has got.
-        @raise RequestRefused: the key is taken, or longer than 200 characters.
+        @return: the channel's history that the connection has got: nothing of it if the
+            connection has left the room meanwhile.
+        @raise RequestRefused: the connection is in the room already; the key is taken,
+            or longer than 200 characters.
         @raise ConnectionClosed: the connection is closed.
         @raise wsplug.errors.BrokerError: the broker fails.
-        @raise ValueError: the connection is in the room already.
         """
         socket.check()
         if key is not None:
             _checkLength("key", key)
         if socket in self._members:
-            raise ValueError(f"the connection is in the room {self.name!r} already")
+            raise RequestRefused("already-there", f"you are in {self.name} already")
         membership = self._members[socket] = _Membership()
         socket.whenEnded(self, lambda: self._leave(socket))
         try:
             if key is not None:
                 await self._enter(membership, key, write(info).encode("utf-8"))
             socket.check()
-            history = await self._subscribe(socket, limit, since, request)
+            if membership.hasLeft:
+                return await self._broker.history(self.channel, None, 0)
+            history = await self._subscribe(socket, membership, limit, since, request)
             socket.check()
             return history
         except BaseException:
-            self._leave(socket)
+            if self._members.get(socket) is membership:
+                self._leave(socket)
             raise
 
     async def _enter(self, membership: _Membership, key: str, info: bytes) -> None:
@@ -171,6 +175,7 @@ class Room:
     async def _subscribe(
         self,
         socket: WebSocket,
+        membership: _Membership,
         limit: int | None,
         since: Position | WirePosition | None,
         request: RequestId,
@@ -181,36 +186,48 @@ class Room:
         joining = self._rooms.subscribe(socket, self.channel, position, limit)
 
         def show(history: History) -> History:
-            fitting = self._fit(socket, history)
-            if socket in self._members:  # else it has left meanwhile
-                self._show(socket, fitting, position is not None, request)
-            return fitting
+            messages = self._encodeAll(history)
+            first = self._fit(socket, messages)
+            if first:
+                history = History(history.publications[first:], history.position, False)
+            if not membership.hasLeft:
+                recovers = position is not None
+                self._show(socket, history, messages[first:], recovers, request)
+            return history
 
         # Sent at once, so that it comes before all that is new.
         shown: History = await joining.addCallback(show)
         return shown
 
-    def _fit(self, socket: WebSocket, history: History) -> History:
-        """
-        Leave out the oldest messages if they don't fit into the backlog.
-        """
-        room = self._rooms.backlog.size - socket.transport.bufferedAmount
-        first = len(history.publications)
-        while first and room >= len(history.publications[first - 1].data):
-            first -= 1
-            room -= len(history.publications[first].data)
-        if not first:
-            return history
-        return History(history.publications[first:], history.position, False)
-
-    def _show(
-        self, socket: WebSocket, history: History, recovers: bool, request: RequestId
-    ) -> None:
-        transport = socket.transport
-        messages = [
+    def _encodeAll(self, history: History) -> list[str | bytes]:
+        return [
             self._rooms.encode(self.name, unpack(each.data).message, each)
             for each in history.publications
         ]
+
+    def _fit(self, socket: WebSocket, messages: Sequence[str | bytes]) -> int:
+        """
+        Find out how many of the oldest messages don't fit into the backlog.
+        """
+        room = self._rooms.backlog.size - socket.transport.bufferedAmount
+        first = len(messages)
+        while first:
+            last = messages[first - 1]
+            room -= len(last.encode() if isinstance(last, str) else last)
+            if room < 0:
+                break
+            first -= 1
+        return first
+
+    def _show(
+        self,
+        socket: WebSocket,
+        history: History,
+        messages: list[str | bytes],
+        recovers: bool,
+        request: RequestId,
+    ) -> None:
+        transport = socket.transport
         if self._rooms.recovery:
             texts = [each for each in messages if isinstance(each, str)]
             recovered = history.isComplete if recovers else None

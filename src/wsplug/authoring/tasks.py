@@ -4,8 +4,8 @@ Tasks and timers, which end with what they belong to: a connection, or the serve
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
-from typing import Any
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Final
 
 from twisted.internet.defer import (
     CancelledError,
@@ -16,9 +16,15 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from wsplug.awaiting import toDeferred
+from wsplug.awaiting import LATER, toDeferred
 
 __all__ = ["Task", "Tasks", "Timer"]
+
+
+_ROUNDS: Final = 100
+"""
+How many times tasks may start others while they end. Then the last ones go on.
+"""
 
 
 class Task:
@@ -31,7 +37,7 @@ class Task:
 
     def __init__(
         self,
-        work: Coroutine[Any, Any, object] | Deferred[Any],
+        work: Awaitable[Any],
         clock: IReactorTime,
         ended: Callable[[Task, Failure | None], object],
     ) -> None:
@@ -128,7 +134,11 @@ class Timer:
         except BaseException:  # an application's sys.exit() doesn't end the server
             self._finish(None, Failure())
             return
-        if not isinstance(work, (Coroutine, Deferred)):
+        if not isinstance(work, LATER):
+            self._finish(None, None)
+            return
+        if self._isCancelled:  # from within the function
+            _discard(work)
             self._finish(None, None)
             return
         self._task = task = self._tasks.add(work, self._finish)
@@ -198,7 +208,7 @@ class Tasks:
 
     def add(
         self,
-        work: Coroutine[Any, Any, object] | Deferred[Any],
+        work: Awaitable[Any],
         ended: Callable[[Task, Failure | None], object],
     ) -> Task:
         """
@@ -269,17 +279,36 @@ class Tasks:
 
     def end(self) -> Deferred[Any]:
         """
-        Cancel all of them.
+        Cancel all of them, and those that they start while they end.
 
         @return: fires once all have ended.
         """
+        return self._end(_ROUNDS)
+
+    def _end(self, rounds: int) -> Deferred[Any]:
         tasks = list(self._tasks)
-        over = DeferredList([task.over for task in tasks])
+        over: Deferred[Any] = DeferredList([task.over for task in tasks])
         for timer in list(self._timers):
             timer.cancel()
         for task in tasks:
             task.cancel()
+        if rounds:
+            over.addCallback(
+                lambda _: self._end(rounds - 1) if self._tasks or self._timers else None
+            )
         return over
+
+
+def _discard(work: Awaitable[Any]) -> None:
+    """
+    Cancel work that nobody waits for.
+    """
+    if isinstance(work, Coroutine):
+        work.close()
+        return
+    done = toDeferred(work)
+    done.addErrback(lambda failure: failure.cleanFailure())
+    done.cancel()
 
 
 class _Call:

@@ -79,6 +79,7 @@ class _Channel:
         Return a part of the history, as L{IBroker.history} does.
         """
         first = 0
+        limit = None if limit is None else max(limit, 0)
         isComplete = since is None
         if since is not None and since.epoch == self.epoch:
             first = len(self.kept) - (self.offset - since.offset)

@@ -271,6 +271,7 @@ class Store:
         @raise sqlite3.Error: it can't be read.
         """
         found = self._find(channel)
+        limit = None if limit is None else max(limit, 0)
         position = self._positionOf(found)
         if found is None:
             return History((), position, since in (None, position))
