@@ -237,6 +237,7 @@ def _explain(failure: Failure) -> Failure:
     if failure.check(RuntimeError) and str(failure.value) in _LOOP_MISSING:
         failure.value = RuntimeError(
             "asyncio's event loop doesn't run, which this coroutine awaits: start the "
-            "server with 'twistd --reactor=asyncio'"
+            "server with 'twistd --reactor=asyncio'; make a test a coroutine, for "
+            "asyncio.run"
         )
     return failure

@@ -234,6 +234,10 @@ def _findByName(name: str) -> object:
             f"no application {name!r}; name one in a module package.module:name, one "
             "in a file by a path that ends in .py"
         )
+    if os.path.isfile(f"{name}.py"):
+        raise UnknownApplication(
+            f"no application {name!r}; for the file here, say {name}.py"
+        )
     names = [plugin.name for plugin in findApplications()]
     close = difflib.get_close_matches(name, names, 1)
     hint = f"did you mean {close[0]!r}?" if close else "available: " + ", ".join(names)

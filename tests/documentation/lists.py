@@ -20,6 +20,7 @@ __all__ = [
 TESTED_ELSEWHERE: dict[tuple[str, str], str] = {
     ("authentication", "# connect.py"): "documentation/test_sessions.py::test_session",
     ("asyncio", "# status.py"): "live/test_reactors.py::test_library_of_asyncio",
+    ("asyncio", "# test_status.py"): "live/test_reactors.py::test_library_of_asyncio",
     ("embedding", "# echo.tac"): "documentation/test_sessions.py::test_session",
     ("embedding", "# configured.tac"): "unit/test_assembly.py::test_documentation",
     ("embedding", "# listen.py"): "documentation/test_sessions.py::test_listen",

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import select
 import ssl
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from websockets.sync.client import connect
 
 from tests.documentation.pages import codeIn, readPage
 from tests.live.certificates import makeCertificate
-from tests.processes import HOST, TCP, checkEcho, portOf, serve, upgrade
+from tests.processes import HOST, TCP, Process, checkEcho, portOf, serve, upgrade
 
 pytestmark = pytest.mark.costly
 
@@ -111,8 +112,12 @@ def test_library_of_asyncio(tmp_path: Path) -> None:
     they raise is theirs, and the end of a connection cancels what they wait for.
     """
     (tmp_path / "asking.py").write_text(ASYNC)
-    (sample,) = codeIn(readPage("asyncio"), "python")
+    sample, test = codeIn(readPage("asyncio"), "python")
     (tmp_path / "status.py").write_text(sample)
+    (tmp_path / "test_status.py").write_text(test)
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    with Process(command, tmp_path) as testing:
+        assert testing.wait() == 0, testing.out
     with serve(
         tmp_path,
         "--app=status.py:path=/",

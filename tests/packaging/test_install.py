@@ -133,6 +133,24 @@ def test_installed(way: str, source: Path, wheel: Path, tmp_path: Path) -> None:
     assert "Traceback" not in finished.err
 
 
+def test_new(wheel: Path, tmp_path: Path) -> None:
+    """
+    The package that C{wsplug new} makes installs editable, its tests pass, and C{--app}
+    knows its application from any folder.
+    """
+    environment = Environment(tmp_path / "new")
+    environment.pip("install", wheel, "pytest")
+    program = environment.python.with_name("wsplug")
+    run(environment.work, program, "new", "my-board")
+    made = environment.work / "my-board"
+    environment.pip("install", "-e", made)
+    assert "3 passed" in run(made, environment.python, "-m", "pytest", "-q").out
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    checked = run(elsewhere, program, "check", "--no-listen", "--app", "my-board")
+    assert "good: application my-board at /\n" in checked.out
+
+
 @pytest.fixture
 def public() -> Iterator[Path]:
     """

@@ -796,6 +796,16 @@ SERVE = "async def serve(self, socket): pass\n"
             SERVE + "name = 'my load'",
             "Load.name must be of letters, digits, - and _, not 'my load'",
         ),
+        (
+            SERVE + "page = 'pages'",
+            "Load.page isn't read by the server: is it to be 'pages'? If not, say "
+            "'page: ClassVar = …'",
+        ),
+        (SERVE + "handler_timeout = 5", "is it to be 'handlerTimeout'?"),
+        (
+            SERVE + "def __init__(self): pass",
+            "Load.__init__ must be: def __init__(self, services, **options), and call",
+        ),
     ],
 )
 def test_mistakes(tmp_path: Path, body: str, message: str) -> None:
@@ -841,3 +851,54 @@ def test_base_in_a_file(tmp_path: Path) -> None:
     """A base alone is no application."""
     with pytest.raises(UnknownApplication, match=r"load\.py has no application: write"):
         declare(tmp_path, SERVE, "class Load(Application, abstract=True):")
+
+
+def test_initializer_without_super() -> None:
+    """
+    An initializer that doesn't call that of the base class is named at the start.
+    """
+
+    class Silent(Application):
+        def __init__(self, services: Services, **options: Any) -> None:
+            self.count = 0
+
+        async def serve(self, socket: WebSocket) -> None: ...
+
+    with pytest.raises(TypeError, match=r"Silent.__init__ must be: .* super\(\)"):
+        MemoryServer(Silent)
+
+
+def test_names_of_ones_own() -> None:
+    """
+    An attribute with a similar name can be annotated; methods, properties and names that
+    aren't similar need nothing.
+    """
+
+    class Own(Application):
+        page: ClassVar = "mine"
+        maximum = 3
+
+        @property
+        def message(self) -> str:
+            return "mine"
+
+        async def serve(self, socket: WebSocket) -> None: ...
+
+    assert MemoryServer(Own).connect().closed == (1000, "")
+
+
+def test_timer_of_no_function() -> None:
+    """
+    A timer that gets what a function has returned says so at once.
+    """
+
+    class Calls(Application):
+        def start(self) -> None:
+            self.every(1, self.tick())  # type: ignore[arg-type]
+
+        async def tick(self) -> None: ...
+
+        async def serve(self, socket: WebSocket) -> None: ...
+
+    with pytest.raises(TypeError, match="write its name without parentheses"):
+        MemoryServer(Calls)

@@ -56,6 +56,12 @@ _SETTINGS: Final = (
 Attributes that a class may annotate although they are no options.
 """
 
+_SIMILAR: Final = 0.88
+"""
+How similar an attribute's name is to one of these that is taken for it, as difflib
+counts it.
+"""
+
 _EVENTS: Final = ("opened", "received", "closed")
 
 _METHODS: Final = {
@@ -158,6 +164,7 @@ class Application:
         if not own.get("help"):
             cls.help = (inspect.cleandoc(cls.__doc__ or "")).partition("\n")[0]
         _checkMethods(cls)
+        _checkAttributes(cls)
         _checkSpelling(cls)
         cls.options = tuple(_optionsOf(cls))
         _checkMessages(cls)
@@ -189,7 +196,10 @@ class Application:
         Make the application; see L{IWebSocketApplicationPlugin}.
         """
         values = {name.replace("-", "_"): value for name, value in options.items()}
-        return cls(services, **values)
+        made = cls(services, **values)
+        if not hasattr(made, "services"):
+            raise TypeError(f"{cls.__name__}.__init__ {_INITIALIZER}")
+        return made
 
     def __init__(self, services: IServices, **options: Any) -> None:
         """
@@ -398,10 +408,42 @@ def _has(cls: type, name: str) -> bool:
     return getattr(cls, name) is not getattr(Application, name)
 
 
+_INITIALIZER: Final = (
+    "must be: def __init__(self, services, **options), and call "
+    "super().__init__(services, **options); 'start' needs neither"
+)
+
+
+def _checkAttributes(cls: type) -> None:
+    """
+    Find attributes that are nearly those that the server reads, such as C{page}.
+
+    @raise TypeError: there is one, which isn't annotated.
+    """
+    known = {each.lower(): each for each in _SETTINGS}
+    annotated = inspect.get_annotations(cls)
+    for name, value in vars(cls).items():
+        if name.startswith("_") or name in _SETTINGS or name in annotated:
+            continue
+        if callable(value) or isinstance(value, (property, classmethod, staticmethod)):
+            continue
+        written = name.replace("_", "").lower()
+        close = difflib.get_close_matches(written, known, 1, _SIMILAR)
+        if close and known[close[0]] not in vars(cls):
+            raise TypeError(
+                f"{cls.__name__}.{name} isn't read by the server: is it to be "
+                f"{known[close[0]]!r}? If not, say '{name}: ClassVar = …'"
+            )
+
+
 def _checkMethods(cls: type) -> None:
     """
     @raise TypeError: a method can't be called as it will be.
     """
+    try:
+        inspect.signature(getattr(cls, "__init__")).bind(None, None)  # noqa: B009
+    except (TypeError, ValueError):
+        raise TypeError(f"{cls.__name__}.__init__ {_INITIALIZER}") from None
     for name, arguments in _METHODS.items():
         if not _has(cls, name):
             continue

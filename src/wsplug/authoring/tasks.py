@@ -236,8 +236,16 @@ class Tasks:
         Call a function after some seconds.
 
         @param repeats: whether it is called again and again.
+        @raise TypeError: it isn't a function.
         @raise ValueError: the seconds are negative, or 0 although it repeats.
         """
+        if not callable(function):
+            if isinstance(function, Coroutine):
+                function.close()
+            raise TypeError(
+                f"a timer takes a function, not {function!r}: write its name without "
+                "parentheses"
+            )
         if not seconds >= 0 or (repeats and not seconds):
             least = "more than 0" if repeats else "0 or more"
             raise ValueError(f"a timer takes {least} seconds, not {seconds!r}")
