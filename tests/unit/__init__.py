@@ -1,1 +1,1 @@
-"""What is around the server, module by module."""
+"""Tests of single modules around the server."""

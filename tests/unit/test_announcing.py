@@ -122,7 +122,7 @@ def start(
     portal: Portal | None = None,
     **options: Any,
 ) -> None:
-    """Start a service on ports that are there already."""
+    """Start a service on existing ports."""
     ports = [each if isinstance(each, Port) else Port(each) for each in addresses]
     service = WebSocketService(
         mounts or [Mount("/", Paged(), "chat")],
@@ -147,7 +147,7 @@ def test_places(address: Any, factory: Any, urls: str, reach: str, logs: Logs) -
 
 
 def test_documentation(logs: Logs) -> None:
-    """The documentation's line is that of the chat."""
+    """The line in the documentation is the one that the chat logs."""
     page = Path(__file__).parents[2] / "docs" / "reference" / "logs.md"
     start([v4("0.0.0.0")])
     (line,) = logs.lines("chat is at")
@@ -155,8 +155,11 @@ def test_documentation(logs: Logs) -> None:
 
 
 def test_applications(logs: Logs) -> None:
-    """Each application has a line, with all ports. Without pages, there is no http:
-    URL. The widest reach counts. Paths are encoded, and a page's has its slash."""
+    """Each application has one line, which lists all ports.
+
+    Without pages, there is no http: URL. The widest reach counts. Paths are
+    percent-encoded, and the URL of a page ends in a slash.
+    """
     mounts = [
         Mount("/team/chat", Paged(), "chat"),
         Mount("/déjà vu", App(), "other"),
@@ -182,21 +185,21 @@ def test_applications(logs: Logs) -> None:
     ],
 )  # fmt: skip
 def test_logins(portal: Portal | None, auth: bool, words: str, logs: Logs) -> None:
-    """It says whether anybody has to log in."""
+    """The line says whether clients have to log in."""
     start([v4("0.0.0.0")], [Mount("/", App(), "chat", auth=auth)], portal)
     (line,) = logs.lines("chat is at")
     assert line.endswith(f", for everybody, {words}")
 
 
 def test_console(logs: Logs) -> None:
-    """The console is such a page, too."""
+    """The console is announced as a page, too."""
     start([v4("127.0.0.1")], [Mount("/", App(), "chat")])
     (event,) = logs.events("chat is at")
     assert event["urls"] == "http://127.0.0.1:9000/ and ws://127.0.0.1:9000/"
 
 
 class Dangerous(App):
-    """An application that isn't for strangers."""
+    """An application that must not be open to strangers."""
 
     danger = "use a program"
 
@@ -217,7 +220,7 @@ DANGERS = [
 def test_danger(
     port: Any, portal: Portal | None, auth: bool, warns: bool, logs: Logs
 ) -> None:
-    """A warning says where strangers can use a program."""
+    """A warning says where strangers can run a program."""
     start([port], [Mount("/", Dangerous(), "process", auth=auth)], portal)
     lines = logs.lines("everybody who reaches this machine can use a program")
     assert len(lines) == warns
@@ -227,7 +230,7 @@ def test_danger(
 
 
 def test_process() -> None:
-    """The application process is such a one."""
+    """The process application is dangerous in this sense."""
     options = Options(MemoryReactorClock())
     options.parseOptions(["--app", "process:command=cat"])
     (mount,) = options.parts.mounts
@@ -236,15 +239,16 @@ def test_process() -> None:
 
 
 def test_proxies(logs: Logs) -> None:
-    """Where there are trusted proxies, others than programs of this machine come."""
+    """Behind trusted proxies, clients come from other machines, too."""
     access = Access(proxies=ProxySettings(("127.0.0.1",)))
     start([v4("127.0.0.1"), UNIXAddress(b"/run/a")], access=access)
     assert logs.events("chat is at")[0]["reach"] == "this machine and its proxies"
 
 
 def test_nothing_else(logs: Logs) -> None:
-    """The page of operators is no application, nobody asked for metrics, and without a
-    port there is nothing to say."""
+    """Nothing is announced for the operators' page, which is no application, for
+    metrics that weren't requested, or without a port.
+    """
     start([v4("0.0.0.0")], admin=AdminSettings(token="x" * 32))
     assert len(logs.lines(" is at ")) == 1
     assert not logs.lines("metrics")
@@ -253,7 +257,7 @@ def test_nothing_else(logs: Logs) -> None:
 
 
 class Reactor(MemoryReactorClock):
-    """A reactor whose ports are real, and read by nobody."""
+    """A reactor whose ports are real, but are never read."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -352,7 +356,7 @@ def pem(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_endpoint_strings(
     arguments: list[str], expected: Place, pem: Path, tmp_path: Path
 ) -> None:
-    """Each way to say where to listen gives the place that it leads to."""
+    """Each way to say where to listen gives the location that it leads to."""
     path = str(tmp_path / "s")
     reactor = Reactor()
     options = Options(reactor)
@@ -376,7 +380,7 @@ def test_endpoint_strings(
 
 
 def test_inherited() -> None:
-    """A socket that the process has from elsewhere is where its address says."""
+    """The location of an inherited socket is the socket's address."""
     reactor = Reactor()
     inherited = socket.create_server(("127.0.0.1", 0))
     number = inherited.getsockname()[1]

@@ -64,8 +64,10 @@ class Total(Application):
 
 
 def test_serve() -> None:
-    """One instance serves all connections; each has a state of its own; who returns
-    closes with 1000; start and stop are called."""
+    """One instance serves all connections, and each connection has its own state.
+
+    Returning closes with code 1000. start and stop are called.
+    """
     server = MemoryServer(Total, options={"step": "10"})
     one, two = server.connect(), server.connect()
     one.send("a")
@@ -82,7 +84,7 @@ def test_serve() -> None:
 
 
 def test_class_is_the_plugin() -> None:
-    """The class has what --app has to know: name, help and options."""
+    """The class provides what --app needs: name, help and options."""
     verifyObject(IWebSocketApplicationPlugin, Total)
     assert (Total.name, Total.help) == ("total", "Add up, for all together.")
     shown = [(each.name, each.default, each.help) for each in Total.options]
@@ -107,7 +109,7 @@ def test_class_is_the_plugin() -> None:
     ],
 )
 def test_names(name: str, expected: str) -> None:
-    """A class's name makes the name for --app."""
+    """The name for --app is made from the class's name."""
 
     async def serve(self: Any, socket: WebSocket) -> None: ...
 
@@ -116,11 +118,12 @@ def test_names(name: str, expected: str) -> None:
 
 
 def test_settings() -> None:
-    """name, help, subprotocols, pages and handlerTimeout are no options, annotated or
-    not, and are used."""
+    """name, help, subprotocols, pages and handlerTimeout aren't options, annotated or
+    not, and take effect.
+    """
 
     class Set(Application):
-        """Not this."""
+        """Not the application's help, which the attribute sets."""
 
         name: str = "another"
         help = "But this."
@@ -138,10 +141,13 @@ def test_settings() -> None:
 
 
 def test_bases() -> None:
-    """A base between is no plugin; its options are inherited, and may be changed."""
+    """An intermediate base class is no plugin.
+
+    Subclasses inherit its options and may change them.
+    """
 
     class Base(Application, abstract=True):
-        """Only a base."""
+        """A base class only."""
 
         speed: int = 1
         place: str
@@ -168,7 +174,9 @@ def test_bases() -> None:
 
 
 def test_kinds() -> None:
-    """A kind may stand behind a type, so that type checkers understand it."""
+    """A kind may follow a type in Annotated, so that type checkers understand the
+    annotation.
+    """
 
     class Sided(Application):
         sides: Annotated[int, integer(2, 100), "how many sides"] = 6
@@ -181,7 +189,9 @@ def test_kinds() -> None:
 
 
 def test_made_by_hand() -> None:
-    """A program that embeds the server makes one itself, with what it chooses."""
+    """A program that embeds the server creates the application itself, with the options
+    it chooses.
+    """
     clock = Clock()
     services = Services(clock, clock, MemoryBroker(clock))
     total = Total(services, step=3)
@@ -204,7 +214,9 @@ def test_made_by_hand() -> None:
 
 
 def test_contradicting_options(tmp_path: Path) -> None:
-    """An application may refuse its options when it is made: wsplug check sees it."""
+    """An application may refuse its options in its constructor; wsplug check reports
+    it.
+    """
     body = (
         SERVE + "def __init__(self, services, **options):\n"
         "    super().__init__(services, **options)\n"
@@ -219,7 +231,7 @@ def test_contradicting_options(tmp_path: Path) -> None:
 
 
 class Noted(Application):
-    """Note what happens."""
+    """Record the events."""
 
     async def start(self) -> None:
         self.events: list[object] = []
@@ -247,7 +259,9 @@ class Noted(Application):
 
 
 def test_events() -> None:
-    """A method for each event, in order: the next message waits for the last one."""
+    """Each event has its method, and events come in order: the next message waits until
+    the method for the last one is done.
+    """
     server = MemoryServer(Noted)
     application: Any = server.application
     client = server.connect()
@@ -263,7 +277,10 @@ def test_events() -> None:
 
 
 def test_receive_is_for_serve(logs: Logs) -> None:
-    """A method for events that asks for a message would wait for ever: it is told."""
+    """A method for events that calls receive would wait for ever.
+
+    It gets an error instead.
+    """
 
     class Asking(Application):
         async def opened(self, socket: WebSocket) -> None:
@@ -278,7 +295,7 @@ def test_receive_is_for_serve(logs: Logs) -> None:
 
 
 def test_event_fails(logs: Logs) -> None:
-    """A method that raises is logged once and closes its connection with 1011."""
+    """If a method raises, that is logged once and closes its connection with 1011."""
     server = MemoryServer(Noted)
     client = server.connect()
     client.send("fail")
@@ -287,7 +304,7 @@ def test_event_fails(logs: Logs) -> None:
 
 
 def test_event_is_cancelled() -> None:
-    """What a method waits for ends with the connection, and isn't logged."""
+    """When the connection ends, so does whatever a method awaits; nothing is logged."""
     server = MemoryServer(Noted)
     application: Any = server.application
     client = server.connect()
@@ -299,7 +316,7 @@ def test_event_is_cancelled() -> None:
 
 
 def test_event_timeout() -> None:
-    """A method may take as long as handlerTimeout says."""
+    """A method may take as long as handlerTimeout allows."""
 
     class Slow(Application):
         handlerTimeout = 2.0
@@ -315,7 +332,7 @@ def test_event_timeout() -> None:
 
 
 def test_serve_has_no_timeout() -> None:
-    """A coroutine takes its time for a message."""
+    """A coroutine may take any time over a message."""
 
     class Slow(Application):
         async def serve(self, socket: WebSocket) -> None:
@@ -330,8 +347,9 @@ def test_serve_has_no_timeout() -> None:
 
 
 def test_notices() -> None:
-    """Operators' notices come to applications that have the method, and count as
-    delivered there only."""
+    """Operators' notices go to applications that have the method, and only those count
+    as delivered.
+    """
     server = MemoryServer(Noted)
     client = server.connect()
     (connection,) = server.factory.connections
@@ -369,7 +387,7 @@ def test_slow_reader() -> None:
 
 
 def test_admit() -> None:
-    """A client may be refused, chosen a subprotocol for, or kept waiting."""
+    """A handshake can be refused, choose a subprotocol, or be awaited."""
 
     class Door(Application):
         async def admit(self, request: IHandshakeRequest) -> None:
@@ -393,7 +411,7 @@ def test_admit() -> None:
 
 
 def test_admit_at_once() -> None:
-    """It needn't be a coroutine."""
+    """The method for handshakes needn't be a coroutine."""
 
     class Door(Application):
         def admit(self, request: IHandshakeRequest) -> None:
@@ -409,8 +427,10 @@ def test_admit_at_once() -> None:
 
 
 def test_task_of_the_server(logs: Logs) -> None:
-    """It goes on without a connection, is cancelled at the stop, before stop is called;
-    if it fails, that is logged once, and the application goes on."""
+    """A task of the application runs without a connection and is cancelled at the stop,
+    before stop is called. If it fails, that is logged once, and the application goes
+    on.
+    """
     seen: list[str] = []
 
     class Busy(Application):
@@ -454,8 +474,10 @@ def test_task_of_the_server(logs: Logs) -> None:
 
 
 def test_task_of_a_connection(logs: Logs) -> None:
-    """It is cancelled when the connection ends; if it fails, that is logged once, and
-    closes its connection."""
+    """A task of a connection is cancelled when the connection ends.
+
+    If it fails, that is logged once and closes its connection.
+    """
     seen: list[str] = []
 
     class Busy(Application):
@@ -494,8 +516,10 @@ def test_task_of_a_connection(logs: Logs) -> None:
 
 
 def test_task_and_the_end() -> None:
-    """A task that sends to a connection that is closed has ended, too, and nobody
-    hears of it; one that comes too late is an error of the connection's."""
+    """A task that sends when its connection has closed ends quietly.
+
+    Starting a task after the close raises an error in the connection.
+    """
     late: list[str] = []
 
     class Busy(Application):
@@ -550,7 +574,7 @@ def test_task_cancels_itself() -> None:
 
 
 def test_spawn_takes_coroutines() -> None:
-    """A function isn't one."""
+    """Only coroutines can be tasks; a function is an error."""
 
     class Busy(Application):
         async def start(self) -> None:
@@ -563,8 +587,10 @@ def test_spawn_takes_coroutines() -> None:
 
 
 def test_every() -> None:
-    """It is called in time, however long it takes; one that is still running isn't
-    called again, and what it has missed is left out."""
+    """A timer keeps its interval, however long a call takes.
+
+    While a call still runs, the timer doesn't call again, and missed calls are dropped.
+    """
     seen: list[float] = []
 
     class Timed(Application):
@@ -591,7 +617,7 @@ def test_every() -> None:
 
 
 def test_every_is_cancelled_while_it_runs() -> None:
-    """What it has started is cancelled with it."""
+    """Cancelling a timer also cancels the call that is running."""
     seen: list[str] = []
 
     class Timed(Application):
@@ -616,8 +642,10 @@ def test_every_is_cancelled_while_it_runs() -> None:
 
 
 def test_every_fails(logs: Logs) -> None:
-    """It goes on; of several failures in a row, the log has the first, and how many
-    there were."""
+    """A timer goes on after a failure.
+
+    Of several failures in a row, the log shows the first and their number.
+    """
     results = [False, True, True, True, False, True]
 
     class Timed(Application):
@@ -640,7 +668,9 @@ def test_every_fails(logs: Logs) -> None:
 
 
 def test_later(logs: Logs) -> None:
-    """Once, unless it is cancelled or the server stops; a failure is logged."""
+    """A delayed call runs once, unless it is cancelled or the server stops; a failure
+    is logged.
+    """
     seen: list[int] = []
 
     class Timed(Application):
@@ -668,7 +698,7 @@ def test_later(logs: Logs) -> None:
 
 @pytest.mark.parametrize("seconds", [0, -1, float("nan")])
 def test_impossible_times(seconds: float) -> None:
-    """A timer that would never rest is an error."""
+    """A timer with an interval of zero, below zero, or NaN is an error."""
     application: Any = MemoryServer(Total).application
     with pytest.raises(ValueError, match="a timer takes more than 0 seconds"):
         application.every(seconds, print)
@@ -678,7 +708,7 @@ def test_impossible_times(seconds: float) -> None:
 
 
 def test_failed_start() -> None:
-    """A start that fails is the server's failure, and ends what it has begun."""
+    """If start fails, the server fails to start, and whatever start began is ended."""
 
     class Broken(Application):
         async def start(self) -> None:
@@ -693,8 +723,9 @@ def test_failed_start() -> None:
 
 @pytest.mark.parametrize("style", ["serve", "opened"])
 def test_nothing_is_left(style: str) -> None:
-    """A connection with a state, tasks and rooms is gone when it has ended, without the
-    help of the garbage collector."""
+    """A connection with state, tasks and rooms is freed when it ends, without the
+    garbage collector.
+    """
     sockets: list[weakref.ref[WebSocket]] = []
 
     async def work(socket: WebSocket) -> None:
@@ -730,7 +761,7 @@ def test_nothing_is_left(style: str) -> None:
 
 
 def declare(tmp_path: Path, body: str, first: str = "class Load(Application):") -> Any:
-    """Load a file with a class, and make its application."""
+    """Load a file with a class, and create its application."""
     path = tmp_path / "load.py"
     lines = "\n".join(f"    {line}" for line in body.splitlines())
     imports = "from typing import Annotated\nfrom wsplug import Application\n"
@@ -809,8 +840,9 @@ SERVE = "async def serve(self, socket): pass\n"
     ],
 )
 def test_mistakes(tmp_path: Path, body: str, message: str) -> None:
-    """A class that can't be an application is told so when it is loaded, in one line
-    that names the class and the attribute, and the line of the file."""
+    """A class that can't be an application raises an error when it is loaded: one line
+    that names the class, the attribute, and the line of the file.
+    """
     with pytest.raises(PluginFailed) as caught:
         declare(tmp_path, body)
     error = str(caught.value)
@@ -820,22 +852,25 @@ def test_mistakes(tmp_path: Path, body: str, message: str) -> None:
 
 
 def test_similar_names(tmp_path: Path) -> None:
-    """A method of one's own may be called nearly like one of the contract's if it can't
-    be meant, or if that one is there, too."""
+    """A method's name may resemble one of the contract's if it can't be a misspelling,
+    or if the class has the contract's method as well.
+    """
     declare(
         tmp_path,
         "def closed(self, socket, reason): pass\n"
         "def close(self, socket): pass\n"
         "def closes(self, socket, reason): pass\n"
         "def restart(self): pass\n"
-        "def post(self): pass\n"  # the letters of stop
+        "def post(self): pass\n"  # has the letters of stop
         "def open(self, socket): pass\n",
     )
 
 
 def test_file(tmp_path: Path) -> None:
-    """A file with a class needs nothing else for --app; the classes that it imports
-    aren't meant."""
+    """A file with a class needs nothing else for --app.
+
+    Classes that it imports don't count.
+    """
     mount = declare(tmp_path, SERVE)
     assert (mount.name, mount.path) == ("load", "/")
     (tmp_path / "more.py").write_text(
@@ -848,7 +883,7 @@ def test_file(tmp_path: Path) -> None:
 
 
 def test_base_in_a_file(tmp_path: Path) -> None:
-    """A base alone is no application."""
+    """A base class alone is no application."""
     with pytest.raises(UnknownApplication, match=r"load\.py has no application: write"):
         declare(tmp_path, SERVE, "class Load(Application, abstract=True):")
 

@@ -36,7 +36,7 @@ auth-cookie = "session"
 
 
 def test_service(tmp_path: Path) -> None:
-    """A file becomes a service for a tree of one's own: nothing of twistd's."""
+    """A file becomes a service for any service tree, without twistd."""
     path = tmp_path / "wsplug.toml"
     path.write_text(FILE)
     reactor = MemoryReactorClock()
@@ -55,14 +55,14 @@ def test_service(tmp_path: Path) -> None:
 
 
 def test_first_error() -> None:
-    """The first part that can't be made is told."""
+    """The first part that can't be made is reported."""
     wrong = Configuration((Description("ecko"), Description("nothing")))
     with pytest.raises(ConfigurationError, match="no application 'ecko'"):
         assemble(wrong, MemoryReactorClock())
 
 
 def test_all_errors() -> None:
-    """What is wrong with each part can be collected; the others are made."""
+    """The errors of all parts can be collected; the parts without errors are made."""
     configuration = Configuration(
         (Description("ecko"), Description("echo"), Description("echo", None, {"x": 1})),
         Listening(endpoints=("carrier:pigeon", "tcp:1")),
@@ -86,9 +86,11 @@ def test_all_errors() -> None:
 
 @pytest.mark.parametrize("name", EVERY_OPTION)
 def test_defaults_are_shown(name: str) -> None:
-    """A default that the help shows by its value means that value when it is given, and
-    an option of the server, of a broker, of tokens or of a bundled application says in
-    words only what its value can't say."""
+    """A default that the help shows is accepted as a value and means the same.
+
+    Options of the server, of brokers, of tokens and of bundled applications describe a
+    default in words only if no value expresses it.
+    """
     option = EVERY_OPTION[name]
     if option.shown is not None:
         assert option.default in (None, "", ())
@@ -100,7 +102,9 @@ def test_defaults_are_shown(name: str) -> None:
 
 @pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.name)
 def test_help_is_a_sentence(option: Any) -> None:
-    """A help text is one line of sentences, of what it is and what happens."""
+    """A help text is one line of complete sentences, which say what the option is and
+    does.
+    """
     assert option.help[0].isupper() or option.help[0] == "`"
     assert option.help.endswith(".")
     assert "\n" not in option.help
@@ -108,8 +112,10 @@ def test_help_is_a_sentence(option: Any) -> None:
 
 
 def test_groups() -> None:
-    """A group's options are its fields', and those of the groups in it; what isn't
-    given has its default."""
+    """A group's options are its fields and those of its subgroups.
+
+    Options that aren't given have their defaults.
+    """
     names = [option.name for option in optionsOf(Access)]
     assert names[:2] == ["origin", "allowed-host"]
     assert "trusted-proxy" in names
@@ -129,13 +135,15 @@ def test_groups() -> None:
     ],
 )
 def test_access(values: dict[str, Any], words: str) -> None:
-    """Who embeds the server is told which option is wrong, too."""
+    """A program that embeds the server also learns which option is wrong."""
     with pytest.raises(ValueError, match=f"^{words}"):
         Access(**values)
 
 
 def test_goes_with(tmp_path: Path) -> None:
-    """An option that has no effect alone is refused with the one that it needs."""
+    """An option that has no effect alone is refused, and the error names the option it
+    needs.
+    """
     path = tmp_path / "wsplug.toml"
     path.write_text('app = "echo"\nauth-cookie = "session"\n')
     with pytest.raises(InvalidOption, match="auth-cookie goes with auth, which isn't"):
@@ -143,7 +151,7 @@ def test_goes_with(tmp_path: Path) -> None:
 
 
 def test_documentation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The sample of embedding.md makes an application of a file."""
+    """The sample in embedding.md loads an application from a file."""
     (block,) = (
         each
         for each in blocksOf(findPage("embedding"))

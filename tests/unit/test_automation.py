@@ -1,6 +1,5 @@
-"""
-The files with which others run the steps of C{.ci/run}: nox, pre-commit and a hosted
-continuous integration. They name steps that there are, and all of them.
+"""The files with which other tools run the steps of C{.ci/run}: nox, pre-commit and a
+hosted continuous integration. They name existing steps, and all of them.
 """
 
 from __future__ import annotations
@@ -30,9 +29,7 @@ WORKFLOW: dict[str, Any] = yaml.safe_load(
 
 
 def stepsOfCI() -> set[str]:
-    """
-    Give the steps that C{.ci/run} runs where nobody names some.
-    """
+    """Give the steps that C{.ci/run} runs by default."""
     rest = CI[CI.rindex("\nrun system\n") :]
     named = re.findall(
         r"^(?:run|for step in|lane) ([a-z ]+?)(?:; do.*| &)?$", rest, re.M
@@ -45,9 +42,7 @@ def stepsOfCI() -> set[str]:
 
 
 def test_workflow() -> None:
-    """
-    The workflow runs each step; and those that need newest run behind it.
-    """
+    """The workflow runs each step, and runs newest before the steps that need it."""
     job = WORKFLOW["jobs"]["step"]
     lines = job["strategy"]["matrix"]["steps"]
     assert {"system", *(step for line in lines for step in line.split())} == stepsOfCI()
@@ -60,9 +55,7 @@ def test_workflow() -> None:
 
 
 def test_pythons() -> None:
-    """
-    Whatever Python is promised is set up where the steps run, and has wheels.
-    """
+    """Each promised version of Python is set up where the steps run, and has wheels."""
     promised = [
         found[1]
         for each in PROJECT["project"]["classifiers"]
@@ -113,9 +106,8 @@ def test_sessions() -> None:
 
 
 def test_hooks() -> None:
-    """
-    The hooks of pre-commit run the programs that the step lint runs, and one that
-    refuses long subjects.
+    """The pre-commit hooks run the programs of the lint step, and one that refuses long
+    subjects.
     """
     text = (ROOT / ".pre-commit-config.yaml").read_text("utf-8")
     (repository,) = yaml.safe_load(text)["repos"]
@@ -129,9 +121,7 @@ def test_hooks() -> None:
 
 @pytest.mark.parametrize(("length", "status"), [(72, 0), (73, 1)])
 def test_subjects(length: int, status: int, tmp_path: Path) -> None:
-    """
-    A subject has at most 72 characters, whatever stands below it.
-    """
+    """A subject has at most 72 characters; the body doesn't count."""
     import subprocess
 
     text = (ROOT / ".pre-commit-config.yaml").read_text("utf-8")

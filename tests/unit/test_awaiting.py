@@ -18,9 +18,7 @@ Work = Callable[[], Coroutine[Any, Any, object]]
 
 
 def outcome(done: Deferred[Any]) -> list[Any]:
-    """
-    The list in which the result of a Deferred will be.
-    """
+    """Give a list that receives the result of a Deferred."""
     got: list[Any] = []
     done.addBoth(got.append)
     return got
@@ -58,9 +56,7 @@ def inLoop(work: Work) -> Any:
 
 
 def test_without_a_loop() -> None:
-    """
-    Without an event loop a coroutine begins at once and waits for Deferreds.
-    """
+    """Without an event loop, a coroutine starts at once and waits for Deferreds."""
     waiting: Deferred[int] = Deferred()
 
     async def work() -> int:
@@ -73,9 +69,8 @@ def test_without_a_loop() -> None:
 
 
 def test_both_kinds() -> None:
-    """
-    While an event loop runs, a coroutine awaits asyncio's awaitables and Deferreds, in
-    any order, and has a current task.
+    """While an event loop runs, a coroutine awaits asyncio's awaitables and Deferreds
+    in any order, and has a current task.
     """
 
     async def work() -> list[object]:
@@ -92,9 +87,7 @@ def test_both_kinds() -> None:
 
 
 def test_errors_of_deferreds() -> None:
-    """
-    A Deferred that fails raises in the coroutine, which may go on.
-    """
+    """A Deferred that fails raises in the coroutine, which may continue."""
 
     async def work() -> str:
         later: Deferred[None] = Deferred()
@@ -109,9 +102,7 @@ def test_errors_of_deferreds() -> None:
 
 
 def test_in_any_task() -> None:
-    """
-    What wsplug's sockets give can be awaited in tasks that aren't wsplug's, too.
-    """
+    """Tasks that wsplug didn't start can await what wsplug's sockets return, too."""
     fires: Deferred[int] = awaiting.TaskDeferred()
     fails: Deferred[int] = awaiting.TaskDeferred()
     cancelled: Deferred[int] = awaiting.TaskDeferred()
@@ -138,9 +129,8 @@ def test_in_any_task() -> None:
 
 @pytest.mark.parametrize("error", [KeyError("x"), SystemExit(3), KeyboardInterrupt()])
 def test_errors(error: BaseException) -> None:
-    """
-    Whatever a coroutine raises becomes a failure: neither C{sys.exit} nor anything else
-    ends the event loop.
+    """Whatever a coroutine raises becomes a failure: not even C{sys.exit} ends the
+    event loop.
     """
 
     async def work() -> None:
@@ -154,9 +144,10 @@ def test_errors(error: BaseException) -> None:
 
 @pytest.mark.parametrize("kind", ["asyncio", "Deferred"])
 def test_cancelled(kind: str) -> None:
-    """
-    Cancelling cancels what the coroutine waits for. The coroutine sees asyncio's error,
-    and cleans up; who cancelled sees Twisted's.
+    """Cancelling also cancels what the coroutine awaits.
+
+    The coroutine sees asyncio's error, and can clean up; the caller that cancels sees
+    Twisted's.
     """
     seen: list[object] = []
 
@@ -262,9 +253,8 @@ def test_futures() -> None:
 
 
 def test_explained() -> None:
-    """
-    A coroutine that needs the event loop, and has none, is told how to get it. The
-    traceback still shows its line.
+    """A coroutine that needs an event loop, but has none, gets an error that says how
+    to get one. The traceback still shows its line.
     """
 
     async def waitForSleep() -> None:

@@ -21,7 +21,7 @@ class _Smallest(WebSocketApplication):
 
 
 def test_smallest_application() -> None:
-    """buildProtocol is all that an application has to add to the base class."""
+    """An application that derives from the base class only has to add buildProtocol."""
     verifyObject(IWebSocketApplication, _Smallest())
     server = MemoryServer(_Smallest())
     client = server.connect()
@@ -31,7 +31,7 @@ def test_smallest_application() -> None:
 
 
 def test_missing_method() -> None:
-    """An application without buildProtocol is an error before anybody connects."""
+    """An application without buildProtocol is an error before a client connects."""
 
     class Unfinished(WebSocketApplication):
         pass

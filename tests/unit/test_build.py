@@ -80,9 +80,7 @@ def test_compiled_where_it_is(pure: str) -> None:
 
 
 def test_description() -> None:
-    """
-    The description agrees with the modules that are loaded.
-    """
+    """The description matches the modules that are loaded."""
     assert ("compiled" if COMPILED else "pure Python") == DESCRIPTION
     for name in HOT_MODULES:
         module = import_module(name)
@@ -107,9 +105,7 @@ def _plain(name: str) -> Any:
 
 
 def test_both_mask_alike() -> None:
-    """
-    Compiled and plain masking agree for each length and offset.
-    """
+    """Compiled and plain masking agree for each length and offset."""
     native: Any = wsplug.codec.masking
     plain = _plain("wsplug.codec.masking")
     chance = random.Random(1)
@@ -129,9 +125,7 @@ def test_both_mask_alike() -> None:
 
 
 def test_both_encode_alike() -> None:
-    """
-    Compiled and plain frames are the same, at the bounds of each form of length.
-    """
+    """Compiled and plain frames are identical at the limits of each length encoding."""
     plain = _plain("wsplug.codec.frames")
     for size in (0, 1, 125, 126, 127, 255, 256, 65_535, 65_536, 100_000):
         payload = bytes(range(256)) * (size // 256) + bytes(range(size % 256))
@@ -162,9 +156,7 @@ _plain_utf8 = _plain("wsplug.codec.utf8")
     st.booleans(),
 )
 def test_both_check_alike(pieces: list[bytes], final: bool) -> None:
-    """
-    The compiled and the plain check of UTF-8 agree for any bytes.
-    """
+    """The compiled and the plain UTF-8 check agree for any bytes."""
     plain = _plain_utf8.known_utf8
     text = bytearray(b"".join(pieces))
     assert utf8.known_utf8(text, 0, final) == plain(text, 0, final)
@@ -191,8 +183,8 @@ def test_limits_beyond_all() -> None:
 
 
 def test_each_module_is_described(monkeypatch: pytest.MonkeyPatch) -> None:
-    """
-    The command says how many modules are loaded compiled, and names those that aren't.
+    """The command says how many modules are loaded compiled, and names those that
+    aren't.
     """
     modules = len(HOT_MODULES) + len(NATIVE_MODULES)
     if COMPILED:
@@ -212,9 +204,8 @@ def test_each_module_is_described(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_stale_module(
     stale: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """
-    If an extension module was compiled from other sources than those beside it, the
-    command says so, whatever language the module is written in.
+    """If an extension module was compiled from sources other than those beside it, the
+    command says so, whichever language it is written in.
     """
     modules = (*HOT_MODULES, *NATIVE_MODULES)
     loaded = {}
@@ -233,9 +224,8 @@ def test_stale_module(
 
 @pytest.mark.parametrize("name", NATIVE_MODULES)
 def test_digest_has_cython(name: str) -> None:
-    """
-    The digest of a module in Cython is that of its sources: each differs from the
-    others, and from that of a module without sources.
+    """The digest of a Cython module covers its sources: each differs from the others,
+    and from that of a module without sources.
     """
     digests = {digestOf(each) for each in (*NATIVE_MODULES, "wsplug.codec.missing")}
     assert len(digests) == len(NATIVE_MODULES) + 1
@@ -244,9 +234,8 @@ def test_digest_has_cython(name: str) -> None:
 
 
 def test_incomplete_build(tmp_path: Path) -> None:
-    """
-    If extension modules are missing, the sources of all run, and the command says which
-    are missing.
+    """If extension modules are missing, all modules run from source, and the command
+    lists the missing ones.
     """
     package = Path(wsplug.__file__).parent
     shutil.copytree(
@@ -254,7 +243,7 @@ def test_incomplete_build(tmp_path: Path) -> None:
         tmp_path / "wsplug",
         ignore=shutil.ignore_patterns("*.so", "__pycache__", "pages"),
     )
-    # It isn't loaded: that would fail.
+    # The file isn't loaded: that would fail.
     tmp_path.joinpath("wsplug", "codec", f"receiver{EXTENSION_SUFFIXES[0]}").touch()
     code = "from wsplug.build import *; print(DESCRIPTION); print(describeBuild())"
     described = subprocess.run(

@@ -1,4 +1,4 @@
-"""Two kinds of time (wsplug.clocks): how long something takes, and what time it is."""
+"""Two kinds of time (wsplug.clocks): elapsed time, and the time of day."""
 
 from __future__ import annotations
 
@@ -22,11 +22,10 @@ from wsplug.transport.flusher import Flusher
 
 
 class Machine:
-    """
-    A machine with a reactor, and clocks that a test sets.
+    """A machine with a reactor, and clocks that a test sets.
 
-    @ivar wall: what time it is, as far as the machine knows.
-    @ivar up: how long it has been running.
+    @ivar wall: the time of day by the machine's clock.
+    @ivar up: how long the machine has been running.
     """
 
     def __init__(self, make: Callable[[], Any], monkeypatch: pytest.MonkeyPatch):
@@ -41,9 +40,7 @@ class Machine:
         assert useSteadyTime(self.reactor, lambda: self.up) is not None
 
     def go(self, seconds: float) -> None:
-        """
-        Let time pass, and what is due be called.
-        """
+        """Advance the time, and run the calls that are due."""
         self.up += seconds
         self.wall += seconds
         self.reactor.runUntilCurrent()
@@ -71,8 +68,9 @@ def machine(
 
 @pytest.mark.parametrize("step", [-3600.0, 3600.0], ids=["back", "forth"])
 def test_wall_clock_is_set(machine: Machine, step: float) -> None:
-    """What is due in ten seconds comes in ten, whether it was set before the machine's
-    clock was set or afterwards; nor does anything else come early or late."""
+    """A call that is due in ten seconds comes after ten, whether it was scheduled
+    before or after the machine's clock was set. All other calls keep their time, too.
+    """
     called: list[str] = []
     reactor = machine.reactor
     reactor.callLater(10, called.append, "before all")
@@ -99,8 +97,10 @@ def test_wall_clock_is_set(machine: Machine, step: float) -> None:
 
 
 def test_time_of_day(machine: Machine) -> None:
-    """What time it is goes by the machine's clock, as that is now; everything that is
-    given the reactor by another has both times from it."""
+    """The time of day follows the machine's clock as it is now.
+
+    Code that gets the reactor from elsewhere has both times from it.
+    """
     machine.useSteadyTime()
     start = machine.wall
     around: Any = EpollSet(machine.reactor, Flusher(machine.reactor))
@@ -115,7 +115,7 @@ def test_time_of_day(machine: Machine) -> None:
 
 
 def test_published(machine: Machine) -> None:
-    """What a publication says about when it was made is for people to read."""
+    """The timestamp of a publication is the time of day, since people read it."""
     machine.useSteadyTime()
     broker = MemoryBroker(machine.reactor)
     machine.wall -= 3600
@@ -126,7 +126,7 @@ def test_published(machine: Machine) -> None:
 
 
 def test_again(machine: Machine) -> None:
-    """Once is enough: the second time changes nothing."""
+    """A second installation changes nothing."""
     machine.useSteadyTime()
     seconds = machine.reactor.seconds
     assert useSteadyTime(machine.reactor) is None
@@ -134,7 +134,7 @@ def test_again(machine: Machine) -> None:
 
 
 def test_other_clocks_are_left_alone() -> None:
-    """A clock that isn't the machine's is both times, and stays what it is."""
+    """A clock that isn't the machine's serves as both times, and stays unchanged."""
     clock = Clock()
     clock.advance(7)
     assert useSteadyTime(clock) is None

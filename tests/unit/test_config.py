@@ -145,7 +145,9 @@ def test_every_key(file: Path) -> None:
 
 
 def test_application_tables(file: Path) -> None:
-    """[[app]] tables: 'use' names the application, the rest are its options."""
+    """In [[app]] tables, 'use' names the application, and the other keys are its
+    options.
+    """
     values = read(
         file,
         '[[app]]\nuse = "echo"\npath = "/a:b"\ncompression = false\n'
@@ -158,7 +160,8 @@ def test_application_tables(file: Path) -> None:
 
 
 def test_single_values_for_lists(file: Path) -> None:
-    """What can be given several times may be given once, without brackets."""
+    """An option that can be given several times needs no brackets for a single
+    value."""
     values = read(file, 'app = "echo"\norigin = "*"\nlisten = "unix:/a"\n')
     assert values["app"] == (Description("echo"),)
     assert values["origin"] == ("*",)
@@ -188,7 +191,7 @@ def test_single_values_for_lists(file: Path) -> None:
     ],
 )
 def test_wrong_file(file: Path, text: str, words: str) -> None:
-    """What is wrong, in one line that begins with the file's name."""
+    """An error is one line that begins with the file's name."""
     with pytest.raises(InvalidOption) as caught:
         read(file, text)
     message = str(caught.value)
@@ -198,7 +201,7 @@ def test_wrong_file(file: Path, text: str, words: str) -> None:
 
 
 def test_unreadable_file(file: Path) -> None:
-    """No file, a folder, no UTF-8."""
+    """A missing file, a folder, and a file that isn't UTF-8 are errors."""
     with pytest.raises(InvalidOption, match=r"can't read .*No such file"):
         readFile(str(file))
     with pytest.raises(InvalidOption, match=r"can't read .*Is a directory"):
@@ -229,13 +232,13 @@ ECHO = [Description("echo")]
 def test_where_to_listen(
     commandLine: dict[str, Any], file: dict[str, Any], endpoints: list[str]
 ) -> None:
-    """The command line wins; each way of saying where replaces the other."""
+    """The command line wins; each way to say where to listen replaces the other."""
     configuration = combine({"app": ECHO, **commandLine}, file)
     assert [endpoint for _, endpoint in configuration.listening.describe()] == endpoints
 
 
 def test_precedence() -> None:
-    """The command line wins for each option alone."""
+    """The command line wins for each option separately."""
     configuration = combine(
         {"app": ECHO, "max-headers": 5, "origin": ["*"]},
         {"app": [Description("x")], "max-headers": 6, "max-connections": 7},
@@ -255,13 +258,13 @@ def test_precedence() -> None:
     ],
 )
 def test_what_can_not_be(values: dict[str, Any], words: str) -> None:
-    """What is right in parts and wrong together."""
+    """Options that are right separately may be wrong together."""
     with pytest.raises(InvalidOption, match=words):
         combine(values, {})
 
 
 def test_settings_are_all_there() -> None:
-    """Each setting is an option and the other way round, with the same default."""
+    """Each setting is an option and vice versa, with the same default."""
     names = [option.name.replace("-", "_") for option in SETTINGS]
     assert sorted(names) == sorted(vars(Settings()))
     for option in SETTINGS:
@@ -271,9 +274,7 @@ def test_settings_are_all_there() -> None:
 
 
 def test_wrong_option_names_its_table(tmp_path: Path) -> None:
-    """
-    An application's wrong option is reported with the table that it is in.
-    """
+    """An error in an application's option names the table that it is in."""
     path = tmp_path / "wsplug.toml"
     path.write_text('[[app]]\nuse = "echo"\n\n[[app]]\nuse = "echo"\ncolor = "red"\n')
     configuration = combine({}, readFile(str(path)))
@@ -287,7 +288,10 @@ def test_wrong_option_names_its_table(tmp_path: Path) -> None:
 
 
 def test_exempt() -> None:
-    """Networks are exempt by name, or none is; what is none is told."""
+    """Networks are exempt if they are listed; 'none' exempts none.
+
+    An invalid network is an error.
+    """
     app = {"app": [Description("echo")]}
     assert combine(app, {}).access.exempt == ("127.0.0.1", "::1")
     assert combine({**app, "exempt": ["none"]}, {}).access.exempt == ()
@@ -298,7 +302,7 @@ def test_exempt() -> None:
 
 
 def test_hosts() -> None:
-    """Names are taken as they are; what is none is told."""
+    """Names are taken as they are written. An invalid name is an error."""
     app = {"app": [Description("echo")]}
     assert combine({**app, "allowed-host": ["*.a.test"]}, {}).access.hosts == (
         "*.a.test",
@@ -310,7 +314,7 @@ def test_hosts() -> None:
 
 
 def test_framed_by() -> None:
-    """Whoever may frame the pages is an origin, or a word for some."""
+    """The sites that may frame the pages are given as an origin or a keyword."""
     app = {"app": [Description("echo")]}
     assert combine(app, {}).access.frameAncestors == ("same-origin",)
     for wrong in (["null"], ["none", "same-host"], ["example.org"], ["https://a; b"]):

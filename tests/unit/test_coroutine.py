@@ -1,4 +1,5 @@
-"""The short way: @application over a coroutine function or a class."""
+"""The short form of an application: @application over a coroutine function or a
+class."""
 
 from __future__ import annotations
 
@@ -17,7 +18,7 @@ from wsplug.testing import MemoryServer
 
 
 def test_async_for() -> None:
-    """Message after message, and the end when the connection does."""
+    """Messages arrive one after the other; the iteration ends with the connection."""
     seen: list[str | bytes] = []
     closed: list[ConnectionClosed | None] = []
 
@@ -38,7 +39,9 @@ def test_async_for() -> None:
 
 
 def test_return_closes() -> None:
-    """A coroutine that is done closes in order; what still comes is thrown away."""
+    """When a coroutine returns, the connection closes in order; later messages are
+    discarded.
+    """
 
     @application("once")
     async def once(socket: WebSocket) -> None:
@@ -52,7 +55,7 @@ def test_return_closes() -> None:
 
 
 def test_close() -> None:
-    """close, with code and reason; who sends afterwards waits for the end."""
+    """close sends code and reason; a later send waits for the end."""
 
     @application("no")
     async def no(socket: WebSocket) -> None:
@@ -67,8 +70,10 @@ def test_close() -> None:
 
 
 def test_messages_wait_to_be_taken() -> None:
-    """No further message is read before the last one was taken; taken ones are in
-    order, and one that came before the end isn't lost."""
+    """The next message is read only after the last one was received.
+
+    Messages stay in order, and one that came before the end isn't lost.
+    """
     seen: list[str | bytes] = []
     go: list[Deferred[None]] = [Deferred() for _ in range(3)]
 
@@ -93,7 +98,7 @@ def test_messages_wait_to_be_taken() -> None:
 
 
 def test_receive_twice() -> None:
-    """Only one may wait for the next message."""
+    """Only one caller may wait for the next message."""
     sockets: list[WebSocket] = []
 
     @application("keep")
@@ -107,7 +112,7 @@ def test_receive_twice() -> None:
 
 
 def test_send_waits_while_the_peer_is_slow() -> None:
-    """await send(): as long as the peer's buffer is full."""
+    """send() waits as long as the client's buffer is full."""
     sent: list[int] = []
 
     @application("flood")
@@ -125,7 +130,7 @@ def test_send_waits_while_the_peer_is_slow() -> None:
 
 
 def test_send_waits_for_the_reader() -> None:
-    """A client that doesn't read holds its coroutine up, and nothing piles up."""
+    """A client that doesn't read delays its own coroutine, and nothing accumulates."""
     sent: list[int] = []
 
     @application("flood")
@@ -143,13 +148,13 @@ def test_send_waits_for_the_reader() -> None:
     assert count < 10
     server.advance(10)
     assert len(sent) == count
-    server.advance(25)  # and, as it never reads, it is given up: 1013
+    server.advance(25)  # the client never reads, so it is dropped: 1013
     assert client.transport.lost
     assert len(sent) == count
 
 
 def test_sleep() -> None:
-    """Waiting on the server's clock; the connection's end wakes it."""
+    """A coroutine can wait on the server's clock; the connection's end wakes it."""
     ended: list[int] = []
 
     @application("tick")
@@ -172,7 +177,7 @@ def test_sleep() -> None:
 
 
 def test_after_the_end() -> None:
-    """Everything raises ConnectionClosed once the connection is gone."""
+    """After the connection has ended, every call raises ConnectionClosed."""
     results: list[int] = []
     go: Deferred[None] = Deferred()
 
@@ -199,7 +204,7 @@ def test_after_the_end() -> None:
 
 
 def test_exception(logs: Logs) -> None:
-    """A coroutine that raises: 1011, and the traceback in the log."""
+    """A coroutine that raises closes with 1011, and the log has the traceback."""
 
     @application("fails")
     async def fails(socket: WebSocket) -> None:
@@ -215,7 +220,8 @@ def test_exception(logs: Logs) -> None:
 
 
 def test_connection_closed_is_no_error() -> None:
-    """ConnectionClosed that nobody catches is how most coroutines end: not logged."""
+    """An uncaught ConnectionClosed is the usual end of a coroutine, and isn't
+    logged."""
 
     @application("plain")
     async def plain(socket: WebSocket) -> None:
@@ -227,8 +233,9 @@ def test_connection_closed_is_no_error() -> None:
 
 
 def test_other_connections_end_is_an_error(logs: Logs) -> None:
-    """A coroutine that fails because another connection is closed, as a relay's, has
-    failed: nobody would serve its own any more."""
+    """A coroutine that fails because another connection is closed, as in a relay,
+    counts as failed: its own connection would have no coroutine any more.
+    """
     waiting: list[WebSocket] = []
 
     @application("relay")
@@ -247,7 +254,7 @@ def test_other_connections_end_is_an_error(logs: Logs) -> None:
 
 
 def test_several_connections() -> None:
-    """Each has a coroutine of its own."""
+    """Each connection has its own coroutine."""
 
     @application("count")
     async def counts(socket: WebSocket) -> None:
@@ -264,7 +271,7 @@ def test_several_connections() -> None:
     assert (one.messages, two.messages) == (["1", "2"], ["1"])
 
 
-# Declaring
+# Declaration
 
 
 def test_options() -> None:
@@ -320,7 +327,7 @@ def test_kinds_of_ones_own() -> None:
 
 
 def test_class() -> None:
-    """A class is called for each connection, with its options."""
+    """A class is instantiated for each connection, with its options."""
 
     @application("greet", help="Greet.")
     class Greet(WebSocketProtocol):
@@ -339,7 +346,7 @@ def test_class() -> None:
 
 
 def test_neither_function_nor_class() -> None:
-    """What can't be an application is a TypeError where it is declared."""
+    """A declaration that can't be an application raises TypeError."""
     with pytest.raises(TypeError, match="neither a coroutine function"):
 
         @application("plain")  # type: ignore[arg-type]

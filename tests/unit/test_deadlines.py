@@ -15,7 +15,8 @@ from wsplug.server.deadlines import Deadline, Deadlines
 
 def test_never_early_and_at_most_a_tick_late() -> None:
     """Each deadline is reached once, between its time and one tick later, in any
-    combination."""
+    combination.
+    """
     randomness = random.Random(1)
     clock = Clock()
     deadlines = Deadlines(clock, 0.25)
@@ -67,8 +68,8 @@ def test_cleared_leaves_none() -> None:
 
 
 def test_cleared_is_not_reached() -> None:
-    """A cleared deadline isn't reached, even if another one of the same tick has
-    cleared it."""
+    """A cleared deadline isn't reached, even if another one of the same tick clears
+    it."""
     clock = Clock()
     deadlines = Deadlines(clock)
     both: list[Deadline] = []
@@ -102,8 +103,7 @@ def test_reaching_one_that_clears_a_later_tick() -> None:
 
 
 def test_setting_while_one_is_reached() -> None:
-    """A deadline that is set meanwhile doesn't delay earlier ones, and isn't lost
-    itself."""
+    """A new deadline doesn't delay earlier ones, and isn't lost itself."""
     clock = Clock()
     deadlines = Deadlines(clock)
     reached: list[tuple[str, float]] = []

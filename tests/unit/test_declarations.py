@@ -1,6 +1,4 @@
-"""
-The compiled build says the same as the source: each C{.pxd} beside its C{.py}.
-"""
+"""The compiled build matches the source: each C{.pxd} agrees with its C{.py}."""
 
 from __future__ import annotations
 
@@ -27,19 +25,19 @@ _FUNCTION = re.compile(r"^c(?:p)?def (?:[\w ]+ )?(\w+)\(", re.M)
 
 
 def readPair(name: str) -> tuple[ast.Module, str]:
-    """The source of a hot module, and its declarations."""
+    """Read the source of a hot module, and its declarations."""
     path = PACKAGE / f"{name[7:].replace('.', '/')}.py"
     declarations = path.with_suffix(".pxd").read_text("utf-8")
     return ast.parse(path.read_text("utf-8")), declarations
 
 
 def classesOf(tree: ast.Module) -> dict[str, ast.ClassDef]:
-    """The classes of a module."""
+    """Give the classes of a module."""
     return {each.name: each for each in tree.body if isinstance(each, ast.ClassDef)}
 
 
 def slotsOf(found: ast.ClassDef) -> set[str]:
-    """What a class has as C{__slots__}."""
+    """Give a class's C{__slots__}."""
     for statement in found.body:
         if isinstance(statement, ast.Assign):
             (target,) = statement.targets
@@ -49,7 +47,7 @@ def slotsOf(found: ast.ClassDef) -> set[str]:
 
 
 def assignedIn(function: ast.AST) -> set[str]:
-    """The attributes of C{self} that a function sets."""
+    """Give the attributes of C{self} that a function sets."""
     return {
         node.attr
         for node in ast.walk(function)
@@ -61,7 +59,7 @@ def assignedIn(function: ast.AST) -> set[str]:
 
 
 def methodsOf(found: ast.ClassDef) -> dict[str, ast.FunctionDef]:
-    """The methods of a class."""
+    """Give the methods of a class."""
     return {each.name: each for each in found.body if isinstance(each, ast.FunctionDef)}
 
 
@@ -82,7 +80,9 @@ def test_attributes(name: str) -> None:
 
 @pytest.mark.parametrize("name", DECLARED)
 def test_functions(name: str) -> None:
-    """What a C{.pxd} gives a C signature is there, with as many parameters."""
+    """Each function to which a C{.pxd} gives a C signature exists, with as many
+    parameters.
+    """
     tree, declarations = readPair(name)
     classes = classesOf(tree)
     for title, body in _CLASS.findall(declarations):
@@ -99,7 +99,7 @@ def test_functions(name: str) -> None:
 
 @pytest.mark.parametrize("name", DECLARED)
 def test_constants(name: str) -> None:
-    """A C{.pxd} gives constants a type; their values stand in the C{.py} alone."""
+    """A C{.pxd} declares the types of constants; only the C{.py} has their values."""
     tree, declarations = readPair(name)
     known: set[str] = set()
     for node in tree.body:
@@ -114,6 +114,6 @@ def test_constants(name: str) -> None:
 
 
 def test_numbers_stand_once() -> None:
-    """What is Cython's own has no constants either that a C{.py} has."""
+    """Cython's own modules don't repeat constants of a C{.py} either."""
     for path in PACKAGE.rglob("*.pyx"):
         assert "cdef enum" not in path.read_text("utf-8"), path.name

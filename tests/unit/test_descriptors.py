@@ -20,27 +20,23 @@ from wsplug.plugins import parseDescription
 
 
 def test_enough() -> None:
-    """
-    With enough descriptors, the wanted number is possible.
-    """
+    """With enough descriptors, the requested number is possible."""
     assert fitConnections(200, 200 + RESERVED, asked=True) == 200
     assert fitConnections(1000, UNLIMITED, asked=True) == 1000
     assert fitConnections(UNLIMITED, UNLIMITED, asked=True) == UNLIMITED
 
 
 def test_fewer() -> None:
-    """
-    The default, and the maximum, are reduced to what is possible.
-    """
+    """The default, and the maximum, are reduced to what is possible."""
     assert fitConnections(10_000, 300, asked=False) == 300 - RESERVED
     assert fitConnections(UNLIMITED, 300, asked=True) == 300 - RESERVED
 
 
 @pytest.mark.parametrize("limit", [100, 300, 400, 1024, 2000, 4096, 524_288])
 def test_refused(limit: int) -> None:
-    """
-    Connections that a full server refuses, and that linger, have descriptors, too. Not
-    one more is possible.
+    """Connections that a full server refuses, and that linger, need descriptors, too.
+
+    The result is the largest possible number.
     """
 
     def needed(connections: int) -> int:
@@ -66,9 +62,9 @@ def test_too_many() -> None:
 
 
 def test_applications() -> None:
-    """
-    Descriptors that applications may use are reserved, except for a fifth: each
-    connection may have a program with four descriptors.
+    """Descriptors are reserved for applications, but a fifth is kept for connections.
+
+    Each connection may have a program with four descriptors.
     """
     free = 300 - RESERVED
     assert fitConnections(10_000, 300, asked=False, taken=100) == free - 100

@@ -1,6 +1,4 @@
-"""
-Tokens, compared by their digests.
-"""
+"""Tokens are compared by their digests."""
 
 from __future__ import annotations
 
@@ -14,18 +12,14 @@ from wsplug.digests import digestOf, findDigest
 
 
 def test_digest() -> None:
-    """
-    A token's digest is its SHA-256; text counts as its UTF-8, whatever it is.
-    """
+    """A token's digest is its SHA-256; any text is encoded as UTF-8."""
     assert digestOf("é") == digestOf("é".encode()) == sha256("é".encode()).digest()
     assert len(digestOf("\udc80")) == 32
 
 
 @pytest.mark.parametrize(("token", "index"), [("a", 0), (b"b", 1), ("x", None)])
 def test_find(token: str | bytes, index: int | None, monkeypatch: Any) -> None:
-    """
-    The first match is found, and all are compared wherever it is.
-    """
+    """The first match is found; all entries are compared, wherever it is."""
     compared = []
     compare = hmac.compare_digest
 

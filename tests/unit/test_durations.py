@@ -1,4 +1,4 @@
-"""The rule for times, sizes and numbers, over every option that there is."""
+"""The rules for times, sizes and numbers, tested on every option."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ LIMITS = Path(__file__).parents[2] / "docs" / "reference" / "limits.md"
 
 
 def everyOption() -> Iterator[tuple[str, Option]]:
-    """All options, those of the applications and of others with whose they are."""
+    """Give all options, including those of applications, with their owners."""
     for option in SERVER_OPTIONS:
         yield option.name, option
     for option in RETENTION_OPTIONS:
@@ -58,10 +58,10 @@ VALUES = ("0", "off", "unlimited", "5", "5m", "64KiB", "-1", "soon", "", "1e9", 
 
 
 def suggestions(what: str) -> Iterator[str]:
-    """
-    Read from an error which values it says would be right.
+    """Read from an error which values it says are valid.
 
-    @param what: as C{a time in seconds like 10, 0.5 or 5m, or 'off'}.
+    @param what: what the error asks for, as C{a time in seconds like 10, 0.5 or 5m, or
+        'off'}.
     """
     yield from re.findall(r"'([^']*)'", what)
     yield from re.findall(r"\b(0) for", what)
@@ -79,7 +79,7 @@ def suggestions(what: str) -> Iterator[str]:
 
 @pytest.mark.parametrize("name", OPTIONS)
 def test_suggestions_are_accepted(name: str) -> None:
-    """Whatever an option refuses, what its error says would be right is."""
+    """The values that an option's error suggests are accepted."""
     option = OPTIONS[name]
     for value in VALUES:
         if meaning(option, value) != "refused":
@@ -104,13 +104,13 @@ def meaning(option: Option, value: str) -> object:
 
 
 def takesTime(option: Option) -> bool:
-    """Whether an option is one of time, or could be taken for one."""
+    """Say whether an option is a time, or could be mistaken for one."""
     words = option.kind not in (boolean, text) and "second" in option.help.split()[0]
     return words or meaning(option, "5m") == 300.0 or option.kind is threshold
 
 
 def documented() -> dict[str, tuple[str, str]]:
-    """What the documentation says of each."""
+    """Read what the documentation says about each option."""
     section = LIMITS.read_text("utf-8").partition("## What 0, off and unlimited")[2]
     section = section.partition("\n## ")[0]
     rows = re.findall(r"^\| `(.+?)` \| (.+?) \| (.+?) \|$", section, re.M)
@@ -120,7 +120,9 @@ def documented() -> dict[str, tuple[str, str]]:
 
 
 def test_documented() -> None:
-    """The documentation has every option of time, and says truly what is refused."""
+    """The documentation lists every option that is a time, and the values it calls
+    invalid are refused.
+    """
     rows = documented()
     times = {name for name, option in OPTIONS.items() if takesTime(option)}
     assert set(rows) & set(OPTIONS) >= times
@@ -136,8 +138,10 @@ def test_documented() -> None:
 
 @pytest.mark.parametrize("name", OPTIONS)
 def test_zero_and_off(name: str) -> None:
-    """One rule: where 0 and off are both right, they are the same; a limit for a number
-    or a size is switched off by unlimited, and by nothing else."""
+    """Where 0 and off are both valid, they mean the same.
+
+    A limit on a number or a size is switched off by unlimited, and by nothing else.
+    """
     option = OPTIONS[name]
     zero, off = meaning(option, "0"), meaning(option, "off")
     if not isinstance(meaning(option, "5"), (int, float)) or option.kind is boolean:
@@ -149,7 +153,7 @@ def test_zero_and_off(name: str) -> None:
 
 @pytest.mark.parametrize("value", ["0", "off"])
 def test_age(value: str) -> None:
-    """A broker that keeps things for no time is none: the error says what is right."""
+    """A broker can't keep things for no time: the error says what is valid."""
     with pytest.raises(InvalidOption, match=f"age takes a time .*, not {value!r}") as e:
         makeBroker(f"memory:age={value}", Clock())
     for each in ("10", "5m", "24h"):
@@ -168,7 +172,7 @@ def test_compression_of_everything() -> None:
 
 
 def test_helper() -> None:
-    """The suggestions that the tests above find in errors."""
+    """The tests above find the suggestions in errors."""
     cases: list[tuple[Any, list[str]]] = [
         (seconds, ["off", "10", "0.5", "5m"]),
         (delay, ["0", "10", "0.5", "5m"]),

@@ -1,4 +1,4 @@
-"""What is there by name."""
+"""The names that the package exports."""
 
 from __future__ import annotations
 
@@ -42,9 +42,7 @@ FOR_APPLICATIONS = [
     "wsplug.roompages",
     "wsplug.staticfiles",
 ]
-"""
-The public modules that applications use, besides the names of C{wsplug} itself.
-"""
+"""The public modules for applications, besides the names of C{wsplug} itself."""
 MODULES = [
     "wsplug.apps.bot",
     "wsplug.assembly",
@@ -60,7 +58,7 @@ MODULES = [
 
 @pytest.mark.parametrize("name", sorted({*FACADES, *FOR_APPLICATIONS, *MODULES}))
 def test_all_resolves(name: str) -> None:
-    """Each name of __all__ is there, once."""
+    """Each name in __all__ exists, and is listed once."""
     module = import_module(name)
     names = module.__all__
     assert len(set(names)) == len(names)
@@ -91,6 +89,6 @@ def test_root_is_lazy() -> None:
 
 
 def test_unknown_name() -> None:
-    """A name that isn't there is an AttributeError, as ever."""
+    """An unknown name raises AttributeError, as usual."""
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
         wsplug.nonsense  # noqa: B018

@@ -1,6 +1,4 @@
-"""
-Failures, counted for all that they are from (wsplug.failures).
-"""
+"""Failures, counted for each network that they come from (wsplug.failures)."""
 
 from __future__ import annotations
 
@@ -22,18 +20,17 @@ def v6(host: str) -> Any:
 
 
 def fail(failures: Failures, client: Any, inAll: bool = False) -> str | None:
-    """
-    Fail once.
+    """Report one failure.
 
-    @return: the setting that it is one too many for.
+    @return: the setting whose limit it exceeds.
     """
     excess = failures.count(failures.countersOf(client, inAll))
     return None if excess is None else excess.setting
 
 
 def test_places() -> None:
-    """
-    Each IPv4 address is a place, however it is written, and so is what has no address.
+    """Each IPv4 address has its own count, however it is written, and so has a client
+    without an address.
     """
     failures = Failures(Clock(), 1)
     for place in (v4("192.0.2.1"), v4("192.0.2.2"), UNIXAddress(b"/a")):
@@ -43,16 +40,15 @@ def test_places() -> None:
 
 
 def test_one_too_many_counts_nowhere() -> None:
-    """
-    What is one too many of a network isn't counted for the place, and what is one too
-    many of all for neither.
+    """A failure over the limit of a network isn't counted for the client, and one over
+    the limit of all is counted for neither.
     """
     clock = Clock()
     failures = Failures(clock, 1, 5, seconds=8)
     clients = [v6(f"2001:db8:0:{number}::1") for number in range(6)]
     for client in clients[:4]:
         assert fail(failures, client, True) is None
-    # Of 56 bits there were four.
+    # The /56 network has had four.
     for _ in range(3):
         assert fail(failures, clients[4], True) == "max-auth-failures"
     assert fail(failures, v4("192.0.2.1"), True) is None
@@ -65,9 +61,7 @@ def test_one_too_many_counts_nowhere() -> None:
 
 
 def test_none() -> None:
-    """
-    One that was none after all isn't counted for anything.
-    """
+    """A failure that is taken back doesn't count anywhere."""
     failures = Failures(Clock(), 1, 1)
     for _ in range(20):
         for number in range(20):
@@ -77,8 +71,6 @@ def test_none() -> None:
 
 
 def test_unlimited() -> None:
-    """
-    There may be as many as there are.
-    """
+    """Without limits, any number of failures is allowed."""
     failures = Failures(Clock(), UNLIMITED, UNLIMITED)
     assert all(fail(failures, v6("2001:db8::1"), True) is None for _ in range(1000))

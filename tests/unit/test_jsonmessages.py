@@ -1,6 +1,4 @@
-"""
-How JSON messages are read and written, and errors answered.
-"""
+"""How JSON messages are read and written, and how errors are answered."""
 
 from __future__ import annotations
 
@@ -41,9 +39,9 @@ DECODER = msgspec.json.Decoder(_Join | _Leave)
     ],
 )
 def test_request_of_what_cannot_be_read(text: str, name: object) -> None:
-    """
-    A message with half of a surrogate pair, which JavaScript can make, is refused with
-    the request's name, where it has one that can be sent back.
+    """A message with half a surrogate pair, which JavaScript can make, is refused.
+
+    The answer has the request's name if that can be sent back.
     """
     with pytest.raises(RequestRefused) as raised:
         read(DECODER, text)
@@ -53,9 +51,7 @@ def test_request_of_what_cannot_be_read(text: str, name: object) -> None:
 
 
 def test_read() -> None:
-    """
-    A message of a known type is read; keys that nobody knows are harmless.
-    """
+    """A message of a known type is read; unknown keys do no harm."""
     message = read(
         DECODER,
         '{"type":"join","room":"a","since":{"offset":3,"epoch":"e"},"more":[1]}',
@@ -96,9 +92,7 @@ def test_read() -> None:
     ],
 )
 def test_refused(text: str, code: str, words: str) -> None:
-    """
-    What is none of the messages is refused, and it is said which part is wrong.
-    """
+    """An invalid message is refused, and the error says which part is wrong."""
     with pytest.raises(RequestRefused) as raised:
         read(DECODER, text)
     assert raised.value.code == code
@@ -111,9 +105,7 @@ def test_refused(text: str, code: str, words: str) -> None:
     [("7", 7), ('"a"', "a"), ("[]", None), ('"' + "x" * 99 + '"', None)],
 )
 def test_request(request_: str, shown: object) -> None:
-    """
-    The refusal of a request names it, where it has a name.
-    """
+    """The refusal of a request carries the request's name, if there is one."""
     with pytest.raises(RequestRefused) as raised:
         read(DECODER, f'{{"type":"jump","request":{request_}}}')
     answer = msgspec.json.decode(refusal(raised.value))

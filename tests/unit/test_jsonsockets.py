@@ -33,7 +33,8 @@ class Sum(msgspec.Struct, tag_field="type", tag="sum", omit_defaults=True):
 
 
 def ask(client: MemoryClient, message: object) -> Any:
-    """Send a message, as JSON if it isn't text or bytes; take the one answer."""
+    """Send a message, as JSON unless it is text or bytes, and return the single
+    answer."""
     plain = message if isinstance(message, (str, bytes)) else json.dumps(message)
     client.send(plain)
     (answer,) = client.messages
@@ -79,7 +80,7 @@ class Events(Application):
 
 
 class Plain(Application):
-    """The same without coroutines."""
+    """The same application without coroutines."""
 
     messages = Add | Fail
 
@@ -102,8 +103,9 @@ EVERY = pytest.mark.parametrize("target", [coroutine, Serving, Events, Plain])
 def test_what_does_not_fit(
     target: Any, message: object, code: str, request_: object
 ) -> None:
-    """It is answered with the error of the bundled applications and the request's
-    identifier; the connection stays."""
+    """An invalid message is answered with the error of the bundled applications and the
+    request's identifier. The connection stays open.
+    """
     client = MemoryServer(target).connect()
     answer = ask(client, message)
     assert (answer["type"], answer["code"]) == ("error", code)
@@ -114,7 +116,7 @@ def test_what_does_not_fit(
 
 @EVERY
 def test_refused(target: Any) -> None:
-    """What the application raises, and an error of the broker's, is answered, too."""
+    """Errors that the application or the broker raises are answered, too."""
     client = MemoryServer(target).connect()
     answer = ask(client, {"type": "fail", "how": "refused", "request": 7})
     assert answer == {
@@ -130,7 +132,7 @@ def test_refused(target: Any) -> None:
 
 @EVERY
 def test_failure(target: Any, logs: Logs) -> None:
-    """Any other error is the application's."""
+    """Any other error is a failure of the application."""
     client = MemoryServer(target).connect()
     client.send('{"type":"fail","how":"failure"}')
     assert client.closed == (1011, "internal error")
@@ -138,7 +140,9 @@ def test_failure(target: Any, logs: Logs) -> None:
 
 
 def test_receive_json() -> None:
-    """One message, of any type without one; the end is an error."""
+    """One message is received, of any type if none is given; the connection's end is an
+    error.
+    """
     ends: list[int] = []
 
     @application("one")
@@ -161,7 +165,7 @@ def test_receive_json() -> None:
 
 
 def test_other_answers() -> None:
-    """An application may answer what doesn't fit in its own way, or not at all."""
+    """An application may answer invalid messages in its own way, or not at all."""
 
     @application("own")
     async def own(socket: WebSocket) -> None:
@@ -178,7 +182,7 @@ def test_other_answers() -> None:
 
 
 def test_request_of_a_dictionary() -> None:
-    """The request is found in a dictionary, too, if it is one that can be sent."""
+    """The request's identifier is also found in a dictionary, if it can be sent."""
 
     @application("any")
     async def anything(socket: WebSocket) -> None:
@@ -193,7 +197,7 @@ def test_request_of_a_dictionary() -> None:
 
 
 def test_messages_that_cannot_be() -> None:
-    """They are found when the class is made."""
+    """Mistakes in message types are found when the class is created."""
 
     class One(msgspec.Struct):
         a: int

@@ -1,6 +1,4 @@
-"""
-What counts as JSON.
-"""
+"""Which text counts as JSON."""
 
 from __future__ import annotations
 
@@ -16,9 +14,7 @@ from wsplug.jsontext import MAX_DEPTH, NotJSON, checkJSON, decodeJSON
 
 
 class _Only(msgspec.Struct, tag_field="type", tag="only"):
-    """
-    What a decoder is for here.
-    """
+    """Stands for what a decoder is used for here."""
 
     number: int = 0
 
@@ -33,9 +29,9 @@ def _nest(depth: int, inside: str = "", opening: str = "[", closing: str = "]") 
 @pytest.mark.parametrize("inside", ["", '"]]]"', r'"\"]\\"', '"' + "[" * 500 + '"'])
 @pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"[":', "}")])
 def test_depth(inside: str, opening: str, closing: str) -> None:
-    """
-    So deep is JSON, one deeper isn't, as text and as bytes; brackets in strings don't
-    count.
+    """JSON may be nested up to the limit and no deeper, as text and as bytes.
+
+    Brackets in strings don't count.
     """
     good = _nest(MAX_DEPTH, inside or "1", opening, closing)
     json.loads(good)
@@ -46,9 +42,7 @@ def test_depth(inside: str, opening: str, closing: str) -> None:
 
 
 def test_depth_goes_by_the_text_alone() -> None:
-    """
-    How deep the stack is makes no difference.
-    """
+    """The result doesn't depend on the depth of the stack."""
     text = _nest(MAX_DEPTH)
 
     def below(frames: int) -> object:
@@ -58,9 +52,7 @@ def test_depth_goes_by_the_text_alone() -> None:
 
 
 def test_wide_is_not_deep() -> None:
-    """
-    Any number of arrays may stand side by side.
-    """
+    """Any number of arrays may stand side by side."""
     checkJSON("[" + ",".join(["[]"] * 10_000) + "]")
 
 
@@ -69,9 +61,8 @@ def test_wide_is_not_deep() -> None:
 @example('{"type":"only","number":"1"')
 @example('{"type":1}')
 def test_the_whole_text_is_judged(text: str) -> None:
-    """
-    Text is no JSON, or no such message, as the whole of it says, wherever a decoder
-    would have stopped; nothing else is raised.
+    """The whole text decides whether it is JSON and a valid message, wherever a decoder
+    would stop. No other exception is raised.
     """
     try:
         json.loads(text)
@@ -90,9 +81,7 @@ def test_the_whole_text_is_judged(text: str) -> None:
     "text", ["\ud800", '"\ud800"', b'{"type":"only\xff"}', b"\xff"]
 )
 def test_no_unicode(text: str | bytes) -> None:
-    """
-    What can't be UTF-8 is no JSON.
-    """
+    """Bytes that aren't UTF-8 aren't JSON."""
     with pytest.raises(NotJSON):
         decodeJSON(ONLY, text)
 
@@ -101,9 +90,8 @@ def test_no_unicode(text: str | bytes) -> None:
     "text", ["[" * 1_000_000, '"' * 1_000_000, '\\"' * 500_000, '["' * 500_000]
 )
 def test_hostile_text_is_judged_quickly(text: str) -> None:
-    """
-    A megabyte of the worst text is judged in time that grows with its length alone:
-    a few hundredths of a second.
+    """The time to check a megabyte of the worst text grows only with its length: a few
+    hundredths of a second.
     """
     begin = time.process_time()
     with pytest.raises(NotJSON):

@@ -19,8 +19,9 @@ IDS = [str(path.relative_to(ROOT)) for path in FILES]
 
 
 def imports(path: Path, top: bool = False) -> Iterator[str]:
-    """The modules, and names in them, that a file imports; at its top level only, or
-    anywhere."""
+    """List the modules that a file imports, and the names in them: at its top level
+    only, or anywhere.
+    """
     tree = ast.parse(path.read_text("utf-8"))
     for node in tree.body if top else ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -33,7 +34,9 @@ def imports(path: Path, top: bool = False) -> Iterator[str]:
 
 @pytest.mark.parametrize("path", FILES, ids=IDS)
 def test_codec_imports_the_standard_library(path: Path) -> None:
-    """codec: itself, the errors and the standard library; the errors less still."""
+    """codec imports itself, the errors and the standard library; the errors import even
+    less.
+    """
     allowed = {
         "codec": ("wsplug.errors.", "wsplug.build.", "wsplug.codec."),
         "errors.py": ("wsplug.printable.",),
@@ -47,9 +50,7 @@ def test_codec_imports_the_standard_library(path: Path) -> None:
 
 
 PUT_TOGETHER = ("tap", "service", "serving", "plugins", "assembly", "testing")
-"""
-What makes a server of all the rooms: none of them knows it.
-"""
+"""No package imports the modules that assemble the server."""
 
 FORBIDDEN = {
     "auth": (
@@ -125,8 +126,9 @@ FORBIDDEN = {
 
 @pytest.mark.parametrize("path", FILES, ids=IDS)
 def test_rooms(path: Path) -> None:
-    """codec <- transport, guard, auth <- server <- (broker, web, apps, admin) <-
-    daemon <- tap, never the other way."""
+    """codec <- transport, guard, auth <- server <- (broker, web, apps, admin) <- daemon
+    <- tap, never the other way.
+    """
     forbidden = FORBIDDEN.get(path.relative_to(ROOT).parts[0], ())
     for name in imports(path):
         parts = name.split(".")
@@ -141,8 +143,9 @@ APPLICATIONS = sorted((ROOT / "apps").rglob("*.py"))
     "path", APPLICATIONS, ids=[str(path.relative_to(ROOT)) for path in APPLICATIONS]
 )
 def test_applications_use_what_is_public(path: Path) -> None:
-    """A bundled application imports its own modules, and names that others may import:
-    those that public modules export."""
+    """A bundled application imports its own modules, and names that public modules
+    export.
+    """
     own = ".".join(("wsplug", *path.relative_to(ROOT).parts[:2])).removesuffix(".py")
     for name in imports(path):
         if name.split(".")[0] != "wsplug" or name.startswith(f"{own}."):
@@ -159,7 +162,7 @@ def test_no_global_reactor(path: Path) -> None:
     """The reactor is a parameter; no module imports the global one."""
     for name in imports(path, top=True):
         assert not name.startswith("twisted.internet.reactor"), name
-    if path.name != "tap.py":  # the command takes the one that twistd installed
+    if path.name != "tap.py":  # the command takes the reactor that twistd installed
         assert not any(
             name.startswith("twisted.internet.reactor") for name in imports(path)
         )
@@ -172,7 +175,8 @@ def test_one_place_for_twisted_webs_channel() -> None:
 
 
 def test_pyopenssl_is_an_extra() -> None:
-    """Only the room of TLS needs it; what all import does without."""
+    """Only the TLS package needs pyOpenSSL; modules that everything imports do
+    without."""
     users = {
         str(path.relative_to(ROOT))
         for path in FILES
@@ -183,7 +187,7 @@ def test_pyopenssl_is_an_extra() -> None:
 
 
 def circles(roots: dict[str, set[str]]) -> list[list[str]]:
-    """Find the groups of modules that reach each other."""
+    """Find the groups of modules that import each other."""
     reached: dict[str, set[str]] = {}
     for start in roots:
         seen: set[str] = set()
@@ -203,8 +207,11 @@ def circles(roots: dict[str, set[str]]) -> list[list[str]]:
 
 
 def test_circles() -> None:
-    """No modules import each other, not even for type checkers; an
-    import within a function is how a package loads a part when it is needed."""
+    """No modules import each other, not even for type checkers.
+
+    An import within a function is allowed: a package loads a part that way when it is
+    needed.
+    """
     modules: dict[str, Path] = {}
     for path in FILES:
         parts = path.relative_to(ROOT).with_suffix("").parts

@@ -1,6 +1,4 @@
-"""
-How much freed memory the process keeps.
-"""
+"""How much freed memory the process keeps."""
 
 from __future__ import annotations
 
@@ -17,7 +15,7 @@ from wsplug.memory import keepFreedMemory
 
 ROUNDS = 100
 
-# Eight messages of 1 MiB at a time, as eight connections have them.
+# Eight messages of 1 MiB at a time, as on eight connections.
 CHURN = f"""
 import resource
 from wsplug.memory import keepFreedMemory
@@ -54,7 +52,7 @@ def test_pages_are_kept(tmp_path: Path) -> None:
         missing("glibc")
     kept, faults = _churn(tmp_path)
     assert kept == "True"
-    # A message is 256 pages, in all 200,000.
+    # A message is 256 pages, so 200,000 in all.
     assert faults < 8 * 256
     kept, faults = _churn(tmp_path, MALLOC_TRIM_THRESHOLD_="131072")
     assert kept == "False"

@@ -1,6 +1,4 @@
-"""
-Mistakes in applications are found when these are loaded (wsplug.mistakes).
-"""
+"""Mistakes in applications are found when they are loaded (wsplug.mistakes)."""
 
 from __future__ import annotations
 
@@ -131,9 +129,7 @@ MISTAKES = [
     ids=[each[0] for each in MISTAKES],
 )
 def test_mistakes(source: str, words: str, line: int, tmp_path: Path) -> None:
-    """
-    Each is one line, which says what to write, and where in whose file.
-    """
+    """Each mistake is one line that says what to write, and where in which file."""
     path = tmp_path / "mistake.py"
     path.write_text(HEAD + source, "utf-8")
     name = f"{path}:x" if "\nx = " in source else str(path)
@@ -149,9 +145,7 @@ def test_mistakes(source: str, words: str, line: int, tmp_path: Path) -> None:
 
 
 def test_check(tmp_path: Path) -> None:
-    """
-    C{wsplug check} says so as well, and goes on.
-    """
+    """C{wsplug check} reports the mistake as well, and goes on."""
     path = tmp_path / "mistake.py"
     path.write_text(HEAD + MISTAKES[0][1], "utf-8")
     options = CheckOptions(MemoryReactorClock())
@@ -164,9 +158,8 @@ def test_check(tmp_path: Path) -> None:
 
 
 def test_harmless() -> None:
-    """
-    Helpers with names of their own aren't mistakes, nor is a method beside the one that
-    its name is like, nor what takes any arguments.
+    """These aren't mistakes: helpers with their own names, a method beside the one
+    whose name it resembles, and a method that takes any arguments.
     """
 
     @application("any")
@@ -190,9 +183,8 @@ def test_harmless() -> None:
 
 
 def test_inherited() -> None:
-    """
-    A method that a base class of the user's has right isn't missing below it.
-    """
+    """A method that a user's base class defines correctly isn't missing in a
+    subclass."""
 
     class Base(WebSocketProtocol):
         def textMessageReceived(self, message: str) -> None: ...
@@ -207,9 +199,8 @@ def test_inherited() -> None:
 
 
 def test_no_place() -> None:
-    """
-    What has no source, and code of wsplug's own, has no place that helps anybody.
-    """
+    """Objects without source, and wsplug's own code, have no location that would
+    help."""
     assert placeOf(WebSocketProtocol) is None
     assert placeOf(len) is None
     made = type("Made", (), {"__module__": "nowhere"})

@@ -1,4 +1,4 @@
-"""Which application is at which path (wsplug.server.mounts)."""
+"""Which application is served at which path (wsplug.server.mounts)."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_find(path: bytes, found: str) -> None:
 
 
 def test_find_nothing() -> None:
-    """Without a mount at the root, a path may have none."""
+    """Without a mount at the root, some paths have no application."""
     assert names("/a/b").find(splitPath(b"/a")) is None
     assert names("/a").find(splitPath(b"/")) is None
     assert names().find(splitPath(b"/")) is None
@@ -85,7 +85,7 @@ def test_find_nothing() -> None:
 
 @pytest.mark.parametrize("path", ["", "a", "chat/", "//a", "/a//b", "/a?b"])
 def test_wrong_path(path: str) -> None:
-    """An invalid path is refused in one line."""
+    """An invalid path is an error of one line."""
     with pytest.raises(InvalidOption, match="a mount's path must look like"):
         Mount(path, App())
 
@@ -106,7 +106,7 @@ def test_path(path: str, trimmed: str, name: str, url: str) -> None:
 
 
 def test_same_path() -> None:
-    """For two mounts at one path, the error names both."""
+    """If two mounts have the same path, the error names both."""
     with pytest.raises(InvalidOption, match="/a and /a/ are both mounted at /a;"):
         names("/a", "/a/")
 
@@ -128,7 +128,7 @@ def test_bare_factory() -> None:
 
 
 class Undeclared:
-    """An application that has a part of the interface, and doesn't declare it."""
+    """An application that has some members of the interface, but doesn't declare it."""
 
     def __init__(self, **attributes: object) -> None:
         self.__dict__.update(attributes)
@@ -142,7 +142,7 @@ class Undeclared:
 
 
 def undeclared(**attributes: object) -> IWebSocketApplication:
-    """Mount such an application, and return what the mount makes of it."""
+    """Mount such an application, and return the mount's view of it."""
     application: Any = Undeclared(**attributes)
     return Mount("/x", application).application
 

@@ -1,6 +1,4 @@
-"""
-Client keys, and lists of networks.
-"""
+"""Client keys and lists of networks."""
 
 from __future__ import annotations
 
@@ -26,9 +24,7 @@ from wsplug.networks import (
 
 
 class OnionAddress:
-    """
-    What C{txtorcon}'s C{onion:} endpoints listen on.
-    """
+    """The address type of C{txtorcon}'s C{onion:} endpoints."""
 
     type = "onion"
 
@@ -38,9 +34,7 @@ class OnionAddress:
 
 
 class Nameless:
-    """
-    An address of which nothing is known.
-    """
+    """An address of an unknown kind."""
 
 
 @pytest.mark.parametrize(
@@ -53,24 +47,18 @@ class Nameless:
     ],
 )
 def test_hosts(text: str, host: str) -> None:
-    """
-    However an address is written, it is the same one.
-    """
+    """All spellings of an address give the same key."""
     assert parseHost(text) == ip_address(host)
 
 
 @pytest.mark.parametrize("text", ["", "localhost", "192.0.2.1:80", "1.2.3", "[::1]"])
 def test_no_hosts(text: str) -> None:
-    """
-    What is no address is none.
-    """
+    """Text that isn't an address gives no address."""
     assert parseHost(text) is None
 
 
 def test_client_keys() -> None:
-    """
-    All of an IPv6 network's 64 bits are one client, and each IPv4 address is one.
-    """
+    """A whole IPv6 /64 network is one client, and so is each IPv4 address."""
     assert clientKey(IPv4Address("TCP", "192.0.2.1", 80)) == "192.0.2.1"
     one = clientKey(IPv6Address("TCP", "2001:db8:1:2:3:4:5:6", 80))
     assert one == clientKey(IPv6Address("TCP", "2001:db8:1:2::9", 99))
@@ -82,8 +70,8 @@ def test_client_keys() -> None:
 
 
 def test_networks() -> None:
-    """
-    An address is in a list of networks if it is in one of them, of its own kind.
+    """An address is in a list of networks if one of them, of the same IP version,
+    contains it.
     """
     networks = Networks(["192.0.2.0/24", "2001:db8::/32", "198.51.100.7"])
     inside = ["192.0.2.255", "2001:db8:ffff::1", "198.51.100.7", "::ffff:192.0.2.3"]
@@ -108,9 +96,8 @@ def test_networks() -> None:
     ],
 )
 def test_mapped_networks(text: str, inside: list[str], outside: str) -> None:
-    """
-    IPv4 networks that are written as IPv6 ones mean the same addresses, wherever a list
-    is taken.
+    """An IPv4-mapped IPv6 network means the IPv4 network, in every option that takes
+    a list.
     """
     networks = Networks([text])
     assert all(parseHost(each) in networks for each in inside)
@@ -127,9 +114,7 @@ def test_mapped_networks(text: str, inside: list[str], outside: str) -> None:
     ],
 )
 def test_no_networks(text: str, reason: str) -> None:
-    """
-    What is no network is told, with the way out.
-    """
+    """An invalid network is an error that says how to write it."""
     with pytest.raises(ValueError, match=reason) as caught:
         Networks([text])
     assert repr(text) in str(caught.value)
@@ -147,9 +132,9 @@ def test_no_networks(text: str, reason: str) -> None:
     ],
 )
 def test_client_keys_without_hosts(address: IAddress, place: str, local: bool) -> None:
-    """
-    Only UNIX sockets are of this machine alone. What has another kind of address is
-    somewhere on the net, and a place of its own.
+    """Only UNIX sockets are local to this machine.
+
+    Any other kind of address counts as remote, and has its own key.
     """
     assert hostOf(address) is None
     assert clientKey(address) == place
@@ -170,7 +155,5 @@ def test_client_keys_without_hosts(address: IAddress, place: str, local: bool) -
     ],
 )
 def test_names(address: IAddress, name: str) -> None:
-    """
-    An address is written as the log has it.
-    """
+    """An address is formatted as the log shows it."""
     assert nameOfAddress(address) == name

@@ -65,7 +65,7 @@ WRONG: list[tuple[Kind, str]] = [
 
 @pytest.mark.parametrize(("kind", "text", "value"), RIGHT)
 def test_right(kind: Kind, text: str, value: Any) -> None:
-    """What a kind takes, and what it makes of it."""
+    """Each kind accepts its values and converts them."""
     made = kind(text)
     assert made == value
     assert type(made) is type(value)
@@ -73,7 +73,7 @@ def test_right(kind: Kind, text: str, value: Any) -> None:
 
 @pytest.mark.parametrize(("kind", "text"), WRONG)
 def test_wrong(kind: Kind, text: str) -> None:
-    """What it doesn't take: the error says what it would, in one line."""
+    """An error says in one line what the kind accepts."""
     option = Option("the-name", kind, None, "")
     with pytest.raises(InvalidOption, match=r"^the-name takes ") as caught:
         option.parse(text)
@@ -98,14 +98,14 @@ def test_values_of_toml(kind: Kind, value: object, made: object) -> None:
 
 @pytest.mark.parametrize("value", [[], {}, None, b"1", ["1"]])
 def test_no_single_value(value: object) -> None:
-    """Lists and tables are no option's value."""
+    """Lists and tables are never an option's value."""
     with pytest.raises(InvalidOption, match="single value"):
         Option("a", options.text, None, "").parse(value)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e300, 5.5, True])
 def test_odd_numbers_of_toml(value: object) -> None:
-    """Numbers that are none for the option, in words."""
+    """An error for a number that the option doesn't accept is readable."""
     with pytest.raises(InvalidOption, match="a takes a whole number"):
         Option("a", options.integer(0, 9), None, "").parse(value)
 
@@ -117,7 +117,7 @@ OPTIONS = [
 
 
 def test_parse_options() -> None:
-    """Given ones are parsed, the others have their defaults."""
+    """Given options are parsed; the others have their defaults."""
     assert parseOptions(OPTIONS, {"history": "5"}) == {"path": "/", "history": 5}
 
 
@@ -133,14 +133,14 @@ def test_parse_options() -> None:
     ],
 )
 def test_parse_options_wrongly(values: dict[str, object], words: str) -> None:
-    """Unknown, missing, wrong: each by its name."""
+    """Unknown options, missing options and invalid values are reported by name."""
     with pytest.raises(InvalidOption) as caught:
         parseOptions(OPTIONS, values)
     assert str(caught.value) == words
 
 
 def test_parse_no_options() -> None:
-    """Where there are none, it says so."""
+    """An application without options says so."""
     with pytest.raises(InvalidOption, match="the options are: none"):
         parseOptions([], {"x": "1"})
 
@@ -156,7 +156,7 @@ def test_parse_no_options() -> None:
     ],
 )
 def test_shown_default(default: object, shown: str | None, text: str) -> None:
-    """Defaults as a user would write them."""
+    """Defaults are shown as a user would write them."""
     assert Option("a", options.text, default, "", shown).shownDefault == text
 
 
@@ -173,8 +173,9 @@ LONG: list[tuple[Kind, str, Any]] = [
 
 @pytest.mark.parametrize(("kind", "text", "value"), [*RIGHT, *LONG])
 def test_shown_value(kind: Kind, text: str, value: Any) -> None:
-    """What is shown of a value can be written into a configuration file, and means the
-    same value."""
+    """A value as it is shown can be written into a configuration file, and means the
+    same.
+    """
     assert kind(text) == value
     assert kind(options.showValue(kind, value)) == value
 
@@ -193,7 +194,7 @@ SECRETS = [Option("token", options.secret, "", "what only few know"), *OPTIONS]
     ],
 )
 def test_secrets(values: dict[str, object]) -> None:
-    """No error quotes a secret, nor what may be the rest of one behind a colon."""
+    """No error quotes a secret, or text after a colon that may be the rest of one."""
     with pytest.raises(InvalidOption) as caught:
         parseOptions(SECRETS, values)
     assert SECRET not in str(caught.value)

@@ -26,7 +26,7 @@ from wsplug.guard.origins import OriginRules, parseOrigin, parseRule
     ],
 )
 def test_parse(origin: str, parsed: tuple[str, str, int]) -> None:
-    """Scheme, host, port; case and default ports don't matter."""
+    """An origin is a scheme, a host and a port; case and default ports don't matter."""
     assert parseOrigin(origin) == parsed
 
 
@@ -82,8 +82,11 @@ WRONG = {
 
 @pytest.mark.parametrize("rule", WRONG, ids=lambda rule: repr(rule)[:40])
 def test_wrong_rule(rule: str) -> None:
-    """A rule that is none is an error when the server starts, not a hole later; it
-    names the rule, or the beginning of a very long one, and the way out."""
+    """An invalid rule is an error when the server starts, rather than a hole later.
+
+    The error quotes the rule, or the beginning of a very long one, and says how to
+    write it.
+    """
     with pytest.raises(ValueError, match="is not an origin like") as caught:
         OriginRules(["same-origin", rule])
     message = str(caught.value)
@@ -120,7 +123,7 @@ ALLOWED = [
 ]
 
 HOSTILE = [
-    # Something in front of the name, or behind it
+    # Text before or after the name
     "https://evilexample.org",
     "https://evil-example.org",
     "https://www.example.org",
@@ -136,7 +139,7 @@ HOSTILE = [
     "https://a.evil-example.net",
     "https://*.example.net",
     "https://example.net.example.org",
-    # Names that are none
+    # Invalid names
     "https://.example.net",
     "https://..example.net",
     "https://a..example.net",
@@ -145,7 +148,7 @@ HOSTILE = [
     "https://example.org..",
     "https://a.example.net.",
     "https://-",
-    # Percent encoding, entities, odd letters
+    # Percent encoding, entities, unusual letters
     "https://example.org%2eevil.com",
     "https://evil.com%2fexample.org",
     "https://evil%2ecom.example.net",
@@ -236,7 +239,7 @@ HOSTILE = [
     "http://[::ffff:2001:db8::1]",
     "http://[]",
     "http://[.]",
-    # Several
+    # Several origins
     "https://example.org https://evil.com",
     "https://evil.com https://example.org",
     "https://evil.com, https://example.org",
@@ -254,7 +257,7 @@ HOSTILE = [
     "https://evil.com\n.example.net",
     " https://example.org",
     "https://example.org\x7f",
-    # Very long ones
+    # Very long origins
     "https://" + "a" * 10_000 + ".example.net",
     "https://" + "a." * 5_000 + "example.net",
     "https://example.org" + " " * 10_000,
@@ -278,8 +281,9 @@ HOSTILE_BYTES = [
 
 @pytest.mark.parametrize("origin", ALLOWED)
 def test_allowed(origin: str) -> None:
-    """Exact origins, and those below a name, in any case; a default port written or
-    not."""
+    """Rules match exact origins, and those below a name, in any case, with or
+    without the default port.
+    """
     assert OriginRules(RULES).allow(origin.encode(), b"elsewhere.example")
 
 
@@ -289,8 +293,10 @@ def test_allowed(origin: str) -> None:
     ids=lambda origin: repr(origin)[:50],
 )
 def test_hostile(origin: bytes) -> None:
-    """DESIGN section 5: nothing that only looks like an allowed page is let in, nor
-    with same-host, whatever the Host."""
+    """DESIGN section 5: an origin that only resembles an allowed one is refused.
+
+    With same-host, it is refused whatever the Host.
+    """
     rules = OriginRules([*RULES, "same-host"])
     for host in (b"elsewhere.example", b"", b"evil.com@example.org", None):
         assert not rules.allow(origin, host)
@@ -298,8 +304,9 @@ def test_hostile(origin: bytes) -> None:
 
 
 def test_wildcard_is_one_or_more_names() -> None:
-    """https://*.example.org is all below example.org, at any depth, and not
-    example.org itself; which is a rule of its own."""
+    """https://*.example.org matches all names below example.org, at any depth.
+    example.org itself needs a rule of its own.
+    """
     rules = OriginRules(["https://*.example.org"])
     assert rules.allow(b"https://a.example.org", None)
     assert rules.allow(b"https://a.b.example.org", None)
@@ -309,7 +316,7 @@ def test_wildcard_is_one_or_more_names() -> None:
 
 
 def test_wildcards_nest() -> None:
-    """Of several names above, any one may have the rule."""
+    """Of several rules with wildcards, any one is enough."""
     rules = OriginRules(["https://*.b.example.org", "https://*.example.net"])
     assert rules.allow(b"https://a.b.example.org", None)
     assert rules.allow(b"https://a.b.example.net", None)
@@ -318,7 +325,7 @@ def test_wildcards_nest() -> None:
 
 
 def test_null() -> None:
-    """Pages that hide where they are from are let in where a rule says so, and *."""
+    """Pages that hide their origin are allowed by a rule for null, and by *."""
     for rules in (["same-host"], ["https://example.org"], ["file://"], []):
         assert not OriginRules(rules).allow(b"null", b"null")
     for rules in (["null"], ["same-host", "null"], ["*"]):
@@ -352,8 +359,11 @@ TRUSTED = {
 
 @pytest.mark.parametrize("name", TRUSTED)
 def test_trusted(name: str) -> None:
-    """A page is trusted by a rule that names it: not by *, which lets
-    everybody in, nor by null, which anybody can be, nor for those without an origin."""
+    """A page is trusted by a rule that names it.
+
+    Not by *, which allows everyone, nor by null, which any page can send, nor by the
+    rule for clients without an origin.
+    """
     rules, origin, trusted = TRUSTED[name]
     for _ in range(2):
         assert OriginRules(rules).isTrusted(origin, b"server.example") is trusted
@@ -369,8 +379,10 @@ def test_trusted(name: str) -> None:
     )
 )
 def test_whatever_comes(text: str) -> None:
-    """Never an error; and what is let in is at an allowed host for Python's own parser
-    of URLs, too."""
+    """Checking an origin never raises.
+
+    Python's URL parser agrees that an accepted origin has an allowed host.
+    """
     rules = OriginRules(RULES)
     if not rules.allow(text.encode("utf-8"), b"server.example"):
         return
@@ -389,7 +401,7 @@ def test_whatever_comes(text: str) -> None:
 
 @given(st.text(max_size=40))
 def test_whatever_rule(text: str) -> None:
-    """A rule is an origin or a ValueError, and an origin lets itself in."""
+    """A rule is an origin or raises ValueError, and a rule matches its own origin."""
     try:
         _, below = parseRule(text)
     except ValueError:
@@ -398,8 +410,10 @@ def test_whatever_rule(text: str) -> None:
 
 
 def test_file() -> None:
-    """Some web views send this origin for pages from files; it is allowed by name, in
-    either spelling, and no other origin of that scheme is."""
+    """Some web views send this origin for pages from files.
+
+    It is allowed by name, in either spelling; no other origin of that scheme is.
+    """
     for rule in ("file://", "file:"):
         assert OriginRules([rule]).allow(b"file://", b"a")
         for other in (b"file:", b"file:///", b"file://a", b"FILE://", b"null"):
@@ -408,8 +422,10 @@ def test_file() -> None:
 
 
 def test_none() -> None:
-    """Only listed pages may connect, or none; clients that aren't browsers still may.
-    The word contradicts the rules that allow pages of the server."""
+    """Only listed pages may connect, or none; clients other than browsers still may.
+
+    The keyword contradicts rules that allow the server's own pages.
+    """
     rules = OriginRules(["none"])
     assert not rules.allow(b"http://a", b"a")
     assert rules.allow(None, None)
@@ -424,7 +440,7 @@ def test_none() -> None:
 
 
 def test_added() -> None:
-    """A named origin adds to the server's own pages."""
+    """A named origin is allowed in addition to the server's own pages."""
     for rules in (["https://shop.example"], ["null"], ["*"], []):
         assert OriginRules(rules).allow(b"http://a:8000", b"a:9000")
     strict = OriginRules(["https://shop.example", "same-origin"])
@@ -484,8 +500,10 @@ DIFFERENT = [
 
 @pytest.mark.parametrize(("origin", "host"), SAME)
 def test_same_host(origin: bytes, host: bytes) -> None:
-    """By default, pages of the same host may connect, whichever their port. The strict
-    rule compares the port as well."""
+    """By default, pages of the same host may connect from any port.
+
+    The strict rule compares the port as well.
+    """
     assert OriginRules().allow(origin, host)
     assert OriginRules().isTrusted(origin, host)
     assert not OriginRules(["none"]).allow(origin, host)
@@ -493,8 +511,9 @@ def test_same_host(origin: bytes, host: bytes) -> None:
 
 @pytest.mark.parametrize("host", MACHINE)
 def test_the_machine_itself(host: bytes) -> None:
-    """All names and addresses of the machine are one host, but not for the strict
-    rule."""
+    """All names and addresses of this machine count as one host, except under the
+    strict rule.
+    """
     for each in MACHINE:
         origin = b"http://" + each.replace(b"9000", b"8000")
         assert OriginRules().allow(origin, host)
@@ -503,14 +522,15 @@ def test_the_machine_itself(host: bytes) -> None:
 
 @pytest.mark.parametrize(("origin", "host"), DIFFERENT)
 def test_other_hosts(origin: bytes, host: bytes) -> None:
-    """No other host is the same, and no page that isn't http: or https: is."""
+    """No other host counts as the same, and no page that isn't http: or https: does."""
     assert not OriginRules().allow(origin, host)
     assert not OriginRules(["same-origin"]).allow(origin, host)
 
 
 def test_less_secure() -> None:
-    """A page without TLS may not connect with TLS, for either rule: who can change the
-    page would have what TLS protects. An origin that is named may."""
+    """A page without TLS may not connect with TLS, under either rule: an attacker
+    who can change the page would reach what TLS protects. A named origin may.
+    """
     page = b"http://a.example"
     for rules in (OriginRules(), OriginRules(["same-origin"])):
         assert rules.allow(page, b"a.example", False)
@@ -523,14 +543,14 @@ def test_less_secure() -> None:
 
 
 def test_nobody() -> None:
-    """Without a Host no page is the server's own."""
+    """Without a Host, no page is the server's own."""
     rules = OriginRules([])
     assert not rules.allow(b"http://a", None)
     assert rules.allow(None, None)
 
 
 def test_without_host() -> None:
-    """Without a Host there is no same host."""
+    """Without a Host, no page is of the same host."""
     assert not OriginRules().allow(b"http://a", None)
     assert OriginRules(["http://a"]).allow(b"http://a", None)
 
@@ -539,18 +559,18 @@ def test_without_host() -> None:
     "host", [b"\xff", b"a b:1:2", b"[::1", b"a:99999999999", b"[::1]x", b"[zz]"]
 )
 def test_wrong_host(host: bytes) -> None:
-    """Whatever a Host is, it never raises."""
+    """No Host raises an exception."""
     assert not OriginRules().allow(b"http://a", host)
 
 
 def test_same_address() -> None:
-    """An IPv6 address is the same in whatever way it is written."""
+    """All spellings of an IPv6 address are equal."""
     assert OriginRules().allow(b"http://[::1]:9000", b"[0:0::0:1]:9000")
     assert not OriginRules().allow(b"http://[::1]:9000", b"[::2]:9000")
 
 
 def test_judged_again() -> None:
-    """A judgement that is kept is the one of the same rules, origin and host."""
+    """A cached result is that of the same rules, origin and host."""
     some, others = OriginRules(), OriginRules(["http://b"])
     for _ in range(2):
         assert some.allow(b"http://a", b"a")
@@ -563,8 +583,9 @@ def test_judged_again() -> None:
 
 
 def test_what_is_kept_is_bounded() -> None:
-    """Any number of origins and hosts may be sent; few judgements are kept, and none
-    of what is too long for an origin."""
+    """A client may send any number of origins and hosts: few results are cached, and
+    none for an origin that is too long.
+    """
     rules = OriginRules()
     for number in range(500):
         assert rules.allow(b"http://a%d" % number, b"a%d" % number)

@@ -1,4 +1,4 @@
-"""What may be sent, by every way of sending (wsplug.payloads)."""
+"""What each way of sending accepts (wsplug.payloads)."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ def logs() -> Iterator[Logs]:
 
 
 class Word(str, enum.Enum):
-    """Text of its own kind, as a template's safe string is."""
+    """A subclass of str, such as a template's safe string."""
 
     HI = "hi"
 
 
 class Whole:
-    """What can be used as a whole number, as NumPy's can."""
+    """An object that can be used as an integer, such as NumPy's."""
 
     def __index__(self) -> int:
         return 1000
@@ -54,7 +54,7 @@ BYTES: list[Any] = [
 
 
 class Stage:
-    """A server, a client, and all ways in which one sends to the other."""
+    """A server, a client, and every way in which one sends to the other."""
 
     def __init__(self) -> None:
         self.app = App()
@@ -64,7 +64,7 @@ class Stage:
         self.transport = self.recorder.transport
 
     def state(self) -> object:
-        """What a refused message may not change."""
+        """Give the state that a refused message may not change."""
         self.server.run()
         statistics = self.server.factory.statistics
         traffic = [
@@ -96,8 +96,9 @@ SENDERS: dict[str, Callable[[Stage, Any], object]] = {
 @pytest.mark.parametrize("message", NO_MESSAGES, ids=repr)
 @pytest.mark.parametrize("name", SENDERS)
 def test_no_message(name: str, message: Any) -> None:
-    """What is neither text nor bytes-like is a TypeError that says what it is and what
-    would be right, and nothing else happens."""
+    """An object that is neither text nor bytes-like raises a TypeError, which names
+    its type and the right ones. Nothing else happens.
+    """
     stage = Stage()
     before = stage.state()
     with pytest.raises(TypeError) as caught:
@@ -110,7 +111,7 @@ def test_no_message(name: str, message: Any) -> None:
 
 @pytest.mark.parametrize("name", ["bytes", "ping", "client's ping", "client's bytes"])
 def test_text_is_no_bytes(name: str) -> None:
-    """Text isn't bytes: nobody guesses at an encoding. The error names what it is."""
+    """Text isn't bytes: no encoding is guessed. The error names the type."""
     stage = Stage()
     before = stage.state()
     with pytest.raises(TypeError, match="bytes-like object, not str") as caught:
@@ -122,7 +123,7 @@ def test_text_is_no_bytes(name: str) -> None:
 @pytest.mark.parametrize("message", BYTES, ids=lambda each: type(each).__name__)
 @pytest.mark.parametrize("name", ["bytes", "broadcast", "client"])
 def test_bytes_like(name: str, message: Any) -> None:
-    """Whatever has a buffer is sent as its bytes, in the machine's order."""
+    """An object with a buffer is sent as its bytes, in the machine's order."""
     stage = Stage()
     SENDERS[name](stage, message)
     stage.server.run()
@@ -170,7 +171,9 @@ CLOSERS: dict[str, Callable[[Stage, Any, Any], object]] = {
 def test_no_close(
     name: str, close: tuple[Any, Any], error: type[Exception], words: str
 ) -> None:
-    """What makes no close frame is an error that says why, and the connection stays."""
+    """Arguments that make no valid close frame raise an error that says why, and the
+    connection stays open.
+    """
     stage = Stage()
     before = stage.state()
     with pytest.raises(error, match=words):
@@ -192,7 +195,7 @@ def test_no_close(
 )
 @pytest.mark.parametrize("name", CLOSERS)
 def test_close(name: str, close: tuple[Any, Any], sent: tuple[int, str]) -> None:
-    """What makes one, from either side."""
+    """Arguments that make a valid close frame are accepted on either side."""
     stage = Stage()
     CLOSERS[name](stage, *close)
     stage.server.run()
@@ -205,7 +208,7 @@ def test_close(name: str, close: tuple[Any, Any], sent: tuple[int, str]) -> None
 
 
 def talk(action: Callable[[Any], Any]) -> tuple[list[object], MemoryClient]:
-    """Have a coroutine do something, and note what it raises."""
+    """Run an action in a coroutine, and record what it raises."""
     raised: list[object] = []
 
     @application("talk")
@@ -221,7 +224,9 @@ def talk(action: Callable[[Any], Any]) -> tuple[list[object], MemoryClient]:
 
 @pytest.mark.parametrize("message", NO_MESSAGES, ids=repr)
 def test_coroutine(message: Any) -> None:
-    """A coroutine gets the same error, which names both kinds; its connection stays."""
+    """In a coroutine the error is the same, and names both types; its connection
+    stays open.
+    """
     raised, client = talk(lambda socket: socket.send(message))
     kind = type(message).__name__
     assert raised == [
@@ -232,7 +237,7 @@ def test_coroutine(message: Any) -> None:
 
 
 def test_coroutine_sends_all_kinds() -> None:
-    """Text of any kind is text, and whatever has a buffer is binary."""
+    """Text of any type is sent as text, and any object with a buffer as binary."""
     for message in BYTES:
         raised, client = talk(lambda socket, it=message: socket.send(it))  # type: ignore[misc]
         assert (raised, client.messages) == ([], [b"hi", "still here"])
@@ -241,7 +246,7 @@ def test_coroutine_sends_all_kinds() -> None:
 
 
 def test_coroutine_closes() -> None:
-    """A wrong close is an error there, too, and the coroutine can go on."""
+    """An invalid close is an error in a coroutine, too, which can continue."""
 
     async def close(socket: Any) -> None:
         socket.close("1000")
@@ -279,8 +284,9 @@ def test_coroutine_closes() -> None:
     ],
 )
 def test_no_refusal(arguments: tuple[Any, ...], words: str, logs: Logs) -> None:
-    """What makes no response is an error where it is made: the client gets a 500, and
-    the next one is served."""
+    """A refusal that can't be a response is an error where it is created: the client
+    gets a 500, and the next client is served.
+    """
     *plain, last = arguments
     keywords = last if isinstance(last, dict) else {}
     if not keywords:
@@ -305,7 +311,10 @@ def test_no_refusal(arguments: tuple[Any, ...], words: str, logs: Logs) -> None:
 
 @pytest.fixture(params=["memory", "sqlite"])
 def broker(request: Any, tmp_path: Path) -> Any:
-    """A broker of each kind; what is judged before it does something needs no start."""
+    """A broker of each kind.
+
+    Arguments are checked before anything else, so it need not be started.
+    """
     if request.param == "memory":
         return MemoryBroker(Clock())
     return SqliteBroker(str(tmp_path / "broker"), Clock())
@@ -313,8 +322,10 @@ def broker(request: Any, tmp_path: Path) -> Any:
 
 @pytest.mark.parametrize("data", [*NO_MESSAGES, "text"], ids=repr)
 def test_no_publication(broker: Any, data: Any) -> None:
-    """What isn't bytes-like can't be published, nor be what others know of somebody who
-    is present: nothing is stored or counted then."""
+    """Only bytes-like objects can be published or be a presence's data.
+
+    Nothing is stored or counted for others.
+    """
     words = f"channel data must be bytes .*, not {type(data).__name__}; encode"
     with pytest.raises(TypeError, match=words):
         broker.publish("a", data)
@@ -338,7 +349,7 @@ def test_no_channel(broker: Any, channel: Any) -> None:
 
 
 def test_published_as_it_was() -> None:
-    """What its owner changes later stays in the channel as it was."""
+    """A buffer that its owner changes later stays unchanged in the channel."""
     broker = MemoryBroker(Clock())
     data: Any = bytearray(b"then")
     broker.publish("a", data)

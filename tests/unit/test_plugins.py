@@ -81,21 +81,24 @@ SERVICES = Services(Clock(), Clock(), MemoryBroker(Clock()))
 def test_description(
     text: str, name: str, attribute: str | None, values: dict[str, object]
 ) -> None:
-    """NAME[:key=value...], a place in a file or module, and escapes."""
+    """A description is NAME[:key=value...] or a location in a file or module, with
+    escapes.
+    """
     assert parseDescription(text) == Description(name, attribute, values)
 
 
 @given(st.dictionaries(st.from_regex(r"[a-z-]{1,9}", fullmatch=True), st.text()))
 def test_descriptions_are_quoted_as_endpoints(values: dict[str, str]) -> None:
-    """Twisted's own way of quoting makes any value of an endpoint string, and any of
-    ours."""
+    """Twisted's quoting works for any value in an endpoint string, and for any value
+    in ours.
+    """
     quoted = [f"{key}={quoteStringArgument(value)}" for key, value in values.items()]
     assert parseDescription(":".join(["chat", *quoted])).values == values
 
 
 @given(st.text(alphabet="ab:=\\./"))
 def test_descriptions_never_crash(text: str) -> None:
-    """Anything is a description or an InvalidOption."""
+    """Any text is a description or raises InvalidOption."""
     with suppress(InvalidOption):
         assert parseDescription(text).name
 
@@ -115,7 +118,7 @@ def test_descriptions_never_crash(text: str) -> None:
     ],
 )
 def test_wrong_description(text: str, words: str) -> None:
-    """What is wrong, and where."""
+    """The error says what is wrong, and where."""
     with pytest.raises(InvalidOption) as caught:
         parseDescription(text)
     assert words in str(caught.value)
@@ -126,7 +129,7 @@ def test_wrong_description(text: str, words: str) -> None:
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A working directory of the test's own."""
+    """A working directory for one test."""
     before = dict(sys.modules)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path])
@@ -142,7 +145,9 @@ def load(description: str) -> IWebSocketApplicationPlugin:
 
 
 def test_file(here: Path) -> None:
-    """The only application in a file, by the file; absolute paths too."""
+    """The only application in a file is named by the file alone; absolute paths
+    work, too.
+    """
     (here / "shout.py").write_text(SHOUT)
     assert load("shout.py").name == "shout"
     assert load(f"{here}/shout.py:times=3").help == "Repeat in capitals."
@@ -150,8 +155,9 @@ def test_file(here: Path) -> None:
 
 
 def test_beside_a_file(here: Path) -> None:
-    """A file imports what is beside it, as a script does, wherever the server is
-    started."""
+    """A file can import its neighbours, as a script can, wherever the server is
+    started.
+    """
     (here / "folder").mkdir()
     (here / "folder" / "mine_beside.py").write_text("HELP = 'From beside.'")
     (here / "folder" / "shout.py").write_text(
@@ -163,7 +169,7 @@ def test_beside_a_file(here: Path) -> None:
 
 
 def test_several_in_a_file(here: Path) -> None:
-    """Several: one has to be named, and the error says which there are."""
+    """If a file has several applications, one has to be named; the error lists them."""
     (here / "two.py").write_text(TWO)
     assert load("two.py:whisper").name == "whisper"
     with pytest.raises(UnknownApplication) as caught:
@@ -172,7 +178,7 @@ def test_several_in_a_file(here: Path) -> None:
 
 
 def test_name_that_a_file_does_not_have(here: Path) -> None:
-    """The error says which applications the file has, plugins or not."""
+    """The error lists the applications in the file, plugins or not."""
     (here / "two.py").write_text(TWO)
     with pytest.raises(UnknownApplication) as caught:
         load("two.py:cry")
@@ -212,7 +218,9 @@ def test_broken_file(
     error: type[ConfigurationError],
     words: str,
 ) -> None:
-    """What is not there or doesn't load: one line that says so, and where."""
+    """A missing file, or one that doesn't load, is an error of one line that says
+    why and where.
+    """
     if source is not None:
         file = name.split(":")[0].removesuffix(".py") + ".py"
         (here / file).write_text(source)
@@ -224,7 +232,7 @@ def test_broken_file(
 
 
 def test_module(here: Path) -> None:
-    """package.module:name, from the working directory as well."""
+    """package.module:name is found from the working directory as well."""
     (here / "mine_pkg").mkdir()
     (here / "mine_pkg" / "__init__.py").write_text("")
     (here / "mine_pkg" / "apps.py").write_text(TWO + "class space: inner = shout\n")
@@ -233,7 +241,7 @@ def test_module(here: Path) -> None:
 
 
 def test_object_with_buildProtocol(here: Path) -> None:
-    """A ready application, which has no options, is one too; its class isn't."""
+    """A ready application object works, without options; its class doesn't."""
     (here / "ready.py").write_text(
         "class Factory:\n    def buildProtocol(self, request): pass\n"
         "factory = Factory()\n"
@@ -248,7 +256,7 @@ def test_object_with_buildProtocol(here: Path) -> None:
 
 
 def test_bundled() -> None:
-    """Those that come with wsplug are found by their names."""
+    """The bundled applications are found by name."""
     assert load("echo").name == "echo"
     assert "echo" in [plugin.name for plugin in findApplications()]
 
@@ -263,7 +271,7 @@ def test_bundled() -> None:
     ],
 )
 def test_unknown(name: str, words: str) -> None:
-    """No application of that name: what may have been meant."""
+    """An unknown name is an error that suggests similar ones."""
     with pytest.raises(UnknownApplication) as caught:
         load(name)
     assert words in str(caught.value)
@@ -271,7 +279,7 @@ def test_unknown(name: str, words: str) -> None:
 
 @pytest.fixture
 def dropIns(here: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of drop-ins beside the real ones."""
+    """A folder of drop-ins beside the real one."""
     folder = here / "twisted" / "plugins"
     folder.mkdir(parents=True)
     monkeypatch.setattr(sys, "path", [str(here), *sys.path])
@@ -281,7 +289,7 @@ def dropIns(here: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_drop_in(dropIns: Path) -> None:
-    """One under twisted/plugins/ is found by its name."""
+    """A drop-in under twisted/plugins/ is found by name."""
     (dropIns / "own_shout.py").write_text(SHOUT)
     assert load("shout").name == "shout"
 
@@ -289,9 +297,10 @@ def test_drop_in(dropIns: Path) -> None:
 def test_drop_in_of_the_working_folder(
     here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One under twisted/plugins/ of the folder that the server is started in is found,
-    and imports what is in that folder. Nothing is searched there without such a folder,
-    nor if that is a package."""
+    """A drop-in under twisted/plugins/ of the working directory is found, and can
+    import modules from the working directory. Nothing is searched if there is no such
+    folder, or if it is a package.
+    """
     monkeypatch.setattr(twisted.plugins, "__path__", [*twisted.plugins.__path__])
     searched = [*sys.path], [*twisted.plugins.__path__]
     folder = here / "twisted" / "plugins"
@@ -311,7 +320,7 @@ def test_drop_in_of_the_working_folder(
 
 
 def test_deleted_working_folder(here: Path) -> None:
-    """A working directory that is gone is no reason to fail."""
+    """A deleted working directory is no error."""
     gone = here / "gone"
     gone.mkdir()
     os.chdir(gone)
@@ -320,7 +329,7 @@ def test_deleted_working_folder(here: Path) -> None:
 
 
 def test_broken_drop_in(dropIns: Path) -> None:
-    """One that doesn't load is told of, and hinders no other."""
+    """A drop-in that doesn't load is reported, and doesn't affect the others."""
     (dropIns / "own_broken.py").write_text("1 / 0\n")
     assert load("echo").name == "echo"
     with pytest.raises(UnknownApplication, match=r"own_broken\.py does not load"):
@@ -331,8 +340,9 @@ def test_broken_drop_in(dropIns: Path) -> None:
 
 
 def test_broken_drop_ins_are_quiet(dropIns: Path) -> None:
-    """Looking something up logs no tracebacks, however many drop-ins don't load: each
-    is told of in one line, with its file and the mistake."""
+    """A look-up logs no tracebacks, however many drop-ins fail to load: each is one
+    line with its file and the mistake.
+    """
     (dropIns / "own_syntax.py").write_text("def f(:\n")
     (dropIns / "own_import.py").write_text("import not_there\n")
     (dropIns / "own_exit.py").write_text("raise SystemExit('no')\n")
@@ -362,8 +372,9 @@ def test_broken_drop_ins_are_quiet(dropIns: Path) -> None:
 
 
 def test_drop_ins_are_loaded_once(dropIns: Path) -> None:
-    """However often something is looked up, a drop-in is tried once, though it doesn't
-    load; one that comes later is found."""
+    """A drop-in that doesn't load is tried only once, however many look-ups there
+    are; one that is added later is found.
+    """
     (dropIns / "own_broken.py").write_text(
         "import sys\nsys.tried = getattr(sys, 'tried', 0) + 1\n1 / 0\n"
     )
@@ -410,7 +421,9 @@ CONTRACTS = [
 
 @pytest.mark.parametrize("body", [pytest.param(b, id=i) for i, b in CONTRACTS])
 def test_broken_contract(dropIns: Path, body: str) -> None:
-    """A plugin that breaks its contract: told of, named, and no hindrance to others."""
+    """A plugin that breaks its contract is reported by name, and doesn't affect the
+    others.
+    """
     (dropIns / "own_contract.py").write_text(
         "from zope.interface import implementer\n"
         "from wsplug.interfaces import IWebSocketApplicationPlugin\n"
@@ -427,11 +440,13 @@ def test_broken_contract(dropIns: Path, body: str) -> None:
     assert "\n" not in str(caught.value)
 
 
-# Making
+# Creation
 
 
 def test_make_mounts(here: Path) -> None:
-    """A single one at the root, several at their names, path= for all else."""
+    """A single application is at the root, and several are at their names, unless
+    path= says otherwise.
+    """
     (here / "two.py").write_text(TWO)
 
     def paths(*descriptions: str) -> list[tuple[str, bool]]:
@@ -445,8 +460,11 @@ def test_make_mounts(here: Path) -> None:
 
 
 def test_pages(here: Path) -> None:
-    """Any application takes a folder of pages. It stays the same one if the server
-    changes its working directory, as a daemon does."""
+    """Any application takes a folder of pages.
+
+    The folder stays the same if the server changes its working directory, as a daemon
+    does.
+    """
     (here / "site").mkdir()
     for name in ("echo", "process:command=true"):
         (mount,) = makeMounts([parseDescription(f"{name}:pages=site")], SERVICES)
@@ -464,7 +482,7 @@ def test_pages(here: Path) -> None:
     ],
 )
 def test_subprotocols(given: str, taken: tuple[str, ...] | None) -> None:
-    """Any application takes the subprotocols that its mount names."""
+    """Any application takes the subprotocols that its mount lists."""
     for name in ("echo", "process:command=true"):
         (mount,) = makeMounts([parseDescription(name + given)], SERVICES)
         assert mount.subprotocols == taken
@@ -491,7 +509,7 @@ def test_subprotocols(given: str, taken: tuple[str, ...] | None) -> None:
 def test_make_mounts_wrongly(
     here: Path, description: str, error: type[ConfigurationError], words: str
 ) -> None:
-    """What is wrong with which --app."""
+    """The error says what is wrong with which --app."""
     (here / "two.py").write_text(TWO)
     (here / "fails.py").write_text(
         SHOUT + "type(shout).makeApplication\n"

@@ -8,9 +8,8 @@ from wsplug.printable import escapeUnprintable, oneLine
 
 
 def test_escapes() -> None:
-    """
-    Control characters, line breaks of Unicode and lone surrogates become visible, and
-    everything else stays.
+    """Control characters, Unicode line breaks and lone surrogates are escaped; all
+    other characters stay.
     """
     assert escapeUnprintable("Zoë ✓") == "Zoë ✓"
     assert escapeUnprintable("a\x1b[2J\r\n\u2028\udc80b") == (
@@ -19,15 +18,11 @@ def test_escapes() -> None:
 
 
 def test_keeps() -> None:
-    """
-    Characters that are wanted stay.
-    """
+    """Characters that the caller allows stay."""
     assert escapeUnprintable("a\tb\nc", keep="\t") == "a\tb\\nc"
 
 
 def test_one_line() -> None:
-    """
-    An error is one line, even if it has no text.
-    """
+    """An error becomes one line, even if it has no text."""
     assert oneLine(ValueError("a\n  b")) == "a b"
     assert oneLine(AssertionError()) == "AssertionError"

@@ -1,6 +1,4 @@
-"""
-Who a request is from, behind proxies that are believed and others.
-"""
+"""Which client a request comes from, behind trusted and untrusted proxies."""
 
 from __future__ import annotations
 
@@ -41,9 +39,7 @@ def found(
     trusted: tuple[str, ...] = ("10.0.0.0/8",),
     header: str = "x-forwarded-for",
 ) -> tuple[str | None, int, bool | None]:
-    """
-    Give the host and the port of whom is found, and whether it is secure.
-    """
+    """Give the host and port of the client that is found, and whether it uses TLS."""
     client = proxies(*trusted, header=header).clientOf(peer, headOf(*lines))
     address: Any = client.address
     if address is None:
@@ -55,15 +51,15 @@ def found(
     ("value", "host"),
     [
         (CLIENT, CLIENT),
-        # What the client has made up is left of it.
+        # Whatever the client made up is to the left.
         (f"203.0.113.1, {CLIENT}", CLIENT),
         (f"10.0.0.7, {CLIENT}", CLIENT),
         (f"garbage, {CLIENT}", CLIENT),
-        # Through several proxies that are believed.
+        # Through several trusted proxies.
         (f"203.0.113.1, {CLIENT}, 10.0.0.2, 10.0.0.3", CLIENT),
-        # None but proxies: somebody within.
+        # Only proxies: a client on the inside.
         ("10.0.0.4, 10.0.0.2", "10.0.0.4"),
-        # As far as it makes sense.
+        # Read from the right, as far as it is valid.
         ("203.0.113.1, garbage, 10.0.0.2", "10.0.0.2"),
         ("203.0.113.1, unknown, 10.0.0.2", "10.0.0.2"),
         ("garbage", None),
@@ -72,16 +68,12 @@ def found(
     ],
 )
 def test_from_the_right(value: str, host: str | None) -> None:
-    """
-    The first from the right who is no trusted proxy is the client.
-    """
+    """The first address from the right that isn't a trusted proxy is the client."""
     assert found(f"X-Forwarded-For: {value}")[0] == host
 
 
 def test_forms() -> None:
-    """
-    Ports and IPv6; several headers are one list.
-    """
+    """Addresses may have ports or be IPv6; several headers form one list."""
     assert found("X-Forwarded-For: 198.51.100.1:81")[:2] == (CLIENT, 81)
     assert found("X-Forwarded-For: [2001:db8::1]:81")[:2] == ("2001:db8::1", 81)
     lines = ("X-Forwarded-For: 203.0.113.1", f"X-Forwarded-For: {CLIENT}")
@@ -93,15 +85,13 @@ def test_forms() -> None:
 
 
 def test_nobody_is_named() -> None:
-    """
-    A trusted proxy that names nobody, as for its own health checks.
-    """
+    """A trusted proxy may name no client, as in its own health checks."""
     assert found() == (None, 0, None)
 
 
 def test_strangers() -> None:
-    """
-    Who isn't trusted can send what they like, of a client or of TLS.
+    """Headers from untrusted peers are ignored, whether they name a client or claim
+    TLS.
     """
     lines = (f"X-Forwarded-For: {CLIENT}", "X-Forwarded-Proto: https")
     assert found(*lines, peer=STRANGER) == (None, 0, None)
@@ -112,16 +102,14 @@ def test_strangers() -> None:
 
 
 def test_mapped() -> None:
-    """
-    A proxy that comes to an IPv6 socket by IPv4 is the same one.
-    """
+    """A proxy that reaches an IPv6 socket over IPv4 is recognized."""
     peer = IPv6Address("TCP", "::ffff:10.0.0.1", 1)
     assert found(f"X-Forwarded-For: {CLIENT}", peer=peer)[0] == CLIENT
 
 
 def test_one_header() -> None:
-    """
-    The other header says nothing at all: the proxy passes on what a client put there.
+    """The header that isn't configured is ignored: the proxy may pass on a client's
+    own.
     """
     lines = (f"X-Forwarded-For: {CLIENT}", "Forwarded: for=203.0.113.1;proto=https")
     assert found(*lines) == (CLIENT, 0, None)
@@ -141,7 +129,8 @@ def test_one_header() -> None:
         (["X-Forwarded-For: 198.51.100.1", "X-Forwarded-Proto: ?"], None),
         (["X-Forwarded-For: 198.51.100.1"], None),
         (["X-Forwarded-Proto: https"], True),
-        # Each adds to it: the client's hop counts, whatever the client sent itself.
+        # Each proxy appends to it. The client's hop counts, whatever the client itself
+        # sent.
         (
             [
                 "X-Forwarded-For: 203.0.113.1, 198.51.100.1, 10.0.0.2",
@@ -149,7 +138,7 @@ def test_one_header() -> None:
             ],
             False,
         ),
-        # The last one replaces it.
+        # The last proxy replaces it.
         (
             ["X-Forwarded-For: 198.51.100.1, 10.0.0.2", "X-Forwarded-Proto: https"],
             True,
@@ -157,16 +146,12 @@ def test_one_header() -> None:
     ],
 )
 def test_schemes(lines: list[str], secure: bool | None) -> None:
-    """
-    Whether the client used TLS is said by the proxy that it came to.
-    """
+    """The proxy that the client connected to says whether the client used TLS."""
     assert found(*lines)[2] is secure
 
 
 def test_forwarded_schemes() -> None:
-    """
-    In the element that names the client.
-    """
+    """The protocol is read from the element that names the client."""
     value = "for=203.0.113.1;proto=http, for=198.51.100.1;proto=https, for=10.0.0.2"
     assert found(f"Forwarded: {value}", header="forwarded") == (CLIENT, 0, True)
     value = "for=unknown;proto=https"
@@ -174,20 +159,18 @@ def test_forwarded_schemes() -> None:
 
 
 def test_endless() -> None:
-    """
-    Nobody comes through that many proxies.
-    """
+    """A chain of proxies is read only up to a fixed number."""
     value = ", ".join(f"10.0.1.{number}" for number in range(200))
     assert found(f"X-Forwarded-For: {value}")[0] == "10.0.1.168"
 
 
-# What the operator is told
+# Messages for the operator
 
 
 def test_complaint() -> None:
-    """
-    What makes no sense is told of once in a while; what is made up by a client behind
-    it, and C{unknown}, never.
+    """An invalid header from a proxy is logged once in a while.
+
+    One that a client behind it made up, and C{unknown}, never is.
     """
     clock = Clock()
     judge = TrustedProxies(ProxySettings(("10.0.0.1", "unix")), clock)
@@ -217,9 +200,8 @@ def test_complaint() -> None:
 )
 @pytest.mark.parametrize("header", ["X-Forwarded-For", "Forwarded"])
 def test_notice(peer: IAddress, name: str, header: str) -> None:
-    """
-    What looks like a proxy of one's own is spoken of once, with what to set; and that
-    can be set.
+    """A header that looks like that of an unconfigured proxy of the operator is
+    logged once, with the option to set; and that option works.
     """
     judge = proxies()
     with capturedLogs() as events:
@@ -250,16 +232,14 @@ def test_notice(peer: IAddress, name: str, header: str) -> None:
     ],
 )
 def test_wrong(values: dict[str, object], words: str) -> None:
-    """
-    What is no proxy, and what would be believed of nobody, is a mistake.
-    """
+    """An invalid proxy, and a header setting without trusted proxies, are errors."""
     with pytest.raises(InvalidOption, match=words):
         combine({"app": [parseDescription("echo")], **values}, {})
 
 
 def test_file(tmp_path: Any) -> None:
-    """
-    The file has them all; a single proxy needs no array.
+    """All of these options work in the configuration file; a single proxy needs no
+    array.
     """
     path = tmp_path / "wsplug.toml"
     path.write_text(
@@ -278,7 +258,5 @@ def test_file(tmp_path: Any) -> None:
 
 
 def test_unnamed() -> None:
-    """
-    Most requests are from the peer itself, and cost nothing more.
-    """
+    """Most requests come directly from the client, and cost nothing more."""
     assert proxies().clientOf(STRANGER, headOf()) == ClientInfo()

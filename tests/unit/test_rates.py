@@ -1,6 +1,4 @@
-"""
-How often somebody may do something.
-"""
+"""How often a client may do something (wsplug's token buckets)."""
 
 from __future__ import annotations
 
@@ -13,8 +11,9 @@ from wsplug.rates import RateLimiter, TokenBucket
 
 
 def test_burst_and_rate() -> None:
-    """
-    So many at once, then one in each interval; after a while, as many at once again.
+    """A burst passes at once, then one action in each interval.
+
+    After a pause, a burst passes again.
     """
     clock = Clock()
     clock.advance(1000)
@@ -31,8 +30,8 @@ def test_burst_and_rate() -> None:
 
 @given(st.lists(st.floats(0, 3), max_size=60))
 def test_never_more(waits: list[float]) -> None:
-    """
-    In no time is more done than the burst and what the rate gives for that time.
+    """In no period do more actions pass than the burst plus the rate for that
+    period.
     """
     clock = Clock()
     rate = RateLimiter(clock, 2.0, 5)
@@ -47,9 +46,7 @@ def test_never_more(waits: list[float]) -> None:
 
 
 def test_pause() -> None:
-    """
-    A pause fills the bucket up to the burst, and no further.
-    """
+    """A pause refills the bucket up to the burst, and no further."""
     clock = Clock()
     rate = RateLimiter(clock, 2.0, 5)
     assert rate.take("a") == 0
@@ -58,9 +55,7 @@ def test_pause() -> None:
 
 
 def test_refused_counts_nothing() -> None:
-    """
-    Whoever goes on trying is not put off any longer.
-    """
+    """Refused attempts don't extend the wait."""
     clock = Clock()
     rate = RateLimiter(clock, 1.0, 1)
     rate.take("a")
@@ -72,8 +67,9 @@ def test_refused_counts_nothing() -> None:
 
 
 def test_given_back() -> None:
-    """
-    What was given back was never done; who has nothing gives nothing back.
+    """An action that is given back doesn't count.
+
+    Giving back to a full bucket changes nothing.
     """
     clock = Clock()
     rate = RateLimiter(clock, 1.0, 2)
@@ -87,9 +83,7 @@ def test_given_back() -> None:
 
 
 def test_forgets() -> None:
-    """
-    What is kept is bounded by those who have done something of late.
-    """
+    """Only clients that have done something recently take up memory."""
     clock = Clock()
     rate = RateLimiter(clock, 1.0, 2)
     for number in range(20_000):
@@ -99,9 +93,9 @@ def test_forgets() -> None:
 
 
 def test_debt() -> None:
-    """
-    Spending more than there is leaves a debt, which the refill pays off first; taking
-    more than there is changes nothing.
+    """Spending more than is left creates a debt, which the refill pays off first.
+
+    Taking more than is left changes nothing.
     """
     bucket = TokenBucket(1.0, 10.0, 100.0)
     assert bucket.spend(10, 100.0)
@@ -114,9 +108,7 @@ def test_debt() -> None:
 
 
 def test_clock_set_back() -> None:
-    """
-    A bucket refills from the new time on where the clock is set back.
-    """
+    """If the clock is set back, a bucket refills from the new time on."""
     bucket = TokenBucket(1.0, 1.0, 1_000_000.0)
     assert bucket.take(1_000_000.0) == 0.0
     assert bucket.take(5.0) == 1.0

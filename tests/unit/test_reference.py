@@ -11,7 +11,7 @@ from wsplug.tap import Options
 
 
 def test_is_current() -> None:
-    """The page is what its command makes: run it again after a change."""
+    """The page matches the output of its command: run it again after a change."""
     assert readPage("options") == makeReference()
 
 
@@ -23,8 +23,9 @@ def test_command(tmp_path: Path) -> None:
 
 
 def test_has_every_option() -> None:
-    """Each option of the command line has its row, and no other has one above those of
-    applications."""
+    """Each option of the command line has its row, and no other option has one above
+    those of applications.
+    """
     page = readPage("options").partition("## Options of applications")[0]
     rows = [line.split("`")[1] for line in page.splitlines() if line.startswith("| `")]
     assert sorted(rows) == sorted(option.name for option in (*OPTIONS, *COMMANDS))

@@ -1,4 +1,4 @@
-"""Options that had another name."""
+"""Options that have been renamed."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ RENAMED = {
 
 
 def test_all() -> None:
-    """Each of them is one that an option says it was called, and none is one now."""
+    """Each old name is declared by an option, and isn't a current name."""
     assert {old: each.name for each in OPTIONS for old in each.formerly} == RENAMED
     assert not RENAMED.keys() & {each.name for each in OPTIONS}
 
@@ -38,8 +38,9 @@ def test_all() -> None:
 @pytest.mark.parametrize("old", RENAMED)
 @pytest.mark.parametrize("form", ["--{}=1", "--{} 1"])
 def test_command_line(old: str, form: str) -> None:
-    """The old name on the command line ends the command with a line that has the new
-    one."""
+    """An old name on the command line ends the command with a line that gives the
+    new name.
+    """
     options = Options(MemoryReactorClock())
     words = form.format(old).split()
     with pytest.raises(SystemExit) as caught:
@@ -50,7 +51,7 @@ def test_command_line(old: str, form: str) -> None:
 
 @pytest.mark.parametrize("old", RENAMED)
 def test_file(old: str, tmp_path: Path) -> None:
-    """So does the old name in the file."""
+    """So does an old name in the file."""
     path = tmp_path / "wsplug.toml"
     path.write_text(f"{old} = 1\n")
     line = f"{path}: the option {old!r} is called {RENAMED[old]!r} now"
@@ -60,7 +61,7 @@ def test_file(old: str, tmp_path: Path) -> None:
 
 
 def test_check() -> None:
-    """wsplug check reports it with the others."""
+    """wsplug check reports it with the other errors."""
     options = CheckOptions(MemoryReactorClock())
     options.parseOptions(["--app=echo", "--max-waiting=1"])
     (error,) = options.errors
@@ -68,7 +69,7 @@ def test_check() -> None:
 
 
 def test_of_a_plugin() -> None:
-    """A plugin's options can be renamed the same way."""
+    """A plugin's options can be renamed in the same way."""
     option = Option("shade", text, "", "", formerly=("color",))
     with pytest.raises(InvalidOption, match=r"^the option 'color' is called 'shade' "):
         parseOptions([option], {"color": "red"})

@@ -20,7 +20,7 @@ from wsplug.testing import MemoryClient, MemoryServer
 
 
 class Talk(Application):
-    """What one says in a room, all others hear."""
+    """All other clients in the room receive what one sends."""
 
     async def serve(self, socket: WebSocket) -> None:
         room = self.room("/".join(socket.request.segments))
@@ -30,8 +30,9 @@ class Talk(Application):
 
 
 def test_send() -> None:
-    """A message goes to all in the room, but for the one who is left out, on each
-    server that shares the broker; text stays text, and bytes bytes."""
+    """A message goes to all clients in the room except an excluded one, on each
+    server that shares the broker. Text stays text, and bytes stay bytes.
+    """
     here = MemoryServer(Talk)
     there = MemoryServer(Talk, broker=here.broker, clock=here.clock)
     ann, bob = here.connect("/a/b"), here.connect("/a/b")
@@ -47,7 +48,9 @@ def test_send() -> None:
 
 
 def test_leaves_at_the_end() -> None:
-    """Whoever has gone isn't in the room any more, and the channel is forgotten."""
+    """A client that has gone is no longer in the room, and an empty channel is
+    forgotten.
+    """
     server = MemoryServer(Talk)
     application: Any = server.application
     room = application.room("a")
@@ -64,8 +67,10 @@ def test_leaves_at_the_end() -> None:
 
 
 def test_names_of_channels() -> None:
-    """Rooms of two applications have nothing in common, though they have one name;
-    a prefix, which may be an option, has two mounts share theirs or not."""
+    """Rooms of two applications are separate, even if they have the same name.
+
+    A prefix, which may be an option, decides whether two mounts share their rooms.
+    """
 
     class Other(Talk):
         prefix: str = ""
@@ -87,8 +92,9 @@ def test_names_of_channels() -> None:
 
 
 def test_store() -> None:
-    """The room's past can be read, and a newcomer gets as much of it as the
-    application says; what isn't stored isn't part of it."""
+    """A room's history can be read, and a new member gets as much of it as the
+    application says. Messages that aren't stored aren't part of it.
+    """
 
     class Past(Application):
         async def start(self) -> None:
@@ -122,8 +128,10 @@ def test_store() -> None:
 
 
 def test_joined_too_often() -> None:
-    """A connection is in a room once; it may leave as often as it likes, and come
-    again."""
+    """A connection is in a room at most once.
+
+    Leaving again does no harm, and it can rejoin.
+    """
     errors: list[str] = []
 
     class Often(Application):
@@ -154,7 +162,7 @@ def test_joined_too_often() -> None:
 
 
 class Named(Application):
-    """Who is there."""
+    """Lists the members by name."""
 
     async def serve(self, socket: WebSocket) -> None:
         room = self.room("a")
@@ -168,8 +176,9 @@ class Named(Application):
 
 
 def test_presence() -> None:
-    """Names are taken once, have data for others, and are free again at the end, on
-    all servers."""
+    """A name is taken only once, has data for others, and is free again at the end,
+    on all servers.
+    """
     here = MemoryServer(Named)
     there = MemoryServer(Named, broker=here.broker, clock=here.clock)
     ann, bob = here.connect("/ann"), there.connect("/bob")
@@ -190,7 +199,7 @@ def test_presence() -> None:
 
 
 def test_long_names() -> None:
-    """Names of rooms and keys that clients have chosen have an end."""
+    """The length of rooms' names and keys that clients choose is limited."""
 
     class Long(Application):
         async def serve(self, socket: WebSocket) -> None:
@@ -231,8 +240,9 @@ class SlowBroker(MemoryBroker):
 
 @pytest.mark.parametrize("target", ["serve", "opened"])
 def test_gone_while_joining(target: str) -> None:
-    """Whoever goes while the broker is still asked has no key afterwards, and isn't in
-    the room."""
+    """A client that leaves while the broker is being asked has no key afterwards,
+    and isn't in the room.
+    """
     ends: list[type] = []
 
     async def join(self: Any, socket: WebSocket) -> None:
@@ -261,7 +271,7 @@ def test_gone_while_joining(target: str) -> None:
 
 
 def test_leaving_fails(logs: Logs) -> None:
-    """A broker that fails while somebody leaves is a line in the log."""
+    """If the broker fails while a client leaves, that is one line in the log."""
     clock = Clock()
     broker = SlowBroker(clock)
     server = MemoryServer(Named, broker=broker, clock=clock)
@@ -274,7 +284,7 @@ def test_leaving_fails(logs: Logs) -> None:
 
 
 def test_broken_broker() -> None:
-    """A broker that can't be read leaves the connection outside."""
+    """If the broker can't be read, the connection doesn't join."""
     seen: list[object] = []
 
     class Broken(Application):
@@ -300,7 +310,7 @@ def test_broken_broker() -> None:
 
 
 class Flood(Application):
-    """Send a lot to all."""
+    """Sends a lot to all members."""
 
     async def start(self) -> None:
         self.sent = 0
@@ -320,8 +330,9 @@ SLOW = Settings(send_timeout=0.0, ping_interval=0.0)
 
 
 def test_slow_reader_waits() -> None:
-    """What a slow reader misses waits for it, in order, and the others don't wait; what
-    is sent to it alone waits, too."""
+    """Messages for a slow reader wait for it, in order, and the other clients don't
+    wait. Messages sent to it alone wait, too.
+    """
     server = MemoryServer(Flood, settings=SLOW)
     application: Any = server.application
     slow, quick = server.connect(), server.connect()
@@ -342,7 +353,7 @@ def test_slow_reader_waits() -> None:
 
 
 def test_slow_sender_is_excluded() -> None:
-    """Nor does what waits for a slow reader have what it isn't to get."""
+    """Messages that a slow reader must not get don't wait for it either."""
 
     class Others(Application):
         async def serve(self, socket: WebSocket) -> None:
@@ -366,7 +377,7 @@ def test_slow_sender_is_excluded() -> None:
 
 
 def test_slow_reader_is_closed() -> None:
-    """Too much for it closes it with 1013."""
+    """A slow reader with too much waiting is closed with 1013."""
     server = MemoryServer(Flood, settings=SLOW)
     slow, quick = server.connect(), server.connect()
     slow.stopReading()
@@ -380,8 +391,9 @@ def test_slow_reader_is_closed() -> None:
 
 @pytest.mark.parametrize("own", [False, True])
 def test_slow_reader_misses(own: bool) -> None:
-    """Or it is told how many it has missed, in the application's own words if it has
-    any."""
+    """Or it gets the number of messages it missed, in the application's own words if
+    there are any.
+    """
 
     class Latest(Flood):
         backlog = Backlog(overflow=Overflow.LATEST)
@@ -425,7 +437,7 @@ class Say(msgspec.Struct, tag_field="type", tag="say"):
 
 
 class Recovering(Application):
-    """Speaks what wsplug.js expects."""
+    """Speaks the protocol that wsplug.js expects."""
 
     recovery = True
     messages = Join | Leave | Say
@@ -445,7 +457,7 @@ class Recovering(Application):
 
 
 def take(client: MemoryClient) -> list[Any]:
-    """Take all messages, decoded."""
+    """Receive all messages, decoded."""
     found = [json.loads(each) for each in client.messages]
     client.messages.clear()
     return found
@@ -457,8 +469,10 @@ def say(client: MemoryClient, *texts: str) -> None:
 
 
 def test_recovery() -> None:
-    """A client learns where it is with each message, and goes on from there: what it
-    gets has everything since, once and in order, in the form of wsplug.js."""
+    """A client learns its position with each message, and resumes from there.
+
+    It then gets everything since, once and in order, in the form of wsplug.js.
+    """
     server = MemoryServer(Recovering)
     ann, bob = server.connect(), server.connect()
     ann.send('{"type":"join","room":"a","request":1}')
@@ -511,7 +525,9 @@ def test_recovery() -> None:
 
 
 def test_recovery_of_everything_else() -> None:
-    """What is no JSON object comes in one; what others publish, too."""
+    """A message that isn't a JSON object is wrapped in one; so are those that others
+    publish.
+    """
 
     class Any_(Application):
         recovery = True
@@ -540,8 +556,9 @@ def test_recovery_of_everything_else() -> None:
 
 
 def test_recovery_without_json() -> None:
-    """An application of its own format keeps positions itself; a client that has missed
-    something is told first."""
+    """An application with its own format keeps positions itself; a client that has
+    missed messages learns that first.
+    """
 
     class Own(Application):
         async def start(self) -> None:
@@ -565,7 +582,7 @@ def test_recovery_without_json() -> None:
 
 
 def test_past_fits_into_the_backlog() -> None:
-    """A client gets no more of the past at once than may wait for it."""
+    """A client gets no more history at once than may wait for it."""
 
     class Large(Application):
         backlog = Backlog(size=100_000)
@@ -587,7 +604,7 @@ def test_past_fits_into_the_backlog() -> None:
 @pytest.mark.parametrize("message", ["", "a", "\ufeff", b"", b"a", b"\xff", b"\xfft"])
 @pytest.mark.parametrize("sender", [bytes(8), b"\xff" * 8])
 def test_pack(message: str | bytes, sender: bytes) -> None:
-    """Each message comes out of a channel as it went in."""
+    """A message leaves a channel as it went in."""
     unpacked = unpack(pack(message, sender))
     assert unpacked.message == message
     assert type(unpacked.message) is type(message)
@@ -595,7 +612,7 @@ def test_pack(message: str | bytes, sender: bytes) -> None:
 
 
 def test_errors() -> None:
-    """What can't be sent is the caller's error, and nothing has been sent."""
+    """A message that can't be sent is an error for the caller, and nothing is sent."""
     application: Any = MemoryServer(Talk).application
     room = application.room("a")
     for message in (5, None):

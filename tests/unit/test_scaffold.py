@@ -1,6 +1,4 @@
-"""
-C{wsplug new}: the package that it makes, and what it refuses.
-"""
+"""C{wsplug new}: the package that it creates, and what it refuses."""
 
 from __future__ import annotations
 
@@ -18,9 +16,7 @@ from wsplug.scaffold import makePackage
 
 
 def run(folder: Path, *command: str) -> str:
-    """
-    Run a Python module in the package, which isn't installed.
-    """
+    """Run a Python module in the package, which isn't installed."""
     source = Path(wsplug.__file__).parents[1]
     path = os.pathsep.join((str(folder / "src"), str(folder), str(source)))
     finished = subprocess.run(
@@ -64,9 +60,8 @@ def test_package(tmp_path: Path) -> None:
     ],
 )
 def test_names(name: str, reason: str, tmp_path: Path) -> None:
-    """
-    A name that can't be a package's, or is another one's, is refused before anything is
-    made.
+    """A name that is invalid for a package, or taken by another one, is refused
+    before anything is created.
     """
     with pytest.raises(ConfigurationError) as caught:
         makePackage(name, tmp_path / "folder")
@@ -75,9 +70,8 @@ def test_names(name: str, reason: str, tmp_path: Path) -> None:
 
 
 def test_folders(tmp_path: Path) -> None:
-    """
-    Nothing is written into a folder that has something in it, nor where there can be no
-    folder.
+    """Nothing is written into a folder that isn't empty, or where no folder can be
+    created.
     """
     (tmp_path / "there").mkdir()
     (tmp_path / "there" / "mine").write_text("mine")
@@ -91,8 +85,8 @@ def test_folders(tmp_path: Path) -> None:
 def test_command(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """
-    The command says what it has made and what to do next; a mistake is one line.
+    """The command says what it has created and what to do next; a mistake is one
+    line.
     """
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit) as caught:

@@ -1,4 +1,4 @@
-"""Work that goes on though nobody waits for it any more."""
+"""Work that continues although its caller no longer waits for it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SHAPES = [
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_waits(shape: Callable[[Deferred[str]], Any]) -> None:
-    """It fires and fails as the work does."""
+    """The result is that of the work, success or failure."""
     works: list[Deferred[str]] = [Deferred(), Deferred()]
     results: list[Any] = []
     for work in works:
@@ -42,7 +42,7 @@ def test_waits(shape: Callable[[Deferred[str]], Any]) -> None:
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_goes_on(shape: Callable[[Deferred[str]], Any]) -> None:
-    """Cancelled, it fails, and the work goes on to its end."""
+    """If it is cancelled, it fails, but the work continues to its end."""
     cancelled: list[object] = []
     work: Deferred[str] = Deferred(cancelled.append)
     results: list[Any] = []
@@ -64,7 +64,7 @@ def test_goes_on(shape: Callable[[Deferred[str]], Any]) -> None:
     ],
 )
 def test_fails_alone(error: Exception, count: int, logs: Logs) -> None:
-    """What fails then is logged, but for that the connection is gone."""
+    """A later failure is logged, unless it says that the connection has closed."""
     work: Deferred[str] = Deferred()
     waiting = shielded(work)
     waiting.addErrback(lambda failure: failure.trap(CancelledError))

@@ -1,6 +1,4 @@
-"""
-What blocks the reactor: in fake time, and then in a real process.
-"""
+"""Calls that block the reactor: in fake time, and in a real process."""
 
 from __future__ import annotations
 
@@ -31,9 +29,7 @@ from wsplug.server.statistics import Statistics
 
 @implementer(IReactorFromThreads)
 class _Reactor:
-    """
-    Responds when the test says so.
-    """
+    """Responds when the test says so."""
 
     def __init__(self) -> None:
         self.calls: list[Callable[[], object]] = []
@@ -50,10 +46,9 @@ class _Reactor:
 
 
 class _Watched:
-    """
-    A detector, and its time.
+    """A detector and its time.
 
-    @ivar seconds: what the clock says.
+    @ivar seconds: the clock's time.
     @ivar worked: processor time.
     """
 
@@ -73,17 +68,13 @@ class _Watched:
         self.detector.watch()
 
     def look(self, seconds: float = 0.25) -> None:
-        """
-        Let the thread look after some seconds.
-        """
+        """Let the thread check after some seconds."""
         self.seconds += seconds
         self.detector.look()
 
 
 def test_well(logs: Logs) -> None:
-    """
-    A reactor that responds isn't logged.
-    """
+    """A reactor that responds causes no log line."""
     watched = _Watched()
     for _ in range(100):
         watched.look()
@@ -96,9 +87,8 @@ def test_well(logs: Logs) -> None:
 
 
 def test_stall(logs: Logs) -> None:
-    """
-    A blocked reactor is logged when it runs again, with the application, the time and
-    the location, and counted.
+    """When a blocked reactor runs again, the log has the application, the duration
+    and the location; the block is counted.
     """
     watched = _Watched()
     watched.statistics.serving = "app"
@@ -119,9 +109,7 @@ def test_stall(logs: Logs) -> None:
 
 
 def test_long_stall(logs: Logs) -> None:
-    """
-    A long block is logged before it ends: after ten seconds, twenty, forty.
-    """
+    """A long block is logged before it ends: after ten seconds, twenty, forty."""
     watched = _Watched()
     watched.look()
     for _ in range(4 * 41):
@@ -131,16 +119,16 @@ def test_long_stall(logs: Logs) -> None:
     watched.reactor.turn()
     assert logs.events()[-1]["seconds"] == 41
     assert watched.statistics.reactorStalls == {"": (1, 41.0)}
-    # The next one begins anew.
+    # The next block starts again from ten.
     for _ in range(41):
         watched.look()
     assert logs.events()[-1]["seconds"] == 10
 
 
 def test_stopped_process(logs: Logs) -> None:
-    """
-    A process that was stopped did nothing, so no application is blamed. One that worked
-    all the time without releasing the GIL is.
+    """A process that was stopped did nothing, so no application is blamed.
+
+    An application that held the GIL and worked all the time is.
     """
     watched = _Watched()
     watched.look()
@@ -185,9 +173,7 @@ def test_thread() -> None:
 
 
 def _module(name: str, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """
-    Make a module with an application, and a function that calls another one.
-    """
+    """Create a module with an application, and a function that calls another one."""
     module: Any = ModuleType(name)
     module.__package__ = name.rpartition(".")[0]
     monkeypatch.setitem(sys.modules, name, module)
@@ -203,9 +189,8 @@ def _frame() -> FrameType:
 
 
 def test_culprit(monkeypatch: pytest.MonkeyPatch) -> None:
-    """
-    The application is found by the modules on the stack, the innermost first, then by
-    their packages, if only one application matches.
+    """The application is found by the modules on the stack, the innermost first,
+    then by their packages if only one application matches.
     """
     first = _module("things.first", monkeypatch)
     second = _module("things.second", monkeypatch)
@@ -287,10 +272,9 @@ def _stalls(server: Server) -> list[str]:
 
 @pytest.mark.slow
 def test_process(tmp_path: Path) -> None:
-    """
-    Blocking code is named: in a message, in a coroutine after waiting, and in a delayed
-    call of the application, whether it sleeps or computes. A stopped process blames
-    none. The metrics have all of it.
+    """Blocking code is named: in a message, in a coroutine after waiting, and in a
+    delayed call of the application, whether it sleeps or computes. If the process was
+    stopped, no application is blamed. The metrics include all of it.
     """
     (tmp_path / "slow.py").write_text(SLOW, "utf-8")
     (tmp_path / "coroutine.py").write_text(COROUTINE, "utf-8")
@@ -335,9 +319,7 @@ def _hasStalled(server: Server, count: int) -> bool:
 
 @pytest.mark.slow
 def test_off(tmp_path: Path) -> None:
-    """
-    With "off", there is no thread.
-    """
+    """With "off", no thread is started."""
     for threshold, threads in (("off", 1), ("1h", 2)):
         with serve(tmp_path, f"--stall-threshold={threshold}") as server:
             task = Path(f"/proc/{server.pid}/task")

@@ -24,7 +24,7 @@ def parse(*arguments: str) -> Options:
 
 
 def test_defaults() -> None:
-    """Only --app has to be said."""
+    """Only --app is required."""
     options = parse("--app", "echo")
     assert [mount.path for mount in options.parts.mounts] == ["/"]
     assert options.configuration.settings == Settings()
@@ -32,7 +32,7 @@ def test_defaults() -> None:
 
 
 def test_everything(tmp_path: Path) -> None:
-    """Options, repeated ones, and a file under them."""
+    """Options can be given, repeated, and combined with a file, which they override."""
     file = tmp_path / "wsplug.toml"
     file.write_text("max-headers = 7\nport = 1\nping-interval = 'off'\n")
     options = parse(
@@ -68,16 +68,14 @@ def test_everything(tmp_path: Path) -> None:
     ],
 )
 def test_verbose(arguments: list[str], clients: tuple[str, ...]) -> None:
-    """
-    --verbose may have a client, and stands for all of them alone.
-    """
+    """--verbose may name a client; alone, it means all clients."""
     options = Options()
     options.parseOptions(arguments)
     assert options.configuration.settings.verbose == clients
 
 
 def test_every_setting_is_an_option() -> None:
-    """And its help says its default."""
+    """Its help says its default."""
     text = str(Options(MemoryReactorClock()))
     for option in SETTINGS:
         assert f"--{option.name}=" in text
@@ -109,7 +107,7 @@ def test_every_setting_is_an_option() -> None:
     ],
 )
 def test_wrong(arguments: list[str], words: str) -> None:
-    """Whatever is wrong is a SystemExit with one line, never a traceback."""
+    """Every mistake is a SystemExit with one line, never a traceback."""
     with pytest.raises(SystemExit) as caught:
         parse(*arguments)
     message = caught.value.code
@@ -120,7 +118,7 @@ def test_wrong(arguments: list[str], words: str) -> None:
 
 
 def test_endpoint_that_exits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nor is an endpoint's plugin that does."""
+    """So is an error in an endpoint's plugin."""
 
     def serverFromString(*_: object) -> None:
         raise SystemExit(0)
@@ -132,7 +130,9 @@ def test_endpoint_that_exits(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_file_that_exits(tmp_path: Path) -> None:
-    """Nor is an application's file that ends the interpreter a success."""
+    """An application's file that exits the interpreter with success is an error,
+    too.
+    """
     file = tmp_path / "quits.py"
     file.write_text("raise SystemExit(0)\n")
     with pytest.raises(SystemExit) as caught:
@@ -142,7 +142,9 @@ def test_file_that_exits(tmp_path: Path) -> None:
 
 
 def test_list_apps(capsys: pytest.CaptureFixture[str]) -> None:
-    """--list-apps: each application, its help and its options, and success."""
+    """--list-apps shows each application with its help and options, and exits with
+    success.
+    """
     with pytest.raises(SystemExit) as caught:
         parse("--list-apps")
     assert caught.value.code == 0
@@ -153,7 +155,7 @@ def test_list_apps(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
-    """--version: what runs on what."""
+    """--version shows the versions of wsplug and what it runs on."""
     with pytest.raises(SystemExit) as caught:
         parse("--version")
     assert caught.value.code == 0
@@ -165,7 +167,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.fixture
 def _signals() -> Iterator[None]:
-    """The signals are as they were before."""
+    """Restore the signal handlers."""
     numbers = (signal.SIGHUP, signal.SIGTERM, signal.SIGUSR1)
     before = {number: signal.getsignal(number) for number in numbers}
     yield
@@ -175,8 +177,10 @@ def _signals() -> Iterator[None]:
 
 @pytest.mark.usefixtures("_signals")
 def test_make_service(logs: Logs) -> None:
-    """The service that is made listens with the given reactor, and serves. From then
-    on SIGHUP doesn't end the process."""
+    """The service that is made listens with the given reactor, and serves.
+
+    From then on, SIGHUP doesn't end the process.
+    """
     options = parse("--app", "echo", "--port", "8000", "--max-headers", "5")
     service = makeService(options)
     assert isinstance(service, WebSocketService)
@@ -190,8 +194,10 @@ def test_make_service(logs: Logs) -> None:
 
 @pytest.mark.usefixtures("_signals")
 def test_log_file_signal() -> None:
-    """SIGUSR1 doesn't end a server that has no log file, and is left to whatever
-    rotates the log where there is one."""
+    """SIGUSR1 doesn't end a server without a log file.
+
+    With a log file, the signal is left to the code that rotates it.
+    """
     for action, kept in ((signal.SIG_DFL, False), (signal.SIG_IGN, True)):
         signal.signal(signal.SIGUSR1, action)
         makeService(parse("--app", "echo")).privilegedStartService()
@@ -222,7 +228,7 @@ TELLING: dict[str, list[str]] = {
 
 @pytest.mark.parametrize("name", TELLING)
 def test_secrets(name: str) -> None:
-    """No error quotes what may be a secret in a description, or a piece of one."""
+    """No error quotes a value in a description that may be a secret, or part of one."""
     with pytest.raises(SystemExit) as caught:
         parse(*TELLING[name])
     assert str(caught.value.code).startswith("wsplug: ")
@@ -241,7 +247,7 @@ def test_secrets(name: str) -> None:
     ],
 )
 def test_secrets_in_the_file(text: str, tmp_path: Path) -> None:
-    """Nor one in the file."""
+    """No error quotes a secret in the file either."""
     file = tmp_path / "wsplug.toml"
     file.write_text(text)
     with pytest.raises(SystemExit) as caught:
@@ -263,8 +269,9 @@ def test_secrets_in_the_file(text: str, tmp_path: Path) -> None:
     ],
 )
 def test_operators_socket(description: str, mode: int) -> None:
-    """A UNIX socket for operators is its user's alone, unless it says for whom it is.
-    One for clients is as Twisted has it."""
+    """A UNIX socket for operators is accessible to its user only, unless its options
+    say otherwise. One for clients has Twisted's defaults.
+    """
     reactor = MemoryReactorClock()
     options = Options(reactor)
     options.parseOptions(["--app=echo", f"--admin={description}"])

@@ -1,4 +1,4 @@
-"""The kit itself (wsplug.testing): what plugin authors rely on."""
+"""The test kit that plugin authors rely on (wsplug.testing)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from wsplug.testing import MemoryServer, MemoryTransport
 
 
 def test_as_documented() -> None:
-    """The example of the module's first page."""
+    """The example in the module's docstring works."""
     client = MemoryServer(echo).connect()
     client.send("hello")
     assert client.messages == ["hello"]
@@ -34,7 +34,7 @@ def test_as_documented() -> None:
 
 
 def test_refused() -> None:
-    """connect raises what the server answers."""
+    """connect raises the server's refusal."""
     server = MemoryServer(App(), path="/chat")
     with pytest.raises(HandshakeRefused) as caught:
         server.connect("/")
@@ -44,7 +44,7 @@ def test_refused() -> None:
 
 
 def test_start_fails() -> None:
-    """What startApplication failed with is raised."""
+    """A failure of startApplication is raised."""
 
     class Fails(App):
         def startApplication(self) -> object:
@@ -55,13 +55,15 @@ def test_start_fails() -> None:
 
 
 def test_wrong_options() -> None:
-    """Options are parsed as from the command line."""
+    """Options are parsed as on the command line."""
     with pytest.raises(InvalidOption, match="unknown option 'x'"):
         MemoryServer(echo, options={"x": 1})
 
 
 def test_client_stops_reading() -> None:
-    """A client that doesn't read lets the output pile up, and gets it all later."""
+    """While a client doesn't read, output accumulates; the client receives all of it
+    later.
+    """
     opened = openOne()
     opened.client.stopReading()
     opened.transport.sendTextMessage("a")
@@ -72,7 +74,7 @@ def test_client_stops_reading() -> None:
 
 
 def test_client_answers() -> None:
-    """Pings and closes, as browsers do."""
+    """Pings and closes work as in browsers."""
     opened = openOne()
     opened.transport.ping(b"x")
     opened.transport.loseConnection(4000)
@@ -83,7 +85,7 @@ def test_client_answers() -> None:
 
 
 def test_drop() -> None:
-    """Gone without a word."""
+    """A client can drop the connection without a close."""
     opened = openOne()
     opened.client.drop()
     assert opened.client.closed == (1006, "")
@@ -91,7 +93,7 @@ def test_drop() -> None:
 
 
 def test_ports_differ() -> None:
-    """Each client has an address of its own."""
+    """Each client has its own address."""
     app = App()
     server = MemoryServer(app)
     server.connect(), server.connect()
@@ -99,7 +101,7 @@ def test_ports_differ() -> None:
 
 
 def test_time_stands_still() -> None:
-    """Time passes only when it is told to."""
+    """Time passes only when the test advances it."""
     server = MemoryServer(App())
     server.connect()
     assert server.clock.seconds() == 0
@@ -109,8 +111,9 @@ def test_time_stands_still() -> None:
 
 @pytest.mark.parametrize("size", [0, 10, 65_536, 65_537, 1_000_000])
 def test_request(tmp_path: Path, size: int) -> None:
-    """A page of the application's folder comes whole, however large it is, without any
-    time passing; nothing of its connection stays."""
+    """A page in the application's folder arrives whole, however large, without any
+    time passing. Nothing of its connection is left.
+    """
     content = bytes(range(256)) * (size // 256 + 1)
     (tmp_path / "page.bin").write_bytes(content[:size])
     server = MemoryServer(App(pages=str(tmp_path)))
@@ -122,7 +125,7 @@ def test_request(tmp_path: Path, size: int) -> None:
 
 
 def test_request_index(tmp_path: Path) -> None:
-    """The same of a plugin, and of a folder's index; one after the other."""
+    """So do a plugin's page and a folder's index, one after the other."""
 
     @application("paged", pages=str(tmp_path))
     async def paged(socket: WebSocket) -> None:
@@ -137,8 +140,10 @@ def test_request_index(tmp_path: Path) -> None:
 
 
 def test_request_part(tmp_path: Path) -> None:
-    """Headers go with the request: a part of a file comes from another of Twisted's
-    producers. Several parts aren't served: the whole is (RFC 9110 section 14.2)."""
+    """Headers are sent with the request: part of a file comes from another of
+    Twisted's producers. A request for several parts gets the whole file (RFC 9110
+    section 14.2).
+    """
     (tmp_path / "page.bin").write_bytes(b"0123456789" * 20_000)
     server = MemoryServer(App(pages=str(tmp_path)))
     headers = [("Range", "bytes=10-150009")]
@@ -150,7 +155,7 @@ def test_request_part(tmp_path: Path) -> None:
 
 
 def test_request_without_body(tmp_path: Path) -> None:
-    """HEAD: the headers of the page, and no body to wait for."""
+    """HEAD returns the page's headers, without waiting for a body."""
     (tmp_path / "index.html").write_text("<p>hello")
     response = MemoryServer(App(pages=str(tmp_path))).request("HEAD")
     assert (response.status, response.body) == (200, b"")
@@ -158,7 +163,7 @@ def test_request_without_body(tmp_path: Path) -> None:
 
 
 class Form(Resource):
-    """Sends back what it is posted, in chunks; never answers who gets it."""
+    """Returns the posted body in chunks; never answers a GET."""
 
     isLeaf = True
 
@@ -175,7 +180,7 @@ class Form(Resource):
 
 
 def test_request_with_body() -> None:
-    """A request's body goes there; a response in chunks comes without them."""
+    """A request's body is sent, and a chunked response is decoded."""
     server = MemoryServer(App())
     form = Form()  # type: ignore[no-untyped-call]
     server.factory.site = Site(form, reactor=server.clock)
@@ -185,7 +190,7 @@ def test_request_with_body() -> None:
 
 
 def test_request_unanswered() -> None:
-    """Half a response is none."""
+    """An incomplete response isn't returned."""
     server = MemoryServer(App())
     form = Form()  # type: ignore[no-untyped-call]
     server.factory.site = Site(form, reactor=server.clock)
@@ -196,7 +201,7 @@ def test_request_unanswered() -> None:
 
 
 def test_stop() -> None:
-    """As the service does: connections, then the application."""
+    """Stopping follows the service's order: connections, then the application."""
     app = App()
     server = MemoryServer(app)
     client = server.connect()
@@ -207,7 +212,7 @@ def test_stop() -> None:
 
 
 def test_stop_with_a_coroutine() -> None:
-    """An application may stop in a coroutine, and it is waited for."""
+    """An application may stop in a coroutine, and the server waits for it."""
     stopped: Deferred[None] = Deferred()
     ended: list[object] = []
 
@@ -223,7 +228,7 @@ def test_stop_with_a_coroutine() -> None:
 
 
 def test_addresses() -> None:
-    """Clients have the addresses that the test gives them."""
+    """Clients have the addresses that the test chooses."""
 
     @application("address", help="Tell the client's address.")
     async def address(socket: WebSocket) -> None:
@@ -255,7 +260,7 @@ def wire() -> tuple[MemoryTransport, Noting]:
 
 
 def test_transport_reads_as_told() -> None:
-    """Paused, it keeps what comes; the end comes behind it."""
+    """While it is paused, it keeps incoming data; the end comes after the data."""
     transport, protocol = wire()
     transport.pauseProducing()
     transport.put(b"abc")
@@ -270,7 +275,9 @@ def test_transport_reads_as_told() -> None:
 
 
 def test_transport_pauses_its_producer() -> None:
-    """Over 64 KiB the producer is paused, and goes on once all is read."""
+    """Above 64 KiB, the producer is paused; it resumes when everything has been
+    read.
+    """
     transport, _ = wire()
     producer = Producer()
     transport.registerProducer(producer, True)
@@ -287,7 +294,9 @@ def test_transport_pauses_its_producer() -> None:
 
 
 def test_transport_flushes_before_it_closes() -> None:
-    """loseConnection: what was written is read first; nothing is written later."""
+    """loseConnection: data written before is still read, and nothing is written
+    later.
+    """
     transport, protocol = wire()
     transport.writeSequence([b"a", b"b"])
     transport.loseConnection()
@@ -315,7 +324,7 @@ def test_transport_half_closes() -> None:
 
 
 def test_transport_aborts() -> None:
-    """abortConnection: nothing is left, and it is over."""
+    """abortConnection: the data is discarded, and the connection is closed."""
     transport, protocol = wire()
     transport.write(b"a")
     transport.abortConnection()
@@ -327,7 +336,9 @@ def test_transport_aborts() -> None:
 
 
 def test_server_that_breaks_the_protocol() -> None:
-    """A client isn't fooled: what no server may send is an AssertionError."""
+    """The test client is strict: what a server must never send raises an
+    AssertionError.
+    """
     recorder = Recorder()
     opened = openOne(recorder)
     opened.client.transport.write(b"\xff\xff")
@@ -336,7 +347,7 @@ def test_server_that_breaks_the_protocol() -> None:
 
 
 def test_no_time_passes() -> None:
-    """Advancing by nothing lets happen what is due, on both sides, and no more."""
+    """Advancing by zero runs the calls that are due, on both sides, and no others."""
 
     @application("later")
     async def later(socket: WebSocket) -> None:

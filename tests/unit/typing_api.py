@@ -1,4 +1,6 @@
-"""The public API as users write it: never run, only type-checked (mypy --strict)."""
+"""The public API as users write it: this file is type-checked (mypy --strict), and
+never run.
+"""
 
 from __future__ import annotations
 
