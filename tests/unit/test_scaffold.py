@@ -32,9 +32,8 @@ def run(folder: Path, *command: str) -> str:
 
 
 def test_package(tmp_path: Path) -> None:
-    """
-    The tests of a new package pass, and C{--app} knows its application by the drop-in.
-    """
+    """The tests of a new package pass, and C{--app} knows its application by the
+    drop-in."""
     folder = tmp_path / "my-quiz-2"
     made = makePackage("my-quiz-2", folder)
     assert Path("src/twisted/plugins/my_quiz_2_dropin.py") in made
