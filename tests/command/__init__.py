@@ -1,1 +1,1 @@
-"""Tests of the command, as users meet it."""
+"""Tests of the command as users run it."""

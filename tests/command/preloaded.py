@@ -21,9 +21,7 @@ assert "twisted.internet.reactor" not in sys.modules, "twistd chooses the reacto
 
 
 def become(folder: str, arguments: list[str]) -> None:
-    """
-    Be the new process.
-    """
+    """Continue as the new process."""
     os.chdir(folder)
     for descriptor, name in ((0, os.devnull), (1, "stdout"), (2, "stderr")):
         flags = os.O_RDONLY if descriptor == 0 else os.O_WRONLY | os.O_CREAT
@@ -36,10 +34,8 @@ def become(folder: str, arguments: list[str]) -> None:
 
 
 def main() -> None:
-    """
-    Start one after the other. The new processes return from here.
-    """
-    # Line by line, and unbuffered: a child must not share what is read ahead.
+    """Start the processes one after the other. The new processes return from here."""
+    # Line by line, and unbuffered: a child must not share input that is read ahead.
     lines = os.fdopen(os.dup(0), "rb", buffering=0)
     while line := lines.readline():
         folder, arguments = json.loads(line)

@@ -11,9 +11,8 @@ from tests.processes import TCP, TWISTD, Process, waitUntil
 
 
 def _limited(folder: Path, *arguments: str) -> Process:
-    """
-    Run the command where no process may have more than 300 open files, and fewer
-    at first.
+    """Run the command where no process may have more than 300 open files, and where
+    fewer are allowed at first.
     """
     command = shlex.join([TWISTD, "-n", "--pidfile=", "wsplug", "--app", "echo"])
     more = shlex.join(["--listen", TCP, *arguments])
@@ -22,9 +21,9 @@ def _limited(folder: Path, *arguments: str) -> Process:
 
 
 def test_cannot_be_held(tmp_path: Path) -> None:
-    """
-    A configured maximum that the process can't hold is an error at once, in one line
-    that says what to do.
+    """A configured maximum that the process can't hold is an error at once.
+
+    Its one line says what to do.
     """
     with _limited(tmp_path, "--max-connections", "5000") as process:
         done = process.finish()
@@ -35,9 +34,8 @@ def test_cannot_be_held(tmp_path: Path) -> None:
 
 
 def test_default_is_lowered(tmp_path: Path) -> None:
-    """
-    The default becomes what can be held, and the log says how many that is; the limit
-    is raised as far as it may be.
+    """The default is reduced to what the process can hold, and the log gives that
+    number. The limit on open files is raised as far as it may be.
     """
     with _limited(tmp_path) as process:
         waitUntil(lambda: "listening" in process.out, "it listens")

@@ -1,6 +1,4 @@
-"""
-What a server writes into its log, in a process of its own.
-"""
+"""The log of a server in its own process."""
 
 from __future__ import annotations
 
@@ -50,9 +48,7 @@ async def talk(socket):
 
 
 class _Talker(Process):
-    """
-    A server with the application, which logs in JSON.
-    """
+    """A server with the application, which logs in JSON."""
 
     def __init__(self, folder: Path, *twistd: str, file: str = "") -> None:
         """
@@ -85,8 +81,8 @@ class _Talker(Process):
         return [json.loads(line) for line in whole.split("\n") if line]
 
     def find(self, words: str) -> dict[str, Any]:
-        """
-        Wait for a line whose message has some words, and give the last one.
+        """Wait for a line whose message contains some words, and return the last
+        such line.
         """
 
         def found() -> list[dict[str, Any]]:
@@ -98,9 +94,9 @@ class _Talker(Process):
 
 
 def test_json(tmp_path: Path) -> None:
-    """
-    Each line is an object, whatever happened and whoever logged it; what was sent, and
-    secrets in requests, are in none.
+    """Each line is a JSON object, whatever happened and whoever logged it.
+
+    No line contains message payloads, or secrets in requests.
     """
     with _Talker(tmp_path) as server:
         _talk(server)
@@ -162,8 +158,8 @@ def _beRefused(server: _Talker) -> None:
 
 
 def test_file(tmp_path: Path) -> None:
-    """
-    The log file is twistd's: with its mode, appended to, and rotated with SIGUSR1.
+    """The log file is twistd's: it keeps its mode, is appended to, and is rotated
+    with SIGUSR1.
     """
     log = tmp_path / "w.log"
     log.touch(0o600)
@@ -181,9 +177,7 @@ def test_file(tmp_path: Path) -> None:
 
 
 def test_text(tmp_path: Path) -> None:
-    """
-    In text, what an application says, or a client has it say, forges no line.
-    """
+    """In a text log, neither an application nor a client can forge a line."""
     (tmp_path / "talk.py").write_text(APPLICATION, "utf-8")
     with serve(tmp_path, "--app=talk.py") as server:
         for message in ("raise", "close"):
@@ -206,9 +200,7 @@ def test_text(tmp_path: Path) -> None:
     ],
 )
 def test_conflicts(tmp_path: Path, twistd: tuple[str, ...], words: str) -> None:
-    """
-    JSON, and something else that makes the lines, is an error in one line.
-    """
+    """JSON together with another log observer is an error of one line."""
     finished = runTwistd(
         tmp_path, "-n", *twistd, "wsplug", "--app=echo", "--log-format=json"
     )

@@ -1,6 +1,4 @@
-"""
-What a user gets for a mistake: one line that says what it was.
-"""
+"""A user's mistake results in one line that describes it."""
 
 from __future__ import annotations
 
@@ -115,7 +113,7 @@ MISTAKES: dict[str, tuple[list[str], list[str]]] = {
     "unknown option": ([ECHO, "--prot=1"], ["--prot"]),
     "option's value": ([ECHO, "--port"], ["--port"]),
     "argument": ([ECHO, "extra"], ["unexpected argument 'extra'", "--app"]),
-    # Logging in
+    # Authentication
     "auth": ([ECHO, "--auth=fil:x"], ["auth: there is no 'fil'", "'file'"]),
     "passwords": ([ECHO, "--auth=file:none"], ["auth file:", "none: No such file"]),
     "tokens": ([ECHO, "--auth=token:none"], ["auth token:", "none: No such file"]),
@@ -166,15 +164,11 @@ MISTAKES: dict[str, tuple[list[str], list[str]]] = {
     "application's path": (["--config=path.toml"], ["echo", "path", "'x'"]),
     "application's name": (["--config=nameless.toml"], ["table 1", "'use'"]),
 }
-"""
-By name: arguments, and what the line has in it. PORT is one that is in use.
-"""
+"""By name: the arguments, and what the line contains. PORT is a port in use."""
 
 
 def write(folder: Path) -> None:
-    """
-    Make the working directory.
-    """
+    """Create the working directory."""
     for name, content in FILES.items():
         (folder / name).write_text(content, "utf-8")
 
@@ -203,9 +197,7 @@ class Preloaded:
         )
 
     def run(self, folder: Path, *arguments: str) -> Finished:
-        """
-        Run it once, in a folder.
-        """
+        """Run it once in a folder."""
         stdin, stdout = self._process.stdin, self._process.stdout
         assert stdin is not None
         assert stdout is not None
@@ -234,8 +226,8 @@ def preloaded() -> Iterator[Preloaded]:
 
 
 def checkLine(finished: Finished, *parts: str) -> None:
-    """
-    It ended with status 1 and one line on standard error, and has named no traceback.
+    """Check that the command ended with status 1 and one line on standard error,
+    without a traceback.
     """
     assert finished.err.startswith("wsplug: "), finished
     assert finished.err.count("\n") == 1, finished
@@ -262,10 +254,9 @@ def test_mistake(name: str, preloaded: Preloaded, taken: int, tmp_path: Path) ->
 
 @pytest.mark.parametrize("name", ["atOnce", "later"])
 def test_startFails(name: str, tmp_path: Path) -> None:
-    """
-    An application that doesn't start, at once or later, ends the server with a line;
-    the traceback, which is the application's, is in the log only. What has never
-    started isn't stopped.
+    """If an application fails to start, at once or later, the server ends with one
+    line. The traceback, which is the application's, is only in the log. An application
+    that never started isn't stopped.
     """
     write(tmp_path)
     listen = f"--listen=tcp:0:interface={HOST}"
@@ -277,16 +268,14 @@ def test_startFails(name: str, tmp_path: Path) -> None:
 
 
 def test_privilegedPort(tmp_path: Path) -> None:
-    """
-    A port below 1024 for which the user has no right is one line, too.
-    """
+    """A port below 1024 that the user may not use is one line, too."""
     limit = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")
     if sys.platform != "linux" or int(limit.read_text("ascii")) < 1024:
         pytest.skip("anybody may listen on any port here")
     setpriv = shutil.which("setpriv")
     if setpriv is None:
         pytest.skip("without setpriv it isn't known who may")
-    # Root too is nobody without this.
+    # Without this capability, root has no more rights than other users.
     without = "-net_bind_service"
     command = [
         *(setpriv, f"--bounding-set={without}", f"--inh-caps={without}"),
@@ -303,9 +292,8 @@ def test_privilegedPort(tmp_path: Path) -> None:
 
 
 def test_daemonLine(tmp_path: Path) -> None:
-    """
-    A mistake in the arguments is told before it becomes a daemon: the same line, and
-    neither pidfile nor log.
+    """A mistake in the arguments is reported before the process becomes a daemon:
+    the same line, and neither pidfile nor log.
     """
     finished = runTwistd(
         tmp_path, "--pidfile=pid", "--logfile=log", "wsplug", "--app=ech"
@@ -316,9 +304,9 @@ def test_daemonLine(tmp_path: Path) -> None:
 
 
 def test_daemonCantListen(tmp_path: Path, taken: int) -> None:
-    """
-    A daemon that can't listen tells the one who started it, by Twisted's means: exit
-    status 1 and a message. The reason is in its log, and its pidfile is gone.
+    """A daemon that can't listen reports it to the process that started it by
+    Twisted's means: exit status 1 and a message. The reason is in its log, and its
+    pidfile is removed.
     """
     finished = runTwistd(
         tmp_path,
@@ -334,6 +322,6 @@ def test_daemonCantListen(tmp_path: Path, taken: int) -> None:
     assert "Traceback" not in finished.out + finished.err
     assert not (tmp_path / "pid").exists()
     log = tmp_path / "log"
-    # The one who started it is told before.
+    # The process that started it hears of it before.
     waitUntil(lambda: reason in log.read_text("utf-8"), "the reason is in the log")
     assert "Traceback" not in log.read_text("utf-8")

@@ -1,6 +1,4 @@
-"""
-The ways to say what is served, and where.
-"""
+"""The ways to choose what is served, and where."""
 
 from __future__ import annotations
 
@@ -38,9 +36,7 @@ def checkShout(port: int, path: str = "/") -> None:
 
 
 def freePort() -> int:
-    """
-    Find a port that nobody uses, most probably not even in a moment.
-    """
+    """Find a port that is free, and most probably stays free for a moment."""
     with socket.create_server((HOST, 0)) as listener:
         port: int = listener.getsockname()[1]
         return port
@@ -48,9 +44,7 @@ def freePort() -> int:
 
 @pytest.mark.everyday
 def test_port(tmp_path: Path) -> None:
-    """
-    "--port" with "--interface" is where it listens.
-    """
+    """ "--port" and "--interface" say where the server listens."""
     port = freePort()
     with serve(tmp_path, f"--port={port}", f"--interface={HOST}", listen=()) as server:
         assert server.addresses == [f"{HOST}:{port}"]
@@ -59,9 +53,7 @@ def test_port(tmp_path: Path) -> None:
 
 @pytest.mark.everyday
 def test_ipv6(tmp_path: Path) -> None:
-    """
-    An interface with colons is one of IPv6.
-    """
+    """An interface with colons is an IPv6 address."""
     try:
         socket.create_server(("::1", 0), family=socket.AF_INET6).close()
     except OSError:
@@ -76,9 +68,9 @@ def test_ipv6(tmp_path: Path) -> None:
 
 
 def test_everywhere(tmp_path: Path) -> None:
-    """
-    Several endpoints serve the same, a UNIX socket among them, whose file is gone in
-    the end.
+    """Several endpoints serve the same application.
+
+    One is a UNIX socket, whose file is removed at the end.
     """
     path = tmp_path / "run.sock"
     with serve(tmp_path, listen=(TCP, TCP, f"unix:{path}")) as server:
@@ -92,9 +84,7 @@ def test_everywhere(tmp_path: Path) -> None:
 
 
 def test_portAndListen(tmp_path: Path) -> None:
-    """
-    "--port" and "--listen" go together.
-    """
+    """ "--port" and "--listen" can be combined."""
     arguments = ["--app=echo", "--port=0", f"--interface={HOST}", f"--listen={TCP}"]
     with Server(tmp_path, arguments, listen=()) as server:
         server.waitForLog("listening", server.log.index("listening on") + 1)
@@ -109,9 +99,8 @@ def test_portAndListen(tmp_path: Path) -> None:
 
 
 def test_paths(tmp_path: Path) -> None:
-    """
-    Several applications are at their names, or where "path=" puts them; nothing is
-    where none is.
+    """Several applications are at their names, or where "path=" puts them; other
+    paths have no application.
     """
     (tmp_path / "shout.py").write_text(SHOUT, "utf-8")
     with serve(
@@ -139,9 +128,7 @@ def test_module(tmp_path: Path) -> None:
 
 
 def test_configuration(tmp_path: Path) -> None:
-    """
-    All of a configuration file is heeded.
-    """
+    """Every part of a configuration file takes effect."""
     pages = tmp_path / "pages"
     pages.mkdir()
     (pages / "index.html").write_text("the page", "utf-8")
@@ -190,9 +177,7 @@ use = "shout.py"
 
 
 def test_commandLineWins(tmp_path: Path) -> None:
-    """
-    Where both say something, the command line wins over the file.
-    """
+    """The command line overrides the file."""
     (tmp_path / "wsplug.toml").write_text(
         'listen = "unix:never.sock"\nport = 1\nmax-message-size = 4\napp = "none"\n',
         "utf-8",

@@ -1,6 +1,4 @@
-"""
-What the command tells about itself.
-"""
+"""What the command shows about itself."""
 
 from __future__ import annotations
 
@@ -46,9 +44,7 @@ def dropIns(tmp_path: Path) -> Path:
 
 
 def checkQuiet(finished: Finished) -> None:
-    """
-    It was no error.
-    """
+    """Check that the command ended without an error."""
     assert finished.status == 0
     assert finished.err == ""
 
@@ -80,9 +76,7 @@ def test_help(tmp_path: Path) -> None:
 
 
 def test_version(tmp_path: Path) -> None:
-    """
-    "--version" has the versions of all that counts, in one line.
-    """
+    """ "--version" shows all relevant versions in one line."""
     finished = runTwistd(tmp_path, "wsplug", "--version")
     checkQuiet(finished)
     assert finished.out.startswith(f"wsplug {wsplug.__version__} ")
@@ -91,9 +85,7 @@ def test_version(tmp_path: Path) -> None:
 
 
 def test_applications(tmp_path: Path) -> None:
-    """
-    "--list-apps" has the bundled applications, and what each takes.
-    """
+    """ "--list-apps" shows the bundled applications and their options."""
     finished = runTwistd(tmp_path, "wsplug", "--list-apps")
     checkQuiet(finished)
     assert "echo: Send every message back.\n" in finished.out
@@ -103,10 +95,7 @@ def test_applications(tmp_path: Path) -> None:
 
 
 def test_dropIn(tmp_path: Path, dropIns: Path) -> None:
-    """
-    What somebody drops into a twisted/plugins on the path is listed, with its
-    options.
-    """
+    """A drop-in in a twisted/plugins folder on the path is listed with its options."""
     environment = {"PYTHONPATH": str(dropIns)}
     finished = runTwistd(tmp_path, "wsplug", "--list-apps", environment=environment)
     checkQuiet(finished)
@@ -131,9 +120,8 @@ def test_dropInServed(tmp_path: Path, dropIns: Path) -> None:
 
 
 def test_working_folder(dropIns: Path) -> None:
-    """
-    C{twistd wsplug}, C{wsplug} and C{python -m wsplug} find the drop-ins of the folder
-    that they are started in.
+    """C{twistd wsplug}, C{wsplug} and C{python -m wsplug} find the drop-ins of the
+    working directory.
     """
     finished = runTwistd(dropIns, "wsplug", "--list-apps")
     checkQuiet(finished)
@@ -164,9 +152,8 @@ def test_module(
 
 
 def test_brokenDropIns(tmp_path: Path, dropIns: Path) -> None:
-    """
-    Drop-ins that don't load, or break their contract, are named with the reason, and
-    nothing else suffers.
+    """Drop-ins that don't load, or break their contract, are named with the reason,
+    and don't affect anything else.
     """
     plugins = dropIns / "twisted" / "plugins"
     (plugins / "missing_dropin.py").write_text("import not_there\n", "utf-8")
@@ -212,7 +199,7 @@ half = Half()
     finished = runTwistd(tmp_path, *command, "--app=half", environment=environment)
     assert finished.status == 1
     assert "wsplug: the application half is broken: " in finished.err
-    # Whoever looks for what isn't there learns that something did not load.
+    # An unknown name also reports that a drop-in did not load.
     finished = runTwistd(tmp_path, *command, "--app=shoot", environment=environment)
     assert finished.status == 1
     line = finished.err.splitlines()[-1]

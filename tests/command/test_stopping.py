@@ -1,5 +1,6 @@
-"""
-How it ends: SIGTERM, with and without connections, in the foreground and as a daemon.
+"""How the server stops:
+
+SIGTERM, with and without connections, in the foreground and as a daemon.
 """
 
 from __future__ import annotations
@@ -35,10 +36,7 @@ pytestmark = pytest.mark.costly
 
 
 def test_connections(tmp_path: Path) -> None:
-    """
-    SIGTERM closes each connection with 1012, and the process ends with status 0 when
-    that is done.
-    """
+    """SIGTERM closes each connection with 1012. Then the process ends with status 0."""
     with serve(tmp_path) as server, ExitStack() as stack:
         clients = [
             stack.enter_context(connect(f"ws://{HOST}:{server.port}"))
@@ -61,9 +59,7 @@ def test_connections(tmp_path: Path) -> None:
 
 
 def test_interrupt(tmp_path: Path) -> None:
-    """
-    Ctrl-C stops in order, too.
-    """
+    """Ctrl-C also stops the server in order."""
     with serve(tmp_path) as server:
         with connect(f"ws://{HOST}:{server.port}") as client:
             server.signal(signal.SIGINT)
@@ -75,9 +71,7 @@ def test_interrupt(tmp_path: Path) -> None:
 
 
 def test_ignored_interrupt(tmp_path: Path) -> None:
-    """
-    Where Ctrl-C is ignored, as by what a shell has put in the background, it stays so.
-    """
+    """Where Ctrl-C is ignored, as in a shell's background job, it stays ignored."""
     shell = ("sh", "-c", 'trap "" INT; exec "$@"', "sh", TWISTD)
     with (
         Server(tmp_path, ("--app=echo",), program=shell) as server,
@@ -92,9 +86,8 @@ def test_ignored_interrupt(tmp_path: Path) -> None:
 
 
 def test_silentClient(tmp_path: Path) -> None:
-    """
-    A client that never answers holds nothing up for longer than the deadline, and has
-    got its 1012.
+    """A client that never answers delays the stop until the deadline at most, and
+    has received its 1012.
     """
     with serve(tmp_path, "--stop-timeout=1", "--close-timeout=1h") as server:
         silent, silentToo = upgrade(server.port), upgrade(server.port)
@@ -111,9 +104,7 @@ def test_silentClient(tmp_path: Path) -> None:
 
 
 def test_openHandshake(tmp_path: Path) -> None:
-    """
-    Nor does one that hasn't sent a whole request: it is told so.
-    """
+    """Nor does a client that hasn't sent a whole request; it gets an answer."""
     with serve(tmp_path) as server:
         with socket.create_connection((HOST, server.port)) as client:
             client.sendall(b"GET / HTTP/1.1\r\n")
@@ -126,9 +117,7 @@ def test_openHandshake(tmp_path: Path) -> None:
 
 
 def test_again(tmp_path: Path) -> None:
-    """
-    A second SIGTERM ends it at once.
-    """
+    """A second SIGTERM ends the process at once."""
     with serve(tmp_path, "--stop-timeout=1h", "--close-timeout=1h") as server:
         with upgrade(server.port):
             server.signal(signal.SIGTERM)
@@ -140,9 +129,7 @@ def test_again(tmp_path: Path) -> None:
 
 
 def test_portIsFree(tmp_path: Path) -> None:
-    """
-    What it has listened on can be listened on at once.
-    """
+    """Its address can be listened on again at once."""
     with serve(tmp_path) as server:
         port = server.port
         with connect(f"ws://{HOST}:{port}"):
@@ -153,10 +140,10 @@ def test_portIsFree(tmp_path: Path) -> None:
 
 @pytest.mark.everyday
 def test_daemon(tmp_path: Path) -> None:
-    """
-    As a daemon it has a pidfile and a log; the command ends with status 0 when it
-    runs; SIGTERM ends it in order, and then it can be started again. While it runs it
-    can't be.
+    """As a daemon, it has a pidfile and a log.
+
+    The command ends with status 0 once the daemon runs. While the daemon runs, it can't
+    be started again. SIGTERM ends it in order, and then it can.
     """
     pidfile, logfile = tmp_path / "pid", tmp_path / "log"
     command = ["--pidfile=pid", "--logfile=log", "wsplug", "--app=echo"]
@@ -198,9 +185,8 @@ def test_daemon(tmp_path: Path) -> None:
 @pytest.mark.parametrize("when", ["before", "between", "meanwhile"])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_at_once(number: signal.Signals, when: str, tmp_path: Path) -> None:
-    """
-    A SIGTERM or SIGINT that comes before the reactor runs, or while it starts, is not
-    lost, and ends it in order.
+    """A SIGTERM or SIGINT that arrives before or while the reactor starts is not
+    lost, and ends the process in order.
     """
     (tmp_path / "terminated.py").write_text(TERMINATED, "utf-8")
     command = [
@@ -283,16 +269,13 @@ def openLater(store):
 Store.open = openLater
 sys.exit(run())
 """
-"""
-C{twistd} on a machine on which a database isn't opened before there is a file C{go}.
-"""
+"""C{twistd} on a machine where opening a database waits for a file C{go}."""
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_whileTheBrokerOpens(tmp_path: Path, number: signal.Signals) -> None:
-    """
-    A signal that comes while a broker still opens its new file ends the process once
-    that is done, and leaves no thread behind that it would wait for.
+    """If a signal arrives while a broker still opens its new file, the process ends
+    once the file is open, and leaves no thread behind that it would wait for.
     """
     program = (sys.executable, "-c", _SLOWLY)
     arguments = ("--app=chat", "--broker=sqlite:new.db")
@@ -310,9 +293,9 @@ def test_whileTheBrokerOpens(tmp_path: Path, number: signal.Signals) -> None:
 
 
 def test_brokerThatNeverOpens(tmp_path: Path) -> None:
-    """
-    With the stop timeout off, a server waits for a broker that never opens its file,
-    until the second signal: then the process ends, whatever becomes of its thread.
+    """With the stop timeout off, a server waits for a broker that never opens its
+    file, until the second signal. Then the process ends, even though the broker's
+    thread doesn't.
     """
     program = (sys.executable, "-c", _SLOWLY)
     arguments = ("--app=chat", "--broker=sqlite:new.db", "--stop-timeout=off")

@@ -1,6 +1,4 @@
-"""
-What a server in a process of its own tells of itself, over real sockets.
-"""
+"""What a server in its own process reports about itself, over real sockets."""
 
 from __future__ import annotations
 
@@ -50,8 +48,8 @@ slow = Slow()
 
 
 def _letOperatorsIn(folder: Path) -> str:
-    """
-    Make the option that has metrics on the server's port, for who knows the token.
+    """Make the option that serves metrics on the server's port, to clients with the
+    token.
     """
     (folder / "token").write_text(TOKEN)
     (folder / "token").chmod(0o600)
@@ -79,8 +77,7 @@ def _scrape(server: Server) -> Samples:
 
 @pytest.mark.everyday
 def test_numbers(tmp_path: Path) -> None:
-    """
-    The numbers are those of what clients did: two applications, messages of both kinds
+    """The metrics match what clients did: two applications, messages of both kinds
     and of many sizes, refusals, and closings by each side.
     """
     with (
@@ -126,7 +123,8 @@ def test_numbers(tmp_path: Path) -> None:
         frames = sum(size + _head(size) for size in sizes)
         assert samples[key("wsplug_received_messages_total", **echo)] == len(sizes)
         assert samples[key("wsplug_sent_messages_total", **echo)] == len(sizes)
-        # Besides: what of the message over the limit was read; the 101s, close frames.
+        # The rest: what was read of the message over the limit, the 101 responses, and
+        # close frames.
         received = samples[key("wsplug_received_bytes_total", **echo)]
         assert frames + 4 * len(sizes) < received
         sent = samples[key("wsplug_sent_bytes_total", **echo)]
@@ -154,9 +152,7 @@ def _head(size: int) -> int:
 
 
 def _counts(samples: Samples, name: str) -> dict[tuple[str, ...], float]:
-    """
-    Give the values of a metric by those of its labels.
-    """
+    """Give the values of a metric by their labels."""
     return {
         tuple(value for _, value in labels): count
         for (each, labels), count in samples.items()
@@ -165,9 +161,7 @@ def _counts(samples: Samples, name: str) -> dict[tuple[str, ...], float]:
 
 
 def test_ready(tmp_path: Path) -> None:
-    """
-    A server isn't ready before its applications have started, but live.
-    """
+    """Until its applications have started, a server is live but not ready."""
     (tmp_path / "slow.py").write_text(SLOW, "utf-8")
     with serve(tmp_path, "--app=slow.py:slow") as server:
         assert _get(server, "/-/health/live")[0] == 200
