@@ -1,1 +1,1 @@
-"""The server as a process of the system."""
+"""The server as a system process."""

@@ -1,4 +1,4 @@
-"""The same as for the server: nothing is logged that a test doesn't expect."""
+"""As in the server's tests, a test fails if it logs anything that it doesn't expect."""
 
 from tests.server.conftest import logs
 

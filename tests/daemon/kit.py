@@ -1,5 +1,5 @@
-"""
-Clients that connect again and again while servers come and go; and what systemd does.
+"""Clients that keep connecting while servers come and go, and a stand-in for
+systemd.
 """
 
 from __future__ import annotations
@@ -18,12 +18,11 @@ __all__ = ["Callers", "activate", "boundPort", "inherit"]
 
 
 class Callers:
-    """
-    Threads that connect, do a handshake, and go, all the time.
+    """Threads that connect, do a handshake and disconnect, again and again.
 
-    @ivar count: how often that went well.
-    @ivar failures: what else happened.
-    @ivar slowest: seconds that the longest took.
+    @ivar count: how many handshakes succeeded.
+    @ivar failures: everything else that happened.
+    @ivar slowest: seconds that the slowest handshake took.
     """
 
     def __init__(self, address: tuple[str, int] | str, threads: int = 3) -> None:
@@ -93,9 +92,7 @@ os.execv(program[0], program)
 
 
 def inherit(sockets: Sequence[socket.socket]) -> list[str]:
-    """
-    Give the words in front of a command that hand it sockets as systemd does.
-    """
+    """Give the prefix of a command that makes it inherit sockets as from systemd."""
     numbers = [str(each.fileno()) for each in sockets]
     return [sys.executable, "-c", _ACTIVATE, str(len(sockets)), *numbers]
 
@@ -109,10 +106,9 @@ def activate(
     names: Sequence[str] = (),
     arguments: Sequence[str] = ("--app=echo",),
 ) -> Iterator[Server]:
-    """
-    Have a server that was handed sockets.
+    """Start a server that inherits sockets.
 
-    @param names: of the sockets, as C{FileDescriptorName=} gives them.
+    @param names: the sockets' names, as C{FileDescriptorName=} gives them.
     """
     words = names or ["wsplug.socket"] * len(sockets)
     with Server(
@@ -127,9 +123,8 @@ def activate(
 
 
 def boundPort() -> tuple[socket.socket, int]:
-    """
-    Give a port that only those who share it can have, for as long as the socket is
-    there.
+    """Give a port that only processes that share it can use, while the socket
+    exists.
     """
     holder = socket.socket()
     holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)

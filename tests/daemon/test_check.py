@@ -54,9 +54,7 @@ def check(folder: Path, *arguments: str) -> Finished:
 
 
 def test_good(tmp_path: Path) -> None:
-    """
-    A line for each thing that is good, status 0, and nothing is left behind.
-    """
+    """Each valid part is one line, the status is 0, and nothing is left behind."""
     (tmp_path / "wsplug.toml").write_text(GOOD, "utf-8")
     finished = check(tmp_path, "--config", "wsplug.toml")
     assert finished == (
@@ -75,9 +73,7 @@ def test_good(tmp_path: Path) -> None:
 
 
 def test_log_format(tmp_path: Path) -> None:
-    """
-    Whatever format the log is to have, there is nothing wrong with it: twistd will log.
-    """
+    """Any log format is valid for the check; the log itself is twistd's."""
     for name in ("text", "json"):
         options = CheckOptions(MemoryReactorClock())
         options.parseOptions(["--app=echo", "--no-listen", f"--log-format={name}"])
@@ -85,9 +81,7 @@ def test_log_format(tmp_path: Path) -> None:
 
 
 def test_bad(tmp_path: Path) -> None:
-    """
-    All that is wrong, a line each, and status 1.
-    """
+    """All mistakes are reported, one line each, with status 1."""
     with socket.create_server((HOST, 0)) as taken:
         port = taken.getsockname()[1]
         text = BAD.replace("PORT", str(port))
@@ -116,9 +110,7 @@ def test_bad(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_beside_a_running_one(tmp_path: Path) -> None:
-    """
-    With --no-listen the configuration of a server that runs is checked beside it.
-    """
+    """With --no-listen, the configuration of a running server can be checked."""
     with serve(tmp_path) as server:
         where = ["--app=echo", f"--port={server.port}", f"--interface={HOST}"]
         assert check(tmp_path, *where).status == 1
@@ -130,8 +122,8 @@ def test_beside_a_running_one(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_nothing_given(tmp_path: Path) -> None:
-    """
-    What can't be looked at before a first mistake is mended is said, too.
+    """Parts that can't be checked before an earlier mistake is corrected are listed,
+    too.
     """
     finished = check(tmp_path)
     assert finished.status == 1
@@ -141,9 +133,7 @@ def test_nothing_given(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_null(tmp_path: Path) -> None:
-    """
-    An origin that any page can have is noted, as the log of the server says it.
-    """
+    """An origin that any page can have causes a note, as in the server's log."""
     finished = check(tmp_path, "--app=echo", "--origin=null", "--no-listen")
     assert finished.status == 0
     assert "note: --origin null lets every page connect" in finished.out
@@ -151,9 +141,7 @@ def test_null(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_descriptors(tmp_path: Path) -> None:
-    """
-    Too few descriptors are noted, as the server starts all the same.
-    """
+    """Too few descriptors cause a note only, since the server starts anyway."""
     command = ["sh", "-c", 'ulimit -n 256; exec "$@"', "sh", WSPLUG, "check"]
     with Process([*command, "--app=echo", "--port=0"], tmp_path) as process:
         finished = process.finish()
@@ -163,9 +151,7 @@ def test_descriptors(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_enough_descriptors(tmp_path: Path) -> None:
-    """
-    Who has asked for what can be held is told nothing.
-    """
+    """A maximum that the process can hold causes no note."""
     command = ["sh", "-c", 'ulimit -n 256; exec "$@"', "sh", WSPLUG, "check"]
     arguments = ["--app=echo", "--port=0", "--max-connections=192"]
     with Process([*command, *arguments], tmp_path) as process:
@@ -176,9 +162,7 @@ def test_enough_descriptors(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_broker_without_rights(tmp_path: Path) -> None:
-    """
-    A folder or file that can't be written to is found.
-    """
+    """A folder or file that isn't writable is reported."""
     setpriv = shutil.which("setpriv")
     if setpriv is None or os.geteuid() != 0:
         missing("root, and setpriv from util-linux")
@@ -195,9 +179,7 @@ def test_broker_without_rights(tmp_path: Path) -> None:
 
 
 def test_command(capsys: pytest.CaptureFixture[str]) -> None:
-    """
-    The versions, the help, and what isn't a command.
-    """
+    """--version, --help, and an unknown command."""
     for words, status in ((["--version"], 0), (["--help"], 0), (["-h"], 0)):
         with pytest.raises(SystemExit) as caught:
             main(words)
@@ -212,9 +194,7 @@ def test_command(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_same_options() -> None:
-    """
-    It takes what twistd wsplug takes, and --no-listen.
-    """
+    """It accepts the options of twistd wsplug, and --no-listen."""
     from wsplug.tap import Options
 
     mine = set(CheckOptions(MemoryReactorClock()).longOpt)
@@ -222,9 +202,7 @@ def test_same_options() -> None:
 
 
 def test_fewer_hidden() -> None:
-    """
-    An error in the reading itself is kept with the others.
-    """
+    """An error in the parsing itself is reported with the others."""
     options = CheckOptions(MemoryReactorClock())
     options.parseOptions(["--max-headers=x", "--app=echo", "--origin=nonsense"])
     assert [type(error) for error in options.errors]

@@ -36,15 +36,12 @@ time.time = setTime
 from twisted.scripts.twistd import run
 sys.exit(run())
 """
-"""
-C{twistd} on a machine whose wall clock is set once there is a file C{set}.
-"""
+"""C{twistd} on a machine whose wall clock is set back once a file C{set} exists."""
 
 
 def test_set_back(tmp_path: Path) -> None:
-    """
-    An hour back: what was due in half a second still is, and so is all that comes
-    later, up to the end.
+    """The clock goes back an hour: a call that was due in half a second still comes
+    on time, and so do all later calls until the end.
     """
     program = (sys.executable, "-c", _TWISTD)
     arguments = (

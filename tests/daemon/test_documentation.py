@@ -1,6 +1,4 @@
-"""
-What C{docs/guides/operating.md} says of options is so.
-"""
+"""What C{docs/guides/operating.md} says about options is true."""
 
 from __future__ import annotations
 
@@ -23,18 +21,14 @@ PAGE = (ROOT / "docs" / "guides" / "operating.md").read_text("utf-8")
 
 
 def section(title: str) -> str:
-    """
-    Give a section's text.
-    """
+    """Give the text of a section."""
     found = re.search(rf"^## {title}\n(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL)
     assert found is not None, title
     return found[1]
 
 
 def test_options() -> None:
-    """
-    The options in its table are the real ones, with their defaults.
-    """
+    """The options in its table exist, with these defaults."""
     rows = re.findall(r"^\| `(.*?)` \| (.*?) \| (.*?) \|$", section("Draining"), re.M)
     real = {
         each.name: (each.name, each.shownDefault, each.help)
@@ -46,17 +40,15 @@ def test_options() -> None:
 
 
 def configuration(title: str) -> str:
-    """
-    Give the configuration that a section shows.
-    """
+    """Give the configuration in a section."""
     (block,) = codeIn(section(title), "toml")
     return str(block)
 
 
 def test_where_it_listens(tmp_path: Path) -> None:
-    """
-    Twisted takes the page's endpoints as it says, and has a shorter queue where none is
-    named; C{port} has the one of the page.
+    """Twisted accepts the page's endpoints as described.
+
+    Its queue is shorter where none is given; C{port} has the page's queue.
     """
     path = tmp_path / "wsplug.toml"
     path.write_text(configuration("Before it starts"), "utf-8")
@@ -75,9 +67,8 @@ def test_where_it_listens(tmp_path: Path) -> None:
 
 
 def test_configuration(tmp_path: Path) -> None:
-    """
-    The page's configuration is that of the example beside the units, which is served by
-    a test.
+    """The page's configuration is that of the example with the units, which a test
+    serves.
     """
     block = configuration("Restart without refusing anybody")
     path = tmp_path / "wsplug.toml"
@@ -88,9 +79,7 @@ def test_configuration(tmp_path: Path) -> None:
 
 
 def test_reuse_port_in_the_file(tmp_path: Path) -> None:
-    """
-    reuse-port can be in the file too, and on the command line it is a word alone.
-    """
+    """reuse-port can be in the file, too; on the command line it takes no value."""
     path = tmp_path / "wsplug.toml"
     path.write_text('reuse-port = true\napp = "echo"\n', "utf-8")
     assert combine({}, readFile(str(path))).listening.reusePort
@@ -103,9 +92,7 @@ def test_reuse_port_in_the_file(tmp_path: Path) -> None:
 
 
 def test_signals() -> None:
-    """
-    The signals that it names are those that tests send.
-    """
+    """Tests send the signals that the page lists."""
     named = re.findall(r"^\| `(SIG\w+)` \|", section("Signals"), re.MULTILINE)
     tests = "".join(
         path.read_text("utf-8") for path in (ROOT / "tests").glob("[dct]*/test_*.py")

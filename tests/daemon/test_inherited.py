@@ -1,6 +1,4 @@
-"""
-Sockets that systemd has made: taken over, served, and left as they were.
-"""
+"""Sockets inherited from systemd: they are taken over, served, and left unchanged."""
 
 from __future__ import annotations
 
@@ -28,9 +26,9 @@ pytestmark = pytest.mark.costly
 
 
 def test_several_with_names(tmp_path: Path) -> None:
-    """
-    IPv4, IPv6 and UNIX sockets at a time, by their names; with the fast transport, and
-    not closed behind the giver's back.
+    """IPv4, IPv6 and UNIX sockets together, by name.
+
+    They use the fast transport, and stay open for their owner.
     """
     path = tmp_path / "socket"
     with (
@@ -75,9 +73,7 @@ def test_several_with_names(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_unix_of_somebody_else(tmp_path: Path) -> None:
-    """
-    A UNIX socket of root's is served by a user who could not change its file.
-    """
+    """A user who may not change the file of root's UNIX socket can serve it."""
     setpriv = shutil.which("setpriv")
     if setpriv is None or os.geteuid() != 0:
         missing("root, and setpriv from util-linux")
@@ -125,9 +121,7 @@ MISTAKES = {
     ],
 )
 def test_wrong(name: str, tmp_path: Path) -> None:
-    """
-    What isn't there or isn't so is one line, and status 1.
-    """
+    """A missing or unsuitable socket is an error of one line, with status 1."""
     words, message = MISTAKES[name]
     with socket.create_server((HOST, 0)) as listener:
         command = [
@@ -151,9 +145,7 @@ def test_wrong(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_without_systemd(tmp_path: Path) -> None:
-    """
-    Where nothing was handed over, the line says what is missing.
-    """
+    """If no socket was inherited, the line says what is missing."""
     finished = runTwistd(
         tmp_path,
         *("-n", "--pidfile=", "wsplug", "--app=echo"),
@@ -167,8 +159,8 @@ def test_without_systemd(tmp_path: Path) -> None:
 
 
 def test_not_listening() -> None:
-    """
-    Nor is a socket taken that doesn't listen, is of datagrams, or is none.
+    """A socket that doesn't listen, a datagram socket, and a descriptor that isn't a
+    socket are refused.
     """
     reactor = MemoryReactorClock()
     for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
@@ -186,9 +178,8 @@ def test_not_listening() -> None:
 
 @pytest.mark.everyday
 def test_no_descriptor_left() -> None:
-    """
-    A UNIX socket rests for a second when no descriptor is left, instead of trying all
-    the time; and not longer than it is there.
+    """When no descriptor is left, a UNIX socket pauses for a second instead of
+    retrying all the time. The pause ends with the port.
     """
     reactor: Any = MemoryReactorClock()
 

@@ -1,6 +1,4 @@
-"""
-The log's lines, and that nobody else can write one.
-"""
+"""The log's lines, which clients can't forge."""
 
 from __future__ import annotations
 
@@ -38,15 +36,11 @@ HOSTILE = (
     "a\n2026-01-01T00:00:00+0000 [-] forged"
     '\r\x1b[2K\x00\x85\u2028\u2029\x0b\x0c"}{\u202e\ud800 ü 漢'
 )
-"""
-What could break a line, play with a terminal, or change what is read.
-"""
+"""Text that could break a line, control a terminal, or change how the line reads."""
 
 
 def _event(format: str = "text", **fields: Any) -> LogEvent:
-    """
-    Make an event as a logger does.
-    """
+    """Create an event as a logger does."""
     events: list[LogEvent] = []
     observer: Any = events.append
     Logger("test", observer=observer).info(format, **fields)
@@ -72,8 +66,8 @@ def _event(format: str = "text", **fields: Any) -> LogEvent:
     ],
 )
 def test_as_twisted(event: LogEvent) -> None:
-    """
-    Simple events have a shorter way to their line; it is the line that Twisted makes.
+    """Simple events are formatted on a faster path, which gives the same line as
+    Twisted's.
     """
     expected = formatEventAsClassicLogText(event)
     assert formatText(dict(event)) == expected
@@ -94,8 +88,8 @@ def _parse(event: LogEvent) -> dict[str, Any]:
 
 
 def test_fields() -> None:
-    """
-    A line has when, how bad, who, what, and the event's own fields.
+    """A line has the time, the level, the source, the text, and the event's own
+    fields.
     """
     event = _event("{peer} left", peer="192.0.2.1:5", code=1000, setting=None, ok=True)
     event["log_time"] = 1_800_000_000.1234
@@ -116,9 +110,7 @@ class _Colour(Enum):
 
 
 def test_values() -> None:
-    """
-    Whatever a field has becomes something that JSON has.
-    """
+    """Any value of a field becomes valid JSON."""
 
     class Broken:
         def __str__(self) -> str:
@@ -156,9 +148,7 @@ def test_values() -> None:
 
 
 def test_traceback() -> None:
-    """
-    A traceback is a field, whichever of Twisted's ways it was logged by.
-    """
+    """A traceback is a field, whichever of Twisted's ways logged it."""
     try:
         raise ValueError(HOSTILE)
     except ValueError:
@@ -189,9 +179,7 @@ def test_traceback() -> None:
 
 
 def test_broken_traceback() -> None:
-    """
-    What can't be shown is no reason not to log the rest.
-    """
+    """A value that can't be formatted doesn't keep the other fields from the log."""
 
     class Broken(Failure):
         def getTraceback(self, *_: Any, **__: Any) -> str:
@@ -204,17 +192,15 @@ def test_broken_traceback() -> None:
 
 @pytest.mark.parametrize("format", [formatText, formatJSON])
 def test_nothing(format: Callable[[LogEvent], str | None]) -> None:
-    """
-    An event without a text is no line.
-    """
+    """An event without text causes no line."""
     assert format({"log_time": 1.0}) is None
     assert format({**_event(""), "field": 1}) is None
 
 
 def test_hostile() -> None:
-    """
-    What a peer sends comes back as it was from JSON, and is escaped in text, where
-    only further lines of the same event begin, each with a tab.
+    """Text from a client survives JSON unchanged.
+
+    In a text log it is escaped. Further lines of the same event each start with a tab.
     """
     event = _event("{peer} said {what}", peer="1", what=HOSTILE)
     line = _parse(event)
@@ -233,9 +219,9 @@ def test_hostile() -> None:
 @settings(max_examples=50)
 @given(st.text(), st.text())
 def test_one_line(format: str, value: str) -> None:
-    """
-    Whatever is logged, it is one line of JSON, and one of text that no other begins in
-    without a tab.
+    """Any event is one line of JSON.
+
+    In text, it is one line, and each further line starts with a tab.
     """
     event = _event("{value}" if value else format, value=value)
     json_line, text = formatJSON(event), formatText(event)
@@ -250,9 +236,7 @@ def test_one_line(format: str, value: str) -> None:
 
 
 def _options(*arguments: str) -> ServerOptions:
-    """
-    Make C{twistd}'s options.
-    """
+    """Make C{twistd}'s options."""
     options = ServerOptions()
     for argument in arguments:
         name, _, value = argument.partition("=")
@@ -261,8 +245,8 @@ def _options(*arguments: str) -> ServerOptions:
 
 
 def test_other_formats() -> None:
-    """
-    A logger of the user's own, syslog, and other programs have their own formats.
+    """A logger that the user names, syslog, and other programs keep their own
+    formats.
     """
     assert findOtherFormat(_options()) is None
     assert findOtherFormat(_options("logger=a.b")) == "twistd's --logger"
@@ -276,9 +260,7 @@ def _observer(*arguments: str, name: str = "json") -> Any:
 
 
 def test_standard_output(capsys: pytest.CaptureFixture[str]) -> None:
-    """
-    In the foreground, and with "-", it goes to the standard output.
-    """
+    """In the foreground, and with "-", the log goes to standard output."""
     for options in (("nodaemon",), ("nodaemon", "logfile=-")):
         _observer(*options)(_event("hello"))
         assert json.loads(capsys.readouterr().out)["message"] == "hello"
@@ -287,8 +269,8 @@ def test_standard_output(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_left_out(capsys: pytest.CaptureFixture[str]) -> None:
-    """
-    What others log while a client is served goes by the client's limit.
+    """Lines that other code logs while a client is served count towards the client's
+    limit.
     """
     observer = _observer("nodaemon")
     limit = LogLimit(Clock(), 1, Networks())
@@ -306,9 +288,7 @@ def test_left_out(capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.fixture
 def _signals() -> Any:
-    """
-    No handler is left behind.
-    """
+    """Restore the signal handlers."""
     before = signal.getsignal(signal.SIGUSR1)
     yield
     signal.signal(signal.SIGUSR1, before)
@@ -316,9 +296,9 @@ def _signals() -> Any:
 
 @pytest.mark.usefixtures("_signals")
 def test_rotation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """
-    Files are rotated by their size, and have the mode that they had before; where no
-    name is given, it is that of twistd.
+    """Files are rotated by size, and keep their mode.
+
+    Without a given name, twistd's default applies.
     """
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "twistd.log"
@@ -342,9 +322,8 @@ def test_rotation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("_signals")
 @pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o640), (0o077, 0o600)])
 def test_new_file(umask: int, mode: int, tmp_path: Path) -> None:
-    """
-    A new file isn't for everybody, also after a rotation, and has no right that the
-    umask takes away.
+    """A new file isn't readable by everyone, not even after rotation, and has no
+    permission that the umask removes.
     """
     path = tmp_path / "log"
     before = os.umask(umask)
@@ -361,18 +340,14 @@ def test_new_file(umask: int, mode: int, tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("_signals")
 def test_unwritable(tmp_path: Path) -> None:
-    """
-    A log file that can't be written is one line.
-    """
+    """A log file that can't be written is an error of one line."""
     with pytest.raises(SystemExit, match=r"can't write the log file .*: No such file"):
         _observer(f"logfile={tmp_path}/nowhere/log")
 
 
 @pytest.mark.usefixtures("_signals")
 def test_signal_of_others(tmp_path: Path) -> None:
-    """
-    A handler that somebody has set for SIGUSR1 stays.
-    """
+    """An existing handler for SIGUSR1 stays."""
 
     def handler(*_: object) -> None:
         pass

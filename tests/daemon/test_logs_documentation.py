@@ -1,6 +1,4 @@
-"""
-What docs/reference/logs.md says is so.
-"""
+"""What docs/reference/logs.md says is true."""
 
 from __future__ import annotations
 
@@ -114,9 +112,7 @@ CAUSES: list[Callable[[], None]] = [
 
 @pytest.mark.parametrize("index", range(len(CAUSES)))
 def test_events(index: int, logs: Logs) -> None:
-    """
-    Each event has the level and the fields that its row of the table has.
-    """
+    """Each event has the level and the fields in its row of the table."""
     CAUSES[index]()
     logs.failures()
     _, level, fields = EVENTS[index]
@@ -130,18 +126,14 @@ def test_events(index: int, logs: Logs) -> None:
 
 
 def test_all_events() -> None:
-    """
-    The table has no other rows, and that of the common fields has all of them.
-    """
+    """The table has no other rows, and the table of common fields is complete."""
     assert len(EVENTS) == len(CAUSES)
     common = rows(PAGE.partition("## JSON")[2].partition("The fields of the event")[0])
     assert {row[0].strip("`") for row in common} == ALWAYS | {"traceback"}
 
 
 def test_example() -> None:
-    """
-    The example of a line is one of the kind that it shows.
-    """
+    """The sample line is of the kind that it illustrates."""
     (block,) = codeIn(PAGE, "json")
     line = json.loads(block)
     assert set(line) == ALWAYS | set(re.findall(r"`(\w+)`", EVENTS[0][2]))
@@ -149,9 +141,7 @@ def test_example() -> None:
 
 
 def test_configurations(tmp_path: Path) -> None:
-    """
-    The command line and the configuration file can be served.
-    """
+    """The command line and the configuration file are valid."""
     lines = re.findall(r"^\$ twistd --.* wsplug (--.*)$", PAGE, re.MULTILINE)
     assert lines
     for line in lines:

@@ -1,6 +1,5 @@
-"""
-A system that has less than POSIX does, as Windows: what can be of the server works
-there, and what can't says so.
+"""On a system without all of POSIX, such as Windows, the server does what it can
+there, and reports what it can't.
 """
 
 from __future__ import annotations
@@ -48,9 +47,7 @@ _TWISTD: Final = (sys.executable, "-c", f"{_POORER}\nsys.exit(run())")
 
 
 def test_messages(tmp_path: Path) -> None:
-    """
-    It starts, and messages of all sizes come and go.
-    """
+    """It starts, and exchanges messages of all sizes."""
     with (
         Server(
             tmp_path,
@@ -69,9 +66,7 @@ def test_messages(tmp_path: Path) -> None:
 
 
 def test_imports(tmp_path: Path) -> None:
-    """
-    All of it can be imported.
-    """
+    """All modules can be imported."""
     script = f"""{_POORER}
 import importlib, pkgutil, wsplug
 for module in pkgutil.walk_packages(wsplug.__path__, "wsplug."):
@@ -94,9 +89,7 @@ print("all")
 def test_what_it_cannot_do(
     tmp_path: Path, arguments: tuple[str, ...], words: str
 ) -> None:
-    """
-    What takes a POSIX system is refused in one line that says so.
-    """
+    """An option that needs POSIX is refused with one line that says so."""
     command = [*_TWISTD, "-n", "--reactor=select", "--pidfile=", *arguments]
     with Process(command, tmp_path) as process:
         status, _, err = process.finish()

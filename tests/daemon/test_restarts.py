@@ -1,6 +1,4 @@
-"""
-A new process takes over from an old one, and no client is refused meanwhile.
-"""
+"""A new process takes over from an old one, and no client is refused meanwhile."""
 
 from __future__ import annotations
 
@@ -26,8 +24,8 @@ def shared(folder: Path, port: int) -> Server:
 
 
 def checkRestarts(callers: Callers, servers: list[Server]) -> None:
-    """
-    Nobody was refused, reset or told to come again, and it went on all the time.
+    """Check that no client was refused, reset or asked to come again, and that
+    clients connected throughout.
     """
     assert callers.failures == []
     assert callers.count > 20 * len(servers)
@@ -58,18 +56,15 @@ def restartShared(folder: Path, times: int) -> None:
 
 @pytest.mark.everyday
 def test_shared(tmp_path: Path) -> None:
-    """
-    A restart on a shared port, with clients that connect all the time: each gets its
-    handshake done.
+    """A restart on a shared port, while clients connect all the time: every
+    handshake succeeds.
     """
     restartShared(tmp_path, 1)
 
 
 @pytest.mark.slow
 def test_shared_ten_times(tmp_path: Path) -> None:
-    """
-    Ten of them.
-    """
+    """The same with ten restarts."""
     restartShared(tmp_path, 10)
 
 
@@ -93,18 +88,14 @@ def restartInherited(folder: Path, times: int, listener: socket.socket) -> None:
 
 
 def test_inherited(tmp_path: Path) -> None:
-    """
-    A restart on a socket that was handed over.
-    """
+    """A restart on an inherited socket."""
     with socket.create_server((HOST, 0), backlog=128) as listener:
         restartInherited(tmp_path, 1, listener)
 
 
 @pytest.mark.slow
 def test_inherited_ten_times(tmp_path: Path) -> None:
-    """
-    Ten of them, and ten on a UNIX socket, whose file stays.
-    """
+    """Ten restarts, and ten on a UNIX socket, whose file stays."""
     with socket.create_server((HOST, 0), backlog=128) as listener:
         restartInherited(tmp_path, 10, listener)
     path = tmp_path / "socket"
@@ -117,9 +108,8 @@ def test_inherited_ten_times(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_nobody_there_meanwhile(tmp_path: Path) -> None:
-    """
-    Who connects to an inherited socket while no process is there waits for the next
-    one, which serves it.
+    """A client that connects to an inherited socket while no process is there waits
+    for the next process, which serves it.
     """
     listen = ["systemd:domain=INET:index=0"]
     with socket.create_server((HOST, 0)) as listener:
@@ -135,9 +125,8 @@ def test_nobody_there_meanwhile(tmp_path: Path) -> None:
 
 
 def test_queue_of_a_closed_port(tmp_path: Path) -> None:
-    """
-    On a port of its own, those whom the system has accepted for it already are told
-    when to come again; none is reset.
+    """On a port of the server's own, clients that the kernel has already accepted
+    are asked to reconnect; none is reset.
     """
     app = tmp_path / "busy.py"
     app.write_text(
@@ -154,7 +143,7 @@ def test_queue_of_a_closed_port(tmp_path: Path) -> None:
         url = f"ws://{HOST}:{server.port}"
         client = stack.enter_context(connect(url))
         client.send("x")
-        # They come while the server looks at nothing, and so does the signal.
+        # They connect while the server isn't looking, and the signal arrives then, too.
         late = [
             stack.enter_context(socket.create_connection((HOST, server.port)))
             for _ in range(30)

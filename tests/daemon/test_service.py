@@ -1,6 +1,4 @@
-"""
-The service's readiness, and its draining apart from its stop.
-"""
+"""The service's readiness, and draining without a stop."""
 
 from __future__ import annotations
 
@@ -25,9 +23,9 @@ from wsplug.twistdservice import TwistdService
 
 
 def test_ready() -> None:
-    """
-    It is ready once it listens everywhere and all applications have started, and no
-    more from the beginning of draining.
+    """It is ready once it listens everywhere and all applications have started.
+
+    It is no longer ready once draining begins.
     """
     start: Deferred[None] = Deferred()
     listening: Deferred[Any] = Deferred()
@@ -52,9 +50,7 @@ def test_ready() -> None:
 
 
 class Hooked(WebSocketService):
-    """
-    Notes which hooks are called.
-    """
+    """Records which hooks are called."""
 
     def __init__(self, *arguments: Any, **keywords: Any) -> None:
         self.called: list[str] = []
@@ -74,9 +70,8 @@ class Hooked(WebSocketService):
 
 
 def test_hooks(logs: Logs) -> None:
-    """
-    A subclass is told when it serves, when it drains, and when starting fails: at once,
-    or later.
+    """A subclass's hooks are called when it serves, when it drains, and when
+    starting fails, at once or later.
     """
 
     def make(endpoint: Endpoint) -> Hooked:
@@ -103,9 +98,7 @@ def test_hooks(logs: Logs) -> None:
 
 
 def test_hooks_are_enough() -> None:
-    """
-    C{twistd}'s service overrides no private method of the service.
-    """
+    """C{twistd}'s service overrides none of the service's private methods."""
     private = {name for name in vars(WebSocketService) if name.startswith("_")}
     own = {name for name in vars(TwistdService) if not name.endswith("__")}
     assert not private & own
@@ -116,9 +109,9 @@ def test_hooks_are_enough() -> None:
     [(False, 1012, b"the server restarts"), (True, 1001, b"the server is stopping")],
 )
 def test_drain(forGood: bool, code: int, reason: bytes) -> None:
-    """
-    The ports are closed, the connections get the code, and new ones a 503; the
-    applications go on until the service stops.
+    """The ports close, connections get the code, and new ones get a 503.
+
+    The applications run until the service stops.
     """
     calls: list[str] = []
     app = Starting("a", calls)
@@ -148,9 +141,7 @@ def test_drain(forGood: bool, code: int, reason: bytes) -> None:
 
 
 def test_stop_while_draining() -> None:
-    """
-    A stop that comes meanwhile waits for the draining, and doesn't begin another.
-    """
+    """A stop during draining waits for it, and doesn't start another."""
     calls: list[str] = []
     app = Starting("a", calls)
     endpoint = Endpoint()
@@ -167,9 +158,7 @@ def test_stop_while_draining() -> None:
 
 
 def test_port_that_comes_too_late() -> None:
-    """
-    An endpoint that listens only after the stop is closed at once.
-    """
+    """An endpoint that starts listening after the stop is closed at once."""
     listening: Deferred[Any] = Deferred()
     service = makeService([App()], [Endpoint(listening)])
     service.startService()
@@ -180,9 +169,7 @@ def test_port_that_comes_too_late() -> None:
 
 
 def test_port_that_does_not_close_well(logs: Logs) -> None:
-    """
-    What fails at a port's end is logged, and the stop goes on.
-    """
+    """A failure while a port closes is logged, and the stop continues."""
 
     class Broken(Port):
         def stopListening(self) -> None:
@@ -196,9 +183,7 @@ def test_port_that_does_not_close_well(logs: Logs) -> None:
 
 
 class Adopting(MemoryReactorClock):
-    """
-    A reactor in memory that adopts: as Twisted's do, to a port of their own.
-    """
+    """An in-memory reactor that adopts ports, as Twisted's do, into its own kind."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -213,9 +198,8 @@ class Adopting(MemoryReactorClock):
 
 
 def test_shared_port() -> None:
-    """
-    A shared port listens only once all applications have started, with wsplug's own
-    transport.
+    """With wsplug's own transport, a shared port listens only once all applications
+    have started.
     """
     start: Deferred[None] = Deferred()
     reactor = Adopting()
@@ -249,9 +233,9 @@ def test_shared_port() -> None:
 
 
 def test_inherited_port() -> None:
-    """
-    A socket that was there before is served with wsplug's own transport, and those who
-    wait in its queue at the end are left there.
+    """An inherited socket is served with wsplug's own transport.
+
+    Clients in its queue at the end stay there.
     """
     reactor = Adopting()
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -264,7 +248,7 @@ def test_inherited_port() -> None:
         assert port.transport is not tcp.Server
         with socket.create_connection(listener.getsockname()) as client:
             stopped = service.stopService()
-            # Who was taken from it before is served yet.
+            # A client that was accepted before is still served.
             assert service.factory.draining is not None
             assert service.factory.draining.patience == 1.5
             reactor.advance(1)
@@ -276,8 +260,8 @@ def test_inherited_port() -> None:
 
 
 def test_address_taken_meanwhile() -> None:
-    """
-    An address of a shared port that can't be listened on in the end is a StartupError.
+    """If an address of a shared port can't be listened on in the end, that is a
+    StartupError.
     """
     reactor = Adopting()
     sharing = SharingReactor(reactor)

@@ -1,6 +1,4 @@
-"""
-What systemd is told: over a real socket of datagrams.
-"""
+"""Notifications to systemd, over a real datagram socket."""
 
 from __future__ import annotations
 
@@ -21,9 +19,7 @@ from wsplug.daemon.systemd import Notifier, describe, makeNotifier
 
 @contextmanager
 def systemd(address: str) -> Iterator[socket.socket]:
-    """
-    Have the socket that systemd would listen on.
-    """
+    """Create the socket that systemd would listen on."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
         listener.bind("\0" + address[1:] if address[0] == "@" else address)
         listener.settimeout(60)
@@ -31,9 +27,7 @@ def systemd(address: str) -> Iterator[socket.socket]:
 
 
 def told(listener: socket.socket) -> list[str]:
-    """
-    Take what has come already.
-    """
+    """Receive the notifications so far."""
     messages = []
     listener.setblocking(False)
     while True:
@@ -51,9 +45,8 @@ def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 def test_messages(address: str) -> None:
-    """
-    Readiness with a status, the status when it has changed, signs of life in half of
-    the watchdog's time, and the stop.
+    """It reports readiness with a status, each changed status, a sign of life at
+    half the watchdog's interval, and the stop.
     """
     clock = Clock()
     status = ["0 connections"]
@@ -98,8 +91,8 @@ def test_messages(address: str) -> None:
     ],
 )
 def test_watchdog(variables: dict[str, str], watched: bool, tmp_path: Path) -> None:
-    """
-    It is for this process, or for whichever has it, and needs a time.
+    """The watchdog is meant for this process, or for any that has its variables, and
+    needs a time.
     """
     address = str(tmp_path / "notify")
     clock = Clock()
@@ -116,16 +109,12 @@ def test_watchdog(variables: dict[str, str], watched: bool, tmp_path: Path) -> N
 
 @pytest.mark.parametrize("variables", [{}, {"NOTIFY_SOCKET": "vsock:2:1"}])
 def test_nobody_wants_to_know(variables: dict[str, str]) -> None:
-    """
-    Without a socket, or with one of a kind that isn't spoken, nothing is told.
-    """
+    """Without a socket, or with one of an unsupported kind, nothing is sent."""
     assert makeNotifier(dict(variables), Clock(), str) is None
 
 
 def test_nobody_listens(tmp_path: Path) -> None:
-    """
-    Where the socket isn't there, that is logged once, and all goes on.
-    """
+    """If the socket doesn't exist, that is logged once, and the server goes on."""
     notifier = Notifier(str(tmp_path / "none"), Clock(), str)
     with capturedLogs() as events:
         notifier.ready()
@@ -179,9 +168,10 @@ hangs = Application()
 
 
 def test_process(tmp_path: Path) -> None:
-    """
-    A server that listens, but whose application isn't there yet, isn't ready; then it
-    is, and drains at SIGTERM. While an application hangs, the watchdog hears nothing.
+    """While a server listens, but its application has not started, it isn't ready.
+
+    Then it is, and drains at SIGTERM. While an application hangs, no sign of life is
+    sent.
     """
     (tmp_path / "hangs.py").write_text(HANGS, "utf-8")
     address = f"@{tmp_path}/notify"
@@ -211,9 +201,7 @@ def test_process(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_never_ready(tmp_path: Path) -> None:
-    """
-    One that doesn't start never says that it is ready.
-    """
+    """A server that doesn't start never reports that it is ready."""
     address = str(tmp_path / "notify")
     with systemd(address) as listener:
         finished = runTwistd(

@@ -1,6 +1,5 @@
-"""
-C{twistd}'s own options: pidfiles, logs, users, and what is wrong about them. What a
-user would see of it.
+"""C{twistd}'s own options: pidfiles, logs, users, and mistakes in them, as a user
+sees them.
 """
 
 from __future__ import annotations
@@ -42,15 +41,15 @@ NOBODYS = (
     "--inh-caps=-all,+dac_read_search",
     "--ambient-caps=+dac_read_search",
 )
-"""
-What makes one of root's programs nobody's, for setpriv. It may read what it runs from,
-wherever that is, but nothing else.
+"""Arguments for setpriv that run a program of root's without privileges.
+
+It may read its own code wherever that is, but nothing else.
 """
 
 
 def checkLine(finished: tuple[int, str, str], *parts: str) -> None:
-    """
-    One line on standard error, status 1, and no traceback anywhere.
+    """Check that there is one line on standard error, status 1, and no traceback
+    anywhere.
     """
     status, out, err = finished
     assert err.startswith("wsplug: "), finished
@@ -70,10 +69,9 @@ def addressOf(log: Path) -> str:
 
 @contextmanager
 def daemon(folder: Path, *twistd: str, listen: str = TCP) -> Iterator[int]:
-    """
-    Have a daemon; its pidfile is C{pid}, its log C{log}.
+    """Start a daemon; its pidfile is C{pid}, its log C{log}.
 
-    @return: its process's number.
+    @return: its process ID.
     """
     started = runTwistd(
         folder,
@@ -92,9 +90,7 @@ def daemon(folder: Path, *twistd: str, listen: str = TCP) -> Iterator[int]:
 
 
 def root() -> None:
-    """
-    These need to be root.
-    """
+    """These tests need root."""
     if os.geteuid() != 0:
         missing("root's rights")
 
@@ -104,9 +100,7 @@ def root() -> None:
 
 @pytest.mark.slow
 def test_stale_pidfile(tmp_path: Path) -> None:
-    """
-    The process that a pidfile names is gone: it is started all the same.
-    """
+    """The process in the pidfile is gone: the daemon starts."""
     with Process([sys.executable, "-c", ""], tmp_path) as gone:
         gone.finish()
     (tmp_path / "pid").write_text(str(gone.pid), "ascii")
@@ -115,18 +109,14 @@ def test_stale_pidfile(tmp_path: Path) -> None:
 
 
 def test_empty_pidfile(tmp_path: Path) -> None:
-    """
-    A full disk or a power failure has left an empty one: it is started all the same.
-    """
+    """A full disk or a power failure has left an empty pidfile: the daemon starts."""
     (tmp_path / "pid").write_text("", "ascii")
     with daemon(tmp_path) as pid:
         assert pid
 
 
 def test_pid_of_something_else(tmp_path: Path) -> None:
-    """
-    The number belongs to another program by now: the same.
-    """
+    """The process ID now belongs to another program: the daemon starts."""
     with Process(["sleep", "600"], tmp_path) as other:
         (tmp_path / "pid").write_text(f"{other.pid}\n", "ascii")
         with daemon(tmp_path) as pid:
@@ -136,9 +126,7 @@ def test_pid_of_something_else(tmp_path: Path) -> None:
 
 @pytest.mark.everyday
 def test_second_start(tmp_path: Path) -> None:
-    """
-    One that runs is named, and left alone.
-    """
+    """A running server is named, and left alone."""
     with daemon(tmp_path) as pid:
         log = (tmp_path / "log").read_bytes()
         second = runTwistd(
@@ -152,9 +140,7 @@ def test_second_start(tmp_path: Path) -> None:
 
 
 def test_port_of_a_living_one(tmp_path: Path) -> None:
-    """
-    With another pidfile, but the same port: the reason is the whole line.
-    """
+    """With another pidfile, but the same port, the line gives the whole reason."""
     with daemon(tmp_path):
         address = addressOf(tmp_path / "log")
         listen = f"tcp:{portOf(address)}:interface={HOST}"
@@ -193,9 +179,7 @@ MISTAKES = {
 def test_mistake(
     name: str, daemonizes: bool, preloaded: Preloaded, tmp_path: Path
 ) -> None:
-    """
-    What is wrong with twistd's own options is one line too.
-    """
+    """A mistake in twistd's own options is one line, too."""
     if "user" in name:
         root()
     (tmp_path / "words").write_text("a few words", "ascii")
@@ -211,9 +195,7 @@ def test_mistake(
 
 
 def openTo(folder: Path) -> None:
-    """
-    Have everybody see what is in a folder.
-    """
+    """Make a folder's contents readable by everyone."""
     for each in (folder, *folder.parents):
         if each == Path(tempfile.gettempdir()):
             break
@@ -221,9 +203,7 @@ def openTo(folder: Path) -> None:
 
 
 def asNobody(folder: Path, *arguments: str) -> tuple[int, str, str]:
-    """
-    Run C{twistd} as a user without rights.
-    """
+    """Run C{twistd} as an unprivileged user."""
     root()
     setpriv = shutil.which("setpriv")
     if setpriv is None:
@@ -261,8 +241,8 @@ RIGHTS = {
     ],
 )
 def test_without_rights(name: str, tmp_path: Path) -> None:
-    """
-    What the user has no right to is said, and which option wants it.
+    """If the user lacks a permission, the error says which one, and which option
+    needs it.
     """
     limit = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")
     if name == "port" and (not limit.exists() or int(limit.read_text("ascii")) < 82):
@@ -278,9 +258,10 @@ def test_without_rights(name: str, tmp_path: Path) -> None:
 
 
 def test_low_port_and_no_rights(tmp_path: Path) -> None:
-    """
-    As root it takes a low port, then becomes somebody else for good; what it makes from
-    then on is that user's, and what is in the broker for nobody else.
+    """As root, it binds a low port, then switches to another user for good.
+
+    Files created from then on belong to that user, and no other user can read the
+    broker's.
     """
     root()
     user = pwd.getpwuid(NOBODY)
@@ -318,9 +299,7 @@ def test_low_port_and_no_rights(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_rotation(tmp_path: Path) -> None:
-    """
-    SIGUSR1 has a log begin anew: the old one gets a number.
-    """
+    """SIGUSR1 starts a new log: the old one gets a number."""
     with daemon(tmp_path) as pid:
         port = portOf(addressOf(tmp_path / "log"))
         os.kill(pid, signal.SIGUSR1)
@@ -391,9 +370,8 @@ starts = Application(lambda: None)
     ],
 )
 def test_waits_for_the_applications(app: str, line: str, tmp_path: Path) -> None:
-    """
-    The command that starts a daemon ends when the applications have started, or with
-    what keeps them from it.
+    """The command that starts a daemon ends when the applications have started, or
+    with the error that prevents it.
     """
     (tmp_path / "later.py").write_text(LATER, "utf-8")
     command = [
@@ -417,9 +395,7 @@ def test_waits_for_the_applications(app: str, line: str, tmp_path: Path) -> None
 
 @pytest.mark.slow
 def test_interrupted_while_it_waits(tmp_path: Path) -> None:
-    """
-    Ctrl-C ends the command that waits; the daemon goes on.
-    """
+    """Ctrl-C ends the waiting command; the daemon goes on."""
     (tmp_path / "later.py").write_text(LATER, "utf-8")
     command = [
         *(TWISTD, "--pidfile=pid", "--logfile=log", "wsplug"),
@@ -442,9 +418,7 @@ def test_interrupted_while_it_waits(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_second_interrupt(tmp_path: Path) -> None:
-    """
-    In the foreground, a second Ctrl-C ends it at once, without a traceback.
-    """
+    """In the foreground, a second Ctrl-C ends it at once, without a traceback."""
     arguments = ("--stop-timeout=1h", "--close-timeout=1h")
     with serve(tmp_path, *arguments) as server, upgrade(server.port):
         server.signal(signal.SIGINT)

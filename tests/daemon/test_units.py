@@ -1,6 +1,5 @@
-"""
-The units in C{examples/systemd}: right for systemd, and what they start is right for
-wsplug.
+"""The units in C{examples/systemd} are valid for systemd, and the command they start
+is valid for wsplug.
 """
 
 from __future__ import annotations
@@ -49,9 +48,7 @@ Directives of systemd.unit(5), .service(5), .exec(5), .kill(5) and .socket(5).
 
 
 def read(name: str) -> dict[str, dict[str, str]]:
-    """
-    Read a unit, and see that each directive is known and is there once.
-    """
+    """Read a unit, and check that each directive is known and occurs once."""
     sections: dict[str, dict[str, str]] = {}
     section = ""
     for line in (FOLDER / name).read_text("utf-8").splitlines():
@@ -70,18 +67,15 @@ def read(name: str) -> dict[str, dict[str, str]]:
 
 
 def command(line: str, program: str) -> list[str]:
-    """
-    Give the arguments of a command of the unit.
-    """
+    """Give the arguments of one of the unit's commands."""
     path, *arguments = shlex.split(line)
     assert path == f"/opt/wsplug/bin/{program}"
     return arguments
 
 
 def test_service(tmp_path: Path) -> None:
-    """
-    What the unit starts can be parsed, with the configuration beside it, and its times
-    go with the server's.
+    """The unit's command line parses together with the example's configuration, and
+    the unit's timeouts fit the server's.
     """
     service = read("wsplug.service")["Service"]
     config = str(FOLDER / "wsplug.toml")
@@ -104,9 +98,7 @@ def test_service(tmp_path: Path) -> None:
 
 
 def test_options_of_the_unit() -> None:
-    """
-    The options of its command are options of twistd wsplug.
-    """
+    """The options in its command are options of twistd wsplug."""
     names = {name.rstrip("=") for name in Options().longOpt}
     service = read("wsplug.service")["Service"]
     words = service["ExecStart"].partition(" wsplug ")[2].split()
@@ -114,9 +106,7 @@ def test_options_of_the_unit() -> None:
 
 
 def test_verify(tmp_path: Path) -> None:
-    """
-    systemd itself has nothing to say against them.
-    """
+    """systemd itself accepts the units."""
     verify = shutil.which("systemd-analyze")
     if verify is None:
         missing("systemd-analyze, from Debian's systemd")
@@ -139,9 +129,8 @@ def test_verify(tmp_path: Path) -> None:
 
 
 def test_socket(tmp_path: Path) -> None:
-    """
-    The configuration beside the units is served with a socket like the one of the
-    socket unit: IPv4 too.
+    """The example's configuration is served on a socket like the one in the socket
+    unit, over IPv4, too.
     """
     unit = read("wsplug.socket")["Socket"]
     assert unit["ListenStream"].isdecimal()
@@ -172,7 +161,5 @@ def test_socket(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["wsplug.service", "wsplug.socket"])
 def test_installs(name: str) -> None:
-    """
-    Both can be enabled.
-    """
+    """Both units can be enabled."""
     assert read(name)["Install"]["WantedBy"].endswith(".target")

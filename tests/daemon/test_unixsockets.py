@@ -1,6 +1,4 @@
-"""
-UNIX sockets that a process which was killed has left behind.
-"""
+"""UNIX sockets left behind by a killed process."""
 
 from __future__ import annotations
 
@@ -27,9 +25,7 @@ FACTORY = Factory.forProtocol(Protocol)
 
 
 def listen(path: Path, options: str = "") -> list[Any]:
-    """
-    Listen on a path, and give the port or, as twistd tells it, the error.
-    """
+    """Listen on a path, and return the port or the error as twistd reports it."""
     results: list[Any] = []
     listening = listenOn(serverFromString(reactor, f"unix:{path}{options}"), FACTORY)
     listening.addErrback(explainListening, str(path))
@@ -39,9 +35,7 @@ def listen(path: Path, options: str = "") -> list[Any]:
 
 @contextmanager
 def listening(path: Path, options: str = "") -> Iterator[None]:
-    """
-    Listen, and see that somebody can connect.
-    """
+    """Listen, and check that a client can connect."""
     (port,) = listen(path, options)
     assert IListeningPort.providedBy(port), port
     try:
@@ -53,10 +47,9 @@ def listening(path: Path, options: str = "") -> Iterator[None]:
 
 
 def leave(path: Path, holder: int | None) -> None:
-    """
-    Leave behind what a process does that is killed.
+    """Leave behind what a killed process leaves.
 
-    @param holder: the number of the process in the lock; C{None} for no lock.
+    @param holder: the process ID in the lock; C{None} for no lock.
     """
     with socket.socket(socket.AF_UNIX) as left:
         left.bind(str(path))
@@ -65,12 +58,12 @@ def leave(path: Path, holder: int | None) -> None:
         os.symlink(str(holder), f"{path}.lock")
 
 
-# Twisted leaves the socket open that it could not bind, to the collector.
+# Twisted leaves a socket that it could not bind to the garbage collector.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("options", ["", ":lockfile=0"])
 def test_same_process_number(tmp_path: Path, options: str) -> None:
-    """
-    In a container the process before had the same number: its lock isn't ours.
+    """In a container, the previous process had the same process ID: the lock isn't
+    ours.
     """
     path = tmp_path / "socket"
     leave(path, os.getpid())
@@ -79,7 +72,7 @@ def test_same_process_number(tmp_path: Path, options: str) -> None:
 
 
 def test_lock_alone(tmp_path: Path) -> None:
-    """A lock is stale without its socket, too."""
+    """A lock without its socket is stale, too."""
     path = tmp_path / "socket"
     os.symlink(str(os.getpid()), f"{path}.lock")
     with listening(path):
@@ -87,7 +80,7 @@ def test_lock_alone(tmp_path: Path) -> None:
 
 
 def test_number_of_something_else(tmp_path: Path) -> None:
-    """The number in the lock belongs to a program that is no server."""
+    """The process ID in the lock belongs to a program that isn't a server."""
     path = tmp_path / "socket"
     with Process(["sleep", "600"], tmp_path) as other:
         leave(path, other.pid)
@@ -96,7 +89,7 @@ def test_number_of_something_else(tmp_path: Path) -> None:
 
 
 def test_somebody_listens(tmp_path: Path) -> None:
-    """Whoever listens on a socket keeps it, and the error names the lock."""
+    """A listening process keeps its socket, and the error names the lock."""
     path = tmp_path / "socket"
     with listening(path):
         (failure,) = listen(path)
@@ -110,11 +103,11 @@ def test_somebody_listens(tmp_path: Path) -> None:
 
 
 def test_a_server_is_about_to_listen(tmp_path: Path) -> None:
-    """A server that runs may have locked the socket, and not listen on it yet."""
+    """A running server may have locked the socket without listening yet."""
     path = tmp_path / "socket"
     command = ["sh", "-c", "sleep 600; :", "twistd"]
     with Process(command, tmp_path) as other:
-        # Its command line isn't there from its first moment on.
+        # Its command line isn't available from the first moment.
         waitUntil(lambda: isServer(other.pid), "its name is known")
         leave(path, other.pid)
         (failure,) = listen(path)
@@ -123,7 +116,7 @@ def test_a_server_is_about_to_listen(tmp_path: Path) -> None:
 
 
 def test_no_socket(tmp_path: Path) -> None:
-    """A file that is no socket is somebody's, and stays."""
+    """A file that isn't a socket may be needed, and stays."""
     path = tmp_path / "file"
     path.write_text("precious", "ascii")
     os.symlink(str(os.getpid()), f"{path}.lock")
