@@ -1,3 +1,1 @@
-"""
-The documentation: each command and each sample in it is run, as it is written.
-"""
+"""The documentation: every command and every sample in it is run as written."""

@@ -1,7 +1,6 @@
-"""
-What the pages show that isn't run on the machine of the tests, each with the reason.
+"""What the pages show that isn't run on the tests' machine, each with the reason.
 
-A block is named by its page and by the beginning of its first line, a command by its
+A block is identified by its page and the beginning of its first line, a command by its
 page and its beginning.
 """
 
@@ -60,8 +59,7 @@ TESTED_ELSEWHERE: dict[tuple[str, str], str] = {
     ("logs", "203.0.113.9: 98123"): "guard/test_loglimit.py::test_documented",
     ("limits", "wsplug: max-connections"): "guard/test_documentation.py::test_error",
 }
-"""
-Blocks that another test runs, or compares with what is really said: its path below
+"""Blocks that another test runs, or compares with real output: its path below
 tests/, and its name.
 """
 
@@ -81,9 +79,7 @@ TEXTS: dict[tuple[str, str], str] = {
     ("tls", "TLS: the old certificate stays"): "a line of a log, with its path",
     ("status", '{"type":"sample"'): "shows the shape of a message, with dots in it",
 }
-"""
-Blocks that are no code, and what they are.
-"""
+"""Blocks that aren't code, and what they are."""
 
 COMMANDS_NOT_RUN: dict[tuple[str, str], str] = {
     ("chat-room", "pip install -e '.[test]'"): "tests/packaging runs it",
@@ -116,16 +112,14 @@ COMMANDS_NOT_RUN: dict[tuple[str, str], str] = {
         "pings a machine of the internet"
     ),
 }
-"""
-Commands that are not run here. The options of those that start wsplug are read all the
-same.
+"""Commands that are not run here.
+
+If they start wsplug, their options are still checked.
 """
 
 
 def lookUp(table: dict[tuple[str, str], str], page: str, text: str) -> str | None:
-    """
-    Find what is said about a block or a command.
-    """
+    """Look up the entry for a block or a command."""
     for (name, beginning), reason in table.items():
         if name == page and text.startswith(beginning):
             return reason
@@ -133,7 +127,5 @@ def lookUp(table: dict[tuple[str, str], str], page: str, text: str) -> str | Non
 
 
 def namesOf(block: Block) -> str:
-    """
-    Give the name of a block's test.
-    """
+    """Give the name of a block's test."""
     return f"{block.name}-{block.line}"

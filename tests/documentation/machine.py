@@ -1,6 +1,5 @@
-"""
-A folder that stands for the machine on which the documentation's commands are run: with
-the folders below the root and the files that pages take for granted.
+"""A folder that stands for the machine on which the documentation's commands run: it
+has the root folders and the files that pages assume.
 """
 
 from __future__ import annotations
@@ -36,11 +35,10 @@ _NAMED_FILE = re.compile(
 
 
 class Machine:
-    """
-    A machine of our own.
+    """A machine for the tests.
 
     @ivar root: the folder that stands for C{/}.
-    @ivar home: the folder that commands are run in.
+    @ivar home: the folder in which commands run.
     """
 
     def __init__(self, root: Path) -> None:
@@ -71,8 +69,7 @@ class Machine:
         self.write("home/icon.png", b"\x89PNG" + bytes(20_000))
 
     def write(self, path: str, content: bytes) -> None:
-        """
-        Write a file for its owner alone.
+        """Write a file that only its owner may read.
 
         @param path: below the root.
         """
@@ -82,11 +79,10 @@ class Machine:
         file.chmod(0o600)
 
     def save(self, block: Block, folder: Path | None = None) -> Path | None:
-        """
-        Write a block that says in its first line which file it is. A configuration of
-        which the page shows a part only goes into one that the reader has.
+        """Save a block whose first line names its file. If a page shows only part of a
+        configuration, it goes into the one that the reader has.
 
-        @param folder: where relative paths begin, if not in L{home}.
+        @param folder: where relative paths start, if not in L{home}.
         @return: its path, if it is written.
         """
         found = _NAMED_FILE.match(block.first)
@@ -100,9 +96,7 @@ class Machine:
         return path
 
     def here(self, text: str) -> str:
-        """
-        Put this machine's folders and ports into a text, and change nothing else.
-        """
+        """Replace folders and ports in a text by this machine's, and nothing else."""
         text = _FOLDERS.sub(rf"{self.root}/\1", text)
         return _PORTS.sub(lambda match: self._portFor(match[1]), text)
 
@@ -114,20 +108,19 @@ class Machine:
 
 @contextmanager
 def machine(page: str, until: float = math.inf) -> Iterator[Machine]:
-    """
-    Have a machine with the files that the pages show.
+    """Create a machine with the files that the pages show.
 
     @param page: the name of one, as of a L{Block}.
-    @param until: the line of this page up to which its files are there.
+    @param until: the line of this page up to which its files exist.
     """
     # Not pytest's folder, whose name may be too long for a UNIX socket.
     root = Path(tempfile.mkdtemp(prefix="docs-"))
     try:
         made = Machine(root)
-        # Of those with one name, the page's own counts, or else the README's.
+        # Of files with the same name, the page's own counts, or else the README's.
         order = {"README": 1, page: 2}
         for block in sorted(allBlocks(), key=lambda each: order.get(each.name, 0)):
-            # A configuration is for its page alone.
+            # A configuration applies only to its own page.
             if block.line < until if block.name == page else block.language != "toml":
                 made.save(block)
         shout = (made.home / "shout.py").read_bytes()
@@ -136,7 +129,7 @@ def machine(page: str, until: float = math.inf) -> Iterator[Machine]:
     finally:
         shutil.rmtree(root)
         for name, module in list(sys.modules.items()):
-            # A package of many folders, as twisted.plugins is, stays.
+            # A package that spans several folders, such as twisted.plugins, stays.
             file = getattr(module, "__file__", None)
             places = [file] if file else [*(getattr(module, "__path__", None) or ())]
             if places and all(each.startswith(f"{root}{os.sep}") for each in places):
@@ -151,16 +144,17 @@ def hasApplication(text: str) -> bool:
 
 
 def commandsOf(text: str) -> list[str]:
-    """
-    Split a block of shell commands: those that go on in the next line, by a backslash,
-    an open quotation mark or a here-document, are one.
+    """Split a block of shell commands.
+
+    A command that continues on the next line, by a backslash, an open quotation mark or
+    a here-document, is one.
     """
     commands: list[str] = []
     pending: list[str] = []
     terminal = text.startswith("$ ")
     for line in text.splitlines():
         if terminal and not pending and not line.startswith("$ "):
-            continue  # what a command has printed
+            continue  # output of a command
         pending.append(line.removeprefix("$ "))
         whole = "\n".join(pending)
         if not whole.strip() or (whole.lstrip().startswith("#") and len(pending) == 1):
@@ -185,9 +179,7 @@ def _goesOn(command: str) -> bool:
 
 
 def wordsOf(command: str) -> list[list[str]]:
-    """
-    Give the words of each simple command of a line.
-    """
+    """Give the words of each simple command in a line."""
     lexer = shlex.shlex(
         command.replace("\\\n", " "), posix=True, punctuation_chars="();<>|&"
     )
@@ -217,9 +209,7 @@ def _publicKey() -> bytes:
 
 
 def _freePort() -> str:
-    """
-    Find a port that nobody has, outside of those that the system gives to clients.
-    """
+    """Find a free port outside the range that the system gives to clients."""
     while True:
         port = random.randrange(12000, 30000)
         with socket.socket() as probe:

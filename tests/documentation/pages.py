@@ -25,9 +25,7 @@ __all__ = [
 ROOT = Path(__file__).parents[2]
 
 SHELL = ("", "sh", "bash", "shell", "console")
-"""
-The languages of blocks of commands. An indented block has none.
-"""
+"""Languages of blocks of commands. An indented block has no language."""
 
 _GENERATED = ("build", "node_modules", "_build")
 
@@ -36,22 +34,19 @@ PAGES = [
     *sorted(ROOT.glob("docs/**/*.md")),
     *sorted(ROOT.glob("examples/**/*.md")),
 ]
-"""
-Everything that people read.
-"""
+"""All pages for readers."""
 PAGES = [path for path in PAGES if not set(path.parts) & set(_GENERATED)]
 
 
 @dataclass(frozen=True)
 class Block:
-    """
-    A block of code of a page: one between fences, or one that is indented.
+    """A block of code in a page: fenced or indented.
 
     @ivar page: the page's path, from the top of the repository.
     @ivar line: the number of its first line of code.
-    @ivar language: what stands behind the fence; C{""} for an indented one.
+    @ivar language: the word after the fence; C{""} for an indented block.
     @ivar text: the code, with a newline at its end.
-    @ivar section: the heading that it is below.
+    @ivar section: the heading above it.
     """
 
     page: str
@@ -62,9 +57,8 @@ class Block:
 
     @property
     def name(self) -> str:
-        """
-        What the page is called, wherever it is: its file's name without C{.md}, and for
-        a README of a folder the folder's.
+        """The page's name, wherever it is: its file's name without C{.md}, and for a
+        folder's README the folder's name.
         """
         path = Path(self.page)
         if path.stem == "README" and len(path.parts) > 1:
@@ -80,8 +74,7 @@ class Block:
 
 
 def findPage(name: str) -> Path:
-    """
-    Find a page in docs/, in whichever folder it is.
+    """Find a page in any folder of docs/.
 
     @param name: its file's name without C{.md}.
     """
@@ -98,15 +91,12 @@ def readPage(name: str) -> str:
 
 @cache
 def allBlocks() -> tuple[Block, ...]:
-    """
-    Give all blocks of all pages.
-    """
+    """Give all blocks of all pages."""
     return tuple(block for path in PAGES for block in blocksOf(path))
 
 
 def blocksOf(path: Path) -> Iterator[Block]:
-    """
-    Give the blocks of a page.
+    """Give the blocks of a page.
 
     @raise AssertionError: a fence isn't closed.
     """
@@ -115,8 +105,8 @@ def blocksOf(path: Path) -> Iterator[Block]:
     fence: re.Match[str] | None = None
     start = 0
     code: list[str] = []
-    # An indented block begins behind an empty line; what is indented behind an item of
-    # a list belongs to the list.
+    # An indented block starts after an empty line. Indented text after a list item
+    # belongs to the list.
     free, listed = True, False
     for number, line in enumerate([*path.read_text("utf-8").splitlines(), ""], 1):
         if fence is not None:
@@ -125,7 +115,7 @@ def blocksOf(path: Path) -> Iterator[Block]:
                     f"{each.removeprefix(fence['indent'])}\n" for each in code
                 )
                 language = fence["language"].removeprefix("{code-block} ")
-                # Other directives of the site have no code in them.
+                # The site's other directives contain no code.
                 if not language.startswith("{"):
                     yield Block(page, start, language, text, section)
                 fence, code = None, []
@@ -153,9 +143,7 @@ def blocksOf(path: Path) -> Iterator[Block]:
 
 
 def codeIn(text: str, *languages: str) -> list[str]:
-    """
-    Give the code of a text's fenced blocks in some languages.
-    """
+    """Give the code in a text's fenced blocks in some languages."""
     blocks = re.findall(r"^```(.*?)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
     return [code for language, code in blocks if language in languages]
 

@@ -1,6 +1,4 @@
-"""
-A terminal on a machine, in which the commands of a page are run as they are written.
-"""
+"""A terminal on a machine, which runs a page's commands as written."""
 
 from __future__ import annotations
 
@@ -29,15 +27,11 @@ _TWISTD = """\
 #!/bin/sh
 exec {twistd} "$@" $WHERE
 """
-"""
-A C{twistd} that listens on a port of the tests where nobody says which.
-"""
+"""A C{twistd} that listens on one of the tests' ports by default."""
 
 
 class Terminal:
-    """
-    A terminal on a machine, and the server that runs there.
-    """
+    """A terminal on a machine, and the server that runs there."""
 
     def __init__(self, made: Machine, programs: Path, patience: float) -> None:
         """
@@ -64,8 +58,9 @@ class Terminal:
         (made.home / "bin" / "twistd").chmod(0o755)
 
     def run(self, command: str) -> None:
-        """
-        Run a command. A server begins to listen; anything else ends well.
+        """Run a command.
+
+        A server has to start listening; any other command has to succeed.
         """
         command = self._machine.here(command)
         if re.search(r"\btwistd .*(\bwsplug\b|\.tac\b)", command) and not re.search(
@@ -77,7 +72,7 @@ class Terminal:
             else:
                 self._serveAsDaemon(command)
             return
-        # Variables and the folder stay from one command to the next.
+        # Variables and the working directory persist from one command to the next.
         script = (
             'set -a; . ./.environment; cd -- "${folder:-.}"\n'
             f"{command}\n"
@@ -91,31 +86,23 @@ class Terminal:
 
     @property
     def folder(self) -> Path:
-        """
-        The folder that one is in.
-        """
+        """The working directory."""
         return self._folder
 
     def here(self, text: str) -> str:
-        """
-        Put the machine's folders and ports into a text.
-        """
+        """Replace folders and ports in a text by the machine's."""
         return self._machine.here(text)
 
     def save(self, block: Block) -> None:
-        """
-        Write a block that says which file it is, into the folder that one is in.
-        """
+        """Save a block that names its file, in the working directory."""
         self._machine.save(block, self._folder)
 
     def end(self) -> None:
-        """
-        End the server, in order.
-        """
+        """Stop the server in order."""
         if self._server is not None:
             server, self._server = self._server, None
             with server:
-                # Twisted's own end is by the signal.
+                # Twisted itself ends by the signal.
                 status = -signal.SIGTERM if self._isTwisteds else 0
                 assert server.stop() == status, server.out + server.err
                 assert "Traceback" not in server.out + server.err
@@ -132,9 +119,7 @@ class Terminal:
         )
 
     def _listenSomewhere(self, command: str) -> None:
-        """
-        Have the server not take the port that is the default.
-        """
+        """Make the server not use the default port."""
         said = command
         if found := re.search(r"--config[ =](\S+)", command):
             said += (self._machine.home / found[1]).read_text("utf-8")
@@ -146,7 +131,7 @@ class Terminal:
     def _serve(self, command: str) -> None:
         self.end()
         self._isTwisteds = " wsplug" not in command
-        # In the shell's place, so that signals reach it.
+        # In place of the shell, so that signals reach it.
         command = re.sub(r"(^|&& |^(?:\w+=\S* )+)twistd\b", r"\1exec twistd", command)
         command = re.sub(r"^((?:\w+=\S* )+)exec ", r"exec env \1", command)
         script = f'set -a; . ./.environment; cd -- "${{folder:-.}}"\n{command}\n'
@@ -179,9 +164,7 @@ class Terminal:
 
 
 def commandsIn(block: Block) -> list[str]:
-    """
-    Give the commands of a block; none where it has others.
-    """
+    """Give the commands in a block; none if it contains something else."""
     if block.language not in SHELL:
         return []
     for table in (TESTED_ELSEWHERE, TEXTS):
@@ -196,9 +179,7 @@ def terminal(
     programs: Path = Path(TWISTD).parent,
     patience: float = PATIENCE,
 ) -> Iterator[Terminal]:
-    """
-    Have a terminal on a machine with the files of other pages.
-    """
+    """Create a terminal on a machine with the files of other pages."""
     with machine(page, until=0) as made:
         opened = Terminal(made, programs, patience)
         try:
@@ -209,11 +190,9 @@ def terminal(
 
 
 def follow(page: str, opened: Terminal, isLeftOut: Callable[[str], object]) -> None:
-    """
-    Do what a page shows, from its beginning to its end: save each file and run each
-    command.
+    """Follow a page from beginning to end: save each file and run each command.
 
-    @param isLeftOut: says of a command whether it isn't run.
+    @param isLeftOut: says whether a command isn't run.
     """
     for block in allBlocks():
         if block.name != page:

@@ -1,7 +1,7 @@
-"""
-Each block of code in the README and the documentation is right: what can be run in
-memory is run, what configures something is read by what it configures, and the rest is
-on a list (L{tests.documentation.lists}).
+"""Each block of code in the README and the documentation is correct.
+
+What can run in memory is run, configuration is parsed by its reader, and everything
+else is on a list (L{tests.documentation.lists}).
 """
 
 from __future__ import annotations
@@ -55,9 +55,7 @@ else:
 
 
 def _inLanguage(*languages: str) -> pytest.MarkDecorator:
-    """
-    Give a test all blocks in a language, one by one, but for those on a list.
-    """
+    """Parametrize a test with all blocks in a language, except those on a list."""
     blocks = [
         block
         for block in allBlocks()
@@ -69,9 +67,7 @@ def _inLanguage(*languages: str) -> pytest.MarkDecorator:
 
 
 def test_languages() -> None:
-    """
-    Each block is in a language that a test here reads, or on a list.
-    """
+    """Each block has a language that a test here reads, or is on a list."""
     read = {*SHELL, "toml", "json", "yaml", "js", "html", "python"}
     for block in allBlocks():
         listed = lookUp(TESTED_ELSEWHERE, block.name, block.first) or lookUp(
@@ -81,9 +77,7 @@ def test_languages() -> None:
 
 
 def test_lists() -> None:
-    """
-    What is on a list is on a page, and the tests that are named are there.
-    """
+    """Each entry on a list is on a page, and the tests that it names exist."""
     blocks = [(block.name, block.first) for block in allBlocks()]
     commands = [
         (block.name, command)
@@ -108,9 +102,8 @@ def test_lists() -> None:
 
 
 def test_finding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """
-    Blocks are found in fences and where they are indented, and what belongs to a list
-    is none.
+    """Blocks are found if they are fenced or indented; parts of a list are no
+    blocks.
     """
     monkeypatch.setattr("tests.documentation.pages.ROOT", tmp_path)
     page = tmp_path / "page.md"
@@ -129,9 +122,7 @@ def test_finding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_commands_are_split() -> None:
-    """
-    A backslash, a quotation mark and a here-document go on in the next line.
-    """
+    """A backslash, a quotation mark and a here-document continue on the next line."""
     text = "a \\\n  b\n# no\nc 'd\ne'\ncat <<'END'\nf 'g\nEND\nh && i | j\n"
     assert commandsOf(text) == [
         *("a \\\n  b", "c 'd\ne'", "cat <<'END'\nf 'g\nEND", "h && i | j")
@@ -142,9 +133,7 @@ def test_commands_are_split() -> None:
 
 @_inLanguage("json")
 def test_json(block: Block) -> None:
-    """
-    What is said to be JSON is: one value or several.
-    """
+    """A block marked as JSON contains one JSON value or several."""
     rest = block.text.strip()
     while rest:
         _, end = json.JSONDecoder().raw_decode(rest)
@@ -153,28 +142,23 @@ def test_json(block: Block) -> None:
 
 @_inLanguage("yaml")
 def test_yaml(block: Block) -> None:
-    """
-    What is said to be YAML is.
-    """
+    """A block marked as YAML is valid YAML."""
     assert yaml.safe_load(block.text)
 
 
 @_inLanguage("toml")
 def test_toml(block: Block) -> None:
-    """
-    What is said to be TOML is.
-    """
+    """A block marked as TOML is valid TOML."""
     assert tomllib.loads(block.text)
 
 
 @_inLanguage("toml")
 def test_configuration(block: Block, monkeypatch: pytest.MonkeyPatch) -> None:
-    """
-    A configuration file is what C{wsplug check} takes; where it names no application,
-    beside one.
+    """C{wsplug check} accepts each configuration file; if the file names no
+    application, one is added.
     """
     if block.first.endswith("pyproject.toml"):
-        return  # a package's; tests/packaging builds it
+        return  # belongs to a package; tests/packaging builds it
     with machine(block.name, until=block.line) as made:
         path = made.home / "wsplug.toml"
         path.write_text(made.here(block.text), "utf-8")
@@ -186,9 +170,8 @@ def test_configuration(block: Block, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @_inLanguage(*SHELL)
 def test_commands(block: Block, monkeypatch: pytest.MonkeyPatch) -> None:
-    """
-    Commands are what a shell can read, and those that start wsplug have options that
-    there are. They are run by test_sessions.py.
+    """A shell can parse the commands, and those that start wsplug have existing
+    options. test_sessions.py runs them.
     """
     commands = commandsOf(block.text)
     subprocess.run(
@@ -209,9 +192,7 @@ def test_commands(block: Block, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _isCommand(words: list[str]) -> bool:
-    """
-    Say whether this is a command, and no text that nobody has put on a list.
-    """
+    """Say whether this is a command, rather than text that is missing on the list."""
     rest = [word for word in words if not re.match(r"\w+=", word)]
     program = rest[0].rpartition("/")[2] if rest else ""
     return not rest or shutil.which(rest[0]) is not None or program in _COMMANDS
@@ -225,9 +206,7 @@ _COMMANDS = {
 
 
 def _optionsOf(words: list[str]) -> list[str] | None:
-    """
-    Give the options with which a command starts wsplug or has them checked.
-    """
+    """Give the options of a command that starts or checks wsplug."""
     words = [word.removeprefix("/opt/wsplug/bin/") for word in words]
     for before, program in (("twistd", "wsplug"), ("wsplug", "check")):
         named = [
@@ -244,14 +223,12 @@ def _optionsOf(words: list[str]) -> list[str] | None:
 
 
 def _check(made: Machine, words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """
-    Read options as C{wsplug check} does, without listening.
-    """
+    """Parse options as C{wsplug check} does, without listening."""
     monkeypatch.chdir(made.home)
     monkeypatch.syspath_prepend(made.home)
     options = CheckOptions(MemoryReactorClock())
     options.parseOptions(words)
-    # How many files this process may have open is another matter.
+    # The limit on this process's open files is a different matter.
     errors = [str(each) for each in options.errors if "is too high" not in str(each)]
     assert errors == []
     assert options.parts.mounts
@@ -259,9 +236,9 @@ def _check(made: Machine, words: list[str], monkeypatch: pytest.MonkeyPatch) -> 
 
 @_inLanguage("js", "html")
 def test_script(block: Block) -> None:
-    """
-    JavaScript is right in its form, and so is a page's. What pages run is run in a
-    browser's tests.
+    """JavaScript is syntactically valid, in its own blocks and in pages.
+
+    The browser tests run what pages run.
     """
     if block.language == "html":
         for script in re.findall(r"<script[^>]*>\n?(.*?)</script>", block.text, re.S):
@@ -291,9 +268,9 @@ def _withSamples() -> list[str]:
 
 @pytest.mark.parametrize("page", _withSamples())
 def test_samples(page: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """
-    The samples in Python of a page run, one after the other; the tests among them pass,
-    and the applications serve a client.
+    """A page's Python samples run one after the other.
+
+    Their tests pass, and their applications serve a client.
     """
     with machine(page, until=0) as made:
         monkeypatch.chdir(made.home)
@@ -302,7 +279,7 @@ def test_samples(page: str, monkeypatch: pytest.MonkeyPatch) -> None:
         names: dict[str, Any] = {"__name__": "documentation", **_given(page)}
         for block in allBlocks():
             if block.name == page and block.language in ("html", "js"):
-                made.save(block)  # an application's folder of pages is there
+                made.save(block)  # the application's folder of pages exists
         for block in allBlocks():
             if block.name != page:
                 continue
@@ -320,13 +297,11 @@ def test_samples(page: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _run(block: Block, names: dict[str, Any]) -> None:
-    """
-    Run a sample, which may await something.
-    """
-    # So that a traceback names the line of the page.
+    """Run a sample, which may await."""
+    # So that a traceback shows the page's line.
     text = "\n" * (block.line - 1) + block.text
     flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
-    # The sample has no "from __future__ import annotations", which this module has.
+    # Unlike this module, the sample has no "from __future__ import annotations".
     code = compile(text, str(ROOT / block.page), "exec", flags, dont_inherit=True)
     if not code.co_flags & inspect.CO_COROUTINE:
         exec(code, names)
@@ -337,9 +312,7 @@ def _run(block: Block, names: dict[str, Any]) -> None:
 
 
 def _use(name: str, value: Any) -> None:
-    """
-    Have a test pass, and an application serve a client.
-    """
+    """Run a test, or have an application serve a client."""
     if name.startswith("test_") and inspect.isfunction(value):
         if not inspect.signature(value).parameters:
             value()
@@ -353,9 +326,7 @@ def _use(name: str, value: Any) -> None:
 
 @implementer(IStreamServerEndpoint, IListeningPort)
 class _Endpoint:
-    """
-    An endpoint on which nobody calls, and its port.
-    """
+    """An endpoint without clients, and its port."""
 
     def listen(self, protocolFactory: Any) -> Deferred[Any]:
         self.factory = protocolFactory
@@ -374,9 +345,7 @@ class _Endpoint:
 
 
 def _given(page: str) -> dict[str, Any]:
-    """
-    Give what the samples of a page take for granted, since it is the reader's own.
-    """
+    """Give the names that a page's samples assume, since they are the reader's own."""
     if page not in ("applications", "authentication", "embedding", "service-tree"):
         return {}
     reactor = MemoryReactorClock()
@@ -394,9 +363,7 @@ def _given(page: str) -> dict[str, Any]:
 
 
 def _transports() -> list[Any]:
-    """
-    Give the transports of two clients.
-    """
+    """Give two clients' transports."""
     found = []
 
     @application("collecting")
@@ -411,9 +378,7 @@ def _transports() -> list[Any]:
 
 
 def _after(block: Block, names: dict[str, Any]) -> None:
-    """
-    Use what a sample has defined where it is a part of something.
-    """
+    """Use a sample's definitions if they are part of something larger."""
     method = names.pop("textMessageReceived", None)
     if method is not None:
         kind = type("Reporting", (WebSocketProtocol,), {method.__name__: method})

@@ -1,6 +1,6 @@
-"""
-The commands of each page, run on a machine of their own, in their order, as they are
-written; only ports and the folders below the root are others.
+"""Each page's commands run in order, as written, on a machine of their own.
+
+Only ports and the folders below the root are replaced.
 """
 
 from __future__ import annotations
@@ -21,9 +21,7 @@ pytestmark = pytest.mark.slow
 
 
 def _pages() -> list[str]:
-    """
-    Give the pages with commands that are run here.
-    """
+    """Give the pages with commands that run here."""
     names = dict.fromkeys(
         block.name
         for block in allBlocks()
@@ -35,18 +33,16 @@ def _pages() -> list[str]:
 
 @pytest.mark.parametrize("page", _pages())
 def test_session(page: str) -> None:
-    """
-    Each command of the page does its work: those that start a server have it listen,
-    and all others end with status 0 while it runs.
+    """Each command on the page works: those that start a server make it listen, and
+    all others exit with status 0 while it runs.
     """
     with terminal(page) as opened:
         follow(page, opened, lambda each: lookUp(COMMANDS_NOT_RUN, page, each))
 
 
 def test_greet() -> None:
-    """
-    The Python program that docs shows behind a WebSocket answers there, in both of its
-    commands.
+    """The Python program that the docs show behind a WebSocket responds there, in
+    both of its commands.
     """
     blocks = [block for block in allBlocks() if block.name == "process"]
     commands = [
@@ -69,9 +65,7 @@ def test_greet() -> None:
 
 
 def test_listen() -> None:
-    """
-    The program that listens by itself serves, until it is ended.
-    """
+    """The program that listens by itself serves until it is stopped."""
     with machine("embedding") as made:
         program = [sys.executable, "listen.py"]
         with Process(program, made.home) as process:
