@@ -1,3 +1,1 @@
-"""
-The examples and the documentation do what they say.
-"""
+"""The examples work, and what the documentation says is true."""

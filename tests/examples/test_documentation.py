@@ -1,6 +1,4 @@
-"""
-What the README and the pages in C{docs/} say is so.
-"""
+"""What the README and the pages in C{docs/} say is true."""
 
 from __future__ import annotations
 
@@ -32,9 +30,7 @@ EMBEDDING = readPage("embedding")
 
 
 def _rows(text: str) -> list[list[str]]:
-    """
-    Give the cells of each table's row, without backquotes.
-    """
+    """Give the cells of each table's rows, without backquotes."""
     lines = re.findall(r"^\| (.*) \|$", text, re.MULTILINE)
     return [[cell.strip().strip("`") for cell in line.split(" | ")] for line in lines]
 
@@ -44,7 +40,7 @@ def _run(code: str) -> dict[str, Any]:
     Run a block of Python.
     """
     names: dict[str, Any] = {"__name__": "documentation"}
-    # The block has no "from __future__ import annotations", which this module has.
+    # Unlike this module, the block has no "from __future__ import annotations".
     exec(compile(code, "sample", "exec", dont_inherit=True), names)
     return names
 
@@ -59,9 +55,7 @@ def _only_plugin(names: dict[str, Any]) -> Any:
 
 
 def test_limits_are_finite() -> None:
-    """
-    No limit is off, and no timeout is, unless somebody asks for it.
-    """
+    """No limit and no timeout is off by default."""
     for option in SETTINGS:
         if option.kind in (count, size):
             assert 0 < option.default < UNLIMITED
@@ -70,10 +64,7 @@ def test_limits_are_finite() -> None:
 
 
 def test_application() -> None:
-    """
-    The README's ten lines are an application, at most ten of them, and its test
-    passes.
-    """
+    """The README's application has at most ten lines, and its test passes."""
     code, test = codeIn(README, "python")
     assert len(code.strip().splitlines()) <= 10
     names = _run(code)
@@ -82,8 +73,7 @@ def test_application() -> None:
 
 
 def test_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """
-    The configuration file on the page of options can be served, beside the README's
+    """The configuration file on the options page can be served with the README's
     application.
     """
     (block,) = codeIn(OPTIONS, "toml")
@@ -109,9 +99,7 @@ def test_screens() -> None:
 
 
 def test_links() -> None:
-    """
-    Each page and folder that the README and the docs link to is there.
-    """
+    """Each page and folder that the README and the docs link to exists."""
     for page in (ROOT / "README.md", *(ROOT / "docs").rglob("*.md")):
         for link in re.findall(r"\]\(([^)#:]+)\)", page.read_text("utf-8")):
             assert (page.parent / link).exists(), f"{page.name} links to {link}"
@@ -142,17 +130,13 @@ def test_documented_applications() -> None:
 
 
 def _sample(page: str, file: str) -> Any:
-    """
-    Run a sample with an application, and give its plugin.
-    """
+    """Run a sample with an application, and return its plugin."""
     (block,) = (each for each in codeIn(page, "python") if each.startswith(f"# {file}"))
     return _only_plugin(_run(block))
 
 
 def test_documented_classes() -> None:
-    """
-    The classes in docs/guides/applications.md do what is said of them.
-    """
+    """The classes in docs/guides/applications.md behave as described."""
     server = MemoryServer(_sample(APPLICATIONS, "tally.py"), options={"first": "100"})
     ann, bob = server.connect(), server.connect()
     ann.send("5")
@@ -172,9 +156,7 @@ def test_documented_classes() -> None:
 
 
 def test_documented_store() -> None:
-    """
-    The visits in docs/guides/applications.md are counted over a restart.
-    """
+    """The visits in docs/guides/applications.md are counted across a restart."""
     visits = _sample(APPLICATIONS, "visits.py")
     server = MemoryServer(visits)
     assert server.connect().messages == ["There were 1 visits."]
@@ -184,9 +166,7 @@ def test_documented_store() -> None:
 
 
 def test_documented_json() -> None:
-    """
-    The calculator in docs/guides/applications.md answers as is shown there.
-    """
+    """The calculator in docs/guides/applications.md answers as shown there."""
     client = MemoryServer(_sample(APPLICATIONS, "calculator.py")).connect()
     (block,) = (each for each in codeIn(APPLICATIONS, "json") if "divide" in each)
     lines = [json.loads(line) for line in block.splitlines()]
@@ -198,9 +178,7 @@ def test_documented_json() -> None:
 
 
 def test_documented_rooms() -> None:
-    """
-    The lobby and the board in docs/guides/channels.md do what is said of them.
-    """
+    """The lobby and the board in docs/guides/channels.md behave as described."""
     server = MemoryServer(_sample(CHANNELS, "lobby.py"))
     ann, bob = server.connect("/a?name=Ann"), server.connect("/a?name=Bob")
     ann.send("hello")
@@ -234,9 +212,8 @@ def test_documented_rooms() -> None:
 
 
 def test_reference_of_classes() -> None:
-    """
-    docs/reference/application.md names each public attribute and method of the three
-    classes, and none that isn't there.
+    """docs/reference/application.md lists each public attribute and method of the
+    three classes, and no others.
     """
     page = readPage("reference/application")
     for kind, others in (
@@ -254,9 +231,7 @@ def test_reference_of_classes() -> None:
 
 
 def test_documented_shielding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """
-    The ledger in docs/guides/applications.md has what a client said.
-    """
+    """The ledger in docs/guides/applications.md records what a client said."""
     (block,) = (each for each in codeIn(APPLICATIONS, "python") if "ledger" in each)
     monkeypatch.chdir(tmp_path)
     # In this thread, and at once.
@@ -267,8 +242,8 @@ def test_documented_shielding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_documented_broadcast() -> None:
-    """
-    The relay in docs/guides/channels.md reaches everybody; its report sends each row.
+    """The relay in docs/guides/channels.md reaches all clients; its report sends
+    each row.
     """
     relay, report = (
         _only_plugin(_run(block))
@@ -305,9 +280,8 @@ def test_documented_embedding(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_documented_channels() -> None:
-    """
-    The application with channels in docs/guides/channels.md: who comes later has the
-    last ten, all have what comes then, and who left nothing.
+    """In the application with channels in docs/guides/channels.md, a new client gets
+    the last ten messages, all clients get later ones, and clients that left get none.
     """
     (block,) = (each for each in codeIn(CHANNELS, "python") if "# wall.py" in each)
     server = MemoryServer(_only_plugin(_run(block)))
@@ -326,8 +300,8 @@ def test_documented_channels() -> None:
 
 
 def test_documented_resource() -> None:
-    """
-    The resource in docs/guides/applications.md takes what is sent to it, and no more.
+    """The resource in docs/guides/applications.md accepts the amount of data that it
+    should, and no more.
     """
     (block,) = (each for each in codeIn(APPLICATIONS, "python") if "Votes" in each)
     counted: list[bytes] = []

@@ -1,6 +1,4 @@
-"""
-Each example runs, as its first lines say it is run.
-"""
+"""Each example runs the way that its first lines describe."""
 
 from __future__ import annotations
 
@@ -40,9 +38,7 @@ def test_shout(tmp_path: Path) -> None:
 
 
 def test_greeter(tmp_path: Path) -> None:
-    """
-    It knows who is there, once somebody has to say so.
-    """
+    """It knows who is there, if users have to log in."""
     greeter = f"{EXAMPLES}/greeter.py"
     with Server(tmp_path, ["--app", greeter, "--auth", "memory:ann:secret"]) as server:
         headers = dict([basic("ann", "secret")])
@@ -56,9 +52,7 @@ def test_greeter(tmp_path: Path) -> None:
 
 
 def test_relay(tmp_path: Path) -> None:
-    """
-    What one client says goes to the others in its room, and to nobody else.
-    """
+    """A message goes to the other clients in the room only."""
     with Server(tmp_path, ["--app", f"{EXAMPLES}/relay.py:largest=2"]) as server:
         url = f"ws://{HOST}:{server.port}"
         with (
@@ -78,8 +72,9 @@ def test_relay(tmp_path: Path) -> None:
 
 
 def test_dice(tmp_path: Path) -> None:
-    """
-    The package installs with its drop-in: C{--list-apps} shows it, C{--app} runs it.
+    """The package installs with its drop-in:
+
+    C{--list-apps} shows it, C{--app} runs it.
     """
     environment = _install(EXAMPLES / "dice", tmp_path)
     with Process(
@@ -99,8 +94,8 @@ def test_dice(tmp_path: Path) -> None:
 
 
 def test_tricks(tmp_path: Path) -> None:
-    """
-    The package installs with its drop-in: the bot has its commands, and tells of them.
+    """The package installs with its drop-in: the bot has its commands, and lists
+    them.
     """
     environment = _install(EXAMPLES / "tricks", tmp_path)
     with (
@@ -151,9 +146,8 @@ def test_packages(name: str, shown: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(("name", "most"), [("load", 40), ("quiz", 75), ("rpc", 45)])
 @pytest.mark.everyday
 def test_sizes(name: str, most: int) -> None:
-    """
-    Each of them is as short as the guide promises: lines of code, without blank ones,
-    comments and docstrings.
+    """Each of them is as short as the guide promises: lines of code, without blank
+    lines, comments and docstrings.
     """
     text = (EXAMPLES / name / "src" / f"wsplug_{name}" / "__init__.py").read_text()
     tree = ast.parse(text)
@@ -175,9 +169,7 @@ _NO_CODE = (
 
 @pytest.mark.everyday
 def test_service_tree(tmp_path: Path) -> None:
-    """
-    wsplug runs in a service tree of somebody else's, with settings of its own.
-    """
+    """wsplug runs in another program's service tree, with its own settings."""
     command = [TWISTD, "--pidfile=", "-ny", str(EXAMPLES / "service_tree.tac")]
     with Process(command, tmp_path, environment={"PORT": "0"}) as process:
         waitUntil(lambda: "listening on" in process.out, "it listens")
@@ -190,9 +182,7 @@ def test_service_tree(tmp_path: Path) -> None:
 
 
 def _close_of(client: ClientConnection) -> tuple[int, str]:
-    """
-    Read up to the close frame, and give what it says.
-    """
+    """Read up to the close frame, and return its contents."""
     with pytest.raises(ConnectionClosed) as raised:
         _read_all(client)
     close = raised.value.rcvd
@@ -206,8 +196,7 @@ def _read_all(client: ClientConnection) -> None:
 
 
 def _install(folder: Path, path: Path) -> dict[str, str]:
-    """
-    Install a package into a folder of its own.
+    """Install a package into its own folder.
 
     @return: the environment variables with which it is found.
     """
@@ -225,8 +214,6 @@ def _install(folder: Path, path: Path) -> dict[str, str]:
 
 
 def _copy(folder: Path, target: Path) -> Path:
-    """
-    Copy a package's sources, so that building leaves nothing beside them.
-    """
+    """Copy a package's sources, so that the build changes nothing in them."""
     ignored = shutil.ignore_patterns("build", "*.egg-info", "__pycache__")
     return Path(shutil.copytree(folder, target / folder.name, ignore=ignored))

@@ -1,6 +1,4 @@
-"""
-The guides for those who come from other libraries name what there is.
-"""
+"""The guides for users of other libraries name existing things."""
 
 from __future__ import annotations
 
@@ -36,8 +34,8 @@ def _rows(page: str, title: str) -> list[list[str]]:
 
 @pytest.mark.parametrize("page", [AUTOBAHN, WEBSOCKETS])
 def test_names(page: str) -> None:
-    """
-    What is said of a transport, a request, a socket and a closing is there.
+    """The members of a transport, a request, a socket and a close that they mention
+    exist.
     """
     for names, interface in [
         (r"transport\.(\w+)", IWebSocketTransport),
@@ -53,9 +51,7 @@ def test_names(page: str) -> None:
 
 
 def test_options() -> None:
-    """
-    The options are options, here and there.
-    """
+    """The options are options, in wsplug and in the other library."""
     own = {name.rstrip("=") for name in Options().longOpt}
     signature = inspect.signature(WebSocketServerFactory.setProtocolOptions)
     theirs = set(signature.parameters)
@@ -68,9 +64,7 @@ def test_options() -> None:
 
 
 def test_callbacks() -> None:
-    """
-    So are the callbacks and methods.
-    """
+    """So are the callbacks and methods."""
     for before, after in _rows(AUTOBAHN, "Callbacks"):
         for name in re.findall(r"`(on\w+)\(", before):
             assert hasattr(WebSocketServerProtocol, name)
@@ -88,9 +82,7 @@ def test_callbacks() -> None:
     ("page", "answer"), [(AUTOBAHN, "hello"), (WEBSOCKETS, "HELLO")]
 )
 def test_samples(page: str, answer: str) -> None:
-    """
-    What the servers become are applications.
-    """
+    """The servers' replacements are applications."""
     (block,) = codeIn(page, "python")
     names: dict[str, Any] = {"__name__": "documentation"}
     exec(block, names)

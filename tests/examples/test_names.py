@@ -1,6 +1,4 @@
-"""
-The documentation names modules and objects that there are.
-"""
+"""The documentation names modules and objects that exist."""
 
 from __future__ import annotations
 
@@ -20,7 +18,7 @@ NAMED = sorted(
         for name in re.findall(
             r"`(wsplug(?:\.\w+)+)(?:\([^`]*\))?`", page.read_text("utf-8")
         )
-        # Subprotocols, and files.
+        # Subprotocols and files.
         if not re.search(r"\.(v1|js|toml|service|socket|log|pid|sock)\b", name)
     }
 )
@@ -28,9 +26,7 @@ NAMED = sorted(
 
 @pytest.mark.parametrize(("name", "page"), NAMED)
 def test_python_names(name: str, page: str) -> None:
-    """
-    What a page calls by a name of Python's is a module, or in one.
-    """
+    """A dotted Python name in a page is a module, or in one."""
     _resolve(name)
 
 
@@ -43,9 +39,7 @@ def _resolve(name: str) -> object:
 
 
 def test_packages() -> None:
-    """
-    The page on the architecture names each package.
-    """
+    """The architecture page names each package."""
     page = (DOCS / "explanation" / "architecture.md").read_text("utf-8")
     source = Path(wsplug.__file__).parent
     packages = {path.parent.name for path in source.glob("*/__init__.py")}
@@ -53,9 +47,8 @@ def test_packages() -> None:
 
 
 def test_kinds() -> None:
-    """
-    Each page is of one of the four kinds, or about the project; the index of its kind
-    leads to it.
+    """Each page is of one of the four kinds, or is about the project; the index of
+    its kind links to it.
     """
     kinds = {"tutorial", "guides", "reference", "explanation", "project"}
     for page in DOCS.rglob("*.md"):

@@ -1,6 +1,4 @@
-"""
-What docs/guides/origins.md says is so.
-"""
+"""What docs/guides/origins.md says is true."""
 
 from __future__ import annotations
 
@@ -25,9 +23,7 @@ RULES = ("https://example.org", "https://*.example.net")
 
 
 def test_configuration(tmp_path: Path) -> None:
-    """
-    The file and the command line can be served, and say the same.
-    """
+    """The file and the command line can be served, and mean the same."""
     (block,) = codeIn(PAGE, "toml")
     path = tmp_path / "wsplug.toml"
     path.write_text(block, "utf-8")
@@ -39,9 +35,7 @@ def test_configuration(tmp_path: Path) -> None:
 
 
 def test_refusal() -> None:
-    """
-    The page's log line is that of such a refusal.
-    """
+    """The page's log line is that of such a refusal."""
     (line,) = codeIn(PAGE, "text")
     server = MemoryServer(echo)
     with pytest.raises(HandshakeRefused) as caught:
@@ -50,9 +44,7 @@ def test_refusal() -> None:
 
 
 def test_rules() -> None:
-    """
-    Each rule of the table is one, and there are no other kinds.
-    """
+    """Each rule in the table is valid, and there are no other kinds."""
     rules = re.findall(r"^\| `([^`]+)` \|", PAGE, re.MULTILINE)
     assert rules == [
         "https://example.org",
@@ -81,8 +73,8 @@ def test_rules() -> None:
     ],
 )
 def test_examples(rule: str, right: bool) -> None:
-    """
-    What the page says can be a rule can, and what can't can't.
+    """Values that the page calls valid rules are accepted, and the others are
+    refused.
     """
     assert f"`{rule}`" in PAGE
     if right:
@@ -93,9 +85,7 @@ def test_examples(rule: str, right: bool) -> None:
 
 
 def test_what_only_looks_like_it() -> None:
-    """
-    The page's examples of others' origins.
-    """
+    """The page's examples of other sites' origins."""
     sentence = re.search(r"Neither (.*?) is another origin", PAGE, re.DOTALL)
     assert sentence is not None
     others = set(re.findall(r"`(\S+)`", sentence[1])) - {"https://example.org"}

@@ -1,6 +1,4 @@
-"""
-C{examples/production}: what it says is right, and is served as it says.
-"""
+"""C{examples/production}: what it says is true, and it can be served that way."""
 
 from __future__ import annotations
 
@@ -31,17 +29,13 @@ TOKEN = "0123456789abcdef0123456789abcdef"
 
 @pytest.fixture(scope="module")
 def authority() -> Authority:
-    """
-    Who has signed the certificate.
-    """
+    """The authority that signed the certificate."""
     return Authority()
 
 
 @pytest.fixture
 def folder(tmp_path: Path, authority: Authority) -> Path:
-    """
-    A folder that stands for the machine's own, with all that the example names.
-    """
+    """A folder that stands for the machine, with all files that the example names."""
     issued = authority.issue("server", HOST)
     for name, content in (
         ("fullchain.pem", issued.certificate),
@@ -54,7 +48,7 @@ def folder(tmp_path: Path, authority: Authority) -> Path:
         path.chmod(0o600)
     text = re.sub(r"/etc/wsplug|/run/wsplug|/var/lib/wsplug", str(tmp_path), TEXT)
     text = text.replace("port = 8443", "port = 0").replace('"::"', f'"{HOST}"')
-    # As many as whoever runs the tests may have files open.
+    # As many as the user who runs the tests may have files open.
     text = text.replace("max-connections = 20000", "max-connections = 500")
     (tmp_path / "wsplug.toml").write_text(text, "utf-8")
     return tmp_path
@@ -71,9 +65,8 @@ def test_check(folder: Path) -> None:
 
 
 def test_limits() -> None:
-    """
-    Nothing in it is unlimited or off, but for the verbose log, and the unit has as many
-    descriptors as it takes.
+    """No limit is unlimited or off, except for the verbose log, and the unit allows
+    as many descriptors as needed.
     """
     settings = combine({}, readFile(str(FOLDER / "wsplug.toml"))).settings
     assert settings != Settings()
@@ -86,8 +79,7 @@ def test_limits() -> None:
 
 
 def test_unit() -> None:
-    """
-    The drop-in has directives that there are, and makes the folders that the
+    """The drop-in has existing directives, and creates the folders that the
     configuration names.
     """
     text = (FOLDER / "wsplug.service.d" / "production.conf").read_text("utf-8")
@@ -112,9 +104,8 @@ class _UNIX(http.client.HTTPConnection):
 
 
 def test_served(folder: Path, authority: Authority) -> None:
-    """
-    TLS, logins, an application for everybody, and the operators' socket with the token:
-    each is there, and nothing without it.
+    """TLS, logins, an application for all users, and the operators' socket with the
+    token all work, and each requires its credentials.
     """
     trust = ssl.create_default_context(cadata=authority.pem.decode("ascii"))
     arguments = ("--config", "wsplug.toml", "--log-format", "text")

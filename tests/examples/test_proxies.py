@@ -1,6 +1,4 @@
-"""
-What docs/guides/proxies.md says is so, as far as that is not what the live tests do.
-"""
+"""What docs/guides/proxies.md says is true, as far as the live tests don't cover it."""
 
 from __future__ import annotations
 
@@ -25,9 +23,7 @@ EXAMPLES = ROOT / "examples" / "proxies"
 
 
 def test_examples() -> None:
-    """
-    The page shows each example, as it is.
-    """
+    """The page shows each example unchanged."""
     shown = codeIn(PAGE, "nginx", "haproxy")
     assert sorted(shown) == sorted(
         path.read_text("utf-8") for path in EXAMPLES.iterdir()
@@ -35,9 +31,7 @@ def test_examples() -> None:
 
 
 def test_options() -> None:
-    """
-    The table of options has all of them, with their defaults.
-    """
+    """The table of options is complete, with defaults."""
     lines = re.findall(r"^\| (.*) \|$", PAGE.partition("\n## ")[0], re.M)
     rows = [[cell.strip("`") for cell in line.split(" | ")] for line in lines[2:]]
     actual = [
@@ -58,8 +52,8 @@ def test_configuration(tmp_path: Path) -> None:
 
 
 def test_commands() -> None:
-    """
-    So can the commands of the examples and of the page; those of TLS want their files.
+    """So can the commands of the examples and of the page; those with TLS need their
+    files.
     """
     texts = [PAGE, *(path.read_text("utf-8") for path in EXAMPLES.iterdir())]
     lines = [
@@ -81,9 +75,7 @@ def test_commands() -> None:
 
 
 def test_words() -> None:
-    """
-    What the page quotes from the log is what is logged; its numbers are the code's.
-    """
+    """What the page quotes from the log is logged, and its numbers are the code's."""
     source = re.sub(r'"\s+"', "", Path(proxies.__file__).read_text("utf-8"))
     for quote in ("names other clients in its requests, as a proxy does, but is not",):
         assert quote in PAGE
@@ -95,8 +87,8 @@ def test_words() -> None:
 
 
 def test_timeouts() -> None:
-    """
-    The proxies in the examples are more patient than the server's pings are rare.
+    """The timeouts of the example proxies are longer than the interval of the
+    server's pings.
     """
     settings = Settings()
     for path in EXAMPLES.iterdir():

@@ -1,6 +1,4 @@
-"""
-docs/explanation/security.md claims nothing that isn't tested.
-"""
+"""docs/explanation/security.md makes no claim that isn't tested."""
 
 from __future__ import annotations
 
@@ -19,9 +17,7 @@ NAMED = sorted(set(re.findall(r"`([a-z/_]+\.py)::(\w+)`", PAGE)))
 
 
 def rows(title: str) -> list[list[str]]:
-    """
-    Give the cells of a section's table.
-    """
+    """Give the cells of a section's table."""
     text = PAGE.partition(f"## {title}\n")[2].partition("\n## ")[0]
     lines = [line for line in text.splitlines() if line.startswith("|")][2:]
     return [[cell.strip() for cell in line[1:-1].split("|")] for line in lines]
@@ -29,9 +25,7 @@ def rows(title: str) -> list[list[str]]:
 
 @cache
 def namesIn(path: str) -> set[str]:
-    """
-    Give the names of a file's tests.
-    """
+    """Give the names in a test file."""
     tree = ast.parse((ROOT / "tests" / path).read_text("utf-8"))
     return {
         node.name
@@ -42,16 +36,12 @@ def namesIn(path: str) -> set[str]:
 
 @pytest.mark.parametrize(("path", "name"), NAMED)
 def test_named_tests(path: str, name: str) -> None:
-    """
-    Each test that the page names is there.
-    """
+    """Each test that the page names exists."""
     assert name in namesIn(path)
 
 
 def test_rows() -> None:
-    """
-    Each threat has a defence and tests, and each setting is an option.
-    """
+    """Each threat has a defence and tests, and each setting is an option."""
     table = rows("What is defended")
     assert len(table) > 20
     names = {name.rstrip("=") for name in Options().longOpt}
@@ -63,8 +53,8 @@ def test_rows() -> None:
 
 
 def test_secrets() -> None:
-    """
-    What has secrets is an option, or one of the strings of auth.
+    """Each place that the page lists for secrets is an option, or one of the strings
+    of auth.
     """
     names = {name.rstrip("=") for name in Options().longOpt}
     for _, place, _ in rows("Secrets"):
@@ -73,9 +63,8 @@ def test_secrets() -> None:
 
 
 def test_policy() -> None:
-    """
-    The way to report a hole is where hosts look for it, has no invented address, and
-    leads to what is known.
+    """The instructions for reporting a vulnerability are where hosts look for them,
+    have no invented address, and link to what is known.
     """
     policy = (ROOT / "SECURITY.md").read_text("utf-8")
     assert "@" not in policy
@@ -86,9 +75,7 @@ def test_policy() -> None:
 
 
 def test_links() -> None:
-    """
-    Each page that the documentation sends one to is there, and has the section.
-    """
+    """Each page and section that the documentation links to exists."""
     pages = [ROOT / "README.md", ROOT / "SECURITY.md"]
     pages += sorted(ROOT.glob("docs/**/*.md"))
     pages += sorted(ROOT.glob("examples/**/README.md"))
@@ -107,7 +94,5 @@ def test_links() -> None:
 
 
 def _anchorOf(heading: str) -> str:
-    """
-    Name a section as hosts of Markdown do.
-    """
+    """Give a section's anchor as Markdown hosts do."""
     return re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")

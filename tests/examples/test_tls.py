@@ -1,6 +1,4 @@
-"""
-What docs/guides/tls.md says is so.
-"""
+"""What docs/guides/tls.md says is true."""
 
 from __future__ import annotations
 
@@ -30,9 +28,7 @@ PAGE = (ROOT / "docs" / "guides" / "tls.md").read_text("utf-8")
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """
-    A folder with the page's files, to be in.
-    """
+    """Change into a folder with the page's files."""
     issued = Authority().issue("server", HOST)
     (tmp_path / "fullchain.pem").write_bytes(issued.certificate)
     (tmp_path / "privkey.pem").write_bytes(issued.key)
@@ -41,9 +37,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_options() -> None:
-    """
-    The table is the options.
-    """
+    """The table lists the options."""
     documented = [
         [re.sub(r"[`\[\]]|\(.*?\)", "", cell) for cell in row]
         for row in _rows(readPage("tls"))
@@ -56,9 +50,7 @@ def test_options() -> None:
 
 
 def test_configuration(folder: Path) -> None:
-    """
-    The file says what the first command line does.
-    """
+    """The file means the same as the first command line."""
     (block,) = codeIn(PAGE, "toml")
     path = folder / "wsplug.toml"
     path.write_text(block, "utf-8")
@@ -72,9 +64,7 @@ def test_configuration(folder: Path) -> None:
 
 
 def test_commands(folder: Path) -> None:
-    """
-    Each command line can be served, where the files that it names are.
-    """
+    """Each command line can be served if the files that it names exist."""
     text = PAGE.replace("\\\n", " ").replace(
         "/etc/letsencrypt/live/example.org/", f"{folder}/"
     )
@@ -85,9 +75,7 @@ def test_commands(folder: Path) -> None:
 
 
 def test_hook(tmp_path: Path) -> None:
-    """
-    The deploy hook is a script, and copies both files before it sends the signal.
-    """
+    """The deploy hook is a script that copies both files before it sends the signal."""
     (script,) = codeIn(PAGE, "sh")
     path = tmp_path / "hook"
     path.write_text(script, "ascii")
@@ -101,7 +89,7 @@ def test_hook(tmp_path: Path) -> None:
     pid.write_text("4711")
     (tmp_path / "kill").write_text(f'#!/bin/sh\necho "$@" >{tmp_path}/killed\n')
     (tmp_path / "kill").chmod(0o755)
-    # Nobody here is named wsplug, and no process has this number.
+    # No user here is named wsplug, and no process has this number.
     changed = (
         script.replace("-o wsplug ", "")
         .replace("/etc/wsplug/", f"{tmp_path}/installed/")
@@ -123,16 +111,14 @@ def test_hook(tmp_path: Path) -> None:
 
 
 def test_interval() -> None:
-    """
-    How often it looks.
-    """
+    """The interval of its checks."""
     assert INTERVAL == 1
     assert "The files are looked at every second." in PAGE
 
 
 def test_application() -> None:
-    """
-    The application tells a client who it is, and can be tested as the page says.
+    """The application tells a client the client's identity, and can be tested as the
+    page says.
     """
     from cryptography.x509 import load_pem_x509_certificate
 
@@ -144,9 +130,7 @@ def test_application() -> None:
 
 
 def test_service(folder: Path) -> None:
-    """
-    The service listens with TLS on the port that it says.
-    """
+    """The service listens with TLS on the given port."""
     makeService: Any = _run(codeIn(PAGE, "python")[1])["makeService"]
     reactor = MemoryReactorClock()
     files = TLSFiles("fullchain.pem", "privkey.pem")

@@ -1,6 +1,4 @@
-"""
-docs/explanation/write-path.md names the files and the sizes that there are.
-"""
+"""docs/explanation/write-path.md names existing files and the real sizes."""
 
 from __future__ import annotations
 
@@ -15,18 +13,16 @@ PAGE = (ROOT / "docs" / "explanation" / "write-path.md").read_text("utf-8")
 
 
 def _find(name: str) -> Path:
-    """
-    Find a file of the package, in whichever folder it is.
-    """
+    """Find a file in any folder of the package."""
     found = list(SOURCE.rglob(name))
     assert found, f"there is no {name}"
     return found[0]
 
 
 def test_files() -> None:
-    """
-    Each file that it names is there; those that it calls compiled have a .pxd, and no
-    others have.
+    """Each file that it names exists.
+
+    The files that it calls compiled have a .pxd, and no others do.
     """
     names = set(re.findall(r"`(\w+\.pyx?)`", PAGE)) - {"run.py"}
     for name in names:
@@ -51,9 +47,7 @@ def test_files() -> None:
     ],
 )
 def test_sizes(file: str, constant: str, said: str) -> None:
-    """
-    The sizes that it names are those of the code.
-    """
+    """The sizes that it names are the code's."""
     source = _find(file).read_text("utf-8")
     (text,) = re.findall(rf"^{constant}: Final = ([\d* ]+)$", source, re.MULTILINE)
     size = 1
@@ -64,9 +58,7 @@ def test_sizes(file: str, constant: str, said: str) -> None:
 
 
 def test_connections_a_pass() -> None:
-    """
-    So many connections are served in one pass.
-    """
+    """One pass serves the stated number of connections."""
     source = _find("epollset.py").read_text("utf-8")
     (size,) = re.findall(r"^_PASS: Final = (\d+)$", source, re.MULTILINE)
     assert f"at most {size} connections" in PAGE
