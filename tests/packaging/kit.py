@@ -1,6 +1,4 @@
-"""
-What the tests of packages share: environments of their own.
-"""
+"""Shared helpers of the packaging tests: separate environments."""
 
 from __future__ import annotations
 
@@ -16,19 +14,15 @@ __all__ = ["PATIENCE", "ROOT", "Environment", "run"]
 ROOT = Path(__file__).parents[2]
 
 PATIENCE = 600.0
-"""
-Seconds that building or installing may take.
-"""
+"""Timeout for building or installing, in seconds."""
 
 
 def run(folder: Path, *command: str | Path) -> Finished:
-    """
-    Run a command that ends well.
-    """
+    """Run a command that has to succeed."""
     environment = {
-        # What this process has on its path isn't there.
+        # Not with this process's module path.
         **{"PYTHONPATH": "", "PYTHONWARNINGS": "", "PIP_NO_INPUT": "1"},
-        # Which files there are is tested, and not how fast they are.
+        # The tests check the files, and not their speed.
         "CFLAGS": "-O0",
     }
     with Process([*map(str, command)], folder, environment=environment) as process:
@@ -65,16 +59,14 @@ class Environment:
         return folder
 
     def missing(self) -> list[str]:
-        """
-        The files that Twisted's list of them has, and the disk hasn't.
-        """
+        """Files on Twisted's list of its own that don't exist."""
         (record,) = self.site.glob("[Tt]wisted-*.dist-info/RECORD")
         rows = csv.reader(record.read_text("utf-8").splitlines())
         return [row[0] for row in rows if not (self.site / row[0]).exists()]
 
     def checkServes(self, program: Sequence[str | Path]) -> None:
-        """
-        It has the command, with the bundled applications, and serves one.
+        """Check that it has the command with the bundled applications, and serves
+        one.
         """
         finished = run(self.work, *program, "--help")
         assert "    wsplug " in finished.out

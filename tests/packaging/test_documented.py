@@ -1,7 +1,4 @@
-"""
-The README's way to install wsplug and the tutorial, from the first command to the last,
-in environments of their own.
-"""
+"""The README's installation and the whole tutorial, in separate environments."""
 
 from __future__ import annotations
 
@@ -18,11 +15,10 @@ pytestmark = pytest.mark.slow
 
 
 def test_readme(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The README's first command installs wsplug, compiled, and serves the chat; the
+    command that skips compilation does so.
     """
-    The README's first command installs wsplug, compiled, and serves the chat; the one
-    that skips the compilation skips it.
-    """
-    # Which build it is is tested, and not how fast it is.
+    # The test checks which build it is, and not its speed.
     monkeypatch.setenv("CFLAGS", "-O0")
     environment = Environment(tmp_path / "clean")
     first, plain = (
@@ -44,9 +40,8 @@ def test_readme(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_production(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """
-    The steps to a server for the open internet lead to one that C{wsplug check} finds
-    nothing wrong with.
+    """The steps to a server on the open internet result in one for which C{wsplug
+    check} finds no mistake.
     """
     monkeypatch.setenv("WSPLUG_PURE_BUILD", "1")
     left: list[str] = []
@@ -59,8 +54,8 @@ def test_production(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
                 left.append(program)
                 return True
             if command.endswith("wsplug check --config /etc/wsplug.toml"):
-                # It names folders of the machine, too, and more connections than
-                # whoever runs the tests may have.
+                # It also names folders on the machine, and more connections than the
+                # user who runs the tests may have.
                 path = Path(opened.here("/etc/wsplug.toml"))
                 text = opened.here(path.read_text("utf-8"))
                 assert "max-connections = 20000" in text
@@ -75,9 +70,8 @@ def test_production(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_tutorial(wheel: Path, tmp_path: Path) -> None:
-    """
-    Whoever follows the tutorial has what it says after each step: a page and a room, a
-    plugin with an option, tests that pass, and a wheel with all of it.
+    """After each step of the tutorial, a user has what it promises: a page and a
+    room, a plugin with an option, tests that pass, and a wheel with all of it.
     """
     environment = Environment(tmp_path / "clean")
     environment.pip("install", wheel)

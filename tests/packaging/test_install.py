@@ -1,6 +1,5 @@
-"""
-What is built, and what works once it is installed, each way in an environment of its
-own.
+"""What is built, and whether it works once installed, each way in a separate
+environment.
 """
 
 from __future__ import annotations
@@ -43,9 +42,8 @@ def sdist(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_wheel(wheel: Path) -> None:
-    """
-    The wheel has the package, its mark of being typed, the pages, the drop-ins, and
-    nothing that makes a package of Twisted's folders; its list has each file with its
+    """The wheel has the package, its typing marker, the pages and the drop-ins, and
+    no file that would make Twisted's folders a package. Its list has each file with its
     digest.
     """
     with zipfile.ZipFile(wheel) as archive:
@@ -89,9 +87,8 @@ def test_wheel(wheel: Path) -> None:
 
 
 def test_sdist(sdist: Path, wheel: Path, tmp_path: Path) -> None:
-    """
-    The source distribution has all that a wheel is made of, and the tests; its wheel
-    is the same.
+    """The source distribution has everything needed to build a wheel, and the tests;
+    its wheel is identical.
     """
     with tarfile.open(sdist) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
@@ -108,10 +105,9 @@ def test_sdist(sdist: Path, wheel: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("way", ["wheel", "source", "editable"])
 def test_installed(way: str, source: Path, wheel: Path, tmp_path: Path) -> None:
-    """
-    Installed from a wheel, from the sources, or editable: the command and the bundled
-    applications are found from any folder, Twisted is whole, and so it is when wsplug
-    is uninstalled.
+    """Installed from a wheel, from source, or editable, the command and the bundled
+    applications are found from any folder. Twisted is complete, also after wsplug is
+    uninstalled.
     """
     environment = Environment(tmp_path / "installed")
     what = wheel if way == "wheel" else source
@@ -153,9 +149,7 @@ def test_new(wheel: Path, tmp_path: Path) -> None:
 
 @pytest.fixture
 def public() -> Iterator[Path]:
-    """
-    A folder that all users can get at.
-    """
+    """A folder that all users can access."""
     folder = Path(tempfile.mkdtemp())
     folder.chmod(0o755)
     yield folder
@@ -165,9 +159,8 @@ def public() -> Iterator[Path]:
 
 
 def test_readOnly(wheel: Path, public: Path) -> None:
-    """
-    Where a user can't write what Twisted remembers about plugins, as with packages
-    that the system has installed, it starts all the same.
+    """It also starts if a user can't write Twisted's plugin cache, as with packages
+    that the system installed.
     """
     environment = Environment(public)
     environment.pip("install", wheel)
@@ -180,7 +173,7 @@ def test_readOnly(wheel: Path, public: Path) -> None:
     environment.work.chmod(0o777)
     program: list[str | Path] = [environment.twistd]
     if os.getuid() == 0:
-        # Without these capabilities root is a user like others.
+        # Without these capabilities, root has no more rights than other users.
         setpriv = shutil.which("setpriv")
         if setpriv is None:
             missing("setpriv (util-linux), to take from root what it may write")
