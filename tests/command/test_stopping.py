@@ -1,6 +1,6 @@
-"""How the server stops:
+"""How the server stops on SIGTERM.
 
-SIGTERM, with and without connections, in the foreground and as a daemon.
+With and without connections, in the foreground and as a daemon.
 """
 
 from __future__ import annotations

@@ -72,9 +72,9 @@ def test_relay(tmp_path: Path) -> None:
 
 
 def test_dice(tmp_path: Path) -> None:
-    """The package installs with its drop-in:
+    """The package installs with its drop-in.
 
-    C{--list-apps} shows it, C{--app} runs it.
+    C{--list-apps} shows it, and C{--app} runs it.
     """
     environment = _install(EXAMPLES / "dice", tmp_path)
     with Process(

@@ -1,6 +1,5 @@
-"""
-What the soak's misbehaving clients talk to: an application of their own, so that what
-they do is counted apart.
+"""The application for the soak's misbehaving clients, separate so that their traffic
+is counted separately.
 """
 
 from wsplug import WebSocket, application

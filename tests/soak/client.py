@@ -1,5 +1,5 @@
-"""
-What all clients of a crowd share, and one client's life: a session after the other.
+"""What all clients of a crowd share, and one client's life: one session after
+another.
 """
 
 from __future__ import annotations
@@ -19,9 +19,7 @@ from tests.soak.ledger import Ledger
 __all__ = ["Client", "Crowd"]
 
 _KEPT: Final = 50
-"""
-Problems that are told in words; more are only counted.
-"""
+"""Problems that are described; further ones are only counted."""
 
 
 @dataclass
@@ -105,7 +103,7 @@ class Client(ABC):
             except (Wrong, Ended, Refused, ValueError, OSError) as error:
                 where = "" if self._last is None else self._last.describe()
                 crowd.complain(f"{type(self).__name__} {self.number}: {error} {where}")
-                # Whatever it was, it is judged already.
+                # Any error has already been judged.
                 self.hasBegun = True
                 self.giveUp()
             if crowd.finishing.is_set() and not self.needsToSettle:
@@ -113,9 +111,7 @@ class Client(ABC):
             await self.pause(crowd.finishing, self.random.uniform(0.2, 2.0))
 
     def giveUp(self) -> None:
-        """
-        Leave nothing behind of a session that has failed.
-        """
+        """Discard whatever a failed session leaves."""
         if self._last is not None and not self._last.ended:
             self._last.transport.abort()
         self._last = None
@@ -131,7 +127,7 @@ class Client(ABC):
         Connect, be there for a while, and go.
         """
 
-    # What sessions are made of
+    # The parts of a session
 
     async def connect(
         self,
@@ -170,18 +166,14 @@ class Client(ABC):
     def count(
         self, connection: Connection, code: int, side: str, setting: str = "-"
     ) -> None:
-        """
-        Count a connection's end.
-        """
+        """Count the end of a connection."""
         crowd = self.crowd
         crowd.counts[f"closing {self.application} {code} {side} {setting}"] += 1
         crowd.counts[f"sent {self.application}"] += connection.sent
         crowd.counts[f"received {self.application}"] += connection.received
 
     async def go(self, connection: Connection) -> None:
-        """
-        Leave in one of the ways in which clients leave.
-        """
+        """Leave in one of the usual ways."""
         chance = self.random.random()
         if self.crowd.finishing.is_set() or chance < 0.65:
             await connection.close()
@@ -198,30 +190,22 @@ class Client(ABC):
             self.count(connection, 1006, "server", "ping-timeout")
 
     def lasts(self) -> float:
-        """
-        Give the time at which a session is to end.
-        """
+        """Give the time at which a session ends."""
         now = asyncio.get_running_loop().time()
         return now + self.crowd.session * self.random.uniform(0.3, 1.7)
 
     def isOver(self, end: float) -> bool:
-        """
-        Tell whether a session is.
-        """
+        """Say whether a session is over."""
         now = asyncio.get_running_loop().time()
         return now >= end or self.crowd.finishing.is_set()
 
     async def rest(self) -> None:
-        """
-        Do nothing for a while.
-        """
+        """Pause."""
         pace = self.pace * self.random.uniform(0.2, 1.8)
         await self.pause(self.crowd.finishing, pace)
 
     async def pause(self, event: asyncio.Event, seconds: float) -> None:
-        """
-        Wait until something is so, or some seconds are over.
-        """
+        """Wait until a condition is true, or some seconds have passed."""
         if event.is_set():
             return
         with suppress(asyncio.TimeoutError):

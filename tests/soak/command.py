@@ -23,9 +23,7 @@ __all__ = ["QUICK", "main"]
 QUICK: Final = Scale(30, 300, 2)
 
 _SPARE: Final = 1000
-"""
-Descriptors that a process needs besides its connections.
-"""
+"""Descriptors that a process needs in addition to its connections."""
 
 _SHOWN: Final = 40
 
@@ -72,9 +70,7 @@ def parseArguments(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _between(kind: type[int] | type[float], low: int, high: int) -> Any:
-    """
-    Make what reads a number.
-    """
+    """Make a function that parses a number."""
 
     def read(text: str) -> float:
         try:
@@ -89,9 +85,7 @@ def _between(kind: type[int] | type[float], low: int, high: int) -> Any:
 
 
 def show(figures: dict[str, Any]) -> None:
-    """
-    Print the figures, a line for each group.
-    """
+    """Print the figures, one line for each group."""
     for name, value in figures.items():
         if name == "problems":
             continue
@@ -134,7 +128,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if sys.platform != "linux":
         print("error: it needs Linux: /proc, and all of 127.0.0.0/8", file=sys.stderr)
         return 2
-    # Whatever proxy the environment has: everything here is on this machine.
+    # Ignore the environment's proxies: everything here is on this machine.
     os.environ["NO_PROXY"] = os.environ["no_proxy"] = "*"
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     needed = options.connections + _SPARE
@@ -146,7 +140,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         return 2
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    # What would end this at once has to leave it the time to end its children.
+    # A signal that would end this at once has to leave time to end the child processes.
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is signal.SIG_DFL:
             signal.signal(number, signal.default_int_handler)

@@ -34,9 +34,7 @@ __all__ = ["PATIENCE", "Connection", "Ended", "Message", "Refused", "Wrong", "op
 HOST: Final = "127.0.0.1"
 
 PATIENCE: Final = 30.0
-"""
-Seconds that any answer may take: over it, it counts as lost.
-"""
+"""Seconds that any answer may take; a later one counts as lost."""
 
 Message = str | bytes
 
@@ -45,16 +43,13 @@ _BIND_ADDRESS_NO_PORT: Final = 24
 
 
 class Wrong(Exception):
-    """
-    The server did what it may not do, or didn't what it has to.
-    """
+    """The server did something invalid, or omitted something required."""
 
 
 class Refused(Exception):
-    """
-    There was another answer than 101.
+    """The response was not a 101.
 
-    @ivar status: that of the answer.
+    @ivar status: the status of the response.
     """
 
     def __init__(self, status: int) -> None:
@@ -63,22 +58,19 @@ class Refused(Exception):
 
 
 class Ended(Exception):
-    """
-    The connection has ended while something was expected of it.
-    """
+    """The connection ended while the client expected something."""
 
 
 class Connection(asyncio.Protocol):
-    """
-    One connection.
+    """One connection.
 
     @ivar code: the close code that the server has sent; 1006 while it has sent none.
-    @ivar reason: its text.
-    @ivar ended: whether the connection has.
-    @ivar isMute: whether pings are left without an answer.
-    @ivar sent: messages that were sent.
-    @ivar received: messages that came.
-    @ivar take: gets each message; where not set, L{receive} has them.
+    @ivar reason: the reason that came with it.
+    @ivar ended: whether the connection has ended.
+    @ivar isMute: whether pings stay unanswered.
+    @ivar sent: the number of messages sent.
+    @ivar received: the number of messages received.
+    @ivar take: called with each message; if it isn't set, L{receive} returns them.
     """
 
     def __init__(self, head: bytes, key: bytes) -> None:
@@ -174,9 +166,7 @@ class Connection(asyncio.Protocol):
             wakes.set_result(None)
 
     def describe(self) -> str:
-        """
-        Say which connection this is, and how far it is, for whoever looks for it.
-        """
+        """Identify this connection and its state, for debugging."""
         address = self.transport.get_extra_info("sockname")
         secure = self.transport.get_extra_info("ssl_object") is not None
         unsent = self.transport.get_write_buffer_size()
@@ -185,15 +175,14 @@ class Connection(asyncio.Protocol):
             f"{self.received} received, {unsent} bytes unsent)"
         )
 
-    # What clients do
+    # Actions of clients
 
     async def until(
         self, condition: Callable[[], bool], what: str, seconds: float = PATIENCE
     ) -> None:
-        """
-        Wait until what comes has made something true.
+        """Wait until incoming data makes a condition true.
 
-        @raise Wrong: it hasn't in time, or the server has sent what it may not.
+        @raise Wrong: it hasn't in time, or the server has sent something invalid.
         @raise Ended: the connection has ended before.
         """
         deadline = asyncio.get_running_loop().time() + seconds
@@ -214,9 +203,7 @@ class Connection(asyncio.Protocol):
             self.transport.write(data)
 
     def send(self, message: Message) -> None:
-        """
-        Send a message; compressed, where that was agreed on.
-        """
+        """Send a message, compressed if that was negotiated."""
         text = isinstance(message, str)
         payload = message.encode("utf-8") if isinstance(message, str) else message
         bits = FIN
@@ -227,16 +214,12 @@ class Connection(asyncio.Protocol):
         self.write(encode(TEXT if text else BINARY, payload, bits=bits))
 
     async def receive(self) -> Message:
-        """
-        Give the next message.
-        """
+        """Return the next message."""
         await self.until(lambda: bool(self._messages), "an answer has come")
         return self._messages.popleft()
 
     async def ping(self) -> None:
-        """
-        Ping, and have the same come back.
-        """
+        """Send a ping, and wait for the matching pong."""
         payload = os.urandom(8)
         self.write(encode(PING, payload))
         await self.until(lambda: bool(self._pongs), "a pong has come")
@@ -250,10 +233,9 @@ class Connection(asyncio.Protocol):
         await self.until(lambda: self.ended, what, seconds)
 
     async def close(self, code: int = 1000) -> None:
-        """
-        Close in order.
+        """Close with a closing handshake.
 
-        @raise Wrong: the answer is another code, or none.
+        @raise Wrong: the answer has another code, or there is none.
         """
         self._hasClosed = True
         self.write(encode(CLOSE, struct.pack("!H", code)))
@@ -262,9 +244,7 @@ class Connection(asyncio.Protocol):
             raise Wrong(f"closed with {self.code} {self.reason} and not with {code}")
 
     async def reset(self) -> None:
-        """
-        Break the connection off: the server sees a reset.
-        """
+        """Abort the connection: the server sees a reset."""
         under = self.transport.get_extra_info("socket")
         linger = struct.pack("ii", 1, 0)
         under.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
@@ -314,7 +294,7 @@ async def open(
         made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if buffer:
             made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
-        # No port is taken before it is known whom it connects to.
+        # The port is chosen only once the destination is known.
         made.setsockopt(socket.IPPROTO_IP, _BIND_ADDRESS_NO_PORT, 1)
         made.bind((address, 0))
         await asyncio.wait_for(loop.sock_connect(made, (HOST, port)), PATIENCE)

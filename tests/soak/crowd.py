@@ -33,11 +33,10 @@ __all__ = ["Plan"]
 
 @dataclass
 class Plan:
-    """
-    What a crowd is to do.
+    """A crowd's plan.
 
     @ivar connections: how many clients it has.
-    @ivar ramp: seconds in which they come.
+    @ivar ramp: seconds in which they connect.
     @ivar trust: the authority's certificate in PEM.
     """
 
@@ -57,7 +56,7 @@ class Plan:
 
 
 _SHARES: Final[tuple[tuple[type[Client], int, int], ...]] = (
-    # Of a thousand, how many are of a kind; and how many there are at most.
+    # How many of a thousand clients are of each kind, and the maximum of each.
     (Chat, 220, 10_000),
     (Classic, 30, 10_000),
     (Subscriber, 200, 10_000),
@@ -77,9 +76,7 @@ _SHARES: Final[tuple[tuple[type[Client], int, int], ...]] = (
 
 
 def populate(crowd: Crowd, connections: int) -> list[Client]:
-    """
-    Make the clients. Those whom no kind takes have things echoed.
-    """
+    """Create the clients. Clients of no other kind use the echo."""
     clients: list[Client] = []
     first = crowd.number * connections
     for kind, share, most in _SHARES:
@@ -94,9 +91,9 @@ def populate(crowd: Crowd, connections: int) -> list[Client]:
 
 
 def _assign(client: Client, index: int, count: int, crowd: Crowd) -> None:
-    """
-    Give a client its rooms or channels; those of chats and of push have members in all
-    crowds.
+    """Assign a client its rooms or channels.
+
+    Those of chats and of push have members in all crowds.
     """
     groups = max(2, count * crowd.crowds * 2 // ROOM)
     if isinstance(client, Chat | Subscriber):
@@ -143,7 +140,8 @@ class Life:
             tasks[loop.create_task(client.live())] = client
             await asyncio.sleep(plan.ramp / len(clients))
         await self._until(lambda: all(client.hasBegun for client in clients), 60)
-        # What is here now stays: it needn't be looked at again and again.
+        # Existing objects stay: the garbage collector need not look at them again and
+        # again.
         gc.collect()
         gc.freeze()
         began, busy = time.monotonic(), time.process_time()
@@ -170,7 +168,7 @@ class Life:
     def _hear(self) -> None:
         line = sys.stdin.readline()
         if not line:
-            # Whoever has started it is gone.
+            # The parent process is gone.
             sys.exit(1)
         self._words.put_nowait(line.strip())
 
@@ -188,9 +186,7 @@ class Life:
         )
 
     async def _watch(self) -> None:
-        """
-        See how late the crowd itself is with what it wants to do.
-        """
+        """Measure how late the crowd itself is."""
         while True:
             began = time.monotonic()
             await asyncio.sleep(0.1)

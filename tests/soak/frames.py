@@ -1,6 +1,5 @@
-"""
-Frames as a client sees them (RFC 6455 section 5), made and read without the server's
-own codec: what both had wrong would look right.
+"""Frames as a client sees them (RFC 6455 section 5), made and read without the
+server's codec: a bug in both would stay hidden otherwise.
 """
 
 from __future__ import annotations
@@ -37,10 +36,9 @@ _TAIL: Final = b"\x00\x00\xff\xff"
 
 
 def encode(opcode: int, payload: bytes, *, bits: int = FIN) -> bytes:
-    """
-    Make a frame, masked.
+    """Create a masked frame.
 
-    @param bits: of its first byte, besides the opcode.
+    @param bits: of its first byte, in addition to the opcode.
     """
     size = len(payload)
     if size < 126:
@@ -56,23 +54,18 @@ def encode(opcode: int, payload: bytes, *, bits: int = FIN) -> bytes:
 
 
 def deflate(payload: bytes) -> bytes:
-    """
-    Compress a message by itself (RFC 7692 section 7.2.1).
-    """
+    """Compress a single message (RFC 7692 section 7.2.1)."""
     deflater = zlib.compressobj(6, zlib.DEFLATED, -15)
     data = deflater.compress(payload) + deflater.flush(zlib.Z_SYNC_FLUSH)
     return data[: -len(_TAIL)]
 
 
 class Reader:
-    """
-    Reads what a server sends.
-    """
+    """Parses what a server sends."""
 
     def __init__(self, *, compressed: bool, takeover: bool) -> None:
-        """
-        @param compressed: whether compression was agreed on.
-        @param takeover: whether the server may go on with the last message's context.
+        """@param compressed: whether compression was negotiated.
+        @param takeover: whether the server may reuse the last message's context.
         """
         self._compressed = compressed
         self._takeover = takeover
@@ -82,11 +75,10 @@ class Reader:
         self._parts: list[bytes] = []
 
     def feed(self, data: bytes) -> Iterator[tuple[int, bytes]]:
-        """
-        Read on.
+        """Parse more bytes.
 
         @return: opcode and payload of each whole message or control frame.
-        @raise ValueError: no server may send this.
+        @raise ValueError: a server may never send this.
         """
         self._buffer += data
         while (frame := self._next()) is not None:

@@ -1,6 +1,5 @@
-"""
-What was said and what came of it: whether everything that was published arrived, where
-it should, once and in order.
+"""A record of what was published and received: whether every publication arrived
+where it should, once and in order.
 """
 
 from __future__ import annotations
@@ -15,17 +14,16 @@ __all__ = ["Ledger"]
 
 @dataclass
 class Ledger:
-    """
-    What one process's clients know of all channels.
+    """What one process's clients know about all channels.
 
-    A text is C{SENDER SEQUENCE filler}: each sender counts what it says.
+    A text is C{SENDER SEQUENCE filler}: each sender numbers its messages.
 
-    @ivar said: by channel, what the server has answered for: text, and the offset where
-        the answer has told it, else 0.
-    @ivar seen: by channel and offset, what came.
-    @ivar ends: by channel, the offsets at which its members were in the end.
-    @ivar deliveries: messages that came, in all.
-    @ivar problems: what was wrong at once.
+    @ivar said: by channel, the publications that the server has confirmed: text and
+        offset, 0 if the answer has none.
+    @ivar seen: by channel and offset, what was received.
+    @ivar ends: by channel, its members' offsets at the end.
+    @ivar deliveries: the number of messages received.
+    @ivar problems: what was wrong immediately.
     """
 
     said: dict[str, dict[str, int]] = field(default_factory=dict)
@@ -35,20 +33,17 @@ class Ledger:
     problems: list[str] = field(default_factory=list)
 
     def say(self, channel: str, text: str, offset: int = 0) -> None:
-        """
-        Remember what is published.
-        """
+        """Record a publication."""
         said = self.said.setdefault(channel, {})
         if text in said:
             self.problems.append(f"{channel}: {text[:40]} was answered twice")
         said[text] = offset
 
     def see(self, channel: str, last: int, offset: int, text: str) -> int:
-        """
-        Remember what came to a member.
+        """Record what a member received.
 
         @param last: the member's last offset.
-        @return: its offset now.
+        @return: its new offset.
         """
         self.deliveries += 1
         if offset != last + 1:
@@ -59,17 +54,13 @@ class Ledger:
         return offset
 
     def end(self, channel: str, offset: int) -> None:
-        """
-        Remember how far a member came.
-        """
+        """Record a member's last offset."""
         self.ends.setdefault(channel, []).append(offset)
 
-    # Between processes
+    # Exchange between processes
 
     def dump(self) -> dict[str, Any]:
-        """
-        Give it as what JSON can hold.
-        """
+        """Return the contents as JSON can represent them."""
         return {
             "said": self.said,
             "seen": self.seen,
@@ -79,9 +70,7 @@ class Ledger:
         }
 
     def add(self, dumped: dict[str, Any]) -> None:
-        """
-        Add what another process knows.
-        """
+        """Add another process's records."""
         for channel, said in dumped["said"].items():
             for text, offset in said.items():
                 self.say(channel, text, offset)
@@ -96,10 +85,9 @@ class Ledger:
         self.problems.extend(dumped["problems"])
 
     def judge(self) -> list[str]:
-        """
-        Judge the whole.
+        """Judge all records.
 
-        @return: what is wrong; nothing, where all is right.
+        @return: the problems; none if everything is right.
         """
         return [
             *self.problems,
@@ -120,7 +108,7 @@ class Ledger:
             if text not in said:
                 yield f"{text[:40]} came, and was not answered for"
         for text, offset in said.items():
-            # Nobody may have been there to see it.
+            # Possibly no member was there to see it.
             if text not in places and (not offset or offset in seen):
                 yield f"{text[:40]} was answered for, and did not come"
             elif offset and places.get(text, offset) != offset:

@@ -1,6 +1,6 @@
-"""
-Clients of channels: who is in a chat's rooms, who subscribes, and who publishes. They
-come back, and go on where they were.
+"""Clients of channels: members of the chat's rooms, subscribers, and publishers.
+
+They reconnect, and resume where they were.
 """
 
 from __future__ import annotations
@@ -20,16 +20,13 @@ _FILLER: Final = (
 )
 
 ROOM: Final = 20
-"""
-Members of a room, or of a channel, on average.
-"""
+"""The average number of members of a room or channel."""
 
 
 class _Member(Client):
-    """
-    Who is in channels.
+    """A client that is in channels.
 
-    @ivar positions: by channel, how far it came: offset and epoch.
+    @ivar positions: by channel, its last position: offset and epoch.
     """
 
     needsToSettle = True
@@ -43,9 +40,7 @@ class _Member(Client):
         self._early: list[dict[str, Any]] = []
 
     async def ask(self, connection: Connection, **asked: Any) -> dict[str, Any]:
-        """
-        Ask, and wait for the answer.
-        """
+        """Send a request, and wait for the answer."""
         self._request = number = self._request + 1
         connection.send(json.dumps({**asked, "request": number}))
         await connection.until(
@@ -57,33 +52,27 @@ class _Member(Client):
         return answer
 
     def read(self, message: Message) -> None:
-        """
-        Take what comes.
-        """
+        """Handle incoming messages."""
         read = json.loads(message)
         if "offset" in read:
             self.arrived(read)
         elif read.get("request") is not None:
             if read["type"] in ("joined", "subscribed"):
-                # At once: what comes next is what was said behind it.
+                # At once: later messages were published after it.
                 self.entered(read)
             self._answers[read["request"]] = read
         elif read["type"] in ("gap", "error"):
             raise Wrong(f"{read}")
 
     def nameOf(self, message: dict[str, Any]) -> str:
-        """
-        Give the ledger's name of the channel that a message is of.
-        """
+        """Give the ledger's name for a message's channel."""
         raise NotImplementedError
 
     def textOf(self, message: dict[str, Any]) -> str:
         raise NotImplementedError
 
     def arrived(self, message: dict[str, Any]) -> None:
-        """
-        Take what was published.
-        """
+        """Record a publication."""
         name = self.nameOf(message)
         if name not in self.positions:
             raise Wrong(f"{name}: something came, and nobody had asked")
@@ -93,8 +82,8 @@ class _Member(Client):
         self.positions[name] = offset, epoch
 
     def entered(self, answer: dict[str, Any]) -> None:
-        """
-        Take the answer of joining: with where it was, all that it has missed.
+        """Record the answer to joining, with everything missed since the last
+        position.
         """
         name = self.nameOf(answer)
         position = answer["position"]
@@ -111,17 +100,15 @@ class _Member(Client):
         self.positions[name] = now
 
     def since(self, name: str) -> dict[str, Any]:
-        """
-        Give what asks for all since it was there.
-        """
+        """Give the parameters that ask for everything since the last position."""
         if name not in self.positions:
             return {}
         offset, epoch = self.positions[name]
         return {"since": {"offset": offset, "epoch": epoch}}
 
     async def settle(self, connection: Connection) -> None:
-        """
-        See the end of what was said: what comes in front of an answer now is all.
+        """Make sure that everything has arrived: whatever precedes the answer to a
+        new request is all of it.
         """
         if self.crowd.finishing.is_set():
             await self.ask(connection, type="ping")
@@ -130,16 +117,12 @@ class _Member(Client):
             self.isSettled = True
 
     def here(self) -> list[str]:
-        """
-        Give the channels that it is in, by the ledger's names.
-        """
+        """Give the channels that the client is in, by the ledger's names."""
         raise NotImplementedError
 
 
 class Chat(_Member):
-    """
-    Is in two rooms, and says something now and then.
-    """
+    """Is in two rooms, and sends messages now and then."""
 
     application = "chat"
     pace = 8.0
@@ -151,8 +134,7 @@ class Chat(_Member):
         self._unanswered: dict[str, str] = {}
 
     def choose(self, count: int) -> None:
-        """
-        Choose the rooms.
+        """Choose the rooms.
 
         @param count: how many there are.
         """
@@ -170,7 +152,7 @@ class Chat(_Member):
     def arrived(self, message: dict[str, Any]) -> None:
         super().arrived(message)
         if message.get("ref") in self._unanswered:
-            # It had come in before the connection was lost.
+            # It was received before the connection was lost.
             text = self._unanswered.pop(message["ref"])
             self.crowd.ledger.say(self.nameOf(message), text)
             self.crowd.speaking -= 1
@@ -211,9 +193,7 @@ class Chat(_Member):
         await self.ask(connection, type="join", room=room, **since)
 
     def text(self) -> str:
-        """
-        Make something up to say.
-        """
+        """Make up a text to send."""
         self._said += 1
         size = self.random.randint(0, len(_FILLER))
         return f"{self.number} {self._said} {_FILLER[:size]}."
@@ -228,9 +208,7 @@ class Chat(_Member):
             self.crowd.speaking -= 1
 
     async def breakOff(self, connection: Connection, room: str) -> None:
-        """
-        Say something, and be gone before there is an answer.
-        """
+        """Send a message, and disconnect before the answer."""
         text, ref = self.text(), f"{self.number}-{self._said}"
         self._unanswered[ref] = text
         self.crowd.speaking += 1
@@ -242,8 +220,9 @@ class Chat(_Member):
         self.count(connection, 1006, "peer")
 
     async def sayAgain(self, connection: Connection) -> None:
-        """
-        Say what got lost with a connection; it is known by its C{ref}, and said once.
+        """Resend messages lost with a connection.
+
+        The server knows each by its C{ref}, and publishes it once.
         """
         for ref, text in list(self._unanswered.items()):
             await self.ask(
@@ -257,10 +236,9 @@ class Chat(_Member):
 
 
 class Classic(Client):
-    """
-    A chat's client of old: its room is the path, and what it says comes back.
+    """A classic chat client: its room is the path, and its own messages come back.
 
-    @ivar room: its own and that of a few others.
+    @ivar room: a room shared with a few others.
     """
 
     application = "chat"
@@ -282,7 +260,7 @@ class Classic(Client):
         if sender == str(self.number):
             self._back = int(sequence)
             return
-        # While both are here, nothing of somebody's is missing.
+        # While both are here, no messages of either are missing.
         last = self._others.get(sender)
         if last is not None and int(sequence) != last + 1:
             raise Wrong(f"{sender} said {sequence} behind {last}")
@@ -362,9 +340,7 @@ class Subscriber(_Member):
 
 
 class Publisher(Client):
-    """
-    Publishes over HTTP, in channels that no other one publishes in.
-    """
+    """Publishes over HTTP, in channels of its own."""
 
     application = "push"
 
@@ -387,9 +363,7 @@ class Publisher(Client):
         await self.pause(self.crowd.finishing, 30)
 
     async def publish(self, channels: list[str]) -> None:
-        """
-        Publish something in some channels, by one request.
-        """
+        """Publish data in some channels with one request."""
         self._said += 1
         size = self.random.randint(0, len(_FILLER))
         text = f"publisher{self.number} {self._said} {_FILLER[:size]}"

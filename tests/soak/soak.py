@@ -1,6 +1,4 @@
-"""
-One soak, from the server's start to its end.
-"""
+"""One soak, from the server's start to its end."""
 
 from __future__ import annotations
 
@@ -32,26 +30,23 @@ __all__ = ["Scale", "soak"]
 _ROOT: Final = Path(__file__).parents[2]
 
 _PINGS: Final = 8
-"""
-Seconds of silence after which a client is pinged, and those that its answer may take.
+"""Seconds of silence after which a client is pinged, and seconds that its pong may
+take.
 """
 
 _SEND_TIMEOUT: Final = 6
 
 _HANGUPS: Final = 20.0
-"""
-Seconds from a SIGHUP to the next.
-"""
+"""Seconds between two SIGHUPs."""
 
 
 @dataclass(frozen=True)
 class Scale:
-    """
-    How much, and for how long.
+    """The size and duration.
 
-    @ivar seconds: from when all are there.
-    @ivar connections: at one time, of all crowds.
-    @ivar crowds: processes that have them.
+    @ivar seconds: from when all clients have connected.
+    @ivar connections: simultaneous ones, of all crowds.
+    @ivar crowds: the number of client processes.
     """
 
     seconds: float
@@ -60,23 +55,17 @@ class Scale:
 
     @property
     def ramp(self) -> float:
-        """
-        Seconds in which all connect.
-        """
+        """Seconds during which all clients connect."""
         return max(2.0, self.connections / 250)
 
     @property
     def session(self) -> float:
-        """
-        Seconds that a session lasts, on average.
-        """
+        """The average length of a session, in seconds."""
         return min(40.0, self.seconds / 4)
 
 
 class _Crowd:
-    """
-    A process full of clients, from the outside.
-    """
+    """A process full of clients, as seen from outside."""
 
     def __init__(self, path: Path, plan: Plan) -> None:
         plan.write(path)
@@ -98,11 +87,10 @@ class _Crowd:
         self._process.stdin.flush()
 
     def wait(self, word: str, seconds: float) -> str:
-        """
-        Wait until it says a word.
+        """Wait until it prints a word.
 
-        @return: what follows it.
-        @raise AssertionError: it has ended, or hasn't in time.
+        @return: the text after it.
+        @raise AssertionError: it has ended, or hasn't printed it in time.
         """
         out = self._process.stdout
         assert out is not None
@@ -146,8 +134,9 @@ def _serving(
         *(f"--ping-interval={_PINGS}", f"--ping-timeout={_PINGS}"),
         *more,
     ]
-    # As the option port does, and Twisted doesn't by itself: there is room for many who
-    # come at once. Who finds none tries again after one second, three, or seven.
+    # The option port has such a backlog, but Twisted's default is shorter: many clients
+    # may connect at once. A client that finds no room retries after one second, three,
+    # or seven.
     with Server(folder, arguments, listen=(f"{TCP}:backlog=1024",)) as server:
         yield server
 
@@ -181,7 +170,7 @@ def soak(scale: Scale, folder: Path, more: Sequence[str] = ()) -> Evidence:
     with ExitStack() as stack:
         server = stack.enter_context(_serving(folder, authority, token, more))
         tls, plain, admin = _ports(server)
-        # The programs of its applications have pipes.
+        # The pipes of its applications' programs.
         waitUntil(lambda: isReady(admin), "all applications have started")
         before = server.descriptors()
         watch = Watch(server, plain, tls, admin, trust)
@@ -217,7 +206,7 @@ def soak(scale: Scale, folder: Path, more: Sequence[str] = ()) -> Evidence:
         _progress("all but those who are idle have gone")
         most = before + stayed + SPARE_DESCRIPTORS
         with suppress(AssertionError):
-            # What isn't so in time is judged with all the rest.
+            # What isn't true in time is judged with everything else.
             waitUntil(lambda: server.descriptors() <= most, "they have", 20)
         evidence = Evidence(
             server_busy=share,
@@ -267,11 +256,9 @@ def _tell(crowds: list[_Crowd], word: str, answer: str, seconds: float) -> list[
 def _hold(
     seconds: float, server: Server, folder: Path, authority: Authority, admin: int
 ) -> tuple[int, int]:
-    """
-    Let time go by, with a new certificate now and then.
+    """Wait, and reload a new certificate now and then.
 
-    @return: how many connections there were at the least, when it was looked; and how
-        many certificates.
+    @return: the lowest number of connections seen, and the number of certificates.
     """
     deadline = time.monotonic() + seconds
     step = min(_HANGUPS, seconds / 3)

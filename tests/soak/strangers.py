@@ -1,6 +1,6 @@
-"""
-Clients that others would not miss: who breaks rules, who never reads, who only wants
-pages. Each knows what the server has to say to it.
+"""Clients that break rules, never read, or only load pages.
+
+Each knows how the server has to respond.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ __all__ = ["Breaker", "Flood", "Lost", "Never", "Visitor"]
 
 _MIB: Final = 1024 * 1024
 
-# What breaks a rule, and how the server closes.
+# Data that breaks a rule, and the resulting close.
 _BREACHES: Final[tuple[tuple[bytes, int, str], ...]] = (
-    # Not masked.
+    # Unmasked.
     (b"\x81\x01a", 1002, "-"),
-    # An opcode that is reserved, and a bit.
+    # A reserved opcode, and a reserved bit.
     (encode(3, b"a"), 1002, "-"),
     (encode(TEXT, b"a", bits=FIN | 0x20), 1002, "-"),
-    # A continuation of nothing.
+    # A continuation without a message.
     (encode(0, b"a"), 1002, "-"),
-    # No UTF-8.
+    # Invalid UTF-8.
     (encode(TEXT, b"\xff\xfe"), 1007, "-"),
-    # Larger than it may be: declared, and inflated.
+    # Too large: declared, and inflated.
     (
         struct.pack("!BBQ", FIN | BINARY, 0xFF, _MIB + 1) + b"mask",
         1009,
@@ -63,9 +63,7 @@ class Breaker(Client):
 
 
 class Flood(Client):
-    """
-    Sends more than it may, and is told to cool down.
-    """
+    """Sends more than it may, and is asked to slow down."""
 
     application = "abused"
     area = 4
@@ -100,7 +98,7 @@ class Never(Client):
         connection.transport.pause_reading()
         for _ in range(10):
             connection.send(self.random.randbytes(800_000))
-        # Long enough for the server to lose patience, also where the soak ends now.
+        # Long enough for the server to give up, even if the soak ends now.
         await asyncio.sleep(self.crowd.silence)
         connection.transport.resume_reading()
         connection.take = lambda _: None
@@ -113,9 +111,7 @@ _NEVER: Final = (1013, "server", "send-timeout")
 
 
 class Lost(Client):
-    """
-    Asks for what is not there, or wrongly.
-    """
+    """Asks for what doesn't exist, or asks wrongly."""
 
     application = "-"
     area = 6
@@ -171,9 +167,7 @@ class Visitor(Client):
 
 
 def _read(head: bytes) -> tuple[int, int]:
-    """
-    Give an answer's status and length.
-    """
+    """Read a response's status and length."""
     first, *lines = head.decode("latin-1").lower().strip().split("\r\n")
     headers = dict(line.split(": ", 1) for line in lines)
     return int(first.split()[1]), int(headers["content-length"])

@@ -1,6 +1,4 @@
-"""
-Clients that ask, and get an answer each time.
-"""
+"""Clients that send requests, and get an answer each time."""
 
 from __future__ import annotations
 
@@ -19,32 +17,26 @@ _WORDS: Final = ("wind", "rain", "snow", "fog", "hail", "Grüße", "雪", "☂",
 
 
 async def check(connection: Connection, question: Message, expected: Message) -> None:
-    """
-    Ask, and compare.
-    """
+    """Send a request, and compare the answer."""
     connection.send(question)
     compare(await connection.receive(), expected)
 
 
 def compare(answer: Message, expected: Message) -> None:
-    """
-    @raise Wrong: it is another answer.
-    """
+    """@raise Wrong: the answer differs."""
     if answer != expected:
         raise Wrong(f"{expected[:40]!r} was expected, and {answer[:40]!r} came")
 
 
 class Echo(Client):
-    """
-    Has all kinds of messages echoed, small and large, alone and many at once.
+    """Sends all kinds of messages to the echo: small and large, alone and many at
+    once.
     """
 
     application = "echo"
 
     def make(self) -> Message:
-        """
-        Make a message up.
-        """
+        """Make up a message."""
         random = self.random
         chance = random.random()
         if chance < 0.7:
@@ -74,9 +66,7 @@ class Echo(Client):
 
 
 class Gentle(Client):
-    """
-    Has some time no time to read, and misses nothing.
-    """
+    """Sometimes stops reading for a while, and misses nothing."""
 
     application = "echo"
 
@@ -95,9 +85,7 @@ class Gentle(Client):
 
 
 class Idle(Client):
-    """
-    Comes once, and stays until the server goes, answering pings.
-    """
+    """Connects once, and stays until the server stops, answering pings."""
 
     application = "echo"
 
@@ -143,9 +131,7 @@ class Bot(Client):
 
 
 class Shout(Client):
-    """
-    Talks with somebody else's application, a coroutine.
-    """
+    """Talks with a user's application, a coroutine."""
 
     application = "shout"
 
@@ -166,9 +152,7 @@ class Shout(Client):
 
 
 class Process(Client):
-    """
-    Talks with a program of its own.
-    """
+    """Talks with its own program."""
 
     application = "process"
 

@@ -1,6 +1,4 @@
-"""
-The soak's own judgement: what is wrong is found.
-"""
+"""The soak's judgement itself: problems are found."""
 
 from __future__ import annotations
 
@@ -20,7 +18,7 @@ from wsplug.codec import encode_frame
 
 
 def saying(*texts: str) -> Ledger:
-    """A ledger in which all that was said came to two members."""
+    """A ledger in which two members received everything published."""
     ledger = Ledger()
     for member in range(2):
         last = 0
@@ -33,7 +31,9 @@ def saying(*texts: str) -> Ledger:
 
 
 def test_all_came() -> None:
-    """Where all came to all, nothing is wrong; also by what several processes know."""
+    """If every member received everything, nothing is wrong, even with several
+    processes' records.
+    """
     ledger = saying("a 1 x", "b 1 x", "a 2 x")
     assert ledger.judge() == []
     assert ledger.deliveries == 6
@@ -98,7 +98,7 @@ def answerTwice(ledger: Ledger) -> None:
     ],
 )
 def test_faults(fault: Any, words: str) -> None:
-    """Each way in which a channel can fail its members is found."""
+    """Each way in which a channel can fail its members is detected."""
     ledger = saying("a 1 x", "b 1 x")
     assert ledger.judge() == []
     fault(ledger)
@@ -106,7 +106,7 @@ def test_faults(fault: Any, words: str) -> None:
 
 
 def test_nobody_was_there() -> None:
-    """What is published while nobody is there need not come to anybody."""
+    """A publication while no member is there need not arrive anywhere."""
     ledger = saying("a 1 x")
     ledger.say("empty", "p 1 x", 1)
     assert ledger.judge() == []
@@ -148,7 +148,9 @@ GOOD = Evidence(
 
 
 def test_good() -> None:
-    """Where all is as it has to be, nothing is wrong, and the figures are told."""
+    """If everything is as required, no problem is found, and the figures are
+    reported.
+    """
     assert judge(GOOD) == []
     figures = report(GOOD, [])
     assert figures["echo_milliseconds"]["max"] == 2.0
@@ -181,7 +183,7 @@ def test_good() -> None:
     ],
 )
 def test_bad(changes: dict[str, Any], words: str) -> None:
-    """Each thing that can be wrong is."""
+    """Each possible problem is found."""
     assert any(words in problem for problem in judge(replace(GOOD, **changes)))
 
 
@@ -196,8 +198,9 @@ def test_bad(changes: dict[str, Any], words: str) -> None:
     st.integers(1, 50),
 )
 def test_reader(frames: list[tuple[int, bytes, bool]], step: int) -> None:
-    """The clients read what a server sends, however it is cut: a ping in front of a
-    fragmented message's end, too."""
+    """The clients parse what a server sends, however it is split, including a ping
+    within a fragmented message.
+    """
     data, expected = b"", []
     for opcode, payload, compressed in frames:
         if opcode == PING:
@@ -231,6 +234,6 @@ def test_reader(frames: list[tuple[int, bytes, bool]], step: int) -> None:
     ],
 )
 def test_reader_judges(data: bytes) -> None:
-    """What no server may send is not taken for anything."""
+    """Data that a server may never send is rejected."""
     with pytest.raises(ValueError, match=r"frame|compressed"):
         list(Reader(compressed=False, takeover=False).feed(data))

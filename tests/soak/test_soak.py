@@ -18,7 +18,7 @@ OPERATING = Path(__file__).parents[2] / "docs" / "guides" / "operating.md"
 
 
 def soak(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run the command, as who works on wsplug does: from anywhere."""
+    """Run the command as developers do: from any folder."""
     return subprocess.run(
         [sys.executable, str(RUN), *arguments],
         cwd="/",
@@ -33,9 +33,10 @@ def soak(*arguments: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.alone
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_quick(tmp_path: Path) -> None:
-    """300 clients of all kinds for half a minute: each answer is right, every end is
-    what the client did, and nothing is left behind; with the server's options as
-    docs/guides/operating.md has them."""
+    """300 clients of all kinds for half a minute: each answer is right, every end
+    matches the client's action, and nothing is left behind. The server has the options
+    in docs/guides/operating.md.
+    """
     (line,) = re.findall(r"tests/soak/run\.py .* (-- .*)", OPERATING.read_text("utf-8"))
     report, files = tmp_path / "report.json", tmp_path / "files"
     done = soak("--quick", f"--report={report}", f"--folder={files}", *line.split())
@@ -45,7 +46,7 @@ def test_quick(tmp_path: Path) -> None:
     assert figures["problems"] == []
     assert figures["messages"]["delivered"] > 1000
     assert figures["echo_milliseconds"]["count"] > 100
-    # Each kind of client was there.
+    # Every kind of client took part.
     met = " ".join(figures["closings"])
     for application in (
         *("echo", "chat", "bot", "push", "ticker", "process", "shout", "abused"),
@@ -64,7 +65,7 @@ def test_quick(tmp_path: Path) -> None:
 @pytest.mark.alone
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_faults_are_found(tmp_path: Path) -> None:
-    """A server that doesn't bear the mix is no success: what goes wrong is told."""
+    """A server that can't handle the mix fails, and the problems are reported."""
     report = tmp_path / "report.json"
     done = soak("--quick", f"--report={report}", "--", "--max-connections=200")
     assert done.returncode == 1
@@ -83,7 +84,7 @@ def test_faults_are_found(tmp_path: Path) -> None:
     ],
 )
 def test_mistakes(arguments: list[str], words: str) -> None:
-    """A mistake in the command line is told in a line, with status 2."""
+    """A mistake in the command line is reported in one line, with status 2."""
     done = soak(*arguments)
     assert done.returncode == 2
     assert words in done.stderr

@@ -1,6 +1,4 @@
-"""
-What a soak has shown, and whether it was as it has to be.
-"""
+"""The evidence of a soak, and its judgement."""
 
 from __future__ import annotations
 
@@ -27,24 +25,20 @@ share; and L{_NOISE} more.
 _NOISE: Final = 8 * _MIB
 
 _MIN_HELD: Final = 0.8
-"""
-The share of the clients that have to be connected at any time: the others are between
+"""The share of clients that have to be connected at any time: the others are between
 two connections.
 """
 
 SPARE_DESCRIPTORS: Final = 6
-"""
-What the server may have open in the end that it had not at its start: the operator's
-connection, that of whoever asks for metrics, and what it has made when it first needed
-it.
+"""Descriptors that may be open at the end, but weren't at the start: the operator's
+connection, that of the metrics' reader, and those that the server opens when it first
+needs them.
 """
 
 _STOP_TIMEOUT: Final = 10.0
 
 _COUNTED: Final = ("echo", "bot", "shout", "process")
-"""
-Where each message has an answer, so that clients know of each that arrived.
-"""
+"""Each message has an answer there, so clients know of each one that arrived."""
 
 
 @dataclass
@@ -93,28 +87,23 @@ class Evidence:
 
     @property
     def window(self) -> float:
-        """
-        Seconds over which memory is looked at: a minute, or a quarter of the time.
-        """
+        """Seconds over which memory is observed: a minute, or a quarter of the time."""
         return min(60.0, self.seconds / 4)
 
     def memoryThen(self) -> tuple[float, float]:
-        """
-        Give the bytes that the server had when it had become warm, and in the end.
-        """
+        """Give the server's memory in bytes after warming up, and at the end."""
         first, last = self.memory[0][0], self.memory[-1][0]
         window = self.window
-        # The time before is for what each client brings with it.
+        # The time before is for the memory that each client needs.
         warm = [size for at, size in self.memory if window <= at - first < 2 * window]
         late = [size for at, size in self.memory if last - at <= window]
         return median(warm or late), median(late)
 
 
 def judge(evidence: Evidence) -> list[str]:
-    """
-    Judge.
+    """Judge.
 
-    @return: what is wrong; nothing, where all is right.
+    @return: the problems; none if everything is right.
     """
     return [
         *evidence.problems,

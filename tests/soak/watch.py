@@ -1,7 +1,6 @@
-"""
-Who watches the server during a soak: a good client that knows how long its answers
-take, a scraper of the metrics, an operator with the status page, and one who looks at
-memory and descriptors.
+"""Observers of the server during a soak: a well-behaved client that measures
+latency, a scraper of the metrics, an operator with the status page, and one that
+measures memory and descriptors.
 """
 
 from __future__ import annotations
@@ -30,9 +29,7 @@ from wsplug.admin.messages import SUBPROTOCOL
 __all__ = ["Metrics", "Watch", "isReady", "scrape"]
 
 Metrics = dict[tuple[str, tuple[str, ...]], float]
-"""
-Values, by name and the values of the labels in the order of their names.
-"""
+"""Values, by name and the labels' values, in the order of the labels' names."""
 
 _SCRAPES: Final = 3.0
 _LOOKS: Final = 0.5
@@ -45,9 +42,7 @@ The beginning of the server's own ping.
 
 
 def busy(server: Server) -> float:
-    """
-    How many seconds of a processor the server has used.
-    """
+    """Give the processor seconds that the server has used."""
     with open(f"/proc/{server.pid}/stat", encoding="ascii") as file:
         fields = file.read().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
@@ -81,12 +76,11 @@ def scrape(admin: int) -> Metrics:
 
 
 class Watch:
-    """
-    All of them, each in a thread of its own.
+    """All observers, each in its own thread.
 
-    @ivar latencies: seconds that each echo took, on a connection that stays.
+    @ivar latencies: seconds that each echo took, on a lasting connection.
     @ivar connecting: seconds that a new connection and its first echo took.
-    @ivar memory: moments and bytes.
+    @ivar memory: times and bytes.
     @ivar scrapes: how many there were.
     @ivar samples: of the status page.
     @ivar counts: as a crowd's: L{tests.soak.client.Crowd}.
@@ -121,8 +115,8 @@ class Watch:
             thread.start()
 
     def end(self) -> None:
-        """
-        Have those go who are clients; the operator stays to see the server's end.
+        """Stop the observers that are clients; the operator stays to see the
+        server's end.
         """
         self._ended.set()
         for thread in self._threads[:3]:
@@ -131,9 +125,7 @@ class Watch:
                 self.problems.append("somebody who watches did not come to an end")
 
     def leave(self) -> None:
-        """
-        The server is gone.
-        """
+        """Record that the server is gone."""
         self._ended.set()
         self._away.set()
         self._threads[3].join(PATIENCE)
@@ -175,7 +167,7 @@ class Watch:
         expected = bytes((0x81, len(payload))) + payload
         answer = receive(connection, 2)
         while answer == _PING:
-            # It was busy with connecting for so long. Any byte is an answer.
+            # Connecting kept the thread busy that long. Any byte is an answer.
             receive(connection, _PING[1])
             answer = receive(connection, 2)
         answer += receive(connection, len(expected) - 2)
