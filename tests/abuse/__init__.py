@@ -1,6 +1,7 @@
-"""
-Clients that mean no good, over real sockets: in each of their ways, others are served
-in time, memory and descriptors stay within bounds, and in the end all is as it was.
+"""Attacking clients over real sockets.
 
-All of it is slow: C{pytest -m slow tests/abuse}.
+During each attack, other clients are served in time, and memory and descriptors stay
+within bounds. Afterwards, everything is as before.
+
+All of these tests are slow: C{pytest -m slow tests/abuse}.
 """

@@ -1,6 +1,4 @@
-"""
-Says a lot to whoever says something.
-"""
+"""Sends a lot in answer to each message."""
 
 from __future__ import annotations
 

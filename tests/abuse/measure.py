@@ -1,6 +1,5 @@
-"""
-What an attack does to others, and to the server: how long good clients wait, how much
-memory and how many descriptors the process takes.
+"""The effects of an attack on other clients and on the server: how long well-behaved
+clients wait, how much memory and how many descriptors the process takes.
 """
 
 from __future__ import annotations
@@ -26,16 +25,17 @@ _ROOT: Final = Path(__file__).parents[2]
 _QUESTION: Final = encode_frame(FIN | OP_TEXT, b"hello", b"\x37\xfa\x21\x3d")
 _ANSWER: Final = b"\x81\x05hello"
 _PING: Final = b"\x89\x10"
-"""
-The beginning of the server's own ping, which needs no answer here: any byte is one.
+"""The beginning of the server's own ping, which needs no answer here: any byte is
+one.
 """
 
 
 class Bystander:
-    """
-    A good client: it has one connection, and makes another again and again; on each it
-    has a message echoed, and knows how long that took. Another thread looks after the
-    server's memory and descriptors meanwhile.
+    """A well-behaved client.
+
+    It has one connection, and opens another again and again. On each, it sends a
+    message to the echo, and measures the time until the answer. Meanwhile another
+    thread watches the server's memory and descriptors.
 
     @ivar slowest: seconds that the slowest answer took, connecting included.
     @ivar answers: how many there were.
@@ -96,10 +96,9 @@ class Bystander:
 
 
 class Swarm:
-    """
-    The attackers' process.
+    """The attackers' process.
 
-    @ivar counts: what they did, once they have ended.
+    @ivar counts: what they did, available once they have ended.
     """
 
     def __init__(
@@ -143,9 +142,8 @@ class Swarm:
 def attack(
     server: Server, way: str, clients: int, addresses: int, region: int, seconds: float
 ) -> Iterator[tuple[Swarm, Bystander]]:
-    """
-    Have the server attacked while something else is done: from when all attackers have
-    begun, for some seconds, and until they are gone again.
+    """Attack the server during other work: once all attackers have begun, for some
+    seconds, and until they are gone.
     """
     bystander = Bystander(server)
     swarm = Swarm(server, way, clients, addresses, region, 60 + seconds)

@@ -61,19 +61,15 @@ HANDSHAKE: Final = (
 MIB: Final = 1024 * 1024
 
 RESET: Final = object()
-"""
-Break the connection off.
-"""
+"""Reset the connection."""
 
 SHUT: Final = object()
-"""
-Close it in order.
-"""
+"""Close the connection in order."""
 
 Behaviour = Iterator[Any]
-"""
-What a client does: bytes to send, seconds to wait, L{RESET} or L{SHUT}. One that has
-come to its end begins anew, on another connection.
+"""A client's steps: bytes to send, seconds to wait, L{RESET} or L{SHUT}.
+
+After the last step, it begins again on another connection.
 """
 
 
@@ -82,9 +78,7 @@ def frame(payload: bytes, first: int) -> bytes:
 
 
 def header(size: int, first: int) -> bytes:
-    """
-    The header of a frame whose payload is to come.
-    """
+    """The header of a frame whose payload follows."""
     return struct.pack("!BBQ", first, 0xFF, size) + MASK
 
 
@@ -141,9 +135,9 @@ def neverReads() -> Behaviour:
 
 
 def neverReadsMuch() -> Behaviour:
-    # The application sends a lot for each.
+    # The application sends a lot in answer to each.
     yield HANDSHAKE.replace(b"GET / ", b"GET /much ")
-    # More than the kernel takes.
+    # More than the kernel's buffers take.
     yield frame(b"please", FIN | OP_TEXT) * 7
     yield 3600.0
 
@@ -202,7 +196,7 @@ def bomb() -> Behaviour:
 
 
 def smallBombs() -> Behaviour:
-    # Each within the limit.
+    # Each is within the limit.
     bomb = frame(deflated(MIB), FIN | RSV1 | OP_BINARY)
     yield HANDSHAKE
     while True:
@@ -210,9 +204,7 @@ def smallBombs() -> Behaviour:
 
 
 def churn() -> Behaviour:
-    """
-    Come, and be gone again, in each phase of a connection, in order or not.
-    """
+    """Connect and disconnect in each phase of a connection, in order or abruptly."""
     close = frame(pack_close(1000, ""), FIN | OP_CLOSE)
     whole = HANDSHAKE + frame(b"x", FIN | OP_TEXT) + close
     cuts = [0, 50, len(HANDSHAKE) - 1, len(HANDSHAKE), len(HANDSHAKE) + 3, len(whole)]
@@ -250,15 +242,11 @@ WAYS: Final[dict[str, Callable[[], Behaviour]]] = {
 _READ_BY_NONE: Final = {"neverReads", "neverReadsMuch", "neverReadsPages"}
 
 PACE: Final = 0.2
-"""
-Seconds until a client whose connection was ended comes again.
-"""
+"""Seconds until a client reconnects after its connection was ended."""
 
 
 _STEPS: Final = 10
-"""
-Steps that a client takes before others have their turn.
-"""
+"""Steps that a client takes before the others have their turn."""
 
 
 class Client:
@@ -277,9 +265,7 @@ class Client:
         self.began = False
 
     def turn(self, now: float) -> None:
-        """
-        Do what there is to do by now.
-        """
+        """Take the steps that are due."""
         if now < self._waits:
             return
         if self._socket is None:
@@ -290,10 +276,10 @@ class Client:
     def _connect(self) -> None:
         made = socket.socket()
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        # Nobody's port is taken before it is known whom it connects to.
+        # The port is chosen only once the destination is known.
         made.setsockopt(socket.IPPROTO_IP, 24, 1)  # IP_BIND_ADDRESS_NO_PORT
         if not self._swarm.reads:
-            # The kernel isn't to take it all in their place.
+            # The kernel must not buffer all of it.
             made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         made.bind((self._address, 0))
         made.setblocking(False)
@@ -306,9 +292,7 @@ class Client:
         self._swarm.count("connections")
 
     def _go(self, now: float) -> None:
-        """
-        Take some steps, up to one that takes its time.
-        """
+        """Take some steps, up to one that waits."""
         for _ in range(_STEPS):
             step: Any = next(self._behaviour, SHUT)
             self.began = True

@@ -1,6 +1,5 @@
-"""
-Each way of an attack: from so many addresses that no limit for an address is in its
-way, and from one.
+"""Each kind of attack, from so many addresses that no limit for an address applies,
+and from a single one.
 """
 
 from __future__ import annotations
@@ -31,40 +30,32 @@ MIB: Final = 1024 * 1024
 CLOSE_TIMEOUT: Final = 1
 
 SECONDS: Final = 4.0
-"""
-How long an attack lasts once all of it has begun.
-"""
+"""Seconds that an attack lasts once all attackers have begun."""
 
 CEILING: Final = 48 * MIB
-"""
-C{max-send-buffer-total} and C{max-incomplete-total}: each may be held, and as much
-again of what the allocator makes of it.
+"""C{max-send-buffer-total} and C{max-incomplete-total}: each may be used up, and the
+allocator may need as much again.
 """
 
 BASE: Final = 24 * MIB
-"""
-What a thousand clients may take up beyond what is counted: their connections, and what
-is being read and inflated at the time.
+"""The uncounted memory of a thousand clients: their connections, and the data being
+read and inflated at the time.
 """
 
 
 _WARMING: Final = 200
-"""
-The region of the attackers that come before all others.
-"""
+"""The region of the attackers that come before all others."""
 
 _TRIES: Final = 3
-"""
-Attacks of a kind until good clients have been served in time: a machine that others
-work on can be late for reasons of its own.
+"""Attempts at an attack until well-behaved clients are served in time: a busy
+machine can be late for other reasons.
 """
 
 
 @dataclass(frozen=True)
 class Attack:
-    """
-    @ivar clients: how many there are.
-    @ivar counted: whether what they do is held under a ceiling.
+    """@ivar clients: how many there are.
+    @ivar counted: whether a memory budget counts what they use.
     @ivar answer: what some get in place of a 101, if any.
     @ivar setting: what ends them, if anything.
     """
@@ -99,12 +90,13 @@ ATTACKS: Final = {
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """
-    A server that makes no exceptions. Times are short, so that an attack meets them.
+    """A server without exemptions.
+
+    Its timeouts are short, so that attacks reach them.
     """
     arguments = [
         "--app=echo:path=/",
-        # Which says a lot: that isn't to be compressed for hundreds at once.
+        # It sends a lot, which must not be compressed for hundreds of clients at once.
         f"--app={Path(__file__).with_name('application.py')}:compression=no",
         *("--exempt=none", "--open-timeout=2", f"--close-timeout={CLOSE_TIMEOUT}"),
         *("--send-timeout=2", "--max-send-buffer=4MiB"),
@@ -113,11 +105,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         *("--cool-down=1", "--max-address-handshake-rate=1000"),
     ]
     folder = tmp_path_factory.mktemp("abuse")
-    # As users listen: with a backlog for many that come at once.
+    # As users configure it: with a backlog for many clients at once.
     arguments += ["--port=0", f"--interface={HOST}"]
     with serve(folder, *arguments, listen=()) as server:
         checkEcho(server.port)
-        # The allocator keeps some of what was needed once: that isn't growth.
+        # The allocator keeps some memory that was needed once: that isn't growth.
         for way in ("neverFinishes", "neverReads"):
             with attack(server, way, 300, 300, _WARMING, 1.0):
                 pass
@@ -127,23 +119,20 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 def test_each_way_is_tried() -> None:
-    """
-    No way is left out.
-    """
+    """Every kind of attack is tested."""
     assert set(ATTACKS) == set(WAYS)
 
 
 @pytest.mark.parametrize("addresses", [1000, 1], ids=["many", "one"])
 @pytest.mark.parametrize("way", ATTACKS)
 def test_attack(server: Server, way: str, addresses: int) -> None:
-    """
-    While it lasts, good clients go on being served in under a second; memory and
-    descriptors stay within bounds; and soon after, all is as it was before.
+    """During the attack, well-behaved clients are served in under a second, and
+    memory and descriptors stay within bounds. Soon after it, everything is as before.
     """
     expected = ATTACKS[way]
     clients = expected.clients
     for count in range(_TRIES):
-        # Addresses of its own: what others were is not forgotten at once.
+        # Its own addresses: the server remembers earlier attackers for a while.
         region = 1 + _TRIES * (2 * list(ATTACKS).index(way) + (addresses == 1)) + count
         before, open = server.memory(), server.descriptors()
         start = len(server.log)
@@ -155,8 +144,8 @@ def test_attack(server: Server, way: str, addresses: int) -> None:
         assert stander.error is None
         allowed = BASE + (2 * CEILING if expected.counted else 0)
         assert stander.memory - before < allowed
-        # What has been refused or closed may wait for its end, while its client comes
-        # again: that is all that a client can hold.
+        # A refused or closed connection may linger while its client reconnects. A
+        # client can't hold more than that.
         held = 1 + math.ceil(CLOSE_TIMEOUT / PACE)
         assert stander.descriptors - open < held * clients + 10
         _checkFreed(server, open, before)
@@ -172,21 +161,18 @@ def test_attack(server: Server, way: str, addresses: int) -> None:
 
 
 def _checkFreed(server: Server, open: int, memory: int) -> None:
-    """
-    All that the attack took is given back.
-    """
+    """Check that everything the attack took is freed."""
     waitUntil(lambda: server.descriptors() <= open, "all descriptors are free")
     waitUntil(lambda: server.memory() - memory < BASE, "so is the memory")
 
 
 def _checkLog(server: Server, start: int, expected: Attack, addresses: int) -> None:
-    """
-    The log names what has ended the attack: in a line, or in that which counts those
-    that are left out and comes every ten seconds.
+    """Check that the log names what ended the attack: in its own line, or in the one
+    every ten seconds that counts suppressed lines.
     """
     settings = {expected.setting} if expected.setting else set()
     if settings and addresses == 1:
-        # From one address, the limits of an address may come first.
+        # From a single address, the limits for an address may be reached first.
         settings.add(expected.setting.replace("max-", "max-address-"))
         settings.add("max-address-byte-rate")
     if addresses == 1 and expected.clients > Settings.max_address_connections:
