@@ -1,9 +1,8 @@
-"""
-One fuzz target in a process of its own, or again with the inputs that broke it.
+"""Run one fuzz target in its own process, or again with the inputs that broke it.
 
-C{python -m tests.fuzz.child TARGET FILE...} runs the target on saved inputs; no fuzzer
-is needed for that. L{tests.fuzz.run} starts the other way, with C{--fuzz} and
-libFuzzer's own options.
+C{python -m tests.fuzz.child TARGET FILE...} runs the target on saved inputs, without a
+fuzzer. L{tests.fuzz.run} starts it the other way, with C{--fuzz} and libFuzzer's own
+options.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ def _replay(target: str, paths: list[str]) -> None:
 
 def _fuzz(target: str, options: list[str]) -> None:
     atheris = import_module("atheris")
-    # Only the code under test, and before the targets import it uninstrumented.
+    # Only the code under test, before the targets import it uninstrumented.
     with atheris.instrument_imports(include=["wsplug"]):
         import_module("wsplug.codec")
         import_module("wsplug.auth.credentials")

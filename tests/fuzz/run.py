@@ -43,8 +43,9 @@ for i, seed in enumerate(SEEDS[sys.argv[1]]):
 
 
 def environment() -> dict[str, str]:
-    """Let the subprocesses find the project, installed or not, and its sources: the
-    fuzzer can't see which ways the compiled modules take."""
+    """Let the child processes find the project, installed or not, and its sources:
+    the fuzzer can't trace compiled modules.
+    """
     paths = [str(ROOT), str(ROOT / "src"), os.environ.get("PYTHONPATH", "")]
     found = os.pathsep.join(filter(None, paths))
     return {**os.environ, "PYTHONPATH": found, "WSPLUG_PURE": "1"}

@@ -1,4 +1,4 @@
-"""What fuzzing starts from: right inputs, made here rather than kept as files."""
+"""The seeds for fuzzing: valid inputs, generated here instead of stored in files."""
 
 from __future__ import annotations
 
@@ -104,4 +104,4 @@ SEEDS: dict[str, list[bytes]] = {
         b"\x00\x40Expect: 100-continue\r\nContent-Length: 1001\r\n\r\nabc",
     ],
 }
-"""By the name of the target."""
+"""The seeds by the target's name."""

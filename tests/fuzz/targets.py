@@ -1,7 +1,7 @@
-"""
-The fuzz targets: what must hold for any bytes at all, one function for each parser.
+"""The fuzz targets: one function for each parser, with an invariant that holds for any
+bytes.
 
-A target gets bytes and raises if its invariant is broken. Nothing here needs a fuzzer.
+A target gets bytes, and raises if its invariant is broken. Nothing here needs a fuzzer.
 """
 
 from __future__ import annotations
@@ -67,10 +67,9 @@ def _octets(data: bytes) -> list[bytes]:
 
 
 def head(data: bytes) -> None:
-    """
-    Invariant: a head parser gives the same whole and byte by byte, and loses no byte;
-    a parsed head is within the limits, and written anew from its parts it is parsed to
-    the same parts.
+    """Invariant: a head parser gives the same result for whole input and byte by
+    byte, and loses no byte; a parsed head is within the limits, and serializes to a
+    head with the same parts.
     """
     result, rest, _ = feed_head([data], HeadParser(HEAD_LIMIT, HEADERS))
     slow, slow_rest, fed = feed_head(_octets(data), HeadParser(HEAD_LIMIT, HEADERS))
@@ -93,8 +92,8 @@ def head(data: bytes) -> None:
 
 
 def _body(chunks: Sequence[bytes], size: int | None) -> tuple[Any, bytes]:
-    """
-    Have a body read: what it is or why it is refused, and what is behind it.
+    """Read a body: return its contents or the reason for refusal, and the bytes
+    after it.
     """
     parser = BodyParser(size, BODY_LIMIT)
     for place, chunk in enumerate(chunks):
@@ -111,9 +110,8 @@ def _body(chunks: Sequence[bytes], size: int | None) -> tuple[Any, bytes]:
 
 
 def body(data: bytes) -> None:
-    """
-    Invariant: a body means the same whole, byte by byte and cut once, and loses no
-    byte; it is within its limit; put into one chunk it is the same.
+    """Invariant: a body has the same result whole, byte by byte and split once, and
+    loses no byte; it is within its limit; sent as one chunk, it is the same.
     """
     if len(data) < 3:
         return
@@ -135,9 +133,8 @@ def body(data: bytes) -> None:
 
 
 def handshake(data: bytes) -> None:
-    """
-    Invariant: any head that parses is answered with one response, whose lines are those
-    that were meant: nothing of the request's adds one.
+    """Invariant: any head that parses gets exactly one response, whose lines are the
+    intended ones: the request can't add any.
     """
     start = b"GET / HTTP/1.1\r\nHost: a\r\n"
     result = HeadParser().feed(start + data)
@@ -162,10 +159,9 @@ def handshake(data: bytes) -> None:
 
 
 def extensions(data: bytes) -> None:
-    """
-    Invariant: an extension header is refused with 400 or parsed, and what was parsed,
-    written anew, is parsed to the same; an answer names no parameter twice and grants
-    what the accepted offer asks for.
+    """Invariant: an extension header is refused with 400 or parsed, and its parsed
+    form serializes to an equal header; an answer repeats no parameter, and grants what
+    the accepted offer requests.
     """
     try:
         offers = parse_extensions([data])
@@ -206,9 +202,7 @@ def extensions(data: bytes) -> None:
 def _received(
     chunks: list[bytes], from_client: bool, inflater: Inflater | None
 ) -> list[EventTuple]:
-    """
-    Feed a receiver, and hold it to its bounds after each piece.
-    """
+    """Feed a receiver, and check its bounds after each piece."""
     sink = Recorder()
     receiver = MessageReceiver(
         sink, max_message_size=LIMIT, inflater=inflater, from_client=from_client
@@ -244,9 +238,9 @@ _EITHER = (("violation", 1007), ("violation", 1009))
 
 
 def _all_ways(data: bytes, make: Callable[[], Inflater | None]) -> None:
-    """
-    Receive the same whole, byte by byte and cut once. The first byte says whose role
-    it is, the second where the cut is.
+    """Receive the same bytes whole, byte by byte and split once.
+
+    The first byte gives the role, the second the position of the split.
     """
     if len(data) < 2:
         return
@@ -257,10 +251,9 @@ def _all_ways(data: bytes, make: Callable[[], Inflater | None]) -> None:
     for chunks in (_octets(stream), [stream[:place], stream[place:]]):
         events = _received(chunks, from_client, make())
         if make() is not None:
-            # Bad text, or the byte that is one too many, and a bad block right behind
-            # it in one piece: zlib refuses the block before it gives what comes before
-            # it, so that which of two broken rules is named tells how the input was
-            # cut.
+            # Invalid text or a byte over the limit, directly followed by an invalid
+            # block: zlib refuses the block before it returns the data in front of it.
+            # So which of the two errors is reported depends on the split.
             for each in (events, expected):
                 each[-1:] = [
                     event[:1] if event[:2] in _EITHER else event for event in each[-1:]
@@ -269,18 +262,16 @@ def _all_ways(data: bytes, make: Callable[[], Inflater | None]) -> None:
 
 
 def receiver(data: bytes) -> None:
-    """
-    Invariant: whatever comes, feed() raises nothing; events don't depend on the cuts;
-    no message, held or delivered, is over the limit; nothing follows the end, and
-    nothing is held after it.
+    """Invariant: feed() never raises; events don't depend on splits; no message,
+    buffered or delivered, is over the limit; nothing follows the end, and nothing is
+    buffered after it.
     """
     _all_ways(data, lambda: None)
 
 
 def compressed(data: bytes) -> None:
-    """
-    Invariant: as for C{receiver}, where compression was agreed on: the limit is that of
-    what comes out.
+    """Invariant: as for C{receiver}, with compression: the limit applies to the
+    inflated data.
     """
     if data:
         bits = 8 + (data[0] >> 1 & 7)
@@ -289,9 +280,9 @@ def compressed(data: bytes) -> None:
 
 
 def close(data: bytes) -> None:
-    """
-    Invariant: a close payload that is read and packed again is the same bytes; one that
-    is refused is refused for the same reason within a frame, however that is cut.
+    """Invariant: a close payload that is parsed and packed again is the same bytes;
+    one that is refused is refused for the same reason within a frame, however that is
+    split.
     """
     payload = data[:125]
     event: EventTuple
@@ -310,9 +301,8 @@ def close(data: bytes) -> None:
 
 
 def forwarded(data: bytes) -> None:
-    """
-    Invariant: whatever comes, nothing is raised; what stands to the left of an element
-    doesn't change it; an address that is read, written anew, is read again.
+    """Invariant: nothing raises; what stands to the left of an element doesn't
+    change its meaning; an address that is parsed serializes to one that parses again.
     """
     values = data.split(b"\n")
     read_schemes(values)
@@ -335,10 +325,9 @@ def forwarded(data: bytes) -> None:
 
 
 def proxyheader(data: bytes) -> None:
-    """
-    Invariant: a PROXY header comes to the same whole and byte by byte, and no byte
-    behind it is lost; one that is none is refused with a reason in ASCII; no more of
-    one is kept than it may have.
+    """Invariant: a PROXY header has the same result whole and byte by byte, and no
+    byte after it is lost; an invalid one is refused with a reason in ASCII; no more
+    bytes are buffered than a header may have.
     """
     outcomes: list[tuple[object, bytes]] = []
     for chunks in ([data], _octets(data)):
@@ -364,9 +353,8 @@ _ORIGINS = OriginRules(["none", "https://example.org", "https://*.example.org:84
 
 
 def origin(data: bytes) -> None:
-    """
-    Invariant: an origin that is let in is, for another parser too, nothing but a
-    scheme, an allowed host and a port; one of the same host has the Host in it.
+    """Invariant: another parser agrees that an allowed origin is just a scheme, an
+    allowed host and a port; one of the same host contains the Host.
     """
     origin, _, host = data.partition(b"\n")
     if _ORIGINS.allow(origin, host):
@@ -386,10 +374,9 @@ def origin(data: bytes) -> None:
 
 
 def credentials(data: bytes) -> None:
-    """
-    Invariant: whatever is sent as credentials, in a header or as first message, is
-    read as some, is none, or is refused with a reason in ASCII; a name has no colon, a
-    token is what was sent.
+    """Invariant: any credentials, in a header or as first message, are parsed,
+    absent, or refused with a reason in ASCII; a name has no colon, and a token is
+    unchanged.
     """
     for value in (data, b"Basic " + data, b"Basic " + base64.b64encode(data)):
         try:
@@ -415,9 +402,7 @@ def _checkReason(error: LoginRefused) -> None:
 
 
 class _Takes(Resource):
-    """
-    Takes a body, and a form where that is wanted, and tells what there was.
-    """
+    """Accepts a body, and a form if one is expected, and reports what it got."""
 
     isLeaf = True
     maxBodySize = 1000
@@ -435,9 +420,7 @@ class _Takes(Resource):
 
 
 class _TakesItself(PlainResource):
-    """
-    Takes a body without C{twisted.web}.
-    """
+    """Accepts a body without C{twisted.web}."""
 
     maxBodySize = 1000
     methods = (b"POST",)
@@ -472,8 +455,8 @@ _DATE = re.compile(rb"\r\nDate: [^\r]*")
 def _served(
     chunks: list[bytes], pages: IPlainResource | IResource
 ) -> tuple[bytes, list[LogEvent]]:
-    """
-    Have requests answered, and see that nothing is left when their client has gone.
+    """Have requests answered, and check that nothing is left once their client has
+    gone.
     """
     settings = Settings(max_head_size=HEAD_LIMIT, max_headers=HEADERS)
     app = _App(pages)
@@ -501,10 +484,9 @@ def _served(
 
 
 def request(data: bytes) -> None:
-    """
-    Invariant: whatever comes as a request with a body, it is answered without a
-    traceback, and the same whole, byte by byte and cut once; no line of the log is
-    long; nothing is left of it.
+    """Invariant: any request with a body is answered without a traceback, and in the
+    same way whole, byte by byte and split once; no line of the log is long; nothing of
+    the request is left.
     """
     if len(data) < 2:
         return

@@ -1,4 +1,4 @@
-"""The fuzz targets, without a fuzzer: they run, and their seeds are good ones."""
+"""The fuzz targets run without a fuzzer, and their seeds are valid."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def test_names() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_invariants(name: str) -> None:
-    """Each holds for its seeds, and for some changed at random."""
+    """Each invariant holds for its seeds, and for some random changes of them."""
     rng = random.Random(name)
     target = TARGETS[name]
     target(b"")
