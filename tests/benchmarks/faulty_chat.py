@@ -1,6 +1,5 @@
-"""
-A chat with one fault, that the load generator has to find: an application file for
-C{--app}, for L{tests.benchmarks.test_generator}.
+"""A chat with one fault, which the load generator has to find: an application file
+for C{--app}, used by L{tests.benchmarks.test_generator}.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from benchmarks.peers.chat import answer, notice
 from wsplug import WebSocket, application, broadcast
 from wsplug.interfaces import IWebSocketTransport
 
-# The clients of each room, and what was said there last.
+# The clients of each room, and its last message.
 rooms: defaultdict[str, list[IWebSocketTransport]] = defaultdict(list)
 last: dict[str, str] = {}
 
@@ -42,9 +41,7 @@ async def faulty(socket: WebSocket, *, fault: str = "") -> None:
 
 
 def announce(name: str, text: str, fault: str) -> None:
-    """
-    Tell a room of a newcomer.
-    """
+    """Announce a newcomer to a room."""
     room = rooms[name]
     if len(room) == _FAULTY_CLIENT:
         if fault == "announced twice":
@@ -60,9 +57,7 @@ def announce(name: str, text: str, fault: str) -> None:
 
 
 def say(name: str, text: str, fault: str) -> None:
-    """
-    Say something to a room, wrongly.
-    """
+    """Send something to a room, wrongly."""
     room = rooms[name]
     if fault == "twice":
         broadcast(text, room[:1])

@@ -1,6 +1,5 @@
-"""
-The benchmarks' load generator believes nothing: at a chat, each thing that can be wrong
-is found, and said in one line.
+"""The benchmarks' load generator trusts no server: for a chat, it detects each
+possible fault and reports it in one line.
 """
 
 from __future__ import annotations
@@ -19,11 +18,11 @@ from tests.processes import Server, portOf, serve
 
 CHAT = Path(__file__).with_name("faulty_chat.py")
 
-# It gives up after ten seconds without an answer.
+# The generator gives up after ten seconds without an answer.
 pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 
-# Whether the next client has come by then.
+# Whether the next client has connected by then.
 _ANNOUNCED = "a message came while connection 1|came in place of"
 
 
@@ -57,9 +56,7 @@ def run(load: Path, server: Server, *words: str) -> subprocess.CompletedProcess[
 
 @pytest.mark.parametrize("in_flight", [1, 8])
 def test_chat(load: Path, tmp_path: Path, in_flight: int) -> None:
-    """
-    wsplug's own chat has no fault, and its figures make sense.
-    """
+    """wsplug's own chat has no fault, and its figures are plausible."""
     with serve(tmp_path, "--app=chat:rate=1000000:burst=1000000") as server:
         done = run(load, server, "--in-flight", str(in_flight))
     assert (done.returncode, done.stderr) == (0, "")
@@ -69,9 +66,7 @@ def test_chat(load: Path, tmp_path: Path, in_flight: int) -> None:
 
 
 def test_refusals_are_shown(load: Path, tmp_path: Path) -> None:
-    """
-    Where the server answers with an error, that says what is wrong.
-    """
+    """If the server answers with an error, the generator reports it."""
     with serve(tmp_path, "--app=chat:rate=1:burst=1") as server:
         done = run(load, server)
     assert done.returncode == 1
@@ -97,9 +92,7 @@ def test_refusals_are_shown(load: Path, tmp_path: Path) -> None:
 def test_faults_are_found(
     load: Path, tmp_path: Path, fault: str, complaint: str
 ) -> None:
-    """
-    Whatever is wrong, lost, doubled or in another's place ends the run with an error.
-    """
+    """Any wrong, lost, duplicate or misplaced message ends the run with an error."""
     chat = f"--app={CHAT}:fault={fault}"
     environment = {"PYTHONPATH": str(ROOT)}
     with serve(tmp_path, chat, environment=environment) as server:
