@@ -1,5 +1,4 @@
-"""
-What all tests share: the C{slow} marker, and the judgement of what isn't there.
+"""What all tests share: the C{slow} marker, and the handling of missing programs.
 
 Tests marked C{slow} are left out unless C{-m} says otherwise or the environment
 variable C{CI} is set.
@@ -17,16 +16,16 @@ from hypothesis import settings
 
 __all__ = ["missing"]
 
-# Without a deadline: how long an example takes depends on what else the machine does.
+# Without a deadline: how long an example takes depends on the machine's other work.
 settings.register_profile("default", deadline=None, max_examples=40)
 settings.register_profile("ci", deadline=None, max_examples=500)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 
 def missing(reason: str) -> NoReturn:
-    """
-    End a test that can't be run here: skip it on somebody's machine, fail it in
-    continuous integration, where everything has to be there.
+    """End a test that can't run here: skip it on a developer's machine, fail it in CI.
+
+    Continuous integration has to have everything.
 
     @param reason: what is missing.
     """
@@ -36,10 +35,8 @@ def missing(reason: str) -> NoReturn:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """
-    Make the markers known, and have the processes of tests listen to Ctrl-C.
-    """
-    # What a shell has started with & ignores it, and so would all that it starts.
+    """Register the markers, and make the tests' child processes handle Ctrl-C."""
+    # Jobs that a shell starts with & ignore it, and so would all their children.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     config.addinivalue_line(
@@ -62,9 +59,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """
-    Have the tests of costly modules be slow ones, but for some.
-    """
+    """Mark the tests of slow modules as slow, with some exceptions."""
     if item.get_closest_marker("costly") and not item.get_closest_marker("everyday"):
         item.add_marker(pytest.mark.slow)
 
@@ -72,9 +67,7 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 def pytest_collection_modifyitems(
     config: pytest.Config, items: list[pytest.Item]
 ) -> None:
-    """
-    Leave the slow tests out where nobody asks for them.
-    """
+    """Leave the slow tests out unless they are requested."""
     if os.environ.get("CI") or config.getoption("markexpr"):
         return
     slow = [item for item in items if item.get_closest_marker("slow")]
@@ -85,9 +78,7 @@ def pytest_collection_modifyitems(
 
 @pytest.fixture(scope="session", autouse=True)
 def _noProxies() -> Iterator[None]:
-    """
-    Whatever proxy the environment has: clients go through none.
-    """
+    """Ignore the environment's proxies: clients use none."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("NO_PROXY", "*")
         patch.setenv("no_proxy", "*")

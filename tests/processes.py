@@ -1,5 +1,5 @@
-"""
-C{twistd wsplug} as a process: started in a folder, waited for, and ended.
+"""C{twistd wsplug} as a process: it starts in a folder, is waited for, and is
+stopped.
 """
 
 from __future__ import annotations
@@ -44,23 +44,18 @@ An endpoint on a free port.
 """
 
 TWISTD = str(Path(sys.executable).with_name("twistd"))
-"""
-The one that belongs to this Python.
-"""
+"""The C{twistd} of this Python."""
 
 PATIENCE = 60.0
-"""
-Seconds that anything may take on a slow machine: reached only where a test fails.
-"""
+"""Seconds that anything may take on a slow machine: reached only if a test fails."""
 
 
 def waitUntil(
     condition: Callable[[], bool], what: str, seconds: float = PATIENCE
 ) -> None:
-    """
-    Wait for something that nobody tells about.
+    """Poll until a condition is true.
 
-    @raise AssertionError: it hasn't happened in time.
+    @raise AssertionError: it isn't true in time.
     """
     deadline = time.monotonic() + seconds
     while not condition():
@@ -80,8 +75,7 @@ class Finished(NamedTuple):
 
 
 class Process:
-    """
-    A process in a folder. As a context manager it is ended for certain.
+    """A process in a folder. As a context manager, it always ends the process.
 
     @ivar folder: its working directory.
     """
@@ -129,16 +123,12 @@ class Process:
 
     @property
     def out(self) -> str:
-        """
-        What it has printed.
-        """
+        """Its standard output so far."""
         return self._out.read_text("utf-8", "replace")
 
     @property
     def err(self) -> str:
-        """
-        What it has printed on standard error.
-        """
+        """Its standard error so far."""
         return self._err.read_text("utf-8", "replace")
 
     @property
@@ -149,10 +139,9 @@ class Process:
         self._process.send_signal(number)
 
     def wait(self, seconds: float = PATIENCE) -> int:
-        """
-        Wait for its end.
+        """Wait for its end.
 
-        @return: its exit status; negative where a signal killed it.
+        @return: its exit status; negative if a signal killed it.
         @raise AssertionError: it hasn't ended in time.
         """
         try:
@@ -169,16 +158,12 @@ class Process:
         return Finished(self.wait(seconds), self.out, self.err)
 
     def stop(self, seconds: float = PATIENCE) -> int:
-        """
-        Ask it to end, with SIGTERM, and wait for that.
-        """
+        """Stop it with SIGTERM, and wait for its end."""
         self.signal(signal.SIGTERM)
         return self.wait(seconds)
 
     def kill(self) -> None:
-        """
-        End it in any case.
-        """
+        """Stop it if it still runs, by force if necessary."""
         if not self.ended:
             self._process.terminate()
             try:
@@ -188,16 +173,12 @@ class Process:
         self._process.wait()
 
     def memory(self) -> int:
-        """
-        How many bytes of memory it has (Linux only).
-        """
+        """The memory it uses, in bytes (Linux only)."""
         pages = Path(f"/proc/{self.pid}/statm").read_text("ascii").split()[1]
         return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
     def descriptors(self) -> int:
-        """
-        How many descriptors it has open (Linux only).
-        """
+        """The number of its open descriptors (Linux only)."""
         return len(os.listdir(f"/proc/{self.pid}/fd"))
 
 
@@ -230,7 +211,7 @@ class Server(Process):
         super().__init__(
             command, folder, environment=environment, descriptors=descriptors
         )
-        # The option of a port is one endpoint more.
+        # The port option adds one endpoint.
         named = any(each.partition("=")[0] == "--port" for each in arguments)
         count = max(len(listen) + named, 1)
         try:
@@ -243,7 +224,7 @@ class Server(Process):
         return self
 
     def _listens(self, count: int) -> bool:
-        # First: whatever it has said before its end is there once it has ended.
+        # First: everything it printed before its end is there once it has ended.
         ended = self.ended
         self.addresses = re.findall(r"listening on (\S+)$", self.out, re.MULTILINE)
         if len(self.addresses) >= count:
@@ -254,9 +235,7 @@ class Server(Process):
 
     @property
     def log(self) -> str:
-        """
-        What it has logged.
-        """
+        """Its log so far."""
         return self.out
 
     @property
@@ -279,9 +258,7 @@ class Server(Process):
 
 
 def portOf(address: str) -> int:
-    """
-    Give the port of an address as the log has it.
-    """
+    """Give the port of an address in the log's format."""
     return int(address.rpartition(":")[2])
 
 
@@ -293,9 +270,7 @@ def serve(
     twistd: Sequence[str] = (),
     environment: Mapping[str, str] | None = None,
 ) -> Iterator[Server]:
-    """
-    Have a server while something is done; C{echo} where no application is named.
-    """
+    """Run a server during other work; C{echo} if no application is given."""
     if not any(argument.startswith(("--app", "--config")) for argument in arguments):
         arguments = ("--app=echo", *arguments)
     with Server(
@@ -321,12 +296,12 @@ def upgrade(
     trust: ssl.SSLContext | None = None,
     source: str | None = None,
 ) -> socket.socket:
-    """
-    Connect, without a library: what comes behind the 101 is to be read from the socket,
-    and nothing is answered.
+    """Connect without a library.
+
+    The bytes after the 101 remain in the socket, and nothing is answered.
 
     @param trust: for TLS.
-    @param source: the address to come from.
+    @param source: the address to connect from.
     """
     own = None if source is None else (source, 0)
     connection = socket.create_connection((HOST, port), PATIENCE, own)
@@ -336,7 +311,7 @@ def upgrade(
         connection.sendall(HANDSHAKE % path.encode("ascii"))
         head = b""
         while not head.endswith(b"\r\n\r\n"):
-            # Byte by byte: what follows isn't to be read here.
+            # Byte by byte: what follows must not be read here.
             head += receive(connection, 1)
         assert head.startswith(b"HTTP/1.1 101 "), head
     except BaseException:
@@ -346,8 +321,7 @@ def upgrade(
 
 
 def checkEcho(port: int = 0, path: str = "/", *, unix: Path | None = None) -> None:
-    """
-    Have a message echoed.
+    """Send a message, and check that it is echoed.
 
     @param port: where; or
     @param unix: the path of a UNIX socket.
@@ -367,18 +341,15 @@ def runTwistd(
     *arguments: str,
     environment: Mapping[str, str] | None = None,
 ) -> Finished:
-    """
-    Run C{twistd} until it ends.
-    """
+    """Run C{twistd} until it ends."""
     with Process([TWISTD, *arguments], folder, environment=environment) as process:
         return process.finish()
 
 
 def receive(source: socket.socket, size: int) -> bytes:
-    """
-    Read as many bytes as are wanted.
+    """Read an exact number of bytes.
 
-    @raise ConnectionError: there are no more before that.
+    @raise ConnectionError: the connection ends before.
     """
     data = b""
     while len(data) < size:
