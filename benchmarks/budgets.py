@@ -1,6 +1,4 @@
-"""
-The goals: each a ratio to a named server, measured side by side in one run.
-"""
+"""The goals: each is a ratio to a named server, measured side by side in one run."""
 
 from __future__ import annotations
 
@@ -34,9 +32,8 @@ _COMPILED = (
 
 
 def _without_compiler() -> list[Budget]:
-    """
-    The pure build, against Autobahn without its native code, on each of those lines.
-    Of memory, 1.5 times as good is two thirds.
+    """The pure build, compared with Autobahn without its native code, on each of
+    those lines. For memory, 1.5 times as good means two thirds.
     """
     workloads = dict.fromkeys(each.workload for each in _COMPILED)
     found = [

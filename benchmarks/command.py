@@ -1,6 +1,4 @@
-"""
-The command line, and the order in which things are measured.
-"""
+"""The command line, and the order of the measurements."""
 
 from __future__ import annotations
 
@@ -88,10 +86,8 @@ def _positive(text: str) -> int:
 
 
 def select(every: Sequence[_N], asked: str | None, quick: bool, kind: str) -> list[_N]:
-    """
-    @param every: what there is.
-    @param asked: the names that are asked for; C{None} for all, or for those of a
-        quick run.
+    """@param every: all existing names.
+    @param asked: the requested names; C{None} for all, or for those of a quick run.
     @param kind: what they are, for the error.
     @raise SetupError: a name is unknown.
     """
@@ -108,10 +104,9 @@ def select(every: Sequence[_N], asked: str | None, quick: bool, kind: str) -> li
 
 
 def rotate(servers: Sequence[_N], number: int, rounds: int) -> list[_N]:
-    """
-    @param number: the round, from 0 on.
-    @param rounds: how many there are: what is first in each is spread evenly.
-    @return: the servers, in the order of a round.
+    """@param number: the round, from 0.
+    @param rounds: the number of rounds, over which the first servers are spread evenly.
+    @return: the servers in the order of the round.
     """
     first = number * len(servers) // rounds
     return [*servers[first:], *servers[:first]]
@@ -135,10 +130,9 @@ class Session:
     def run(
         self, workloads: Sequence[Workload], servers: Sequence[Server], rounds: int
     ) -> None:
-        """
-        Measure, the servers in turn: what else the machine does hits all alike. Each
-        round begins with another one: nobody is always first, or always behind the
-        same place.
+        """Measure the servers in turn, so that the machine's other work affects all
+        alike. Each round starts with another server: no server is always first, or
+        always after the same one.
         """
         for number in range(rounds):
             print(f"round {number + 1} of {rounds}", flush=True)
@@ -193,8 +187,8 @@ def report(
 def describe(
     installed: Installation, cores: Cores, timing: Timing, rounds: int, busy: float
 ) -> dict[str, str]:
-    """
-    @param busy: the load average before the run: what else the machine does.
+    """@param busy: the load average before the run, which shows the machine's other
+        work.
     @return: the conditions of a run, for its page.
     """
     versions = ", ".join(f"{name} {text}" for name, text in installed.versions.items())
@@ -216,7 +210,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     @return: the exit status.
     """
     options = parse_arguments(arguments)
-    # What would end the run at once has to leave it the time to end its servers.
+    # A signal that would end the run at once has to leave time to stop its servers.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return _run(options)

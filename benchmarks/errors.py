@@ -1,12 +1,10 @@
-"""
-What can go wrong.
-"""
+"""The errors of a benchmark run."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-# How much of a log goes into an error.
+# How many lines of a log an error shows.
 _TAIL_LINES = 12
 
 

@@ -1,6 +1,5 @@
-"""
-Everything that has to be there: the servers in an environment of their own, the C
-programs, a certificate. What is there already is used again.
+"""Install everything a run needs: the servers in an environment of their own, the C
+programs, a certificate. Existing parts are reused.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ PEERS = (
     "websockets",
 )
 
-# What the page names with its version.
+# Packages whose versions the page lists.
 _SHOWN = ("wsplug", "Twisted", "autobahn", "websockets", "aiohttp", "picows", "uvloop")
 
 _PROBE = f"""
@@ -58,7 +57,7 @@ _LOAD = (
 )
 _ECHO = ("echo", "sha1")
 
-# What of the checkout wsplug is built from.
+# The parts of the checkout that wsplug is built from.
 _PACKAGE = ("src", "twisted", "*.py", "*.toml", "MANIFEST.in", "README.md", "LICENSE")
 
 
@@ -142,7 +141,8 @@ def install(folder: Path = BUILD) -> Installation:
     )
     if not versions.pop("nvx"):
         raise SetupError("this installation of Autobahn has no native code (NVX)")
-    # Not in the checkout, whose drop-ins twistd would find in place of the installed.
+    # Not in the checkout: twistd would find its drop-ins in place of the installed
+    # ones.
     build = _run(
         [str(unknown.twistd), "wsplug", "--version"], "wsplug does not run", cwd=folder
     )
@@ -167,9 +167,8 @@ def _run(command: Sequence[str], complaint: str, cwd: Path | None = None) -> str
 
 
 def explain(output: str) -> str:
-    """
-    @return: of what a command that failed has printed, the line that most likely says
-        why: an exception's, or else the first that speaks of an error, or the last.
+    """@return: the line of a failed command's output that most likely gives the
+    reason: an exception's, or else the first that mentions an error, or the last.
     """
     lines = [line.strip() for line in output.splitlines() if line.strip()]
     exceptions = [line for line in lines if re.match(r"[A-Za-z_.]+Error: ", line)]
@@ -219,9 +218,8 @@ def _install_peers(folder: Path, python: Path) -> None:
 
 
 def _install_wsplug(folder: Path, python: Path) -> None:
-    """
-    Install wsplug as its users do, but from a copy: a build in the checkout leaves
-    files there, and takes those that an older one left.
+    """Install wsplug as its users do, but from a copy: a build in the checkout
+    leaves files there, and uses those that an older build left.
     """
     stamp = folder / "env" / "wsplug"
     state = fingerprint(ROOT, _package_files())
@@ -234,7 +232,7 @@ def _install_wsplug(folder: Path, python: Path) -> None:
         target = copy / path.relative_to(ROOT)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(path, target)
-    # Its version stays the same while it changes, and pip would leave the old one.
+    # Its version stays the same while it changes, so pip would keep the old one.
     pip = [str(python), "-m", "pip"]
     _run([*pip, "uninstall", "--quiet", "--yes", "wsplug"], "can't remove wsplug")
     _run([*pip, "install", "--quiet", str(copy)], "can't install wsplug")
@@ -251,16 +249,14 @@ def _package_files() -> list[Path]:
 
 
 def _is_source(path: Path) -> bool:
-    # What a build in place left: C code that Cython made, and its extension modules.
+    # Files that an in-place build left: Cython's C code, and extension modules.
     built = path.suffix in (".pyc", ".so", ".c") or path.name == "dropin.cache"
     inside = any(part.endswith((".egg-info", "__pycache__")) for part in path.parts)
     return path.is_file() and not built and not inside
 
 
 def fingerprint(root: Path, paths: Iterable[Path]) -> str:
-    """
-    @return: what changes when one of the files does, or its name.
-    """
+    """@return: a digest that changes if a file's content or name does."""
     digest = hashlib.sha256()
     for path in paths:
         content = path.read_bytes()

@@ -104,9 +104,7 @@ def measure(kind: str, kept: int, folder: Path, times: int = _TIMES) -> list[flo
 
 
 def _fill(path: str, retention: Retention, kept: int) -> None:
-    """
-    Fill a file, with fewer transactions than publications.
-    """
+    """Fill a file, with fewer transactions than publications."""
     store = Store(path, retention)
     store.open()
     for first in range(0, kept, 1000):

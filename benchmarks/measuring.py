@@ -1,6 +1,4 @@
-"""
-One measurement: a server on one core, the generator on another.
-"""
+"""One measurement: a server on one core, the load generator on another."""
 
 from __future__ import annotations
 
@@ -18,25 +16,24 @@ from benchmarks.installing import Installation
 from benchmarks.servers import Running, Server, running
 from benchmarks.workloads import IDLE, Workload
 
-# The generator gives up by itself; this is for one that does not: where a room of 2,000
-# fills, two million notices come first.
+# The generator gives up by itself; this timeout is for one that doesn't. While a room
+# of 2,000 fills, two million notices come first.
 _PATIENCE_SECONDS = 600.0
 
-# How long memory is given to settle.
+# Seconds that memory has to settle.
 _SETTLE_SECONDS = 0.3
 
-# Descriptors for 10,000 connections and what else is open.
+# Descriptors for 10,000 connections and other open files.
 _DESCRIPTORS = 12_000
 
 
 @dataclass(frozen=True)
 class Timing:
-    """
-    How long is measured.
+    """The duration of a measurement.
 
     @ivar warmup: seconds before anything counts.
     @ivar seconds: seconds that count.
-    @ivar quick: whether the connections are few.
+    @ivar quick: whether there are only few connections.
     """
 
     warmup: float
@@ -46,14 +43,13 @@ class Timing:
 
 @dataclass(frozen=True)
 class Sample:
-    """
-    What came out of one measurement.
+    """The result of one measurement.
 
     @ivar value: the figure, in the workload's unit.
     @ivar p50: the median latency, in microseconds; C{None} where there is none.
-    @ivar p99: the 99th percentile of it.
-    @ivar generator: processor seconds that the generator used in a second.
-    @ivar server: the same of the server.
+    @ivar p99: the 99th percentile of the latency.
+    @ivar generator: processor seconds that the generator used per second.
+    @ivar server: processor seconds that the server used per second.
     """
 
     value: float
@@ -65,8 +61,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Cores:
-    """
-    Where things run.
+    """The cores that server and generator run on.
 
     @ivar server: the server's core.
     @ivar load: the generator's.
@@ -77,16 +72,12 @@ class Cores:
 
     @property
     def shared(self) -> bool:
-        """
-        Whether there is one for both only, which makes the figures worthless.
-        """
+        """Whether both share a single core, which makes the figures worthless."""
         return self.server == self.load
 
 
 def choose_cores() -> Cores:
-    """
-    @return: two cores, not two threads of one where that can be helped.
-    """
+    """@return: two cores, if possible not two threads of the same core."""
     usable = sorted(os.sched_getaffinity(0))
     first = usable[0]
     siblings = _siblings(first)
@@ -106,8 +97,8 @@ def _siblings(core: int) -> set[int]:
 
 
 def raise_descriptors() -> None:
-    """
-    Let server and generator have a descriptor for each connection.
+    """Raise the limit so that server and generator have a descriptor for each
+    connection.
 
     @raise SetupError: the system doesn't allow it.
     """
@@ -141,14 +132,13 @@ def measure(
 
 @dataclass(frozen=True)
 class _Measurement:
-    """
-    A workload on a server that runs.
+    """A workload on a running server.
 
     @ivar run: the server.
-    @ivar workload: what it gets to do.
-    @ivar installed: what the generator is part of.
-    @ivar cores: where both run.
-    @ivar timing: for how long.
+    @ivar workload: its workload.
+    @ivar installed: the installation that contains the generator.
+    @ivar cores: the cores of both.
+    @ivar timing: the duration.
     """
 
     run: Running
@@ -158,10 +148,9 @@ class _Measurement:
     timing: Timing
 
     def rate(self, raw: bool) -> Sample:
-        """
-        How much the server does in a second.
+        """Measure how much the server does in a second.
 
-        @param raw: whether it speaks no WebSocket.
+        @param raw: whether it doesn't speak WebSocket.
         @raise MeasurementError: the server died, or gave a wrong answer.
         """
         timing = self.timing
@@ -186,9 +175,9 @@ class _Measurement:
         )
 
     def memory(self) -> Sample:
-        """
-        What the server's memory grows by with idle connections. A few come and go
-        before, so that what a server makes for its first one isn't counted.
+        """Measure by how much idle connections increase the server's memory. A few
+        connect and disconnect first, so that what a server allocates for its first one
+        isn't counted.
 
         @raise MeasurementError: the server died, or gave a wrong answer.
         """
@@ -245,10 +234,9 @@ class _Measurement:
         return self.run.complain(f"{self.workload.name}: {complaint.strip()}")
 
     def _give_up(self, load: subprocess.Popen[str]) -> MeasurementError:
-        """
-        End a generator that doesn't by itself.
+        """Stop a generator that doesn't end by itself.
 
-        @return: what to raise.
+        @return: the exception to raise.
         """
         load.kill()
         load.communicate()
@@ -256,9 +244,7 @@ class _Measurement:
 
 
 def resident_bytes(pid: int) -> int:
-    """
-    @return: the memory of a process that is in RAM.
-    """
+    """@return: the resident memory of a process."""
     status = Path(f"/proc/{pid}/status").read_text("ascii", "replace")
     found = re.search(r"^VmRSS:\s*(\d+) kB$", status, re.MULTILINE)
     return int(found[1]) * 1024 if found else 0

@@ -1,5 +1,5 @@
-"""
-What a run came to, for people: a table for the terminal, and the page in docs/.
+"""The results of a run, for readers: a table for the terminal, and the page in
+docs/.
 """
 
 from __future__ import annotations
@@ -17,23 +17,22 @@ from benchmarks.workloads import IDLE, Workload
 
 Summaries = Mapping[tuple[str, str], Summary]
 
-# The signs that linters take for letters.
+# Characters that linters mistake for letters.
 TIMES = "\N{MULTIPLICATION SIGN}"
 DASH = "\N{EN DASH}"
 
-# Against whom the ratios of the overview are.
+# The server whose ratios the overview shows.
 SUBJECT = "wsplug"
 
 
 @dataclass(frozen=True)
 class Run:
-    """
-    A run, for the report.
+    """A run, for the report.
 
-    @ivar workloads: what was measured.
-    @ivar servers: who was.
-    @ivar summaries: what came out, by the names of both.
-    @ivar verdicts: on the budgets; none where they are not judged.
+    @ivar workloads: the workloads measured.
+    @ivar servers: the servers measured.
+    @ivar summaries: the results, by the names of both.
+    @ivar verdicts: on the budgets; none if they are not judged.
     @ivar errors: what went wrong.
     @ivar conditions: machine, versions, date and the like, by their names.
     """
@@ -47,9 +46,7 @@ class Run:
 
 
 def machine() -> dict[str, str]:
-    """
-    @return: where the run takes place.
-    """
+    """@return: a description of the machine."""
     cpu = platform.processor() or platform.machine()
     for line in Path("/proc/cpuinfo").read_text("utf-8", "replace").splitlines():
         if line.startswith("model name"):
@@ -63,9 +60,7 @@ def machine() -> dict[str, str]:
 
 
 def number(value: float) -> str:
-    """
-    @return: a figure with three digits that count: C{1.23 M}, C{45.6 k}, C{789}.
-    """
+    """@return: a figure with three significant digits: C{1.23 M}, C{45.6 k}, C{789}."""
     for limit, unit in ((1e6, " M"), (1e3, " k")):
         if value >= limit * 0.9995:
             return _digits(value / limit) + unit
@@ -151,8 +146,8 @@ def _rows(run: Run, workload: Workload) -> Iterator[tuple[str, ...]]:
 
 
 def budget_lines(run: Run) -> list[tuple[str, str, str, str]]:
-    """
-    @return: of each budget: the work, the goal, what came out, whether that is met.
+    """@return: for each budget: the workload, the goal, the result, and whether the
+    goal is met.
     """
     titles = {workload.name: workload.title for workload in run.workloads}
     labels = {server.name: server.label for server in run.servers}
@@ -193,10 +188,10 @@ def _outcome(verdict: Verdict) -> tuple[str, str]:
 
 # The page
 
-# Its prose, with the words of the command line to be put in.
+# Its prose, with placeholders for the words of the command line.
 _ABOUT = Path(__file__).with_name("about.md")
 
-# What people have to say of the budgets.
+# Comments on the budgets, written by hand.
 _MISSED = Path(__file__).with_name("missed.md")
 
 

@@ -1,6 +1,4 @@
-"""
-The servers: how each is started, and ended.
-"""
+"""The servers: how each is started and stopped."""
 
 from __future__ import annotations
 
@@ -39,13 +37,12 @@ Command = Callable[[Installation, Workload, int], list[str]]
 
 @dataclass(frozen=True)
 class Server:
-    """
-    One of those that are compared.
+    """A server in the comparison.
 
     @ivar name: its word on the command line.
-    @ivar label: what it is called in tables.
+    @ivar label: its name in tables.
     @ivar command: gives the command that serves a workload on a port.
-    @ivar can: what it can do.
+    @ivar can: its capabilities.
     @ivar environment: its environment variables.
     @ivar raw: whether it sends bytes back as they came.
     @ivar quick: whether a C{--quick} run has it.
@@ -60,16 +57,12 @@ class Server:
     quick: bool = True
 
     def fits(self, workload: Workload) -> bool:
-        """
-        @return: whether it can do what a workload needs.
-        """
+        """@return: whether it is capable of a workload."""
         return workload.needs <= self.can
 
 
 def _peer(module: str, *words: str) -> Command:
-    """
-    @return: what runs one of the programs in C{peers/}.
-    """
+    """@return: the command that runs one of the programs in C{peers/}."""
 
     def command(installed: Installation, workload: Workload, port: int) -> list[str]:
         line = [str(installed.python), "-m", f"benchmarks.peers.{module}", str(port)]
@@ -86,7 +79,7 @@ def _peer(module: str, *words: str) -> Command:
     return command
 
 
-# Each of a chat's rooms has one who speaks without a pause.
+# Each of a chat's rooms has one client that sends without a pause.
 _RATES = "rate=1000000:burst=1000000"
 
 _APPLICATIONS = {
@@ -96,11 +89,10 @@ _APPLICATIONS = {
 
 
 def _wsplug(installed: Installation, workload: Workload, port: int) -> list[str]:
-    """
-    wsplug as it comes, with all its limits and checks; also those that it doesn't
-    hold its own machine to. They are raised where the workloads meet them: 10,000
-    connections and a few, a message of 1 MiB that waits, how much may come from one
-    connection and one address, and how often one who chats may say something.
+    """wsplug with its defaults, including all limits and checks; also those from which
+    its own machine is exempt. Limits that the workloads reach are raised: those for a
+    little over 10,000 connections, for a waiting message of 1 MiB, for the traffic
+    from one connection and one address, and for a chat client's messages.
     """
     where = f"tcp:{port}:interface={HOST}"
     if workload.tls:
@@ -124,8 +116,8 @@ def _wsplug(installed: Installation, workload: Workload, port: int) -> list[str]
 
 
 def _without(measure: str) -> Command:
-    """
-    @return: what runs wsplug without one of the measures of C{wsplug_without}.
+    """@return: the command that runs wsplug without one of C{wsplug_without}'s
+    measures.
     """
 
     def command(installed: Installation, workload: Workload, port: int) -> list[str]:
@@ -182,7 +174,7 @@ SERVERS: tuple[Server, ...] = (
     Server("c-raw", "C, raw bytes", _c("raw"), frozenset({ECHO}), raw=True),
 )
 
-# wsplug, and the same without one measure each: see docs/explanation/write-path.md.
+# wsplug, and wsplug without one measure each: see docs/explanation/write-path.md.
 MEASURES: tuple[Server, ...] = (
     Server("wsplug", "wsplug", _wsplug),
     Server(
@@ -213,13 +205,12 @@ MEASURES: tuple[Server, ...] = (
 
 @dataclass
 class Running:
-    """
-    A server that runs.
+    """A running server.
 
     @ivar server: which one.
     @ivar port: where it listens.
     @ivar pid: its process.
-    @ivar log: what it printed.
+    @ivar log: its output.
     """
 
     server: Server
@@ -266,9 +257,7 @@ class Running:
         raise self.complain("the server does not start")
 
     def stop(self) -> None:
-        """
-        End it, by force when it doesn't in time.
-        """
+        """Stop it, by force if it doesn't end in time."""
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
         try:
@@ -293,7 +282,7 @@ def running(
     log = logs / f"{server.name}.{workload.name}.log"
     port = _free_port()
     # The programs in peers/ are modules of the checkout. wsplug is installed, and runs
-    # elsewhere, lest it takes its drop-ins from there.
+    # elsewhere, so that it doesn't find the checkout's drop-ins.
     is_peer = "-m" in server.command(installed, workload, port)
     with log.open("wb") as output:
         process = subprocess.Popen(

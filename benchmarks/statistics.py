@@ -1,6 +1,4 @@
-"""
-From samples to medians, spreads, ratios and verdicts: arithmetic only.
-"""
+"""From samples to medians, spreads, ratios and verdicts: arithmetic only."""
 
 from __future__ import annotations
 
@@ -16,8 +14,7 @@ Samples = Mapping[tuple[str, str], Sequence[Sample]]
 
 @dataclass(frozen=True)
 class Summary:
-    """
-    What several rounds came to.
+    """The summary of several rounds.
 
     @ivar value: the median of the figures.
     @ivar low: the lowest of them.
@@ -38,9 +35,8 @@ class Summary:
 
     @property
     def per_processor_second(self) -> float | None:
-        """
-        The figure for a whole second of the server's processor time: what is left to
-        compare when something else takes part of its core.
+        """The figure for a full second of the server's processor time, which remains
+        comparable if other work takes part of its core.
         """
         return self.value / self.server if self.server else None
 
@@ -89,8 +85,7 @@ class Budget:
 
 @dataclass(frozen=True)
 class Verdict:
-    """
-    A budget and what came out.
+    """A budget and its result.
 
     @ivar budget: the budget.
     @ivar value: the ratio, or the bytes; C{None} if something was not measured.
@@ -112,9 +107,7 @@ class Verdict:
 
     @property
     def missed_by(self) -> float:
-        """
-        How far from the goal, as a share of it; 0 if it is met.
-        """
+        """By how much the goal is missed, as a share of it; 0 if it is met."""
         if self.value is None or self.met:
             return 0.0
         return abs(self.value - self.budget.goal) / self.budget.goal

@@ -1,6 +1,4 @@
-"""
-The measurement of what a channel keeps runs.
-"""
+"""The measurement of kept publications runs."""
 
 from __future__ import annotations
 

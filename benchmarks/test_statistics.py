@@ -1,7 +1,6 @@
-"""
-Tests of what needs neither servers nor time: arithmetic, choices, pages::
+"""Tests that need neither servers nor time: arithmetic, choices, pages::
 
-    pytest benchmarks
+pytest benchmarks
 """
 
 from __future__ import annotations
@@ -40,16 +39,12 @@ BY_NAME = {workload.name: workload for workload in WORKLOADS}
 
 
 def summary(value: float, server: float | None = None) -> Summary:
-    """
-    @return: what rounds that were all alike came to.
-    """
+    """@return: the summary of rounds with equal results."""
     return Summary(value, value, value, None, None, None, server)
 
 
 def test_summarize() -> None:
-    """
-    The median of the rounds counts, with the extremes beside it.
-    """
+    """The result is the median of the rounds, with the extremes beside it."""
     samples = [
         Sample(300.0, 10.0, 20.0, 0.5, 1.0),
         Sample(100.0, 30.0, 90.0, 0.4, 0.8),
@@ -72,25 +67,19 @@ def test_summarize_memory() -> None:
 
 
 def test_per_processor_second() -> None:
-    """
-    A server that got half of its core would do twice as much with all of it.
-    """
+    """A server that got half of its core would do twice as much with a whole core."""
     assert summary(100.0, server=0.5).per_processor_second == 200.0
     assert summary(100.0, server=0.0).per_processor_second is None
 
 
 def test_ratio() -> None:
-    """
-    A ratio is one of medians; there is none to nothing.
-    """
+    """A ratio is one of medians; there is none to zero."""
     assert ratio(summary(30.0), summary(10.0)) == 3.0
     assert ratio(summary(30.0), summary(0.0)) is None
 
 
 def test_judge_met() -> None:
-    """
-    A goal that is reached exactly is met.
-    """
+    """A goal that is reached exactly is met."""
     figures = {("w", "wsplug"): summary(50.0), ("w", "autobahn"): summary(10.0)}
     verdict = judge(Budget("w", 5, "autobahn"), figures)
     assert verdict.value == 5.0
@@ -99,9 +88,7 @@ def test_judge_met() -> None:
 
 
 def test_judge_missed() -> None:
-    """
-    How far a goal is missed is a share of the goal.
-    """
+    """The distance from a missed goal is a share of the goal."""
     figures = {("w", "wsplug"): summary(40.0), ("w", "autobahn"): summary(10.0)}
     verdict = judge(Budget("w", 5, "autobahn"), figures)
     assert verdict.met is False
@@ -109,9 +96,7 @@ def test_judge_missed() -> None:
 
 
 def test_judge_at_most() -> None:
-    """
-    Of memory, less is better; the peer may be measured at another workload.
-    """
+    """For memory, less is better. The peer may be measured at another workload."""
     figures = {("big", "wsplug"): summary(50.0), ("small", "autobahn"): summary(100.0)}
     budget = Budget("big", 0.4, "autobahn", peer_workload="small", at_most=True)
     verdict = judge(budget, figures)
@@ -129,18 +114,14 @@ def test_judge_bytes() -> None:
 
 
 def test_judge_not_measured() -> None:
-    """
-    What wasn't measured is neither met nor missed.
-    """
+    """A budget without a measurement is neither met nor missed."""
     budget = Budget("w", 5, "autobahn")
     assert judge(budget, {}).met is None
     assert judge(budget, {("w", "wsplug"): summary(1.0)}).met is None
 
 
 def test_budgets_can_be_judged() -> None:
-    """
-    Each budget is about a workload and servers that there are, and that can do it.
-    """
+    """Each budget names an existing workload, and servers that can do it."""
     servers = {server.name: server for server in SERVERS}
     for budget in BUDGETS:
         assert servers[budget.server].fits(BY_NAME[budget.workload])
@@ -162,16 +143,12 @@ def test_budgets_can_be_judged() -> None:
     ],
 )
 def test_number(value: float, text: str) -> None:
-    """
-    Figures have three digits that count.
-    """
+    """Figures have three significant digits."""
     assert number(value) == text
 
 
 def test_units() -> None:
-    """
-    Memory is in KiB, latencies are in what fits.
-    """
+    """Memory is in KiB, latencies are in a suitable unit."""
     assert figure(BY_NAME["idle"], 1536.0) == "1.5 KiB"
     assert figure(BY_NAME["handshakes"], 1536.0) == "1.54 k"
     assert latency(12.34) == "12.3 µs"
@@ -180,9 +157,7 @@ def test_units() -> None:
 
 
 def test_select() -> None:
-    """
-    Names are taken in the order there is; without any, a quick run has its part.
-    """
+    """Names keep their usual order. Without any, a quick run uses its own selection."""
     some = select(WORKLOADS, "fanout-8,echo-1-text", False, "workload")
     assert [each.name for each in some] == ["echo-1-text", "fanout-8"]
     assert select(WORKLOADS, None, False, "workload") == list(WORKLOADS)
@@ -190,25 +165,20 @@ def test_select() -> None:
 
 
 def test_select_unknown() -> None:
-    """
-    A name that doesn't exist is an error that shows those that do.
-    """
+    """An unknown name is an error that lists the known ones."""
     with pytest.raises(SetupError, match="no server is called 'nobody': aiohttp"):
         select(SERVERS, "wsplug,nobody", False, "server")
 
 
 def test_names_are_unique() -> None:
-    """
-    The words of the command line mean one thing each.
-    """
+    """The words of the command line are unique."""
     assert len(BY_NAME) == len(WORKLOADS)
     assert len({server.name for server in SERVERS}) == len(SERVERS)
 
 
 def test_needs() -> None:
-    """
-    A handshake that offers compression suits servers that decline it; compressed
-    messages don't.
+    """A handshake that offers compression works with servers that decline it;
+    compressed messages don't.
     """
     servers = {server.name: server for server in SERVERS}
     assert servers["picows"].fits(BY_NAME["handshakes"])
@@ -217,9 +187,7 @@ def test_needs() -> None:
 
 
 def test_arguments() -> None:
-    """
-    The generator is told all of a workload, and fewer connections in a quick run.
-    """
+    """The generator gets the whole workload, and fewer connections in a quick run."""
     words = BY_NAME["fanout-8"].arguments(quick=False)
     assert words[:4] == ["--workload", "fanout", "--connections", "1000"]
     assert words[words.index("--in-flight") + 1] == "8"
@@ -229,8 +197,8 @@ def test_arguments() -> None:
 
 
 def test_arguments_of_a_chat() -> None:
-    """
-    The rooms of a quick run have as many clients as ever, or hold all of them.
+    """A quick run's rooms have the usual number of clients, or one room holds all of
+    them.
     """
     workload = BY_NAME["chat-500-rooms"]
     words = workload.arguments(quick=False)
@@ -244,9 +212,7 @@ def test_arguments_of_a_chat() -> None:
 
 
 def test_rooms_are_full() -> None:
-    """
-    A chat's rooms have as many clients each, as the generator demands.
-    """
+    """A chat's rooms all have the same number of clients, as the generator requires."""
     chats = [workload for workload in WORKLOADS if workload.rooms]
     assert len(chats) == 2
     for quick in (False, True):
@@ -258,9 +224,8 @@ def test_rooms_are_full() -> None:
 
 @pytest.mark.parametrize("server", SERVERS, ids=lambda server: server.name)
 def test_chat_is_served(server: Server) -> None:
-    """
-    Each server but the echo in C has a chat. wsplug's is the one that it comes with:
-    nothing is switched off, and only what one who never pauses meets is raised.
+    """Each server but the echo in C has a chat. wsplug's is the bundled one: nothing
+    is switched off, and only limits that a client without pauses reaches are raised.
     """
     workload = BY_NAME["chat-1-room"]
     assert server.fits(workload) is not server.name.startswith("c")
@@ -275,9 +240,7 @@ def test_chat_is_served(server: Server) -> None:
 
 
 def test_chat_of_peers() -> None:
-    """
-    The other servers' chats say, byte for byte, what wsplug's does.
-    """
+    """The other servers' chats send the same bytes as wsplug's."""
     server = MemoryServer(chat)
     stays, goes = server.connect("/room-17"), server.connect("/room-17")
     said = json.dumps(
@@ -293,9 +256,7 @@ def test_chat_of_peers() -> None:
 
 
 def test_rotate() -> None:
-    """
-    Each round has all servers, and what comes first is spread over all of them.
-    """
+    """Each round has all servers, and the first servers are spread over all of them."""
     names = [server.name for server in SERVERS]
     rounds = [[each.name for each in rotate(SERVERS, i, 5)] for i in range(5)]
     assert rounds[0] == names
@@ -308,8 +269,8 @@ def test_rotate() -> None:
 
 
 def test_session_rotates(monkeypatch: pytest.MonkeyPatch) -> None:
-    """
-    A session measures all at each workload, and begins each round with another server.
+    """A session measures all servers at each workload, and starts each round with
+    another server.
     """
     measured: list[str] = []
 
@@ -333,9 +294,7 @@ def test_session_rotates(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def a_run() -> Run:
-    """
-    @return: a run of two workloads, one server of which failed at one of them.
-    """
+    """@return: a run of two workloads, in which one server failed at one of them."""
     workloads: list[Workload] = [BY_NAME["echo-1-text"], BY_NAME["idle"]]
     servers = [server for server in SERVERS if server.name in ("wsplug", "autobahn")]
     summaries = {
@@ -369,9 +328,7 @@ def test_overview() -> None:
 
 
 def test_budget_lines() -> None:
-    """
-    Each budget says what came out, and by how much it was missed.
-    """
+    """Each budget shows its result, and by how much it was missed."""
     lines = budget_lines(a_run())
     assert lines[0][1:] == (f"≥ 5 {TIMES} Autobahn", f"3.00 {TIMES}", "missed by 40 %")
     assert lines[1][1:] == ("≤ 3 KiB", "2.0 KiB", "met")
@@ -379,8 +336,8 @@ def test_budget_lines() -> None:
 
 
 def test_page() -> None:
-    """
-    The page is whole: conditions, errors in one line each, budgets, figures, options.
+    """The page is complete: conditions, errors in one line each, budgets, figures,
+    options.
     """
     text = page(a_run(), ["echo-1-text"], ["wsplug"])
     assert "| Machine | a small one |" in text
@@ -392,9 +349,7 @@ def test_page() -> None:
 
 
 def test_chart() -> None:
-    """
-    The chart is well-formed, has a bar for each figure, and says what they are.
-    """
+    """The chart is well-formed, has a bar for each figure, and labels it."""
     svg = ElementTree.fromstring(chart(a_run()))
     space = "{http://www.w3.org/2000/svg}"
     bars = [each for each in svg.iter(f"{space}rect") if each.get("class") != "page"]
@@ -407,9 +362,7 @@ def test_chart() -> None:
 
 
 def test_tail(tmp_path: Path) -> None:
-    """
-    An error has the end of a log, not all of it.
-    """
+    """An error has the end of a log only."""
     log = tmp_path / "log"
     log.write_text("\n".join(str(number) for number in range(100)), "utf-8")
     lines = tail(log).splitlines()
@@ -420,9 +373,7 @@ def test_tail(tmp_path: Path) -> None:
 
 
 def test_explain() -> None:
-    """
-    Of all that a failed command prints, one line is shown: the one that tells most.
-    """
+    """Of a failed command's output, the single most useful line is shown."""
     output = "error: it failed\n  ModuleNotFoundError: No module named 'x'\nbye\n"
     assert explain(output) == "ModuleNotFoundError: No module named 'x'"
     assert explain("a\nfatal error: zlib.h\nb\n") == "fatal error: zlib.h"
@@ -431,9 +382,7 @@ def test_explain() -> None:
 
 
 def test_fingerprint(tmp_path: Path) -> None:
-    """
-    wsplug is installed anew when a file of it changes, or its name.
-    """
+    """wsplug is installed again if one of its files changes content or name."""
     one, two = tmp_path / "one", tmp_path / "two"
     one.write_text("x", "utf-8")
     two.write_text("x", "utf-8")

@@ -1,6 +1,4 @@
-"""
-What is measured.
-"""
+"""The workloads that are measured."""
 
 from __future__ import annotations
 
@@ -17,7 +15,7 @@ TLS = "tls"
 KIB = 1024
 MIB = 1024 * 1024
 
-# What a --quick run has in place of 1,000 connections and more.
+# The connections of a --quick run in place of 1,000 and more.
 QUICK_CONNECTIONS = 200
 
 
@@ -57,9 +55,7 @@ class Workload:
 
     @property
     def unit(self) -> str:
-        """
-        What its figure counts.
-        """
+        """The unit of its figure."""
         return {
             ECHO: "messages/s",
             FANOUT: "deliveries/s",
@@ -70,18 +66,14 @@ class Workload:
 
     @property
     def lower_is_better(self) -> bool:
-        """
-        Whether a small figure is a good one.
-        """
+        """Whether a small figure is better."""
         return self.kind == IDLE
 
     @property
     def needs(self) -> frozenset[str]:
-        """
-        What a server has to be able to do.
-        """
+        """The capabilities that a server needs."""
         needs = {self.kind}
-        # A server that does not compress still answers a handshake that offers it.
+        # A server without compression still answers a handshake that offers it.
         if self.deflate and self.kind != HANDSHAKES:
             needs.add(DEFLATE)
         if self.tls:
@@ -101,7 +93,7 @@ class Workload:
         if self.publishers:
             words += ["--publishers", str(self.publishers)]
         if self.rooms:
-            # As many in each as ever, or all in one.
+            # Either the usual number of clients in each room, or all of them in one.
             rooms = max(1, self.rooms * connections // self.connections)
             words += ["--rooms", str(rooms)]
         if self.binary:
@@ -122,8 +114,7 @@ def _echo(
     in_flight: int = 1,
     size: int = 32,
 ) -> list[Workload]:
-    """
-    An echo shape, with text and with binary messages.
+    """An echo workload, with text and with binary messages.
 
     @param quick: which of the two a C{--quick} run has, if any.
     """
@@ -157,7 +148,7 @@ def _fanout(
         connections=1000,
         in_flight=in_flight,
         publishers=publishers,
-        # Nobody compresses 32 bytes.
+        # Compressing 32 bytes is pointless.
         size=KIB if deflate else 32,
         deflate=deflate,
         quick=quick,

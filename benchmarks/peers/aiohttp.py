@@ -1,6 +1,6 @@
-"""
-aiohttp, on uvloop. Its documentation has a loop for fan-out, and its examples one for
-a chat. Without an access log.
+"""aiohttp, on uvloop, without an access log.
+
+Its documentation has a loop for fan-out, and its examples have one for a chat.
 """
 
 from __future__ import annotations

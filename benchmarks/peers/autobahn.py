@@ -24,7 +24,7 @@ from twisted.internet.endpoints import serverFromString
 from benchmarks.peers.chat import answer, notice
 from benchmarks.peers.command import CHAT, ECHO, FANOUT, read_command
 
-# Autobahn has no types to check with.
+# Autobahn has no type hints.
 makeAccept: Any = PerMessageDeflateOfferAccept
 makeFactory: Any = WebSocketServerFactory
 
@@ -75,7 +75,7 @@ class Chat(WebSocketServerProtocol):  # type: ignore[misc,unused-ignore]
         self.say(answer(payload))
 
     def onClose(self, wasClean: bool, code: int, reason: str) -> None:
-        # Also called where no handshake came to its end.
+        # Also called after an incomplete handshake.
         if hasattr(self, "room"):
             self.room.discard(self)
             self.say(notice(self.address, "disconnected"))

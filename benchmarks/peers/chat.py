@@ -1,5 +1,4 @@
-"""
-What is said in a chat: the JSON of the old tutorials, for the chat of each server.
+"""The messages of a chat: the JSON of the old tutorials, for each server's chat.
 
 It is written without spaces, as JavaScript and PHP write it, so that the answers of all
 servers are the same, byte for byte.
@@ -11,9 +10,8 @@ import json
 
 
 def answer(text: str | bytes) -> str:
-    """
-    @param text: what a client sent.
-    @return: what all in its room get.
+    """@param text: a client's message.
+    @return: the message that all clients in its room get.
     """
     said = json.loads(text)
     return _write(
@@ -27,9 +25,8 @@ def answer(text: str | bytes) -> str:
 
 
 def notice(address: str, event: str) -> str:
-    """
-    @param event: C{connected} or C{disconnected}.
-    @return: what all in a room get when somebody comes or goes.
+    """@param event: C{connected} or C{disconnected}.
+    @return: the message that all clients in a room get when one joins or leaves.
     """
     return _write({"type": "system", "message": f"{address} {event}"})
 

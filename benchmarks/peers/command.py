@@ -12,7 +12,7 @@ HOST = "127.0.0.1"
 
 ECHO, FANOUT, CHAT = "echo", "fanout", "chat"
 
-# The largest message that is sent, with room to spare.
+# The largest message that is sent, with some margin.
 MAX_MESSAGE_SIZE = 4 * 1024 * 1024
 
 
@@ -47,9 +47,7 @@ class Command:
         return context
 
     def endpoint(self) -> str:
-        """
-        @return: where to listen, as a Twisted endpoint string.
-        """
+        """@return: the Twisted endpoint string to listen on."""
         if self.certificate is None:
             return f"tcp:{self.port}:interface={HOST}"
         return (

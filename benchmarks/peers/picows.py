@@ -98,9 +98,7 @@ APPLICATIONS: dict[str, type[Echo]] = {ECHO: Echo, FANOUT: Fanout}
 
 
 def listen(request: WSUpgradeRequest) -> WSListener:
-    """
-    Make what listens to a connection.
-    """
+    """Make the listener for a connection."""
     if command.application == CHAT:
         return Chat(request.path)
     return APPLICATIONS[command.application]()

@@ -57,7 +57,7 @@ class Fanout(Echo):
     Sends to everyone.
     """
 
-    # By identity: these transports are equal by what they hold, and have no hash.
+    # By identity: these transports compare by their contents, and have no hash.
     everyone: ClassVar[dict[int, Any]] = {}
 
     def negotiationFinished(self) -> None:
@@ -106,7 +106,7 @@ class Chat(Echo):
         Send to all in the room.
         """
         for transport in list(self.room.values()):
-            # What is for one that is closing.
+            # Skip clients that are closing.
             with suppress(LocalProtocolError):
                 transport.sendTextMessage(text)
 
@@ -135,7 +135,7 @@ def main() -> None:
     command = read_command()
     protocols: Any = Protocols(APPLICATIONS[command.application])
     resource: Resource = WebSocketResource(protocols)
-    # At whatever path: a chat's rooms.
+    # On any path: these are the chat's rooms.
     resource.isLeaf = True
     serverFromString(reactor, command.endpoint()).listen(Site(resource))
     reactor.run()  # type: ignore[attr-defined,unused-ignore]
