@@ -105,15 +105,13 @@ class Child:
 
         @param number: the signal.
         """
-        # As long as it has not been waited for, nobody else can have its number.
+        # Until it has been waited for, no other process can have its ID.
         if self._process.poll() is None:
             os.killpg(self._process.pid, number)
 
 
 def free_port() -> int:
-    """
-    @return: a TCP port of the loopback interface that nobody listens on.
-    """
+    """@return: a free TCP port of the loopback interface."""
     with socket.socket() as listener:
         listener.bind((HOST, 0))
         port: int = listener.getsockname()[1]
@@ -137,7 +135,7 @@ def wait_for_server(server: Child, port: int, deadline: Deadline) -> None:
         except OSError:
             time.sleep(0.1)
         else:
-            # Not somebody else who took the port first, with the server gone for it.
+            # The server may have ended because another process took the port first.
             check_server(server)
             return
     raise ServerError(

@@ -20,8 +20,8 @@ from tests.conformance.common import (
 )
 from tests.conformance.judge import CaseResult, ReportError, read_index
 
-# No case may take longer than 480 s, by the testsuite's own limits. It can hang all the
-# same, when an exception keeps it from writing its reports.
+# No case may take longer than 480 s, by the testsuite's own limits. But the testsuite
+# can hang if an exception keeps it from writing its reports.
 STALL_SECONDS = 600.0
 
 # How long the clients may take to write their reports when the server has gone.
@@ -35,10 +35,9 @@ _RUNNING = re.compile(r"^Running test case ID (\S+)", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Batch:
-    """
-    Cases that one fuzzing client runs one after another.
+    """Cases that one fuzzing client runs one after another.
 
-    @ivar name: what to call them; also the name of the folder for the reports.
+    @ivar name: the batch's name; also that of the folder for the reports.
     @ivar case_ids: the cases.
     """
 
@@ -47,13 +46,12 @@ class Batch:
 
 
 def split(case_ids: Sequence[str]) -> tuple[list[Batch], list[Batch]]:
-    """
-    Divide cases into batches.
+    """Divide cases into batches.
 
     @param case_ids: the cases.
-    @return: the batches that are to be run one after another, with nothing else going
-        on, and those that may be run side by side. The first take seconds, but much in
-        them hangs on delays of a second, which a busy machine must not spoil.
+    @return: the batches to run one after another without any other load, and those that
+        may run side by side. The first take seconds, but many of their cases wait for
+        delays of a second, which a busy machine must not spoil.
     """
     groups: dict[str, list[str]] = {}
     for case_id in case_ids:
@@ -61,7 +59,7 @@ def split(case_ids: Sequence[str]) -> tuple[list[Batch], list[Batch]]:
         name = f"{group}.{subgroup}" if group in LONG_GROUPS else "basic"
         groups.setdefault(name, []).append(case_id)
     alone = [Batch("basic", groups.pop("basic"))] if "basic" in groups else []
-    # The batches of group 9 are the short ones: they fill what gap there is at the end.
+    # The batches of group 9 are the short ones: they fill the gap at the end.
     names = sorted(groups, key=lambda name: name.startswith("9."))
     return alone, [Batch(name, groups[name]) for name in names]
 
@@ -110,25 +108,20 @@ class Client:
         self.started = time.monotonic()
 
     def progress(self) -> str:
-        """
-        @return: the case it has got to.
-        """
+        """@return: the case that is running."""
         log = self.child.log.read_text(encoding="utf-8", errors="replace")
         running = _RUNNING.findall(log)
         return f"{self.batch.name} at case {running[-1] if running else '(none)'}"
 
     def is_stalled(self) -> bool:
-        """
-        @return: whether it has not begun a new case for too long.
-        """
+        """@return: whether it has not started a new case for too long."""
         return time.time() - self.child.log.stat().st_mtime > STALL_SECONDS
 
     def results(self) -> dict[str, CaseResult]:
-        """
-        Read its reports, once it has ended.
+        """Read its reports, once it has ended.
 
         @return: the results by case.
-        @raise ReportError: when they are missing or broken.
+        @raise ReportError: they are missing or broken.
         """
         index_file = self.folder / "index.json"
         try:
@@ -212,8 +205,7 @@ class Run:
                     raise ServerError(f"{got_to}: {error}") from None
 
     def _wind_up(self, running: Sequence[Client]) -> None:
-        """
-        Take over what clients have found out, after the server has gone.
+        """Collect the clients' results after the server has gone.
 
         @param running: the clients.
         """
@@ -224,11 +216,10 @@ class Run:
             running = [client for client in running if self._is_running(client)]
 
     def _is_running(self, client: Client) -> bool:
-        """
-        Look after a client; take over its results when it has ended.
+        """Check a client; collect its results if it has ended.
 
         @param client: the client.
-        @return: whether it goes on.
+        @return: whether it still runs.
         """
         if client.child.status() is None:
             if not client.is_stalled():
@@ -248,7 +239,7 @@ class Run:
             seconds = time.monotonic() - client.started
             name = client.batch.name
             print(f"  {name}: {len(results)} cases in {seconds:.0f} s", flush=True)
-            # When the server has gone, that is what there is to tell.
+            # If the server has gone, that is the error to report.
             left_out = len(client.batch.case_ids) - len(results)
             if left_out and self._server.status() is None:
                 self.errors.append(

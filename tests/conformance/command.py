@@ -141,11 +141,10 @@ def server_command(template: str | None, port: int) -> list[str]:
 
 
 def select_cases(patterns: str, case_ids: Sequence[str]) -> list[str]:
-    """
-    @param patterns: the value of C{--cases}.
-    @param case_ids: the cases there are.
-    @return: those that are asked for.
-    @raise SetupError: when a pattern selects nothing.
+    """@param patterns: the value of C{--cases}.
+    @param case_ids: all existing cases.
+    @return: the selected cases.
+    @raise SetupError: a pattern selects nothing.
     """
     selected: set[str] = set()
     for pattern in patterns.split(","):
@@ -160,18 +159,18 @@ def select_cases(patterns: str, case_ids: Sequence[str]) -> list[str]:
 
 
 def measure(options: argparse.Namespace) -> Judgement:
-    """
-    Run the testsuite and print what comes out of it.
+    """Run the testsuite and print the results.
 
     @param options: the options of the command line.
     @return: the judgement.
-    @raise SetupError: when the run cannot begin.
-    @raise ServerError: when the server does not start.
-    @raise TimeLimitError: when the time is over before the run has begun.
+    @raise SetupError: the run cannot begin.
+    @raise ServerError: the server does not start.
+    @raise TimeLimitError: the time is over before the run has begun.
     """
     deadline = Deadline(options.timeout)
-    # What is wrong with the command line is told before the installation, which takes
-    # long; the port is chosen after it, as somebody else may take it in the meantime.
+    # Mistakes in the command line are reported before the installation, which takes
+    # long. The port is chosen after it, since another process may take the port in the
+    # meantime.
     server_command(options.server_command, port=0)
     python27 = find_python27(options.python27, os.environ)
     testsuite = Testsuite(options.env)
@@ -193,7 +192,7 @@ def measure(options: argparse.Namespace) -> Judgement:
             run.run(side_by_side, options.shards)
             check_server(server)
         except (ServerError, TimeLimitError) as error:
-            # What has been found out until then is judged all the same.
+            # The results so far are judged anyway.
             run.errors.append(str(error))
 
     write_index(run.results, reports)
@@ -218,7 +217,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     @return: the exit status.
     """
     options = parse_arguments(arguments)
-    # What would end the runner at once has to leave it the time to end its children.
+    # A signal that would end the runner at once has to leave time to stop its child
+    # processes.
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is signal.SIG_DFL:
             signal.signal(number, signal.default_int_handler)

@@ -11,9 +11,7 @@ MARKER = ".wsplug-conformance"
 
 
 class SetupError(Exception):
-    """
-    The run cannot begin, for a reason that is up to the user to put right.
-    """
+    """The run cannot begin, for a reason that the user can correct."""
 
 
 class TimeLimitError(Exception):
@@ -23,9 +21,7 @@ class TimeLimitError(Exception):
 
 
 class Deadline:
-    """
-    The moment at which the whole run has to be over.
-    """
+    """The time by which the whole run has to end."""
 
     def __init__(self, seconds: float) -> None:
         """
@@ -45,21 +41,18 @@ class Deadline:
         return left
 
     def error(self) -> TimeLimitError:
-        """
-        @return: the exception that tells that the time is over.
-        """
+        """@return: the exception for the reached time limit."""
         return TimeLimitError(f"the time limit of {self.seconds:g} s is reached")
 
 
 def prepare_folder(folder: Path) -> None:
-    """
-    Make an empty folder, or empty one that an earlier run has made.
+    """Create an empty folder, or empty one that an earlier run has created.
 
-    A folder named by mistake must not lose its content: only one that is empty or has
-    the runner's mark in it is taken.
+    A folder given by mistake must not lose its contents: only one that is empty, or
+    has the runner's mark in it, is used.
 
     @param folder: the folder.
-    @raise SetupError: when it belongs to somebody else or cannot be written.
+    @raise SetupError: it has other contents, or cannot be written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)

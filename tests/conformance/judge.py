@@ -10,24 +10,20 @@ from typing import Any, Final
 # How many cases the testsuite has, of all groups.
 FULL_COUNT: Final = 517
 
-# Cases the server is known to fail, with a reason in a comment each. The list is
-# strict: a case that passes has to be taken off it.
+# Cases that the server is known to fail, each with the reason in a comment. The list is
+# strict: a case that passes has to be removed from it.
 EXPECTED_FAILURES: Final[frozenset[str]] = frozenset()
 
-# Where the testsuite only observes, and reports nothing but INFORMATIONAL.
+# Cases that the testsuite only observes, and reports as INFORMATIONAL in any event.
 INFORMATIONAL_CASES: Final = frozenset({"7.1.6", "7.13.1", "7.13.2"})
 
 
 class ReportError(Exception):
-    """
-    A report is not what the testsuite writes.
-    """
+    """A report does not have the testsuite's format."""
 
 
 class Kind(enum.Enum):
-    """
-    What became of a case.
-    """
+    """The outcome of a case."""
 
     PASSED = "passed"
     INFORMATIONAL = "informational"
@@ -90,9 +86,7 @@ class Judgement:
 
     @property
     def good(self) -> bool:
-        """
-        @return: whether there is nothing to complain of.
-        """
+        """@return: whether the run is successful."""
         return not self.failed and not self.errors
 
 
@@ -101,15 +95,14 @@ def read_index(
     details: Mapping[str, Mapping[str, Any]],
     folder: str,
 ) -> dict[str, CaseResult]:
-    """
-    Take apart the reports of a fuzzing client.
+    """Parse the reports of a fuzzing client.
 
     @param index: the content of its C{index.json}: for each server, for each case, a
         summary.
     @param details: the content of the reports on single cases, by file name.
     @param folder: the path of the folder they are in.
     @return: the results by case.
-    @raise ReportError: when a part is missing or the parts do not agree.
+    @raise ReportError: a part is missing, or the parts do not agree.
     """
     results: dict[str, CaseResult] = {}
     for cases in index.values():

@@ -1,6 +1,4 @@
-"""
-Telling what came out of a run.
-"""
+"""The output of a run."""
 
 import html
 import json
@@ -28,7 +26,7 @@ GROUPS = {
 
 _ROW = "{:<26}{:>7}{:>7}{:>15}{:>7}{:>9}"
 
-# What is longer is cut: some cases send thousands of frames.
+# Longer output is cut: some cases send thousands of frames.
 _MAX_TEXT = 400
 
 
@@ -144,11 +142,10 @@ def _describe(result: CaseResult, kind: Kind) -> Iterator[str]:
 
 
 def _expected(expected: Mapping[str, Sequence[Sequence[Any]]]) -> str:
+    """@param expected: for each behavior, the events that define it.
+    @return: the same in readable form.
     """
-    @param expected: for each behavior, the events that make it out.
-    @return: the same to be read by people.
-    """
-    # Some cases, those with many messages among them, judge by their own means.
+    # Some cases, including those with many messages, judge in their own way.
     return (
         "; ".join(
             f"{behavior}: {_events(events)}" for behavior, events in expected.items()

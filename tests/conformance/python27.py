@@ -22,7 +22,7 @@ from tests.conformance.common import (
 
 TESTSUITE = "autobahntestsuite==25.10.1"
 
-# The last versions that make environments for Python 2.7.
+# The last versions that create environments for Python 2.7.
 VIRTUALENV = "virtualenv<20.22"
 
 _PROBE = (
@@ -83,9 +83,8 @@ def find_python27(option: str | None, environ: Mapping[str, str]) -> Path:
 
 
 def _probe(candidate: str) -> Path | None:
-    """
-    @param candidate: what may be a Python 2.7.
-    @return: its own path; None when it does not run or has another version.
+    """@param candidate: the path of a possible Python 2.7.
+    @return: its own path; None if it does not run or has another version.
     """
     try:
         answer = subprocess.run(
@@ -127,7 +126,7 @@ class Testsuite:
     The Autobahn testsuite in its virtual environment.
     """
 
-    # Not a test class, in spite of its name.
+    # Not a test class, despite its name.
     __test__ = False
 
     def __init__(self, folder: Path) -> None:
@@ -144,7 +143,7 @@ class Testsuite:
         """
         @return: the command of the fuzzing client, without the spec file's name.
         """
-        # Not by way of the script's first line, which must not get too long.
+        # Not through the script's first line, whose length is limited.
         wstest = self._python.with_name("wstest")
         return [str(self._python), str(wstest), "-m", "fuzzingclient", "-s"]
 
@@ -183,7 +182,7 @@ class Testsuite:
                 f"cannot install {TESTSUITE}; "
                 f"the end of {self._log}:\n{tail(self._log)}"
             )
-        # Only now: an installation that was interrupted is done anew.
+        # Only now, so that an interrupted installation is repeated.
         self._stamp.write_text(stamp, encoding="utf-8")
 
     def _is_installed(self, stamp: str) -> bool:
@@ -200,15 +199,14 @@ class Testsuite:
         return True
 
     def _make_venv(self, python27: Path, deadline: Deadline) -> None:
-        """
-        Make a virtual environment with the first way that works here.
+        """Create a virtual environment in the first way that works here.
 
         A Python 2.7 often comes without virtualenv, and sometimes without pip; the
-        Python that runs this can make the environment as well.
+        Python that runs this can create the environment as well.
 
         @param python27: the Python 2.7 to use.
         @param deadline: when to give up.
-        @raise SetupError: when there is no way.
+        @raise SetupError: no way works.
         """
         old, new = str(python27), sys.executable
         if self._virtualenv([old], [], None, deadline):
@@ -243,7 +241,7 @@ class Testsuite:
         @param deadline: when to give up.
         @return: whether it worked.
         """
-        # Its cache stays in the folder, too, in place of the user's home.
+        # Its cache stays in the folder, too, instead of in the user's home.
         extra = {"VIRTUALENV_OVERRIDE_APP_DATA": str(self.folder / "app-data")}
         if modules is not None:
             extra["PYTHONPATH"] = str(modules)

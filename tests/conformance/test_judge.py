@@ -77,8 +77,7 @@ def test_all_ok_passes() -> None:
 
 
 def test_results_are_read() -> None:
-    """
-    The parts of the report that are printed later on are found where the testsuite
+    """The parts of the report that are printed later are found where the testsuite
     puts them.
     """
     result = read({"12.1.10": ("OK", "UNCLEAN")})["12.1.10"]
@@ -92,9 +91,10 @@ def test_results_are_read() -> None:
     "behavior", ["NON-STRICT", "FAILED", "UNIMPLEMENTED", "NO_CLOSE", "anything else"]
 )
 def test_other_behavior_fails(behavior: str) -> None:
-    """
-    Whatever is not OK fails a case, also what the testsuite itself would let pass as
-    not strict, and compression that is missing.
+    """Any result other than OK fails a case.
+
+    That includes results that the testsuite itself accepts as non-strict, and missing
+    compression.
     """
     judgement = judged({"1.1.1": ("OK", "OK"), "3.2": (behavior, "OK")})
     assert not judgement.good
@@ -107,9 +107,8 @@ def test_other_behavior_fails(behavior: str) -> None:
     ["UNCLEAN", "FAILED", "WRONG CODE", "FAILED BY CLIENT", "INFORMATIONAL"],
 )
 def test_other_closing_behavior_fails(behavior_close: str) -> None:
-    """
-    A case whose messages are as expected fails all the same when the connection is
-    not closed as it should be.
+    """A case with the right messages fails anyway if the connection is not closed
+    properly.
     """
     judgement = judged({"1.1.1": ("OK", behavior_close)})
     assert not judgement.good
@@ -117,8 +116,7 @@ def test_other_closing_behavior_fails(behavior_close: str) -> None:
 
 
 def test_missing_case_fails() -> None:
-    """
-    A case that was asked for and is not in the reports counts as failed, so that a
+    """A requested case that is missing in the reports counts as failed, so that a
     testsuite that stops half-way does not look like a success.
     """
     judgement = judge(read({"1.1.1": ("OK", "OK")}), ["1.1.1", "1.1.2"])
@@ -128,9 +126,8 @@ def test_missing_case_fails() -> None:
 
 
 def test_no_reports_fail() -> None:
-    """
-    An empty report, as it is written when no connection could be made, is a failure of
-    all cases.
+    """An empty report, as the testsuite writes it without any connection, fails all
+    cases.
     """
     judgement = judge(read_index({}, {}, "reports"), ["1.1.1", "1.1.2"])
     assert not judgement.good
@@ -138,9 +135,8 @@ def test_no_reports_fail() -> None:
 
 
 def test_wrong_number_of_cases_is_an_error() -> None:
-    """
-    A testsuite that offers fewer cases than it is known to have does not make a good
-    full run, even though all it has pass.
+    """If the testsuite has fewer cases than it is known to have, a full run is not
+    successful, even if all of them pass.
     """
     judgement = judge(read({"1.1.1": ("OK", "OK")}), ["1.1.1"], required_count=2)
     assert not judgement.good
@@ -149,9 +145,7 @@ def test_wrong_number_of_cases_is_an_error() -> None:
 
 
 def test_case_not_asked_for_is_an_error() -> None:
-    """
-    A result that nobody asked for shows that the wrong cases were run.
-    """
+    """A result that was not requested shows that the wrong cases were run."""
     results = read({"1.1.1": ("OK", "OK"), "1.1.2": ("OK", "OK")})
     judgement = judge(results, ["1.1.1"])
     assert not judgement.good
@@ -160,9 +154,7 @@ def test_case_not_asked_for_is_an_error() -> None:
 
 @pytest.mark.parametrize("case_id", ["7.1.6", "7.13.1", "7.13.2"])
 def test_informational_passes_where_it_is_allowed(case_id: str) -> None:
-    """
-    The three cases that only observe pass with what they always report.
-    """
+    """The three cases that only observe pass with their usual result."""
     judgement = judged({case_id: ("INFORMATIONAL", "INFORMATIONAL")})
     assert judgement.good
     assert judgement.passed == 1
@@ -170,18 +162,14 @@ def test_informational_passes_where_it_is_allowed(case_id: str) -> None:
 
 
 def test_informational_fails_elsewhere() -> None:
-    """
-    In a case with an expectation, INFORMATIONAL does not stand for OK.
-    """
+    """For a case with an expectation, INFORMATIONAL does not count as OK."""
     judgement = judged({"7.1.5": ("INFORMATIONAL", "INFORMATIONAL")})
     assert not judgement.good
     assert judgement.failed == 1
 
 
 def test_failure_of_informational_case_fails() -> None:
-    """
-    A case that may be INFORMATIONAL is not excused from failing.
-    """
+    """A case that may be INFORMATIONAL can still fail."""
     assert not judged({"7.1.6": ("INFORMATIONAL", "FAILED")}).good
     assert not judged({"7.1.6": ("FAILED", "INFORMATIONAL")}).good
 
@@ -201,8 +189,8 @@ def test_expected_failure_is_neither_passed_nor_failed() -> None:
     ("case_id", "behavior"), [("3.2", "OK"), ("7.1.6", "INFORMATIONAL")]
 )
 def test_expected_failure_that_passes_fails(case_id: str, behavior: str) -> None:
-    """
-    The list of expected failures is strict: a case that passes has to be taken off it.
+    """The list of expected failures is strict: a case that passes has to be removed
+    from it.
     """
     judgement = judged({case_id: (behavior, behavior)}, {case_id})
     assert not judgement.good
@@ -220,18 +208,14 @@ def test_expected_failure_that_is_not_run_fails() -> None:
 
 
 def test_missing_case_report_is_an_error() -> None:
-    """
-    An index that speaks of a report that is not there is not believed.
-    """
+    """An index that names a missing report is an error."""
     index, _ = made_up_reports({"1.1.1": ("OK", "OK")})
     with pytest.raises(ReportError, match=r"1\.1\.1"):
         read_index(index, {}, "reports")
 
 
 def test_contradicting_reports_are_an_error() -> None:
-    """
-    A case that the index calls OK and its own report does not is not believed.
-    """
+    """If the index calls a case OK and its own report does not, that is an error."""
     index, details = made_up_reports({"1.1.1": ("OK", "OK")})
     details["server_case_1_1_1.json"]["behaviorClose"] = "UNCLEAN"
     with pytest.raises(ReportError, match="does not agree"):
@@ -239,8 +223,8 @@ def test_contradicting_reports_are_an_error() -> None:
 
 
 def test_case_reported_for_two_servers_is_an_error() -> None:
-    """
-    With a case reported twice, one result cannot take the place of the other unseen.
+    """A case that is reported twice is an error, so that one result cannot hide the
+    other.
     """
     index, details = made_up_reports({"1.1.1": ("OK", "OK")})
     index["other"] = index["server"]
