@@ -2,7 +2,7 @@
 Edits and deletes messages, and reads older ones.
 
 A channel's history can't be changed. So a change is published as an event of its own,
-and whoever reads the history gets messages as they are now.
+and readers of the history get messages as they are now.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class Changes:
 
         @param channel: the room's, or the person's own.
         @param text: the text, checked as that of a new message.
-        @raise RequestRefused: there is no such message, or it is somebody else's.
+        @raise RequestRefused: there is no such message, or another person sent it.
         @raise BrokerError: the change couldn't be published in all channels.
         """
         said = await self._find(person, channel, id)

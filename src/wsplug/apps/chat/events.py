@@ -56,7 +56,7 @@ class Said(Message, tag="usermsg"):
 
 class Edited(Message, tag="edited"):
     """
-    Somebody has changed the text of their message.
+    A person has changed the text of their message.
     """
 
     id: str
@@ -69,7 +69,7 @@ class Edited(Message, tag="edited"):
 
 class Deleted(Message, tag="deleted"):
     """
-    Somebody has deleted their message.
+    A person has deleted their message.
     """
 
     id: str
@@ -81,7 +81,7 @@ class Deleted(Message, tag="deleted"):
 
 class Presence(Message, tag="presence"):
     """
-    Somebody has joined, left, or changed their name or colour.
+    A person has joined, left, or changed their name or colour.
     """
 
     event: str

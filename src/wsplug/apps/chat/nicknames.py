@@ -27,7 +27,7 @@ Names of logins that are reserved, the most recent ones.
 
 _TRIES: Final = 3
 """
-How often a holder is renamed, should somebody else take the name at that moment.
+How often a holder is renamed, should another person take the name at that moment.
 """
 
 
@@ -36,7 +36,7 @@ class Nicknames:
     The names that are in use, and the names of logins, which stay reserved while their
     owners are away.
 
-    @ivar renameHolder: gives another name to somebody whose name belongs to a login.
+    @ivar renameHolder: gives another name to a person whose name belongs to a login.
     """
 
     def __init__(self, broker: IBroker, channel: str, *, suffixes: bool) -> None:
@@ -56,18 +56,18 @@ class Nicknames:
         self, person: Person, name: str, *, isForced: bool = False
     ) -> tuple[str, str]:
         """
-        Take a name that nobody else has. A former name is kept until it is dropped.
+        Take a name that no other person has. A former name is kept until it is dropped.
 
         @param isForced: whether to add a number although names that are taken are
             refused. For people who have logged in, it is always added.
         @return: the name and its key.
-        @raise RequestRefused: somebody else has the name.
+        @raise RequestRefused: another person has the name.
         @raise BrokerError: the broker failed.
         """
         for number in range(1, _MAX_NUMBER):
             candidate = name if number == 1 else numbered(name, number)
             key = nameKey(candidate) or person.uid
-            # Nobody is renamed for the sake of a name with a number.
+            # A holder isn't renamed for the sake of a name with a number.
             rank = person.rank if number == 1 else 0
             if await self._takeKey(person, key, rank):
                 return candidate, key
@@ -90,7 +90,7 @@ class Nicknames:
         if owner != person.uid and reserved and reserved >= rank:
             return False
         if rank:
-            # At once, so that nobody else takes it while the holder is renamed.
+            # At once, so that no other person takes it while the holder is renamed.
             self._reserve(key, rank, person.uid)
         if self._holders.get(key) is person:
             return True

@@ -27,7 +27,7 @@ _SHUTDOWN_CODES = (CloseCode.GOING_AWAY, CloseCode.SERVICE_RESTART)
 def isServerShutdown(reason: Failure) -> bool:
     """
     Return whether a connection was closed because the server stops or restarts. Then
-    nobody is left to get notices. An operator may close a single connection with the
+    no client is left to get notices. An operator may close a single connection with the
     same codes.
     """
     closed: Any = reason.value
@@ -157,7 +157,7 @@ class Notices:
 
     def _later(self, telling: Awaitable[None]) -> None:
         """
-        Send a notice that nobody waits for. A failure is logged.
+        Send a notice without waiting for it. A failure is logged.
         """
 
         async def tell() -> None:

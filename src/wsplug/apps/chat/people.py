@@ -76,7 +76,7 @@ class People:
         """
         Look up who has an id, on this server or another one.
 
-        @raise RequestRefused: nobody has it.
+        @raise RequestRefused: no person has it.
         @raise BrokerError: the broker failed.
         """
         person = self._people.get(id)
@@ -118,7 +118,7 @@ class People:
         """
         Add a connection to a person, and make a new person known to others.
 
-        @raise RequestRefused: somebody else has the name. Nothing has changed.
+        @raise RequestRefused: another person has the name. Nothing has changed.
         @raise BrokerError: the broker failed. Nothing has changed.
         """
         self._people[person.id] = person

@@ -47,7 +47,7 @@ class Person:
     @ivar color: the colour of the name.
     @ivar network: the network that the person connects from.
     @ivar rank: who gets a name that two people want: 2 for a login with exactly this
-        name, 1 for a login whose name looks like it, 0 for everybody else.
+        name, 1 for a login whose name looks like it, 0 for all others.
     @ivar isGuest: whether others are told that the person hasn't logged in.
     @ivar rateKey: the key for rate limits. People without a key of their own are told
         apart by network and name.
@@ -56,7 +56,7 @@ class Person:
     @ivar memberships: by room.
     @ivar transports: the person's connections.
     @ivar yieldId: has a classic client give up the id that it has registered; C{None}
-        if nobody may take it.
+        if it may not be taken.
     @ivar lock: held while the name or the memberships change.
     """
 

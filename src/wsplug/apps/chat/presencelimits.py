@@ -17,8 +17,8 @@ __all__ = ["MAX_PEOPLE", "PresenceLimits"]
 
 MAX_PEOPLE: Final = 10
 """
-A network may do as much as this many people, however often somebody there changes names
-or keys.
+The limits of a network are those of this many people, however often a person there
+changes names or keys.
 """
 
 

@@ -57,7 +57,7 @@ class Rooms:
         quiet: bool,
     ) -> None:
         """
-        @param grace: seconds that somebody may be disconnected before they have left.
+        @param grace: seconds that a person may be disconnected before they have left.
         @param quiet: whether clients needn't mention who joins and leaves.
         """
         self._broker = broker
@@ -147,7 +147,7 @@ class Rooms:
 
         @param isForced: see L{Nicknames.take}.
         @return: the former name.
-        @raise RequestRefused: somebody else has the name. Nothing has changed.
+        @raise RequestRefused: another person has the name. Nothing has changed.
         @raise BrokerError: the broker failed. Nothing has changed.
         """
 
@@ -202,7 +202,7 @@ class Rooms:
         self, person: Person, room: str, membership: Membership, *, quiet: bool = False
     ) -> None:
         """
-        Tell a room that somebody has joined, unless they have left again.
+        Tell a room that a person has joined, unless they have left again.
 
         @param quiet: whether clients needn't mention it.
         @raise BrokerError: the broker failed.
@@ -213,7 +213,7 @@ class Rooms:
 
     async def changed(self, person: Person, room: str, was: str) -> None:
         """
-        Tell a room that somebody has another name, colour or id.
+        Tell a room that a person has another name, colour or id.
 
         @param was: the former name.
         @raise BrokerError: the broker failed.
@@ -224,7 +224,7 @@ class Rooms:
 
     def stop(self) -> None:
         """
-        Stop: cancel the grace periods, and tell nobody that people leave.
+        Stop: cancel the grace periods, without telling rooms that people leave.
         """
         self._stopped = True
         self._teller.stop()
@@ -283,7 +283,7 @@ class Rooms:
         self, person: Person, work: Callable[[], Awaitable[None]]
     ) -> None:
         """
-        Do something that nobody waits for. A failure is logged.
+        Do something without waiting for it. A failure is logged.
         """
         try:
             await locked(person, work)

@@ -64,7 +64,7 @@ def nameKey(name: str) -> str:
 
 def checkName(name: str) -> str:
     """
-    Make a display name from the name that somebody asks for.
+    Make a display name from the name that a person asks for.
 
     @return: the name; empty if nothing visible is left.
     @raise RequestRefused: it is too long.
@@ -79,7 +79,7 @@ def checkName(name: str) -> str:
 
 def cleanLogin(login: str) -> str:
     """
-    Make a display name from the name that somebody has logged in with.
+    Make a display name from the name that a person has logged in with.
 
     @return: the name; empty if nothing visible is left.
     """

@@ -85,7 +85,7 @@ class Sender:
 
     def checkRate(self, person: Person) -> None:
         """
-        Count something that everybody in a room gets against a person's rate.
+        Count an event that all people in a room get against a person's rate.
 
         @raise RequestRefused: the rate is exceeded.
         """
@@ -111,7 +111,7 @@ class Sender:
         @param text: from L{check}.
         @param ref: the client's identifier for the message; it is sent once for each.
         @param replyTo: the id of the message that it answers.
-        @raise BrokerError: nobody got it.
+        @raise BrokerError: it reached no one.
         """
         said = self._make(person, text, ref, replyTo)
         channels = {self._channelNames.forRoom(room): True}
@@ -145,17 +145,17 @@ class Sender:
         """
         Send a room a notice about a classic client.
 
-        @raise BrokerError: nobody got it.
+        @raise BrokerError: it reached no one.
         """
         channel = self._channelNames.forRoom(room)
         await self._broker.publish(channel, encode(Notice(text)), store=False)
 
     async def sendTyping(self, person: Person, room: str) -> None:
         """
-        Tell a room that somebody is typing, unless their rate or that of their network
+        Tell a room that a person is typing, unless their rate or that of their network
         is exceeded.
 
-        @raise BrokerError: nobody got it.
+        @raise BrokerError: it reached no one.
         """
         if not (
             self._typing.take(f"{person.id} {room}")

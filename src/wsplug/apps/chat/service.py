@@ -152,7 +152,7 @@ class ChatService:
         Change a person's name and colour in all rooms, and tell the rooms.
 
         @param isForced: see L{Nicknames.take}.
-        @raise RequestRefused: somebody else has the name.
+        @raise RequestRefused: another person has the name.
         @raise BrokerError: the broker failed.
         """
         was = await self.rooms.rename(person, name, color, isForced=isForced)
@@ -161,7 +161,7 @@ class ChatService:
 
     async def _renameHolder(self, person: Person) -> None:
         """
-        Give another name to somebody whose name belongs to a login.
+        Give another name to a person whose name belongs to a login.
         """
         await self.rename(person, person.wanted, person.color, isForced=True)
 
