@@ -1,3 +1,3 @@
 """
-What you write applications with. Import the names from C{wsplug}.
+The tools for writing applications. Import the names from C{wsplug}.
 """

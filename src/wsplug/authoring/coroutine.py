@@ -74,7 +74,7 @@ class WebSocket:
 
     delivers = True
 
-    # What most connections don't have.
+    # Most connections don't have these.
     _state: SimpleNamespace | None = None
     _tasks: Tasks | None = None
     _endings: dict[object, Callable[[], object]] | None = None
@@ -289,7 +289,7 @@ class WebSocket:
         @raise TypeError: it isn't a coroutine.
         """
         if self.closed is not None and isinstance(work, Coroutine):
-            work.close()  # or else Python warns that nobody has awaited it
+            work.close()  # or else Python warns that it was never awaited
         self.check()
         if self._tasks is None:
             self._tasks = Tasks(self._services.clock, self._name, self.fail)

@@ -41,7 +41,7 @@ _HEAD: Final = 2 + _SENDER_SIZE
 
 NOBODY: Final = bytes(_SENDER_SIZE)
 """
-The sender of a message that everybody gets.
+The sender of a message that all members get.
 """
 
 
@@ -76,7 +76,7 @@ def pack(message: str | bytes, sender: bytes = NOBODY) -> bytes:
 
 def unpack(data: bytes) -> Unpacked:
     """
-    Read the data of a publication, whoever has published it.
+    Read the data of a publication, from any publisher.
     """
     sender = NOBODY
     isText = True

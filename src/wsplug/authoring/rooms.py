@@ -66,8 +66,8 @@ class Room:
 
     If the application's C{recovery} is true, clients can recover what they have missed,
     for instance with C{wsplug.js}. Each message is a JSON object then, and has two more
-    keys: C{room}, and C{offset} if it is stored. Whoever joins gets one message with
-    all that it gets of the past::
+    keys: C{room}, and C{offset} if it is stored. A connection that joins gets the
+    history in one message::
 
         {"type": "joined", "room": "lobby", "request": 1, "recovered": true,
          "position": {"offset": 5, "epoch": "ab"}, "messages": […]}
@@ -167,7 +167,7 @@ class Room:
                 membership.key = key
             return isFree
 
-        # Whoever waits may be cancelled. The key has to be free again then.
+        # The caller may be cancelled while it waits. The key has to be free again then.
         entering = self._broker.enter(self.channel, key, info).addCallback(entered)
         if not await shielded(entering):
             raise RequestRefused("key-taken", f"{key!r} is in {self.name} already")
