@@ -1,15 +1,13 @@
 """
-The attackers: a process of its own, so that their work is not in the way of those who
-measure the server.
+The attackers, in a process of their own, so that they don't slow down the measurements.
 
 ::
 
     python -m tests.abuse.swarm PORT WAY CLIENTS PLACES REGION SECONDS
 
-has so many clients behave in one of L{WAYS}, from so many addresses of this machine's
-own network (C{127.REGION.0.0/16}), for some time at most, or until it is told to end
-(SIGTERM). It prints C{ready} once each client has begun, and what came of it, as JSON,
-at its end.
+runs that many clients in one of L{WAYS}, from that many addresses of this machine's own
+network (C{127.REGION.0.0/16}), for some seconds at most, or until SIGTERM. It prints
+C{ready} once each client has begun, and its results, as JSON, at its end.
 """
 
 from __future__ import annotations

@@ -28,16 +28,16 @@ class Crowd:
     One process's clients.
 
     @ivar number: the process's, from 0.
-    @ivar silence: seconds after which the server drops who doesn't answer.
+    @ivar silence: seconds after which the server drops a client that doesn't answer.
     @ivar session: seconds that a session lasts, on average.
-    @ivar token: whoever has it may publish.
+    @ivar token: the token for publishing.
     @ivar counts: what the clients did and met, by a key of words: C{handshake
         APPLICATION STATUS}, C{closing APPLICATION CODE SIDE SETTING} (with C{|} between
         settings of which one has to be it, and C{-} for none), C{sent} and C{received
         APPLICATION}.
-    @ivar hushed: nobody begins to say anything more.
-    @ivar finishing: who is done leaves.
-    @ivar ending: the server goes.
+    @ivar hushed: clients send nothing new any more.
+    @ivar finishing: clients that are done leave.
+    @ivar ending: the server stops.
     """
 
     number: int

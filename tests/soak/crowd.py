@@ -3,11 +3,11 @@ A process full of clients::
 
     python -m tests.soak.crowd FILE
 
-C{FILE} has, in JSON, what L{Plan} has, and gets what came of it. Words on standard
-input and output tell how far it is: it says C{ready} once each client has begun;
-C{hush} has nobody say anything more, and is answered with C{quiet} once all is
-answered; C{finish} has all go but for those who are idle, C{finished}; C{end} waits for
-the server to send those away, C{ended}.
+C{FILE} contains a L{Plan} in JSON, and receives the results. The process and its parent
+synchronize by words on standard input and output. It prints C{ready} once each client
+has begun. After C{hush}, clients send nothing new; it prints C{quiet} once everything
+is answered. After C{finish}, all but the idle clients leave; it prints C{finished}.
+After C{end}, it waits until the server has closed the idle ones, and prints C{ended}.
 """
 
 from __future__ import annotations

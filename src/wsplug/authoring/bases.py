@@ -1,6 +1,6 @@
 """
 Base classes for applications and their protocols. They are a convenience: any object
-with the methods of the interface will do.
+with the interface's methods works.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 Connections for coroutines.
 
 This module uses only the public interfaces: a L{CoroutineProtocol} is an
-L{IWebSocketProtocol} like any other. It registers itself as a producer, and so learns
-when the peer is slow.
+L{IWebSocketProtocol} like any other. It registers itself as a producer, so that it is
+paused while the peer is slow.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ class WebSocket:
     @property
     def state(self) -> SimpleNamespace:
         """
-        A namespace for whatever the application wants to remember of this connection.
+        A namespace for the application's data about this connection.
         """
         if self._state is None:
             self._state = SimpleNamespace()
@@ -193,8 +193,8 @@ class WebSocket:
 
         @param type: a type that msgspec can decode, such as a C{Struct}, or a union of
             C{Struct} types with tags.
-        @param refuse: makes another answer to a message that doesn't fit: a value that
-            is sent as JSON, or C{None} for no answer.
+        @param refuse: makes a different answer to a message that doesn't fit: a value
+            that is sent as JSON, or C{None} for no answer.
         @raise ConnectionClosed: the connection is closed, and no message is left.
         """
         decoder = decoderOf(type)
@@ -383,7 +383,7 @@ class WebSocket:
         """
         Have a function called when the connection ends.
 
-        @param owner: whose it is; it has one.
+        @param owner: the owner of the function; an owner has one function.
         """
         if self._endings is None:
             self._endings = {}

@@ -2,7 +2,7 @@
 The messages of rooms: as they are in the broker's channels, and as clients get them.
 
 In a channel, a text message is its UTF-8. Everything else begins with a byte that UTF-8
-doesn't have. So a room also takes what others publish to its channel as text.
+doesn't have. So a room also accepts text that other programs publish to its channel.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Unpacked:
 
 def pack(message: str | bytes, sender: bytes = NOBODY) -> bytes:
     """
-    Make the data of a publication.
+    Encode the data of a publication.
 
     @param sender: the identifier of the connection that doesn't get it.
     @raise TypeError: the message is neither a C{str} nor bytes-like.

@@ -86,7 +86,8 @@ class EventProtocol:
 
 class JSONEventProtocol(EventProtocol):
     """
-    Gives the application what it has declared as its C{messages}, and answers errors.
+    Decodes messages to the application's declared type, C{messages}, and answers
+    errors.
     """
 
     def __init__(self, application: Events) -> None:

@@ -1,5 +1,5 @@
 """
-Tasks and timers, which end with what they belong to: a connection, or the server.
+Tasks and timers, which end with their owner: a connection, or the server.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ How many times tasks may start others while they end. Then the last ones go on.
 
 class Task:
     """
-    Work that goes on beside the rest of the application.
+    Work that runs concurrently with the rest of the application.
 
     @ivar done: whether it has ended.
     @ivar over: fires once it has ended.
@@ -160,7 +160,7 @@ class Timer:
         now = self._clock.seconds()
         self._due += self._seconds
         late = now - self._due
-        if late >= 0:  # it took longer: those that are over are left out
+        if late >= 0:  # the last call took longer: missed ones are left out
             self._due += self._seconds * (late // self._seconds + 1)
         self._waiting = self._clock.callLater(self._due - now, self._fire)
 

@@ -1,6 +1,6 @@
 """
-Limits how often people join, leave and change their names, which everybody in a room is
-told.
+Limits how often people join, leave and change their names, since all people in a room
+are informed each time.
 """
 
 from __future__ import annotations
