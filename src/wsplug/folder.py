@@ -20,6 +20,7 @@ from wsplug.staticfiles import (
     HEADERS,
     UNMET,
     StoredFile,
+    isHidden,
     isWithin,
     modifiedAt,
     openFile,
@@ -111,7 +112,7 @@ class Folder(File):
             path.decode("utf-8")
         except UnicodeDecodeError:
             return notFound()  # Twisted would log a traceback
-        if b"\0" in path:
+        if isHidden(path.decode("utf-8")) or b"\0" in path:
             return notFound()  # not allowed in file names: some calls raise
         child: IResource = super().getChild(path, request)  # type: ignore[no-untyped-call]
         return child

@@ -33,6 +33,7 @@ __all__ = [
     "UNMET",
     "StaticFiles",
     "StoredFile",
+    "isHidden",
     "isWithin",
     "modifiedAt",
     "openFile",
@@ -216,6 +217,14 @@ def modifiedAt(seconds: float) -> int:
     return max(min(ceil(seconds), int(time())), 0)
 
 
+def isHidden(name: str) -> bool:
+    """
+    Return whether a file or folder isn't meant for visitors, such as C{.git} or
+    C{.env}. RFC 8615 has the exception.
+    """
+    return name.startswith(".") and name != ".well-known"
+
+
 def sendFile(
     request: IPlainRequest, path: str, headers: Iterable[tuple[bytes, bytes]] = ()
 ) -> Response:
@@ -389,7 +398,7 @@ class StaticFiles(PlainResource):
                 return None
             if part in ("", ".", "..") or any(each in part for each in _SEPARATORS):
                 return None
-            if os.path.splitdrive(part)[0]:
+            if os.path.splitdrive(part)[0] or isHidden(part):
                 return None
             parts.append(part)
         return os.path.join(self.path, *parts)

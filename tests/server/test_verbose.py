@@ -306,7 +306,7 @@ def test_wrong_client() -> None:
     ("target", "shown"),
     [
         (b"/a?b=c&token=x", "/a?b=c&token=***"),
-        (b"/?access_token=x;y=1", "/?access_token=***;y=1"),
+        (b"/?access_token=x;y=1", "/?access_token=***"),
         (b"/?%74oken=x", "/?%74oken=***"),
         (b"/?api_key=x&Password=y&sig=z", "/?api_key=***&Password=***&sig=***"),
         (b"/?q=eyJhbGciOiJIUzI1NiJ9.e30.abc", "/?q=***"),
@@ -314,6 +314,14 @@ def test_wrong_client() -> None:
         (b"/?name=ann&empty=", "/?name=ann&empty="),
         (b"/" + b"x" * 400, "/" + "x" * 299 + "... (401 bytes)"),
         (b"/\xff", "/\\xff"),
+        (b"/x?token=abc;hunter2&y=1", "/x?token=***&y=1"),
+        (b"/x?pin=1,2345", "/x?pin=***"),
+        (b"/x?pass=a&PHPSESSID=b&csrf=c", "/x?pass=***&PHPSESSID=***&csrf=***"),
+        (b"/x?next=%2Fy%3Ftoken%3Dhunter2", "/x?next=***"),
+        (b"/x?next=%252Fy%253Ftoken%253Dhunter2", "/x?next=***"),
+        (b"/chat/eyJhbGciOiJIUzI1NiJ9.e30.abc", "/chat/***"),
+        (b"/chat/0123456789abcdef0123456789abcdef/x", "/chat/***/x"),
+        (b"/chat/lobby?limit=10", "/chat/lobby?limit=10"),
     ],
 )
 def test_targets(target: bytes, shown: str) -> None:
@@ -334,7 +342,7 @@ def test_targets(target: bytes, shown: str) -> None:
         (b"x-auth-token", b"abc", "***"),
         (b"sec-websocket-key", b"dGhlIHNhbXBsZQ==", "dGhlIHNhbXBsZQ=="),
         (b"www-authenticate", b"Bearer realm=wsplug", "Bearer realm=wsplug"),
-        (b"referer", b"https://a:b@c/?token=d#e", "https://***@c/?token=***#e"),
+        (b"referer", b"https://a:b@c/?token=d#e", "https://***@c/?token=***"),
         (b"sec-websocket-protocol", b"chat, v12.stomp", "chat, v12.stomp"),
         (b"sec-websocket-protocol", b"wamp.2.json", "wamp.2.json"),
         (b"sec-websocket-protocol", b"graphql-transport-ws", "graphql-transport-ws"),
@@ -349,6 +357,10 @@ def test_targets(target: bytes, shown: str) -> None:
         (b"accept", b"text/html;q=0.9,*/*;q=0.8", "text/html;q=0.9,*/*;q=0.8"),
         (b"accept-encoding", b"gzip, br", "gzip, br"),
         (b"sec-websocket-extensions", b"permessage-deflate", "permessage-deflate"),
+        (b"forwarded", b'for=1;token="a,hunter2"', "for=1;token=***"),
+        (b"x-pass", b"hunter2", "***"),
+        (b"user-agent", b"0123456789abcdef0123456789abcdef", "***"),
+        (b"user-agent", b"Mozilla/5.0 (X11) Gecko", "Mozilla/5.0 (X11) Gecko"),
     ],
 )
 def test_headers(name: bytes, value: bytes, shown: str) -> None:

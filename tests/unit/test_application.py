@@ -905,8 +905,8 @@ def test_initializer_without_super() -> None:
 
 def test_names_of_ones_own() -> None:
     """
-    An attribute with a similar name can be annotated; methods, properties and names that
-    aren't similar need nothing.
+    An attribute with a similar name can be annotated; methods, properties and other
+    names need nothing.
     """
 
     class Own(Application):

@@ -26,8 +26,8 @@ Bytes of a target or of a header's value that are logged.
 """
 
 _SECRET_NAME: Final = re.compile(
-    rb"(?i)auth|token|secret|passw|pwd|cookie|credential|session|jwt|bearer|signature"
-    rb"|key$|^(sid|sig|code|ticket|assertion|otp|pin)$"
+    rb"(?i)auth|token|secret|pass|pwd|cookie|credential|sess|jwt|bearer|signature"
+    rb"|assertion|csrf|xsrf|saml|hmac|key$|^(sid|sig|code|ticket|otp|pin|pw)$"
 )
 
 _HARMLESS: Final = frozenset(
@@ -59,7 +59,8 @@ _MARKERS: Final = frozenset(
 Subprotocols that clients offer in front of a token.
 """
 
-_SEPARATOR: Final = re.compile(rb"([?&;#,])")
+_PARAMETER: Final = re.compile(rb"([^=;,?&#\s\"]+)=")
+_PIECE: Final = re.compile(rb"([/?&#\s]+)")
 _USER: Final = re.compile(rb"//[^/?#\s]*@")
 
 
@@ -100,22 +101,36 @@ def _hideValues(text: bytes) -> bytes:
     """
     Hide the secrets in the queries and parameters of a text: C{name=value}.
     """
-    first, *rest = _SEPARATOR.split(_USER.sub(b"//" + _STARS + b"@", text))
-    pieces = [first if b"/" in first else _hideValue(first)]
-    pieces += [
-        piece if index % 2 == 0 else _hideValue(piece)
-        for index, piece in enumerate(rest)
-    ]
-    return b"".join(pieces)
+    text = _USER.sub(b"//" + _STARS + b"@", text)
+    return b"&".join(map(_hideValue, text.split(b"&")))
 
 
-def _hideValue(piece: bytes) -> bytes:
-    name, equals, value = piece.partition(b"=")
-    if not equals:
-        return _STARS if _TOKEN.fullmatch(piece.strip()) else piece
-    if value and _SECRET_NAME.search(unquote_to_bytes(name.strip())):
-        return name + equals + _STARS
-    return name + equals + _TOKEN.sub(_STARS, value)
+def _hideValue(text: bytes) -> bytes:
+    """
+    Hide what follows the name of a secret, to the end: its value may have any
+    character. Without such a name, hide what looks like a token.
+    """
+    for found in _PARAMETER.finditer(text):
+        if _isSecret(found[1]):
+            return _hideTokens(text[: found.end()]) + _STARS
+        # An address in an address, for example.
+        value = text[found.end() :]
+        nested = unquote_to_bytes(unquote_to_bytes(value))
+        names = _PARAMETER.finditer(nested) if nested != value else ()
+        if any(_isSecret(each[1]) for each in names):
+            return _hideTokens(text[: found.end()]) + _STARS
+    return _hideTokens(text)
+
+
+def _isSecret(name: bytes) -> bool:
+    return _SECRET_NAME.search(unquote_to_bytes(name)) is not None
+
+
+def _hideTokens(text: bytes) -> bytes:
+    """
+    Hide the segments and words that look like tokens.
+    """
+    return b"".join(_TOKEN.sub(_STARS, each) for each in _PIECE.split(text))
 
 
 def _hideCredentials(value: bytes) -> bytes:

@@ -265,6 +265,18 @@ def test_no_file_of_the_folder(tmp_path: Path, name: str, make: Any) -> None:
         assert b"secret" not in response.body
 
 
+def test_hidden_files(tmp_path: Path, make: Any) -> None:
+    """Names that begin with a dot aren't served, except C{.well-known} (RFC 8615)."""
+    folder = tmp_path / "pages"
+    for path in (".env", ".git/config", "a/.hidden/b", ".well-known/security.txt"):
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text("content", "ascii")
+    server = MemoryServer(App(pages=make(str(folder))))
+    for target in ("/.env", "/.git/config", "/%2egit/config", "/a/.hidden/b", "/.git"):
+        assert server.request("GET", target).status == 404
+    assert server.request("GET", "/.well-known/security.txt").body == b"content"
+
+
 def test_links_within_the_folder(tmp_path: Path, make: Any) -> None:
     """Links that stay within the folder are followed, even if the folder itself is
     behind a link. Other links are followed if the resource is configured to."""
