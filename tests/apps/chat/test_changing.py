@@ -212,7 +212,11 @@ def test_older() -> None:
         page = bea.ask(type="history", room="lobby", before=before, limit=10)
         more = page["more"]
         texts = [each["message"] for each in page["messages"]] + texts
-        first = page["messages"][0]["offset"]
+        assert page["before"] == {
+            "offset": page["messages"][0]["offset"],
+            "epoch": epoch,
+        }
+        first = page["before"]["offset"]
         pages += 1
     assert texts == ["0", "1", "two", "", *map(str, range(4, first + 19))]
     assert pages == 2
@@ -224,7 +228,33 @@ def test_older() -> None:
         "room": "lobby",
         "messages": [],
         "more": False,
+        "before": {"offset": 1, "epoch": epoch},
     }
+
+
+def test_many_changes() -> None:
+    """
+    A person gets past any number of changes to the messages before them.
+    """
+    room = Chat(history=1, burst=1000)
+    ann = room.person("Ann", "lobby")
+    say(ann, "old")
+    edited = say(ann, "edited")
+    for number in range(60):
+        ann.ask(type="edit", room="lobby", id=edited, message=str(number))
+    last = say(ann, "last")
+    bea = room.person("Bea")
+    joined = bea.ask(type="join", room="lobby")
+    assert [each["id"] for each in joined["messages"]] == [last]
+    before = {**joined["position"], "offset": joined["messages"][0]["offset"]}
+    texts: list[str] = []
+    more = True
+    while more:
+        page = bea.ask(type="history", room="lobby", before=before, limit=20)
+        assert page["before"]["offset"] < before["offset"]
+        before, more = page["before"], page["more"]
+        texts = [each["message"] for each in page["messages"]] + texts
+    assert texts == ["old", "59"]
 
 
 def test_older_than_what_is_kept() -> None:

@@ -23,7 +23,7 @@ from wsplug.apps.chat.presencelimits import MAX_PEOPLE
 from wsplug.apps.chat.requests import OlderMessages
 from wsplug.broker import Position, Publication
 from wsplug.interfaces import IBroker
-from wsplug.jsonmessages import RequestRefused
+from wsplug.jsonmessages import RequestRefused, WirePosition
 from wsplug.rates import RateLimiter
 
 __all__ = ["MAX_CHANGEABLE", "Changes"]
@@ -113,7 +113,7 @@ class Changes:
         since = Position(start, before.epoch)
         history = await self._broker.history(channel, since, _MAX_SCANNED)
         if history.position.epoch != before.epoch:
-            return OlderMessages(room, [], False)
+            return OlderMessages(room, [], False, WirePosition.of(before))
         wanted = [each for each in history.publications if each.offset < before.offset]
         later = history.publications[len(wanted) :]
         fitting = fitHistory(replace(history, publications=tuple(wanted)))
@@ -121,8 +121,13 @@ class Changes:
         messages = self._delivery.encodeHistory(
             room, fitting.publications, filter(isChange, later), onlyMessages=True
         )
+        # There may be changes only, of which the client sees nothing.
+        first = fitting.publications[0].offset if fitting.publications else start + 1
         return OlderMessages(
-            room, messages, isCut or (history.isComplete and start > 0)
+            room,
+            messages,
+            isCut or (history.isComplete and start > 0),
+            WirePosition(first, before.epoch),
         )
 
     async def _find(self, person: Person, channel: str, id: str) -> Said:

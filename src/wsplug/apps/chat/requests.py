@@ -253,11 +253,14 @@ class Changed(Message, tag="changed"):
 class OlderMessages(Message, tag="history"):
     """
     The answer to L{Older}.
+
+    @ivar before: the position to ask with for still older messages.
     """
 
     room: str
     messages: list[msgspec.Raw]
     more: bool
+    before: WirePosition
     request: RequestId = None
 
 

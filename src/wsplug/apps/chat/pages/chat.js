@@ -512,14 +512,16 @@ class Chat {
     of.isLoading = true;
     try {
       for (let found = false, more = true; more && !found; ) {
-        const offset = (!isDirect && log.firstOffset) || of.first.offset;
+        const offset = Math.min((!isDirect && log.firstOffset) || Infinity, of.first.offset);
         const before = { ...of.first, offset };
         const answer = await this._session.connection.request({ type: "history", room: isDirect ? DIRECT : key, before });
         const { messages } = answer;
         ({ more } = answer);
-        if (messages.length) of.first.offset = messages[0].offset;
+        // There may be changes only, and no message: the server says where to go on.
+        of.first.offset = answer.before?.offset ?? messages[0]?.offset ?? offset;
+        more &&= of.first.offset < offset;
         this._addOlder(conversation, messages);
-        found = !isDirect || messages.some((each) => this._direct.of(each, this._id) === conversation);
+        found = (!isDirect && messages.length > 0) || messages.some((each) => this._direct.of(each, this._id) === conversation);
         for (const each of isDirect ? this._direct.all : [conversation]) each.log.hasOlder = more;
       }
     } catch ({ code }) {
