@@ -288,15 +288,15 @@ def test_process(tmp_path: Path) -> None:
     ]
     arguments = ["--app=slow.py", "--app=coroutine.py", "--stall-threshold=0.25"]
     with serve(tmp_path, "--admin-token-file=token", *arguments) as server:
-        for index, (name, message, function) in enumerate(cases):
+        for name, message, function in cases:
             with connect(f"ws://{HOST}:{server.port}/{name}") as client:
                 client.send(message)
                 assert client.recv(60) == "done"
-            waitUntil(partial(_hasStalled, server, index + 1), "it is logged")
-            line = _stalls(server)[-1]
+            waitUntil(partial(_isNamed, server, function), "it is logged")
+            line = _stallsIn(server, function)[-1]
             assert f"] {name} has blocked the reactor for 0." in line
             assert f"{name}.py:" in line
-            assert line.endswith(f", {function}")
+        before = len(_stalls(server))
         server.signal(signal.SIGSTOP)
         time.sleep(0.8)
         server.signal(signal.SIGCONT)
@@ -308,13 +308,19 @@ def test_process(tmp_path: Path) -> None:
             for (name, labels), value in samples.items()
             if name == "wsplug_reactor_stalls_total"
         }
-        assert stalls == {"slow": 3, "coroutine": 1}
-        assert len(_stalls(server)) == 4
+        assert len(_stalls(server)) == before
+        # A busy machine makes stalls of its own.
+        assert stalls["slow"] >= 3
+        assert stalls["coroutine"] >= 1
         assert server.stop() == 0
 
 
-def _hasStalled(server: Server, count: int) -> bool:
-    return len(_stalls(server)) == count
+def _isNamed(server: Server, function: str) -> bool:
+    return bool(_stallsIn(server, function))
+
+
+def _stallsIn(server: Server, function: str) -> list[str]:
+    return [each for each in _stalls(server) if each.endswith(f", {function}")]
 
 
 @pytest.mark.slow
