@@ -135,7 +135,7 @@ def toDeferred(result: Awaitable[Any]) -> Deferred[Any]:
     if isinstance(result, Coroutine):
         return fromCoroutine(result)
     assert isinstance(result, asyncio.Future)
-    return fromCoroutine(_wait(result))
+    return Deferred.fromFuture(result).addErrback(_translate)
 
 
 def whenLoopRuns(reactor: Any) -> Deferred[None]:
@@ -144,10 +144,13 @@ def whenLoopRuns(reactor: Any) -> Deferred[None]:
 
     @return: fires at once, except under asyncio's reactor before it runs.
     """
-    from twisted.internet.asyncioreactor import AsyncioSelectorReactor
-
     runs: Deferred[None] = Deferred()
-    if isinstance(reactor, AsyncioSelectorReactor) and not _runsLoop():
+    # Whoever uses that reactor has imported its module, which takes a while.
+    module = sys.modules.get("twisted.internet.asyncioreactor")
+    isAsyncio = module is not None and isinstance(
+        reactor, module.AsyncioSelectorReactor
+    )
+    if isAsyncio and not _runsLoop():
         # What is called at the reactor's start comes before the loop's.
         reactor.callLater(0, runs.callback, None)
     else:
@@ -157,10 +160,6 @@ def whenLoopRuns(reactor: Any) -> Deferred[None]:
 
 def _runsLoop() -> bool:
     return asyncio._get_running_loop() is not None
-
-
-async def _wait(future: Awaitable[_T]) -> _T:
-    return await future
 
 
 async def _run(work: Coroutine[Any, Any, _T]) -> _T | Failure:
