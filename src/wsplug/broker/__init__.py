@@ -9,6 +9,7 @@ Channels: publish, subscribe, history and presence.
       its L{Overflow} are the limits for slow readers.
 """
 
+from wsplug.broker.backlogoptions import backlogOptions, makeBacklog
 from wsplug.broker.channels import Backlog, Channels, Overflow
 from wsplug.broker.memory import MemoryBroker
 from wsplug.broker.publication import ChannelState, History, Position, Publication
@@ -30,5 +31,7 @@ __all__ = [
     "Publication",
     "Retention",
     "SqliteBroker",
+    "backlogOptions",
+    "makeBacklog",
     "makeBroker",
 ]

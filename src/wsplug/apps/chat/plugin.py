@@ -13,13 +13,13 @@ from wsplug import Option
 from wsplug.apps.chat.application import ChatApplication
 from wsplug.apps.chat.notices import NoticePolicy
 from wsplug.apps.chat.sanitizing import cleanRoom
-from wsplug.broker import Overflow
+from wsplug.broker import backlogOptions
 from wsplug.interfaces import (
     IServices,
     IWebSocketApplication,
     IWebSocketApplicationPlugin,
 )
-from wsplug.options import boolean, choice, delay, integer, number, seconds, size
+from wsplug.options import boolean, choice, delay, integer, number
 
 __all__ = ["chat"]
 
@@ -92,19 +92,7 @@ OPTIONS: Final = (
     Option(
         "burst", integer(1, 1_000_000), 50, "messages that a person may send at once"
     ),
-    Option(
-        "backlog",
-        size,
-        256 * 1024,
-        "bytes of a room that may wait for a client that reads too slowly",
-    ),
-    Option("backlog-age", seconds, 30.0, "seconds that they may wait"),
-    Option(
-        "overflow",
-        choice(*(each.value for each in Overflow)),
-        Overflow.CLOSE.value,
-        "what happens then: close (1013), drop the oldest, or keep only the latest",
-    ),
+    *backlogOptions("bytes of a room that may wait for a client that reads too slowly"),
 )
 
 

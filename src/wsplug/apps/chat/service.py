@@ -23,7 +23,7 @@ from wsplug.apps.chat.publishing import Publisher
 from wsplug.apps.chat.rooms import Rooms
 from wsplug.apps.chat.sanitizing import cleanRoom
 from wsplug.apps.chat.sending import Sender
-from wsplug.broker import Backlog, Overflow
+from wsplug.broker import makeBacklog
 from wsplug.errors import BrokerError
 from wsplug.interfaces import IServices, IWebSocketTransport
 from wsplug.jsonmessages import RequestRefused
@@ -111,10 +111,7 @@ class ChatService:
     def _makeMessaging(self, options: Mapping[str, Any], services: IServices) -> None:
         broker, clock = services.broker, services.clock
         channelNames = self.channelNames
-        backlog = Backlog(
-            options["backlog"], options["backlog-age"], Overflow(options["overflow"])
-        )
-        self.delivery = Delivery(broker, clock, channelNames, backlog)
+        self.delivery = Delivery(broker, clock, channelNames, makeBacklog(options))
         self.sender = Sender(
             broker,
             clock,

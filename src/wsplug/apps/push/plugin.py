@@ -4,7 +4,6 @@ C{--app push}: the plugin and its options.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,10 +16,10 @@ from wsplug.apps.push.feeds import Feeds, Limits
 from wsplug.apps.push.names import PART
 from wsplug.apps.push.publishing import PublishResource
 from wsplug.apps.push.tokens import Tokens, readTokens
-from wsplug.broker import Backlog, Overflow
+from wsplug.broker import backlogOptions, makeBacklog
 from wsplug.failures import Failures
 from wsplug.interfaces import IServices, IWebSocketApplicationPlugin
-from wsplug.options import Option, choice, count, integer, seconds, secret, size, text
+from wsplug.options import Option, count, integer, secret, size, text
 from wsplug.staticfiles import StaticFiles
 
 __all__ = ["PushPlugin", "push"]
@@ -85,23 +84,8 @@ class PushPlugin:
             100,
             "characters that a channel's name may have",
         ),
-        Option(
-            "backlog",
-            size,
-            256 * 1024,
-            "bytes that may wait in a channel for a subscriber that reads too slowly",
-        ),
-        Option(
-            "backlog-age",
-            seconds,
-            30.0,
-            "seconds that they may wait",
-        ),
-        Option(
-            "overflow",
-            choice(*(each.value for each in Overflow)),
-            Overflow.CLOSE.value,
-            "what happens then: close (1013), drop the oldest, or keep only the latest",
+        *backlogOptions(
+            "bytes that may wait in a channel for a subscriber that reads too slowly"
         ),
         Option(
             "max-size",
@@ -131,11 +115,7 @@ class PushPlugin:
             options["max-channels"],
             options["max-channel-length"],
         )
-        backlog = Backlog(
-            options["backlog"],
-            options["backlog-age"] or math.inf,
-            Overflow(options["overflow"]),
-        )
+        backlog = makeBacklog(options)
         feeds = Feeds(
             services.broker, services.clock, options["prefix"], limits, backlog
         )

@@ -15,7 +15,13 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from wsplug import CloseCode, Option, WebSocketApplication, WebSocketProtocol
-from wsplug.broker import Backlog, Channels, Overflow, Publication
+from wsplug.broker import (
+    Backlog,
+    Channels,
+    Publication,
+    backlogOptions,
+    makeBacklog,
+)
 from wsplug.errors import BrokerError
 from wsplug.interfaces import (
     IBroker,
@@ -23,7 +29,6 @@ from wsplug.interfaces import (
     IServices,
     IWebSocketApplicationPlugin,
 )
-from wsplug.options import choice, seconds, size
 
 __all__ = ["relay"]
 
@@ -113,29 +118,14 @@ class _RelayPlugin:
 
     name = "relay"
     help = "Send every message to all clients of the same path, unread."
-    options: Sequence[Option] = (
-        Option(
-            "backlog",
-            size,
-            256 * 1024,
-            "bytes that may wait for a client that reads too slowly",
-        ),
-        Option("backlog-age", seconds, 30.0, "seconds that they may wait"),
-        Option(
-            "overflow",
-            choice(*(each.value for each in Overflow)),
-            Overflow.CLOSE.value,
-            "what happens then: close (1013), drop the oldest, or keep only the latest",
-        ),
+    options: Sequence[Option] = backlogOptions(
+        "bytes that may wait for a client that reads too slowly"
     )
 
     def makeApplication(
         self, options: Mapping[str, Any], services: IServices
     ) -> _Relay:
-        backlog = Backlog(
-            options["backlog"], options["backlog-age"], Overflow(options["overflow"])
-        )
-        return _Relay(services.broker, services.clock, backlog)
+        return _Relay(services.broker, services.clock, makeBacklog(options))
 
 
 relay: Final = _RelayPlugin()
