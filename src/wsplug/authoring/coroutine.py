@@ -40,7 +40,7 @@ from wsplug.jsonmessages import (
 from wsplug.networks import nameOfAddress
 from wsplug.payloads import toMessage
 
-__all__ = ["CoroutineProtocol", "WebSocket", "requestOf"]
+__all__ = ["CoroutineProtocol", "SocketProtocol", "WebSocket", "requestOf"]
 
 _INTERNAL_ERROR: Final = 1011
 
@@ -471,15 +471,45 @@ def requestOf(message: object) -> RequestId:
     return request if isinstance(request, (int, str)) else None
 
 
-@implementer(IWebSocketProtocol, IPushProducer)
-class CoroutineProtocol:
+@implementer(IPushProducer)
+class SocketProtocol:
     """
-    Runs a coroutine for one connection.
+    The base of protocols that give their application a L{WebSocket}.
 
     @ivar socket: the connection, set by C{negotiationStarted}.
     """
 
     socket: WebSocket
+
+    def __init__(self, name: str, services: IServices) -> None:
+        """
+        @param name: what the log calls the application.
+        """
+        self._name = name
+        self._services = services
+
+    def negotiationStarted(self, transport: IWebSocketTransport) -> None:
+        self.socket = WebSocket(transport, self._services, self._name)
+        transport.attachProducer(self)
+
+    def pongReceived(self, payload: bytes) -> None:
+        pass
+
+    def pauseProducing(self) -> None:
+        self.socket.setSlow(True)
+
+    def resumeProducing(self) -> None:
+        self.socket.setSlow(False)
+
+    def stopProducing(self) -> None:
+        self.socket.stop()
+
+
+@implementer(IWebSocketProtocol)
+class CoroutineProtocol(SocketProtocol):
+    """
+    Runs a coroutine for one connection.
+    """
 
     def __init__(
         self,
@@ -487,13 +517,8 @@ class CoroutineProtocol:
         name: str,
         services: IServices,
     ) -> None:
+        super().__init__(name, services)
         self._function = function
-        self._name = name
-        self._services = services
-
-    def negotiationStarted(self, transport: IWebSocketTransport) -> None:
-        self.socket = WebSocket(transport, self._services, self._name)
-        transport.attachProducer(self)
 
     def negotiationFinished(self) -> None:
         running = fromCoroutine(self._function(self.socket))
@@ -505,18 +530,6 @@ class CoroutineProtocol:
     def bytesMessageReceived(self, data: bytes) -> Deferred[None] | None:
         return self.socket.deliver(data)
 
-    def pongReceived(self, payload: bytes) -> None:
-        pass
-
     def connectionLost(self, reason: Failure) -> None:
         closed: Any = reason.value
         self.socket.end(closed)
-
-    def pauseProducing(self) -> None:
-        self.socket.setSlow(True)
-
-    def resumeProducing(self) -> None:
-        self.socket.setSlow(False)
-
-    def stopProducing(self) -> None:
-        self.socket.stop()

@@ -6,11 +6,10 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from twisted.internet.interfaces import IPushProducer
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from wsplug.authoring.coroutine import WebSocket, requestOf
+from wsplug.authoring.coroutine import SocketProtocol, WebSocket, requestOf
 from wsplug.awaiting import LATER, toDeferred
 from wsplug.errors import BrokerError, ConnectionClosed
 from wsplug.interfaces import IServices, IWebSocketProtocol, IWebSocketTransport
@@ -38,24 +37,19 @@ class Events(Protocol):
         """It is closed."""
 
 
-@implementer(IWebSocketProtocol, IPushProducer)
-class EventProtocol:
+@implementer(IWebSocketProtocol)
+class EventProtocol(SocketProtocol):
     """
     Calls an application's methods for one connection.
-
-    @ivar socket: the connection, set by C{negotiationStarted}.
     """
 
-    socket: WebSocket
-
     def __init__(self, application: Events) -> None:
+        super().__init__(application.name, application.services)
         self._application = application
 
     def negotiationStarted(self, transport: IWebSocketTransport) -> None:
-        application = self._application
-        self.socket = WebSocket(transport, application.services, application.name)
+        super().negotiationStarted(transport)
         self.socket.delivers = False
-        transport.attachProducer(self)
 
     def negotiationFinished(self) -> Any:
         return self._application.opened(self.socket)
@@ -66,22 +60,10 @@ class EventProtocol:
     def bytesMessageReceived(self, data: bytes) -> Any:
         return self._application.received(self.socket, data)
 
-    def pongReceived(self, payload: bytes) -> None:
-        pass
-
     def connectionLost(self, reason: Failure) -> Any:
         closed: Any = reason.value
         self.socket.end(closed)
         return self._application.closed(self.socket, closed)
-
-    def pauseProducing(self) -> None:
-        self.socket.setSlow(True)
-
-    def resumeProducing(self) -> None:
-        self.socket.setSlow(False)
-
-    def stopProducing(self) -> None:
-        self.socket.stop()
 
 
 class JSONEventProtocol(EventProtocol):
